@@ -1,0 +1,1 @@
+"""ClickHouse to people: report queries, exports, pages."""

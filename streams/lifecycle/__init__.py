@@ -1,0 +1,1 @@
+"""The lifecycle agent: sends, receipts and engagements joined into message states."""
