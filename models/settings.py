@@ -1,0 +1,349 @@
+"""Every setting of every process: one frozen object that reports all mistakes at once.
+
+Settings come from a mapping the caller gives (deploy passes the environment), so this module reads
+nothing itself. Names are the field names in capitals behind `RECEIPTS_`. Source: issue 3 §7.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from models.mistakes import PREFIX, Mistake, SettingsError, field_of, mask_url, variable_of
+
+MIN_RETENTION_DAYS = 8
+"""A message may be valid for 7 days (issue 3 §1) and must expire before its day retires."""
+
+Topic = Literal[
+    "sends", "receipts", "engagements", "campaigns",
+    "message-states", "status-counters", "dead-letters"
+]  # fmt: skip
+
+_BROKER = re.compile(r"(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*$", max_length=100)]
+Host = Annotated[str, Field(min_length=1)]
+Port = Annotated[int, Field(ge=0, le=65_535)]
+Days = Annotated[int, Field(ge=1, le=3650)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+def _setting(default: Any, meaning: str, fix: str, **limits: Any) -> Any:
+    return Field(default, description=meaning, json_schema_extra={"fix": fix}, **limits)
+
+
+class Settings(BaseSettings):
+    """Frozen. Build it with `read(mapping)`; keyword arguments are for tests."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix=PREFIX, hide_input_in_errors=True
+    )
+
+    brokers: str = _setting(
+        "127.0.0.1:9092",
+        "Kafka brokers to ask first, `host:port` separated by commas",
+        "give host:port, several separated by commas, such as kafka-1:9092,kafka-2:9092",
+    )
+    app_id: Name = _setting(
+        "receipts",
+        "consumer group of the workers; the sinks' group is this with `-sink` behind it",
+        "use 1 to 100 of A-Z a-z 0-9 . _ -",
+        min_length=1,
+    )
+    topic_prefix: Name = _setting(
+        "",
+        "put before every topic name, so that installations can share a cluster",
+        "use at most 100 of A-Z a-z 0-9 . _ - or leave it empty",
+    )
+    partitions: int = _setting(
+        4,
+        "partitions of every topic; never change it for topics that hold data",
+        "give a whole number from 1 to 1024",
+        ge=1,
+        le=1024,
+    )
+    replication: int = _setting(
+        1,
+        "copies of every partition; 3 in production",
+        "give a whole number from 1 to 9, at most the number of brokers",
+        ge=1,
+        le=9,
+    )
+    event_days: Days = _setting(
+        7,
+        "days Kafka keeps sends, receipts and engagements",
+        "give a whole number of days from 1 to 3650",
+    )
+    dead_letter_days: Days = _setting(
+        30,
+        "days Kafka keeps dead letters",
+        "give a whole number of days from 1 to 3650",
+    )
+    clickhouse_url: str = _setting(
+        "http://default:@127.0.0.1:8123/receipts",
+        "`http(s)://user:password@host:port/database`; "
+        "`chdb:///path` runs the engine inside the sink's process",
+        "write it as http://user:password@host:8123/database (/ in a password as %2F) "
+        "or chdb:///path/of/a/folder",
+        repr=False,
+    )
+    retention_days: int = _setting(
+        10,
+        "whole days after a message's day has ended until its state is dropped",
+        f"give a whole number of days from {MIN_RETENTION_DAYS} (validity is at most 7) to 366",
+        ge=MIN_RETENTION_DAYS,
+        le=366,
+    )
+    text_days: Days = _setting(
+        90,
+        "days ClickHouse keeps message texts",
+        "give a whole number of days from 1 to 3650",
+    )
+    max_event_bytes: int = _setting(
+        65_536,
+        "bytes of the largest event value accepted; larger ones become dead letters",
+        "give bytes from 1024 to 1000000",
+        ge=1024,
+        le=1_000_000,
+    )
+    batch_size: Count = _setting(
+        2000,
+        "most records the worker takes in one batch",
+        "give a whole number from 1 to 1000000",
+    )
+    commit_interval_s: float = _setting(
+        1.0,
+        "seconds between offset commits of the worker",
+        "give seconds from 0.05 to 60",
+        ge=0.05,
+        le=60,
+    )
+    session_timeout_s: int = _setting(
+        6,
+        "seconds without a heartbeat until Kafka gives a process's partitions away",
+        "give seconds from 6 (Kafka's own minimum) to 300",
+        ge=6,
+        le=300,
+    )
+    worker_host: Host = _setting(
+        "127.0.0.1",
+        "address on which the worker serves /metrics, /healthz and /readyz",
+        "give an address of this machine, such as 127.0.0.1 or 0.0.0.0",
+    )
+    worker_port: Port = _setting(
+        6066,
+        "port of the worker's pages; 0 takes a free one and logs it",
+        "give a port from 0 to 65535",
+    )
+    sink_host: Host = _setting(
+        "127.0.0.1",
+        "address on which the sink serves /metrics, /healthz and /readyz",
+        "give an address of this machine, such as 127.0.0.1 or 0.0.0.0",
+    )
+    sink_port: Port = _setting(
+        6067,
+        "port of the sink's pages; 0 takes a free one and logs it",
+        "give a port from 0 to 65535",
+    )
+    sink_max_rows: Count = _setting(
+        20_000,
+        "most rows of one insert",
+        "give a whole number from 1 to 1000000",
+    )
+    sink_max_wait_s: float = _setting(
+        0.5,
+        "seconds the sink collects rows before it inserts fewer than the most",
+        "give seconds from 0.01 to 60",
+        ge=0.01,
+        le=60,
+    )
+    migrate_on_start: bool = _setting(
+        True,
+        "whether the sink applies missing migrations when it starts",
+        "write true or false",
+    )
+    alive_s: float = _setting(
+        60.0,
+        "seconds without a turn of the loop or progress until /healthz answers 503",
+        "give seconds from 5 to 3600",
+        ge=5,
+        le=3600,
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = _setting(
+        "info",
+        "least severe log line written",
+        "write debug, info, warning or error",
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what the caller gives: this module never looks at the environment or at files."""
+        return (init_settings,)
+
+    @field_validator("brokers")
+    @classmethod
+    def _brokers_are_addresses(cls, value: str) -> str:
+        for address in value.split(","):
+            found = _BROKER.fullmatch(address.strip())
+            if not found or not 0 < int(found[2]) < 65_536:
+                raise ValueError(f"{address.strip()!r} is not host:port")
+        return value.replace(" ", "")
+
+    @field_validator("clickhouse_url")
+    @classmethod
+    def _url_is_known(cls, value: str) -> str:
+        try:
+            url = urlsplit(value)
+            port = url.port
+        except ValueError as error:
+            raise ValueError("is not a URL with a port from 0 to 65535") from error
+        if url.scheme == "chdb":
+            return _embedded_url(value)
+        if url.scheme not in ("http", "https"):
+            raise ValueError("does not start with http://, https:// or chdb://")
+        if not url.hostname or port == 0:
+            raise ValueError("has no host and port")
+        if not re.fullmatch(r"/[A-Za-z_][A-Za-z0-9_]*", url.path):
+            raise ValueError("does not end with /database (letters, digits and _)")
+        return value
+
+    @model_validator(mode="after")
+    def _settings_fit_together(self) -> Self:
+        mistakes = _cross_mistakes(self)
+        if mistakes:
+            raise PydanticCustomError(
+                "settings", "{text}", {"text": "\n".join(map(str, mistakes)), "mistakes": mistakes}
+            )
+        return self
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Self:
+        """Settings from the `RECEIPTS_…` entries of a mapping; everything else in it is ignored.
+
+        Raises SettingsError with every mistake found.
+        """
+        given = {k: v.strip() for k, v in environ.items() if k.startswith(PREFIX)}
+        fields = {field_of(k): v for k, v in given.items()}
+        known = {k: v for k, v in fields.items() if k in cls.model_fields}
+        mistakes = [_unknown(k) for k in sorted(set(fields) - set(known))]
+        mistakes += _mistakes_in(known)
+        if mistakes:
+            raise SettingsError(mistakes)
+        return cls.model_validate(known)
+
+    def environ(self) -> dict[str, str]:
+        """The variables that read back as these settings, secrets in clear: for child processes."""
+        return {variable_of(k): _text_of(v) for k, v in self.model_dump().items()}
+
+    def topic(self, name: Topic) -> str:
+        """The topic's name on this installation's cluster."""
+        return self.topic_prefix + name
+
+    @property
+    def sink_group(self) -> str:
+        """Consumer group of the sinks."""
+        return f"{self.app_id}-sink"
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        shown = list(super().__repr_args__())
+        return [*shown, ("clickhouse_url", mask_url(self.clickhouse_url))]
+
+
+def _embedded_url(value: str) -> str:
+    if not re.match(r"chdb:///.", value):
+        raise ValueError("names no folder for the embedded engine")
+    return value
+
+
+def _text_of(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _fix_of(field: str) -> str:
+    extra = Settings.model_fields[field].json_schema_extra
+    assert isinstance(extra, dict), field
+    return str(extra["fix"])
+
+
+def _unknown(field: str) -> Mistake:
+    near = difflib.get_close_matches(field, Settings.model_fields, n=1)
+    fix = f"did you mean {variable_of(near[0])}?" if near else "remove it, see docs/settings.md"
+    return Mistake(variable_of(field), "there is no such setting", fix)
+
+
+def _mistakes_in(given: Mapping[str, str]) -> list[Mistake]:
+    """Mistakes of single fields first, then those of fields that are fine but do not fit."""
+    try:
+        Settings.model_validate(given)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+    else:
+        return []
+    if not details[0]["loc"]:
+        return list(details[0]["ctx"]["mistakes"])
+    wrong = {str(d["loc"][0]) for d in details}
+    rest = {k: v for k, v in given.items() if k not in wrong}
+    crossed = [m for m in _mistakes_in(rest) if field_of(m.variable) not in wrong]
+    return [_field_mistake(d, given) for d in details] + crossed
+
+
+def _field_mistake(detail: ErrorDetails, given: Mapping[str, str]) -> Mistake:
+    field = str(detail["loc"][0])
+    said = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    value = mask_url(given[field]) if "://" in given[field] else given[field]
+    fix = _fix_of(field)
+    if field.endswith("_port") and value.startswith("tcp://"):
+        fix += "; Kubernetes sets this for a service of that name: use enableServiceLinks: false"
+    if detail["type"] == "value_error":
+        return Mistake(variable_of(field), said, fix)
+    return Mistake(variable_of(field), f"{value!r} should be {said}", fix)
+
+
+def _cross_mistakes(settings: Settings) -> list[Mistake]:
+    found: list[Mistake] = []
+
+    def check(good: bool, field: str, wrong: str, fix: str) -> None:
+        if not good:
+            found.append(Mistake(variable_of(field), wrong, fix))
+
+    check(
+        settings.commit_interval_s < settings.session_timeout_s,
+        "commit_interval_s",
+        f"{settings.commit_interval_s:g} s is not below the session timeout of "
+        f"{settings.session_timeout_s} s, so a lost worker could not commit in time",
+        "lower it, or raise RECEIPTS_SESSION_TIMEOUT_S",
+    )
+    check(
+        settings.alive_s > settings.session_timeout_s,
+        "alive_s",
+        f"{settings.alive_s:g} s is not above the session timeout of "
+        f"{settings.session_timeout_s} s, so every rebalance would look like a death",
+        "raise it, or lower RECEIPTS_SESSION_TIMEOUT_S",
+    )
+    check(
+        settings.sink_max_wait_s < settings.alive_s,
+        "sink_max_wait_s",
+        f"{settings.sink_max_wait_s:g} s is not below RECEIPTS_ALIVE_S "
+        f"({settings.alive_s:g} s), so an idle sink would look dead",
+        "lower it, or raise RECEIPTS_ALIVE_S",
+    )
+    check(
+        (settings.worker_host, settings.worker_port) != (settings.sink_host, settings.sink_port)
+        or settings.worker_port == 0,
+        "sink_port",
+        f"{settings.sink_port} is the worker's port on the same address",
+        "give the two processes different ports (RECEIPTS_WORKER_PORT, RECEIPTS_SINK_PORT)",
+    )
+    return found

@@ -1,0 +1,175 @@
+"""Settings: every mistake at once, with field and fix, and never a secret."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from models.mistakes import SettingsError, mask_url, variable_of
+from models.settings import Settings
+
+
+def mistakes_of(**environ: str) -> dict[str, str]:
+    with pytest.raises(SettingsError) as caught:
+        Settings.read({variable_of(k): v for k, v in environ.items()})
+    return {m.variable: f"{m.wrong} | {m.fix}" for m in caught.value.mistakes}
+
+
+def test_an_empty_mapping_gives_the_documented_defaults() -> None:
+    settings = Settings.read({})
+    assert settings.brokers == "127.0.0.1:9092"
+    assert settings.clickhouse_url == "http://default:@127.0.0.1:8123/receipts"
+    assert (settings.retention_days, settings.batch_size, settings.partitions) == (10, 2000, 4)
+    assert (settings.worker_host, settings.sink_host) == ("127.0.0.1", "127.0.0.1")
+    assert settings.sink_group == "receipts-sink"
+
+
+def test_texts_become_the_types_of_the_fields() -> None:
+    settings = Settings.read(
+        {
+            "RECEIPTS_RETENTION_DAYS": " 12 ",
+            "RECEIPTS_MIGRATE_ON_START": "false",
+            "RECEIPTS_COMMIT_INTERVAL_S": "0.25",
+            "RECEIPTS_BROKERS": "a:1, [::1]:9092",
+            "PATH": "/bin",
+        }
+    )
+    assert settings.retention_days == 12
+    assert settings.migrate_on_start is False
+    assert settings.commit_interval_s == 0.25
+    assert settings.brokers == "a:1,[::1]:9092"
+
+
+def test_the_process_environment_is_never_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECEIPTS_PARTITIONS", "9")
+    assert Settings.read({}).partitions == 4
+    assert Settings().partitions == 4
+
+
+def test_a_settings_object_is_frozen() -> None:
+    settings = Settings.read({})
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.partitions = 5  # type: ignore[misc]
+
+
+def test_every_mistake_is_reported_at_once_with_its_name_and_fix() -> None:
+    found = mistakes_of(
+        retention_days="7",
+        worker_port="99999",
+        log_level="loud",
+        brokers="kafka",
+        clickhouse_url="postgres://u:hush@h/x",
+        migrate_on_start="perhaps",
+        alive_s="6",
+        sink_port="6066",
+        patitions="4",
+    )
+    assert set(found) == {
+        "RECEIPTS_RETENTION_DAYS",
+        "RECEIPTS_WORKER_PORT",
+        "RECEIPTS_LOG_LEVEL",
+        "RECEIPTS_BROKERS",
+        "RECEIPTS_CLICKHOUSE_URL",
+        "RECEIPTS_MIGRATE_ON_START",
+        "RECEIPTS_ALIVE_S",
+        "RECEIPTS_SINK_PORT",
+        "RECEIPTS_PATITIONS",
+    }
+    assert "from 8" in found["RECEIPTS_RETENTION_DAYS"]
+    assert "'kafka' is not host:port" in found["RECEIPTS_BROKERS"]
+    assert "did you mean RECEIPTS_PARTITIONS?" in found["RECEIPTS_PATITIONS"]
+    assert "hush" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("environ", "variable", "words"),
+    [
+        ({"commit_interval_s": "6"}, "RECEIPTS_COMMIT_INTERVAL_S", "below the session timeout"),
+        ({"session_timeout_s": "60"}, "RECEIPTS_ALIVE_S", "above the session timeout"),
+        ({"alive_s": "7", "sink_max_wait_s": "8"}, "RECEIPTS_SINK_MAX_WAIT_S", "idle sink"),
+        ({"worker_port": "6067"}, "RECEIPTS_SINK_PORT", "the worker's port"),
+        ({"session_timeout_s": "5"}, "RECEIPTS_SESSION_TIMEOUT_S", "Kafka's own minimum"),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_refused(
+    environ: dict[str, str], variable: str, words: str
+) -> None:
+    found = mistakes_of(**environ)
+    assert list(found) == [variable]
+    assert words in found[variable]
+
+
+def test_two_free_ports_on_one_address_fit_together() -> None:
+    assert Settings(worker_port=0, sink_port=0).sink_port == 0
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://h/db",
+        "http://h:8123",
+        "http://h:8123/a/b",
+        "http://:8123/db",
+        "http://h:0/db",
+        "http://h:99999/db",
+        "http://h:8123/bad-name",
+        "chdb://",
+        "chdb:///",
+        "chdb://relative",
+        "",
+    ],
+)
+def test_a_url_that_cannot_work_is_refused(url: str) -> None:
+    found = mistakes_of(clickhouse_url=url)
+    assert "chdb:///path" in found["RECEIPTS_CLICKHOUSE_URL"]
+
+
+@pytest.mark.parametrize("url", ["https://u:p@h:8443/db", "http://h/db", "chdb:///var/lib/x"])
+def test_a_url_that_can_work_is_kept(url: str) -> None:
+    assert Settings.read({"RECEIPTS_CLICKHOUSE_URL": url}).clickhouse_url == url
+
+
+@pytest.mark.parametrize("password", ["secret", "se:cr@t", "s%40"])
+def test_the_password_is_masked_in_every_text(password: str) -> None:
+    settings = Settings(clickhouse_url=f"http://writer:{password}@ch:8123/receipts")
+    for text in (repr(settings), str(settings), f"{settings}", "%s" % settings):  # noqa: UP031
+        assert password not in text
+        assert "http://writer:***@ch:8123/receipts" in text
+
+
+def test_a_password_in_the_query_is_masked() -> None:
+    assert mask_url("http://h/db?password=hush&x=1") == "http://h/db?password=***&x=1"
+
+
+def test_a_wrong_url_with_a_password_is_reported_without_it() -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.read({"RECEIPTS_CLICKHOUSE_URL": "http://u:hush@h:8123/x/y"})
+    assert "hush" not in str(caught.value)
+    assert "hush" not in repr(caught.value)
+
+
+def test_a_kubernetes_service_variable_in_the_way_is_explained() -> None:
+    found = mistakes_of(worker_port="tcp://10.0.0.1:6066")
+    assert "enableServiceLinks: false" in found["RECEIPTS_WORKER_PORT"]
+
+
+def test_environ_reads_back_as_the_same_settings() -> None:
+    settings = Settings(clickhouse_url="http://u:p@h:1/d", migrate_on_start=False, alive_s=9.5)
+    assert Settings.read(settings.environ()) == settings
+
+
+def test_topics_carry_the_prefix() -> None:
+    assert Settings(topic_prefix="eu.").topic("message-states") == "eu.message-states"
+
+
+def test_every_field_says_what_it_means_and_how_to_put_it_right() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert isinstance(field.json_schema_extra, dict), name
+        assert field.json_schema_extra["fix"], name
+
+
+def test_models_read_no_environment() -> None:
+    source = Path(__file__).parents[2].joinpath("models/settings.py").read_text()
+    assert not re.search(r"\b(os\.environ|getenv|import os)\b", source)
