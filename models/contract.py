@@ -1,0 +1,302 @@
+"""The event contract: what upstream services publish, checked field by field (issue: event contract).
+
+JSON values; unknown fields are ignored so that producers can move first. Times come as RFC 3339
+with a zone or as epoch milliseconds and leave as integer epoch milliseconds, UTC. Every refusal is
+a value (`Refusal`), never an exception.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic_core import ErrorDetails
+
+from models.refusal import Reason, Refusal
+from models.vocabulary import (
+    BounceWord,
+    Channel,
+    Direction,
+    EngagementType,
+    ReceiptWord,
+    Scope,
+    Source,
+)
+
+DAY_MS: Final = 86_400_000
+YEAR_2000_MS: Final = 946_684_800_000
+MAX_EVENT_BYTES: Final = 65_536
+MAX_ATTEMPT: Final = 100
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_RFC_3339: Final = (
+    r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$"
+)
+
+
+def _epoch_ms(instant: int | str) -> int:
+    if isinstance(instant, int):
+        return instant
+    return (datetime.fromisoformat(instant) - _EPOCH) // _MILLISECOND
+
+
+if TYPE_CHECKING:
+    Instant = int  # once validated
+else:
+    # Digits in a string are refused: nobody can tell seconds from milliseconds in them.
+    Instant = Annotated[
+        Annotated[int, Field(ge=0, le=253_402_300_799_999)]
+        | Annotated[str, StringConstraints(pattern=_RFC_3339)],
+        Field(union_mode="left_to_right"),
+        AfterValidator(_epoch_ms),
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"type": "string", "format": "date-time"},
+                    {"type": "integer", "minimum": 946_684_800_000},
+                ],
+                "description": "RFC 3339 with a zone, or epoch milliseconds",
+            }
+        ),
+    ]
+Account = Annotated[
+    str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")
+]
+#: Printable, and no slash: the slash parts account and message in the record key.
+Identifier = Annotated[
+    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^/\p{C}\p{Zl}\p{Zp}]+$")
+]
+E164 = Annotated[str, StringConstraints(max_length=16, pattern=r"^\+[1-9][0-9]{4,14}$")]
+Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+Word = Annotated[str, StringConstraints(max_length=64)]
+Name = Annotated[str, StringConstraints(max_length=256)]
+Sentence = Annotated[str, StringConstraints(max_length=1_024)]
+Body = Annotated[str, StringConstraints(max_length=4_096)]
+Credits = Annotated[Decimal, Field(ge=0, max_digits=15, decimal_places=6)]
+Attempt = Annotated[int, Field(ge=1, le=MAX_ATTEMPT)]
+
+
+class Event(BaseModel):
+    """What all events share: strict types, unknown fields ignored, never changed once read."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+class Send(Event):
+    """One attempt to hand a message to a provider; `inbound` is a received message."""
+
+    account: Account
+    message_id: Identifier
+    channel: Channel
+    recipient: E164
+    sent_at: Instant
+    attempt: Attempt = 1
+    first_sent_at: Instant | None = Field(None, description="required when attempt > 1")
+    direction: Direction = "outbound"
+    source: Source = "direct"
+    sender_id: Name | None = None
+    sent_by: Name | None = None
+    campaign_id: Identifier | None = None
+    message_type: Word | None = None
+    text: Body | None = None
+    segments: Annotated[int, Field(ge=0, le=255)] = 1
+    credits: Credits = Decimal(0)
+    provider: Word | None = None
+    platform: Word | None = None
+    country: Country | None = None
+    external_id: Name | None = None
+    email: Name | None = None
+    validity_s: Annotated[int, Field(ge=60, le=604_800)] = 259_200
+
+
+class Receipt(Event):
+    """A provider's statement about one attempt of one message."""
+
+    account: Account
+    message_id: Identifier
+    status: ReceiptWord
+    occurred_at: Instant
+    attempt: Attempt = 1
+    bounce: BounceWord | None = None
+    scope: Scope | None = None
+    error_code: Word | None = None
+    reason: Sentence | None = None
+    provider: Word | None = None
+    provider_message_id: Name | None = None
+    recipient: E164 | None = None
+    received_at: Instant | None = None
+
+
+class Engagement(Event):
+    """A click or an unsubscribe of a message, or of a recipient when no message is known."""
+
+    account: Account
+    event_id: Identifier
+    type: EngagementType
+    occurred_at: Instant
+    message_id: Identifier | None = Field(None, description="this or recipient is required")
+    recipient: E164 | None = Field(None, description="this or message_id is required")
+    campaign_id: Identifier | None = None
+    link_id: Name | None = None
+    url: Annotated[str, StringConstraints(max_length=2_048)] | None = None
+
+
+class Campaign(Event):
+    """What a campaign is called and whom it was meant for; the newest `updated_at` stands."""
+
+    account: Account
+    campaign_id: Identifier
+    name: Name
+    updated_at: Instant
+    message_type: Word | None = None
+    text: Body | None = None
+    creator: Name | None = None
+    method: Word | None = None
+    status: Word | None = None
+    target_audience: Annotated[int, Field(ge=0, le=2**53)] | None = None
+    audience: Body | None = Field(None, description="the segmentation in words")
+    created_at: Instant | None = None
+    started_at: Instant | None = None
+    ended_at: Instant | None = None
+    last_modified_by: Name | None = None
+
+
+E = TypeVar("E", bound=Event)
+
+#: Fields whose refusal is about time; the rest of the table is about E.164 numbers.
+_TIME_FIELDS: Final = frozenset(
+    name
+    for event in (Send, Receipt, Engagement, Campaign)
+    for name in event.model_fields
+    if name.endswith("_at")
+)
+_NUMBER_FIELDS: Final = frozenset({"recipient"})
+
+
+def parse_send(
+    value: bytes | None, record_ms: int, limit: int = MAX_EVENT_BYTES
+) -> Send | Refusal:
+    """Read one record of `sends`; `record_ms` is its Kafka timestamp (-1: none)."""
+    send = _validated(Send, value, limit)
+    if isinstance(send, Refusal):
+        return send
+    if send.attempt > 1 and send.first_sent_at is None:
+        return Refusal(Reason.MISSING_FIELD, "first_sent_at: required when attempt > 1")
+    if send.first_sent_at is None:
+        return _out_of_time(record_ms, sent_at=send.sent_at) or send
+    return (
+        _out_of_time(record_ms, sent_at=send.sent_at, first_sent_at=send.first_sent_at) or send
+    )
+
+
+def parse_receipt(
+    value: bytes | None, record_ms: int, limit: int = MAX_EVENT_BYTES
+) -> Receipt | Refusal:
+    """Read one record of `receipts`; `received_at` is only information and may be absent."""
+    receipt = _validated(Receipt, value, limit)
+    if isinstance(receipt, Refusal):
+        return receipt
+    if receipt.received_at is None:
+        return _out_of_time(record_ms, occurred_at=receipt.occurred_at) or receipt
+    return (
+        _out_of_time(
+            record_ms, occurred_at=receipt.occurred_at, received_at=receipt.received_at
+        )
+        or receipt
+    )
+
+
+def parse_engagement(
+    value: bytes | None, record_ms: int, limit: int = MAX_EVENT_BYTES
+) -> Engagement | Refusal:
+    """Read one record of `engagements`."""
+    engagement = _validated(Engagement, value, limit)
+    if isinstance(engagement, Refusal):
+        return engagement
+    if engagement.message_id is None and engagement.recipient is None:
+        return Refusal(Reason.MISSING_FIELD, "message_id: this or recipient is required")
+    return _out_of_time(record_ms, occurred_at=engagement.occurred_at) or engagement
+
+
+def parse_campaign(
+    value: bytes | None, record_ms: int, limit: int = MAX_EVENT_BYTES
+) -> Campaign | Refusal:
+    """Read one record of `campaigns`; planned starts and ends may lie in the future."""
+    campaign = _validated(Campaign, value, limit)
+    if isinstance(campaign, Refusal):
+        return campaign
+    planned = {
+        name: at
+        for name in ("created_at", "started_at", "ended_at")
+        if (at := getattr(campaign, name)) is not None
+    }
+    return (
+        _out_of_time(record_ms, updated_at=campaign.updated_at)
+        or _out_of_time(-1, **planned)
+        or campaign
+    )
+
+
+def _out_of_time(record_ms: int, **instants: int) -> Refusal | None:
+    """Times before 2000 or over a day after the record's own timestamp are refused (DESIGN §4).
+
+    The wall clock is never asked: a replay must decide the same.
+    """
+    for field, at in instants.items():
+        if at < YEAR_2000_MS:
+            return Refusal(Reason.BAD_TIME, f"{field}: before the year 2000 (epoch in seconds?)")
+        if 0 <= record_ms < at - DAY_MS:
+            return Refusal(
+                Reason.BAD_TIME, f"{field}: more than a day after the record's timestamp"
+            )
+    return None
+
+
+def _validated(event: type[E], value: bytes | None, limit: int) -> E | Refusal:
+    if not value:
+        return Refusal(Reason.EMPTY, "value: empty; expected a JSON object")
+    if len(value) > limit:
+        return Refusal(Reason.OVERSIZED, f"value: {len(value)} bytes; at most {limit} are read")
+    try:
+        return _VALIDATE[event](value)  # type: ignore[return-value]
+    except ValidationError as refused:
+        return _refusal(refused.errors(include_url=False, include_context=False)[0])
+
+
+_VALIDATE: Final[dict[type[Event], Callable[[bytes], Any]]] = {
+    event: event.__pydantic_validator__.validate_json
+    for event in (Send, Receipt, Engagement, Campaign)
+}
+
+_REASON_OF_TYPE: Final = {
+    "json_invalid": Reason.NOT_JSON,
+    "model_type": Reason.NOT_OBJECT,
+    "missing": Reason.MISSING_FIELD,
+}
+
+
+_TIME_WANTED: Final = "RFC 3339 with a zone, or epoch milliseconds, expected"
+
+
+def _refusal(error: ErrorDetails) -> Refusal:
+    field = str(error["loc"][0]) if error["loc"] else "value"
+    reason = _REASON_OF_TYPE.get(error["type"]) or _reason_of_field(field, error["type"])
+    said = _TIME_WANTED if reason is Reason.BAD_TIME else error["msg"]
+    return Refusal(reason, f"{field}: {said}")
+
+
+def _reason_of_field(field: str, kind: str) -> Reason:
+    if field in _TIME_FIELDS:
+        return Reason.BAD_TIME
+    if field in _NUMBER_FIELDS:
+        return Reason.BAD_NUMBER
+    return Reason.WRONG_TYPE if kind.endswith("_type") else Reason.BAD_VALUE

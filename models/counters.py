@@ -1,0 +1,281 @@
+"""Windowed counters: a fold over message states (DESIGN §4; issue: windowed counters).
+
+A message contributes to at most three cells: its hour, its day, and its campaign. Campaign cells
+are kept by day as well, so that they can become final together with the states of that day (ADR
+0003); people read them summed over days.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+import msgspec
+
+from models.contract import DAY_MS
+from models.reading import provider_of
+from models.state import MessageState, is_pending
+from models.vocabulary import Bounce, Status
+
+HOUR_MS: Final = 3_600_000
+
+#: Places of a cell's numbers. The first nine count messages by their current status.
+SLOTS: Final = (
+    "submitted",
+    "queued",
+    "delivered",
+    "read",
+    "undelivered_soft",
+    "undelivered_hard",
+    "expired",
+    "rejected",
+    "deleted",
+    "segments",
+    "credits",
+)
+_SEGMENTS: Final = SLOTS.index("segments")
+_CREDITS: Final = SLOTS.index("credits")
+_EXPIRED: Final = SLOTS.index("expired")
+_SUBMITTED: Final = SLOTS.index("submitted")
+_QUEUED: Final = SLOTS.index("queued")
+_SOFT: Final = SLOTS.index("undelivered_soft")
+
+_SLOT_OF_STATUS: Final = {
+    Status.UNDELIVERED.value: SLOTS.index("undelivered_hard"),
+    Status.REJECTED.value: SLOTS.index("rejected"),
+    Status.DELETED.value: SLOTS.index("deleted"),
+    Status.DELIVERED.value: SLOTS.index("delivered"),
+    Status.READ.value: SLOTS.index("read"),
+}
+
+#: hour (ms), account, channel, source, country, provider, campaign
+Dimensions = tuple[int, str, str, str, str, str, str]
+
+
+class Contribution(NamedTuple):
+    """What one message adds to its cells."""
+
+    dimensions: Dimensions
+    slot: int
+    segments: int
+    credits: int
+
+
+def contribution(account: str, state: MessageState) -> Contribution | None:
+    """What a state counts as; None for orphans and for received messages (in no "sent" total)."""
+    sends = state.sends
+    if not sends:
+        return None
+    first = sends[0]
+    if first.direction == "inbound":
+        return None
+    sent_at = first.first_sent_at
+    dimensions = (
+        sent_at - sent_at % HOUR_MS,
+        account,
+        first.channel,
+        first.source,
+        first.country,
+        provider_of(state),
+        first.campaign_id,
+    )
+    if len(sends) == 1:
+        return Contribution(dimensions, _slot(state), first.segments, first.credits)
+    return Contribution(
+        dimensions,
+        _slot(state),
+        sum(send.segments for send in sends),
+        sum(send.credits for send in sends),
+    )
+
+
+def _slot(state: MessageState) -> int:
+    outcome = state.outcome
+    if is_pending(state):
+        if state.expired:
+            return _EXPIRED
+        queued = (
+            outcome is not None
+            and outcome.status == Status.QUEUED
+            and state.sends[-1].attempt <= outcome.attempt
+        )
+        return _QUEUED if queued else _SUBMITTED
+    assert outcome is not None  # not pending
+    if outcome.status == Status.UNDELIVERED and outcome.bounce != Bounce.HARD:
+        return _SOFT
+    return _SLOT_OF_STATUS[outcome.status]
+
+
+class Cell:
+    """One counter cell: its key, its numbers in the order of `SLOTS`."""
+
+    __slots__ = ("counts", "day", "key")
+
+    def __init__(self, key: bytes, day: int) -> None:
+        self.key = key
+        self.day = day
+        self.counts = [0] * len(SLOTS)
+
+
+class CellRow(NamedTuple):
+    """A published cell as the sink writes it."""
+
+    kind: str
+    window_start: int
+    account: str
+    channel: str
+    source: str
+    country: str
+    provider: str
+    campaign_id: str
+    partition: int
+    version: int
+    counts: tuple[int, ...]
+
+
+_Key = tuple[str, int, str, str, str, str, str, str, int]
+_encode_json: Final = msgspec.json.Encoder().encode
+_decode_key: Final = msgspec.json.Decoder(_Key).decode
+_decode_value: Final = msgspec.json.Decoder(dict[str, int]).decode
+
+#: Kind of the record that says up to which day a partition's cells are final.
+RETIRED: Final = "retired"
+
+
+def cell_key(
+    kind: str, window_start: int, dimensions: tuple[str, str, str, str, str, str], partition: int
+) -> bytes:
+    """Record key of a cell: JSON [kind, window start ms, account, channel, source, country,
+    provider, campaign, partition]."""
+    return _encode_json((kind, window_start, *dimensions, partition))
+
+
+def encode_cell(version: int, counts: Iterable[int]) -> bytes:
+    """Record value of a cell: a JSON object of its version and its numbers."""
+    return _encode_json({"version": version, **dict(zip(SLOTS, counts, strict=True))})
+
+
+def decode_cell(key: bytes, value: bytes) -> CellRow | None:
+    """Read a record of `status-counters`; None for the mark of retired days, which is no cell.
+
+    Raises msgspec.DecodeError or KeyError when it is not one of ours.
+    """
+    kind, start, account, channel, source, country, provider, campaign, partition = _decode_key(key)
+    if kind == RETIRED:
+        return None
+    numbers = _decode_value(value)
+    return CellRow(
+        kind,
+        start,
+        account,
+        channel,
+        source,
+        country,
+        provider,
+        campaign,
+        partition,
+        numbers["version"],
+        tuple(numbers[slot] for slot in SLOTS),
+    )
+
+
+def retired_key(partition: int) -> bytes:
+    """Key of a partition's mark of retired days."""
+    return cell_key(RETIRED, 0, ("", "", "", "", "", ""), partition)
+
+
+def encode_retired(version: int, day: int) -> bytes:
+    """The mark: all days up to and including `day` (days since 1970) are final."""
+    return _encode_json({"version": version, "day": day})
+
+
+def decode_retired(value: bytes) -> tuple[int, int]:
+    """(version, last retired day) of a mark."""
+    mark = _decode_value(value)
+    return mark["version"], mark["day"]
+
+
+class Cells:
+    """The cells of one partition, kept equal to the fold of its states.
+
+    `dirty` holds the cells changed since they were last taken for publication.
+    """
+
+    def __init__(self, partition: int) -> None:
+        self.partition = partition
+        self.by_key: dict[bytes, Cell] = {}
+        self.dirty: set[Cell] = set()
+        self._of_message: dict[Dimensions, tuple[Cell, ...]] = {}
+
+    def add(self, entering: Contribution) -> None:
+        """Count a message in."""
+        dimensions, slot, segments, credits = entering
+        cells = self._of_message.get(dimensions) or self._open(dimensions)
+        for cell in cells:
+            counts = cell.counts
+            counts[slot] += 1
+            counts[_SEGMENTS] += segments
+            counts[_CREDITS] += credits
+        self.dirty.update(cells)
+
+    def remove(self, leaving: Contribution) -> None:
+        """Count a message out that was counted in before."""
+        dimensions, slot, segments, credits = leaving
+        cells = self._of_message[dimensions]
+        for cell in cells:
+            counts = cell.counts
+            counts[slot] -= 1
+            counts[_SEGMENTS] -= segments
+            counts[_CREDITS] -= credits
+        self.dirty.update(cells)
+
+    def _open(self, dimensions: Dimensions) -> tuple[Cell, ...]:
+        hour, account, channel, source, country, provider, campaign = dimensions
+        day_start = hour - hour % DAY_MS
+        who = (account, channel, source, country, provider, "")
+        keys = [
+            cell_key("hour", hour, who, self.partition),
+            cell_key("day", day_start, who, self.partition),
+        ]
+        if campaign:
+            ran = (account, "", "", "", "", campaign)
+            keys.append(cell_key("campaign", day_start, ran, self.partition))
+        cells = tuple(self._cell(key, day_start // DAY_MS) for key in keys)
+        self._of_message[dimensions] = cells
+        return cells
+
+    def _cell(self, key: bytes, day: int) -> Cell:
+        return self.by_key.get(key) or self.by_key.setdefault(key, Cell(key, day))
+
+    def compare(self, published: dict[bytes, bytes], retired_day: int) -> None:
+        """After a restore: mark as dirty what differs from what was last published.
+
+        A cell that was published and is no longer in the fold becomes zero. Cells of retired days
+        are final and stay as they were published.
+        """
+        self.dirty = set(self.by_key.values())
+        for key, value in published.items():
+            row = decode_cell(key, value)
+            if row is None or row.window_start // DAY_MS <= retired_day:
+                continue
+            cell = self._cell(key, row.window_start // DAY_MS)
+            if tuple(cell.counts) == row.counts:
+                self.dirty.discard(cell)
+            else:
+                self.dirty.add(cell)
+
+    def take_dirty(self) -> Iterator[Cell]:
+        """The cells to publish now; they count as published from here on."""
+        dirty, self.dirty = self.dirty, set()
+        yield from dirty
+
+    def retire(self, day: int) -> list[bytes]:
+        """Forget the cells up to and including a day; their keys, to be tombstoned."""
+        keys = [key for key, cell in self.by_key.items() if cell.day <= day]
+        for key in keys:
+            self.dirty.discard(self.by_key.pop(key))
+        last_hour = (day + 1) * DAY_MS
+        self._of_message = {
+            dimensions: cells
+            for dimensions, cells in self._of_message.items()
+            if dimensions[0] >= last_hour
+        }
+        return keys

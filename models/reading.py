@@ -1,0 +1,176 @@
+"""What people and tables see of one state (DESIGN §2; issue: messages_current)."""
+
+from typing import Final, NamedTuple
+
+from models.keys import split_key
+from models.state import MessageState, SendFact, is_pending
+from models.vocabulary import BOUNCE_WORDS, Status
+
+MESSAGE: Final = "message"
+ORPHAN: Final = "orphan"
+#: Only an engagement is known: it has its own table, so the state waits without a row.
+UNSEEN: Final = "none"
+
+EXPIRED: Final = "expired"
+
+
+class Reading(NamedTuple):
+    """One row as people see it. Times in epoch ms, 0 = not yet; "" = absent; credits in 10^-6."""
+
+    kind: str
+    account: str
+    message_id: str
+    channel: str
+    direction: str
+    source: str
+    sender_id: str
+    sent_by: str
+    campaign_id: str
+    message_type: str
+    recipient: str
+    country: str
+    external_id: str
+    email: str
+    platform: str
+    provider: str
+    segments: int
+    credits: int
+    attempts: int
+    sent_at: int
+    status: str
+    platform_status: str
+    carrier_status: str
+    bounce: str
+    scope: str
+    error_code: str
+    fail_reason: str
+    queued_at: int
+    delivered_at: int
+    read_at: int
+    finalized_at: int
+    clicked_at: int
+    unsubscribed_at: int
+    version: int
+    provider_message_id: str
+    occurred_at: int
+    superseded: tuple[int, ...]
+    was_orphan: bool
+
+
+class Verdict(NamedTuple):
+    """The status columns of a reading."""
+
+    status: str
+    platform_status: str
+    carrier_status: str
+    bounce: str
+    scope: str
+    error_code: str
+    fail_reason: str
+    finalized_at: int
+
+
+_WORDS: Final = tuple(status.word for status in Status)
+_PENDING: Final = {
+    word: Verdict(word, "submitted", "queued", "", "", "", "", 0)
+    for word in ("submitted", "queued")
+}
+_RECEIVED: Final = Verdict("received", "", "", "", "", "", "", 0)
+_NOBODY: Final = SendFact(0, 0, 0, "", "", "", "", "", segments=0, validity_s=0)
+
+
+def read(key: bytes, state: MessageState) -> Reading:
+    """Read a state as a row of `messages`, of `orphans`, or as none.
+
+    Raises ValueError when `key` is no message key.
+    """
+    account, message_id = split_key(key)
+    sends, outcome = state.sends, state.outcome
+    first = sends[0] if sends else _NOBODY
+    kind = MESSAGE if sends else ORPHAN if outcome is not None else UNSEEN
+    *standing, finalized_at = verdict(state)
+    return Reading(
+        kind,
+        account,
+        message_id,
+        first.channel,
+        first.direction,
+        first.source,
+        first.sender_id,
+        first.sent_by,
+        first.campaign_id,
+        first.message_type,
+        first.recipient or (outcome.recipient if outcome is not None else ""),
+        first.country,
+        first.external_id,
+        first.email,
+        first.platform,
+        provider_of(state),
+        sum(send.segments for send in sends),
+        sum(send.credits for send in sends),
+        attempts_of(state),
+        first.first_sent_at,
+        *standing,
+        state.queued_at,
+        state.delivered_at,
+        state.read_at,
+        finalized_at,
+        state.clicked_at,
+        state.unsubscribed_at,
+        state.version,
+        outcome.provider_message_id if outcome is not None else "",
+        outcome.occurred_at if outcome is not None else 0,
+        tuple(at for at in state.sort_keys if at != first.first_sent_at),
+        state.orphaned,
+    )
+
+
+def verdict(state: MessageState) -> Verdict:
+    """Status, carrier status, bounce and reason in force; a pending message past its timer expired."""
+    first, outcome = state.first_send, state.outcome
+    if first is not None and first.direction == "inbound":
+        return _RECEIVED
+    if is_pending(state):
+        return _expired(state) if state.expired and first else _pending(state)
+    assert outcome is not None  # not pending
+    status = _WORDS[outcome.status]
+    if outcome.status >= Status.DELIVERED:
+        return Verdict(status, "submitted", "delivered", "", "", "", "", state.delivered_at)
+    rejected = outcome.status == Status.REJECTED
+    return Verdict(
+        status,
+        "rejected" if rejected else "submitted",
+        "" if rejected else "undelivered",
+        BOUNCE_WORDS[outcome.bounce],
+        outcome.scope,
+        outcome.error_code,
+        outcome.reason,
+        outcome.occurred_at,
+    )
+
+
+def _pending(state: MessageState) -> Verdict:
+    outcome = state.outcome
+    if outcome is None or (state.sends and state.sends[-1].attempt > outcome.attempt):
+        return _PENDING["submitted"]
+    return _PENDING[_WORDS[outcome.status]]
+
+
+def _expired(state: MessageState) -> Verdict:
+    first = state.sends[0]
+    deadline = first.first_sent_at + first.validity_s * 1000
+    return Verdict("undelivered", "submitted", "undelivered", "soft", "time", "", EXPIRED, deadline)
+
+
+def provider_of(state: MessageState) -> str:
+    """The provider of the latest attempt's send, else that of the winning receipt (DESIGN §4)."""
+    provider = state.sends[-1].provider if state.sends else ""
+    if not provider and state.outcome is not None:
+        return state.outcome.provider
+    return provider
+
+
+def attempts_of(state: MessageState) -> int:
+    """The highest attempt known from sends and receipts."""
+    latest = state.sends[-1].attempt if state.sends else 0
+    return max(latest, state.outcome.attempt) if state.outcome is not None else latest

@@ -1,0 +1,30 @@
+"""Refusals are values: why an event cannot be used, said so that its sender can mend it."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Reason(StrEnum):
+    """Enumerated `reason` header of a dead letter (issue: dead letters). Words are stable."""
+
+    EMPTY = "empty"
+    OVERSIZED = "oversized"
+    NOT_JSON = "not_json"
+    NOT_OBJECT = "not_object"
+    MISSING_FIELD = "missing_field"
+    WRONG_TYPE = "wrong_type"
+    BAD_VALUE = "bad_value"
+    BAD_TIME = "bad_time"
+    BAD_NUMBER = "bad_number"
+    TOO_LATE = "too_late"
+    MISROUTED = "misrouted"
+    INTERNAL_ERROR = "internal_error"
+    BAD_ROW = "bad_row"
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A refused event. `detail` names the field and says what was wrong ("field: message")."""
+
+    reason: Reason
+    detail: str

@@ -1,0 +1,347 @@
+"""The state of one message: the join of the facts seen so far (DESIGN §4).
+
+Merging is commutative, associative and idempotent: any order, any duplicates and any replay of the
+same events end in the same state. `version` and `orphaned` alone tell of what was published.
+
+A state is stored as a msgpack array. New fields go to the end of a struct, with a default, so that
+older records can still be read (ADR 0005).
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from models.contract import DAY_MS, Engagement, Receipt, Send
+from models.countries import country_of
+from models.vocabulary import STATUS_OF_WORD, Bounce, Status
+
+#: Sort keys remembered for deletion: the smallest ones, so that forgetting obeys the join as well.
+MAX_SORT_KEYS: Final = 64
+
+
+class SendFact(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What one send says, without its text. Times in epoch ms, credits in 10^-6; "" = not given."""
+
+    attempt: int
+    sent_at: int
+    first_sent_at: int
+    channel: str
+    direction: str
+    source: str
+    recipient: str
+    country: str
+    sender_id: str = ""
+    sent_by: str = ""
+    campaign_id: str = ""
+    message_type: str = ""
+    segments: int = 1
+    credits: int = 0
+    provider: str = ""
+    platform: str = ""
+    external_id: str = ""
+    email: str = ""
+    validity_s: int = 259_200
+
+
+class Outcome(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What one receipt says of its attempt. `occurred_at` in epoch ms; "" = not given."""
+
+    attempt: int
+    status: int
+    bounce: int
+    occurred_at: int
+    scope: str = ""
+    error_code: str = ""
+    reason: str = ""
+    provider: str = ""
+    provider_message_id: str = ""
+    recipient: str = ""
+
+
+class MessageState(msgspec.Struct, array_like=True, gc=False):
+    """All that is known of one message. Times in epoch ms, 0 = not seen.
+
+    sends: the winning send of each attempt known, by attempt
+    outcome: the greatest receipt seen, in the order of `outcome_order`
+    heard_day: UTC day (days since 1970) of the last record that brought a receipt or engagement
+    expired: our own timer found it pending at its deadline
+    conflict: two different sends of one attempt were seen
+    orphaned: a row of the orphans table was published
+    sort_keys: when there were several, all values `sent_at` may have been published with
+    """
+
+    version: int = 0
+    sends: list[SendFact] = []
+    outcome: Outcome | None = None
+    queued_at: int = 0
+    delivered_at: int = 0
+    read_at: int = 0
+    clicked_at: int = 0
+    unsubscribed_at: int = 0
+    heard_day: int = 0
+    expired: bool = False
+    conflict: bool = False
+    orphaned: bool = False
+    sort_keys: list[int] = []
+
+    @property
+    def first_send(self) -> SendFact | None:
+        """The send that says who and what: that of the lowest attempt known."""
+        return self.sends[0] if self.sends else None
+
+
+_encoder: Final = msgspec.msgpack.Encoder()
+encode: Final = _encoder.encode
+decode: Final = msgspec.msgpack.Decoder(MessageState).decode
+
+
+# --- lifting: from events to facts ------------------------------------------------------------
+
+
+def send_fact(send: Send) -> SendFact:
+    """The fact a send states; its country is derived from the number when it gives none."""
+    return SendFact(
+        send.attempt,
+        send.sent_at,
+        send.first_sent_at if send.attempt > 1 and send.first_sent_at else send.sent_at,
+        send.channel,
+        send.direction,
+        send.source,
+        send.recipient,
+        send.country or country_of(send.recipient),
+        send.sender_id or "",
+        send.sent_by or "",
+        send.campaign_id or "",
+        send.message_type or "",
+        send.segments,
+        int(send.credits.scaleb(6)),
+        send.provider or "",
+        send.platform or "",
+        send.external_id or "",
+        send.email or "",
+        send.validity_s,
+    )
+
+
+#: (status, bounce) → bounce in force: the defaults of DESIGN §4.
+_DEFAULT_BOUNCE: Final = {
+    (Status.UNDELIVERED, None): Bounce.SOFT,
+    (Status.UNDELIVERED, "soft"): Bounce.SOFT,
+    (Status.UNDELIVERED, "hard"): Bounce.HARD,
+    (Status.REJECTED, None): Bounce.HARD,
+    (Status.REJECTED, "soft"): Bounce.SOFT,
+    (Status.REJECTED, "hard"): Bounce.HARD,
+}
+
+
+def outcome_of(receipt: Receipt) -> Outcome:
+    """The outcome a receipt states, with the defaults for bounce and scope in place."""
+    status = STATUS_OF_WORD[receipt.status]
+    bounce = _DEFAULT_BOUNCE.get((status, receipt.bounce), Bounce.NONE)
+    scope = receipt.scope or ""
+    if status is Status.REJECTED and bounce is Bounce.SOFT:
+        status = Status.UNDELIVERED  # a temporary refusal
+    elif status is Status.UNDELIVERED and bounce is Bounce.HARD and not scope:
+        scope = "recipient"
+    return Outcome(
+        receipt.attempt,
+        status.value,
+        bounce.value,
+        receipt.occurred_at,
+        scope,
+        receipt.error_code or "",
+        receipt.reason or "",
+        receipt.provider or "",
+        receipt.provider_message_id or "",
+        receipt.recipient or "",
+    )
+
+
+# --- the order of outcomes --------------------------------------------------------------------
+
+_DELIVERED: Final = Status.DELIVERED.value
+_READ: Final = Status.READ.value
+_QUEUED: Final = Status.QUEUED.value
+_HARD: Final = Bounce.HARD.value
+_SOFT: Final = Bounce.SOFT.value
+
+#: rank by status; a hard undelivered ranks with rejected and deleted
+_RANK: Final = (0, 1, 2, 3, 3, 4, 5)
+
+
+def outcome_order(outcome: Outcome) -> tuple[int, int, int, int]:
+    """Place of a receipt in the total order, before the tie-break by canonical bytes (DESIGN §4).
+
+    Delivered or read on any attempt beats every failure, and read beats delivered; otherwise the
+    latest attempt decides, then rank, then `occurred_at`.
+    """
+    rank = _RANK[outcome.status]
+    if rank == 2 and outcome.bounce == _HARD:
+        rank = 3
+    return (rank if rank >= 4 else 0, outcome.attempt, rank, outcome.occurred_at)
+
+
+def greater_outcome(one: Outcome, other: Outcome) -> Outcome:
+    """The greater of two outcomes; equal ones are the same fact."""
+    left, right = outcome_order(one), outcome_order(other)
+    if left != right:
+        return one if left > right else other
+    return one if encode(one) >= encode(other) else other
+
+
+# --- joining: each returns whether the state changed -------------------------------------------
+
+
+def add_send(state: MessageState, fact: SendFact) -> bool:
+    """Join one send into the state."""
+    sends = state.sends
+    if not sends:
+        state.sends = [fact]
+        return True
+    for place, known in enumerate(sends):
+        if known.attempt == fact.attempt:
+            return known != fact and _settle_conflict(state, place, fact)
+        if known.attempt > fact.attempt:
+            return _insert_send(state, place, fact)
+    return _insert_send(state, len(sends), fact)
+
+
+def _insert_send(state: MessageState, place: int, fact: SendFact) -> bool:
+    sort_keys = _sort_keys(state) | {fact.first_sent_at}
+    state.sends = [*state.sends[:place], fact, *state.sends[place:]]
+    _keep_sort_keys(state, sort_keys)
+    return True
+
+
+def _settle_conflict(state: MessageState, place: int, fact: SendFact) -> bool:
+    """Two different sends of one attempt: the smaller `sent_at` wins, then canonical bytes."""
+    before = (state.sends[place], state.conflict, state.sort_keys)
+    known = state.sends[place]
+    sort_keys = _sort_keys(state) | {fact.first_sent_at}
+    winner = min(known, fact, key=lambda send: (send.sent_at, encode(send)))
+    state.sends = [*state.sends[:place], winner, *state.sends[place + 1 :]]
+    state.conflict = True
+    _keep_sort_keys(state, sort_keys)
+    return before != (winner, True, state.sort_keys)
+
+
+def _sort_keys(state: MessageState) -> set[int]:
+    """All `sent_at` values a row of this message may have been written with."""
+    return set(state.sort_keys) or {send.first_sent_at for send in state.sends}
+
+
+def _keep_sort_keys(state: MessageState, sort_keys: Iterable[int]) -> None:
+    kept = sorted(sort_keys)[:MAX_SORT_KEYS]
+    state.sort_keys = kept if len(kept) > 1 else []
+
+
+def add_outcome(state: MessageState, outcome: Outcome, heard_day: int) -> bool:
+    """Join one receipt into the state; `heard_day` is the UTC day of its Kafka record."""
+    known = state.outcome
+    winner = outcome if known is None else greater_outcome(known, outcome)
+    changed = winner != known
+    state.outcome = winner
+    status, at = outcome.status, outcome.occurred_at
+    if status >= _DELIVERED:
+        if not state.delivered_at or at < state.delivered_at:
+            state.delivered_at = at
+            changed = True
+        if status == _READ and (not state.read_at or at < state.read_at):
+            state.read_at = at
+            changed = True
+    elif status == _QUEUED and (not state.queued_at or at < state.queued_at):
+        state.queued_at = at
+        changed = True
+    return _hear(state, heard_day) or changed
+
+
+def add_engagement(state: MessageState, engagement: Engagement, heard_day: int) -> bool:
+    """Join a click (the first counts) or an unsubscribe into the state."""
+    at = engagement.occurred_at
+    heard = _hear(state, heard_day)
+    if engagement.type == "click":
+        first = earliest(state.clicked_at, at)
+        changed, state.clicked_at = first != state.clicked_at, first
+    else:
+        first = earliest(state.unsubscribed_at, at)
+        changed, state.unsubscribed_at = first != state.unsubscribed_at, first
+    return heard or changed
+
+
+def _hear(state: MessageState, day: int) -> bool:
+    if day <= state.heard_day:
+        return False
+    state.heard_day = day
+    return True
+
+
+def earliest(one: int, other: int) -> int:
+    """The earlier of two instants in epoch ms, where 0 is none."""
+    return min(one, other) if one and other else one or other
+
+
+def joined(one: MessageState, other: MessageState) -> MessageState:
+    """The join of two states of one message: all that either knows (restore, DESIGN §4)."""
+    sort_keys = _sort_keys(one) | _sort_keys(other)
+    whole = MessageState(
+        version=max(one.version, other.version),
+        sends=list(one.sends),
+        outcome=one.outcome,
+        queued_at=earliest(one.queued_at, other.queued_at),
+        delivered_at=earliest(one.delivered_at, other.delivered_at),
+        read_at=earliest(one.read_at, other.read_at),
+        clicked_at=earliest(one.clicked_at, other.clicked_at),
+        unsubscribed_at=earliest(one.unsubscribed_at, other.unsubscribed_at),
+        heard_day=max(one.heard_day, other.heard_day),
+        expired=one.expired or other.expired,
+        conflict=one.conflict or other.conflict,
+        orphaned=one.orphaned or other.orphaned,
+    )
+    for fact in other.sends:
+        add_send(whole, fact)
+    if other.outcome is not None:
+        known = whole.outcome
+        whole.outcome = other.outcome if known is None else greater_outcome(known, other.outcome)
+    _keep_sort_keys(whole, sort_keys)
+    return whole
+
+
+def join_encoded(held: bytes, read: bytes) -> bytes:
+    """Join two stored states. One owner's writes follow each other: its later one holds all.
+
+    States of different owners (epochs) are really joined: a worker that lost its partition may
+    have written after its successor had restored (DESIGN §4).
+    """
+    one, other = decode(held), decode(read)
+    if one.version >> 32 == other.version >> 32:
+        return held if one.version > other.version else read
+    return encode(joined(one, other))
+
+
+# --- what follows from a state ------------------------------------------------------------------
+
+
+def deadline_ms(state: MessageState) -> int:
+    """When a pending message expires: first sent + validity. 0 when no timer runs for it."""
+    first = state.first_send
+    if first is None or first.direction == "inbound" or state.expired:
+        return 0
+    if not is_pending(state):
+        return 0
+    return first.first_sent_at + first.validity_s * 1000
+
+
+def is_pending(state: MessageState) -> bool:
+    """No final receipt decides: the latest attempt is submitted or queued (rank 0 or 1)."""
+    outcome = state.outcome
+    if outcome is None or outcome.status <= _QUEUED:
+        return True
+    if outcome.status >= _DELIVERED or not state.sends:
+        return False
+    return state.sends[-1].attempt > outcome.attempt
+
+
+def anchor_day(state: MessageState) -> int:
+    """UTC day (days since 1970) whose retention the state follows: sent, else last heard of."""
+    return state.sends[0].first_sent_at // DAY_MS if state.sends else state.heard_day

@@ -1,0 +1,35 @@
+"""Timers of one partition: derived from the states, rebuilt with them, never stored (DESIGN §4)."""
+
+import heapq
+from collections.abc import Iterator
+
+SECOND_MS = 1_000
+
+
+class Timers:
+    """Which keys to look at when. A key may be due for nothing any more: its state decides.
+
+    Times are epoch ms; due times are rounded up to whole seconds.
+    """
+
+    def __init__(self) -> None:
+        self._due: dict[int, list[bytes]] = {}
+        self._seconds: list[int] = []
+
+    def set(self, key: bytes, at_ms: int) -> None:
+        """Look at `key` as soon as the clock reaches `at_ms`."""
+        second = -(-at_ms // SECOND_MS)
+        keys = self._due.get(second)
+        if keys is None:
+            self._due[second] = [key]
+            heapq.heappush(self._seconds, second)
+        else:
+            keys.append(key)
+
+    def due(self, clock_ms: int) -> Iterator[bytes]:
+        """Keys whose time has come, each timer once."""
+        while self._seconds and self._seconds[0] * SECOND_MS <= clock_ms:
+            yield from self._due.pop(heapq.heappop(self._seconds))
+
+    def __len__(self) -> int:
+        return sum(len(keys) for keys in self._due.values())
