@@ -1,4 +1,4 @@
-"""The event contract: what upstream services publish, checked field by field (issue: event contract).
+"""The event contract: what upstream services publish, checked field by field.
 
 JSON values; unknown fields are ignored so that producers can move first. Times come as RFC 3339
 with a zone or as epoch milliseconds and leave as integer epoch milliseconds, UTC. Every refusal is
@@ -8,7 +8,7 @@ a value (`Refusal`), never an exception.
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar, cast
 
 from pydantic import (
     AfterValidator,
@@ -38,9 +38,7 @@ MAX_EVENT_BYTES: Final = 65_536
 MAX_ATTEMPT: Final = 100
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
-_RFC_3339: Final = (
-    r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$"
-)
+_RFC_3339: Final = r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$"
 
 
 def _epoch_ms(instant: int | str) -> int:
@@ -182,9 +180,7 @@ _TIME_FIELDS: Final = frozenset(
 _NUMBER_FIELDS: Final = frozenset({"recipient"})
 
 
-def parse_send(
-    value: bytes | None, record_ms: int, limit: int = MAX_EVENT_BYTES
-) -> Send | Refusal:
+def parse_send(value: bytes | None, record_ms: int, limit: int = MAX_EVENT_BYTES) -> Send | Refusal:
     """Read one record of `sends`; `record_ms` is its Kafka timestamp (-1: none)."""
     send = _validated(Send, value, limit)
     if isinstance(send, Refusal):
@@ -193,9 +189,7 @@ def parse_send(
         return Refusal(Reason.MISSING_FIELD, "first_sent_at: required when attempt > 1")
     if send.first_sent_at is None:
         return _out_of_time(record_ms, sent_at=send.sent_at) or send
-    return (
-        _out_of_time(record_ms, sent_at=send.sent_at, first_sent_at=send.first_sent_at) or send
-    )
+    return _out_of_time(record_ms, sent_at=send.sent_at, first_sent_at=send.first_sent_at) or send
 
 
 def parse_receipt(
@@ -208,9 +202,7 @@ def parse_receipt(
     if receipt.received_at is None:
         return _out_of_time(record_ms, occurred_at=receipt.occurred_at) or receipt
     return (
-        _out_of_time(
-            record_ms, occurred_at=receipt.occurred_at, received_at=receipt.received_at
-        )
+        _out_of_time(record_ms, occurred_at=receipt.occurred_at, received_at=receipt.received_at)
         or receipt
     )
 
@@ -267,12 +259,12 @@ def _validated(event: type[E], value: bytes | None, limit: int) -> E | Refusal:
     if len(value) > limit:
         return Refusal(Reason.OVERSIZED, f"value: {len(value)} bytes; at most {limit} are read")
     try:
-        return _VALIDATE[event](value)  # type: ignore[return-value]
+        return cast(E, _VALIDATE[event](value))
     except ValidationError as refused:
         return _refusal(refused.errors(include_url=False, include_context=False)[0])
 
 
-_VALIDATE: Final[dict[type[Event], Callable[[bytes], Any]]] = {
+_VALIDATE: Final[dict[type[Event], Callable[[bytes], Event]]] = {
     event: event.__pydantic_validator__.validate_json
     for event in (Send, Receipt, Engagement, Campaign)
 }

@@ -207,24 +207,24 @@ class Cells:
 
     def add(self, entering: Contribution) -> None:
         """Count a message in."""
-        dimensions, slot, segments, credits = entering
+        dimensions, slot, segments, micro = entering
         cells = self._of_message.get(dimensions) or self._open(dimensions)
         for cell in cells:
             counts = cell.counts
             counts[slot] += 1
             counts[_SEGMENTS] += segments
-            counts[_CREDITS] += credits
+            counts[_CREDITS] += micro
         self.dirty.update(cells)
 
     def remove(self, leaving: Contribution) -> None:
         """Count a message out that was counted in before."""
-        dimensions, slot, segments, credits = leaving
+        dimensions, slot, segments, micro = leaving
         cells = self._of_message[dimensions]
         for cell in cells:
             counts = cell.counts
             counts[slot] -= 1
             counts[_SEGMENTS] -= segments
-            counts[_CREDITS] -= credits
+            counts[_CREDITS] -= micro
         self.dirty.update(cells)
 
     def _open(self, dimensions: Dimensions) -> tuple[Cell, ...]:

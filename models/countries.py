@@ -34,4 +34,5 @@ def _country_of_range(leading: str, length: int) -> str:
 
 def _main_region(number: PhoneNumber) -> str:
     """Region of a number that fits no pattern of its shared code: the code's main region."""
-    return str(phonenumbers.region_code_for_country_code(number.country_code))
+    code = number.country_code
+    return str(phonenumbers.region_code_for_country_code(code)) if code else ""

@@ -88,7 +88,7 @@ def read(key: bytes, state: MessageState) -> Reading:
     sends, outcome = state.sends, state.outcome
     first = sends[0] if sends else _NOBODY
     kind = MESSAGE if sends else ORPHAN if outcome is not None else UNSEEN
-    *standing, finalized_at = verdict(state)
+    stands = verdict(state)
     return Reading(
         kind,
         account,
@@ -110,11 +110,17 @@ def read(key: bytes, state: MessageState) -> Reading:
         sum(send.credits for send in sends),
         attempts_of(state),
         first.first_sent_at,
-        *standing,
+        stands.status,
+        stands.platform_status,
+        stands.carrier_status,
+        stands.bounce,
+        stands.scope,
+        stands.error_code,
+        stands.fail_reason,
         state.queued_at,
         state.delivered_at,
         state.read_at,
-        finalized_at,
+        stands.finalized_at,
         state.clicked_at,
         state.unsubscribed_at,
         state.version,
@@ -126,7 +132,7 @@ def read(key: bytes, state: MessageState) -> Reading:
 
 
 def verdict(state: MessageState) -> Verdict:
-    """Status, carrier status, bounce and reason in force; a pending message past its timer expired."""
+    """Status, carrier status, bounce and reason in force."""
     first, outcome = state.first_send, state.outcome
     if first is not None and first.direction == "inbound":
         return _RECEIVED

@@ -1,0 +1,88 @@
+"""What one batch leads to, as values: decided here, done by `deliver` (DESIGN §5)."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from models.refusal import Refusal
+
+Headers = Sequence[tuple[str, bytes]]
+
+#: On a record that was sent on to where it belongs: it is not sent on again.
+FORWARDED = "receipts-forwarded"
+
+
+class Incoming(Protocol):
+    """A Kafka record as consumed; `timestamp` in epoch ms, -1 when it has none."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Headers: ...
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """A refused record and why (issue: dead letters)."""
+
+    record: Incoming
+    refusal: Refusal
+
+    def headers(self) -> list[tuple[str, bytes]]:
+        """Reason, detail and origin, as UTF-8 text."""
+        said = {
+            "reason": self.refusal.reason.value,
+            "detail": self.refusal.detail,
+            "topic": self.record.topic,
+            "partition": str(self.record.partition),
+            "offset": str(self.record.offset),
+            "time": str(self.record.timestamp),
+        }
+        return [(name, text.encode("utf-8", "replace")) for name, text in said.items()]
+
+
+class Stray(msgspec.Struct, frozen=True):
+    """A record to send on once: right key and partition, value and timestamp unchanged."""
+
+    record: Incoming
+    key: bytes
+    partition: int
+
+    def headers(self) -> list[tuple[str, bytes]]:
+        """The record's own headers and the mark that prevents loops."""
+        return [*self.record.headers, (FORWARDED, b"1")]
+
+
+class Plan:
+    """What follows from a batch or from the clock.
+
+    changes: new stored states by message key; None is a tombstone
+    dead_letters, strays: records that go elsewhere
+    events: accepted events by kind; statuses: changed states by their new status
+    delays: seconds from sent to delivered, by channel and provider
+    """
+
+    def __init__(self) -> None:
+        self.changes: dict[bytes, bytes | None] = {}
+        self.dead_letters: list[DeadLetter] = []
+        self.strays: list[Stray] = []
+        self.events: Counter[str] = Counter()
+        self.statuses: Counter[int] = Counter()
+        self.delays: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+        self.conflicts = 0
+        self.expired = 0
+
+    def refuse(self, record: Incoming, refusal: Refusal) -> None:
+        """Put a record among the dead letters."""
+        self.dead_letters.append(DeadLetter(record, refusal))

@@ -1,0 +1,331 @@
+"""One partition's world: its states, cells and timers, and what a batch of records makes of them.
+
+Pure of I/O and clocks: records and the partition's clock come in, a `Plan` goes out. Whoever
+delivers the plan puts its changes into the table.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from models.contract import (
+    DAY_MS,
+    MAX_EVENT_BYTES,
+    Engagement,
+    Receipt,
+    Send,
+    parse_engagement,
+    parse_receipt,
+    parse_send,
+)
+from models.counters import Cells, Contribution, contribution, decode_cell, decode_retired
+from models.counters import retired_key as retired_key_of
+from models.keys import message_key, partition_of
+from models.reading import provider_of
+from models.refusal import Reason, Refusal
+from models.state import (
+    MessageState,
+    add_engagement,
+    add_outcome,
+    add_send,
+    anchor_day,
+    deadline_ms,
+    decode,
+    encode,
+    outcome_of,
+    send_fact,
+)
+from models.timers import Timers
+from streams.lifecycle.plan import FORWARDED, Incoming, Plan, Stray
+
+#: States looked at between two breaths, so that heartbeats go on during long work.
+BREATH: Final = 2_000
+
+Parse = Callable[[bytes | None, int, int], Send | Receipt | Engagement | Refusal]
+PARSERS: Final[Mapping[str, Parse]] = {
+    "sends": parse_send,
+    "receipts": parse_receipt,
+    "engagements": parse_engagement,
+}
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What a shard decides by; all of it configuration."""
+
+    partitions: int
+    retention_days: int = 10
+    max_event_bytes: int = MAX_EVENT_BYTES
+
+
+class Touched:
+    """A message while a batch works on it."""
+
+    __slots__ = ("account", "before", "changed", "day", "deadline", "delivered", "records", "state")
+
+    def __init__(self, account: str, state: MessageState, *, known: bool) -> None:
+        self.account = account
+        self.state = state
+        self.changed = False
+        self.records: list[Incoming] = []
+        self.before: Contribution | None = contribution(account, state) if known else None
+        self.deadline = deadline_ms(state) if known else 0
+        self.day = anchor_day(state) if known else -1
+        self.delivered = bool(state.delivered_at)
+
+
+class Shard:
+    """States, cells and timers of one partition.
+
+    `states` is the table's live mapping: message key → stored state. The shard reads it and never
+    writes it.
+    """
+
+    def __init__(self, partition: int, states: Mapping[bytes, bytes], rules: Rules) -> None:
+        self.partition = partition
+        self.rules = rules
+        self.states = states
+        self.cells = Cells(partition)
+        self.timers = Timers()
+        self.days: defaultdict[int, list[bytes]] = defaultdict(list)
+        self.retired_day = 0
+        self.version = 0
+        self.clock_ms = 0
+
+    # --- restore ------------------------------------------------------------------------------
+
+    def restore(self, published: dict[bytes, bytes], generation: int) -> Iterator[int]:
+        """Fold the restored states into cells and timers; yields the states folded so far.
+
+        published: the restored records of `status-counters` of this partition
+        generation: of the consumer group. With the highest epoch found it makes an epoch above
+            that of every owner before, also of one that has written nothing yet (DESIGN §4).
+        """
+        mark = published.get(retired_key_of(self.partition))
+        highest = 0
+        if mark is not None:
+            highest, self.retired_day = decode_retired(mark)
+        for count, (key, value) in enumerate(self.states.items(), 1):
+            highest = max(highest, self._fold(key, decode(value)))
+            if not count % BREATH:
+                yield count
+        for key, value in published.items():
+            row = decode_cell(key, value)
+            highest = max(highest, row.version) if row is not None else highest
+        self.cells.compare(published, self.retired_day)
+        self.version = (highest >> 32) + generation << 32
+        yield len(self.states)
+
+    def _fold(self, key: bytes, state: MessageState) -> int:
+        day = anchor_day(state)
+        self.days[day].append(key)
+        if day > self.retired_day:
+            counted = contribution(key.partition(b"/")[0].decode(), state)
+            if counted is not None:
+                self.cells.add(counted)
+            deadline = deadline_ms(state)
+            if deadline:
+                self.timers.set(key, deadline)
+        return state.version
+
+    # --- a batch ------------------------------------------------------------------------------
+
+    def plan(self, topic: str, records: Iterable[Incoming], clock_ms: int) -> Plan:
+        """Decide one batch of `sends`, `receipts` or `engagements`.
+
+        clock_ms: the partition's clock, not before the records' own timestamps
+        """
+        self.clock_ms = max(self.clock_ms, clock_ms)
+        plan = Plan()
+        touched: dict[bytes, Touched] = {}
+        parse = PARSERS[topic]
+        limit = self.rules.max_event_bytes
+        for record in records:
+            try:
+                event = parse(record.value, record.timestamp, limit)
+                if isinstance(event, Refusal):
+                    plan.refuse(record, event)
+                else:
+                    self._join(plan, touched, record, event)
+            except Exception as error:  # noqa: BLE001  (a rule that raises refuses its event)
+                plan.refuse(record, _internal(error))
+        for key, message in touched.items():
+            if message.changed:
+                self._settle(plan, key, message)
+        return plan
+
+    def _join(
+        self,
+        plan: Plan,
+        touched: dict[bytes, Touched],
+        record: Incoming,
+        event: Send | Receipt | Engagement,
+    ) -> None:
+        key = key_of(event)
+        message = touched.get(key)
+        if message is None or record.key != key:
+            if self._is_stray(plan, record, key):
+                return
+            if isinstance(event, Engagement) and event.message_id is None:
+                plan.events[event.type] += 1  # of a recipient alone: no message to join it to
+                return
+            message = touched[key] = message or self._touch(event.account, key)
+        if isinstance(event, Receipt):
+            changed = add_outcome(message.state, outcome_of(event), _day(record))
+            plan.events[event.status] += 1
+        elif isinstance(event, Send):
+            if self._is_too_late(plan, record, event):
+                return
+            known_conflict = message.state.conflict
+            changed = add_send(message.state, send_fact(event))
+            plan.conflicts += message.state.conflict and not known_conflict
+            plan.events[event.direction] += 1
+        else:
+            changed = add_engagement(message.state, event, _day(record))
+            plan.events[event.type] += 1
+        message.changed |= changed
+        message.records.append(record)
+
+    def _touch(self, account: str, key: bytes) -> Touched:
+        stored = self.states.get(key)
+        if stored is None:
+            return Touched(account, MessageState(), known=False)
+        state = decode(stored)
+        if anchor_day(state) <= self.retired_day:  # about to leave: its day is final
+            return Touched(account, MessageState(), known=False)
+        return Touched(account, state, known=True)
+
+    def _is_stray(self, plan: Plan, record: Incoming, key: bytes) -> bool:
+        """Send a record on once when its key or partition is not that of its message."""
+        if record.key == key and key in self.states:
+            return False  # only keys of this partition ever enter its table
+        home = partition_of(key, self.rules.partitions)
+        if record.key == key and home == self.partition:
+            return False
+        if any(name == FORWARDED for name, _ in record.headers):
+            detail = f"key: sent on once and still not in its partition {home}"
+            plan.refuse(record, Refusal(Reason.MISROUTED, detail))
+        else:
+            plan.strays.append(Stray(record, key, home))
+        return True
+
+    def _is_too_late(self, plan: Plan, record: Incoming, send: Send) -> bool:
+        """Refuse a send of a retired day: its cells are final, its states have left."""
+        first = send.first_sent_at if send.attempt > 1 and send.first_sent_at else send.sent_at
+        if first // DAY_MS > max(self.retired_day, self._last_retirable(self.clock_ms)):
+            return False
+        days = self.rules.retention_days
+        detail = f"sent_at: its day ended more than {days} days ago and is final"
+        plan.refuse(record, Refusal(Reason.TOO_LATE, detail))
+        return True
+
+    # --- from a changed state to what it leads to ----------------------------------------------
+
+    def _settle(self, plan: Plan, key: bytes, message: Touched) -> None:
+        """Count a changed message anew, set its timer, and put its state into the plan."""
+        state = message.state
+        try:
+            after = contribution(message.account, state)
+            deadline, day = deadline_ms(state), anchor_day(state)
+            state.orphaned = state.orphaned or (not state.sends and state.outcome is not None)
+            state.version = self.version + 1
+            stored = encode(state)
+        except Exception as error:  # noqa: BLE001  (a rule that raises refuses its events)
+            for record in message.records:
+                plan.refuse(record, _internal(error))
+            return
+        self.version += 1
+        self._recount(message.before, after)
+        if deadline and deadline != message.deadline:
+            self.timers.set(key, deadline)
+        if day != message.day:
+            self.days[day].append(key)
+        plan.changes[key] = stored
+        if after is not None:
+            plan.statuses[after.slot] += 1
+            if state.delivered_at and not message.delivered:
+                _note_delay(plan, state)
+
+    def _recount(self, before: Contribution | None, after: Contribution | None) -> None:
+        if before == after:
+            return
+        if before is not None:
+            self.cells.remove(before)
+        if after is not None:
+            self.cells.add(after)
+
+    # --- the clock ----------------------------------------------------------------------------
+
+    def tick(self, clock_ms: int) -> Iterator[Plan]:
+        """Expire what is due (issue: lifecycle agent); a plan per at most BREATH messages."""
+        self.clock_ms = max(self.clock_ms, clock_ms)
+        plan = Plan()
+        for looked_at, key in enumerate(self.timers.due(clock_ms), 1):
+            self._expire(plan, key, clock_ms)
+            if looked_at % BREATH == 0:
+                yield plan
+                plan = Plan()
+        if plan.changes:
+            yield plan
+
+    def _expire(self, plan: Plan, key: bytes, clock_ms: int) -> None:
+        stored = self.states.get(key)
+        if stored is None:
+            return
+        state = decode(stored)
+        message = Touched(key.partition(b"/")[0].decode(), state, known=True)
+        if not message.deadline:
+            return
+        if message.deadline > clock_ms:
+            self.timers.set(key, message.deadline)
+            return
+        state.expired = True
+        plan.expired += 1
+        self._settle(plan, key, message)
+
+    def _last_retirable(self, clock_ms: int) -> int:
+        """The latest day that ended a whole retention before the clock."""
+        return (clock_ms - self.rules.retention_days * DAY_MS) // DAY_MS - 1
+
+    def days_to_retire(self, clock_ms: int) -> int | None:
+        """The last day (since 1970) to retire now, None when there is none."""
+        last = self._last_retirable(clock_ms)
+        overdue = any(day <= last for day in self.days)
+        return last if last > self.retired_day or overdue else None
+
+    def retire(self, last_day: int) -> tuple[list[bytes], list[bytes]]:
+        """Let all states up to and including a day leave together, their cells being final.
+
+        Returns the keys of the states and those of the cells, all to be tombstoned. The cells'
+        last values must have been published, and the mark of the retired day written, before.
+        """
+        self.retired_day = max(self.retired_day, last_day)
+        leaving: set[bytes] = set()
+        for day in sorted(day for day in self.days if day <= self.retired_day):
+            for key in self.days.pop(day):
+                stored = self.states.get(key)
+                if stored is not None and anchor_day(decode(stored)) <= self.retired_day:
+                    leaving.add(key)
+        return list(leaving), self.cells.retire(self.retired_day)
+
+
+def key_of(event: Send | Receipt | Engagement) -> bytes:
+    """The record key of an event; an engagement without a message is keyed by its recipient."""
+    if isinstance(event, Engagement):
+        return message_key(event.account, event.message_id or event.recipient or "")
+    return message_key(event.account, event.message_id)
+
+
+def _day(record: Incoming) -> int:
+    return max(record.timestamp, 0) // DAY_MS
+
+
+def _note_delay(plan: Plan, state: MessageState) -> None:
+    first = state.sends[0]
+    seconds = max(0, state.delivered_at - first.first_sent_at) / 1000
+    plan.delays[first.channel, provider_of(state)].append(seconds)
+
+
+def _internal(error: Exception) -> Refusal:
+    return Refusal(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
