@@ -1,0 +1,228 @@
+"""Kafka topics: what each must be like, creating the missing, refusing those that differ.
+
+Nothing that exists is ever altered: a difference is reported with its fix. Source: issue 3 §7.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import NamedTuple, get_args
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError
+
+from models.settings import Settings, Topic
+
+DAY_MS = 86_400_000
+BROKER_MAX_BYTES = 1_048_588
+"""Kafka's own default for one record batch."""
+DEAD_LETTER_MAX_BYTES = 2_097_152
+"""A dead letter is the original record and its headers: it must always fit."""
+COMPACTED: frozenset[Topic] = frozenset({"campaigns", "message-states", "status-counters"})
+FATAL = frozenset({"cleanup.policy", "max.message.bytes", "message.timestamp.type"})
+"""Configuration that the promises rest on. Other differences are only reported."""
+
+EXISTS = 36
+VISIBLE_S = 15.0
+
+
+class TopicSpec(NamedTuple):
+    """What a topic must be like."""
+
+    name: str
+    partitions: int
+    replication: int
+    config: Mapping[str, str]
+
+
+class Found(NamedTuple):
+    """What a topic on the cluster is like."""
+
+    partitions: int
+    replication: int
+    config: Mapping[str, str]
+
+
+class Problem(NamedTuple):
+    """One difference. The worker does not start while there is a fatal one."""
+
+    topic: str
+    wrong: str
+    fix: str
+    fatal: bool = True
+
+    def __str__(self) -> str:
+        return f"topic {self.topic}: {self.wrong}. Fix: {self.fix}"
+
+
+class TopicsError(RuntimeError):
+    """The cluster cannot be used as it is; the text has a line for every reason."""
+
+
+class Outcome(NamedTuple):
+    """What `create_topics` found and did. `created` is what it would create when only asked."""
+
+    created: list[TopicSpec]
+    kept: list[TopicSpec]
+    warnings: list[Problem]
+
+
+def wanted(settings: Settings) -> list[TopicSpec]:
+    """Every topic of this installation, in the order of the flow."""
+    return [_spec(topic, settings) for topic in get_args(Topic)]
+
+
+def _spec(topic: Topic, settings: Settings) -> TopicSpec:
+    compacted = topic in COMPACTED
+    dead = topic == "dead-letters"
+    config = {
+        "cleanup.policy": "compact" if compacted else "delete",
+        "max.message.bytes": str(DEAD_LETTER_MAX_BYTES if dead else BROKER_MAX_BYTES),
+        "message.timestamp.type": "CreateTime",
+    }
+    if not compacted:
+        days = settings.dead_letter_days if dead else settings.event_days
+        config["retention.ms"] = str(days * DAY_MS)
+    if settings.replication >= 3:
+        config["min.insync.replicas"] = "2"
+    return TopicSpec(settings.topic(topic), settings.partitions, settings.replication, config)
+
+
+def problems(specs: Iterable[TopicSpec], found: Mapping[str, Found]) -> list[Problem]:
+    """Every difference between what must be and what is. Missing topics are not among them."""
+    present = {spec.name: spec for spec in specs if spec.name in found}
+    counts = {name: found[name].partitions for name in present}
+    if len(set(counts.values())) > 1:
+        return [_uneven(counts)]
+    return [p for name, spec in present.items() for p in _differences(spec, found[name])]
+
+
+def _uneven(counts: Mapping[str, int]) -> Problem:
+    shown = ", ".join(f"{name} has {n}" for name, n in sorted(counts.items()))
+    return Problem(
+        "partitions",
+        f"these topics must have the same number of partitions, but {shown}",
+        "delete the odd ones if they hold nothing, or start anew under another "
+        "RECEIPTS_TOPIC_PREFIX and replay; adding partitions to a topic that holds data "
+        "would split the messages in it",
+    )
+
+
+def _differences(spec: TopicSpec, found: Found) -> Iterable[Problem]:
+    if found.partitions != spec.partitions:
+        wrong = f"has {found.partitions} partitions, the settings say {spec.partitions}"
+        yield Problem(spec.name, wrong, f"set RECEIPTS_PARTITIONS={found.partitions}")
+    if found.replication != spec.replication:
+        wrong = f"has {found.replication} copies, the settings say {spec.replication}"
+        fix = f"set RECEIPTS_REPLICATION={found.replication} or move its partitions"
+        yield Problem(spec.name, wrong, fix, fatal=False)
+    for key, value in spec.config.items():
+        held = found.config.get(key)
+        if held != value:
+            wrong = f"{key} is {held or 'not set'}, not {value}"
+            fix = (
+                f"kafka-configs.sh --alter --entity-type topics --entity-name {spec.name} "
+                f"--add-config {key}={value}"
+            )
+            yield Problem(spec.name, wrong, fix, fatal=key in FATAL)
+
+
+async def check_topics(settings: Settings) -> list[Problem]:
+    """What is not as it should be but does no harm; a worker calls this before it starts.
+
+    Raises TopicsError when a topic is missing, differs fatally, or no broker answers.
+    """
+    specs = wanted(settings)
+    async with _admin(settings) as admin:
+        found = await _found(admin, specs)
+    missing = [spec.name for spec in specs if spec.name not in found]
+    if missing:
+        raise TopicsError(f"topics are missing: {', '.join(missing)}. Fix: run `receipts topics`")
+    return _warnings(problems(specs, found))
+
+
+async def create_topics(settings: Settings, *, dry_run: bool = False) -> Outcome:
+    """Create what is missing, after checking what is there: nothing is created beside a conflict.
+
+    Raises TopicsError when an existing topic differs fatally, the cluster refuses a topic, or no
+    broker answers.
+    """
+    specs = wanted(settings)
+    async with _admin(settings) as admin:
+        found = await _found(admin, specs)
+        warnings = _warnings(problems(specs, found))
+        missing = [spec for spec in specs if spec.name not in found]
+        if missing and not dry_run:
+            await _create(admin, missing)
+            await _wait_visible(admin, specs)
+    return Outcome(missing, [spec for spec in specs if spec.name in found], warnings)
+
+
+def _warnings(found: list[Problem]) -> list[Problem]:
+    fatal = [str(problem) for problem in found if problem.fatal]
+    if fatal:
+        raise TopicsError("\n".join(fatal))
+    return found
+
+
+@asynccontextmanager
+async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.brokers, client_id="receipts-topics")
+    try:
+        await admin.start()
+        yield admin
+    except (KafkaError, OSError) as error:
+        raise TopicsError(
+            f"Kafka at {settings.brokers} gives no answer ({error}). "
+            "Fix: start it, or set RECEIPTS_BROKERS"
+        ) from error
+    finally:
+        await admin.close()
+
+
+async def _found(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> dict[str, Found]:
+    # All topics are listed: asking by name would create them on the embedded broker.
+    names = {spec.name for spec in specs}
+    shapes = {t["topic"]: t["partitions"] for t in await admin.describe_topics()}
+    present = sorted(names & shapes.keys())
+    configs = await _configs(admin, present) if present else {}
+    return {
+        name: Found(len(shapes[name]), len(shapes[name][0]["replicas"]), configs[name])
+        for name in present
+    }
+
+
+async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
+    # One request a topic: the embedded broker answers only for the first of several.
+    held = {}
+    for name in names:
+        (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
+        code, message, _, _, entries = answer.resources[0]
+        if code:
+            raise TopicsError(f"topic {name}: cannot read its configuration: {message} ({code})")
+        held[name] = {entry[0]: entry[1] for entry in entries}
+    return held
+
+
+async def _create(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:
+    new = [NewTopic(s.name, s.partitions, s.replication, None, dict(s.config)) for s in specs]
+    answer = await admin.create_topics(new)
+    refused = [
+        f"topic {name}: Kafka refused it: {message or 'no reason given'} (error {code})"
+        for name, code, message in answer.topic_errors
+        if code not in (0, EXISTS)
+    ]
+    if refused:
+        raise TopicsError("\n".join(refused))
+
+
+async def _wait_visible(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:
+    for _ in range(int(VISIBLE_S * 10)):
+        found = await _found(admin, specs)
+        if len(found) == len(specs):
+            _warnings(problems(specs, found))
+            return
+        await asyncio.sleep(0.1)
+    missing = [spec.name for spec in specs if spec.name not in found]
+    raise TopicsError(f"topics created but still not visible: {', '.join(missing)}")

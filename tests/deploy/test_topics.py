@@ -1,0 +1,153 @@
+"""Topics on both brokers: created once, then checked, refused when they differ."""
+
+import asyncio
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from deploy.embedded.brokers import (
+    Broker,
+    EmbeddedBroker,
+    KafkaBroker,
+    free_port,
+    missing_for_kafka,
+)
+from deploy.topics import Found, TopicsError, check_topics, create_topics, problems, wanted
+from models.settings import Settings
+
+
+@pytest.fixture(scope="module", params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
+def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
+    """Each of the two brokers in turn; without Java or Maven only CI insists on the second."""
+    if request.param == "embedded":
+        with EmbeddedBroker() as embedded:
+            yield embedded
+        return
+    if lack := missing_for_kafka():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"real Kafka is required in CI: {lack}")
+        pytest.skip(f"real Kafka: {lack}")
+    with KafkaBroker() as kafka:
+        yield kafka
+
+
+@pytest.fixture
+def settings(broker: Broker) -> Settings:
+    return Settings(brokers=broker.bootstrap, topic_prefix=f"t{uuid.uuid4().hex[:8]}.")
+
+
+async def make(settings: Settings, name: str, partitions: int, **config: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.brokers)
+    await admin.start()
+    try:
+        dotted = {key.replace("_", "."): value for key, value in config.items()}
+        answer = await admin.create_topics([NewTopic(name, partitions, 1, None, dotted)])
+        assert answer.topic_errors[0][1] == 0
+        while name not in await admin.list_topics():
+            await asyncio.sleep(0.05)
+    finally:
+        await admin.close()
+
+
+async def names_on(settings: Settings) -> set[str]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.brokers)
+    await admin.start()
+    try:
+        found = await admin.list_topics()
+    finally:
+        await admin.close()
+    return {name for name in found if name.startswith(settings.topic_prefix)}
+
+
+async def test_all_topics_are_created_once_and_then_pass_the_check(settings: Settings) -> None:
+    first = await create_topics(settings)
+    assert [spec.name for spec in first.created] == [spec.name for spec in wanted(settings)]
+    again = await create_topics(settings)
+    assert (again.created, len(again.kept)) == ([], 7)
+    assert await check_topics(settings) == []
+
+
+async def test_a_dry_run_creates_nothing(settings: Settings) -> None:
+    outcome = await create_topics(settings, dry_run=True)
+    assert len(outcome.created) == 7
+    assert await names_on(settings) == set()
+
+
+async def test_the_check_creates_nothing_and_names_what_is_missing(settings: Settings) -> None:
+    with pytest.raises(TopicsError, match=r"missing: .*sends.*Fix: run `receipts topics`"):
+        await check_topics(settings)
+    assert await names_on(settings) == set()
+
+
+async def test_differing_partition_counts_are_refused_and_nothing_is_created(
+    settings: Settings,
+) -> None:
+    await make(settings, settings.topic("sends"), 4)
+    await make(settings, settings.topic("receipts"), 3)
+    with pytest.raises(TopicsError) as caught:
+        await create_topics(settings)
+    text = str(caught.value)
+    assert f"{settings.topic('receipts')} has 3" in text
+    assert f"{settings.topic('sends')} has 4" in text
+    assert "Fix: " in text
+    assert await names_on(settings) == {settings.topic("sends"), settings.topic("receipts")}
+
+
+async def test_another_count_than_in_the_settings_is_refused(settings: Settings) -> None:
+    await create_topics(settings)
+    other = settings.model_copy(update={"partitions": 8})
+    with pytest.raises(TopicsError, match="RECEIPTS_PARTITIONS=4"):
+        await check_topics(other)
+
+
+async def test_a_state_topic_that_is_not_compacted_is_refused(settings: Settings) -> None:
+    await make(settings, settings.topic("message-states"), 4, cleanup_policy="delete")
+    with pytest.raises(TopicsError, match=r"cleanup\.policy is delete, not compact"):
+        await create_topics(settings)
+
+
+async def test_another_retention_is_only_a_warning(settings: Settings) -> None:
+    await create_topics(settings)
+    longer = settings.model_copy(update={"event_days": 14})
+    warnings = await check_topics(longer)
+    assert {w.topic for w in warnings} == {
+        settings.topic("sends"),
+        settings.topic("receipts"),
+        settings.topic("engagements"),
+    }
+    assert all("retention.ms" in w.wrong and "--add-config" in w.fix for w in warnings)
+
+
+@pytest.mark.parametrize("broker", [pytest.param("kafka", marks=pytest.mark.kafka)], indirect=True)
+async def test_more_copies_than_brokers_is_kafkas_own_refusal(settings: Settings) -> None:
+    with pytest.raises(TopicsError, match="replication factor"):
+        await create_topics(settings.model_copy(update={"replication": 3}))
+
+
+async def test_a_broker_that_gives_no_answer_is_named() -> None:
+    address = f"127.0.0.1:{free_port()}"
+    with pytest.raises(TopicsError, match=f"{address} gives no answer.*RECEIPTS_BROKERS"):
+        await check_topics(Settings(brokers=address))
+
+
+def found_like(settings: Settings, **changed: Found) -> Mapping[str, Found]:
+    as_wanted = {s.name: Found(s.partitions, s.replication, s.config) for s in wanted(settings)}
+    return {**as_wanted, **{name.replace("_", "-"): found for name, found in changed.items()}}
+
+
+def test_what_is_as_wanted_has_no_problems() -> None:
+    settings = Settings(replication=3)
+    assert problems(wanted(settings), found_like(settings)) == []
+
+
+def test_fewer_copies_are_a_warning_and_smaller_dead_letters_are_not() -> None:
+    settings = Settings()
+    config = {**wanted(settings)[-1].config, "max.message.bytes": "1000"}
+    found = found_like(settings, dead_letters=Found(4, 2, config))
+    assert [(p.fatal, p.wrong) for p in problems(wanted(settings), found)] == [
+        (False, "has 2 copies, the settings say 1"),
+        (True, "max.message.bytes is 1000, not 2097152"),
+    ]
