@@ -1,0 +1,45 @@
+# Every chore is one command. `make demo` and `make test` need nothing but Python >= 3.11.
+SHELL  := /bin/bash
+VENV   ?= .venv
+PYTHON ?= python3
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+KIND   := embedded,dev
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint docs bench check clean
+
+help:  ## Show this help
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+install: $(STAMP)  ## Make .venv with everything (again only when pyproject.toml changes)
+
+$(STAMP): pyproject.toml
+	@python=$$(deploy/find-python $(PYTHON)) || exit 1; \
+	echo "Installing into $(VENV) with $$($$python --version) (takes a minute, once) ..."; \
+	$$python -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(KIND)]'
+	@touch $@
+
+demo: $(STAMP)  ## Run 50,000 simulated events through everything and check the ledger
+	@$(BIN)/receipts demo
+
+test: $(STAMP)  ## Run the tests; those on real Kafka where Java and Maven are found
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP)  ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(STAMP)  ## Write the pages of docs/ that are made from code
+	$(BIN)/python -m deploy.docs
+
+bench: $(STAMP)  ## Measure, on real Kafka; writes docs/benchmarks.md
+	$(BIN)/python -m tests.bench
+
+check: lint test  ## What CI runs
+
+clean:  ## Remove .venv and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build *.egg-info

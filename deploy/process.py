@@ -1,0 +1,64 @@
+"""What worker and sink have in common: logging, metrics, the pages, and how they end."""
+
+import logging
+import os
+import platform
+from collections.abc import Callable
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+from deploy import __version__
+from deploy.serving import ProcessHealth, PrometheusMeter, serving
+from models.metrics import Health, Meter
+from models.settings import Settings
+
+Body = Callable[[Settings, Meter, Health], int]
+"""Runs until told to stop by SIGTERM or SIGINT; returns the exit code."""
+
+log = logging.getLogger("receipts")
+
+
+def read_settings() -> Settings:
+    """Settings of this process's environment. Raises SettingsError with every mistake."""
+    return Settings.read(os.environ)
+
+
+def log_to_stderr(level: str) -> None:
+    """One line an event on stderr; the Kafka clients only from warnings on, unless debugging."""
+    logging.basicConfig(
+        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+    )
+    if level != "debug":
+        logging.getLogger("aiokafka").setLevel(logging.WARNING)
+
+
+def run_process(name: str, host: str, port: int, settings: Settings, body: Body) -> int:
+    """Run one process with its pages at host:port; the result is its exit code.
+
+    Raises OSError when the address cannot be bound.
+    """
+    log_to_stderr(settings.log_level)
+    log.info("%s %s starts with %r", name, __version__, settings)
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    meter = PrometheusMeter(registry)
+    meter.set("receipts_build_info", 1, process=name, **build())
+    health = ProcessHealth(settings.alive_s, meter)
+    with serving(registry, health, host, port) as taken:
+        log.info("%s serves /metrics, /healthz and /readyz at http://%s:%d", name, host, taken)
+        code = body(settings, meter, health)
+    log.info("%s ends with exit code %d", name, code)
+    return code
+
+
+def build() -> dict[str, str]:
+    """What runs: versions of this project, Python and the two libraries that matter most."""
+    return {
+        "version": __version__,
+        "python": platform.python_version(),
+        "faust": version("faust-streaming"),
+        "aiokafka": version("aiokafka"),
+    }
