@@ -1,0 +1,144 @@
+"""The fixed world of the simulator: accounts, providers, reasons of failure, words.
+
+Shares and delays follow research/receipts-domain §6; codes follow §1 of the same page.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import NamedTuple
+
+HOUR_S = 3600
+DEFAULT_VALIDITY_S = 72 * HOUR_S
+VALIDITIES_S = (HOUR_S, 4 * HOUR_S, 6 * HOUR_S, 24 * HOUR_S, 48 * HOUR_S, 72 * HOUR_S)
+
+
+class Weighted(NamedTuple):
+    """Choices with cumulative weights, ready for `Random.choices(cum_weights=...)`."""
+
+    names: tuple[str, ...]
+    cumulative: tuple[float, ...]
+
+
+def weighted(**shares: float) -> Weighted:
+    """Choices by share; shares need not add up to one."""
+    return Weighted(tuple(shares), tuple(accumulate(shares.values())))
+
+
+class Account(NamedTuple):
+    """A tenant: its weight in the traffic, whom it writes to, and the habits of its software."""
+
+    name: str
+    share: float
+    whatsapp: float  # share of its messages on WhatsApp
+    countries: Weighted
+    sources: Weighted
+    people: int  # size of its address book in each country
+    zone: str  # how its services write times: "ms", "Z" or a key of ZONES
+    extra: str  # an unknown field its services add, "" for none
+    says_country: float  # share of sends that name the country themselves
+    seconds_only: bool  # its services write whole seconds
+
+
+class Provider(NamedTuple):
+    """A provider: which receipts it sends, how late, and how it writes times."""
+
+    name: str
+    steps: tuple[str, ...]  # statuses before the final one
+    median_s: float  # of the time to deliver
+    callback_s: float  # mean delay from occurred_at to arrival
+    zone: str
+    seconds_only: bool
+    says_bounce: bool  # names soft or hard itself
+    codes: str  # which family of error codes: a key of FAILURES
+
+
+ACCOUNTS = (
+    Account("acme-retail", 0.34, 0.30, weighted(US=5, CA=2, GB=2, DO=0.4, PR=0.3, MX=1),
+            weighted(campaign=0.55, program=0.15, direct=0.1, open_api_direct=0.1,
+                     open_api_verification=0.1), 400_000, "Z", "", 0.1, False),
+    Account("nordbank", 0.20, 0.05, weighted(FI=3, NO=2, DE=4, GB=1, JE=0.5, GG=0.3),
+            weighted(verification=0.35, open_api_verification=0.35, direct=0.2, program=0.1),
+            150_000, "ms", "trace_id", 0.0, False),
+    Account("tripzilla", 0.18, 0.55, weighted(IN=4, ID=3, AU=1, AE=1, PH=2, TR=1),
+            weighted(campaign=0.35, open_api_direct=0.35, program=0.2, direct=0.1), 300_000,
+            "+05:30", "meta", 0.3, False),
+    Account("pharma.one", 0.13, 0.10, weighted(RU=5, KZ=3, DE=1, FR=1),
+            weighted(direct=0.3, program=0.4, campaign=0.3), 80_000, "+03:00", "", 0.05, True),
+    Account("edu_hub", 0.10, 0.60, weighted(NG=4, KE=3, ZA=2, BR=3),
+            weighted(campaign=0.4, open_api_direct=0.3, verification=0.2, direct=0.1), 60_000,
+            "-03:00", "schema_version", 0.2, False),
+    Account("tiny-shop", 0.05, 0.20, weighted(ES=3, IT=2, FR=2),
+            weighted(direct=0.7, campaign=0.3), 4_000, "+00:00", "", 0.0, True),
+)  # fmt: skip
+ZONES = {"+05:30": 330, "+03:00": 180, "-03:00": -180, "+00:00": 0, "-07:00": -420}  # minutes
+
+SMS_PROVIDERS = (
+    Provider("twilio", ("sent",), 3.0, 0.6, "Z", False, False, "twilio"),
+    Provider("infobip", (), 4.0, 1.0, "+00:00", False, True, "map"),
+    Provider("sinch", ("queued", "sent"), 3.5, 0.5, "Z", False, True, "map"),
+    Provider("smpp-east", ("sent",), 6.0, 1.5, "+03:00", True, True, "map"),
+    Provider("vonage", ("submitted",), 4.5, 0.8, "ms", False, False, "vonage"),
+)
+WHATSAPP_PROVIDERS = (
+    Provider("wa-cloud", ("sent",), 1.5, 0.4, "ms", True, True, "whatsapp"),
+    Provider("360dialog", ("sent",), 2.0, 0.9, "Z", True, False, "whatsapp"),
+)
+
+
+class Failure(NamedTuple):
+    """One way to fail as a receipt tells it."""
+
+    code: str
+    reason: str
+    scope: str  # "" when the provider does not say whose fault it is
+
+
+SOFT = {
+    "twilio": (Failure("30003", "Unreachable destination handset", "recipient"),
+               Failure("30008", "Unknown error", ""), Failure("30017", "Carrier congestion",
+                                                              "network")),
+    "map": (Failure("027", "Absent subscriber", "recipient"),
+            Failure("040", "Handset memory full", "recipient"),
+            Failure("034", "System failure", "network"), Failure("255", "Unknown error", "")),
+    "vonage": (Failure("2", "Absent subscriber, temporary", ""),
+               Failure("7", "Handset busy", "recipient"), Failure("8", "Network error", "network")),
+    "whatsapp": (Failure("131049", "Ecosystem limit", "policy"),
+                 Failure("130429", "Throughput reached", "policy"), Failure("131000", "", "")),
+}  # fmt: skip
+HARD = {
+    "twilio": (Failure("30005", "Unknown destination handset", "recipient"),
+               Failure("30006", "Landline or unreachable carrier", "")),
+    "map": (Failure("001", "Unknown subscriber", "recipient"),
+            Failure("009", "Illegal subscriber", ""), Failure("012", "Illegal equipment", "")),
+    "vonage": (Failure("3", "Absent subscriber, permanent", "recipient"),
+               Failure("9", "Illegal number", "")),
+    "whatsapp": (Failure("131026", "Message undeliverable", "recipient"),),
+}  # fmt: skip
+REJECTED = {
+    "twilio": (Failure("30007", "Message filtered", "content"),
+               Failure("30034", "Unregistered number", "sender")),
+    "map": (Failure("", "Rejected by network", ""), Failure("012", "Not enough credits", "account")),
+    "vonage": (Failure("6", "Anti-spam rejection", "content"), Failure("11", "Unroutable", "route")),
+    "whatsapp": (Failure("132001", "Template does not exist", "content"),
+                 Failure("131047", "Outside the 24 hour window", "time")),
+}  # fmt: skip
+
+# Outcome of one attempt to a living number (people with dead numbers fail hard instead).
+OUTCOMES = weighted(delivered=0.925, soft=0.038, hard=0.007, rejected=0.013, rejected_soft=0.002,
+                    deleted=0.003, never=0.012)  # fmt: skip
+DEAD_NUMBERS = 0.018
+SILENT = {"NG": 0.03, "KE": 0.02, "KZ": 0.015}  # share of messages whose network says nothing
+CREDITS = {"US": 1, "CA": 1, "GB": 4, "DE": 7.5, "IN": 0.5, "NG": 9.25, "BR": 2.4, "RU": 5.05}
+
+TEXTS = {
+    "campaign": ("Big sale this weekend: 30% off everything, only until Sunday. sho.rt/x7",
+                 "Новая коллекция уже в магазинах! Скидка 20% по коду HELLO",
+                 "¡Solo hoy! Envío gratis en tu próxima compra 🎉",
+                 "Your points expire soon. Tap to redeem: sho.rt/p2"),
+    "notification": ("Your order is on its way.", "Your appointment is tomorrow at 10:30.",
+                     "Deine Sendung wurde zugestellt.", "आपका बिल तैयार है।"),
+    "verification": ("is your code. Do not share it.", "ist Ihr Sicherheitscode",
+                     "is your one-time password, valid for 10 minutes."),
+}  # fmt: skip
+FIRST_NAMES = ("anna", "olu", "priya", "ivan", "maria", "john", "aino", "fatma")

@@ -1,0 +1,144 @@
+"""Truth files and recordings: JSON lines, one published record each.
+
+A line: {"topic", "partition", "offset", "timestamp", "key", "value", "kind", "note", "expect"}.
+Bytes that are not UTF-8 stand as `key_base64` / `value_base64`. Only topic and value are needed to
+replay; a truth file is a recording, so it can be replayed too.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from deploy.simulator.event import KINDS, Published
+
+Header = tuple[str, bytes]
+
+
+class Recorded(NamedTuple):
+    """One line to replay. partition None: by the key. timestamp_ms None: the time of sending."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    partition: int | None
+    timestamp_ms: int | None
+    headers: tuple[Header, ...]
+    kind: str
+    note: str
+    expect: str
+
+
+class BadRecording(ValueError):  # noqa: N818 - names what is wrong, not that something is
+    """A line of a recording that cannot be read; the message names file, line and field."""
+
+
+def to_line(record: Published) -> str:
+    """One line of a truth file, without the line end."""
+    line: dict[str, object] = {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "timestamp": record.timestamp,
+        "kind": record.kind,
+    }
+    _put(line, "key", record.key)
+    _put(line, "value", record.value)
+    if record.note:
+        line["note"] = record.note
+    if record.expect:
+        line["expect"] = record.expect
+    return json.dumps(line, separators=(",", ":"), ensure_ascii=False)
+
+
+def _put(line: dict[str, object], name: str, value: bytes | None) -> None:
+    try:
+        line[name] = None if value is None else value.decode()
+    except UnicodeDecodeError:
+        line[f"{name}_base64"] = b64encode(value or b"").decode()
+
+
+def read_recording(path: Path) -> Iterator[Recorded]:
+    """The records of one recording. Raises `BadRecording` naming line and field."""
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                try:
+                    yield _recorded(json.loads(line))
+                except (ValueError, KeyError, TypeError, AttributeError) as error:
+                    raise BadRecording(f"{path}:{number}: {error}") from error
+
+
+def _recorded(line: dict[str, object]) -> Recorded:
+    topic = line.get("topic")
+    if not isinstance(topic, str) or not topic:
+        raise ValueError("topic: missing or no text; name the Kafka topic")
+    return Recorded(
+        topic=topic,
+        key=_bytes(line, "key"),
+        value=_bytes(line, "value"),
+        partition=_integer(line, "partition"),
+        timestamp_ms=_integer(line, "timestamp"),
+        headers=_headers(line.get("headers")),
+        kind=str(line.get("kind") or kind_of(topic)),
+        note=str(line.get("note", "")),
+        expect=str(line.get("expect", "")),
+    )
+
+
+def _bytes(line: dict[str, object], name: str) -> bytes | None:
+    """Text as UTF-8, base64 as its bytes, an object (convenient by hand) as compact JSON."""
+    encoded = line.get(f"{name}_base64")
+    if isinstance(encoded, str):
+        return b64decode(encoded, validate=True)
+    value = line.get(name)
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return value.encode()
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _integer(line: dict[str, object], name: str) -> int | None:
+    value = line.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{name}: {value!r} is no whole number of 0 or more")
+    return value
+
+
+def _headers(headers: object) -> tuple[Header, ...]:
+    """Either {"name": "text"} or [["name", "text"], ...]."""
+    if headers is None:
+        return ()
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    if not isinstance(headers, dict | list):
+        raise ValueError("headers: neither an object nor a list of pairs")
+    return tuple((str(name), str(text).encode()) for name, text in pairs)  # type: ignore[attr-defined]
+
+
+def kind_of(topic: str) -> str:
+    """The kind of event a topic carries by the end of its name; "" for any other topic."""
+    return next((kind for kind in KINDS if topic.endswith(kind)), "")
+
+
+def read_truth(*paths: Path) -> Iterator[Published]:
+    """The published records of truth files, in file order. Raises `BadRecording`."""
+    for path in paths:
+        for record in read_recording(path):
+            if record.partition is None or record.timestamp_ms is None:
+                raise BadRecording(f"{path}: a truth line needs partition and timestamp")
+            yield Published(
+                record.topic, record.partition, -1, record.timestamp_ms, record.key, record.value,
+                record.kind, record.note, record.expect,
+            )  # fmt: skip
+
+
+def write_lines(path: Path, records: Iterable[Published]) -> None:
+    """Writes a whole truth file."""
+    with path.open("w", encoding="utf-8") as out:
+        out.writelines(to_line(record) + "\n" for record in records)
