@@ -50,13 +50,8 @@ _SLOT_OF_STATUS: Final = {
 Dimensions = tuple[int, str, str, str, str, str, str]
 
 
-class Contribution(NamedTuple):
-    """What one message adds to its cells."""
-
-    dimensions: Dimensions
-    slot: int
-    segments: int
-    credits: int
+#: What one message adds to its cells: dimensions, slot of its status, segments, micro-credits.
+Contribution = tuple[Dimensions, int, int, int]
 
 
 def contribution(account: str, state: MessageState) -> Contribution | None:
@@ -78,13 +73,10 @@ def contribution(account: str, state: MessageState) -> Contribution | None:
         first.campaign_id,
     )
     if len(sends) == 1:
-        return Contribution(dimensions, _slot(state), first.segments, first.credits)
-    return Contribution(
-        dimensions,
-        _slot(state),
-        sum(send.segments for send in sends),
-        sum(send.credits for send in sends),
-    )
+        return dimensions, _slot(state), first.segments, first.credits
+    segments = sum(send.segments for send in sends)
+    micro = sum(send.credits for send in sends)
+    return dimensions, _slot(state), segments, micro
 
 
 def _slot(state: MessageState) -> int:

@@ -124,32 +124,33 @@ def send_fact(send: Send) -> SendFact:
     )
 
 
-#: (status, bounce) → bounce in force: the defaults of DESIGN §4.
-_DEFAULT_BOUNCE: Final = {
-    (Status.UNDELIVERED, None): Bounce.SOFT,
-    (Status.UNDELIVERED, "soft"): Bounce.SOFT,
-    (Status.UNDELIVERED, "hard"): Bounce.HARD,
-    (Status.REJECTED, None): Bounce.HARD,
-    (Status.REJECTED, "soft"): Bounce.SOFT,
-    (Status.REJECTED, "hard"): Bounce.HARD,
+#: A failure's (word, bounce) → status, bounce and scope in force: the defaults of DESIGN §4.
+_FAILURES: Final[dict[tuple[str, str | None], tuple[Status, Bounce, str]]] = {
+    ("undelivered", None): (Status.UNDELIVERED, Bounce.SOFT, ""),
+    ("undelivered", "soft"): (Status.UNDELIVERED, Bounce.SOFT, ""),
+    ("undelivered", "hard"): (Status.UNDELIVERED, Bounce.HARD, "recipient"),
+    ("rejected", None): (Status.REJECTED, Bounce.HARD, ""),
+    ("rejected", "soft"): (Status.UNDELIVERED, Bounce.SOFT, ""),  # a temporary refusal
+    ("rejected", "hard"): (Status.REJECTED, Bounce.HARD, ""),
+}
+#: The same for every word, as plain numbers; only failures have a bounce.
+_IN_FORCE: Final = {
+    (word, bounce): (int(status), int(kind), scope)
+    for word, said in STATUS_OF_WORD.items()
+    for bounce in (None, "soft", "hard")
+    for status, kind, scope in [_FAILURES.get((word, bounce), (said, Bounce.NONE, ""))]
 }
 
 
 def outcome_of(receipt: Receipt) -> Outcome:
     """The outcome a receipt states, with the defaults for bounce and scope in place."""
-    status = STATUS_OF_WORD[receipt.status]
-    bounce = _DEFAULT_BOUNCE.get((status, receipt.bounce), Bounce.NONE)
-    scope = receipt.scope or ""
-    if status is Status.REJECTED and bounce is Bounce.SOFT:
-        status = Status.UNDELIVERED  # a temporary refusal
-    elif status is Status.UNDELIVERED and bounce is Bounce.HARD and not scope:
-        scope = "recipient"
+    status, bounce, default_scope = _IN_FORCE[receipt.status, receipt.bounce]
     return Outcome(
         receipt.attempt,
-        status.value,
-        bounce.value,
+        status,
+        bounce,
         receipt.occurred_at,
-        scope,
+        receipt.scope or default_scope,
         receipt.error_code or "",
         receipt.reason or "",
         receipt.provider or "",

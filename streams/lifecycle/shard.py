@@ -43,7 +43,8 @@ from streams.lifecycle.plan import FORWARDED, Incoming, Plan, Stray
 #: States looked at between two breaths, so that heartbeats go on during long work.
 BREATH: Final = 2_000
 
-Parse = Callable[[bytes | None, int, int], Send | Receipt | Engagement | Refusal]
+Event = Send | Receipt | Engagement
+Parse = Callable[[bytes | None, int, int], Event | Refusal]
 PARSERS: Final[Mapping[str, Parse]] = {
     "sends": parse_send,
     "receipts": parse_receipt,
@@ -156,36 +157,32 @@ class Shard:
         return plan
 
     def _join(
-        self,
-        plan: Plan,
-        touched: dict[bytes, Touched],
-        record: Incoming,
-        event: Send | Receipt | Engagement,
+        self, plan: Plan, touched: dict[bytes, Touched], record: Incoming, event: Event
     ) -> None:
         key = key_of(event)
         message = touched.get(key)
         if message is None or record.key != key:
             if self._is_stray(plan, record, key):
                 return
-            if isinstance(event, Engagement) and event.message_id is None:
-                plan.events[event.type] += 1  # of a recipient alone: no message to join it to
+            if event.message_id is None:  # of a recipient alone: no message to join it to
+                plan.events[word_of(event)] += 1
                 return
             message = touched[key] = message or self._touch(event.account, key)
+        state = message.state
         if isinstance(event, Receipt):
-            changed = add_outcome(message.state, outcome_of(event), _day(record))
-            plan.events[event.status] += 1
-        elif isinstance(event, Send):
-            if self._is_too_late(plan, record, event):
-                return
-            known_conflict = message.state.conflict
-            changed = add_send(message.state, send_fact(event))
-            plan.conflicts += message.state.conflict and not known_conflict
-            plan.events[event.direction] += 1
+            changed = add_outcome(state, outcome_of(event), _day(record))
+        elif isinstance(event, Engagement):
+            changed = add_engagement(state, event, _day(record))
+        elif self._is_too_late(plan, record, event):
+            return
         else:
-            changed = add_engagement(message.state, event, _day(record))
-            plan.events[event.type] += 1
-        message.changed |= changed
+            known_conflict = state.conflict
+            changed = add_send(state, send_fact(event))
+            plan.conflicts += state.conflict and not known_conflict
+        plan.events[word_of(event)] += 1
         message.records.append(record)
+        if changed:
+            message.changed = True
 
     def _touch(self, account: str, key: bytes) -> Touched:
         stored = self.states.get(key)
@@ -243,7 +240,7 @@ class Shard:
             self.days[day].append(key)
         plan.changes[key] = stored
         if after is not None:
-            plan.statuses[after.slot] += 1
+            plan.statuses[after[1]] += 1
             if state.delivered_at and not message.delivered:
                 _note_delay(plan, state)
 
@@ -310,11 +307,16 @@ class Shard:
         return list(leaving), self.cells.retire(self.retired_day)
 
 
-def key_of(event: Send | Receipt | Engagement) -> bytes:
+def key_of(event: Event) -> bytes:
     """The record key of an event; an engagement without a message is keyed by its recipient."""
-    if isinstance(event, Engagement):
-        return message_key(event.account, event.message_id or event.recipient or "")
-    return message_key(event.account, event.message_id)
+    return message_key(event.account, event.message_id or event.recipient or "")
+
+
+def word_of(event: Event) -> str:
+    """What an event is counted as: a receipt's status, an engagement's type, a send's direction."""
+    if isinstance(event, Receipt):
+        return event.status
+    return event.type if isinstance(event, Engagement) else event.direction
 
 
 def _day(record: Incoming) -> int:
