@@ -268,7 +268,7 @@ class Shard:
 
     def _expire(self, plan: Plan, key: bytes, clock_ms: int) -> None:
         stored = self.states.get(key)
-        if stored is None:
+        if stored is None or key in plan.changes:  # it left, or a timer was set for it twice
             return
         state = decode(stored)
         message = Touched(key.partition(b"/")[0].decode(), state, known=True)
