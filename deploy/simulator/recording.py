@@ -25,6 +25,7 @@ class Recorded(NamedTuple):
     key: bytes | None
     value: bytes | None
     partition: int | None
+    offset: int | None
     timestamp_ms: int | None
     headers: tuple[Header, ...]
     kind: str
@@ -81,6 +82,7 @@ def _recorded(line: dict[str, object]) -> Recorded:
         key=_bytes(line, "key"),
         value=_bytes(line, "value"),
         partition=_integer(line, "partition"),
+        offset=_integer(line, "offset"),
         timestamp_ms=_integer(line, "timestamp"),
         headers=_headers(line.get("headers")),
         kind=str(line.get("kind") or kind_of(topic)),
@@ -130,10 +132,11 @@ def read_truth(*paths: Path) -> Iterator[Published]:
     """The published records of truth files, in file order. Raises `BadRecording`."""
     for path in paths:
         for record in read_recording(path):
-            if record.partition is None or record.timestamp_ms is None:
-                raise BadRecording(f"{path}: a truth line needs partition and timestamp")
+            where = (record.partition, record.offset, record.timestamp_ms)
+            if where[0] is None or where[1] is None or where[2] is None:
+                raise BadRecording(f"{path}: a truth line needs partition, offset and timestamp")
             yield Published(
-                record.topic, record.partition, -1, record.timestamp_ms, record.key, record.value,
+                record.topic, where[0], where[1], where[2], record.key, record.value,
                 record.kind, record.note, record.expect,
             )  # fmt: skip
 
