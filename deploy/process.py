@@ -1,11 +1,15 @@
 """What worker and sink have in common: logging, metrics, the pages, and how they end."""
 
+import asyncio
+import contextlib
 import logging
 import os
 import platform
-from collections.abc import Callable
+import signal
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 
+import uvloop
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from deploy import __version__
@@ -15,6 +19,9 @@ from models.settings import Settings
 
 Body = Callable[[Settings, Meter, Health], int]
 """Runs until told to stop by SIGTERM or SIGINT; returns the exit code."""
+
+INTERRUPTED = 128 + signal.SIGINT
+BEAT_S = 1.0
 
 log = logging.getLogger("receipts")
 
@@ -31,6 +38,47 @@ def log_to_stderr(level: str) -> None:
     )
     if level != "debug":
         logging.getLogger("aiokafka").setLevel(logging.WARNING)
+
+
+def log_failures_only() -> None:
+    """For commands that end soon: what goes wrong is one line of theirs, not the libraries'."""
+    log_to_stderr("error")
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+
+def run_until_told(work: Callable[[asyncio.Event], Awaitable[None]], health: Health) -> int:
+    """Run `work(stop)` on uvloop; SIGTERM and SIGINT set `stop`. Returns the exit code.
+
+    0, or 130 when it was SIGINT. What `work` raises goes to the caller.
+    """
+    told: list[signal.Signals] = []
+
+    async def main() -> None:
+        stop = asyncio.Event()
+
+        def tell(number: signal.Signals) -> None:
+            told.append(number)
+            log.info("%s: finishing what is at hand", number.name)
+            stop.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, tell, number)
+        beating = asyncio.create_task(_beat(health))
+        try:
+            await work(stop)
+        finally:
+            beating.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await beating
+
+    uvloop.run(main())
+    return INTERRUPTED if told[:1] == [signal.SIGINT] else 0
+
+
+async def _beat(health: Health) -> None:
+    while True:
+        health.beat("loop")
+        await asyncio.sleep(BEAT_S)
 
 
 def run_process(name: str, host: str, port: int, settings: Settings, body: Body) -> int:

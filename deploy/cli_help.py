@@ -1,0 +1,25 @@
+"""Commands whose help ends with examples."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+
+class Examples(click.Command):
+    """A command whose help ends with examples, each on its own line."""
+
+    def __init__(self, *args: Any, examples: tuple[str, ...] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = examples
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples as they are, without wrapping."""
+        with formatter.section("Examples"):
+            for example in self.examples:
+                formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
+
+
+def command(*examples: str) -> Callable[[Callable[..., None]], click.Command]:
+    """click's decorator, with examples for --help."""
+    return click.command(cls=Examples, examples=examples)

@@ -1,0 +1,148 @@
+"""The commands that make traffic: `receipts simulate` and `receipts demo`."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from deploy.cli_help import command
+from deploy.process import log_failures_only, read_settings
+from models.settings import Settings
+
+if TYPE_CHECKING:
+    from deploy.simulator.publish import Progress as Tell
+    from deploy.simulator.publish import Summary
+
+INTERRUPTED = 130
+
+
+@contextmanager
+def progress_bar(title: str, total: int | None) -> Iterator["Tell"]:
+    """A bar on stderr that is told (done, wanted) and vanishes at the end."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+        task = bar.add_task(title, total=total)
+
+        def tell(done: int, wanted: int) -> None:
+            bar.update(task, completed=done, total=wanted or None)
+
+        yield tell
+
+
+@command(
+    "receipts simulate",
+    "receipts simulate --events 200000 --rate 2000 --seed 7 --truth truth.jsonl",
+    "receipts simulate --shape burst --as-of 2026-03-01T12:00:00Z",
+    "receipts simulate --replay truth.jsonl",
+    "receipts simulate --replay recording.jsonl --speed 2",
+)
+@click.option("--events", type=click.IntRange(0), default=50_000, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True, help="Same seed, same traffic.")
+@click.option("--rate", type=float, help="Events a second; as fast as possible when left out.")
+@click.option(
+    "--shape",
+    type=click.Choice(["days", "hour", "burst"]),
+    default="days",
+    show_default=True,
+    help="Several days, one hour, or a few hours of big campaigns.",
+)
+@click.option(
+    "--as-of",
+    type=click.DateTime(["%Y-%m-%dT%H:%M:%SZ"]),
+    help="The present of the traffic, UTC; now when left out.",
+)
+@click.option("--truth", type=click.Path(path_type=Path), help="Write what was published here.")
+@click.option(
+    "--replay",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Publish a recording: JSON lines of topic, key, value and optionally partition, headers.",
+)
+@click.option("--speed", type=float, help="Pace of a replay: 1 its own, 2 twice as fast.")
+@click.option("--now", is_flag=True, help="Give replayed records the present as their time.")
+@click.option("--idempotent", is_flag=True, help="No repeats by the producer; Apache Kafka only.")
+def simulate(
+    events: int,
+    seed: int,
+    rate: float | None,
+    shape: str,
+    as_of: datetime | None,
+    truth: Path | None,
+    replay: Path | None,
+    speed: float | None,
+    now: bool,
+    idempotent: bool,
+) -> None:
+    """Publish seeded, realistic traffic, or a recording.
+
+    Several accounts, SMS and WhatsApp, campaigns with clicks, retries; receipts late, twice, out
+    of order, before their send or never, and 0.5 % broken input. Ctrl-C ends it early; what was
+    acknowledged is in the truth file.
+    """
+    from deploy.simulator import publish
+    from deploy.simulator.shapes import SHAPES
+
+    settings = read_settings()
+    log_failures_only()
+    if replay is None and (speed is not None or now):
+        raise click.UsageError("--speed and --now belong to --replay")
+    if replay is not None:
+        replayed = publish.ReplayOptions(settings.brokers, replay, speed, now, truth, idempotent)
+        _publish(f"replaying {replay}", lambda tell, stop: publish.replay(replayed, tell, stop))
+        return
+    as_of_ms = int(as_of.replace(tzinfo=UTC).timestamp() * 1000) if as_of else None
+    topics = _topics(settings)
+    options = publish.SimulateOptions(
+        settings.brokers, seed, events, rate, SHAPES[shape], as_of_ms, truth, topics, idempotent
+    )
+    _publish("publishing", lambda tell, stop: publish.simulate(options, tell, stop))
+
+
+@command(
+    "receipts demo",
+    "receipts demo --events 20000 --seed 7",
+    "receipts demo --json | python -m json.tool",
+)
+@click.option("--events", type=click.IntRange(1), default=50_000, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True, help="Same seed, same traffic.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+def demo(events: int, seed: int, as_json: bool) -> None:
+    """Show the whole system at work, embedded.
+
+    Starts a broker, the worker and the sink, publishes simulated events, then prints tables and
+    a ledger of what was published against what the tables hold. Exit code 0 only if it balances.
+    Needs no settings, no Java, no containers; everything it made is gone afterwards.
+    """
+    from deploy.demo import run
+
+    sys.exit(run(events, seed, as_json))
+
+
+def _publish(title: str, work: "Callable[[Tell, asyncio.Event], Awaitable[Summary]]") -> None:
+    """Run it with a bar, say what was done, end with 130 when it was interrupted."""
+    from deploy.simulator.publish import run
+
+    with progress_bar(title, None) as tell:
+        done = run(lambda stop: work(tell, stop))
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(done.by_kind.items()))
+    rate = done.events / done.seconds if done.seconds else 0
+    click.echo(f"{done.events} events in {done.seconds:.1f} s ({rate:.0f} a second): {kinds}")
+    if done.interrupted:
+        click.echo("receipts: interrupted", err=True)
+        sys.exit(INTERRUPTED)
+
+
+def _topics(settings: Settings) -> dict[str, str]:
+    return {
+        "sends": settings.topic("sends"),
+        "receipts": settings.topic("receipts"),
+        "engagements": settings.topic("engagements"),
+        "campaigns": settings.topic("campaigns"),
+    }
