@@ -1,0 +1,1 @@
+"""Kafka to ClickHouse: migrations, row mapping, and a consumer that writes, then commits."""

@@ -1,0 +1,159 @@
+"""Whole batches out of Kafka, and their offsets back into it.
+
+A batch belongs to the assignment it was read under. When partitions are taken away the batch in
+hand is finished if that is quick, else abandoned; offsets of an old assignment are never committed,
+so that no offset of a lost partition can be (the rows are written again, which changes nothing).
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from typing import Any, Final, NamedTuple, cast
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError
+
+from models.metrics import Health, Meter
+from models.settings import Settings, Topic
+from sinks.rows import TOPICS
+
+log = logging.getLogger(__name__)
+
+#: How long a rebalance waits for the batch in hand. Heartbeats go on meanwhile.
+REVOKE_GRACE_S: Final = 3.0
+#: aiokafka heartbeats and rejoins by itself, so a long outage of ClickHouse must not make it leave
+#: the group for want of polls: partitions would wander among sinks that all cannot write.
+_NEVER_MS: Final = 2**31 - 1
+_FETCH_BYTES: Final = 4 << 20
+_IDLE_POLL_S: Final = 0.25
+
+
+class Batch(NamedTuple):
+    """Records by logical topic, the offsets to commit after them, and the assignment's number."""
+
+    records: Mapping[Topic, list[ConsumerRecord]]
+    offsets: Mapping[TopicPartition, int]
+    assignment: int
+    size: int
+
+
+class Batches(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+    """The sink's consumer. Only one task may collect, and it must say when a batch is done."""
+
+    def __init__(self, settings: Settings, meter: Meter, health: Health) -> None:
+        self._settings = settings
+        self._meter = meter
+        self._health = health
+        self._topics: dict[str, Topic] = {settings.topic(name): name for name in TOPICS}
+        self._assignment = 0
+        self._done = asyncio.Event()
+        self._done.set()
+        self.waiting = False
+        """Set while ClickHouse is away: then a rebalance need not wait for the batch."""
+        self.consumer = AIOKafkaConsumer(**_consumer_options(settings))
+
+    async def start(self) -> None:
+        """Join the group. Raises KafkaConnectionError when no broker answers."""
+        self._health.unready("kafka", "waiting for partitions")
+        await self.consumer.start()
+        self.consumer.subscribe(topics=list(self._topics), listener=self)
+
+    async def stop(self) -> None:
+        """Leave the group; offsets committed before stay."""
+        await self.consumer.stop()
+
+    async def collect(self, stop: asyncio.Event) -> Batch | None:
+        """The next batch: as many rows as an insert may have, or what came within the wait.
+
+        None when nothing came for a moment, when `stop` is set, or when partitions were taken away
+        meanwhile (whoever owns them reads those records again).
+        """
+        loop = asyncio.get_running_loop()
+        most, wait_s = self._settings.sink_max_rows, self._settings.sink_max_wait_s
+        assignment, left_s, ends_at = self._assignment, _IDLE_POLL_S, 0.0
+        found: dict[TopicPartition, list[ConsumerRecord]] = defaultdict(list)
+        size = 0
+        while size < most and left_s > 0:
+            poll_ms = int(min(left_s, _IDLE_POLL_S) * 1000)
+            more = await self.consumer.getmany(timeout_ms=poll_ms, max_records=most - size)
+            if stop.is_set() or assignment != self._assignment:
+                return None
+            for tp, records in more.items():
+                found[tp] += records
+                size += len(records)
+            if not size:
+                return None
+            ends_at = ends_at or loop.time() + wait_s
+            left_s = ends_at - loop.time()
+        return self._batch(found, assignment, size)
+
+    def _batch(
+        self, found: Mapping[TopicPartition, list[ConsumerRecord]], assignment: int, size: int
+    ) -> Batch:
+        records: dict[Topic, list[ConsumerRecord]] = defaultdict(list)
+        for tp, batch in found.items():
+            records[self._topics[tp.topic]] += batch
+        offsets = {tp: batch[-1].offset + 1 for tp, batch in found.items()}
+        self._done.clear()
+        return Batch(records, offsets, assignment, size)
+
+    async def commit(self, batch: Batch) -> bool:
+        """Commit the batch's offsets; False when its partitions are no longer all ours."""
+        if batch.assignment != self._assignment:
+            return False
+        try:
+            await self.consumer.commit(dict(batch.offsets))
+        except (CommitFailedError, IllegalStateError) as error:
+            log.info("offsets not committed, the group is rebalancing: %s", error)
+            return False
+        self._meter.add("receipts_commits_total")
+        return True
+
+    def done(self) -> None:
+        """The batch in hand is committed or given up."""
+        self._done.set()
+
+    def measure_lag(self, batch: Batch) -> None:
+        """Set the lag of the batch's partitions, from the end the last fetch told."""
+        for tp, offset in batch.offsets.items():
+            end = self.consumer.highwater(tp) if tp in self.consumer.assignment() else None
+            if end is not None:
+                labels = {"topic": self._topics[tp.topic], "partition": str(tp.partition)}
+                self._meter.set("receipts_lag_records", max(end - offset, 0), **labels)
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """Called by aiokafka before it joins again: see REVOKE_GRACE_S."""
+        if revoked and not self.waiting:
+            try:
+                await asyncio.wait_for(self._done.wait(), REVOKE_GRACE_S)
+            except TimeoutError:
+                log.info("a rebalance does not wait for the batch in hand; it is written again")
+        self._assignment += 1
+        self._meter.set("receipts_partitions", 0)
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Called by aiokafka after each rebalance; a sink without partitions is ready too."""
+        self._meter.add("receipts_rebalances_total")
+        self._meter.set("receipts_partitions", len(assigned))
+        self._health.ready("kafka")
+
+
+def _consumer_options(settings: Settings) -> dict[str, Any]:
+    return cast(
+        dict[str, Any],
+        {
+            "bootstrap_servers": settings.brokers,
+            "group_id": settings.sink_group,
+            "client_id": settings.sink_group,
+            "enable_auto_commit": False,
+            "auto_offset_reset": "earliest",
+            "session_timeout_ms": settings.session_timeout_s * 1000,
+            "heartbeat_interval_ms": 1000,
+            "rebalance_timeout_ms": 30_000,
+            "max_poll_interval_ms": _NEVER_MS,
+            "max_partition_fetch_bytes": _FETCH_BYTES,
+            "fetch_max_wait_ms": 100,
+            "metadata_max_age_ms": 30_000,
+        },
+    )

@@ -1,0 +1,235 @@
+"""The only place that talks to ClickHouse: one client for a server and for the embedded engine.
+
+`connect("http://user:password@host:8123/database")` uses the HTTP driver of clickhouse-connect;
+`connect("chdb:///folder?database=name")` runs the engine inside this process. One process can hold
+one embedded folder, but any number of clients of it. Errors leave as the types of `sinks.errors`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import clickhouse_connect
+from clickhouse_connect.driver.binding import quote_identifier
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError, DataError, ProgrammingError
+from clickhouse_connect.driver.httputil import get_pool_manager
+from urllib3.exceptions import HTTPError
+
+from sinks.errors import BadRows, Broken, SinkError, Unavailable
+
+DEFAULT_DATABASE: Final = "receipts"
+CONNECT_TIMEOUT_S: Final = 5
+INSERT_TIMEOUT_S: Final = 30
+
+#: Own whole batches: nothing is gained by asynchronous inserts, and deduplication by block hash may
+#: drop rows silently (research/clickhouse.md §3). Late events may touch many months at once.
+INSERT_SETTINGS: Final[Mapping[str, Any]] = {
+    "async_insert": 0,
+    "insert_deduplicate": 0,
+    "max_partitions_per_insert_block": 0,
+}
+
+#: ClickHouse error codes after which the same insert may succeed later.
+_LATER: Final = frozenset(
+    {
+        3,  # UNEXPECTED_END_OF_FILE: the request was cut off
+        159,  # TIMEOUT_EXCEEDED
+        160,  # TOO_SLOW
+        164,  # READONLY
+        198,  # DNS_ERROR
+        202,  # TOO_MANY_SIMULTANEOUS_QUERIES
+        203,  # NO_FREE_CONNECTION
+        209,  # SOCKET_TIMEOUT
+        210,  # NETWORK_ERROR
+        225,  # NO_ZOOKEEPER
+        236,  # ABORTED
+        241,  # MEMORY_LIMIT_EXCEEDED
+        242,  # TABLE_IS_READ_ONLY
+        243,  # NOT_ENOUGH_SPACE
+        252,  # TOO_MANY_PARTS
+        279,  # ALL_CONNECTION_TRIES_FAILED
+        285,  # TOO_FEW_LIVE_REPLICAS
+        286,  # UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE
+        289,  # REPLICA_IS_NOT_IN_QUORUM
+        319,  # UNKNOWN_STATUS_OF_INSERT
+        394,  # QUERY_WAS_CANCELLED
+        425,  # SYSTEM_ERROR
+        439,  # CANNOT_SCHEDULE_TASK
+        499,  # S3_ERROR
+        735,  # QUERY_WAS_CANCELLED_BY_CLIENT
+        745,  # SERVER_OVERLOADED
+        999,  # KEEPER_EXCEPTION
+    }
+)
+#: Codes that only a person can mend.
+_NEVER: Final = frozenset(
+    {
+        16,  # NO_SUCH_COLUMN_IN_TABLE
+        36,  # BAD_ARGUMENTS
+        44,  # ILLEGAL_COLUMN
+        46,  # UNKNOWN_FUNCTION
+        47,  # UNKNOWN_IDENTIFIER
+        48,  # NOT_IMPLEMENTED
+        50,  # UNKNOWN_TYPE
+        57,  # TABLE_ALREADY_EXISTS
+        60,  # UNKNOWN_TABLE
+        62,  # SYNTAX_ERROR
+        73,  # UNKNOWN_FORMAT
+        81,  # UNKNOWN_DATABASE
+        115,  # UNKNOWN_SETTING
+        192,  # UNKNOWN_USER
+        193,  # WRONG_PASSWORD
+        194,  # REQUIRED_PASSWORD
+        195,  # IP_ADDRESS_NOT_ALLOWED
+        218,  # TABLE_IS_DROPPED
+        291,  # DATABASE_ACCESS_DENIED
+        344,  # SUPPORT_IS_DISABLED
+        452,  # SETTING_CONSTRAINT_VIOLATION
+        497,  # ACCESS_DENIED
+        516,  # AUTHENTICATION_FAILED
+    }
+)
+#: What the driver raises for a value that a column cannot hold, besides its own DataError.
+_VALUE_ERRORS: Final = (ValueError, TypeError, OverflowError, AttributeError, ArithmeticError)
+
+
+def classify(error: BaseException) -> SinkError:
+    """The typed error for what the driver raised; codes nobody listed are taken for bad rows.
+
+    A wrong guess does no harm: an insert that refuses every row stops the sink (`sinks.deliver`).
+    """
+    code = getattr(error, "code", None)
+    if code in _LATER:
+        return Unavailable(str(error))
+    if code in _NEVER or isinstance(error, ProgrammingError):
+        return Broken(str(error))
+    if code is not None or isinstance(error, (DataError, *_VALUE_ERRORS)):
+        return BadRows(f"{type(error).__name__}: {error}" if code is None else str(error))
+    status = re.search(r"HTTP status (4\d\d)", str(error))
+    if status and status[1] not in ("408", "425", "429"):
+        return Broken(str(error))
+    return Unavailable(str(error))
+
+
+@contextmanager
+def typed_errors() -> Iterator[None]:
+    """Turn what the driver raises into the types of `sinks.errors`."""
+    try:
+        yield
+    except SinkError:
+        raise
+    except (ClickHouseError, HTTPError, OSError, *_VALUE_ERRORS) as error:
+        raise classify(error) from error
+
+
+class ClickHouse:
+    """One database on a server or in the embedded engine. Blocking: call it from a thread."""
+
+    def __init__(self, client: Client, database: str) -> None:
+        self._client = client
+        self.database = database
+        client.database = database
+
+    def insert(
+        self,
+        table: str,
+        names: Sequence[str],
+        types: Sequence[str],
+        columns: Sequence[Sequence[Any]],
+    ) -> None:
+        """Insert columns and return when ClickHouse has acknowledged them.
+
+        Times are integers in the ticks of their column. Raises Unavailable, BadRows or Broken; part
+        of the rows may have been stored then (an insert over several partitions is not atomic).
+        """
+        with typed_errors():
+            self._client.insert(
+                table,
+                columns,
+                column_names=names,
+                column_type_names=types,
+                column_oriented=True,
+                settings=dict(INSERT_SETTINGS),
+            )
+
+    def command(self, sql: str, *, in_database: bool = True) -> None:
+        """Run one statement that gives no rows."""
+        with typed_errors():
+            self._client.command(sql, use_database=in_database)
+
+    def rows(self, sql: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Rows of one query; strings that are not UTF-8 come as hexadecimal."""
+        with typed_errors():
+            return [tuple(row) for row in self._client.query(sql, parameters).result_rows]
+
+    def create_database(self) -> None:
+        """Create the database unless it exists; needs no right to create it when it does."""
+        if not self.has_database():
+            name = quote_identifier(self.database)
+            self.command(f"CREATE DATABASE IF NOT EXISTS {name} ENGINE = Atomic", in_database=False)
+
+    def has_database(self) -> bool:
+        """Whether the database exists."""
+        with typed_errors():
+            exists = f"EXISTS DATABASE {quote_identifier(self.database)}"
+            return bool(self._client.command(exists, use_database=False))
+
+    def ping(self) -> None:
+        """Raises Unavailable when the server does not answer a query."""
+        self.command("SELECT 1", in_database=False)
+
+    def close(self) -> None:
+        """Let go of connections, or of the embedded engine."""
+        self._client.close()
+
+
+def connect(url: str) -> ClickHouse:
+    """A client for `url`, which need not hold the database yet (`sinks.migrate` creates it).
+
+    Query arguments of an http(s) URL (`?verify=false`, `?ca_cert=...`) go to clickhouse-connect.
+    Raises Unavailable when nobody answers, Broken when the URL or the credentials are wrong.
+    """
+    parts = urlsplit(url)
+    with typed_errors():
+        try:
+            return _embedded(url) if parts.scheme == "chdb" else _remote(url)
+        except _VALUE_ERRORS as error:
+            raise Broken(f"clickhouse_url cannot be used: {error}") from error
+
+
+def _embedded(url: str) -> ClickHouse:
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query))
+    client = clickhouse_connect.get_client(dsn=f"chdb://{unquote(parts.path)}")
+    return ClickHouse(client, options.get("database", DEFAULT_DATABASE))
+
+
+def _remote(url: str) -> ClickHouse:
+    parts = urlsplit(url)
+    client = clickhouse_connect.get_client(
+        interface=parts.scheme,
+        host=parts.hostname or "",
+        port=parts.port or (8443 if parts.scheme == "https" else 8123),
+        username=unquote(parts.username or "default"),
+        password=unquote(parts.password or ""),
+        connect_timeout=CONNECT_TIMEOUT_S,
+        send_receive_timeout=INSERT_TIMEOUT_S,
+        query_retries=0,
+        autogenerate_session_id=False,
+        compress="lz4",
+        client_name="receipts",
+        **_transport(parts.scheme, dict(parse_qsl(parts.query))),
+    )
+    # The driver's own retries are off: `sinks.consumer` alone decides when to try again.
+    client.http_retries = 0  # type: ignore[attr-defined]
+    return ClickHouse(client, unquote(parts.path).strip("/") or DEFAULT_DATABASE)
+
+
+def _transport(scheme: str, options: dict[str, str]) -> dict[str, Any]:
+    """A pool of its own for plain HTTP; TLS options make the driver build one."""
+    return options if scheme == "https" else {"pool_mgr": get_pool_manager(), **options}

@@ -1,0 +1,81 @@
+"""Dead letters as records: what the sink writes to `dead-letters`, and what it reads from there.
+
+Key and value are the original bytes untouched; the headers, all UTF-8 text, say reason, detail,
+origin topic, partition, offset and time (Kafka timestamp in epoch ms; issue 3 §5).
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple, Protocol
+
+from models.refusal import Reason, Refusal
+
+Headers = list[tuple[str, bytes]]
+
+#: Longest detail in a header, in characters: ClickHouse may quote the whole row.
+MAX_DETAIL: Final = 1000
+
+
+class Record(Protocol):
+    """The part of an aiokafka ConsumerRecord the sink uses."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+class Origin(NamedTuple):
+    """What the headers of a dead letter say; `time` in epoch ms, 0 = none."""
+
+    topic: str
+    partition: int
+    offset: int
+    time: int
+    reason: str
+    detail: str
+
+
+def headers_of(record: Record, refusal: Refusal) -> Headers:
+    """Headers of the dead letter for a refused record."""
+    texts = {
+        "reason": refusal.reason.value,
+        "detail": refusal.detail[:MAX_DETAIL],
+        "topic": record.topic,
+        "partition": str(record.partition),
+        "offset": str(record.offset),
+        "time": str(record.timestamp),
+    }
+    return [(name, text.encode(errors="replace")) for name, text in texts.items()]
+
+
+def origin_of(letter: Record) -> Origin:
+    """What a dead letter says of itself.
+
+    A letter without readable headers is kept under its own place in `dead-letters`: refusing it
+    would only make another dead letter.
+    """
+    try:
+        texts = {name: text.decode() for name, text in letter.headers}
+        return Origin(
+            texts["topic"],
+            _within(texts["partition"], 31),
+            _within(texts["offset"], 63),
+            max(_within(texts["time"], 47), 0),
+            texts["reason"],
+            texts["detail"],
+        )
+    except (KeyError, ValueError, AttributeError) as error:
+        detail = f"headers: cannot be read ({type(error).__name__}: {error})"
+        own = max(letter.timestamp, 0)
+        place = (letter.topic, letter.partition, letter.offset, own)
+        return Origin(*place, Reason.INTERNAL_ERROR.value, detail[:MAX_DETAIL])
+
+
+def _within(text: str, bits: int) -> int:
+    number = int(text)
+    if abs(number) >> bits:
+        raise ValueError(f"{number} has more than {bits} bits")
+    return number

@@ -1,0 +1,178 @@
+"""Numbered SQL migrations: applied in order, once, recorded with a checksum, never edited.
+
+Every statement can be run again (IF NOT EXISTS, OR REPLACE), so two sinks that start at once and a
+run that failed half-way do no harm. `text_days` is a setting and no version of the schema: the time
+to live of texts is set after the migrations, whenever it differs.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from sinks.client import ClickHouse
+from sinks.errors import Broken, SinkError
+from sinks.sql import statements
+
+DIRECTORY: Final = Path(__file__).with_name("migrations")
+_NAME: Final = re.compile(r"(\d{4})_[a-z]+(_[a-z0-9]+)+\.sql")
+_CREATE_RECORD: Final = """
+CREATE TABLE IF NOT EXISTS schema_migrations
+(
+    number     UInt32 COMMENT 'number of the migration',
+    name       String COMMENT 'name of its file',
+    checksum   String COMMENT 'SHA-256 of its file',
+    applied_at DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when it was applied, UTC'
+)
+ENGINE = ReplacingMergeTree(applied_at)
+ORDER BY (number, checksum)
+COMMENT 'Migrations applied to this database.'
+"""
+
+
+class Migration(NamedTuple):
+    """One file: its number, name and statements; the checksum is of the file's text."""
+
+    number: int
+    name: str
+    checksum: str
+    statements: tuple[str, ...]
+
+
+class Standing(NamedTuple):
+    """One migration and whether it is applied; `applied_at` is UTC text, empty when pending."""
+
+    name: str
+    state: str
+    applied_at: str
+
+
+def load(directory: Path = DIRECTORY) -> tuple[Migration, ...]:
+    """The migrations of a directory in order. Raises Broken for a bad name or a gap in numbers."""
+    found = [_read(path) for path in sorted(directory.glob("[0-9]*.sql"))]
+    numbers = [migration.number for migration in found]
+    if numbers != list(range(1, len(found) + 1)):
+        raise Broken(f"migrations in {directory} are numbered {numbers}: expected 1, 2, 3 ...")
+    return tuple(found)
+
+
+def _read(path: Path) -> Migration:
+    named = _NAME.fullmatch(path.name)
+    if not named:
+        raise Broken(f"migration {path.name}: expected NNNN_verb_noun.sql")
+    text = path.read_text(encoding="utf-8").replace("\r\n", "\n")
+    checksum = hashlib.sha256(text.encode()).hexdigest()
+    return Migration(int(named[1]), path.name, checksum, tuple(statements(text)))
+
+
+def pending(clickhouse: ClickHouse, migrations: Sequence[Migration]) -> list[Migration]:
+    """What is not applied yet, in order; changes nothing.
+
+    Raises Broken when an applied migration was edited, naming it.
+    """
+    applied = _applied(clickhouse)
+    for migration in migrations:
+        checksums = applied.get(migration.number, {migration.checksum: ""})
+        if set(checksums) != {migration.checksum}:
+            raise Broken(
+                f"migration {migration.name} was edited after it was applied to "
+                f"{clickhouse.database}: restore the file and add a new migration"
+            )
+    return [migration for migration in migrations if migration.number not in applied]
+
+
+def status(clickhouse: ClickHouse, migrations: Sequence[Migration]) -> list[Standing]:
+    """Every migration known here or applied there: `applied`, `pending`, `edited` or `unknown`.
+
+    `unknown` was applied by a newer version of this program; it is no error.
+    """
+    applied = _applied(clickhouse)
+    found = [_standing(migration, applied.get(migration.number, {})) for migration in migrations]
+    newer = sorted(set(applied) - {migration.number for migration in migrations})
+    return found + [Standing(f"{n:04}", "unknown", max(applied[n].values())) for n in newer]
+
+
+def _standing(migration: Migration, checksums: Mapping[str, str]) -> Standing:
+    if not checksums:
+        return Standing(migration.name, "pending", "")
+    state = "applied" if set(checksums) == {migration.checksum} else "edited"
+    return Standing(migration.name, state, max(checksums.values()))
+
+
+def _applied(clickhouse: ClickHouse) -> dict[int, dict[str, str]]:
+    """number -> checksum -> when."""
+    if not clickhouse.has_database() or not _has_record(clickhouse):
+        return {}
+    applied: dict[int, dict[str, str]] = {}
+    record = "SELECT number, checksum, toString(applied_at) FROM schema_migrations FINAL"
+    for number, checksum, at in clickhouse.rows(record):
+        applied.setdefault(number, {})[checksum] = at
+    return applied
+
+
+def _has_record(clickhouse: ClickHouse) -> bool:
+    found = clickhouse.rows(
+        "SELECT count() FROM system.tables "
+        "WHERE database = {database:String} AND name = 'schema_migrations'",
+        {"database": clickhouse.database},
+    )
+    return bool(found[0][0])
+
+
+def migrate(
+    clickhouse: ClickHouse,
+    text_days: int,
+    migrations: Sequence[Migration] | None = None,
+    tell: Callable[[Migration], None] = lambda _: None,
+) -> list[Migration]:
+    """Create the database if need be, apply what is pending, set the time to live of texts.
+
+    `tell` hears of each migration once it is applied. Returns what was applied. Raises Broken when
+    an applied migration was edited or a statement fails (naming it), Unavailable when ClickHouse
+    does not answer; both leave what was applied before, and the call may be repeated.
+    """
+    known = load() if migrations is None else migrations
+    clickhouse.create_database()
+    clickhouse.command(_CREATE_RECORD)
+    missing = pending(clickhouse, known)
+    for migration in missing:
+        _apply(clickhouse, migration)
+        tell(migration)
+    keep_texts(clickhouse, text_days)
+    return missing
+
+
+def _apply(clickhouse: ClickHouse, migration: Migration) -> None:
+    for place, statement in enumerate(migration.statements, 1):
+        try:
+            clickhouse.command(statement)
+        except SinkError as error:
+            where = f"{migration.name}, statement {place} of {len(migration.statements)}"
+            raise type(error)(f"{where} ({statement.splitlines()[0][:80]}): {error}") from error
+    names, types = ("number", "name", "checksum"), ("UInt32", "String", "String")
+    record: tuple[tuple[object], ...] = (
+        (migration.number,),
+        (migration.name,),
+        (migration.checksum,),
+    )
+    clickhouse.insert("schema_migrations", names, types, record)
+
+
+def keep_texts(clickhouse: ClickHouse, days: int) -> None:
+    """Set the time to live of message texts, counted from sent_at, when it is another."""
+    wanted = f"toDateTime(sent_at) + toIntervalDay({days:d})"
+    where = "WHERE database = {database:String} AND name = 'message_texts'"
+    tables = clickhouse.rows(
+        f"SELECT create_table_query FROM system.tables {where}", {"database": clickhouse.database}
+    )
+    if tables and f"TTL {wanted} " not in tables[0][0]:
+        clickhouse.command(f"ALTER TABLE message_texts MODIFY TTL {wanted}")
+
+
+def require(clickhouse: ClickHouse, migrations: Sequence[Migration] | None = None) -> None:
+    """Raises Broken when migrations are missing: for a sink that may not apply them itself."""
+    missing = pending(clickhouse, load() if migrations is None else migrations)
+    if missing:
+        names = ", ".join(migration.name for migration in missing)
+        raise Broken(f"{clickhouse.database} lacks {names}: run `receipts migrate`")

@@ -1,0 +1,274 @@
+"""From Kafka records to rows, without any I/O.
+
+Each record becomes rows of one or more tables, or a refusal (a dead letter), or is left out on
+purpose (counted). Rows carry their record, so that a row ClickHouse refuses can be traced back.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+from zlib import crc32
+
+from models.contract import Campaign, Engagement, Send, parse_campaign, parse_engagement, parse_send
+from models.counters import decode_cell
+from models.reading import MESSAGE, ORPHAN, Reading, read
+from models.refusal import Reason, Refusal
+from models.settings import Topic
+from models.state import decode
+from sinks.letters import Record, origin_of
+from sinks.tables import (
+    CAMPAIGNS,
+    COUNTERS,
+    DEAD_LETTERS,
+    ENGAGEMENTS,
+    MESSAGES,
+    ORPHANS,
+    TEXTS,
+    Row,
+    Table,
+)
+
+#: The topics the sink reads. Their names on the cluster may carry a prefix.
+TOPICS: Final[tuple[Topic, ...]] = (
+    "message-states",
+    "status-counters",
+    "sends",
+    "engagements",
+    "campaigns",
+    "dead-letters",
+)
+
+TOMBSTONE: Final = "tombstone"
+REFUSED: Final = "refused"
+
+_LIVE: Final = (0,)
+_DELETED: Final = (1,)
+#: A Reading holds the columns of messages in order, between its kind and those of orphans only.
+_FIRST: Final = Reading._fields.index("account")
+_LAST: Final = Reading._fields.index("version") + 1
+#: A send without these bytes has no text (the name could only be hidden by an escape).
+_TEXT_KEY: Final = b'"text"'
+_ESCAPE: Final = b"\\u"
+
+
+class TableRows:
+    """Rows of one table and, beside each, the record it came from."""
+
+    __slots__ = ("records", "rows", "table")
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.rows: list[Row] = []
+        self.records: list[Record] = []
+
+    def add(self, row: Row, record: Record) -> None:
+        """Add one row."""
+        self.rows.append(row)
+        self.records.append(record)
+
+
+class Mapped:
+    """What a batch of records led to."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, TableRows] = {}
+        self.refused: list[tuple[Record, Refusal]] = []
+        self.skipped: Counter[tuple[Topic, str]] = Counter()
+        self.campaigns = 0
+
+    def into(self, table: Table) -> TableRows:
+        """The rows of a table, to add to."""
+        rows = self.tables.get(table.name)
+        if rows is None:
+            rows = self.tables[table.name] = TableRows(table)
+        return rows
+
+    def skip(self, topic: Topic, why: str) -> None:
+        """Count a record that is left out on purpose."""
+        self.skipped[topic, why] += 1
+
+
+def map_records(records: Mapping[Topic, Iterable[Record]], max_event_bytes: int) -> Mapped:
+    """Rows, refusals and omissions of whole batches, by logical topic name.
+
+    Never raises for a record, whatever is in it: what nobody can read becomes a dead letter.
+    """
+    mapped = Mapped()
+    for topic, batch in records.items():
+        put = _MAPPERS[topic]
+        for record in batch:
+            try:
+                put(record, mapped, max_event_bytes)
+            except Exception as error:  # noqa: BLE001  (one bad record must not stop its partition)
+                said = f"value: cannot be read ({type(error).__name__}: {error})"
+                mapped.refused.append((record, Refusal(Reason.BAD_ROW, said)))
+    return mapped
+
+
+def _put_state(record: Record, mapped: Mapped, _: int) -> None:
+    if record.value is None or record.key is None:
+        return _skip_tombstone("message-states", record, mapped)
+    reading = read(record.key, decode(record.value))
+    if reading.kind == MESSAGE:
+        mapped.into(MESSAGES).add(reading[_FIRST:_LAST] + _LIVE, record)
+        if reading.superseded or reading.was_orphan:
+            _put_deletes(reading, record, mapped)
+    elif reading.kind == ORPHAN:
+        mapped.into(ORPHANS).add(_orphan(reading) + _LIVE, record)
+    return None
+
+
+def _put_deletes(reading: Reading, record: Record, mapped: Mapped) -> None:
+    """Rows that delete what the message was before: other sort keys, the row among the orphans."""
+    for sent_at in reading.superseded:
+        gone = reading._replace(sent_at=sent_at)
+        mapped.into(MESSAGES).add(gone[_FIRST:_LAST] + _DELETED, record)
+    if reading.was_orphan:
+        mapped.into(ORPHANS).add(_orphan(reading) + _DELETED, record)
+
+
+def _orphan(reading: Reading) -> Row:
+    return (
+        reading.account,
+        reading.message_id,
+        reading.status,
+        reading.bounce,
+        reading.scope,
+        reading.error_code,
+        reading.fail_reason,
+        reading.provider,
+        reading.provider_message_id,
+        reading.recipient,
+        reading.occurred_at,
+        reading.queued_at,
+        reading.delivered_at,
+        reading.read_at,
+        reading.version,
+    )
+
+
+def _put_cell(record: Record, mapped: Mapped, _: int) -> None:
+    if record.value is None or record.key is None:
+        return _skip_tombstone("status-counters", record, mapped)
+    cell = decode_cell(record.key, record.value)
+    if cell is not None:
+        kind, start, *dimensions, counts = cell
+        mapped.into(COUNTERS).add((kind, start, *dimensions, *counts), record)
+    return None
+
+
+def _skip_tombstone(topic: Topic, record: Record, mapped: Mapped) -> None:
+    if record.value is not None:
+        raise ValueError("the record has no key")
+    mapped.skip(topic, TOMBSTONE)
+
+
+def _put_text(record: Record, mapped: Mapped, limit: int) -> None:
+    value = record.value
+    if value is None or (_TEXT_KEY not in value and _ESCAPE not in value):
+        return
+    send = parse_send(value, record.timestamp, limit)
+    if isinstance(send, Refusal):
+        mapped.skip("sends", REFUSED)
+    elif send.text:
+        mapped.into(TEXTS).add(_text(send, send.text), record)
+
+
+def _text(send: Send, text: str) -> Row:
+    version = _first_wins(send.sent_at, text)
+    return (send.account, send.message_id, send.attempt, send.sent_at, text, version)
+
+
+def _put_engagement(record: Record, mapped: Mapped, limit: int) -> None:
+    engagement = parse_engagement(record.value, record.timestamp, limit)
+    if isinstance(engagement, Refusal):
+        mapped.skip("engagements", REFUSED)
+    else:
+        mapped.into(ENGAGEMENTS).add(_engagement(engagement), record)
+
+
+def _engagement(event: Engagement) -> Row:
+    content = (
+        event.message_id or "",
+        event.recipient or "",
+        event.campaign_id or "",
+        event.link_id or "",
+        event.url or "",
+    )
+    version = _first_wins(event.occurred_at, event.type, *content)
+    return (event.account, event.event_id, event.type, event.occurred_at, *content, version)
+
+
+def _put_campaign(record: Record, mapped: Mapped, limit: int) -> None:
+    if record.value is None:
+        mapped.skip("campaigns", TOMBSTONE)
+        return
+    campaign = parse_campaign(record.value, record.timestamp, limit)
+    if isinstance(campaign, Refusal):
+        mapped.refused.append((record, campaign))
+    else:
+        mapped.into(CAMPAIGNS).add(_campaign(campaign), record)
+        mapped.campaigns += 1
+
+
+def _campaign(campaign: Campaign) -> Row:
+    content = (
+        campaign.name,
+        campaign.message_type or "",
+        campaign.text or "",
+        campaign.creator or "",
+        campaign.method or "",
+        campaign.status or "",
+        campaign.target_audience or 0,
+        campaign.audience or "",
+        campaign.created_at or 0,
+        campaign.started_at or 0,
+        campaign.ended_at or 0,
+        campaign.last_modified_by or "",
+    )
+    version = _last_wins(campaign.updated_at, *content)
+    return (campaign.account, campaign.campaign_id, *content, campaign.updated_at, version)
+
+
+def _put_letter(record: Record, mapped: Mapped, _: int) -> None:
+    origin = origin_of(record)
+    row = (
+        *origin,
+        record.key or b"",
+        record.value or b"",
+        int(record.key is not None),
+        int(record.value is not None),
+        record.offset,
+        record.offset,
+    )
+    mapped.into(DEAD_LETTERS).add(row, record)
+
+
+#: Instants below 2^48 ms (the year 10889) and 16 bits of the content fit a UInt64.
+_MAX_INSTANT: Final = (1 << 48) - 1
+
+
+def _first_wins(at_ms: int, *content: object) -> int:
+    """A version that is larger for the earlier instant; ties go by the content, always alike."""
+    return (_MAX_INSTANT - at_ms) << 16 | _digest(content)
+
+
+def _last_wins(at_ms: int, *content: object) -> int:
+    """A version that is larger for the later instant; ties go by the content, always alike."""
+    return at_ms << 16 | _digest(content)
+
+
+def _digest(content: tuple[object, ...]) -> int:
+    return crc32(repr(content).encode()) & 0xFFFF
+
+
+_MAPPERS: Final[dict[Topic, Callable[[Record, Mapped, int], None]]] = {
+    "message-states": _put_state,
+    "status-counters": _put_cell,
+    "sends": _put_text,
+    "engagements": _put_engagement,
+    "campaigns": _put_campaign,
+    "dead-letters": _put_letter,
+}

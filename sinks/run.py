@@ -1,0 +1,281 @@
+"""The sink process: collect, write, dead-letter, commit; in this order, and each only after.
+
+1. a batch is collected from Kafka
+2. its rows are written to ClickHouse, tried again for as long as that takes
+3. records nobody can store go to `dead-letters`, acknowledged by all replicas
+4. its offsets are committed
+
+A crash after any step repeats the batch, and the same rows written twice change nothing.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import uvloop
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaConnectionError, KafkaError
+
+from models.metrics import Health, Meter
+from models.refusal import Reason, Refusal
+from models.settings import Settings
+from sinks.batches import Batch, Batches
+from sinks.client import ClickHouse, connect
+from sinks.errors import Broken, Unavailable
+from sinks.letters import Record, headers_of
+from sinks.migrate import migrate, require
+from sinks.patience import patiently
+from sinks.rows import Mapped, TableRows, map_records
+from sinks.thread import InsertThread
+from sinks.writer import BadRow, Writer
+
+log = logging.getLogger(__name__)
+
+#: SIGTERM to end: what is being written may finish, then Kafka is told. Together below 10 s.
+STOP_GRACE_S: Final = 4.0
+LEAVE_GRACE_S: Final = 2.0
+#: dead-letters takes records of 2 MiB: the largest event, its headers, and room.
+_LARGEST_RECORD: Final = 2 << 20
+
+
+def run(settings: Settings, meter: Meter, health: Health) -> int:
+    """The whole process: `run_sink` until SIGTERM or SIGINT. Returns the exit code 0.
+
+    Raises Broken, with a text for people, when it cannot go on.
+    """
+
+    async def until_signal() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await run_sink(settings, meter, health, stop)
+
+    try:
+        uvloop.run(until_signal())
+    except KafkaError as error:
+        raise Broken(f"Kafka: {type(error).__name__}: {error}") from error
+    return 0
+
+
+async def run_sink(
+    settings: Settings,
+    meter: Meter,
+    health: Health,
+    stop: asyncio.Event,
+    clock: Callable[[], float] = time.time,
+) -> None:
+    """Run the sink until `stop` is set; then it ends within 10 s, offsets committed.
+
+    Waits for Kafka and ClickHouse to appear and to come back. Raises Broken when a person has to
+    mend something, KafkaError when Kafka refuses (rights, configuration): end the process then;
+    nothing that is not in ClickHouse has been committed.
+    """
+    health.unready("clickhouse", "starting")
+    health.unready("kafka", "starting")
+    thread = InsertThread()
+    try:
+        clickhouse = await _open(settings, health, stop, thread)
+        if clickhouse is not None:
+            sink = Sink(settings, meter, health, stop, clock, clickhouse, thread)
+            await sink.run()
+            await _within(LEAVE_GRACE_S, thread.run(clickhouse.close))
+    finally:
+        thread.end()
+
+
+async def _open(
+    settings: Settings, health: Health, stop: asyncio.Event, thread: InsertThread
+) -> ClickHouse | None:
+    """A client of a migrated database; None when `stop` was set before ClickHouse answered."""
+
+    def prepare() -> ClickHouse:
+        clickhouse = connect(settings.clickhouse_url)
+        if settings.migrate_on_start:
+            migrate(clickhouse, settings.text_days)
+        else:
+            require(clickhouse)
+        return clickhouse
+
+    def tell(error: BaseException) -> None:
+        health.beat("batches")
+        health.unready("clickhouse", f"cannot be reached: {error}")
+        log.warning("waiting for ClickHouse: %s", error)
+
+    opening = asyncio.create_task(patiently(lambda: thread.run(prepare), Unavailable, stop, tell))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not opening.done() or (stop.is_set() and opening.exception()):
+            opening.cancel()
+            return None
+        health.ready("clickhouse")
+        return opening.result()
+    finally:
+        stopping.cancel()
+
+
+class Sink:
+    """One sink at work. `run` may be called once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        meter: Meter,
+        health: Health,
+        stop: asyncio.Event,
+        clock: Callable[[], float],
+        clickhouse: ClickHouse,
+        thread: InsertThread,
+    ) -> None:
+        self._settings = settings
+        self._meter = meter
+        self._health = health
+        self._stop = stop
+        self._clock = clock
+        self._thread = thread
+        self._writer = Writer(clickhouse, meter, health)
+        self._batches = Batches(settings, meter, health)
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=settings.brokers,
+            client_id=settings.sink_group,
+            acks="all",
+            max_request_size=_LARGEST_RECORD,
+        )
+
+    async def run(self) -> None:
+        """Work until asked to stop. Raises what `run_sink` says."""
+        work = asyncio.create_task(self._work())
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({work}, timeout=STOP_GRACE_S)
+        finally:
+            self._writer.stopped.set()
+            stopping.cancel()
+            await self._leave(work)
+
+    async def _leave(self, work: "asyncio.Task[None]") -> None:
+        gave_up = work.cancel()
+        await _within(LEAVE_GRACE_S, self._batches.stop(), self._producer.stop())
+        if gave_up:
+            log.warning("stopped with a batch not written; it is read again at the next start")
+        else:
+            work.result()
+
+    async def _work(self) -> None:
+        await self._join()
+        while not self._stop.is_set():
+            self._health.beat("batches")
+            batch = await self._batches.collect(self._stop)
+            if batch is not None:
+                await self._pass_on(batch)
+
+    async def _join(self) -> None:
+        def tell(error: BaseException) -> None:
+            self._health.beat("batches")
+            self._health.unready("kafka", f"cannot be reached: {error}")
+            log.warning("waiting for Kafka: %s", error)
+
+        try:
+            await patiently(self._producer.start, KafkaConnectionError, self._stop, tell)
+            await patiently(self._batches.start, KafkaConnectionError, self._stop, tell)
+        except KafkaConnectionError:
+            log.info("asked to stop before Kafka answered")
+
+    async def _pass_on(self, batch: Batch) -> None:
+        began = time.monotonic()
+        try:
+            if await self._deliver(batch) and await self._batches.commit(batch):
+                self._batches.measure_lag(batch)
+                self._tell_of(batch, time.monotonic() - began)
+        finally:
+            self._batches.done()
+
+    async def _deliver(self, batch: Batch) -> bool:
+        """Rows into ClickHouse, what is refused into dead-letters; False when asked to stop."""
+        limit = self._settings.max_event_bytes
+        mapped = await self._thread.run(lambda: map_records(batch.records, limit))
+        bad: list[BadRow] = []
+        try:
+            for rows in mapped.tables.values():
+                bad += await self._write(rows)
+        except Unavailable as error:
+            log.info("asked to stop with a batch not written: %s", error)
+            return False
+        await self._send_letters(_refusals(mapped, bad))
+        self._count(mapped)
+        return True
+
+    async def _write(self, rows: TableRows) -> list[BadRow]:
+        def tell(error: BaseException) -> None:
+            self._health.beat("batches")
+            self._health.unready("clickhouse", f"does not take rows: {error}")
+            self._batches.waiting = True
+            log.warning("ClickHouse does not take rows, they stay in Kafka: %s", error)
+
+        write = self._writer.write
+        bad = await patiently(
+            lambda: self._thread.run(lambda: write(rows)), Unavailable, self._stop, tell
+        )
+        self._batches.waiting = False
+        self._health.ready("clickhouse")
+        return bad
+
+    async def _send_letters(self, refused: list[tuple[Record, Refusal]]) -> None:
+        """To the partition the record came from, as far as dead-letters has as many."""
+        if not refused:
+            return
+        topic = self._settings.topic("dead-letters")
+        partitions = len(await self._producer.partitions_for(topic))
+        sent = [
+            await self._producer.send(
+                topic,
+                value=record.value,
+                key=record.key,
+                partition=record.partition % partitions,
+                headers=headers_of(record, refusal),
+            )
+            for record, refusal in refused
+        ]
+        await asyncio.gather(*sent)
+        for record, refusal in refused:
+            name = record.topic.removeprefix(self._settings.topic_prefix)
+            reason = refusal.reason.value
+            self._meter.add("receipts_dead_letters_total", topic=name, reason=reason)
+            log.warning("dead letter: %s of %s: %s", name, record.key, refusal.detail)
+
+    def _count(self, mapped: Mapped) -> None:
+        for (topic, reason), count in mapped.skipped.items():
+            self._meter.add("receipts_sink_skipped_total", count, topic=topic, reason=reason)
+        if mapped.campaigns:
+            count = mapped.campaigns
+            self._meter.add("receipts_events_total", count, topic="campaigns", kind="campaign")
+
+    def _tell_of(self, batch: Batch, seconds: float) -> None:
+        now_ms = self._clock() * 1000
+        for topic, records in batch.records.items():
+            self._meter.observe("receipts_batch_records", len(records), topic=topic)
+            self._meter.observe("receipts_batch_seconds", seconds, topic=topic)
+            delay = now_ms - min(record.timestamp for record in records)
+            self._meter.observe("receipts_sink_delay_seconds", max(delay / 1000, 0), topic=topic)
+
+
+def _refusals(mapped: Mapped, bad: list[BadRow]) -> list[tuple[Record, Refusal]]:
+    """One a record, even when several of its rows are bad."""
+    refused = list(mapped.refused)
+    seen: set[int] = set()
+    for record, said in bad:
+        if id(record) not in seen:
+            seen.add(id(record))
+            refused.append((record, Refusal(Reason.BAD_ROW, said)))
+    return refused
+
+
+async def _within(seconds: float, *calls: Awaitable[None]) -> None:
+    """Await calls side by side, but no longer than `seconds` in all."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.gather(*calls), seconds)

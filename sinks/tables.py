@@ -1,0 +1,149 @@
+"""The tables the sink writes to: columns in the order of the rows, and their types on the wire.
+
+The types are those of the schema; a test compares them with it. Times are written as integers
+(milliseconds), credits as integers of 10^-6.
+"""
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+Row = tuple[Any, ...]
+
+_WORD: Final = "LowCardinality(String)"
+_TIME: Final = "DateTime64(3, 'UTC')"
+_CREDITS: Final = "Decimal(18, 6)"
+_SUM_OF_CREDITS: Final = "Decimal(38, 6)"
+
+
+class Table(NamedTuple):
+    """A table, its columns and their types; rows are tuples in this order."""
+
+    name: str
+    names: tuple[str, ...]
+    types: tuple[str, ...]
+    credits: int | None
+    """Place of the column that holds credits."""
+
+    def columns(self, rows: Sequence[Row]) -> list[Sequence[Any]]:
+        """Rows turned into columns. Rows must not be empty."""
+        columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
+        if self.credits is not None:
+            columns[self.credits] = [_decimal(micro) for micro in columns[self.credits]]
+        return columns
+
+
+@lru_cache(maxsize=65_536)
+def _decimal(micro: int) -> Decimal:
+    return Decimal(micro).scaleb(-6)
+
+
+def _table(name: str, columns: Iterable[tuple[str, str]]) -> Table:
+    pairs = [(word, kind) for words, kind in columns for word in words.split()]
+    types = tuple(kind for _, kind in pairs)
+    places = [place for place, (word, _) in enumerate(pairs) if word == "credits"]
+    return Table(name, tuple(word for word, _ in pairs), types, places[0] if places else None)
+
+
+MESSAGES: Final = _table(
+    "messages",
+    [
+        ("account", _WORD),
+        ("message_id", "String"),
+        ("channel direction source sender_id sent_by campaign_id message_type", _WORD),
+        ("recipient", "String"),
+        ("country", _WORD),
+        ("external_id email", "String"),
+        ("platform provider", _WORD),
+        ("segments", "UInt32"),
+        ("credits", _CREDITS),
+        ("attempts", "UInt16"),
+        ("sent_at", _TIME),
+        ("status platform_status carrier_status bounce scope error_code fail_reason", _WORD),
+        ("queued_at delivered_at read_at finalized_at clicked_at unsubscribed_at", _TIME),
+        ("version", "UInt64"),
+        ("is_deleted", "UInt8"),
+    ],
+)
+ORPHANS: Final = _table(
+    "orphans",
+    [
+        ("account", _WORD),
+        ("message_id", "String"),
+        ("status bounce scope error_code fail_reason provider", _WORD),
+        ("provider_message_id recipient", "String"),
+        ("occurred_at queued_at delivered_at read_at", _TIME),
+        ("version", "UInt64"),
+        ("is_deleted", "UInt8"),
+    ],
+)
+TEXTS: Final = _table(
+    "message_texts",
+    [
+        ("account", _WORD),
+        ("message_id", "String"),
+        ("attempt", "UInt16"),
+        ("sent_at", _TIME),
+        ("text", "String"),
+        ("version", "UInt64"),
+    ],
+)
+COUNTERS: Final = _table(
+    "status_counters",
+    [
+        ("kind", _WORD),
+        ("window_start", _TIME),
+        ("account channel source country provider campaign_id", _WORD),
+        ("shard", "UInt16"),
+        ("version", "UInt64"),
+        ("submitted queued delivered read undelivered_soft undelivered_hard", "UInt64"),
+        ("expired rejected deleted segments", "UInt64"),
+        ("credits", _SUM_OF_CREDITS),
+    ],
+)
+ENGAGEMENTS: Final = _table(
+    "engagements",
+    [
+        ("account", _WORD),
+        ("event_id", "String"),
+        ("type", _WORD),
+        ("occurred_at", _TIME),
+        ("message_id recipient", "String"),
+        ("campaign_id link_id", _WORD),
+        ("url", "String"),
+        ("version", "UInt64"),
+    ],
+)
+CAMPAIGNS: Final = _table(
+    "campaigns",
+    [
+        ("account", _WORD),
+        ("campaign_id name", "String"),
+        ("message_type", _WORD),
+        ("text", "String"),
+        ("creator method status", _WORD),
+        ("target_audience", "UInt64"),
+        ("audience", "String"),
+        ("created_at started_at ended_at", _TIME),
+        ("last_modified_by", _WORD),
+        ("updated_at", _TIME),
+        ("version", "UInt64"),
+    ],
+)
+DEAD_LETTERS: Final = _table(
+    "dead_letter_records",
+    [
+        ("topic", _WORD),
+        ("partition", "Int32"),
+        ("offset", "Int64"),
+        ("time", _TIME),
+        ("reason", _WORD),
+        ("detail key value", "String"),
+        ("has_key has_value", "UInt8"),
+        ("dead_offset", "Int64"),
+        ("version", "UInt64"),
+    ],
+)
+
+ALL: Final = (MESSAGES, ORPHANS, TEXTS, COUNTERS, ENGAGEMENTS, CAMPAIGNS, DEAD_LETTERS)
