@@ -62,9 +62,9 @@ def _worker(settings: Settings, meter: Meter, health: Health) -> int:
 def sink() -> None:
     """Write everything to ClickHouse.
 
-    States, counters, texts, engagements, campaigns and dead letters, in whole batches. Applies missing migrations first (unless RECEIPTS_MIGRATE_ON_START=false), then runs until
-    SIGTERM or Ctrl-C. While ClickHouse is away the rows wait in Kafka. Start more to share the
-    partitions.
+    States, counters, texts, engagements, campaigns and dead letters, in whole batches. Applies
+    missing migrations first (unless RECEIPTS_MIGRATE_ON_START=false), then runs until SIGTERM or
+    Ctrl-C. While ClickHouse is away the rows wait in Kafka. Start more to share the partitions.
     """
     settings = read_settings()
     sys.exit(run_process("sink", settings.sink_host, settings.sink_port, settings, _sink))

@@ -1,0 +1,142 @@
+"""The command line as its users meet it: help, one clear line for a failure, exit codes."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from deploy import __version__
+from deploy.cli import cli
+from deploy.embedded.brokers import free_port
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = ["worker", "sink", "migrate", "topics", "simulate", "demo", "version"]
+
+
+def receipts(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run it as a process with only these settings."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("RECEIPTS_")}
+    return subprocess.run(
+        [sys.executable, "-m", "deploy.cli", *arguments],
+        cwd=ROOT,
+        env={**clean, **{f"RECEIPTS_{k.upper()}": v for k, v in settings.items()}},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_commands_are_those_of_the_issue() -> None:
+    assert sorted(cli.commands) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself_with_examples(name: str) -> None:
+    result = CliRunner().invoke(cli, [name, "--help"])
+    assert result.exit_code == 0
+    examples = result.output.split("Examples:\n")[1].splitlines()
+    assert any(re.match(rf"  (RECEIPTS_\S+ )*receipts {name}\b", line) for line in examples)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_of_an_example_exists(name: str) -> None:
+    output = CliRunner().invoke(cli, [name, "--help"]).output
+    options, examples = output.split("Examples:\n")
+    for option in re.findall(r"(?<=\s)--[a-z-]+", examples):
+        assert option in options
+
+
+def test_version_names_what_runs() -> None:
+    done = receipts("version")
+    assert done.returncode == 0
+    assert f"receipts {__version__}" in done.stdout
+    assert "aiokafka 0.14.0" in done.stdout
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert f'version = "{__version__}"' in (ROOT / "pyproject.toml").read_text()
+    assert f"receipts:{__version__}" in (ROOT / "docker-compose.yml").read_text()
+    assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.parametrize("command", ["worker", "sink", "migrate", "topics", "simulate"])
+def test_wrong_settings_are_all_named_and_exit_2(command: str) -> None:
+    done = receipts(command, partitions="none", log_level="loud", brokes="x")
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    assert len(lines) == 3
+    assert [line.split(": ")[1] for line in lines] == [
+        "RECEIPTS_BROKES",
+        "RECEIPTS_PARTITIONS",
+        "RECEIPTS_LOG_LEVEL",
+    ]
+    assert all("Fix: " in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["topics", "--chek"],
+        ["topics", "--check", "--dry-run"],
+        ["demo", "--events", "0"],
+    ],
+)
+def test_wrong_usage_exits_2(arguments: list[str]) -> None:
+    done = receipts(*arguments)
+    assert done.returncode == 2
+    assert "Error: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [["topics"], ["topics", "--check"], ["worker"], ["simulate"]])
+def test_a_broker_that_is_away_is_one_clear_line_and_exit_1(command: list[str]) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    done = receipts(*command, brokers=address, worker_port="0", log_level="error")
+    assert done.returncode == 1
+    errors = [line for line in done.stderr.splitlines() if line.startswith("receipts: error: ")]
+    assert len(errors) == 1
+    assert address in errors[0]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = str(held.getsockname()[1])
+        done = receipts("sink", sink_port=port, log_level="error")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert port in done.stderr.splitlines()[-1]
+
+
+def test_migrate_applies_once_and_status_says_so(tmp_path: Path) -> None:
+    url = f"chdb://{tmp_path}/engine"
+    missing = receipts("migrate", "--status", clickhouse_url=url)
+    assert missing.returncode == 1
+    assert "pending" in missing.stdout
+    first = receipts("migrate", clickhouse_url=url)
+    assert (first.returncode, first.stderr) == (0, "")
+    assert "0001_" in first.stdout
+    again = receipts("migrate", clickhouse_url=url)
+    assert again.stdout.startswith("0 migrations applied")
+    standing = receipts("migrate", "--status", clickhouse_url=url)
+    assert standing.returncode == 0
+    assert "pending" not in standing.stdout
+
+
+def test_help_loads_no_kafka_client_and_no_engine() -> None:
+    code = (
+        "import sys, deploy.cli; "
+        "print([m for m in ('faust', 'chdb', 'clickhouse_connect') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
