@@ -7,6 +7,7 @@ one embedded folder, but any number of clients of it. Errors leave as the types 
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,9 @@ INSERT_SETTINGS: Final[Mapping[str, Any]] = {
     "insert_deduplicate": 0,
     "max_partitions_per_insert_block": 0,
 }
+
+# The driver logs a traceback for each value it cannot write, and raises it too: once is enough.
+logging.getLogger("clickhouse_connect.driver.transform").setLevel(logging.CRITICAL)
 
 #: ClickHouse error codes after which the same insert may succeed later.
 _LATER: Final = frozenset(

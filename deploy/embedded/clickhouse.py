@@ -1,0 +1,223 @@
+"""A ClickHouse server for tests and rehearsals: its HTTP interface over the embedded engine.
+
+`python -m deploy.embedded.clickhouse --path FOLDER --port N` lets the real HTTP driver talk to
+ClickHouse's real engine (chdb) on a machine without a server package. It listens on loopback only
+and knows no users: never use it in production. Not offered: sessions, external data, KILL QUERY,
+streamed answers (a whole answer is held in memory).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gzip
+import json
+import re
+import signal
+import sys
+import tempfile
+import threading
+import zlib
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import chdb
+import lz4.frame  # type: ignore[import-untyped]
+from aiohttp import web
+
+MAX_BODY_BYTES: Final = 1 << 30
+THREADS: Final = 8
+STOP_S: Final = 2.0
+
+#: URL arguments that the HTTP interface itself consumes; every other one is a setting.
+_TRANSPORT: Final = frozenset(
+    {
+        "query", "database", "user", "password", "default_format", "query_id", "session_id",
+        "session_timeout", "session_check", "quota_key", "role", "compress", "decompress",
+        "wait_end_of_query", "buffer_size", "client_protocol_version", "enable_http_compression",
+        "send_progress_in_http_headers", "http_headers_progress_interval_ms",
+        "cancel_http_readonly_queries_on_client_close",
+    }
+)  # fmt: skip
+_INSERT: Final = re.compile(
+    rb"\s*(INSERT\s+INTO\s+.+?)\s+FORMAT\s+(\w+)[ \t]*(?:\r?\n|$)", re.IGNORECASE | re.DOTALL
+)
+_FORMAT: Final = re.compile(r"\bFORMAT\s+(\w+)\s*;?\s*$", re.IGNORECASE)
+_CODE: Final = re.compile(r"Code: (\d+)\.")
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class Answer(NamedTuple):
+    """What the engine said to one request."""
+
+    body: bytes
+    format: str
+    summary: dict[str, str]
+
+
+class Engine:
+    """Connections to one folder. A connection keeps its database and settings, and is used again
+    by requests that ask for the same ones. Blocking, thread-safe."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = str(path.resolve())
+        self._idle: dict[tuple[str, ...], list[Any]] = {}
+        self._lock = threading.Lock()
+        self._keeper = chdb.connect(self._path)  # type: ignore[no-untyped-call]
+        self.zone = self.run("SELECT timezone()", {}).body.decode().strip()
+
+    def run(self, query: str, arguments: Mapping[str, str], data: Path | None = None) -> Answer:
+        """Run one statement; `data` is the body of an insert, in the format the statement names.
+
+        Raises RuntimeError with ClickHouse's words.
+        """
+        settings = {k: v for k, v in arguments.items() if k not in _TRANSPORT and k[:6] != "param_"}
+        key = (arguments.get("database", ""), *(f"{k}={v}" for k, v in sorted(settings.items())))
+        connection = self._take(key) or self._open(arguments.get("database", ""), settings)
+        answer = self._ask(connection, query, arguments, data)
+        with self._lock:
+            self._idle.setdefault(key, []).append(connection)
+        return answer
+
+    def _take(self, key: tuple[str, ...]) -> Any:
+        with self._lock:
+            idle = self._idle.get(key)
+            return idle.pop() if idle else None
+
+    def _open(self, database: str, settings: Mapping[str, str]) -> Any:
+        connection = chdb.connect(self._path)  # type: ignore[no-untyped-call]
+        for name, value in settings.items():
+            if not _NAME.fullmatch(name):
+                raise RuntimeError(f"Code: 115. DB::Exception: Unknown setting {name!r}")
+            connection.query(f"SET {name} = {_string(value)}")
+        if database and database != "default":
+            connection.query("USE `" + database.replace("`", "\\`") + "`")
+        return connection
+
+    def _ask(
+        self, connection: Any, query: str, arguments: Mapping[str, str], data: Path | None
+    ) -> Answer:
+        if data is not None:
+            head, _, form = query.rpartition(" FORMAT ")
+            connection.query(f"{head} FROM INFILE {_string(str(data))} FORMAT {form}")
+            return Answer(b"", "TabSeparated", {})
+        params = {k[6:]: v for k, v in arguments.items() if k.startswith("param_")}
+        named = _FORMAT.search(query)
+        form = named[1] if named else arguments.get("default_format", "TabSeparated")
+        result = connection.query(query, form, params=params)
+        summary = {"read_rows": str(result.rows_read()), "read_bytes": str(result.bytes_read())}
+        return Answer(result.bytes() or b"", form, summary)
+
+
+def _string(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+class Front:
+    """The HTTP handlers. Each request runs in a thread, as one of a server's connections would."""
+
+    def __init__(self, engine: Engine, scratch: Path) -> None:
+        self._engine = engine
+        self._scratch = scratch
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
+
+    def app(self) -> web.Application:
+        """The aiohttp application."""
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        app.router.add_get("/ping", self._ping)
+        app.router.add_route("*", "/", self._query)
+        return app
+
+    async def _ping(self, _: web.Request) -> web.Response:
+        return web.Response(text="Ok.\n")
+
+    async def _query(self, request: web.Request) -> web.Response:
+        arguments = dict(request.query)
+        body = await request.read()
+        if request.content_type == "multipart/form-data":
+            return web.Response(status=501, text="Code: 48. DB::Exception: no form data here")
+        loop = asyncio.get_running_loop()
+        try:
+            encoding = request.headers.get("Content-Encoding", "")
+            answer = await loop.run_in_executor(self._pool, self._run, arguments, body, encoding)
+        except (RuntimeError, ValueError, OSError, EOFError, zlib.error) as error:
+            return _failure(error)
+        return self._success(request, answer)
+
+    def _run(self, arguments: dict[str, str], body: bytes, encoding: str) -> Answer:
+        body = _decompressed(body, encoding)
+        whole = arguments.get("query", "").encode()
+        whole = whole + b"\n" + body if whole else body
+        insert = _INSERT.match(whole)
+        if insert is None:
+            return self._engine.run(whole.decode(), arguments)
+        query = f"{insert[1].decode()} FORMAT {insert[2].decode()}"
+        with tempfile.NamedTemporaryFile(dir=self._scratch) as data:
+            data.write(whole[insert.end() :])
+            data.flush()
+            return self._engine.run(query, arguments, Path(data.name))
+
+    def _success(self, request: web.Request, answer: Answer) -> web.Response:
+        headers = {
+            "X-ClickHouse-Format": answer.format,
+            "X-ClickHouse-Timezone": self._engine.zone,
+            "X-ClickHouse-Summary": json.dumps(answer.summary),
+        }
+        body = answer.body
+        wanted = request.headers.get("Accept-Encoding", "")
+        if request.query.get("enable_http_compression") == "1" and "lz4" in wanted:
+            body = lz4.frame.compress(body)
+            headers["Content-Encoding"] = "lz4"
+        return web.Response(body=body, headers=headers)
+
+
+def _decompressed(body: bytes, encoding: str) -> bytes:
+    if encoding in ("", "identity"):
+        return body
+    if encoding == "lz4":
+        return bytes(lz4.frame.decompress(body))
+    if encoding == "gzip":
+        return gzip.decompress(body)
+    raise ValueError(f"Code: 48. DB::Exception: Content-Encoding {encoding} is not offered")
+
+
+def _failure(error: Exception) -> web.Response:
+    text = str(error)
+    found = _CODE.search(text)
+    headers = {"X-ClickHouse-Exception-Code": found[1] if found else "1001"}
+    return web.Response(status=500, text=text[found.start() if found else 0 :], headers=headers)
+
+
+async def serve(path: Path, port: int) -> None:
+    """Serve the folder on 127.0.0.1 until SIGTERM or SIGINT; port 0 takes a free one.
+
+    Prints one line, `listening on http://127.0.0.1:PORT`, once clients are answered.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    with tempfile.TemporaryDirectory(prefix="receipts-clickhouse-") as scratch:
+        front = Front(Engine(path), Path(scratch))
+        runner = web.AppRunner(front.app(), access_log=None, shutdown_timeout=STOP_S)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        sys.stdout.write(f"listening on http://127.0.0.1:{runner.addresses[0][1]}\n")
+        sys.stdout.flush()
+        await stop.wait()
+        await runner.cleanup()
+
+
+def main() -> None:
+    """Command line: --path FOLDER --port N."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.embedded.clickhouse")
+    parser.add_argument("--path", type=Path, required=True, help="folder of the data")
+    parser.add_argument("--port", type=int, default=8123, help="port on 127.0.0.1")
+    arguments = parser.parse_args()
+    asyncio.run(serve(arguments.path, arguments.port))
+
+
+if __name__ == "__main__":
+    main()
