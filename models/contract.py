@@ -44,7 +44,7 @@ _RFC_3339: Final = r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d
 def _epoch_ms(instant: int | str) -> int:
     if isinstance(instant, int):
         return instant
-    return (datetime.fromisoformat(instant) - _EPOCH) // _MILLISECOND
+    return (datetime.fromisoformat(instant.upper()) - _EPOCH) // _MILLISECOND
 
 
 if TYPE_CHECKING:

@@ -1,0 +1,221 @@
+"""The event contract, one readable row a rule (issue: event contract; DESIGN §4)."""
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from models.contract import (
+    Campaign,
+    Engagement,
+    Receipt,
+    Send,
+    parse_campaign,
+    parse_engagement,
+    parse_receipt,
+    parse_send,
+)
+from models.refusal import Reason, Refusal
+
+NOW_MS = 1_795_176_000_000  # 2026-11-20T12:00:00Z
+SEND = {
+    "account": "acme",
+    "message_id": "m-1",
+    "channel": "sms",
+    "recipient": "+447700900123",
+    "sent_at": "2026-11-20T12:00:00Z",
+}
+RECEIPT = {
+    "account": "acme",
+    "message_id": "m-1",
+    "status": "delivered",
+    "occurred_at": "2026-11-20T12:00:00Z",
+}
+ENGAGEMENT = {
+    "account": "acme",
+    "event_id": "e-1",
+    "type": "click",
+    "occurred_at": "2026-11-20T12:00:00Z",
+    "message_id": "m-1",
+}
+CAMPAIGN = {
+    "account": "acme",
+    "campaign_id": "c-1",
+    "name": "Spring",
+    "updated_at": "2026-11-20T12:00:00Z",
+}
+ABSENT = object()
+
+
+def encoded(event: dict[str, Any], changes: dict[str, Any]) -> bytes:
+    changed = {k: v for k, v in {**event, **changes}.items() if v is not ABSENT}
+    return json.dumps(changed).encode()
+
+
+def test_a_send_with_only_the_required_fields_has_the_defaults():
+    send = parse_send(encoded(SEND, {}), NOW_MS)
+    assert isinstance(send, Send)
+    assert send.sent_at == NOW_MS
+    assert (send.attempt, send.direction, send.source, send.segments) == (
+        1,
+        "outbound",
+        "direct",
+        1,
+    )
+    assert (send.credits, send.validity_s, send.text) == (0, 259_200, None)
+
+
+@pytest.mark.parametrize(
+    ("written", "read_ms"),
+    [
+        ("2026-11-20T12:00:00Z", NOW_MS),
+        ("2026-11-20t12:00:00z", NOW_MS),
+        ("2026-11-20 12:00:00Z", NOW_MS),
+        ("2026-11-20T17:30:00+05:30", NOW_MS),
+        ("2026-11-20T12:00:00.25Z", NOW_MS + 250),
+        ("2026-11-20T12:00:00.123456789Z", NOW_MS + 123),
+        (NOW_MS, NOW_MS),
+    ],
+)
+def test_times_come_as_rfc_3339_with_a_zone_or_as_epoch_milliseconds(written, read_ms):
+    receipt = parse_receipt(encoded(RECEIPT, {"occurred_at": written}), NOW_MS)
+    assert isinstance(receipt, Receipt)
+    assert receipt.occurred_at == read_ms
+
+
+@pytest.mark.parametrize("credits", [0.045, "0.045"])
+def test_credits_are_exact_decimals(credits):
+    send = parse_send(encoded(SEND, {"credits": credits}), NOW_MS)
+    assert isinstance(send, Send)
+    assert send.credits == Decimal("0.045")
+
+
+def test_unknown_fields_are_ignored():
+    assert isinstance(parse_send(encoded(SEND, {"shoe_size": {"eu": 42}}), NOW_MS), Send)
+
+
+def test_a_field_given_as_null_is_absent():
+    receipt = parse_receipt(encoded(RECEIPT, {"bounce": None}), NOW_MS)
+    assert isinstance(receipt, Receipt)
+    assert receipt.bounce is None
+
+
+def test_a_retry_knows_when_the_message_was_sent_first():
+    changes = {"attempt": 2, "first_sent_at": NOW_MS - 3_600_000}
+    assert isinstance(parse_send(encoded(SEND, changes), NOW_MS), Send)
+
+
+def test_a_day_of_clock_skew_is_accepted_to_the_millisecond():
+    at = NOW_MS + 86_400_000
+    assert isinstance(parse_receipt(encoded(RECEIPT, {"occurred_at": at}), NOW_MS), Receipt)
+    assert isinstance(parse_receipt(encoded(RECEIPT, {"occurred_at": at + 1}), NOW_MS), Refusal)
+
+
+def test_without_a_record_timestamp_no_time_lies_in_the_future():
+    at = NOW_MS * 2
+    assert isinstance(parse_receipt(encoded(RECEIPT, {"occurred_at": at}), -1), Receipt)
+
+
+def test_an_engagement_of_a_recipient_alone_is_accepted():
+    changes = {"message_id": ABSENT, "recipient": "+447700900123", "type": "unsubscribe"}
+    assert isinstance(parse_engagement(encoded(ENGAGEMENT, changes), NOW_MS), Engagement)
+
+
+def test_a_campaign_may_end_in_the_future_but_not_be_updated_there():
+    later = NOW_MS + 30 * 86_400_000
+    assert isinstance(parse_campaign(encoded(CAMPAIGN, {"ended_at": later}), NOW_MS), Campaign)
+    refusal = parse_campaign(encoded(CAMPAIGN, {"updated_at": later}), NOW_MS)
+    assert refusal == Refusal(
+        Reason.BAD_TIME, "updated_at: more than a day after the record's timestamp"
+    )
+
+
+Refused = tuple[Callable[..., Any], dict[str, Any], str, object, Reason]
+REFUSED: list[Refused] = [
+    (parse_send, SEND, "account", ABSENT, Reason.MISSING_FIELD),
+    (parse_send, SEND, "account", "", Reason.BAD_VALUE),
+    (parse_send, SEND, "account", "a" * 65, Reason.BAD_VALUE),
+    (parse_send, SEND, "account", "acme/eu", Reason.BAD_VALUE),
+    (parse_send, SEND, "account", "acme\n", Reason.BAD_VALUE),
+    (parse_send, SEND, "account", 7, Reason.WRONG_TYPE),
+    (parse_send, SEND, "message_id", "m/1", Reason.BAD_VALUE),
+    (parse_send, SEND, "message_id", "m\u0000", Reason.BAD_VALUE),
+    (parse_send, SEND, "message_id", "m\u2028", Reason.BAD_VALUE),
+    (parse_send, SEND, "message_id", "m" * 129, Reason.BAD_VALUE),
+    (parse_send, SEND, "channel", "fax", Reason.BAD_VALUE),
+    (parse_send, SEND, "recipient", "07700900123", Reason.BAD_NUMBER),
+    (parse_send, SEND, "recipient", "+0447700900", Reason.BAD_NUMBER),
+    (parse_send, SEND, "recipient", "+44770090012345678", Reason.BAD_NUMBER),
+    (parse_send, SEND, "recipient", 447700900123, Reason.BAD_NUMBER),
+    (parse_send, SEND, "sent_at", "2026-11-20T12:00:00", Reason.BAD_TIME),
+    (parse_send, SEND, "sent_at", "yesterday", Reason.BAD_TIME),
+    (parse_send, SEND, "sent_at", "1795176000000", Reason.BAD_TIME),
+    (parse_send, SEND, "sent_at", 1_795_176_000, Reason.BAD_TIME),
+    (parse_send, SEND, "sent_at", "1999-12-31T23:59:59Z", Reason.BAD_TIME),
+    (parse_send, SEND, "sent_at", "2026-11-21T12:00:01Z", Reason.BAD_TIME),
+    (parse_send, SEND, "sent_at", "2026-02-30T12:00:00Z", Reason.BAD_TIME),
+    (parse_send, SEND, "sent_at", 1.5, Reason.BAD_TIME),
+    (parse_send, SEND, "sent_at", True, Reason.BAD_TIME),
+    (parse_send, SEND, "attempt", 0, Reason.BAD_VALUE),
+    (parse_send, SEND, "attempt", 101, Reason.BAD_VALUE),
+    (parse_send, SEND, "attempt", "1", Reason.WRONG_TYPE),
+    (parse_send, SEND, "attempt", True, Reason.WRONG_TYPE),
+    (parse_send, SEND, "attempt", 2, Reason.MISSING_FIELD),
+    (parse_send, SEND, "direction", "sideways", Reason.BAD_VALUE),
+    (parse_send, SEND, "source", "billboard", Reason.BAD_VALUE),
+    (parse_send, SEND, "text", "x" * 4_097, Reason.BAD_VALUE),
+    (parse_send, SEND, "segments", -1, Reason.BAD_VALUE),
+    (parse_send, SEND, "credits", -1, Reason.BAD_VALUE),
+    (parse_send, SEND, "credits", "much", Reason.BAD_VALUE),
+    (parse_send, SEND, "credits", 1e-7, Reason.BAD_VALUE),
+    (parse_send, SEND, "country", "uk", Reason.BAD_VALUE),
+    (parse_send, SEND, "validity_s", 59, Reason.BAD_VALUE),
+    (parse_send, SEND, "validity_s", 604_801, Reason.BAD_VALUE),
+    (parse_receipt, RECEIPT, "status", "lost", Reason.BAD_VALUE),
+    (parse_receipt, RECEIPT, "status", ABSENT, Reason.MISSING_FIELD),
+    (parse_receipt, RECEIPT, "bounce", "medium", Reason.BAD_VALUE),
+    (parse_receipt, RECEIPT, "scope", "weather", Reason.BAD_VALUE),
+    (parse_receipt, RECEIPT, "occurred_at", {}, Reason.BAD_TIME),
+    (parse_receipt, RECEIPT, "received_at", "2030-01-01T00:00:00Z", Reason.BAD_TIME),
+    (parse_receipt, RECEIPT, "error_code", 27, Reason.WRONG_TYPE),
+    (parse_engagement, ENGAGEMENT, "type", "applause", Reason.BAD_VALUE),
+    (parse_engagement, ENGAGEMENT, "message_id", ABSENT, Reason.MISSING_FIELD),
+    (parse_campaign, CAMPAIGN, "name", ABSENT, Reason.MISSING_FIELD),
+    (parse_campaign, CAMPAIGN, "created_at", "1970-01-01T00:00:00Z", Reason.BAD_TIME),
+]
+
+
+@pytest.mark.parametrize(("parse", "event", "field", "value", "reason"), REFUSED)
+def test_what_the_contract_refuses_names_the_field(parse, event, field, value, reason):
+    refusal = parse(encoded(event, {field: value}), NOW_MS)
+    assert isinstance(refusal, Refusal), refusal
+    assert refusal.reason is reason
+    named = "first_sent_at" if (field, value) == ("attempt", 2) else field
+    assert refusal.detail.startswith(f"{named}: ")
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (None, Reason.EMPTY),
+        (b"", Reason.EMPTY),
+        (b"{", Reason.NOT_JSON),
+        (b"\xff\xfe{}", Reason.NOT_JSON),
+        (b'{"account": "\xff"}', Reason.NOT_JSON),
+        (b"[" * 5_000, Reason.NOT_JSON),
+        (b'{"account": "\\ud800"}', Reason.NOT_JSON),
+        (b"[]", Reason.NOT_OBJECT),
+        (b'"text"', Reason.NOT_OBJECT),
+        (b"null", Reason.NOT_OBJECT),
+        (b"{}", Reason.MISSING_FIELD),
+        (b" " * 65_537, Reason.OVERSIZED),
+    ],
+)
+@pytest.mark.parametrize("parse", [parse_send, parse_receipt, parse_engagement, parse_campaign])
+def test_what_is_no_event_at_all_is_refused(parse, value, reason):
+    refusal = parse(value, NOW_MS)
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason is reason
+    assert refusal.detail

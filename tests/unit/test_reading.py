@@ -1,0 +1,316 @@
+"""What people see of one message: one row a rule of DESIGN §2 and §4, in the rule's words."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from models.contract import Receipt, Send
+from models.counters import SLOTS, contribution
+from models.reading import Reading, read
+from models.state import MessageState, add_outcome, add_send, deadline_ms, outcome_of, send_fact
+
+T0 = 1_795_176_000_000  # 2026-11-20T12:00:00Z
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+
+
+def sent(attempt: int = 1, minutes: int = 0, **fields: Any) -> Send:
+    given: dict[str, Any] = {
+        "account": "acme",
+        "message_id": "m",
+        "channel": "sms",
+        "recipient": "+46701234567",
+        "sent_at": T0 + minutes * MINUTE,
+        "attempt": attempt,
+        "first_sent_at": T0 if attempt > 1 else None,
+        "provider": "infobip",
+    }
+    return Send(**{**given, **fields})
+
+
+def said(status: str, minutes: int = 1, attempt: int = 1, **fields: Any) -> Receipt:
+    given: dict[str, Any] = {
+        "account": "acme",
+        "message_id": "m",
+        "status": status,
+        "occurred_at": T0 + minutes * MINUTE,
+        "attempt": attempt,
+    }
+    return Receipt(**{**given, **fields})
+
+
+def state_of(*events: Send | Receipt, expired: bool = False) -> MessageState:
+    state = MessageState(expired=expired)
+    for event in events:
+        if isinstance(event, Send):
+            add_send(state, send_fact(event))
+        else:
+            add_outcome(state, outcome_of(event), T0 // 86_400_000)
+    return state
+
+
+def seen(*events: Send | Receipt, expired: bool = False) -> Reading:
+    return read(b"acme/m", state_of(*events, expired=expired))
+
+
+# rule, events, status, platform status, carrier status, bounce, scope
+RULES: list[tuple[str, list[Send | Receipt], str, str, str, str, str]] = [
+    ("a send alone is submitted", [sent()], "submitted", "submitted", "queued", "", ""),
+    (
+        "a receipt that says sent counts as queued",
+        [sent(), said("sent")],
+        "queued",
+        "submitted",
+        "queued",
+        "",
+        "",
+    ),
+    (
+        "delivered is final",
+        [sent(), said("delivered")],
+        "delivered",
+        "submitted",
+        "delivered",
+        "",
+        "",
+    ),
+    (
+        "read beats delivered",
+        [sent(), said("read", 2), said("delivered", 9)],
+        "read",
+        "submitted",
+        "delivered",
+        "",
+        "",
+    ),
+    (
+        "delivered beats a failure that came later",
+        [sent(), said("delivered", 1), said("undelivered", 9, bounce="hard")],
+        "delivered",
+        "submitted",
+        "delivered",
+        "",
+        "",
+    ),
+    (
+        "a failure without a bounce is soft",
+        [sent(), said("undelivered")],
+        "undelivered",
+        "submitted",
+        "undelivered",
+        "soft",
+        "",
+    ),
+    (
+        "undelivered and hard without a scope is the recipient's",
+        [sent(), said("undelivered", bounce="hard")],
+        "undelivered",
+        "submitted",
+        "undelivered",
+        "hard",
+        "recipient",
+    ),
+    (
+        "a given scope stays",
+        [sent(), said("undelivered", bounce="hard", scope="content")],
+        "undelivered",
+        "submitted",
+        "undelivered",
+        "hard",
+        "content",
+    ),
+    (
+        "rejected without a bounce is hard without a scope",
+        [sent(), said("rejected")],
+        "rejected",
+        "rejected",
+        "",
+        "hard",
+        "",
+    ),
+    (
+        "rejected and soft is a temporary refusal",
+        [sent(), said("rejected", bounce="soft", scope="network")],
+        "undelivered",
+        "submitted",
+        "undelivered",
+        "soft",
+        "network",
+    ),
+    (
+        "deleted has no bounce",
+        [sent(), said("deleted", bounce="hard")],
+        "deleted",
+        "submitted",
+        "undelivered",
+        "",
+        "",
+    ),
+    (
+        "hard beats soft of the same attempt",
+        [sent(), said("undelivered", 9), said("undelivered", 1, bounce="hard")],
+        "undelivered",
+        "submitted",
+        "undelivered",
+        "hard",
+        "recipient",
+    ),
+    (
+        "a failure beats queued of the same attempt, however late",
+        [sent(), said("undelivered", 1), said("queued", 9)],
+        "undelivered",
+        "submitted",
+        "undelivered",
+        "soft",
+        "",
+    ),
+    (
+        "a retry that was sent is pending again",
+        [sent(), said("undelivered"), sent(2, 60)],
+        "submitted",
+        "submitted",
+        "queued",
+        "",
+        "",
+    ),
+    (
+        "the latest attempt decides",
+        [
+            sent(),
+            said("undelivered", bounce="hard"),
+            sent(2, 60),
+            said("undelivered", 61, attempt=2),
+        ],
+        "undelivered",
+        "submitted",
+        "undelivered",
+        "soft",
+        "",
+    ),
+    (
+        "delivered on any attempt beats every failure",
+        [sent(), said("delivered"), sent(2, 60), said("undelivered", 61, attempt=2, bounce="hard")],
+        "delivered",
+        "submitted",
+        "delivered",
+        "",
+        "",
+    ),
+    (
+        "inbound is received",
+        [sent(direction="inbound"), said("delivered")],
+        "received",
+        "",
+        "",
+        "",
+        "",
+    ),
+]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=[row[0] for row in RULES])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_the_rules_of_status(rule, backwards):
+    _, events, status, platform_status, carrier_status, bounce, scope = rule
+    row = seen(*(events[::-1] if backwards else events))
+    assert (row.status, row.platform_status, row.carrier_status) == (
+        status,
+        platform_status,
+        carrier_status,
+    )
+    assert (row.bounce, row.scope) == (bounce, scope)
+
+
+def test_a_pending_message_past_its_timer_is_expired_at_its_deadline():
+    row = seen(sent(validity_s=7_200), said("queued"), expired=True)
+    assert (row.status, row.bounce, row.scope, row.fail_reason) == (
+        "undelivered",
+        "soft",
+        "time",
+        "expired",
+    )
+    assert row.finalized_at == T0 + 2 * HOUR
+
+
+def test_a_real_receipt_beats_the_timer_however_late():
+    assert seen(sent(), said("delivered", 9_999), expired=True).status == "delivered"
+    hard = seen(sent(), said("undelivered", 9_999, bounce="hard"), expired=True)
+    assert (hard.status, hard.bounce) == ("undelivered", "hard")
+
+
+def test_the_timer_runs_from_the_first_send_until_a_final_receipt():
+    assert deadline_ms(state_of(sent(2, 60, validity_s=60))) == T0 + MINUTE
+    assert deadline_ms(state_of(sent(validity_s=60), said("queued"))) == T0 + MINUTE
+    assert deadline_ms(state_of(sent(), said("undelivered"))) == 0
+    assert deadline_ms(state_of(sent(direction="inbound"))) == 0
+    assert deadline_ms(state_of(said("queued"))) == 0
+    assert deadline_ms(state_of(sent(), expired=True)) == 0
+
+
+def test_first_seen_times_are_the_earliest_and_read_counts_as_delivered():
+    row = seen(sent(), said("read", 3), said("delivered", 5), said("queued", 2), said("sent", 1))
+    assert row.queued_at == T0 + MINUTE
+    assert row.delivered_at == row.finalized_at == row.read_at == T0 + 3 * MINUTE
+
+
+def test_who_and_what_come_from_the_lowest_attempt_money_from_all_provider_from_the_latest():
+    row = seen(
+        sent(2, 60, sender_id="late", segments=2, credits=Decimal("0.5"), provider="sinch"),
+        sent(1, 0, sender_id="first", segments=1, credits=Decimal("0.25")),
+    )
+    assert (row.sender_id, row.segments, row.credits) == ("first", 3, 750_000)
+    assert (row.provider, row.attempts, row.sent_at) == ("sinch", 2, T0)
+
+
+def test_the_provider_of_the_winning_receipt_stands_in_for_a_send_that_names_none():
+    assert seen(sent(provider=None), said("delivered", provider="twilio")).provider == "twilio"
+
+
+def test_a_retry_whose_first_send_is_unknown_is_dated_by_first_sent_at():
+    assert seen(sent(2, 60)).sent_at == T0
+
+
+def test_a_conflict_keeps_the_smaller_time_and_deletes_the_other_row():
+    state = state_of(sent(1, 5), sent(1, 0))
+    assert state.conflict
+    assert read(b"acme/m", state).sent_at == T0
+    assert read(b"acme/m", state).superseded == (T0 + 5 * MINUTE,)
+
+
+def test_the_first_attempt_arriving_after_its_retry_moves_the_row():
+    row = seen(sent(2, 60, first_sent_at=T0 + HOUR), sent(1, 0))
+    assert (row.sent_at, row.superseded) == (T0, (T0 + HOUR,))
+
+
+def test_a_receipt_without_its_send_is_an_orphan():
+    row = seen(said("delivered", recipient="+46701234567", provider_message_id="p-1"))
+    assert (row.kind, row.status, row.recipient) == ("orphan", "delivered", "+46701234567")
+    assert (row.provider_message_id, row.sent_at) == ("p-1", 0)
+
+
+@pytest.mark.parametrize(
+    ("events", "expired", "slot"),
+    [
+        ([sent()], False, "submitted"),
+        ([sent(), said("sent")], False, "queued"),
+        ([sent(), said("delivered")], False, "delivered"),
+        ([sent(), said("read")], False, "read"),
+        ([sent(), said("undelivered")], False, "undelivered_soft"),
+        ([sent(), said("undelivered", bounce="hard")], False, "undelivered_hard"),
+        ([sent(), said("queued")], True, "expired"),
+        ([sent(), said("rejected")], False, "rejected"),
+        ([sent(), said("deleted")], False, "deleted"),
+    ],
+)
+def test_each_message_counts_in_one_slot_of_its_hour(events, expired, slot):
+    counted = contribution("acme", state_of(*events, expired=expired))
+    assert counted is not None
+    dimensions, place, segments, micro = counted
+    assert dimensions == (T0, "acme", "sms", "direct", "SE", "infobip", "")
+    assert (SLOTS[place], segments, micro) == (slot, 1, 0)
+
+
+def test_orphans_and_received_messages_count_nowhere():
+    assert contribution("acme", state_of(said("delivered"))) is None
+    assert contribution("acme", state_of(sent(direction="inbound"))) is None
