@@ -1,9 +1,11 @@
 """Documentation pages made from code: `python -m deploy.docs` writes them, a test compares."""
 
+from functools import partial
 from pathlib import Path
 
 from models import metrics
 from models.mistakes import variable_of
+from models.schemas import EVENTS, schema_text
 from models.settings import Settings
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -32,7 +34,11 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-PAGES = {"metrics.md": metrics.markdown, "settings.md": settings_page}
+PAGES = {
+    "metrics.md": metrics.markdown,
+    "settings.md": settings_page,
+    **{f"contract/{topic}.schema.json": partial(schema_text, topic) for topic in EVENTS},
+}
 
 
 def main() -> None:

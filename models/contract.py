@@ -92,6 +92,13 @@ class Event(BaseModel):
 class Send(Event):
     """One attempt to hand a message to a provider; `inbound` is a received message."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"attempt": {"minimum": 2}}, "required": ["attempt"]},
+            "then": {"required": ["first_sent_at"]},
+        }
+    )
+
     account: Account
     message_id: Identifier
     channel: Channel
@@ -136,6 +143,10 @@ class Receipt(Event):
 
 class Engagement(Event):
     """A click or an unsubscribe of a message, or of a recipient when no message is known."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["message_id"]}, {"required": ["recipient"]}]}
+    )
 
     account: Account
     event_id: Identifier
