@@ -133,6 +133,8 @@ def _values() -> list[Kind]:
         (ALL, "account_illegal", {"account": "acme corp!"}),
         (ALL, "account_long", {"account": "a" * 65}),
         ((RECEIPTS,), "status_word", {"status": "DELIVRD"}),
+        ((RECEIPTS,), "status_null", {"status": None}),
+        ((RECEIPTS,), "status_object", {"status": {"id": 5, "name": "DELIVERED"}}),
         ((RECEIPTS,), "bounce_word", {"bounce": "medium"}),
         ((RECEIPTS,), "scope_word", {"scope": "moon"}),
         ((ENGAGEMENTS,), "type_word", {"type": "open"}),
@@ -144,20 +146,20 @@ def _types() -> list[Kind]:
     wrong: list[tuple[tuple[str, ...], str, dict[str, object]]] = [
         ((SENDS, RECEIPTS), "attempt_text", {"attempt": "1"}),
         ((SENDS, RECEIPTS), "attempt_true", {"attempt": True}),
-        ((SENDS,), "recipient_number", {"recipient": 447_400_123_456}),
         ((SENDS,), "text_list", {"text": ["a", "b"]}),
         ((SENDS,), "validity_text", {"validity_s": "3600"}),
         (ALL, "account_number", {"account": 7}),
-        ((RECEIPTS,), "status_null", {"status": None}),
-        ((RECEIPTS,), "status_object", {"status": {"id": 5, "name": "DELIVERED"}}),
+        ((RECEIPTS,), "code_number", {"error_code": 30003}),
         ((CAMPAIGNS,), "name_number", {"name": 12}),
     ]
     return [Kind(name, topics, "wrong_type", _set(**change)) for topics, name, change in wrong]
 
 
 def _numbers() -> list[Kind]:
-    numbers = {"national": "07911 123456", "letters": "+4479x1123456", "no_plus": "447400123456",
-               "long": "+44740012345678901234", "empty": "", "short": "+12"}  # fmt: skip
+    numbers: dict[str, object] = {
+        "national": "07911 123456", "letters": "+4479x1123456", "no_plus": "447400123456",
+        "long": "+44740012345678901234", "empty": "", "short": "+12", "integer": 447_400_123_456,
+    }  # fmt: skip
     return [
         Kind(f"number_{name}", (topic,), "bad_number", _set(recipient=number))
         for name, number in numbers.items()

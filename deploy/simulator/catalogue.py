@@ -38,6 +38,7 @@ class Account(NamedTuple):
     extra: str  # an unknown field its services add, "" for none
     says_country: float  # share of sends that name the country themselves
     seconds_only: bool  # its services write whole seconds
+    nulls: bool = False  # its services write null for what they do not know, decimals as text
 
 
 class Provider(NamedTuple):
@@ -67,7 +68,7 @@ ACCOUNTS = (
             weighted(direct=0.3, program=0.4, campaign=0.3), 80_000, "+03:00", "", 0.05, True),
     Account("edu_hub", 0.10, 0.60, weighted(NG=4, KE=3, ZA=2, BR=3),
             weighted(campaign=0.4, open_api_direct=0.3, verification=0.2, direct=0.1), 60_000,
-            "-03:00", "schema_version", 0.2, False),
+            "-03:00", "schema_version", 0.2, False, True),
     Account("tiny-shop", 0.05, 0.20, weighted(ES=3, IT=2, FR=2),
             weighted(direct=0.7, campaign=0.3), 4_000, "+00:00", "", 0.0, True),
 )  # fmt: skip
@@ -118,8 +119,8 @@ HARD = {
 REJECTED = {
     "twilio": (Failure("30007", "Message filtered", "content"),
                Failure("30034", "Unregistered number", "sender")),
-    "map": (Failure("", "Rejected by network", ""), Failure("012", "Not enough credits", "account")),
-    "vonage": (Failure("6", "Anti-spam rejection", "content"), Failure("11", "Unroutable", "route")),
+    "map": (Failure("", "Rejected by network", ""), Failure("012", "No credits", "account")),
+    "vonage": (Failure("6", "Anti-spam", "content"), Failure("11", "Unroutable", "route")),
     "whatsapp": (Failure("132001", "Template does not exist", "content"),
                  Failure("131047", "Outside the 24 hour window", "time")),
 }  # fmt: skip

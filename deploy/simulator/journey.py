@@ -153,8 +153,7 @@ class Journeys:
             fields["first_sent_at"] = stamp(message.sent_ms, account.zone, account.seconds_only)
         if message.validity_s != DEFAULT_VALIDITY_S:
             fields["validity_s"] = message.validity_s
-        credit = CREDITS.get(message.country, 3) * segments
-        fields["credits"] = credit // 100 if credit % 100 == 0 else round(credit / 100, 6)
+        fields["credits"] = _credits(message, segments)
         _add_optional(rng, fields, message)
         return fields
 
@@ -228,6 +227,8 @@ class Journeys:
         if attempt > 1:
             fields["attempt"] = attempt
         fields.update(report.details)
+        if provider.codes == "vonage" and not report.details:
+            fields |= {"error_code": None, "reason": None}
         if provider.name == "infobip":
             fields["recipient"] = message.recipient
             fields["mcc_mnc"] = {"mcc": 310, "mnc": [26, None]}
@@ -296,6 +297,15 @@ class Journeys:
         return self._event(arrival, SENDS, fields, "inbound")
 
 
+def _credits(message: Message, segments: int) -> int | float | str:
+    """The price as producers write decimals: a number, or (exact) text."""
+    hundredths = CREDITS.get(message.country, 3) * segments
+    if hundredths % 100 == 0:
+        return int(hundredths) // 100
+    price = round(hundredths / 100, 6)
+    return str(price) if message.account.nulls else price
+
+
 def _words(rng: Random, message: Message) -> tuple[str, str]:
     """The text and its message_type."""
     if message.source.endswith("verification"):
@@ -319,6 +329,8 @@ def _add_optional(rng: Random, fields: Fields, message: Message) -> None:
         fields["external_id"] = f"crm-{message.person:06d}"
         name = FIRST_NAMES[message.person % len(FIRST_NAMES)]
         fields["email"] = f"{name}{message.person}@mail.example"
+    elif account.nulls:
+        fields |= {"external_id": None, "email": None}
     if account.extra == "meta":
         fields["meta"] = {"region": "ap-south-1", "retry": False, "tags": ["a", None, 1.5]}
     elif account.extra:

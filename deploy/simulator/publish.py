@@ -267,7 +267,8 @@ class _Publisher:
         return sent
 
     def _batches(self, items: list[Outgoing]) -> Iterator[tuple[Any, list[Published]]]:
-        batch, records = self._producer.create_batch(), []
+        batch: Any = self._producer.create_batch()
+        records: list[Published] = []
         for record, headers, _ in items:
             fields = {"timestamp": record.timestamp, "key": record.key, "value": record.value,
                       "headers": list(headers)}  # fmt: skip
