@@ -1,4 +1,4 @@
-"""Hypothesis strategies: events of one message or of a few, with few values so that they collide."""
+"""Hypothesis strategies: events of few messages with few values, so that they collide."""
 
 from decimal import Decimal
 

@@ -85,9 +85,9 @@ def test_times_come_as_rfc_3339_with_a_zone_or_as_epoch_milliseconds(written, re
     assert receipt.occurred_at == read_ms
 
 
-@pytest.mark.parametrize("credits", [0.045, "0.045"])
-def test_credits_are_exact_decimals(credits):
-    send = parse_send(encoded(SEND, {"credits": credits}), NOW_MS)
+@pytest.mark.parametrize("price", [0.045, "0.045"])
+def test_credits_are_exact_decimals(price):
+    send = parse_send(encoded(SEND, {"credits": price}), NOW_MS)
     assert isinstance(send, Send)
     assert send.credits == Decimal("0.045")
 
