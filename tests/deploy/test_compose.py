@@ -1,0 +1,123 @@
+"""docker-compose.yml: valid by the Compose schema, pinned, and in step with the code it starts."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from ruamel.yaml import YAML
+
+from deploy.cli import cli
+from models.settings import Settings
+from tests.deploy.compose import FILE, OURS, ROOT, services, settings_of
+
+ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)/readyz")
+
+
+def check_schema(path: str) -> subprocess.CompletedProcess[str]:
+    command = ["-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", path]
+    return subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_the_file_is_valid_by_the_compose_schema() -> None:
+    done = check_schema(str(FILE))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_schema_check_can_fail(tmp_path: object) -> None:
+    broken = FILE.read_text().replace("healthcheck:", "healthchek:")
+    path = f"{tmp_path}/docker-compose.yml"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(broken)
+    assert check_schema(path).returncode == 1
+
+
+def test_everything_of_the_issue_is_there() -> None:
+    assert set(services()) == {"kafka", "clickhouse", "prometheus", *OURS}
+
+
+@pytest.mark.parametrize("name", ["kafka", "clickhouse", "prometheus", "worker", "sink"])
+def test_whatever_stays_up_has_a_health_check_and_comes_back(name: str) -> None:
+    assert services()[name]["healthcheck"]["test"]
+    assert services()[name]["restart"] == "unless-stopped"
+
+
+@pytest.mark.parametrize("name", ["kafka", "clickhouse", "prometheus"])
+def test_foreign_images_are_pinned_and_keep_their_data(name: str) -> None:
+    service = services()[name]
+    assert re.search(r":v?\d+\.\d+\.\d+(\.\d+)?$", service["image"])
+    volumes = YAML(typ="safe").load(FILE.read_text())["volumes"]
+    assert any(volume.split(":")[0] in volumes for volume in service["volumes"])
+
+
+def test_ports_are_published_on_loopback_only() -> None:
+    for name, service in services().items():
+        for port in service.get("ports", []):
+            assert str(port).startswith("127.0.0.1:"), name
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_services_start_a_command_that_exists(name: str) -> None:
+    program, command = services()[name]["command"]
+    assert (program, command) == ("receipts", name)
+    assert command in cli.commands
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_settings_are_valid(name: str) -> None:
+    settings = Settings.read(settings_of(name))
+    assert settings.brokers == "kafka:19092"
+    if name in ("migrate", "sink"):
+        clickhouse = services()["clickhouse"]["environment"]
+        user, password = clickhouse["CLICKHOUSE_USER"], clickhouse["CLICKHOUSE_PASSWORD"]
+        database = clickhouse["CLICKHOUSE_DB"]
+        assert settings.clickhouse_url == f"http://{user}:{password}@clickhouse:8123/{database}"
+
+
+def test_all_our_services_agree_on_what_they_share() -> None:
+    shared = [Settings.read(settings_of(name)) for name in OURS]
+    for field in ("brokers", "partitions", "replication", "topic_prefix", "app_id"):
+        assert len({getattr(settings, field) for settings in shared}) == 1, field
+
+
+@pytest.mark.parametrize("name", ["worker", "sink"])
+def test_health_checks_and_scrapes_ask_the_port_that_is_served(name: str) -> None:
+    settings = Settings.read(settings_of(name))
+    port = getattr(settings, f"{name}_port")
+    (asked,) = ADDRESS.findall(services()[name]["healthcheck"]["test"][-1])
+    assert int(asked) == port
+    assert getattr(settings, f"{name}_host") == "0.0.0.0"
+    scraped = YAML(typ="safe").load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
+    targets = [t for job in scraped["scrape_configs"] for t in job["static_configs"][0]["targets"]]
+    assert f"{name}:{port}" in targets
+
+
+def test_the_order_of_the_start_follows_from_conditions() -> None:
+    waits = {
+        name: {other: how["condition"] for other, how in service.get("depends_on", {}).items()}
+        for name, service in services().items()
+    }
+    done, healthy = "service_completed_successfully", "service_healthy"
+    assert waits["topics"] == {"kafka": healthy}
+    assert waits["migrate"] == {"clickhouse": healthy}
+    assert waits["worker"] == {"topics": done}
+    assert waits["sink"] == {"topics": done, "migrate": done}
+
+
+def test_the_image_is_pinned_multi_stage_and_runs_as_nobody_special() -> None:
+    lines = (ROOT / "deploy/Dockerfile").read_text().splitlines()
+    stages = [line for line in lines if line.startswith("FROM ")]
+    assert len(stages) == 2
+    assert "ARG PYTHON=python:3.11-slim-bookworm" in lines
+    users = [line.split()[1] for line in lines if line.startswith("USER ")]
+    assert users
+    assert users[-1] not in ("0", "root")
+
+
+def test_the_image_copies_only_what_exists() -> None:
+    for line in (ROOT / "deploy/Dockerfile").read_text().splitlines():
+        if line.startswith("COPY "):
+            for source in line.split()[1:-1]:
+                assert (ROOT / source).exists(), source
