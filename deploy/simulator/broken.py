@@ -50,9 +50,7 @@ def _raw(broken: bytes | None) -> Spoil:
 
 def _time(field: str, offset_ms: int) -> Spoil:
     """A well-formed time, `offset_ms` away from the record's own timestamp."""
-    return lambda value, now: to_json(
-        {**json.loads(value), field: stamp(now + offset_ms, "Z")}
-    )
+    return lambda value, now: to_json({**json.loads(value), field: stamp(now + offset_ms, "Z")})
 
 
 def _padded(size: int) -> Spoil:

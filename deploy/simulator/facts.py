@@ -67,12 +67,13 @@ class Receipt(NamedTuple):
 class Facts:
     """Everything valid that was published about one message, in no order."""
 
-    __slots__ = ("clicked_at", "events", "receipts", "sends", "unsubscribed_at")
+    __slots__ = ("clicked_at", "events", "receipts", "sends", "texts", "unsubscribed_at")
 
     def __init__(self) -> None:
         self.events = 0
         self.sends: list[Send] = []
         self.receipts: list[Receipt] = []
+        self.texts: set[int] = set()  # attempts that came with a text
         self.clicked_at = 0
         self.unsubscribed_at = 0
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import md5
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from deploy.simulator.event import CAMPAIGNS, ENGAGEMENTS, RECEIPTS, SENDS, Published
 from deploy.simulator.facts import Facts, Receipt, Send, moment, parse, receipt_of, send_of
@@ -100,18 +100,26 @@ class Cell(NamedTuple):
 
 @dataclass(slots=True)
 class Expected:
-    """What the tables must hold. `events` = `in_messages` + `in_orphans` + dead letters +
-    `campaigns` + `in_nothing` (engagements of people or messages nobody knows)."""
+    """What the tables must hold.
+
+    `events` = `in_messages` + `in_orphans` + dead letters + `in_campaigns` + `in_nothing`
+    (engagements of people or of messages nobody knows). campaigns: (account, campaign_id) ->
+    (updated_at ms, name, status) of the newest. engagements: (account, event_id).
+    texts: how many attempts came with a text.
+    """
 
     messages: dict[MessageKey, Message] = field(default_factory=dict)
     orphans: dict[MessageKey, Orphan] = field(default_factory=dict)
     dead_letters: dict[Origin, DeadLetter] = field(default_factory=dict)
     cells: dict[CellKey, Cell] = field(default_factory=dict)
+    campaigns: dict[MessageKey, tuple[int, str, str]] = field(default_factory=dict)
+    engagements: set[MessageKey] = field(default_factory=set)
+    texts: int = 0
     events: int = 0
     in_messages: int = 0
     in_orphans: int = 0
+    in_campaigns: int = 0
     in_nothing: int = 0
-    campaigns: int = 0
 
 
 def expect(truth: Iterable[Published], as_of_ms: int) -> Expected:
@@ -129,10 +137,12 @@ def expect(truth: Iterable[Published], as_of_ms: int) -> Expected:
             expected.dead_letters[origin] = DeadLetter(
                 record.expect, digest(record.key), digest(record.value)
             )
-        elif record.kind == CAMPAIGNS:
-            expected.campaigns += 1
         else:
-            _learn(facts, expected, record)
+            try:
+                _learn(facts, expected, record, parse(record.value or b""))
+            except (ValueError, KeyError, TypeError, ArithmeticError) as error:
+                where = f"{record.topic}/{record.partition}/{record.offset}"
+                raise ValueError(f"{where}: no `expect`, and not valid: {error!r}") from error
     for key, known in facts.items():
         _conclude(expected, key, known, as_of_ms)
     return expected
@@ -143,25 +153,33 @@ def digest(value: bytes | None) -> str:
     return "" if value is None else md5(value, usedforsecurity=False).hexdigest()
 
 
-def _learn(facts: dict[MessageKey, Facts], expected: Expected, record: Published) -> None:
-    """Adds one valid event to the facts of its message."""
-    try:
-        fields = parse(record.value or b"")
-        message_id = fields.get("message_id")
-        if message_id is None and record.kind == ENGAGEMENTS:
+def _learn(
+    facts: dict[MessageKey, Facts], expected: Expected, record: Published, fields: dict[str, Any]
+) -> None:
+    """Adds one valid event to what is known of its message or campaign."""
+    account: str = fields["account"]
+    if record.kind == CAMPAIGNS:
+        expected.in_campaigns += 1
+        key = (account, fields["campaign_id"])
+        newest = (moment(fields["updated_at"]), fields["name"], fields.get("status") or "")
+        expected.campaigns[key] = max(expected.campaigns.get(key, newest), newest)
+        return
+    if record.kind == ENGAGEMENTS:
+        expected.engagements.add((account, fields["event_id"]))
+        if not fields.get("message_id"):
             expected.in_nothing += 1
             return
-        known = facts.setdefault((fields["account"], str(message_id)), Facts())
-        known.events += 1
-        if record.kind == SENDS:
-            known.sends.append(send_of(fields))
-        elif record.kind == RECEIPTS:
-            known.receipts.append(receipt_of(fields))
-        else:
-            _engaged(known, fields["type"], moment(fields["occurred_at"]))
-    except (ValueError, KeyError, TypeError, ArithmeticError) as error:
-        where = f"{record.topic}/{record.partition}/{record.offset}"
-        raise ValueError(f"{where} has no `expect`, and is not valid: {error!r}") from error
+    known = facts.setdefault((account, fields["message_id"]), Facts())
+    known.events += 1
+    if record.kind == SENDS:
+        send = send_of(fields)
+        known.sends.append(send)
+        if fields.get("text"):
+            known.texts.add(send.attempt)
+    elif record.kind == RECEIPTS:
+        known.receipts.append(receipt_of(fields))
+    else:
+        _engaged(known, fields["type"], moment(fields["occurred_at"]))
 
 
 def _engaged(known: Facts, kind: str, at: int) -> None:
@@ -172,6 +190,7 @@ def _engaged(known: Facts, kind: str, at: int) -> None:
 
 
 def _conclude(expected: Expected, key: MessageKey, known: Facts, as_of_ms: int) -> None:
+    expected.texts += len(known.texts)
     if known.sends:
         expected.in_messages += known.events
         message, counted = message_of(known, as_of_ms)

@@ -101,9 +101,7 @@ def _ending(
     return [Report("rejected", at, 3, _details(rng, failure, "hard", provider.says_bounce))]
 
 
-def _delivered(
-    rng: Random, message: Message, provider: Provider, sent_ms: int
-) -> list[Report]:
+def _delivered(rng: Random, message: Message, provider: Provider, sent_ms: int) -> list[Report]:
     luck = rng.random()
     longest = min(LONGEST_S, message.validity_s)
     if luck < 0.05:  # a handset that was off: minutes to days
@@ -127,9 +125,7 @@ def _delivered(
     return [delivered, read]
 
 
-def _soft(
-    rng: Random, message: Message, provider: Provider, sent_ms: int, at: int
-) -> list[Report]:
+def _soft(rng: Random, message: Message, provider: Provider, sent_ms: int, at: int) -> list[Report]:
     spikes = [s for s in VALIDITIES_S if s <= message.validity_s]
     if spikes and rng.random() < 0.35:  # the provider's own expiry, at exactly a usual period
         at = sent_ms + rng.choice(spikes) * 1000

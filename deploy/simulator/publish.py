@@ -296,8 +296,7 @@ class _Publisher:
         self._by_kind.update(record.kind for record in records)
         if self._truth:
             self._truth.writelines(
-                to_line(record._replace(offset=base + n)) + "\n"
-                for n, record in enumerate(records)
+                to_line(record._replace(offset=base + n)) + "\n" for n, record in enumerate(records)
             )
 
 

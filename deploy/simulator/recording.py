@@ -33,7 +33,7 @@ class Recorded(NamedTuple):
     expect: str
 
 
-class BadRecording(ValueError):  # noqa: N818 - names what is wrong, not that something is
+class BadRecording(ValueError):
     """A line of a recording that cannot be read; the message names file, line and field."""
 
 
