@@ -11,13 +11,13 @@ class SinkError(Exception):
     """Base of everything the sink raises on purpose. The text is meant for people."""
 
 
-class Unavailable(SinkError):  # noqa: N818  (says what is the case, like the others)
+class Unavailable(SinkError):
     """ClickHouse cannot take the rows now; nothing is wrong with them."""
 
 
-class BadRows(SinkError):  # noqa: N818
+class BadRows(SinkError):
     """At least one row of the insert cannot be stored. The text is ClickHouse's or the driver's."""
 
 
-class Broken(SinkError):  # noqa: N818
+class Broken(SinkError):
     """Something a person has to mend first."""

@@ -1,7 +1,42 @@
 -- What people and BI tools read: one row each, FINAL inside, NULL for times that have not come.
 -- Times alias themselves, so a filter on them sees NULL and not 1970.
-CREATE OR REPLACE VIEW messages_current AS
-SELECT
+CREATE OR REPLACE VIEW messages_current
+(
+    account         LowCardinality(String) COMMENT 'tenant the message belongs to',
+    message_id      String COMMENT 'id given by the sending service, unique in its account',
+    channel         LowCardinality(String) COMMENT 'sms or whatsapp',
+    direction       LowCardinality(String) COMMENT 'outbound, or inbound for a received message',
+    source          LowCardinality(String) COMMENT 'what sent it: direct, verification, open_api_direct, open_api_verification, campaign or program',
+    sender_id       LowCardinality(String) COMMENT 'number or name the recipient sees as sender; empty: unknown',
+    sent_by         LowCardinality(String) COMMENT 'person or service that sent it; empty: unknown',
+    campaign_id     LowCardinality(String) COMMENT 'campaign it belongs to; empty: none',
+    message_type    LowCardinality(String) COMMENT 'campaign, notification or another word of the sender; empty: unknown',
+    recipient       String COMMENT 'number of the other side, E.164',
+    country         LowCardinality(String) COMMENT 'ISO 3166-1 alpha-2 of the recipient; empty: unknown',
+    external_id     String COMMENT 'id of the message or contact in a system of the sender; empty: none',
+    email           String COMMENT 'e-mail address of the recipient, if the sender knows it; empty: none',
+    platform        LowCardinality(String) COMMENT 'platform the message was sent from; empty: unknown',
+    provider        LowCardinality(String) COMMENT 'provider of the latest attempt; empty: unknown',
+    segments        UInt32 COMMENT 'message parts charged, summed over attempts',
+    credits         Decimal(18, 6) COMMENT 'price in credits, summed over attempts',
+    attempts        UInt16 COMMENT 'highest attempt known; 1: never retried',
+    sent_at         DateTime64(3, 'UTC') COMMENT 'when attempt 1 was sent, UTC',
+    status          LowCardinality(String) COMMENT 'submitted, queued, delivered, read, undelivered, rejected, deleted, or received when inbound',
+    platform_status LowCardinality(String) COMMENT 'what the platform did: submitted or rejected; empty when inbound',
+    carrier_status  LowCardinality(String) COMMENT 'what the network did: queued, delivered or undelivered; empty when rejected or inbound',
+    bounce          LowCardinality(String) COMMENT 'soft or hard failure; empty: no bounce',
+    scope           LowCardinality(String) COMMENT 'whose fault a failure is: recipient, content, sender, account, route, network, policy or time; empty: unknown or no failure',
+    error_code      LowCardinality(String) COMMENT 'code the provider gave for a failure; empty: none',
+    fail_reason     LowCardinality(String) COMMENT 'reason the provider gave for a failure, or expired; empty: none',
+    queued_at       Nullable(DateTime64(3, 'UTC')) COMMENT 'first seen queued, UTC; NULL: not yet',
+    delivered_at    Nullable(DateTime64(3, 'UTC')) COMMENT 'first seen delivered or read, UTC; NULL: not yet',
+    read_at         Nullable(DateTime64(3, 'UTC')) COMMENT 'first seen read, UTC; NULL: not yet',
+    finalized_at    Nullable(DateTime64(3, 'UTC')) COMMENT 'when the outcome was known (delivered, failed or expired), UTC; NULL: pending',
+    clicked_at      Nullable(DateTime64(3, 'UTC')) COMMENT 'first click on a link of the message, UTC; NULL: none',
+    unsubscribed_at Nullable(DateTime64(3, 'UTC')) COMMENT 'first unsubscribe through the message, UTC; NULL: none',
+    version         UInt64 COMMENT 'orders the writes of one message; the highest stands'
+)
+AS SELECT
     account,
     message_id,
     channel,
@@ -38,8 +73,25 @@ SELECT
 FROM messages FINAL
 COMMENT 'One row a message, as it stands now. Start here.';
 
-CREATE OR REPLACE VIEW orphans_current AS
-SELECT
+CREATE OR REPLACE VIEW orphans_current
+(
+    account             LowCardinality(String) COMMENT 'tenant the receipts name',
+    message_id          String COMMENT 'message the receipts name; no send of it is known',
+    status              LowCardinality(String) COMMENT 'what the receipts say: queued, delivered, read, undelivered, rejected, deleted or submitted',
+    bounce              LowCardinality(String) COMMENT 'soft or hard failure; empty: no bounce',
+    scope               LowCardinality(String) COMMENT 'whose fault a failure is; empty: unknown or no failure',
+    error_code          LowCardinality(String) COMMENT 'code the provider gave for a failure; empty: none',
+    fail_reason         LowCardinality(String) COMMENT 'reason the provider gave for a failure; empty: none',
+    provider            LowCardinality(String) COMMENT 'provider of the receipt that decides; empty: unknown',
+    provider_message_id String COMMENT 'id the provider gave the message; empty: unknown',
+    recipient           String COMMENT 'number the receipts name, E.164; empty: unknown',
+    occurred_at         Nullable(DateTime64(3, 'UTC')) COMMENT 'time of the receipt that decides, UTC; NULL: none',
+    queued_at           Nullable(DateTime64(3, 'UTC')) COMMENT 'first seen queued, UTC; NULL: not yet',
+    delivered_at        Nullable(DateTime64(3, 'UTC')) COMMENT 'first seen delivered or read, UTC; NULL: not yet',
+    read_at             Nullable(DateTime64(3, 'UTC')) COMMENT 'first seen read, UTC; NULL: not yet',
+    version             UInt64 COMMENT 'orders the writes of one message; the highest stands'
+)
+AS SELECT
     account,
     message_id,
     status,
@@ -58,8 +110,16 @@ SELECT
 FROM orphans FINAL
 COMMENT 'Messages known by receipts only: their send has not come (yet), or came before the states were dropped.';
 
-CREATE OR REPLACE VIEW message_texts_current AS
-SELECT
+CREATE OR REPLACE VIEW message_texts_current
+(
+    account    LowCardinality(String) COMMENT 'tenant the message belongs to',
+    message_id String COMMENT 'message the text belongs to',
+    attempt    UInt16 COMMENT 'attempt the text was sent with',
+    sent_at    DateTime64(3, 'UTC') COMMENT 'when this attempt was sent, UTC; its time to live counts from here',
+    text       String COMMENT 'what was sent',
+    version    UInt64 COMMENT 'the highest stands: the send with the smallest sent_at'
+)
+AS SELECT
     account,
     message_id,
     attempt,
@@ -69,8 +129,20 @@ SELECT
 FROM message_texts FINAL
 COMMENT 'Text of every attempt, as long as text_days allow.';
 
-CREATE OR REPLACE VIEW engagements_current AS
-SELECT
+CREATE OR REPLACE VIEW engagements_current
+(
+    account     LowCardinality(String) COMMENT 'tenant the message belongs to',
+    event_id    String COMMENT 'id of the event, unique in its account',
+    type        LowCardinality(String) COMMENT 'click or unsubscribe',
+    occurred_at DateTime64(3, 'UTC') COMMENT 'when it happened, UTC',
+    message_id  String COMMENT 'message it belongs to; empty: unknown',
+    recipient   String COMMENT 'number of the person, E.164; empty: unknown',
+    campaign_id LowCardinality(String) COMMENT 'campaign it belongs to; empty: unknown',
+    link_id     LowCardinality(String) COMMENT 'link that was clicked; empty: unknown',
+    url         String COMMENT 'address that was opened; empty: unknown',
+    version     UInt64 COMMENT 'the highest stands: the event with the smallest occurred_at'
+)
+AS SELECT
     account,
     event_id,
     type,
@@ -84,8 +156,26 @@ SELECT
 FROM engagements FINAL
 COMMENT 'Clicks and unsubscribes, one row an event.';
 
-CREATE OR REPLACE VIEW campaigns_current AS
-SELECT
+CREATE OR REPLACE VIEW campaigns_current
+(
+    account          LowCardinality(String) COMMENT 'tenant the campaign belongs to',
+    campaign_id      String COMMENT 'id of the campaign, unique in its account',
+    name             String COMMENT 'what people call it',
+    message_type     LowCardinality(String) COMMENT 'type of its messages; empty: unknown',
+    text             String COMMENT 'template of its text; empty: unknown',
+    creator          LowCardinality(String) COMMENT 'who made it; empty: unknown',
+    method           LowCardinality(String) COMMENT 'broadcast, targeted or another word; empty: unknown',
+    status           LowCardinality(String) COMMENT 'draft, sending, finished or another word; empty: unknown',
+    target_audience  UInt64 COMMENT 'people it is meant for; 0: unknown',
+    audience         String COMMENT 'the segmentation in words; empty: unknown',
+    created_at       Nullable(DateTime64(3, 'UTC')) COMMENT 'when it was made, UTC; NULL: unknown',
+    started_at       Nullable(DateTime64(3, 'UTC')) COMMENT 'when sending began, UTC; NULL: unknown',
+    ended_at         Nullable(DateTime64(3, 'UTC')) COMMENT 'when sending ended, UTC; NULL: unknown',
+    last_modified_by LowCardinality(String) COMMENT 'who changed it last; empty: unknown',
+    updated_at       DateTime64(3, 'UTC') COMMENT 'when it was changed last, UTC; the newest stands',
+    version          UInt64 COMMENT 'the highest stands: the newest updated_at'
+)
+AS SELECT
     account,
     campaign_id,
     name,
@@ -105,8 +195,28 @@ SELECT
 FROM campaigns FINAL
 COMMENT 'Campaigns as they stand now.';
 
-CREATE OR REPLACE VIEW counters_hour AS
-SELECT
+CREATE OR REPLACE VIEW counters_hour
+(
+    account          LowCardinality(String) COMMENT 'tenant the messages belong to',
+    window_start     DateTime64(3, 'UTC') COMMENT 'start of the hour of sent_at, UTC',
+    channel          LowCardinality(String) COMMENT 'sms or whatsapp',
+    source           LowCardinality(String) COMMENT 'what sent the messages',
+    country          LowCardinality(String) COMMENT 'country of the recipients; empty: unknown',
+    provider         LowCardinality(String) COMMENT 'provider of the latest attempt; empty: unknown',
+    submitted        UInt64 COMMENT 'messages now submitted',
+    queued           UInt64 COMMENT 'messages now queued',
+    delivered        UInt64 COMMENT 'messages now delivered and not read',
+    read             UInt64 COMMENT 'messages now read',
+    undelivered_soft UInt64 COMMENT 'messages now undelivered for a temporary reason, expired ones not included',
+    undelivered_hard UInt64 COMMENT 'messages now undelivered for good',
+    expired          UInt64 COMMENT 'messages whose validity ran out while they were pending',
+    rejected         UInt64 COMMENT 'messages now rejected',
+    deleted          UInt64 COMMENT 'messages now deleted by the network',
+    segments         UInt64 COMMENT 'message parts of all these messages',
+    credits          Decimal(38, 6) COMMENT 'credits of all these messages',
+    messages         UInt64 COMMENT 'all these messages: the sum of the nine counts before'
+)
+AS SELECT
     account,
     window_start,
     channel,
@@ -128,10 +238,31 @@ SELECT
 FROM status_counters AS cells FINAL
 WHERE kind = 'hour'
 GROUP BY account, window_start, channel, source, country, provider
+HAVING messages > 0
 COMMENT 'Messages by current status in each hour of sent_at. Inbound messages and orphans are not counted.';
 
-CREATE OR REPLACE VIEW counters_day AS
-SELECT
+CREATE OR REPLACE VIEW counters_day
+(
+    account          LowCardinality(String) COMMENT 'tenant the messages belong to',
+    window_start     DateTime64(3, 'UTC') COMMENT 'start of the day of sent_at, UTC',
+    channel          LowCardinality(String) COMMENT 'sms or whatsapp',
+    source           LowCardinality(String) COMMENT 'what sent the messages',
+    country          LowCardinality(String) COMMENT 'country of the recipients; empty: unknown',
+    provider         LowCardinality(String) COMMENT 'provider of the latest attempt; empty: unknown',
+    submitted        UInt64 COMMENT 'messages now submitted',
+    queued           UInt64 COMMENT 'messages now queued',
+    delivered        UInt64 COMMENT 'messages now delivered and not read',
+    read             UInt64 COMMENT 'messages now read',
+    undelivered_soft UInt64 COMMENT 'messages now undelivered for a temporary reason, expired ones not included',
+    undelivered_hard UInt64 COMMENT 'messages now undelivered for good',
+    expired          UInt64 COMMENT 'messages whose validity ran out while they were pending',
+    rejected         UInt64 COMMENT 'messages now rejected',
+    deleted          UInt64 COMMENT 'messages now deleted by the network',
+    segments         UInt64 COMMENT 'message parts of all these messages',
+    credits          Decimal(38, 6) COMMENT 'credits of all these messages',
+    messages         UInt64 COMMENT 'all these messages: the sum of the nine counts before'
+)
+AS SELECT
     account,
     window_start,
     channel,
@@ -153,10 +284,27 @@ SELECT
 FROM status_counters AS cells FINAL
 WHERE kind = 'day'
 GROUP BY account, window_start, channel, source, country, provider
+HAVING messages > 0
 COMMENT 'Messages by current status in each UTC day of sent_at. Inbound messages and orphans are not counted.';
 
-CREATE OR REPLACE VIEW counters_campaign AS
-SELECT
+CREATE OR REPLACE VIEW counters_campaign
+(
+    account          LowCardinality(String) COMMENT 'tenant the messages belong to',
+    campaign_id      LowCardinality(String) COMMENT 'the campaign',
+    submitted        UInt64 COMMENT 'messages now submitted',
+    queued           UInt64 COMMENT 'messages now queued',
+    delivered        UInt64 COMMENT 'messages now delivered and not read',
+    read             UInt64 COMMENT 'messages now read',
+    undelivered_soft UInt64 COMMENT 'messages now undelivered for a temporary reason, expired ones not included',
+    undelivered_hard UInt64 COMMENT 'messages now undelivered for good',
+    expired          UInt64 COMMENT 'messages whose validity ran out while they were pending',
+    rejected         UInt64 COMMENT 'messages now rejected',
+    deleted          UInt64 COMMENT 'messages now deleted by the network',
+    segments         UInt64 COMMENT 'message parts of all these messages',
+    credits          Decimal(38, 6) COMMENT 'credits of all these messages',
+    messages         UInt64 COMMENT 'all these messages: the sum of the nine counts before'
+)
+AS SELECT
     account,
     campaign_id,
     sum(cells.submitted) AS submitted,
@@ -174,10 +322,23 @@ SELECT
 FROM status_counters AS cells FINAL
 WHERE kind = 'campaign'
 GROUP BY account, campaign_id
+HAVING messages > 0
 COMMENT 'Messages by current status in each campaign.';
 
-CREATE OR REPLACE VIEW dead_letters AS
-SELECT
+CREATE OR REPLACE VIEW dead_letters
+(
+    topic       LowCardinality(String) COMMENT 'topic the record came from',
+    partition   Int32 COMMENT 'partition the record came from',
+    offset      Int64 COMMENT 'offset of the record in that partition',
+    time        Nullable(DateTime64(3, 'UTC')) COMMENT 'Kafka timestamp of the record, UTC; NULL: none',
+    reason      LowCardinality(String) COMMENT 'reason code',
+    detail      String COMMENT 'field and what was wrong with it',
+    key         Nullable(String) COMMENT 'original key, bytes; NULL: the record had none',
+    value       Nullable(String) COMMENT 'original value, bytes; NULL: the record had none',
+    dead_offset Int64 COMMENT 'offset of the dead letter itself in the dead-letters topic',
+    version     UInt64 COMMENT 'the highest stands: the latest dead letter of a record'
+)
+AS SELECT
     topic,
     partition,
     offset,

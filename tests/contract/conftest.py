@@ -1,0 +1,61 @@
+"""The two ways to ClickHouse's engine: inside this process, and the real HTTP driver at a front."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sinks.client import ClickHouse, connect
+from sinks.migrate import migrate
+from tests.contract.fakes import Health, Meter
+from tests.contract.servers import Front
+from tests.stream.conftest import (  # noqa: F401  (fixtures)
+    broker,
+    embedded_broker,
+    kafka_broker,
+    prefix,
+)
+
+
+@pytest.fixture(scope="session")
+def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    """One front for the whole session; tests stay apart by their database."""
+    server = Front(tmp_path_factory.mktemp("front")).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["embedded", "http"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a database that does not exist yet, on each of the two ways in turn."""
+    name = f"t{uuid.uuid4().hex[:10]}"
+    if request.param == "embedded":
+        return f"chdb://{tmp_path}/engine?database={name}"
+    server: Front = request.getfixturevalue("front")
+    return server.url(name)
+
+
+@pytest.fixture
+def empty(url: str) -> Iterator[ClickHouse]:
+    """A client of a database that does not exist yet."""
+    clickhouse = connect(url)
+    yield clickhouse
+    clickhouse.close()
+
+
+@pytest.fixture
+def clickhouse(empty: ClickHouse) -> ClickHouse:
+    """A client of a migrated database."""
+    migrate(empty, 90)
+    return empty
+
+
+@pytest.fixture
+def meter() -> Meter:
+    return Meter()
+
+
+@pytest.fixture
+def health() -> Health:
+    return Health()
