@@ -1,0 +1,296 @@
+"""BatchApp: a faust.App whose agents receive whole batches and whose commits are safe."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, cast
+
+import faust
+from faust.tables.recovery import RebalanceAgain
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from streams.batching.consumer import BatchConsumer
+from streams.batching.errors import BatchingError
+from streams.batching.fence import Fence
+from streams.batching.names import assert_private_names
+from streams.batching.producer import BatchProducer, Record
+from streams.batching.recovery import BatchRecovery, BatchTableManager, RestoreProgress
+from streams.batching.table import BatchTable, Merge
+from streams.batching.topic import BatchStream, BatchTopic
+
+log = logging.getLogger(__name__)
+
+REBALANCE_TIMEOUT_S = 60.0
+PRODUCE_TIMEOUT_S = 30.0
+MAX_BATCH_BYTES = 1_000_000
+MAX_REQUEST_BYTES = 8 * 1024**2
+MAX_FETCH_BYTES = 4 * 1024**2
+
+
+class BatchTransport(driver.Transport):
+    """Faust's aiokafka transport with our consumer and producer (faust/transport/base.py:39)."""
+
+    Consumer = BatchConsumer
+    Producer = BatchProducer
+
+
+class BatchApp(faust.App):
+    """A Faust app for batches; run it with run_worker().
+
+    brokers: host:port, comma separated. batch_size: most records in a Batch. max_record_bytes:
+    largest key + value + headers + overhead that send_many() and put() accept. quiesce_timeout_s:
+    how long agents and acknowledgements may take when partitions are given up.
+    """
+
+    generation = property(
+        lambda self: self.consumer_generation_id, doc="Consumer-group generation."
+    )
+
+    on_partition_ready: Callable[[int], Awaitable[object]] | None = None
+    """Awaited when all tables of a partition are restored, before its first batch is handed out.
+    Again after a rebalance if records of others were read into a partition that stayed. May be
+    cancelled and called anew when another rebalance comes; may put() and send_many()."""
+    on_partition_lost: Callable[[int], object] | None = None
+    """Called when a partition went to another worker; its data is gone already."""
+    before_commit: Callable[[], Awaitable[object]] | None = None
+    """Awaited every commit interval and at the last commit of an assignment, done batches or not.
+    Then everything produced is settled, then the offsets done before the call are committed."""
+
+    def __init__(
+        self,
+        app_id: str,
+        *,
+        brokers: str,
+        batch_size: int = 2000,
+        commit_interval_s: float = 1.0,
+        session_timeout_s: float = 6.0,
+        max_record_bytes: int = MAX_BATCH_BYTES,
+        quiesce_timeout_s: float = 20.0,
+        **settings: Any,
+    ) -> None:
+        self.batch_size = batch_size
+        self.max_record_bytes = max_record_bytes
+        self.quiesce_timeout_s = quiesce_timeout_s
+        self.fence = Fence(session_timeout_s)
+        self.failure: BaseException | None = None
+        self.failed = asyncio.Event()
+        self.stopping = False
+        self._source_names: list[str] = []
+        self._partitions: set[int] = set()
+        self._informed: set[int] = set()
+        self._ready: set[int] = set()
+        self._opening: asyncio.Task[None] | None = None
+        fixed = _settings(brokers, commit_interval_s, session_timeout_s)
+        super().__init__(app_id, **{**fixed, **settings})
+        self.transport = BatchTransport(self.conf.broker_consumer, self)
+        self.producer_transport = BatchTransport(self.conf.broker_producer, self)
+
+    # ------------------------------------------------------------------ declaring
+
+    def topic_of_batches(self, *names: str) -> BatchTopic:
+        """The channel of an agent: batches of all named topics, which must exist."""
+        self._source_names += names
+        return BatchTopic(self, topics=list(names), value_serializer="raw", key_serializer="raw")
+
+    def batch_table(
+        self, name: str, changelog_topic: str, merge: Merge | None = None
+    ) -> BatchTable:
+        """A table of raw bytes on an existing compacted topic, partitioned as the sources.
+
+        merge(held, read) -> kept joins records of one key while restoring; None: the last wins.
+        """
+        changelog = self.topic(
+            changelog_topic, key_type=bytes, value_type=bytes, internal=False, acks=False
+        )
+        table = BatchTable(
+            self, name=name, merge=merge, changelog_topic=changelog, key_type=bytes,
+            value_type=bytes, store="memory://", beacon=self.tables.beacon,
+        )  # fmt: skip
+        return cast(BatchTable, self.tables.add(table))
+
+    # ------------------------------------------------------------------ using
+
+    async def send_many(
+        self,
+        topic: str,
+        partition: int,
+        records: Iterable[Record],
+        *,
+        max_record_bytes: int | None = None,
+    ) -> None:
+        """Hand records to the producer as whole batches; the next commit waits for them.
+
+        Raises RecordTooLarge, PartitionNotHeld (between assignments) and FenceLost before
+        anything is sent. Call it from agents, hooks and tasks of this app's loop.
+        """
+        limit = self.max_record_bytes if max_record_bytes is None else max_record_bytes
+        prepared = self.batch_producer.prepare(topic, records, limit)
+        await self.batch_producer.ship(topic, partition, prepared)
+
+    async def settle(self) -> None:
+        """Wait until everything sent so far is acknowledged by the broker."""
+        await self.batch_producer.settle()
+
+    @property
+    def ready_partitions(self) -> frozenset[int]:
+        """Partitions that are restored and whose batches are handed out or soon will be."""
+        return frozenset(self._ready)
+
+    @property
+    def assigned_partitions(self) -> frozenset[int]:
+        """Partitions of the current assignment, restored or not."""
+        return frozenset(self._partitions)
+
+    @property
+    def restoring(self) -> list[RestoreProgress]:
+        """Progress of the restore, one entry per changelog partition."""
+        return self.recovery.progress()
+
+    @property
+    def recovery(self) -> BatchRecovery:
+        """Faust's recovery service, by its own type."""
+        return cast(BatchRecovery, cast(BatchTableManager, self.tables).recovery)
+
+    @property
+    def batch_producer(self) -> BatchProducer:
+        """The producer, by its own type."""
+        return cast(BatchProducer, self.producer)
+
+    @property
+    def batch_consumer(self) -> BatchConsumer:
+        """The consumer, by its own type."""
+        return cast(BatchConsumer, self.consumer)
+
+    # ------------------------------------------------------------------ failing
+
+    def fail(self, error: BaseException, cause: BaseException | None = None) -> None:
+        """Stop the process without committing; the first failure counts and is logged."""
+        if self.failure is not None:
+            return
+        self.failure = error
+        error.__cause__ = error.__cause__ or cause
+        own = isinstance(error, BatchingError)
+        log.critical("Stopping, nothing is committed: %s", error if own else repr(error),
+                     exc_info=None if own else error)  # fmt: skip
+        self.batch_producer.admit(False)
+        self.fence.lose(f"the worker is stopping: {error!r}")
+        self.failed.set()
+
+    # ------------------------------------------------------------------ assignments
+
+    def begin_assignment(self, assigned: set[TP]) -> None:
+        """Called by the consumer with every new assignment."""
+        self._check_topics()
+        partitions = {tp.partition for tp in assigned}
+        lost, self._partitions = self._partitions - partitions, partitions
+        self._informed -= lost
+        for table in self._tables():
+            name = table.changelog_name
+            table.begin(tp.partition for tp in assigned if tp.topic == name)
+        for partition in sorted(lost):
+            if self.on_partition_lost is not None:
+                self.on_partition_lost(partition)
+        self.batch_producer.admit(self.failure is None)
+
+    def close_partitions(self) -> None:
+        """Called by the consumer when an assignment ends: nothing may be written any more."""
+        self._ready.clear()
+        for table in self._tables():
+            table.close()
+        self.batch_producer.admit(False)
+        self.fence.release()
+
+    async def open_partitions(self) -> None:
+        """Called by the recovery when all tables are restored."""
+        self._opening = asyncio.ensure_future(self._open_all())
+        try:
+            await self._opening
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                self._opening.cancel()
+                raise
+            raise RebalanceAgain from None
+        except Exception as error:
+            self.fail(error)
+            raise RebalanceAgain from error
+
+    async def _open_all(self) -> None:
+        tables = self._tables()
+        for partition in sorted(self._partitions):
+            changed = [table.open(partition) for table in tables]
+            if any(changed) or partition not in self._informed:
+                if self.on_partition_ready is not None:
+                    await self.on_partition_ready(partition)
+                for table in tables:
+                    table.settled(partition)
+                self._informed.add(partition)
+            self._ready.add(partition)
+
+    async def cancel_opening(self) -> None:
+        """Called by the consumer: on_partition_ready must end, its partition may be lost."""
+        if self._opening is not None and not self._opening.done():
+            self._opening.cancel()
+            await asyncio.wait([self._opening])
+
+    async def run_before_commit(self) -> None:
+        """Called by the consumer."""
+        if self.before_commit is not None:
+            await self.before_commit()
+
+    def _tables(self) -> list[BatchTable]:
+        return [table for table in self.tables.values() if isinstance(table, BatchTable)]
+
+    def _check_topics(self) -> None:
+        names = {*self._source_names, *(table.changelog_name for table in self._tables())}
+        counts = {name: self.consumer.topic_partitions(name) for name in sorted(names)}
+        if missing := [name for name, count in counts.items() if not count]:
+            self.fail(
+                BatchingError(f"topics do not exist: {', '.join(missing)}; create them first")
+            )
+        elif len(set(counts.values())) > 1:
+            self.fail(BatchingError(f"topics must have the same number of partitions: {counts}"))
+
+    # ------------------------------------------------------------------ Faust
+
+    async def on_first_start(self) -> None:
+        """Refuse versions that lack what this package builds on."""
+        assert_private_names()
+        await super().on_first_start()
+
+    def _create_directories(self) -> None:
+        """Nothing is kept on disk (faust/app/base.py:1972)."""
+
+
+def _settings(brokers: str, commit_interval_s: float, session_timeout_s: float) -> dict[str, Any]:
+    """Why each: DESIGN section 6."""
+    return {
+        "broker": ";".join(f"kafka://{address.strip()}" for address in brokers.split(",")),
+        "store": "memory://",
+        "Stream": BatchStream,
+        "TableManager": BatchTableManager,
+        "processing_guarantee": "at_least_once",
+        "broker_session_timeout": session_timeout_s,
+        "broker_heartbeat_interval": min(1.0, session_timeout_s / 4),
+        "broker_rebalance_timeout": REBALANCE_TIMEOUT_S,
+        "broker_request_timeout": PRODUCE_TIMEOUT_S,
+        "broker_commit_interval": commit_interval_s,
+        "consumer_auto_offset_reset": "earliest",
+        "consumer_max_fetch_size": MAX_FETCH_BYTES,
+        "cython_optimizations": True,
+        "producer_acks": -1,
+        "producer_linger": 0,
+        "producer_max_batch_size": MAX_BATCH_BYTES,
+        "producer_max_request_size": MAX_REQUEST_BYTES,
+        "producer_request_timeout": PRODUCE_TIMEOUT_S,
+        "recovery_consistency_check": False,
+        "stream_wait_empty": False,
+        "table_standby_replicas": 0,
+        "topic_allow_declare": False,
+        "topic_disable_leader": True,
+        "web_enabled": False,
+        "web_bind": "127.0.0.1",
+    }

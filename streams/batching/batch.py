@@ -1,0 +1,100 @@
+"""A batch: consecutive records of one partition, as one event of a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, overload
+
+from aiokafka import ConsumerRecord
+from faust.types import TP
+
+
+class Fetched(NamedTuple):
+    """What one fetch knows of a partition, taken in the consumer's thread at one moment."""
+
+    records: list[ConsumerRecord[bytes, bytes]]
+    position: int | None
+    """Next offset to be read; beyond the last record where the log has a gap or control records."""
+    highwater: int | None
+    """High watermark in the latest fetch response; None before the first response."""
+
+    @property
+    def at_head(self) -> bool:
+        """Whether everything up to the high watermark was read."""
+        return None not in (self.position, self.highwater) and self.position >= self.highwater  # type: ignore[operator]
+
+
+class Batch(Sequence[Any]):
+    """Records of one partition in offset order (gaps are possible, order is not broken).
+
+    tp: topic and partition. records: aiokafka ConsumerRecord, key and value raw bytes or None.
+    at_head: its last record is the last one before the high watermark of its fetch.
+    """
+
+    __slots__ = ("_finished", "_on_done", "_taken", "_void", "at_head", "records", "tp")
+
+    def __init__(
+        self,
+        tp: TP,
+        records: list[ConsumerRecord[bytes, bytes]],
+        at_head: bool,
+        on_done: Callable[[], object],
+    ) -> None:
+        self.tp = tp
+        self.records = records
+        self.at_head = at_head
+        self._on_done = on_done
+        self._finished = False
+        self._taken = False
+        self._void = False
+
+    def done(self) -> None:
+        """Everything that follows from these records was handed to send_many() or put().
+
+        Its offsets are committed after those sends are acknowledged and after all earlier batches
+        of the partition are done. Without effect on a batch of an older assignment.
+        """
+        if not (self._finished or self._void):
+            self._finished = True
+            self._on_done()
+
+    @property
+    def finished(self) -> bool:
+        """Whether done() was called while the batch was valid."""
+        return self._finished
+
+    @property
+    def taken(self) -> bool:
+        """Whether an agent has it."""
+        return self._taken
+
+    def take(self) -> bool:
+        """Called by the stream: False when the batch became void while it waited."""
+        if self._taken:
+            raise RuntimeError(f"two agents read {self.tp}: give each topic one BatchTopic")
+        self._taken = not self._void
+        return self._taken
+
+    def void(self) -> None:
+        """Called by the consumer: these offsets come again, perhaps to another worker."""
+        self._void = True
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Any]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        return self.records[index]
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.records)
+
+    def __repr__(self) -> str:
+        first, last = self.records[0].offset, self.records[-1].offset
+        return f"<Batch {self.tp.topic}[{self.tp.partition}] {first}..{last}>"
+
+
+FetchedMap = Mapping[TP, Fetched]

@@ -1,0 +1,264 @@
+"""The consumer of batches: hands out whole batches, commits only what is done and acknowledged.
+
+Closes of faust-internals section 1: H3 (records fetched between resume and seek), H4 (an agent's
+exception commits), H5 (skipped events block commits), H6 (commits starve while agents produce).
+
+Life of an assignment:  closed -> (restore) -> perform_seek -> open -> quiesce -> closed
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from faust.transport.consumer import ensure_TP
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+from mode import Service
+
+from streams.batching.batch import Batch, Fetched, FetchedMap
+from streams.batching.errors import FenceLost, NotQuiet
+from streams.batching.thread import BatchConsumerThread
+
+if TYPE_CHECKING:
+    from streams.batching.app import BatchApp
+
+FETCH_TIMEOUT_S = 0.1
+OPEN_BATCHES = 2
+"""A partition is fetched while fewer of its batches are unfinished."""
+
+
+class BatchConsumer(driver.Consumer):
+    """Built by BatchTransport."""
+
+    _thread: BatchConsumerThread
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._out: defaultdict[TP, deque[Batch]] = defaultdict(deque)
+        self._done_up_to: dict[TP, int] = {}
+        self._quieting = asyncio.Lock()
+        self._epoch = 0
+        self._open = False
+        self._fetching = asyncio.Lock()
+        self._moved = asyncio.Event()
+        super().__init__(*args, **kwargs)
+
+    @property
+    def _batch_app(self) -> BatchApp:
+        return cast("BatchApp", self.app)
+
+    def _new_consumer_thread(self) -> BatchConsumerThread:
+        return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    # ------------------------------------------------------------------ reading
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        # The body of Faust's fetcher service (faust/transport/consumer.py:173).
+        try:
+            while not (self._stopped.is_set() or fetcher._stopped.is_set()):
+                epoch, fetched = await self._fetch()
+                for tp, part in fetched.items():
+                    if self._is_changelog_tp(tp):
+                        self._batch_app.recovery.restore(tp, part)
+                        await asyncio.sleep(0)
+                    elif part.records:
+                        await self._hand_out(tp, part, epoch)
+        except self.consumer_stopped_errors:
+            if not self.app.should_stop:
+                raise
+        except asyncio.CancelledError:
+            if not self.app.should_stop:
+                raise
+
+    async def _fetch(self) -> tuple[int, FetchedMap]:
+        if not self.flow_active or self._between_seek_and_resume() or self._batch_app.failure:
+            await asyncio.sleep(0.01)
+            return self._epoch, {}
+        wanted = self._wanted()
+        if not wanted:
+            self._moved.clear()
+            await self._wait_for_move(0.05)
+            return self._epoch, {}
+        async with self._fetching:
+            epoch = self._epoch
+            return epoch, cast(FetchedMap, await self._getmany(wanted, FETCH_TIMEOUT_S))
+
+    def _between_seek_and_resume(self) -> bool:
+        # H3: after the seek flow_control.resume() still empties all queues (recovery.py:655-659,
+        # mode/utils/queues.py:97); on_rebalance_end() comes right after.
+        return self._open and self.app.rebalancing
+
+    def _wanted(self) -> set[TP]:
+        return {
+            tp for tp in self._get_active_partitions() if len(self._out.get(tp, ())) < OPEN_BATCHES
+        }
+
+    async def _wait_for_move(self, timeout_s: float) -> None:
+        try:
+            await asyncio.wait_for(self._moved.wait(), timeout_s)
+        except TimeoutError:
+            return
+
+    async def _hand_out(self, tp: TP, part: Fetched, epoch: int) -> None:
+        records, size = part.records, self._batch_app.batch_size
+        for start in range(0, len(records), size):
+            if epoch != self._epoch or not self._open or not self.flow_active:
+                return  # fetched before a seek: these offsets are read again after it
+            chunk = records[start : start + size]
+            at_head = part.at_head and start + size >= len(records)
+            batch = Batch(tp, chunk, at_head, partial(self._on_done, tp))
+            self._out[tp].append(batch)
+            await self.wait_first(self.callback(self._message(batch)), self.suspend_flow.wait())
+            self._read_offset[tp] = chunk[-1].offset + 1
+
+    def _on_done(self, tp: TP) -> None:
+        batches = self._out[tp]
+        while batches and batches[0].finished:
+            self._done_up_to[tp] = batches.popleft().records[-1].offset + 1
+        self._moved.set()
+
+    def _message(self, batch: Batch) -> ConsumerMessage:
+        last = batch.records[-1]
+        return ConsumerMessage(
+            batch.tp.topic, batch.tp.partition, last.offset, last.timestamp / 1000,
+            last.timestamp_type, None, None, cast(Any, batch), None, 0, 0, batch.tp,
+            generation_id=self.app.consumer_generation_id,
+        )  # fmt: skip
+
+    async def perform_seek(self) -> None:
+        """Seek to the committed offsets; from here on batches may be handed out.
+
+        Not while a fetch is under way: its records belong to the position before the seek.
+        """
+        async with self._fetching:
+            self._advance_epoch()
+            await super().perform_seek()
+            assigned = {ensure_TP(tp) for tp in self.assignment()}
+            sources = {tp for tp in assigned if not self._is_changelog_tp(tp)}
+            uncommitted = {tp for tp in sources if not self._committed_offset[tp]}
+            if uncommitted:
+                await self._thread.start_over(uncommitted)
+            self._open = True
+
+    def _advance_epoch(self) -> None:
+        self._epoch += 1
+        for batches in self._out.values():
+            for batch in batches:
+                batch.void()
+        self._out.clear()
+        self._done_up_to.clear()
+
+    # ------------------------------------------------------------------ rebalancing
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Finish, settle and commit before the group goes on; then Faust's own part.
+
+        The other workers get our partitions only after this returned (eager rebalancing), or
+        after the rebalance timeout, which quiesce() stays well below.
+        """
+        if not self.app.should_stop:
+            await self.quiesce(self._batch_app.quiesce_timeout_s)
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Drop what was lost, keep what stays, then Faust's own part and the restore."""
+        if self._batch_app.stopping:
+            return
+        self._batch_app.begin_assignment({ensure_TP(tp) for tp in assigned})
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    async def quiesce(self, timeout_s: float) -> None:
+        """No new batches; wait for those in agents' hands; commit; give up producing.
+
+        Any failure, NotQuiet included, stops the app.
+        """
+        app = self._batch_app
+        async with self._quieting:
+            was_open, self._open = self._open, False
+            self._epoch += 1
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._finish(was_open)
+            except TimeoutError:
+                late = self._late() or "produced records"
+                app.fail(NotQuiet(f"after {timeout_s:g} s not done or not acknowledged: {late}"))
+            except Exception as error:  # noqa: BLE001 - becomes the app's failure
+                app.fail(error)
+            app.close_partitions()
+            self._advance_epoch()
+
+    async def _finish(self, was_open: bool) -> None:
+        app = self._batch_app
+        await app.cancel_opening()
+        for batch in (batch for batches in self._out.values() for batch in batches):
+            if not batch.taken:
+                batch.void()
+        while app.failure is None and self._late():
+            self._moved.clear()
+            await self._wait_for_move(0.05)
+        await self.maybe_wait_for_commit_to_finish()
+        if was_open and app.failure is None:
+            await self._commit_done(last=True)
+        elif app.failure is None:
+            app.batch_producer.admit(False)
+            await app.batch_producer.settle()
+
+    def _late(self) -> list[Batch]:
+        return [
+            batch
+            for batches in self._out.values()
+            for batch in batches
+            if batch.taken and not batch.finished
+        ]
+
+    # ------------------------------------------------------------------ committing
+
+    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Faust's commit (interval, shutdown): only while partitions are open."""
+        if not self._open or self.app.rebalancing or self._batch_app.failure is not None:
+            return False
+        try:
+            return await self._commit_done(last=False)
+        except Exception as error:  # noqa: BLE001 - becomes the app's failure
+            self._batch_app.fail(error)
+            return False
+
+    async def _commit_done(self, last: bool) -> bool:
+        """Commit what is done, after 1. before_commit, 2. all acknowledgements.
+
+        The offsets are taken first: what is done later may have produced too little yet. The
+        last commit of an assignment closes the producer between 1 and 2.
+        """
+        app, epoch = self._batch_app, self._epoch
+        offsets = dict(self._done_up_to)
+        await app.run_before_commit()
+        if last:
+            app.batch_producer.admit(False)
+        await app.batch_producer.settle()
+        if epoch != self._epoch or not offsets or not await self._commit(offsets):
+            return False
+        self._committed_offset.update(offsets)
+        for tp, offset in offsets.items():
+            if self._done_up_to.get(tp) == offset:
+                del self._done_up_to[tp]
+        return True
+
+    async def on_stop(self) -> None:
+        """Nothing to commit here: the runner quiesces before it stops the app."""
+
+    async def on_task_error(self, exc: BaseException) -> None:
+        """An agent raised (stock commits here, faust/transport/consumer.py:1153)."""
+        self._batch_app.fail(exc)
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Nothing: Faust's watch counts single events and would complain."""
+
+    @Service.task
+    async def _watch_fence(self) -> None:
+        while not self.should_stop:
+            await self.sleep(0.25)
+            if reason := self._batch_app.fence.expired():
+                self._batch_app.fail(FenceLost(reason))
+                return

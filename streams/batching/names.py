@@ -1,0 +1,90 @@
+"""The private names of Faust, mode and aiokafka this package relies on, asserted at start.
+
+They are why faust-streaming, mode-streaming and aiokafka are pinned exactly: see DESIGN section 6.
+"""
+
+from __future__ import annotations
+
+import inspect
+from importlib import metadata
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
+from aiokafka.consumer.fetcher import Fetcher as AIOKafkaFetcher
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.consumer.subscription_state import TopicPartitionState
+from faust import App, Stream, Topic
+from faust.tables.manager import TableManager
+from faust.tables.recovery import Recovery
+from faust.transport import consumer as faust_consumer
+from faust.transport.drivers import aiokafka as driver
+
+from streams.batching.errors import IncompatibleVersions
+
+_PINNED = ("faust-streaming", "mode-streaming", "aiokafka")
+
+_METHODS: tuple[tuple[Any, str], ...] = (
+    (App, "_on_agent_error _on_partitions_revoked _on_partitions_assigned _create_directories"),
+    (faust_consumer.Fetcher, "_fetcher"),
+    (faust_consumer.Consumer, "_drain_messages _getmany _get_active_partitions perform_seek"),
+    (faust_consumer.Consumer, "force_commit maybe_wait_for_commit_to_finish _is_changelog_tp"),
+    (faust_consumer.Consumer, "on_task_error verify_event_path wait_first"),
+    (driver.Consumer, "_new_consumer_thread _commit"),
+    (driver.AIOKafkaConsumerThread, "_create_consumer _fetch_records _commit _ensure_consumer"),
+    (driver.AIOKafkaConsumerThread, "seek_to_beginning topic_partitions call_thread"),
+    (driver.Producer, "_new_producer _ensure_producer send_soon"),
+    (Topic, "_compile_decode on_stop_iteration"),
+    (Stream, "maybe_start on_stop"),
+    (TableManager, "recovery add"),
+    (Recovery, "_add _build_highwaters _restart_recovery _resume_streams _set_recovery_ended"),
+    (Recovery, "_slurp_changelogs on_recovery_completed on_rebalance need_recovery"),
+    (GroupCoordinator, "_send_req _do_heartbeat _heartbeat_routine"),
+    (AIOKafkaProducer, "create_batch send_batch"),
+    (AIOKafkaClient, "send ready"),
+    (AIOKafkaFetcher, "fetched_records"),
+    (TopicPartitionState, "has_valid_position position consumed_to"),
+)
+
+# Set in constructors: looked for in the source, since no instance exists yet.
+_ATTRIBUTES: tuple[tuple[Any, str], ...] = (
+    (faust_consumer.Consumer, "_read_offset _committed_offset _commit_fut"),
+    (Recovery, "active_tps active_offsets active_highwaters tp_to_table signal_recovery_end"),
+    (Recovery, "signal_recovery_start in_recovery"),
+    (Stream, "_active_agens _finalized"),
+    (AIOKafkaConsumer, "_coordinator _fetch_max_wait_ms _subscription"),
+    (AIOKafkaProducer, "client"),
+    (TopicPartitionState, "highwater"),
+    (GroupCoordinator, "_metadata_snapshot generation"),
+)
+
+
+def missing_names() -> list[str]:
+    """Names that this package uses and the installed versions lack, as Class.name."""
+    missing = [
+        f"{owner.__qualname__}.{name}"
+        for owner, names in _METHODS
+        for name in names.split()
+        if not hasattr(owner, name)
+    ]
+    for owner, names in _ATTRIBUTES:
+        source = "".join(inspect.getsource(kind) for kind in owner.__mro__[:-1] if _readable(kind))
+        missing += [
+            f"{owner.__qualname__}.{name}"
+            for name in names.split()
+            if f"self.{name}" not in source and not hasattr(owner, name)
+        ]
+    return missing
+
+
+def _readable(kind: type) -> bool:
+    return kind.__module__.startswith(("faust.", "aiokafka."))
+
+
+def assert_private_names() -> None:
+    """Raises IncompatibleVersions, naming what is missing and which versions are installed."""
+    if missing := missing_names():
+        installed = ", ".join(f"{name} {metadata.version(name)}" for name in _PINNED)
+        raise IncompatibleVersions(
+            f"{installed} lack {', '.join(missing)}: install the versions pinned in pyproject.toml"
+        )

@@ -1,0 +1,136 @@
+"""Faust's table recovery, restoring whole batches and ending by the fetch high watermark.
+
+A partition is restored when a fetch response of this assignment shows nothing between the position
+and its high watermark. ListOffsets is not trusted: Tansu's is short by up to a batch, and a log may
+end in a gap (compaction, control records) whose last offset no record has.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from faust.tables.manager import TableManager
+from faust.tables.recovery import RebalanceAgain, Recovery
+from faust.types import TP
+from mode import Service
+
+from streams.batching.batch import Fetched
+from streams.batching.table import BatchTable
+
+if TYPE_CHECKING:
+    from streams.batching.app import BatchApp
+
+
+class RestoreProgress(NamedTuple):
+    """How far the restore of one changelog partition is."""
+
+    topic: str
+    partition: int
+    restored: int
+    """Records read."""
+    remaining: int
+    """Offsets still to be read: an upper bound of the records, since compacted logs have gaps."""
+
+
+class BatchRecovery(Recovery):
+    """One per app; the order of events is Faust's (_restart_recovery)."""
+
+    _caught_up: set[TP]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._caught_up = set()
+
+    @property
+    def _batch_app(self) -> BatchApp:
+        return cast("BatchApp", self.app)
+
+    def _add(self, table: Any, tp: TP, offsets: Any) -> None:
+        # Stock keeps an old offset when the table has none (recovery.py:262): a partition that
+        # left and returned would not be read from its beginning.
+        self.tp_to_table[tp] = table
+        offsets[tp] = table.persisted_offset(tp)
+
+    async def _build_highwaters(
+        self, consumer: Any, tps: set[TP], destination: Any, title: str
+    ) -> None:
+        self._caught_up.clear()
+        self.signal_recovery_end.clear()
+        await super()._build_highwaters(consumer, tps, destination, title)
+
+    def need_recovery(self) -> bool:
+        """Whether a partition still waits for the proof that it is restored."""
+        return bool(self.active_tps - self._caught_up)
+
+    def restore(self, tp: TP, fetched: Fetched) -> None:
+        """Take what a fetch brought for a changelog partition."""
+        table = self.tp_to_table.get(tp)
+        if tp not in self.active_tps or not self.in_recovery or not isinstance(table, BatchTable):
+            return
+        table.restore(tp.partition, fetched)
+        if fetched.position is not None:
+            self.active_offsets[tp] = fetched.position - 1
+        if fetched.highwater is not None:
+            self.active_highwaters[tp] = fetched.highwater - 1
+        if fetched.at_head:
+            self._caught_up.add(tp)
+            if not self.need_recovery():
+                self._set_recovery_ended()
+                self.signal_recovery_end.set()
+
+    def progress(self) -> list[RestoreProgress]:
+        """One entry per changelog partition of the assignment."""
+        return [
+            RestoreProgress(
+                tp.topic,
+                tp.partition,
+                cast(BatchTable, self.tp_to_table[tp]).restored(tp.partition),
+                0 if tp in self._caught_up else self._remaining(tp),
+            )
+            for tp in sorted(self.active_tps)
+        ]
+
+    def _remaining(self, tp: TP) -> int:
+        highwater, offset = self.active_highwaters.get(tp), self.active_offsets.get(tp)
+        return max(0, (highwater or 0) - (-1 if offset is None else offset))
+
+    async def on_recovery_completed(self, generation_id: int = 0) -> None:
+        """Open the partitions, run on_partition_ready for each, then resume the streams.
+
+        Stock comes here too when another rebalance interrupted the restore (recovery.py:519
+        swallows RebalanceAgain): nothing may be opened then.
+        """
+        self._raise_if_outdated(generation_id)
+        await self._batch_app.open_partitions()
+        self._raise_if_outdated(generation_id)
+        await super().on_recovery_completed(generation_id)
+
+    async def _resume_streams(self, generation_id: int = 0) -> None:
+        """The same for an app without tables."""
+        await self._batch_app.open_partitions()
+        await super()._resume_streams(generation_id)
+
+    def _raise_if_outdated(self, generation_id: int) -> None:
+        outdated = self._batch_app.consumer_generation_id != generation_id
+        if outdated or self.signal_recovery_start.is_set() or self.need_recovery():
+            raise RebalanceAgain()
+
+    @Service.task
+    async def _slurp_changelogs(self) -> None:
+        """Nothing to slurp: batches do not pass the changelog queue.
+
+        Stock's loop also leaves signal_recovery_end set for up to 5 s after a recovery
+        (recovery.py:832), so that the next one could end before it read anything.
+        """
+        await self.wait_until_stopped()
+
+
+class BatchTableManager(TableManager):
+    """Faust's table manager with a BatchRecovery."""
+
+    @property
+    def recovery(self) -> Recovery:
+        """The recovery service (faust/tables/manager.py:118)."""
+        if self._recovery is None:
+            self._recovery = BatchRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
+        return self._recovery

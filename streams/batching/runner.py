@@ -1,0 +1,87 @@
+"""Runs a BatchApp as a process: signals, failures and deadlines end in an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from contextlib import suppress
+from typing import Any
+
+import uvloop
+
+from streams.batching.app import BatchApp
+
+log = logging.getLogger(__name__)
+
+EXIT_OK = 0
+EXIT_FAILED = 70
+"""EX_SOFTWARE: the worker stopped by itself and committed nothing it was not sure of."""
+
+QUIESCE_S = 6.0
+STOP_S = 3.0
+
+
+def run_worker(app: BatchApp) -> int:
+    """Run until SIGTERM, SIGINT or a failure; returns the exit code.
+
+    0: asked to stop; everything done is committed. 70: a failure, logged once, nothing committed
+    after it. Ends within 10 s of a signal; when Faust cannot be stopped by then, the process is
+    ended from here with the same code. Debug logging is off for good: Faust and aiokafka would
+    build records for each message (16 % of the time).
+    """
+    logging.disable(logging.DEBUG)
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # the consumer's thread has one too
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    return loop.run_until_complete(_run(app))
+
+
+async def _run(app: BatchApp) -> int:
+    asked = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, asked.set)
+    app.finalize()
+    starting = asyncio.ensure_future(app.start())
+    await _until_end(app, asked, starting)
+    began = time.monotonic()
+    app.stopping = True
+    if app.failure is None and app.assigned_partitions:
+        await app.batch_consumer.quiesce(QUIESCE_S)
+    code = EXIT_OK if app.failure is None else EXIT_FAILED
+    await _stop(app, starting, code)
+    log.info("Stopped in %.1f s with exit code %d", time.monotonic() - began, code)
+    return code
+
+
+async def _until_end(app: BatchApp, asked: asyncio.Event, starting: asyncio.Future[None]) -> None:
+    ends: list[asyncio.Future[Any]] = [
+        asyncio.ensure_future(event.wait()) for event in (asked, app.failed)
+    ]
+    crashed: asyncio.Future[Any] = asyncio.ensure_future(app.wait_until_stopped())
+    await asyncio.wait([*ends, starting, crashed], return_when=asyncio.FIRST_COMPLETED)
+    if starting.done() and (error := starting.exception()) is not None:
+        app.fail(error)
+    else:
+        await asyncio.wait([*ends, crashed], return_when=asyncio.FIRST_COMPLETED)
+    if crashed.done() and not asked.is_set():
+        app.fail(app.crash_reason or RuntimeError("Faust stopped by itself"))
+    for future in (*ends, crashed):
+        future.cancel()
+
+
+async def _stop(app: BatchApp, starting: asyncio.Future[None], code: int) -> None:
+    starting.cancel()
+    stopping = asyncio.ensure_future(app.stop())
+    await asyncio.wait([stopping], timeout=STOP_S)
+    if not stopping.done():
+        log.warning("Faust did not stop within %g s: ending the process", STOP_S)
+        logging.shutdown()
+        os._exit(code)
+    with suppress(asyncio.CancelledError):
+        if error := stopping.exception():
+            log.warning("Faust stopped with %r", error)
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()

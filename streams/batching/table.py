@@ -1,0 +1,170 @@
+"""A table of raw bytes: one dict per partition, logged and restored in whole batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+from faust.tables import Table
+from faust.types import TP
+
+from streams.batching.batch import Fetched
+from streams.batching.errors import PartitionNotHeld
+
+if TYPE_CHECKING:
+    from streams.batching.app import BatchApp
+
+Merge = Callable[[bytes, bytes], bytes]
+
+
+class _Held:
+    """One partition: its data and the changelog offset up to which the data knows the log."""
+
+    __slots__ = ("applied", "changed", "data", "ready", "restored")
+
+    def __init__(self) -> None:
+        self.data: dict[bytes, bytes] = {}
+        self.applied = -1
+        self.restored = 0
+        self.changed = True
+        """Records were read into it since on_partition_ready last ran for it."""
+        self.ready = False
+        """Restored in the current assignment: may be read and written."""
+
+
+class BatchTable(Table[bytes, bytes]):
+    """app.batch_table(...) makes one. Reading is by partition(); writing is by put() only."""
+
+    def __init__(self, app: Any, *, merge: Merge | None = None, **kwargs: Any) -> None:
+        super().__init__(app, **kwargs)
+        self._merge = merge
+        self._held: dict[int, _Held] = {}
+
+    @property
+    def _batch_app(self) -> BatchApp:
+        return cast("BatchApp", self.app)
+
+    @property
+    def changelog_name(self) -> str:
+        """Name of the changelog topic."""
+        return self.changelog_topic.get_topic_name()
+
+    def partition(self, partition: int) -> dict[bytes, bytes]:
+        """The live dict of a partition: read it, never write it. Raises PartitionNotHeld."""
+        return self._ready(partition).data
+
+    def _ready(self, partition: int) -> _Held:
+        held = self._held.get(partition)
+        if held is None or not held.ready:
+            raise PartitionNotHeld(f"partition {partition} of {self.changelog_name} is not ours")
+        return held
+
+    async def put(self, partition: int, changes: Mapping[bytes, bytes | None]) -> None:
+        """Apply {key: value, or None to delete} and log it, one changelog record per key.
+
+        Returns when the records are handed to the producer; commits wait for them. Raises
+        PartitionNotHeld, FenceLost and RecordTooLarge before anything is applied or sent.
+        """
+        held = self._ready(partition)
+        producer, limit = self._batch_app.batch_producer, self._batch_app.max_record_bytes
+        records = producer.prepare(self.changelog_name, changes.items(), limit)
+        _apply(held.data, changes.items())
+        for future, count in await producer.ship(self.changelog_name, partition, records):
+            future.add_done_callback(partial(_acknowledged, held, count))
+
+    def restore(self, partition: int, fetched: Fetched) -> None:
+        """Apply records read from the changelog, and the position behind them (gaps included)."""
+        held = self._held.setdefault(partition, _Held())
+        records = fetched.records
+        if records and records[0].offset <= held.applied:
+            records = [record for record in records if record.offset > held.applied]
+        if records:
+            held.changed = True
+            held.restored += len(records)
+            _join(held.data, records, self._merge)
+            held.applied = records[-1].offset
+        if fetched.position is not None:
+            held.applied = max(held.applied, fetched.position - 1)
+
+    def begin(self, partitions: Iterable[int]) -> None:
+        """A new assignment: keep the partitions that stay, drop the others, restore all anew."""
+        self._held = {partition: self._held.get(partition) or _Held() for partition in partitions}
+        self.close()
+
+    def close(self) -> None:
+        """No partition may be read or written until it was restored again."""
+        for held in self._held.values():
+            held.ready = False
+            held.restored = 0
+
+    def open(self, partition: int) -> bool:
+        """The partition is restored. True when its content is not what the last opening saw."""
+        held = self._held.setdefault(partition, _Held())
+        held.ready = True
+        return held.changed
+
+    def settled(self, partition: int) -> None:
+        """on_partition_ready has seen the content of the partition."""
+        self._held[partition].changed = False
+
+    def restored(self, partition: int) -> int:
+        """Records read from the changelog for a partition in this assignment."""
+        held = self._held.get(partition)
+        return held.restored if held else 0
+
+    def persisted_offset(self, tp: TP) -> int | None:
+        """Last changelog offset the data knows; where Faust's recovery starts to read."""
+        held = self._held.get(tp.partition)
+        return held.applied if held and held.applied >= 0 else None
+
+    async def on_start(self) -> None:
+        """Nothing to declare: the changelog topic exists, the data is here."""
+
+    async def on_rebalance(self, *_args: Any, **_kwargs: Any) -> None:
+        """Nothing: begin() already knows the assignment."""
+
+    async def on_recovery_completed(self, *_args: Any) -> None:
+        """Nothing: there is no store."""
+
+    def on_key_get(self, key: bytes) -> NoReturn:
+        """Refused: the table has no view over all partitions."""
+        raise TypeError(f"read {self.changelog_name} with partition(p)")
+
+    def on_key_set(self, key: bytes, value: bytes) -> NoReturn:
+        """Refused: a write needs its partition and must be awaited."""
+        raise TypeError(f"write {self.changelog_name} with await put(p, changes)")
+
+    def on_key_del(self, key: bytes) -> NoReturn:
+        """Refused, as on_key_set."""
+        raise TypeError(f"delete from {self.changelog_name} with await put(p, {{key: None}})")
+
+
+def _apply(data: dict[bytes, bytes], changes: Iterable[tuple[bytes, bytes | None]]) -> None:
+    for key, value in changes:
+        if value is None:
+            data.pop(key, None)
+        else:
+            data[key] = value
+
+
+def _join(data: dict[bytes, bytes], records: list[Any], merge: Merge | None) -> None:
+    if merge is None:
+        _apply(data, ((record.key, record.value) for record in records))
+        return
+    get = data.get
+    for record in records:
+        key, value = record.key, record.value
+        if value is None:
+            data.pop(key, None)
+        else:
+            held = get(key)
+            data[key] = value if held is None or held == value else merge(held, value)
+
+
+def _acknowledged(held: _Held, count: int, done: Any) -> None:
+    """Our own records need not be read back, as long as no others lie before them in the log."""
+    if not done.cancelled() and done.exception() is None:
+        offset = done.result().offset
+        if offset == held.applied + 1:
+            held.applied += count

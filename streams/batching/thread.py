@@ -1,0 +1,87 @@
+"""Faust's consumer thread: the aiokafka consumer and its heartbeats live in a loop of their own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from aiokafka.errors import CommitFailedError
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from faust.transport.consumer import ensure_TP
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from streams.batching.batch import Fetched
+
+if TYPE_CHECKING:
+    from streams.batching.app import BatchApp
+
+# Faust asks for 1,500 ms (drivers/aiokafka.py:626): a partition that becomes interesting while a
+# fetch is waiting at the broker (start, rebalance, end of a restore) would wait that long.
+FETCH_MAX_WAIT_MS = 200
+
+
+class BatchConsumerThread(driver.AIOKafkaConsumerThread):
+    """Runs aiokafka; everything here executes in the consumer's thread."""
+
+    def _create_consumer(self, loop: asyncio.AbstractEventLoop) -> Any:
+        consumer = super()._create_consumer(loop=loop)
+        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # read by start()
+        return consumer
+
+    async def on_start(self) -> None:
+        """Start the consumer and let the fence see its heartbeats."""
+        await super().on_start()
+        # No heartbeat was sent yet: the group is joined after subscribe().
+        cast("BatchApp", self.app).fence.watch(self._ensure_consumer()._coordinator)
+
+    async def _fetch_records(
+        self,
+        consumer: Any,
+        active_partitions: set[TP],
+        timeout: float | None = None,
+        max_records: int | None = None,
+    ) -> Mapping[TP, Any]:
+        """As Faust's, but each of the partitions comes as Fetched, those without records too."""
+        records = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        return {ensure_TP(tp): _fetched(consumer, tp, records) for tp in active_partitions}
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Commit; False when the group moved on meanwhile. Other errors are the caller's."""
+        consumer = self._ensure_consumer()
+        assigned = self.assignment()
+        wanted = {
+            TopicPartition(tp.topic, tp.partition): OffsetAndMetadata(offset, "")
+            for tp, offset in offsets.items()
+            if tp in assigned
+        }
+        try:
+            if wanted:
+                await consumer.commit(wanted)
+        except CommitFailedError as error:
+            self.log.warning("Offsets not committed, they will be read again: %s", error)
+            return False
+        return bool(wanted)
+
+    async def start_over(self, partitions: set[TP]) -> None:
+        """Seek partitions that have no committed offset to the start of their log.
+
+        aiokafka's seek_to_committed() leaves those where they are (consumer/consumer.py:901),
+        behind records that were fetched and dropped during the restore.
+        """
+        await self.call_thread(self._ensure_consumer().seek_to_beginning, *_plain(partitions))
+
+
+def _plain(partitions: set[TP]) -> list[TopicPartition]:
+    return [TopicPartition(tp.topic, tp.partition) for tp in partitions]
+
+
+def _fetched(consumer: Any, tp: TP, records: Mapping[Any, list[Any]]) -> Fetched:
+    assignment = consumer._subscription.subscription.assignment
+    state = None
+    if assignment is not None and assignment.active:
+        state = assignment.state_value(TopicPartition(tp.topic, tp.partition))
+    if state is None or not state.has_valid_position:
+        return Fetched(records.get(tp, []), None, None)
+    return Fetched(records.get(tp, []), state.position, state.highwater)
