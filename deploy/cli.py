@@ -45,9 +45,8 @@ def worker() -> None:
 
 
 def _worker(settings: Settings, meter: Meter, health: Health) -> int:
-    from streams.lifecycle.worker import run
-
     from deploy.topics import check_topics
+    from streams.lifecycle.worker import run
 
     for warning in asyncio.run(check_topics(settings)):
         click.echo(f"receipts: warning: {warning}", err=True)
@@ -173,7 +172,8 @@ def _run(arguments: list[str]) -> int:
         return INTERRUPTED
     except _expected() as error:
         for line in str(error).splitlines():
-            click.echo(f"receipts: error: {line}", err=True)
+            quoted = line.startswith("  | ")  # from the log of a child process
+            click.echo(line if quoted else f"receipts: error: {line}", err=True)
         return FAILED
 
 
@@ -181,13 +181,23 @@ def _expected() -> tuple[type[Exception], ...]:
     """Failures whose text is made for people; any other is a bug and shows its traceback."""
     from aiokafka.errors import KafkaError
 
+    from deploy.children import ChildError
     from deploy.embedded.brokers import BrokerError
     from deploy.simulator.publish import PublishError
     from deploy.simulator.recording import BadRecording
     from deploy.topics import TopicsError
     from sinks.errors import SinkError
 
-    return (TopicsError, BrokerError, PublishError, BadRecording, SinkError, KafkaError, OSError)
+    return (
+        TopicsError,
+        BrokerError,
+        ChildError,
+        PublishError,
+        BadRecording,
+        SinkError,
+        KafkaError,
+        OSError,
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,39 @@
+"""Reads metrics back, of this process or of another one: how the demo follows the progress."""
+
+import urllib.error
+import urllib.request
+from collections import defaultdict
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+Samples = dict[str, float]
+"""Values by name, summed over all labels."""
+
+TIMEOUT_S = 5.0
+
+
+def samples_of(registry: CollectorRegistry, *names: str) -> Samples:
+    """The samples of these names in a registry of this process."""
+    return _sums(registry.collect(), names)
+
+
+def samples_at(url: str, *names: str) -> Samples:
+    """The samples of these names on a /metrics page; none while nobody answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
+            text = answer.read().decode()
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return {}
+    return _sums(text_string_to_metric_families(text), names)
+
+
+def _sums(families: Iterable[Metric], names: tuple[str, ...]) -> Samples:
+    sums: defaultdict[str, float] = defaultdict(float)
+    for family in families:
+        for sample in family.samples:
+            if sample.name in names:
+                sums[sample.name] += sample.value
+    return dict(sums)
