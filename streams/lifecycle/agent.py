@@ -8,6 +8,7 @@ states (issue: windowed counters).
 
 import asyncio
 import time
+from collections import Counter
 from typing import Final, Protocol
 
 from models.metrics import Meter
@@ -101,7 +102,7 @@ class LifecycleAgent:
 
     def _report(self, topic: str, batch: Batch, plan: Plan, seconds: float) -> None:
         meter = self._meter
-        for kind, number in plan.events.items():
+        for kind, number in Counter(plan.words).items():
             meter.add("receipts_events_total", number, topic=topic, kind=kind)
         meter.observe("receipts_batch_records", len(batch), topic=topic)
         meter.observe("receipts_batch_seconds", seconds, topic=topic)

@@ -69,7 +69,9 @@ class Plan:
 
     changes: new stored states by message key; None is a tombstone
     dead_letters, strays: records that go elsewhere
-    events: accepted events by kind; statuses: changed states by their new status
+    words: what each accepted event is counted as: a receipt's status, an engagement's type, a
+        send's direction
+    statuses: changed states by the slot they now count in
     delays: seconds from sent to delivered, by channel and provider
     """
 
@@ -77,7 +79,7 @@ class Plan:
         self.changes: dict[bytes, bytes | None] = {}
         self.dead_letters: list[DeadLetter] = []
         self.strays: list[Stray] = []
-        self.events: Counter[str] = Counter()
+        self.words: list[str] = []
         self.statuses: Counter[int] = Counter()
         self.delays: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
         self.conflicts = 0

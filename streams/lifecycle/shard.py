@@ -60,19 +60,24 @@ class Rules(msgspec.Struct, frozen=True):
     max_event_bytes: int = MAX_EVENT_BYTES
 
 
+#: Anchor day of a message nothing is known of yet.
+UNKNOWN: Final = -1
+
+
 class Touched:
-    """A message while a batch works on it."""
+    """A message while a batch works on it; `day`: its anchor day before."""
 
     __slots__ = ("account", "before", "changed", "day", "deadline", "delivered", "records", "state")
 
-    def __init__(self, account: str, state: MessageState, *, known: bool) -> None:
+    def __init__(self, account: str, state: MessageState, day: int) -> None:
+        known = day != UNKNOWN
         self.account = account
         self.state = state
         self.changed = False
         self.records: list[Incoming] = []
         self.before: Contribution | None = contribution(account, state) if known else None
         self.deadline = deadline_ms(state) if known else 0
-        self.day = anchor_day(state) if known else -1
+        self.day = day
         self.delivered = bool(state.delivered_at)
 
 
@@ -162,41 +167,45 @@ class Shard:
         key = key_of(event)
         message = touched.get(key)
         if message is None or record.key != key:
-            if self._is_stray(plan, record, key):
+            stored = self.states.get(key)
+            if (stored is None or record.key != key) and self._is_stray(plan, record, key):
                 return
-            if event.message_id is None:  # of a recipient alone: no message to join it to
-                plan.events[word_of(event)] += 1
+            if isinstance(event, Engagement) and event.message_id is None:
+                plan.words.append(event.type)  # of a recipient alone: no message to join it to
                 return
-            message = touched[key] = message or self._touch(event.account, key)
+            message = touched[key] = message or self._touch(event.account, stored)
         state = message.state
         if isinstance(event, Receipt):
+            plan.words.append(event.status)
             changed = add_outcome(state, outcome_of(event), _day(record))
         elif isinstance(event, Engagement):
+            plan.words.append(event.type)
             changed = add_engagement(state, event, _day(record))
         elif self._is_too_late(plan, record, event):
             return
         else:
+            plan.words.append(event.direction)
             known_conflict = state.conflict
             changed = add_send(state, send_fact(event))
             plan.conflicts += state.conflict and not known_conflict
-        plan.events[word_of(event)] += 1
         message.records.append(record)
         if changed:
             message.changed = True
 
-    def _touch(self, account: str, key: bytes) -> Touched:
-        stored = self.states.get(key)
+    def _touch(self, account: str, stored: bytes | None) -> Touched:
         if stored is None:
-            return Touched(account, MessageState(), known=False)
+            return Touched(account, MessageState(), UNKNOWN)
         state = decode(stored)
-        if anchor_day(state) <= self.retired_day:  # about to leave: its day is final
-            return Touched(account, MessageState(), known=False)
-        return Touched(account, state, known=True)
+        day = anchor_day(state)
+        if day <= self.retired_day:  # about to leave: its day is final
+            return Touched(account, MessageState(), UNKNOWN)
+        return Touched(account, state, day)
 
     def _is_stray(self, plan: Plan, record: Incoming, key: bytes) -> bool:
-        """Send a record on once when its key or partition is not that of its message."""
-        if record.key == key and key in self.states:
-            return False  # only keys of this partition ever enter its table
+        """Send a record on once when its key or partition is not that of its message.
+
+        Not asked for keys the table knows: only keys of this partition ever enter it.
+        """
         home = partition_of(key, self.rules.partitions)
         if record.key == key and home == self.partition:
             return False
@@ -271,7 +280,7 @@ class Shard:
         if stored is None or key in plan.changes:  # it left, or a timer was set for it twice
             return
         state = decode(stored)
-        message = Touched(key.partition(b"/")[0].decode(), state, known=True)
+        message = Touched(key.partition(b"/")[0].decode(), state, anchor_day(state))
         if not message.deadline:
             return
         if message.deadline > clock_ms:
@@ -310,13 +319,6 @@ class Shard:
 def key_of(event: Event) -> bytes:
     """The record key of an event; an engagement without a message is keyed by its recipient."""
     return message_key(event.account, event.message_id or event.recipient or "")
-
-
-def word_of(event: Event) -> str:
-    """What an event is counted as: a receipt's status, an engagement's type, a send's direction."""
-    if isinstance(event, Receipt):
-        return event.status
-    return event.type if isinstance(event, Engagement) else event.direction
 
 
 def _day(record: Incoming) -> int:

@@ -127,7 +127,7 @@ def test_a_state_that_cannot_be_settled_refuses_the_events_that_led_to_it(monkey
     assert world.states == before
 
 
-def _touched_without_counting(self, account, state, *, known):
+def _touched_without_counting(self, account, state, day):
     self.account, self.state, self.changed, self.records = account, state, False, []
     self.before, self.deadline, self.day, self.delivered = None, 0, -1, False
 
@@ -169,7 +169,7 @@ def test_an_engagement_of_a_recipient_alone_is_accepted_and_changes_no_message()
     shard = Shard(here, {}, Rules(partitions=PARTITIONS))
     list(shard.restore({}, 1))
     plan = shard.plan("engagements", [click._replace(key=key, value=value.encode())], T0)
-    assert plan.events == {"click": 1}
+    assert plan.words == ["click"]
     assert not (plan.changes or plan.strays or plan.dead_letters)
 
 
