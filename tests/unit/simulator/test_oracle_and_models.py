@@ -7,9 +7,10 @@ from collections import defaultdict
 from random import Random
 
 from deploy.simulator.event import ENGAGEMENTS, RECEIPTS, SENDS, Published
-from deploy.simulator.oracle import Expected, Message, Orphan, expect
+from deploy.simulator.oracle import Cell, CellKey, Expected, Message, Orphan, expect
 from deploy.simulator.publish import partition_of
 from deploy.simulator.traffic import generate
+from models.counters import SLOTS, decode_cell, encode_cell
 from models.reading import Reading, read
 from models.state import decode
 from streams.lifecycle.plan import FORWARDED
@@ -61,6 +62,21 @@ class Worker:
                     assert value is not None
                     self.states[partition][key] = value
 
+    def cells(self) -> dict[CellKey, Cell]:
+        found: dict[CellKey, Cell] = {}
+        for shard in self.shards:
+            for dirty in shard.cells.take_dirty():
+                row = decode_cell(dirty.key, encode_cell(1, dirty.counts))
+                assert row is not None
+                cell = Cell(**dict(zip(SLOTS, row.counts, strict=True)))
+                key: CellKey = ("campaign", row.account, row.campaign_id)
+                if row.kind != "campaign":
+                    key = (row.kind, row.window_start, row.account, row.channel, row.source,
+                           row.country, row.provider)  # fmt: skip
+                pairs = zip(found.get(key, Cell()), cell, strict=True)
+                found[key] = Cell(*(a + b for a, b in pairs))
+        return {key: cell for key, cell in found.items() if any(cell)}
+
     def readings(self) -> list[Reading]:
         return [read(key, decode(value)) for table in self.states for key, value in table.items()]
 
@@ -107,6 +123,7 @@ def test_the_worker_says_what_the_oracle_expects() -> None:
     assert messages == expected.messages
     assert orphans == expected.orphans
     assert worker.dead == {o: letter.reason for o, letter in expected.dead_letters.items()}
+    assert worker.cells() == expected.cells
     assert len(messages) > EVENTS / 5
     assert len(orphans) > 5
     assert len(worker.dead) > EVENTS * 0.003
