@@ -45,10 +45,6 @@ class BatchApp(faust.App):
     how long agents and acknowledgements may take when partitions are given up.
     """
 
-    generation = property(
-        lambda self: self.consumer_generation_id, doc="Consumer-group generation."
-    )
-
     on_partition_ready: Callable[[int], Awaitable[object]] | None = None
     """Awaited when all tables of a partition are restored, before its first batch is handed out.
     Again after a rebalance if records of others were read into a partition that stayed. May be
@@ -130,9 +126,18 @@ class BatchApp(faust.App):
         prepared = self.batch_producer.prepare(topic, records, limit)
         await self.batch_producer.ship(topic, partition, prepared)
 
+    @property
+    def generation(self) -> int:
+        """Generation of the consumer group this worker is a member of."""
+        return int(self.consumer_generation_id)
+
     async def settle(self) -> None:
         """Wait until everything sent so far is acknowledged by the broker."""
         await self.batch_producer.settle()
+
+    def lag(self, topic: str, partition: int) -> int | None:
+        """Offsets of a source partition not done yet; None before its first fetch."""
+        return self.batch_consumer.lag(TP(topic, partition))
 
     @property
     def ready_partitions(self) -> frozenset[int]:

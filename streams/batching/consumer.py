@@ -38,6 +38,8 @@ class BatchConsumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._out: defaultdict[TP, deque[Batch]] = defaultdict(deque)
         self._done_up_to: dict[TP, int] = {}
+        self._heads: dict[TP, tuple[int, int]] = {}
+        """Offset handed out up to, and high watermark, by the latest fetch."""
         self._quieting = asyncio.Lock()
         self._epoch = 0
         self._open = False
@@ -63,8 +65,8 @@ class BatchConsumer(driver.Consumer):
                     if self._is_changelog_tp(tp):
                         self._batch_app.recovery.restore(tp, part)
                         await asyncio.sleep(0)
-                    elif part.records:
-                        await self._hand_out(tp, part, epoch)
+                    else:
+                        await self._take_in(tp, part, epoch)
         except self.consumer_stopped_errors:
             if not self.app.should_stop:
                 raise
@@ -100,6 +102,25 @@ class BatchConsumer(driver.Consumer):
             await asyncio.wait_for(self._moved.wait(), timeout_s)
         except TimeoutError:
             return
+
+    async def _take_in(self, tp: TP, part: Fetched, epoch: int) -> None:
+        if part.position is None or part.highwater is None or epoch != self._epoch:
+            return
+        start = part.records[0].offset if part.records else part.position
+        self._heads[tp] = (start, part.highwater)
+        await self._hand_out(tp, part, epoch)
+        if epoch == self._epoch:
+            self._heads[tp] = (part.position, part.highwater)
+
+    def lag(self, tp: TP) -> int | None:
+        """Offsets between what is done and the latest known high watermark; None: not known yet."""
+        head = self._heads.get(tp)
+        if head is None:
+            return None
+        handed_out, highwater = head
+        unfinished = self._out.get(tp)
+        done = unfinished[0].records[0].offset if unfinished else handed_out
+        return max(0, highwater - done)
 
     async def _hand_out(self, tp: TP, part: Fetched, epoch: int) -> None:
         records, size = part.records, self._batch_app.batch_size
@@ -149,6 +170,7 @@ class BatchConsumer(driver.Consumer):
                 batch.void()
         self._out.clear()
         self._done_up_to.clear()
+        self._heads.clear()
 
     # ------------------------------------------------------------------ rebalancing
 

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +17,8 @@ from streams.batching.app import BatchApp
 
 log = logging.getLogger(__name__)
 
+Alongside = Callable[[], Awaitable[object]]
+
 EXIT_OK = 0
 EXIT_FAILED = 70
 """EX_SOFTWARE: the worker stopped by itself and committed nothing it was not sure of."""
@@ -24,8 +27,11 @@ QUIESCE_S = 6.0
 STOP_S = 3.0
 
 
-def run_worker(app: BatchApp) -> int:
+def run_worker(app: BatchApp, alongside: Alongside | None = None) -> int:
     """Run until SIGTERM, SIGINT or a failure; returns the exit code.
+
+    alongside: started first on the app's loop, also while tables are restored, and cancelled at
+        the end; its failure stops the worker.
 
     0: asked to stop; everything done is committed. 70: a failure, logged once, nothing committed
     after it. Ends within 10 s of a signal; when Faust cannot be stopped by then, the process is
@@ -36,16 +42,18 @@ def run_worker(app: BatchApp) -> int:
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # the consumer's thread has one too
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    return loop.run_until_complete(_run(app))
+    return loop.run_until_complete(_run(app, alongside))
 
 
-async def _run(app: BatchApp) -> int:
+async def _run(app: BatchApp, alongside: Alongside | None) -> int:
     asked = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, asked.set)
     app.finalize()
+    beside = asyncio.ensure_future(_beside(app, alongside))
     starting = asyncio.ensure_future(app.start())
     await _until_end(app, asked, starting)
+    beside.cancel()
     began = time.monotonic()
     app.stopping = True
     if app.failure is None and app.assigned_partitions:
@@ -54,6 +62,14 @@ async def _run(app: BatchApp) -> int:
     await _stop(app, starting, code)
     log.info("Stopped in %.1f s with exit code %d", time.monotonic() - began, code)
     return code
+
+
+async def _beside(app: BatchApp, alongside: Alongside | None) -> None:
+    if alongside is not None:
+        try:
+            await alongside()
+        except Exception as error:  # noqa: BLE001  (whatever it is, it ends the worker)
+            app.fail(error)
 
 
 async def _until_end(app: BatchApp, asked: asyncio.Event, starting: asyncio.Future[None]) -> None:

@@ -36,6 +36,14 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         # No heartbeat was sent yet: the group is joined after subscribe().
         cast("BatchApp", self.app).fence.watch(self._ensure_consumer()._coordinator)
 
+    async def on_thread_stop(self) -> None:
+        """Leave the group, so that the others need not wait for the session timeout."""
+        if self._consumer is not None and self._consumer._coordinator.generation == 0:
+            # Tansu counts generations from 0; aiokafka takes that for "never joined"
+            # (consumer/group_coordinator.py:375). LeaveGroup does not carry the number.
+            self._consumer._coordinator.generation = 1
+        await super().on_thread_stop()
+
     async def _fetch_records(
         self,
         consumer: Any,

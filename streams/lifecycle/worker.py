@@ -3,8 +3,9 @@
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncIterator
 from typing import Any, Final
+
+from faust.types import StreamT
 
 from models.metrics import Health, Meter
 from models.settings import Settings
@@ -55,7 +56,7 @@ def build_agent(app: BatchApp, settings: Settings, meter: Meter) -> LifecycleAge
     app.before_commit = agent.before_commit
 
     @app.agent(app.topic_of_batches(*topics), name="lifecycle")
-    async def lifecycle(stream: AsyncIterator[Batch]) -> None:
+    async def lifecycle(stream: StreamT[Batch]) -> None:
         async for batch in stream:
             await agent.take(batch)
 
