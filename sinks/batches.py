@@ -66,8 +66,8 @@ class Batches(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has 
     async def collect(self, stop: asyncio.Event) -> Batch | None:
         """The next batch: as many rows as an insert may have, or what came within the wait.
 
-        None when nothing came for a moment, when `stop` is set, or when partitions were taken away
-        meanwhile (whoever owns them reads those records again).
+        None when nothing came for a moment or when `stop` is set. When partitions were taken away
+        meanwhile it begins again (whoever owns them reads those records again).
         """
         loop = asyncio.get_running_loop()
         most, wait_s = self._settings.sink_max_rows, self._settings.sink_max_wait_s
@@ -77,8 +77,13 @@ class Batches(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has 
         while size < most and left_s > 0:
             poll_ms = int(min(left_s, _IDLE_POLL_S) * 1000)
             more = await self.consumer.getmany(timeout_ms=poll_ms, max_records=most - size)
-            if stop.is_set() or assignment != self._assignment:
+            if stop.is_set():
                 return None
+            if assignment != self._assignment:
+                # What came before is read again; `more` may be of the new assignment already, whose
+                # positions have moved past it: to drop it would be to lose it.
+                assignment, size, ends_at = self._assignment, 0, 0.0
+                found.clear()
             for tp, records in more.items():
                 found[tp] += records
                 size += len(records)
@@ -134,6 +139,7 @@ class Batches(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has 
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Called by aiokafka after each rebalance; a sink without partitions is ready too."""
+        self._assignment += 1  # what came since the revocation is of the old one too
         self._meter.add("receipts_rebalances_total")
         self._meter.set("receipts_partitions", len(assigned))
         self._health.ready("kafka")
