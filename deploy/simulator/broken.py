@@ -76,6 +76,19 @@ def _nul_inside(value: bytes, _: int) -> bytes:
     return value.replace(b'"message_id":"', b'"message_id":"\x00', 1)
 
 
+def _long_ago(value: bytes, now: int) -> bytes:
+    """A first attempt of a month ago: its day is final."""
+    fields: Fields = {**json.loads(value), "sent_at": stamp(now - 30 * DAY_MS, "Z"), "attempt": 1}
+    fields.pop("first_sent_at", None)
+    return to_json(fields)
+
+
+def _retry_without_first(value: bytes, _: int) -> bytes:
+    fields: Fields = {**json.loads(value), "attempt": 2}
+    fields.pop("first_sent_at", None)
+    return to_json(fields)
+
+
 _DEEP = b'{"account":' * 5_000 + b"1" + b"}" * 5_000
 EVENTS = (SENDS, RECEIPTS, ENGAGEMENTS)
 ALL = (*EVENTS, CAMPAIGNS)
@@ -182,10 +195,9 @@ KINDS: tuple[Kind, ...] = (
     Kind("oversized", (SENDS, RECEIPTS), "oversized", _padded(MAX_EVENT_BYTES + 1)),
     Kind("oversized_text", (SENDS,), "oversized", _set(text="x" * 150_000)),
     Kind("at_limit", (SENDS, RECEIPTS), "", _padded(MAX_EVENT_BYTES)),
-    Kind("retry_without_first", (SENDS,), "missing_field",
-         lambda value, _: _drop("first_sent_at")(_set(attempt=2)(value, 0) or b"", 0)),
+    Kind("retry_without_first", (SENDS,), "missing_field", _retry_without_first),
     Kind("nobody", (ENGAGEMENTS,), "missing_field", _drop("message_id", "recipient")),
-    Kind("long_ago", (SENDS,), "too_late", _time("sent_at", -30 * DAY_MS)),
+    Kind("long_ago", (SENDS,), "too_late", _long_ago),
     Kind("campaign_no_zone", (CAMPAIGNS,), "bad_time", _set(updated_at="2026-11-20T10:00:00")),
     *_times(), *_missing(), *_values(), *_types(), *_numbers(),
 )  # fmt: skip

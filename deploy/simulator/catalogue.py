@@ -57,17 +57,17 @@ class Provider(NamedTuple):
 ACCOUNTS = (
     Account("acme-retail", 0.34, 0.30, weighted(US=5, CA=2, GB=2, DO=0.4, PR=0.3, MX=1),
             weighted(campaign=0.55, program=0.15, direct=0.1, open_api_direct=0.1,
-                     open_api_verification=0.1), 400_000, "Z", "", 0.1, False),
+                     open_api_verification=0.1), 120_000, "Z", "", 0.1, False),
     Account("nordbank", 0.20, 0.05, weighted(FI=3, NO=2, DE=4, GB=1, JE=0.5, GG=0.3),
             weighted(verification=0.35, open_api_verification=0.35, direct=0.2, program=0.1),
-            150_000, "ms", "trace_id", 0.0, False),
+            50_000, "ms", "trace_id", 0.0, False),
     Account("tripzilla", 0.18, 0.55, weighted(IN=4, ID=3, AU=1, AE=1, PH=2, TR=1),
-            weighted(campaign=0.35, open_api_direct=0.35, program=0.2, direct=0.1), 300_000,
+            weighted(campaign=0.35, open_api_direct=0.35, program=0.2, direct=0.1), 90_000,
             "+05:30", "meta", 0.3, False),
     Account("pharma.one", 0.13, 0.10, weighted(RU=5, KZ=3, DE=1, FR=1),
-            weighted(direct=0.3, program=0.4, campaign=0.3), 80_000, "+03:00", "", 0.05, True),
+            weighted(direct=0.3, program=0.4, campaign=0.3), 25_000, "+03:00", "", 0.05, True),
     Account("edu_hub", 0.10, 0.60, weighted(NG=4, KE=3, ZA=2, BR=3),
-            weighted(campaign=0.4, open_api_direct=0.3, verification=0.2, direct=0.1), 60_000,
+            weighted(campaign=0.4, open_api_direct=0.3, verification=0.2, direct=0.1), 20_000,
             "-03:00", "schema_version", 0.2, False, True),
     Account("tiny-shop", 0.05, 0.20, weighted(ES=3, IT=2, FR=2),
             weighted(direct=0.7, campaign=0.3), 4_000, "+00:00", "", 0.0, True),
@@ -128,6 +128,8 @@ REJECTED = {
 # Outcome of one attempt to a living number (people with dead numbers fail hard instead).
 OUTCOMES = weighted(delivered=0.925, soft=0.038, hard=0.007, rejected=0.013, rejected_soft=0.002,
                     deleted=0.003, never=0.012)  # fmt: skip
+# A second try meets the same handset: off it mostly stays.
+AGAIN = weighted(delivered=0.60, soft=0.33, hard=0.03, rejected=0.02, never=0.02)
 DEAD_NUMBERS = 0.018
 SILENT = {"NG": 0.03, "KE": 0.02, "KZ": 0.015}  # share of messages whose network says nothing
 CREDITS = {"US": 1, "CA": 1, "GB": 4, "DE": 7.5, "IN": 0.5, "NG": 9.25, "BR": 2.4, "RU": 5.05}

@@ -99,7 +99,7 @@ class Journeys:
         rng = self.rng
         sources = account.sources
         country = rng.choices(account.countries.names, cum_weights=account.countries.cumulative)[0]
-        person = int(rng.random() ** 1.5 * account.people)
+        person = int(rng.random() ** 2 * account.people)  # some are written to often
         source = rng.choices(sources.names, cum_weights=sources.cumulative)[0]
         if due.campaign:
             source = "campaign"

@@ -7,6 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
 from deploy.simulator.catalogue import (
+    AGAIN,
     DEAD_NUMBERS,
     HARD,
     OUTCOMES,
@@ -47,7 +48,7 @@ def attempt_reports(
     rng: Random, message: Message, provider: Provider, attempt: int, sent_ms: int
 ) -> list[Report]:
     """The reports of one attempt in order of time; empty when the network stays silent."""
-    outcome = _outcome(rng, message)
+    outcome = _outcome(rng, message, attempt)
     if outcome == "silent":
         return []
     reports = [
@@ -70,12 +71,13 @@ def step_rank(status: str) -> int:
     return 0 if status == "submitted" else 1
 
 
-def _outcome(rng: Random, message: Message) -> str:
+def _outcome(rng: Random, message: Message, attempt: int) -> str:
     if rng.random() < SILENT.get(message.country, 0.006):
         return "silent"
-    if message.person % 1000 < DEAD_NUMBERS * 1000:
+    if (message.person * 617 + 500) % 1000 < DEAD_NUMBERS * 1000:
         return "hard"
-    return rng.choices(OUTCOMES.names, cum_weights=OUTCOMES.cumulative)[0]
+    outcomes = OUTCOMES if attempt == 1 else AGAIN
+    return rng.choices(outcomes.names, cum_weights=outcomes.cumulative)[0]
 
 
 def _ending(

@@ -106,9 +106,9 @@ def _sent_ms(due: Due) -> int:
 
 
 def _rhythm(shape: Shape, start_ms: int, slot_ms: float, messages: float) -> list[float]:
-    """Messages in each slot: twice the mean at noon UTC, little at night."""
+    """Messages in each slot: the peak at noon UTC, little at night."""
     weights = [
-        1.05 - cos(2 * pi * ((start_ms + (slot + 0.5) * slot_ms) % DAY_MS) / DAY_MS)
+        1.25 - cos(2 * pi * ((start_ms + (slot + 0.5) * slot_ms) % DAY_MS) / DAY_MS)
         for slot in range(SLOTS)
     ]
     scale = messages / sum(weights)

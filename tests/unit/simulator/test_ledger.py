@@ -102,20 +102,23 @@ def fill(client: Any, expected: Expected) -> None:
     insert(client, "orphans", ("account", "message_id", *Orphan._fields, "version"),
            [(*key, *row, 1) for key, row in expected.orphans.items()])  # fmt: skip
     windows = ("kind", "window_start", "account", "channel", "source", "country", "provider")
+    cells = [(*key, *cell, 0, 1) for key, cell in expected.cells.items()]
     insert(client, "status_counters", (*windows, *Cell._fields, "shard", "version"),
-           [(*key, *cell, 0, 1) for key, cell in expected.cells.items() if key[0] != "campaign"])  # fmt: skip
+           [cell for cell in cells if cell[0] != "campaign"])  # fmt: skip
     insert(client, "status_counters",
            ("kind", "account", "campaign_id", *Cell._fields, "shard", "version"),
-           [(*key, *cell, 0, 1) for key, cell in expected.cells.items() if key[0] == "campaign"])  # fmt: skip
+           [cell for cell in cells if cell[0] == "campaign"])  # fmt: skip
     dead_letters = [r for r in truth() if r.expect]
     names = ("topic", "partition", "offset", "time", "reason", "key", "value", "has_key",
              "has_value", "version")  # fmt: skip
     insert(client, "dead_letter_records", names,
            [(r.topic, r.partition, r.offset, r.timestamp, r.expect, r.key or b"", r.value or b"",
-             int(r.key is not None), int(r.value is not None), 1) for r in dead_letters])  # fmt: skip
+             int(r.key is not None), int(r.value is not None), 1)
+            for r in dead_letters])  # fmt: skip
     insert(client, "engagements", ("account", "event_id", "occurred_at", "version"),
            [(*key, AS_OF, 1) for key in expected.engagements])  # fmt: skip
-    insert(client, "campaigns", ("account", "campaign_id", "updated_at", "name", "status", "version"),
+    insert(client, "campaigns",
+           ("account", "campaign_id", "updated_at", "name", "status", "version"),
            [(*key, *newest, 1) for key, newest in expected.campaigns.items()])  # fmt: skip
     insert(client, "message_texts", ("account", "message_id", "attempt", "sent_at", "version"),
            [("a", f"m{n}", 1, AS_OF, 1) for n in range(expected.texts)])  # fmt: skip
@@ -170,7 +173,8 @@ PLANTED: list[tuple[str, str, dict[str, int]]] = [
      {"wrong_cells": 1, "cells_unlike_messages": 1}),
     ("a cell is missing", "ALTER TABLE status_counters DELETE WHERE kind = 'hour' AND "
      "(window_start, account, channel, source, country, provider) IN (SELECT window_start, "
-     "account, channel, source, country, provider FROM status_counters WHERE kind = 'hour' LIMIT 1)",
+     "account, channel, source, country, provider FROM status_counters WHERE kind = 'hour' "
+     "LIMIT 1)",
      {"wrong_cells": 1, "cells_unlike_messages": 1}),
     ("a cell stands in two partitions",
      "INSERT INTO status_counters SELECT * REPLACE (1 AS shard) FROM status_counters "
