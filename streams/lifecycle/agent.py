@@ -95,17 +95,18 @@ class LifecycleAgent:
             clock.hear(topic, batch[-1].timestamp, at_head=batch.at_head)
             now = wall_ms()
             heard = max(clock.now(now), min(batch[-1].timestamp, now))
-            plan = shard.plan(self.topics[topic], batch, heard)
+            source = self.topics[topic]
+            plan = shard.plan(source, batch, heard)
             await self._delivery.deliver(shard, plan)
             batch.done()
-            self._report(topic, batch, plan, time.perf_counter() - began)
+            self._report(source, batch, plan, time.perf_counter() - began)
 
-    def _report(self, topic: str, batch: Batch, plan: Plan, seconds: float) -> None:
+    def _report(self, source: str, batch: Batch, plan: Plan, seconds: float) -> None:
         meter = self._meter
         for kind, number in Counter(plan.words).items():
-            meter.add("receipts_events_total", number, topic=topic, kind=kind)
-        meter.observe("receipts_batch_records", len(batch), topic=topic)
-        meter.observe("receipts_batch_seconds", seconds, topic=topic)
+            meter.add("receipts_events_total", number, topic=source, kind=kind)
+        meter.observe("receipts_batch_records", len(batch), topic=source)
+        meter.observe("receipts_batch_seconds", seconds, topic=source)
 
     # --- commits ---------------------------------------------------------------------------------
 

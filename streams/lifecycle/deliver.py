@@ -5,7 +5,7 @@ of it is acknowledged, which the batched Faust sees to.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 from models.counters import SLOTS, encode_cell, encode_retired, retired_key
@@ -26,7 +26,8 @@ class Sender(Protocol):
 class Delivery:
     """Where plans go: two tables with their changelogs, dead letters, and strays' own topics.
 
-    to_topic: the installation's topic name of dead letters
+    dead_letters: the installation's topic of dead letters
+    topics: its topic name → `sends`, `receipts` or `engagements`
     """
 
     def __init__(
@@ -36,12 +37,14 @@ class Delivery:
         states: BatchTable,
         cells: BatchTable,
         dead_letters: str,
+        topics: Mapping[str, str],
     ) -> None:
         self._sender = sender
         self._meter = meter
         self._states = states
         self._cells = cells
         self._dead_letters = dead_letters
+        self._topics = topics
 
     async def deliver(self, shard: Shard, plan: Plan) -> None:
         """Hand over everything a plan leads to; its states last."""
@@ -60,7 +63,9 @@ class Delivery:
         await self._sender.send_many(self._dead_letters, partition, records)
         counted = Counter((dead.record.topic, dead.refusal.reason) for dead in dead_letters)
         for (topic, reason), number in counted.items():
-            self._meter.add("receipts_dead_letters_total", number, topic=topic, reason=reason)
+            self._meter.add(
+                "receipts_dead_letters_total", number, topic=self._topics[topic], reason=reason
+            )
 
     async def _send_on(self, strays: list[Stray]) -> None:
         homes: defaultdict[tuple[str, int], list[Outgoing]] = defaultdict(list)
@@ -71,7 +76,7 @@ class Delivery:
             )
         for (topic, partition), records in homes.items():
             await self._sender.send_many(topic, partition, records)
-            self._meter.add("receipts_strays_total", len(records), topic=topic)
+            self._meter.add("receipts_strays_total", len(records), topic=self._topics[topic])
 
     async def publish_cells(self, shard: Shard) -> None:
         """Write the cells that changed since the last time, as absolute values."""

@@ -120,7 +120,7 @@ class Shard:
             row = decode_cell(key, value)
             highest = max(highest, row.version) if row is not None else highest
         self.cells.compare(published, self.retired_day)
-        self.version = (highest >> 32) + generation << 32
+        self.version = ((highest >> 32) + generation + 1) << 32  # generations may start at 0
         yield len(self.states)
 
     def _fold(self, key: bytes, state: MessageState) -> int:

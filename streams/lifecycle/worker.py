@@ -48,7 +48,7 @@ def build_agent(app: BatchApp, settings: Settings, meter: Meter) -> LifecycleAge
     topics = {settings.topic(name): name for name in SOURCES}
     states = app.batch_table("messages", settings.topic("message-states"), merge=join_encoded)
     cells = app.batch_table("counters", settings.topic("status-counters"))
-    delivery = Delivery(app, meter, states, cells, settings.topic("dead-letters"))
+    delivery = Delivery(app, meter, states, cells, settings.topic("dead-letters"), topics)
     rules = Rules(settings.partitions, settings.retention_days, settings.max_event_bytes)
     agent = LifecycleAgent(app, delivery, meter, rules, states, cells, topics)
     app.on_partition_ready = agent.open
@@ -71,7 +71,7 @@ class Watch:
         self._agent = agent
         self._meter = meter
         self._health = health
-        self._generation = 0
+        self._generation: int | None = None
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -84,7 +84,7 @@ class Watch:
     def _tell_readiness(self) -> None:
         app = self._app
         restoring = app.assigned_partitions - app.ready_partitions
-        if app.generation <= 0:
+        if not app.fence.held:
             self._health.unready("partitions", "the worker is joining its consumer group")
         elif restoring:
             left = sum(progress.remaining for progress in app.restoring)
@@ -92,7 +92,7 @@ class Watch:
             self._health.unready("partitions", f"restoring partitions {names}: {left} records left")
         else:
             self._health.ready("partitions")
-        if app.generation != self._generation:
+        if app.fence.held and app.generation != self._generation:
             self._generation = app.generation
             self._meter.add("receipts_rebalances_total")
 
@@ -103,10 +103,10 @@ class Watch:
             labels: dict[str, Any] = {"partition": str(partition)}
             meter.set("receipts_states", len(shard.states), **labels)
             meter.set("receipts_cells", len(shard.cells.by_key), **labels)
-            for topic in self._agent.topics:
+            for topic, source in self._agent.topics.items():
                 lag = app.lag(topic, partition)
                 if lag is not None:
-                    meter.set("receipts_lag_records", lag, topic=topic, **labels)
+                    meter.set("receipts_lag_records", lag, topic=source, **labels)
         left: dict[int, int] = {}
         for progress in app.restoring:
             left[progress.partition] = left.get(progress.partition, 0) + progress.remaining

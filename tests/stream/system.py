@@ -1,0 +1,162 @@
+"""The whole system as processes: broker, worker(s), sink(s), ClickHouse's engine behind HTTP.
+
+What dies here dies for real (kill -9), and what is judged is judged by the ledger.
+"""
+
+import asyncio
+import contextlib
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+
+from deploy.children import Child
+from deploy.embedded.brokers import free_port
+from deploy.scrape import Samples, samples_at
+from deploy.simulator.ledger import Ledger, expectation, wait_until_balanced
+from deploy.simulator.publish import ReplayOptions, SimulateOptions, Summary, replay, simulate
+from deploy.topics import create_topics
+from models.settings import Settings
+
+BALANCE_S = 90.0
+READY_S = 40.0
+
+
+class System:
+    """One installation on a broker, apart from others by its topic prefix and group."""
+
+    def __init__(self, brokers: str, prefix: str, folder: Path, *, partitions: int = 4) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.engine = f"http://127.0.0.1:{self.port}/ping"
+        self.settings = Settings(
+            brokers=brokers,
+            app_id=f"{prefix}receipts",
+            topic_prefix=prefix,
+            partitions=partitions,
+            clickhouse_url=f"http://default:@127.0.0.1:{self.port}/receipts",
+            batch_size=500,
+        )
+        self._children: list[Child] = []
+        self.truths: list[Path] = []
+
+    def start(self) -> None:
+        """Topics and the engine; workers and sinks are started by the test."""
+        asyncio.run(create_topics(self.settings))
+        engine = ["-m", "deploy.embedded.clickhouse", "--path", str(self.folder / "engine")]
+        self._child("engine", [*engine, "--port", str(self.port)], {})
+        until(lambda: self._answers(), "the engine answers")
+
+    def stop(self) -> None:
+        """End everything, the newest first."""
+        for child in reversed(self._children):
+            child.stop()
+
+    def _child(self, name: str, arguments: list[str], settings: dict[str, str]) -> Child:
+        child = Child(name, [sys.executable, *arguments], settings, self.folder / f"{name}.log")
+        self._children.append(child)
+        return child
+
+    def process(self, kind: str, name: str | None = None) -> "Process":
+        """Start a worker or a sink."""
+        port = free_port()
+        settings = self.settings.model_copy(update={f"{kind}_port": port})
+        command = ["-m", "deploy.cli", kind]
+        return Process(self._child(name or kind, command, settings.environ()), port)
+
+    def publish(
+        self, events: int, seed: int, *, rate: float | None = None, name: str = "truth"
+    ) -> Summary:
+        """Simulated traffic; what was published counts in the ledger."""
+        truth = self.folder / f"{name}.jsonl"
+        self.truths.append(truth)
+        topics = {
+            kind: self.settings.topic(kind)
+            for kind in ("sends", "receipts", "engagements", "campaigns")
+        }
+        return asyncio.run(
+            simulate(
+                SimulateOptions(
+                    self.settings.brokers, seed, events, rate, topics=topics, truth_path=truth
+                )
+            )
+        )
+
+    def replay(self, recording: Path) -> Summary:
+        """A recording, outside the ledger."""
+        return asyncio.run(replay(ReplayOptions(self.settings.brokers, recording)))
+
+    def ledger(self, timeout_s: float = BALANCE_S) -> Ledger:
+        """The ledger once it balances, or as it stands when the time is up."""
+        expected = expectation(self.truths, time.time_ns() // 1_000_000)
+        return wait_until_balanced(self.client(), expected, timeout_s)
+
+    def client(self) -> Client:
+        return clickhouse_connect.get_client(dsn=self.settings.clickhouse_url)
+
+    def rows(self, table: str) -> int:
+        """Rows visible in a view; 0 while it does not exist."""
+        with contextlib.suppress(clickhouse_connect.driver.exceptions.DatabaseError):
+            return int(self.client().query(f"SELECT count() FROM {table}").first_row[0])
+        return 0
+
+    def wait_for_rows(self, number: int) -> None:
+        """Until so many messages are visible."""
+        until(lambda: self.rows("messages_current") >= number, f"{number} messages", 60)
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError), urllib.request.urlopen(self.engine, timeout=1) as page:
+            return bool(page.status == 200)
+        return False
+
+
+class Process:
+    """A worker or sink as a process with pages."""
+
+    def __init__(self, child: Child, port: int) -> None:
+        self.child = child
+        self.port = port
+
+    def samples(self, *names: str) -> Samples:
+        return samples_at(f"http://127.0.0.1:{self.port}/metrics", *names)
+
+    def value(self, name: str) -> float:
+        return self.samples(name).get(name, 0.0)
+
+    def wait_ready(self) -> "Process":
+        """Until /readyz answers 200, which sets receipts_ready."""
+
+        def ready() -> bool:
+            self.child.check()
+            return self.value("receipts_ready") == 1
+
+        until(ready, f"{self.child.name} is ready", READY_S)
+        return self
+
+    def kill(self) -> None:
+        """kill -9"""
+        self.child.process.kill()
+        self.child.process.wait()
+
+
+def until(true: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:
+    """Wait for a condition; AssertionError naming it when it never comes."""
+    give_up = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < give_up, f"not within {timeout_s:g} s: {what}"
+        time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def running(brokers: str, prefix: str, folder: Path) -> Iterator[System]:
+    """A system with topics and an engine, ended whatever happens."""
+    system = System(brokers, prefix, folder)
+    try:
+        system.start()
+        yield system
+    finally:
+        system.stop()
