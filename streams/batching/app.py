@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, cast
 
 import faust
@@ -74,7 +74,6 @@ class BatchApp(faust.App):
         self.failure: BaseException | None = None
         self.failed = asyncio.Event()
         self.stopping = False
-        self._source_names: list[str] = []
         self._partitions: set[int] = set()
         self._informed: set[int] = set()
         self._ready: set[int] = set()
@@ -88,7 +87,6 @@ class BatchApp(faust.App):
 
     def topic_of_batches(self, *names: str) -> BatchTopic:
         """The channel of an agent: batches of all named topics, which must exist."""
-        self._source_names += names
         return BatchTopic(self, topics=list(names), value_serializer="raw", key_serializer="raw")
 
     def batch_table(
@@ -122,6 +120,7 @@ class BatchApp(faust.App):
         Raises RecordTooLarge, PartitionNotHeld (between assignments) and FenceLost before
         anything is sent. Call it from agents, hooks and tasks of this app's loop.
         """
+        await self.stand_still_if_failed()
         limit = self.max_record_bytes if max_record_bytes is None else max_record_bytes
         prepared = self.batch_producer.prepare(topic, records, limit)
         await self.batch_producer.ship(topic, partition, prepared)
@@ -180,15 +179,21 @@ class BatchApp(faust.App):
         own = isinstance(error, BatchingError)
         log.critical("Stopping, nothing is committed: %s", error if own else repr(error),
                      exc_info=None if own else error)  # fmt: skip
+        # What Faust and aiokafka say from here on are consequences, several tracebacks each.
+        logging.disable(logging.ERROR)
         self.batch_producer.admit(False)
         self.fence.lose(f"the worker is stopping: {error!r}")
         self.failed.set()
+
+    async def stand_still_if_failed(self) -> None:
+        """After a failure agents get no further: they wait here until they are cancelled."""
+        if self.failure is not None:
+            await asyncio.Event().wait()
 
     # ------------------------------------------------------------------ assignments
 
     def begin_assignment(self, assigned: set[TP]) -> None:
         """Called by the consumer with every new assignment."""
-        self._check_topics()
         partitions = {tp.partition for tp in assigned}
         lost, self._partitions = self._partitions - partitions, partitions
         self._informed -= lost
@@ -249,15 +254,18 @@ class BatchApp(faust.App):
     def _tables(self) -> list[BatchTable]:
         return [table for table in self.tables.values() if isinstance(table, BatchTable)]
 
-    def _check_topics(self) -> None:
-        names = {*self._source_names, *(table.changelog_name for table in self._tables())}
-        counts = {name: self.consumer.topic_partitions(name) for name in sorted(names)}
-        if missing := [name for name, count in counts.items() if not count]:
+    def check_topics(self, counts: Mapping[str, int]) -> bool:
+        """Called by the consumer before it subscribes, with the partitions of each topic.
+
+        False, and a failure, unless all exist with the same number.
+        """
+        if missing := sorted(name for name, count in counts.items() if not count):
             self.fail(
                 BatchingError(f"topics do not exist: {', '.join(missing)}; create them first")
             )
         elif len(set(counts.values())) > 1:
             self.fail(BatchingError(f"topics must have the same number of partitions: {counts}"))
+        return self.failure is None
 
     # ------------------------------------------------------------------ Faust
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -173,6 +174,12 @@ class BatchConsumer(driver.Consumer):
         self._heads.clear()
 
     # ------------------------------------------------------------------ rebalancing
+
+    async def subscribe(self, topics: Iterable[str]) -> None:
+        """Join the group, when the topics are as they must be (aiokafka would wait for ever)."""
+        wanted = set(topics)
+        if self._batch_app.check_topics(await self._thread.partition_counts(wanted)):
+            await super().subscribe(wanted)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Finish, settle and commit before the group goes on; then Faust's own part.

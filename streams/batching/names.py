@@ -30,9 +30,9 @@ _METHODS: tuple[tuple[Any, str], ...] = (
     (faust_consumer.Consumer, "_drain_messages _getmany _get_active_partitions perform_seek"),
     (faust_consumer.Consumer, "force_commit maybe_wait_for_commit_to_finish _is_changelog_tp"),
     (faust_consumer.Consumer, "on_task_error verify_event_path wait_first"),
-    (driver.Consumer, "_new_consumer_thread _commit"),
+    (driver.Consumer, "_new_consumer_thread _commit subscribe"),
     (driver.AIOKafkaConsumerThread, "_create_consumer _fetch_records _commit _ensure_consumer"),
-    (driver.AIOKafkaConsumerThread, "seek_to_beginning topic_partitions call_thread"),
+    (driver.AIOKafkaConsumerThread, "seek_to_beginning call_thread"),
     (driver.Producer, "_new_producer _ensure_producer send_soon"),
     (Topic, "_compile_decode on_stop_iteration"),
     (Stream, "maybe_start on_stop"),
@@ -41,7 +41,7 @@ _METHODS: tuple[tuple[Any, str], ...] = (
     (Recovery, "_slurp_changelogs on_recovery_completed on_rebalance need_recovery"),
     (GroupCoordinator, "_send_req _do_heartbeat _heartbeat_routine"),
     (AIOKafkaProducer, "create_batch send_batch"),
-    (AIOKafkaClient, "send ready"),
+    (AIOKafkaClient, "send ready fetch_all_metadata"),
     (AIOKafkaFetcher, "fetched_records"),
     (TopicPartitionState, "has_valid_position position consumed_to"),
 )
@@ -52,10 +52,10 @@ _ATTRIBUTES: tuple[tuple[Any, str], ...] = (
     (Recovery, "active_tps active_offsets active_highwaters tp_to_table signal_recovery_end"),
     (Recovery, "signal_recovery_start in_recovery"),
     (Stream, "_active_agens _finalized"),
-    (AIOKafkaConsumer, "_coordinator _fetch_max_wait_ms _subscription"),
+    (AIOKafkaConsumer, "_client _coordinator _fetch_max_wait_ms _subscription"),
     (AIOKafkaProducer, "client"),
     (TopicPartitionState, "highwater"),
-    (GroupCoordinator, "_metadata_snapshot generation"),
+    (GroupCoordinator, "generation"),
 )
 
 

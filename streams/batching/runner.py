@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -38,6 +39,11 @@ def run_worker(app: BatchApp, alongside: Alongside | None = None) -> int:
     ended from here with the same code. Debug logging is off for good: Faust and aiokafka would
     build records for each message (16 % of the time).
     """
+    if app._loop is not None:  # mode/services.py: read once, kept for ever
+        raise RuntimeError(
+            "the app was bound to an event loop before run_worker(): do not touch its producer, "
+            "consumer or loop while declaring topics, tables and agents"
+        )
     logging.disable(logging.DEBUG)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # the consumer's thread has one too
     loop = asyncio.new_event_loop()
@@ -90,14 +96,22 @@ async def _until_end(app: BatchApp, asked: asyncio.Event, starting: asyncio.Futu
 
 async def _stop(app: BatchApp, starting: asyncio.Future[None], code: int) -> None:
     starting.cancel()
-    stopping = asyncio.ensure_future(app.stop())
+    stopping = asyncio.ensure_future(_stop_services(app))
     await asyncio.wait([stopping], timeout=STOP_S)
     if not stopping.done():
         log.warning("Faust did not stop within %g s: ending the process", STOP_S)
         logging.shutdown()
+        sys.stdout.flush()
         os._exit(code)
     with suppress(asyncio.CancelledError):
         if error := stopping.exception():
             log.warning("Faust stopped with %r", error)
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         task.cancel()
+
+
+async def _stop_services(app: BatchApp) -> None:
+    if app.failure is not None and app.consumer.started:
+        # Leave the group at once: Faust stops the agents first, which may take long after a crash.
+        await app.consumer.stop()
+    await app.stop()

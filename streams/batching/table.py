@@ -66,6 +66,7 @@ class BatchTable(Table[bytes, bytes]):
         Returns when the records are handed to the producer; commits wait for them. Raises
         PartitionNotHeld, FenceLost and RecordTooLarge before anything is applied or sent.
         """
+        await self._batch_app.stand_still_if_failed()
         held = self._ready(partition)
         producer, limit = self._batch_app.batch_producer, self._batch_app.max_record_bytes
         records = producer.prepare(self.changelog_name, changes.items(), limit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from aiokafka.errors import CommitFailedError
@@ -71,6 +71,11 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             self.log.warning("Offsets not committed, they will be read again: %s", error)
             return False
         return bool(wanted)
+
+    async def partition_counts(self, topics: Iterable[str]) -> dict[str, int]:
+        """Number of partitions of each topic, 0 where it does not exist."""
+        cluster = await self.call_thread(self._ensure_consumer()._client.fetch_all_metadata)
+        return {name: len(cluster.partitions_for_topic(name) or ()) for name in sorted(topics)}
 
     async def start_over(self, partitions: set[TP]) -> None:
         """Seek partitions that have no committed offset to the start of their log.

@@ -45,11 +45,13 @@ class BatchStream(Stream[Any]):
         return iterator
 
     async def _batches(self, channel: BatchTopic) -> AsyncGenerator[Batch, None]:
+        app = cast("BatchApp", self.app)
         self._finalized = True
         await self.maybe_start()
         try:
             while not self.should_stop:
                 event = await channel.queue.get()
+                await app.stand_still_if_failed()
                 batch: Batch = event.value
                 if batch.take():
                     yield batch
@@ -57,6 +59,5 @@ class BatchStream(Stream[Any]):
             return  # thrown into the queue when the agent is stopped; illegal in a generator
         finally:
             channel.on_stop_iteration()
-            app = cast("BatchApp", self.app)
             if not (self.should_stop or app.should_stop or app.stopping):
                 app.fail(AgentEnded(f"the agent of {', '.join(channel.topics)} left its stream"))

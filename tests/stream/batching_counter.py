@@ -22,6 +22,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.protocol.produce import ProduceRequest
 
 from streams.batching import Batch, BatchApp, run_worker
+from streams.batching.producer import BatchProducer
 
 
 def union(held: bytes, read: bytes) -> bytes:
@@ -60,13 +61,18 @@ class Counter:
         say(
             "ready", partition=partition, keys=len(self.states.partition(partition)),
             marks=len(self.marks.partition(partition)), generation=self.app.generation,
-            restored={
+            held=self.dump(partition), restored={
                 f"{part.topic.removeprefix(self.prefix)}-{part.partition}": part.restored
                 for part in self.app.restoring
             },
         )  # fmt: skip
         if self.config.get("raise_in") == "ready":
             raise RuntimeError("no luck in on_partition_ready")
+
+    def dump(self, partition: int) -> dict[str, str]:
+        """The states of a partition, when the test asks for them."""
+        states = self.states.partition(partition) if self.config.get("dump") else {}
+        return {key.decode(): value.decode() for key, value in states.items()}
 
     async def before_commit(self) -> None:
         self.commits += 1
@@ -88,7 +94,8 @@ class Counter:
         out = [(record.key, record.value) for record in batch]
         await self.app.send_many(self.prefix + "out", partition, out)
         await self.states.put(partition, self.joined(batch))
-        await self.marks.put(partition, {b"last": b"%d" % batch[-1].offset})
+        name = str(self.config.get("name", "")).encode()
+        await self.marks.put(partition, {b"last": b"%d" % batch[-1].offset, b"by": name})
         if self.config.get("done", True):
             batch.done()
 
@@ -102,26 +109,25 @@ class Counter:
         return {key: json.dumps(sorted(numbers)).encode() for key, numbers in seen.items()}
 
 
-def break_produce(counter: Counter, topic: str, after: int) -> None:
+def break_produce(topic: str, after: int) -> None:
     """The broker refuses every produce request for `topic` after the first `after`."""
-    producer, sent = counter.app.batch_producer, 0
-    guard = producer._guard
+    guard, sent = BatchProducer._guard, 0
 
-    def breaking(client: Any) -> None:
+    def breaking(self: BatchProducer, client: Any) -> None:
         send = client.send
 
         async def refuse(node_id: int, request: Any, **kwargs: Any) -> Any:
             nonlocal sent
-            if isinstance(request, ProduceRequest) and topic in dict(request.topics):
+            if isinstance(request, ProduceRequest) and topic in dict(request._topics):
                 sent += 1
                 if sent > after:
                     raise MessageSizeTooLargeError("refused by the test")
             return await send(node_id, request, **kwargs)
 
         client.send = refuse
-        guard(client)
+        guard(self, client)
 
-    producer._guard = breaking  # type: ignore[method-assign]
+    BatchProducer._guard = breaking  # type: ignore[method-assign]
 
 
 def main() -> int:
@@ -131,7 +137,7 @@ def main() -> int:
     )
     counter = Counter(config)
     if topic := config.get("break_produce"):
-        break_produce(counter, config["prefix"] + topic, config.get("break_after", 0))
+        break_produce(config["prefix"] + topic, config.get("break_after", 0))
     say("start", pid=os.getpid())
     code = run_worker(counter.app)
     say("end", code=code, commits=counter.commits)

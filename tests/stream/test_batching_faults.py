@@ -1,0 +1,123 @@
+"""What goes wrong must never be committed, and must end the process (holes H1, H2, H4)."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Awaitable, Callable, Iterator
+
+import pytest
+from batching_harness import PARTITIONS, Rig, cleaned, last_offsets, until
+
+from deploy.embedded.brokers import Broker
+from streams.batching import EXIT_FAILED, EXIT_OK
+
+Topics = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture
+def rig(broker: Broker, prefix: str, make_topics: Topics) -> Iterator[Rig]:
+    with cleaned(Rig(broker, prefix, make_topics)) as made:
+        yield made
+
+
+@pytest.fixture
+def kafka_rig(kafka_broker: Broker, prefix: str, make_topics: Topics) -> Iterator[Rig]:
+    with cleaned(Rig(kafka_broker, prefix, make_topics)) as made:
+        yield made
+
+
+@pytest.fixture
+def quick_rig(embedded_broker: Broker, prefix: str, make_topics: Topics) -> Iterator[Rig]:
+    with cleaned(Rig(embedded_broker, prefix, make_topics)) as made:
+        yield made
+
+
+@pytest.mark.parametrize("topic", ["out", "states"])
+async def test_a_failed_produce_is_not_committed(rig: Rig, topic: str) -> None:
+    await rig.set_up()
+    await rig.feed(4000)
+    worker = rig.start(break_produce=topic, break_after=6, batch_s=0.05)
+    assert await worker.ended(20) == EXIT_FAILED
+    assert "Stopping, nothing is committed" in worker.log
+    assert "refused by the test" in worker.log
+    assert not await rig.all_committed()
+    await rig.audit()
+    again = rig.start()
+    await rig.finish()
+    assert again.process.poll() is None
+
+
+async def test_an_agent_that_raises_is_not_committed(rig: Rig) -> None:
+    await rig.set_up()
+    await rig.feed(4000)
+    worker = rig.start(raise_at=2345, batch_s=0.02)
+    assert await worker.ended(20) == EXIT_FAILED
+    assert worker.log.count("no luck in the agent") >= 1
+    part, offset = 2345 % PARTITIONS, 2345 // PARTITIONS
+    assert (await rig.committed())[part] <= offset
+    await rig.audit()
+
+
+@pytest.mark.parametrize("hook", ["ready", "before_commit"])
+async def test_a_hook_that_raises_ends_the_worker(kafka_rig: Rig, hook: str) -> None:
+    await kafka_rig.set_up()
+    await kafka_rig.feed(400)
+    worker = kafka_rig.start(raise_in=hook)
+    assert await worker.ended(20) == EXIT_FAILED
+    assert "no luck in" in worker.log
+    assert sum((await kafka_rig.committed()).values()) == 0
+
+
+async def test_a_missing_topic_is_named(rig: Rig, make_topics: Topics) -> None:
+    names = [rig.prefix + name for name in ("src", "states")]
+    await make_topics(rig.broker.bootstrap, *names)
+    worker = rig.start()
+    assert await worker.ended(20) == EXIT_FAILED
+    assert f"topics do not exist: {rig.prefix}marks; create them first" in worker.log
+
+
+async def test_differing_partition_counts_are_named(kafka_rig: Rig, make_topics: Topics) -> None:
+    bootstrap, prefix = kafka_rig.broker.bootstrap, kafka_rig.prefix
+    await make_topics(bootstrap, prefix + "src", prefix + "states", partitions=4)
+    await make_topics(bootstrap, prefix + "marks", partitions=2)
+    worker = kafka_rig.start()
+    assert await worker.ended(20) == EXIT_FAILED
+    assert "must have the same number of partitions" in worker.log
+
+
+async def test_sigterm_commits_everything_done(rig: Rig) -> None:
+    await rig.set_up()
+    await rig.feed(8000)
+    worker = rig.start(batch_s=0.2, commit_interval_s=60)
+    await until(lambda: len(worker.of("batch")) >= 6, 20, lambda: worker.log)
+    began = time.monotonic()
+    worker.send(signal.SIGTERM)
+    assert await worker.ended(10) == EXIT_OK
+    assert time.monotonic() - began < 5
+    ends = last_offsets(worker)
+    assert await rig.committed() == {part: ends.get(part, 0) for part in range(PARTITIONS)}
+    await rig.audit()
+
+
+async def test_sigterm_ends_in_time_though_a_batch_hangs(kafka_rig: Rig) -> None:
+    await kafka_rig.set_up()
+    await kafka_rig.feed(2000)
+    worker = kafka_rig.start(batch_s=1000)
+    await until(lambda: bool(worker.of("batch")), 20, lambda: worker.log)
+    worker.send(signal.SIGTERM)
+    assert await worker.ended(10) == EXIT_FAILED
+    assert "not done or not acknowledged" in worker.log
+    assert sum((await kafka_rig.committed()).values()) == 0
+
+
+async def test_kill_three_times_and_the_state_is_exact(rig: Rig) -> None:
+    await rig.set_up()
+    await rig.feed(12_000)
+    for _ in range(3):
+        worker = rig.start(batch_s=0.03)
+        await until(lambda: len(worker.of("batch")) >= 12, 25, lambda: worker.log)  # noqa: B023
+        await worker.kill()
+        await rig.audit()
+    rig.start()
+    await rig.finish()
