@@ -13,7 +13,6 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
@@ -26,7 +25,8 @@ from deploy.simulator.recording import Header, Recorded, read_recording, to_line
 from deploy.simulator.shapes import SHAPES, Shape
 from deploy.simulator.traffic import generate
 
-CHUNK = 4000  # events handed over at once when no rate is asked for
+CHUNK = 4000  # most events handed over at once
+AHEAD_S = 0.05  # events due within this time go together
 BATCH_BYTES = 512 * 1024
 IN_FLIGHT = 2  # chunks not yet acknowledged
 KAFKA_SEED = 0x9747B28C
@@ -113,15 +113,14 @@ async def simulate(
     events = generate(options.seed, options.events, as_of_ms, options.shape)
     if options.rate is not None and options.rate <= 0:
         raise ValueError(f"rate: {options.rate} is not above 0 events a second")
-    chunk = CHUNK if options.rate is None else max(1, min(CHUNK, int(options.rate / 10)))
     async with _publisher(options.brokers, options.truth_path, options.idempotent) as publisher:
-        counts = {k: await publisher.partitions(options.topics[k]) for k in KINDS}
+        counts = {kind: publisher.partitions(options.topics[kind]) for kind in KINDS}
         outgoing = (
             Outgoing(_place(event, options.topics[event.kind], counts[event.kind]),
                      due_s=n / options.rate if options.rate else 0.0)
             for n, event in enumerate(events)
         )  # fmt: skip
-        return await publisher.run(outgoing, chunk, options.events, progress, stop, as_of_ms)
+        return await publisher.run(outgoing, options.events, progress, stop, as_of_ms)
 
 
 async def replay(
@@ -134,10 +133,9 @@ async def replay(
     as_of_ms = time.time_ns() // 1_000_000
     async with _publisher(options.brokers, options.truth_path, options.idempotent) as publisher:
         topics = {record.topic for record in read_recording(options.path)}
-        counts = {topic: await publisher.partitions(topic) for topic in sorted(topics)}
+        counts = {topic: publisher.partitions(topic) for topic in sorted(topics)}
         outgoing = _replayed(options, read_recording(options.path), counts)
-        chunk = CHUNK if options.speed is None else 200
-        return await publisher.run(outgoing, chunk, 0, progress, stop, as_of_ms)
+        return await publisher.run(outgoing, 0, progress, stop, as_of_ms)
 
 
 def run(work: Callable[[asyncio.Event], Awaitable[Summary]]) -> Summary:
@@ -199,47 +197,70 @@ async def _publisher(
     )  # fmt: skip
     try:
         await producer.start()
+        # Asking for one topic may create it; asking for all never does.
+        cluster = await producer.client.fetch_all_metadata()
     except KafkaError as error:
         await producer.stop()
         raise PublishError(f"brokers: {brokers} cannot be reached ({error})") from error
     truth = truth_path.open("w", encoding="utf-8") if truth_path else None
     try:
-        yield _Publisher(producer, truth)
+        yield _Publisher(producer, cluster, truth)
     finally:
         if truth:
             truth.close()
         await producer.stop()
 
 
-_Sent = list[tuple[list[Published], Any]]  # the records of one batch, its future
+class _Batch(NamedTuple):
+    """One batch on its way: the places of its records in the chunk, the records, the answer."""
+
+    places: list[int]
+    records: list[Published]
+    answer: Any  # a future of RecordMetadata
+
+
+class _Paced:
+    """Hands out events in chunks, none before it is due."""
+
+    def __init__(self, outgoing: Iterator[Outgoing]) -> None:
+        self._outgoing = outgoing
+        self.next: Outgoing | None = next(outgoing, None)
+
+    def take(self, until_s: float) -> list[Outgoing]:
+        """What is due until then, at most a chunk."""
+        chunk: list[Outgoing] = []
+        while self.next and self.next.due_s <= until_s and len(chunk) < CHUNK:
+            chunk.append(self.next)
+            self.next = next(self._outgoing, None)
+        return chunk
 
 
 class _Publisher:
-    def __init__(self, producer: Any, truth: TextIO | None) -> None:
+    def __init__(self, producer: Any, cluster: Any, truth: TextIO | None) -> None:
         self._producer = producer
+        self._cluster = cluster
         self._truth = truth
-        self._flying: deque[_Sent] = deque()
+        self._flying: deque[list[_Batch]] = deque()
         self._by_kind: Counter[str] = Counter()
 
-    async def partitions(self, topic: str) -> int:
+    def partitions(self, topic: str) -> int:
         """How many partitions a topic has; a missing topic is an error, never created."""
-        try:
-            found = await self._producer.partitions_for(topic)
-        except KafkaError as error:
-            raise PublishError(f"topic {topic}: {error}") from error
+        found = self._cluster.partitions_for_topic(topic)
         if not found:
             raise PublishError(f"topic {topic} does not exist. Run `receipts topics` first")
         return len(found)
 
     async def run(
-        self, outgoing: Iterator[Outgoing], chunk_size: int, wanted: int,
-        progress: Progress | None, stop: asyncio.Event | None, as_of_ms: int,
+        self, outgoing: Iterator[Outgoing], wanted: int, progress: Progress | None,
+        stop: asyncio.Event | None, as_of_ms: int,
     ) -> Summary:  # fmt: skip
         """Publishes everything in chunks, each when it is due."""
         stop = stop or asyncio.Event()
         begun = time.monotonic()
-        while not stop.is_set() and (chunk := list(islice(outgoing, chunk_size))):
-            await _until(begun + chunk[0].due_s, stop)
+        paced = _Paced(outgoing)
+        while paced.next and not stop.is_set():
+            await _until(begun + paced.next.due_s, stop)
+            chunk = paced.take(time.monotonic() - begun + AHEAD_S)
             if stop.is_set():
                 break
             self._flying.append(await self._send(chunk))
@@ -254,50 +275,61 @@ class _Publisher:
         by_kind = dict(self._by_kind)
         return Summary(self._by_kind.total(), seconds, by_kind, interrupted, as_of_ms)
 
-    async def _send(self, chunk: list[Outgoing]) -> _Sent:
+    async def _send(self, chunk: list[Outgoing]) -> list[_Batch]:
         """Hands one chunk to the producer, a batch or more for each partition."""
-        shares: dict[tuple[str, int], list[Outgoing]] = {}
-        for item in chunk:
-            shares.setdefault((item.record.topic, item.record.partition), []).append(item)
-        sent: _Sent = []
-        for (topic, partition), items in shares.items():
-            for batch, records in self._batches(items):
-                future = await self._producer.send_batch(batch, topic, partition=partition)
-                sent.append((records, future))
+        shares: dict[tuple[str, int], list[int]] = {}
+        for place, (record, _, _) in enumerate(chunk):
+            shares.setdefault((record.topic, record.partition), []).append(place)
+        sent: list[_Batch] = []
+        for (topic, partition), places in shares.items():
+            for batch, taken in self._batches(chunk, places):
+                answer = await self._producer.send_batch(batch, topic, partition=partition)
+                sent.append(_Batch(taken, [chunk[place].record for place in taken], answer))
         return sent
 
-    def _batches(self, items: list[Outgoing]) -> Iterator[tuple[Any, list[Published]]]:
-        batch: Any = self._producer.create_batch()
-        records: list[Published] = []
-        for record, headers, _ in items:
-            fields = {"timestamp": record.timestamp, "key": record.key, "value": record.value,
-                      "headers": list(headers)}  # fmt: skip
-            if batch.append(**fields) is None:
-                yield batch, records
-                batch, records = self._producer.create_batch(), []
-                if batch.append(**fields) is None:
-                    raise PublishError(f"a record of topic {record.topic} fits into no batch")
-            records.append(record)
-        yield batch, records
+    def _batches(self, chunk: list[Outgoing], places: list[int]) -> Iterator[tuple[Any, list[int]]]:
+        batch, taken = self._producer.create_batch(), list[int]()
+        for place in places:
+            if not _append(batch, chunk[place]):
+                yield batch, taken
+                batch, taken = self._producer.create_batch(), []
+                if not _append(batch, chunk[place]):
+                    topic = chunk[place].record.topic
+                    raise PublishError(f"a record of topic {topic} fits into no batch")
+            taken.append(place)
+        yield batch, taken
 
     async def _settle(self, allowed: int) -> None:
         """Waits until at most `allowed` chunks are unacknowledged; writes down the others."""
         while len(self._flying) > allowed:
             sent = self._flying.popleft()
-            answers = await asyncio.gather(*(f for _, f in sent), return_exceptions=True)
-            failures = [a for a in answers if isinstance(a, BaseException)]
-            for (records, _), answer in zip(sent, answers, strict=True):
+            answers = await asyncio.gather(*(b.answer for b in sent), return_exceptions=True)
+            acknowledged: list[tuple[int, Published]] = []
+            for batch, answer in zip(sent, answers, strict=True):
                 if not isinstance(answer, BaseException):
-                    self._note(records, answer.offset)
-            if failures:
+                    acknowledged += _placed(batch, answer.offset)
+            self._note(sorted(acknowledged))
+            if failures := [a for a in answers if isinstance(a, BaseException)]:
                 raise PublishError(f"the broker did not take a batch: {failures[0]}")
 
-    def _note(self, records: list[Published], base: int) -> None:
-        self._by_kind.update(record.kind for record in records)
+    def _note(self, acknowledged: list[tuple[int, Published]]) -> None:
+        self._by_kind.update(record.kind for _, record in acknowledged)
         if self._truth:
-            self._truth.writelines(
-                to_line(record._replace(offset=base + n)) + "\n" for n, record in enumerate(records)
-            )
+            self._truth.writelines(to_line(record) + "\n" for _, record in acknowledged)
+
+
+def _append(batch: Any, item: Outgoing) -> bool:
+    """False when the batch is full."""
+    record = item.record
+    taken = batch.append(timestamp=record.timestamp, key=record.key, value=record.value,
+                         headers=list(item.headers))  # fmt: skip
+    return taken is not None
+
+
+def _placed(batch: _Batch, base: int) -> Iterator[tuple[int, Published]]:
+    """The records of an acknowledged batch with their offsets, under their place in the chunk."""
+    for n, (place, record) in enumerate(zip(batch.places, batch.records, strict=True)):
+        yield place, record._replace(offset=base + n)
 
 
 async def _until(moment: float, stop: asyncio.Event) -> None:
