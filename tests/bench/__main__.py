@@ -1,0 +1,182 @@
+"""`python -m tests.bench`: measure on a real Apache Kafka, write the figures down.
+
+Exit codes: 0 measured, every result right (targets may be missed: they are listed); 1 a part
+failed or a result was wrong; 2 wrong usage or no Kafka.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import platform
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import msgspec
+
+from deploy.embedded.brokers import KAFKA_VERSION, KafkaBroker, missing_for_kafka
+from deploy.simulator.shapes import SHAPES
+from tests.bench import report
+from tests.bench.cluster import BenchError, Cluster, connected
+from tests.bench.job import Plan, bench_job
+from tests.bench.latency import bench_latency
+from tests.bench.restore import bench_restore
+from tests.bench.sink import bench_sink
+
+PARTS = ("job", "restore", "memory", "sink", "latency")
+STOCK_SHARE, NAIVE_SHARE = 20, 50
+LIBRARIES = ("faust-streaming", "aiokafka", "uvloop", "pydantic", "msgspec", "chdb")
+
+
+class Sizes(NamedTuple):
+    """How much of everything."""
+
+    events: int
+    repeats: int
+    states: int
+    rows: int
+    rate: int
+    seconds: float
+    partitions: tuple[int, ...]
+    shape: str
+
+
+FULL = Sizes(1_000_000, 3, 1_000_000, 500_000, 5_000, 60.0, (1, 4), "hour")
+QUICK = Sizes(100_000, 1, 200_000, 100_000, 5_000, 15.0, (4,), "hour")
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("part", type=click.Choice(("all", *PARTS)), default="all")
+@click.option("--quick", is_flag=True, help="Small sizes: minutes instead of an hour.")
+@click.option("--events", type=int, help="Events of the job (stock Faust gets 1/20, naive 1/50).")
+@click.option("--repeats", type=int, help="Runs of each candidate.")
+@click.option("--states", type=int, help="States to restore.")
+@click.option("--rows", type=int, help="Rows of the sink.")
+@click.option("--rate", type=int, help="Events a second of latency.")
+@click.option("--seconds", type=float, help="Measured seconds of latency.")
+@click.option("--partitions", type=int, multiple=True, help="Of every topic; may be given twice.")
+@click.option("--shape", type=click.Choice(tuple(SHAPES)), help="Shape of the traffic.")
+@click.option("--only", multiple=True, type=click.Choice(("ours", "loop", "stock", "naive")),
+              help="Only these candidates of the job.")  # fmt: skip
+@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path),
+              default=Path("build/bench.json"), show_default=True, help="Figures.")  # fmt: skip
+@click.option("--page/--no-page", default=False, help="Write docs/benchmarks.md from the figures.")
+@click.option("--from", "from_path", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="Measure nothing: write the page from this file.")  # fmt: skip
+def main(
+    part: str, quick: bool, only: tuple[str, ...], json_path: Path, page: bool,
+    from_path: Path | None, **given: Any,
+) -> None:  # fmt: skip
+    """Measure PART (default: all) on a real Apache Kafka that is started for it."""
+    if from_path:
+        report.PAGE.write_text(report.page(json.loads(from_path.read_text())), encoding="utf-8")
+        return
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)  # young topics make it retry, and warn
+    if lack := missing_for_kafka():
+        raise click.UsageError(lack)
+    sizes = (QUICK if quick else FULL)._replace(**{k: v for k, v in given.items() if v})
+    found = measure(_parts(part), sizes, only)
+    json_path.parent.mkdir(parents=True, exist_ok=True)
+    json_path.write_text(json.dumps(found, indent=1, ensure_ascii=False), encoding="utf-8")
+    click.echo(f"figures: {json_path}")
+    if page:
+        report.PAGE.write_text(report.page(found), encoding="utf-8")
+        click.echo(f"page: {report.PAGE}")
+    for line in report.missed(found):
+        click.echo(f"target missed: {line}")
+    wrong = report.wrong(found)
+    for line in wrong:
+        click.echo(f"WRONG: {line}", err=True)
+    sys.exit(1 if wrong else 0)
+
+
+def _parts(part: str) -> list[str]:
+    """Memory is measured by the restore: one part for both."""
+    wanted = PARTS if part == "all" else (part,)
+    return list(dict.fromkeys("restore" if name == "memory" else name for name in wanted))
+
+
+def measure(parts: Sequence[str], sizes: Sizes, only: Sequence[str]) -> dict[str, Any]:
+    """Run the parts one after another; a part that fails does not end the others."""
+    began = time.monotonic()
+    found: dict[str, Any] = {
+        "command": "python -m tests.bench " + " ".join(sys.argv[1:]),
+        "when": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "machine": _machine(),
+        "sizes": sizes._asdict(),
+        "failed": [],
+    }
+    for part in parts:
+        with KafkaBroker() as broker:  # a new one each: no part pays for another's topics
+            runs = _RUN[part]
+            try:
+                found[part] = asyncio.run(_on(broker, runs, sizes, only))
+            except BenchError as error:
+                found["failed"].append(f"{part}: {error}")
+    found["minutes"] = round((time.monotonic() - began) / 60, 1)
+    return found
+
+
+Runs = Callable[[Cluster, int, Sizes, Sequence[str]], Awaitable[list[Any]]]
+
+
+async def _on(broker: KafkaBroker, runs: Runs, sizes: Sizes, only: Sequence[str]) -> Any:
+    async with connected(broker.bootstrap) as cluster:
+        return msgspec.to_builtins(await runs(cluster, broker.pid, sizes, only))
+
+
+async def _job(cluster: Cluster, broker_pid: int, sizes: Sizes, only: Sequence[str]) -> list[Any]:
+    fewer = {"stock": sizes.events // STOCK_SHARE, "naive": sizes.events // NAIVE_SHARE}
+    wanted = only or ("ours", "loop", "stock", "naive")
+    events = {name: fewer.get(name, sizes.events) for name in wanted}
+    runs: list[Any] = []
+    for partitions in sizes.partitions:
+        plan = Plan(partitions, sizes.repeats, sizes.shape, events, broker_pid)
+        runs += await bench_job(cluster, plan)
+    return runs
+
+
+async def _restore(cluster: Cluster, _: int, sizes: Sizes, __: Sequence[str]) -> list[Any]:
+    partitions = max(sizes.partitions)
+    return [*await bench_restore(cluster, sizes.states, partitions, sizes.repeats, sizes.shape)]
+
+
+async def _sink(cluster: Cluster, _: int, sizes: Sizes, __: Sequence[str]) -> list[Any]:
+    partitions = max(sizes.partitions)
+    return [*await bench_sink(cluster, sizes.rows, partitions, sizes.repeats, sizes.shape)]
+
+
+async def _latency(cluster: Cluster, _: int, sizes: Sizes, __: Sequence[str]) -> list[Any]:
+    partitions = max(sizes.partitions)
+    return [*await bench_latency(cluster, sizes.rate, sizes.seconds, partitions, sizes.shape)]
+
+
+_RUN: dict[str, Runs] = {"job": _job, "restore": _restore, "sink": _sink, "latency": _latency}
+
+
+def _machine() -> dict[str, str]:
+    return {
+        "cores": str(os.cpu_count()),
+        "processor": _processor(),
+        "memory": f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.0f} GiB",
+        "load before": f"{os.getloadavg()[0]:.1f}",
+        "Python": platform.python_version(),
+        "Apache Kafka": KAFKA_VERSION,
+        **{name: version(name) for name in LIBRARIES},
+    }
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+if __name__ == "__main__":
+    main()

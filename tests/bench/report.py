@@ -1,0 +1,232 @@
+"""docs/benchmarks.md out of a run's JSON file; no figure comes from anywhere else."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, Final, NamedTuple
+
+PAGE: Final = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+
+Found = Mapping[str, Any]
+"""A run's JSON file."""
+
+
+class Target(NamedTuple):
+    """One figure of issue 3 §11: `better` is 1 when more is better, -1 when less is."""
+
+    name: str
+    wanted: float
+    better: int
+    unit: str
+    form: str
+    of: Callable[[Found], float | None]
+
+
+def _middle(found: Found, part: str, field: str, **where: object) -> float | None:
+    values = _values(found, part, field, **where)
+    return median(values) if values else None
+
+
+def _values(found: Found, part: str, field: str, **where: object) -> list[float]:
+    return [
+        run[field]
+        for run in found.get(part, ())
+        if all(run.get(name) == value for name, value in where.items())
+    ]
+
+
+def _job(candidate: str, field: str) -> Callable[[Found], float | None]:
+    return lambda found: _middle(
+        found, "job", field, candidate=candidate, partitions=_main_partitions(found)
+    )
+
+
+def _main_partitions(found: Found) -> int:
+    return int(max(run["partitions"] for run in found["job"])) if found.get("job") else 0
+
+
+def _ratio(other: str) -> Callable[[Found], float | None]:
+    def of(found: Found) -> float | None:
+        ours, theirs = (_job(name, "events_per_s")(found) for name in ("ours", other))
+        return ours / theirs if ours and theirs else None
+
+    return of
+
+
+TARGETS: Final = (
+    Target("job: ours against the hand-written loop", 0.6, 1, "×", ".2f", _ratio("loop")),
+    Target("job: ours against stock Faust, tuned", 20, 1, "×", ".1f", _ratio("stock")),
+    Target("job: events/s", 40_000, 1, "events/s", ",.0f", _job("ours", "events_per_s")),
+    Target("job: CPU", 25, -1, "µs/event", ".1f", _job("ours", "cpu_us_per_event")),
+    Target(
+        "restore", 150_000, 1, "states/s", ",.0f", lambda f: _middle(f, "restore", "states_per_s")
+    ),
+    Target("memory", 700, -1, "B/state", ".0f", lambda f: _middle(f, "restore", "bytes_per_state")),
+    Target("sink", 50_000, 1, "rows/s", ",.0f", lambda f: _middle(f, "sink", "rows_per_s")),
+    Target("produced → visible, p99", 2, -1, "s", ".2f", lambda f: _middle(f, "latency", "p99_s")),
+)
+
+
+def missed(found: Found) -> list[str]:
+    """Targets that were measured and not met, in words."""
+    lines = []
+    for target in TARGETS:
+        value = target.of(found)
+        if value is not None and not _is_met(target, value):
+            lines.append(f"{target.name}: {value:{target.form}} {target.unit}")
+    return lines
+
+
+def _is_met(target: Target, value: float) -> bool:
+    return (value - target.wanted) * target.better >= 0
+
+
+def wrong(found: Found) -> list[str]:
+    """Runs whose result was not what it had to be; their figures mean nothing."""
+    parts = ("job", "restore", "sink", "latency")
+    lines = [f"{part}: {run['wrong']}" for part in parts for run in found.get(part, ())
+             if run.get("wrong")]  # fmt: skip
+    lines += [
+        f"latency: {run['unseen']} of {run['probes']} probes were never seen"
+        for run in found.get("latency", ())
+        if run["unseen"]
+    ]
+    return lines + list(found.get("failed", ()))
+
+
+def page(found: Found) -> str:
+    """The page, in Markdown."""
+    parts = [_head(found), _targets(found), _jobs(found), _restores(found), _sinks(found)]
+    parts += [_latencies(found), _problems(found)]
+    return "\n".join(part for part in parts if part)
+
+
+def _head(found: Found) -> str:
+    machine = "; ".join(f"{name} {value}" for name, value in found["machine"].items())
+    return (
+        "# Benchmarks\n\n"
+        "Made by `make bench` from one run's figures (`tests/bench/report.py`); not written by "
+        "hand.\nWhat each part measures exactly stands at the top of its module in "
+        "`tests/bench/`.\n\n"
+        f"- command: `{found['command']}`\n- when: {found['when']}, {found['minutes']} minutes\n"
+        f"- machine: {machine}\n- everything ran on this one machine: Kafka, the engine, the "
+        "publisher and the process measured\n"
+    )
+
+
+def _targets(found: Found) -> str:
+    rows = []
+    for target in TARGETS:
+        value, sign = target.of(found), "≥" if target.better > 0 else "≤"
+        said = "not measured" if value is None else f"{value:{target.form}}"
+        verdict = "–" if value is None else "met" if _is_met(target, value) else "**missed**"
+        wanted = f"{sign} {target.wanted:{target.form}} {target.unit}"
+        rows.append((target.name, wanted, said, verdict))
+    return "## Targets\n\n" + table(("figure (median)", "target", "measured", ""), rows)
+
+
+def _jobs(found: Found) -> str:
+    runs = found.get("job", ())
+    if not runs:
+        return ""
+    rows = []
+    for partitions in sorted({run["partitions"] for run in runs}):
+        for name in dict.fromkeys(run["candidate"] for run in runs):
+            where = {"candidate": name, "partitions": partitions}
+            rates = _values(found, "job", "events_per_s", **where)
+            if rates:
+                rows.append(_job_row(found, name, partitions, rates))
+    head = ("candidate", "partitions", "events", "runs", "events/s min / median / max",
+            "CPU µs/event", "Kafka's CPU µs/event", "states written per event",
+            "ours is")  # fmt: skip
+    return "## Whole lifecycle job\n\n" + _CANDIDATES + "\n" + table(head, rows)
+
+
+def _job_row(found: Found, name: str, partitions: int, rates: list[float]) -> tuple[str, ...]:
+    where = {"candidate": name, "partitions": partitions}
+    ours = _middle(found, "job", "events_per_s", candidate="ours", partitions=partitions)
+    events = _values(found, "job", "events", **where)[0]
+    states = _values(found, "job", "states_written", **where)
+    brokers = _values(found, "job", "broker_cpu_us_per_event", **where)
+    return (
+        name, str(partitions), f"{events:,}", str(len(rates)), spread(rates, ",.0f"),
+        spread(_values(found, "job", "cpu_us_per_event", **where), ".1f"),
+        f"{median(brokers):.1f}", f"{median(states) / events:.2f}",
+        f"{ours / median(rates):.2f} ×" if ours else "–",
+    )  # fmt: skip
+
+
+_CANDIDATES: Final = """\
+- `ours`: `receipts worker`, as shipped, with its default settings
+- `loop`: a hand-written aiokafka batch loop with the same pure functions and no safety
+- `stock`: an ordinary Faust app, every setting tuned, counters written once a second
+- `naive`: the same with Faust's default settings, counters written as they change
+"""
+
+
+def _restores(found: Found) -> str:
+    runs = found.get("restore", ())
+    if not runs:
+        return ""
+    first = runs[0]
+    fields = (
+        ("states/s, counters folded", "states_per_s", ",.0f"),
+        ("seconds from assignment to ready", "seconds", ".2f"),
+        ("of it, folding", "fold_seconds", ".2f"),
+        ("CPU µs/state", "cpu_us_per_state", ".2f"),
+        ("memory, B/state", "bytes_per_state", ".0f"),
+        ("most memory while restoring, B/state", "peak_bytes_per_state", ".0f"),
+    )
+    rows = [(name, spread(_values(found, "restore", field), form)) for name, field, form in fields]
+    return (
+        f"## Restore and memory\n\n{first['states']:,} states of "
+        f"{first['bytes_per_stored_state']} B, {first['cells']:,} cells, {first['partitions']} "
+        f"partitions, {len(runs)} runs.\n\n"
+    ) + table(("figure", "min / median / max"), rows)
+
+
+def _sinks(found: Found) -> str:
+    runs = found.get("sink", ())
+    if not runs:
+        return ""
+    rows = [
+        ("rows/s", spread(_values(found, "sink", "rows_per_s"), ",.0f")),
+        ("CPU µs/row, engine included", spread(_values(found, "sink", "cpu_us_per_row"), ".1f")),
+    ]
+    head = f"## Sink\n\nInto the embedded engine, {runs[0]['rows']:,} rows, {len(runs)} runs.\n\n"
+    return head + table(("figure", "min / median / max"), rows)
+
+
+def _latencies(found: Found) -> str:
+    rows = [
+        (
+            f"{run['events_per_s']:,.0f}", f"{run['seconds']:.0f}", f"{run['probes']:,}",
+            f"{run['p50_s']:.2f}", f"{run['p99_s']:.2f}", f"{run['max_s']:.2f}",
+            f"{run['new_p99_s']:.2f} / {run['delivered_p99_s']:.2f}",
+            ", ".join(f"{name} {share:.2f}" for name, share in run["cpu"].items()),
+        )
+        for run in found.get("latency", ())
+    ]  # fmt: skip
+    if not rows:
+        return ""
+    head = ("events/s", "seconds", "probes", "p50 s", "p99 s", "max s", "p99 s new / delivered",
+            "cores used")  # fmt: skip
+    return "## Produced → visible in ClickHouse\n\n" + table(head, rows)
+
+
+def _problems(found: Found) -> str:
+    lines = wrong(found)
+    if not lines:
+        return ""
+    return "## Not valid\n\n" + "".join(f"- {line}\n" for line in lines)
+
+
+def spread(values: Sequence[float], form: str) -> str:
+    """min / median / max."""
+    return " / ".join(f"{value:{form}}" for value in (min(values), median(values), max(values)))
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)

@@ -1,0 +1,93 @@
+"""A table of message states as a worker leaves it, written to Kafka for restore and sink.
+
+Some thousand real states come out of simulated traffic and the real shard; they are repeated under
+new message ids until there are enough. Counter cells are the fold over all of them, as published.
+"""
+
+import time
+from collections.abc import Iterator
+from itertools import cycle, islice
+from typing import NamedTuple
+
+from models.counters import encode_cell
+from models.keys import message_key, partition_of, split_key
+from models.state import decode, encode
+from streams.lifecycle.shard import Rules, Shard
+from tests.bench.traffic import Outgoing, events, producing, send_all
+from tests.records import Record, record
+
+TEMPLATE_EVENTS = 60_000
+PORTION = 2000
+EPOCH = 1 << 32
+
+
+class Stored(NamedTuple):
+    """What was written."""
+
+    states: int
+    cells: int
+    bytes_per_state: float
+
+
+def templates(count: int, shape: str) -> dict[bytes, bytes]:
+    """States as `count` simulated events make them, by message key."""
+    states: dict[bytes, bytes] = {}
+    shard = Shard(0, states, Rules(1))
+    waiting: dict[str, list[Record]] = {}
+    for event in events(count, shape):
+        batch = waiting.setdefault(event.kind, [])
+        batch.append(record(event.kind, event.key, event.value, event.arrival_ms))
+        if len(batch) >= PORTION:
+            _take(shard, states, event.kind, waiting.pop(event.kind))
+    for kind, batch in waiting.items():
+        _take(shard, states, kind, batch)
+    return states
+
+
+def _take(shard: Shard, states: dict[bytes, bytes], kind: str, batch: list[Record]) -> None:
+    plan = shard.plan(kind, batch, max(each.timestamp for each in batch))
+    states.update({key: value for key, value in plan.changes.items() if value is not None})
+
+
+def repeated(states: dict[bytes, bytes], count: int) -> Iterator[tuple[bytes, bytes]]:
+    """`count` states under keys of their own, versions growing."""
+    known = [(split_key(key), decode(value)) for key, value in states.items()]
+    for number, ((account, message_id), state) in enumerate(islice(cycle(known), count)):
+        state.version = EPOCH + number
+        yield message_key(account, f"{message_id}-{number:07x}"), encode(state)
+
+
+async def store(brokers: str, prefix: str, partitions: int, count: int, shape: str) -> Stored:
+    """Write `count` states and their cells to the topics of an installation."""
+    held: list[dict[bytes, bytes]] = [{} for _ in range(partitions)]
+    for key, value in repeated(templates(min(TEMPLATE_EVENTS, count * 3), shape), count):
+        held[partition_of(key, partitions)][key] = value
+    size = sum(len(value) for states in held for value in states.values())
+    cells = [_cells(partition, states, partitions) for partition, states in enumerate(held)]
+    async with producing(brokers) as producer:
+        await send_all(producer, _outgoing(prefix + "message-states", held))
+        await send_all(producer, _outgoing(prefix + "status-counters", cells))
+    return Stored(count, sum(map(len, cells)), round(size / count, 1))
+
+
+def _cells(partition: int, states: dict[bytes, bytes], partitions: int) -> dict[bytes, bytes]:
+    shard = Shard(partition, states, Rules(partitions))
+    for _ in shard.restore({}, 1):
+        pass
+    version = EPOCH + len(states) * partitions
+    return {
+        c.key: encode_cell(version + n, c.counts) for n, c in enumerate(shard.cells.take_dirty())
+    }
+
+
+def _outgoing(topic: str, held: list[dict[bytes, bytes]]) -> Iterator[Outgoing]:
+    """Partitions side by side, as they grow in life."""
+    now_ms = time.time_ns() // 1_000_000
+    streams = [iter(states.items()) for states in held]
+    while True:
+        portions = [list(islice(stream, PORTION)) for stream in streams]
+        if not any(portions):
+            return
+        for partition, portion in enumerate(portions):
+            for key, value in portion:
+                yield Outgoing(topic, partition, now_ms, key, value)
