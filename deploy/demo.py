@@ -6,6 +6,7 @@ engine. Everything lives in a temporary folder and is gone afterwards, whatever 
 
 import asyncio
 import json
+import shutil
 import signal
 import sys
 import tempfile
@@ -50,6 +51,7 @@ STUCK_S = 20.0
 """Nothing moves for this long though events are missing: look at the tables as they are."""
 ATTEMPTS = 4
 """A message may expire while the tables are read; then they are compared once more."""
+REMOVE_S = 6.0
 TERMINATED = 128 + signal.SIGTERM
 
 
@@ -87,12 +89,26 @@ def run(events: int, seed: int, as_json: bool) -> int:
     KeyboardInterrupt after Ctrl-C; nothing is left behind in any case.
     """
     log_failures_only()
-    with tempfile.TemporaryDirectory(prefix="receipts-demo-") as home:
-        try:
-            result = uvloop.run(_until_terminated(_demo(events, seed, Path(home))))
-        except asyncio.CancelledError:
-            return TERMINATED
+    home = Path(tempfile.mkdtemp(prefix="receipts-demo-"))
+    tempfile.tempdir = str(home)  # the driver of the embedded engine makes temporary files too
+    try:
+        result = uvloop.run(_until_terminated(_demo(events, seed, home)))
+    except asyncio.CancelledError:
+        return TERMINATED
+    finally:
+        tempfile.tempdir = None
+        _remove(home)
     return _report(result, as_json)
+
+
+def _remove(home: Path) -> None:
+    """Remove the folder, though the engine may still be at an insert that was interrupted."""
+    for _ in range(int(REMOVE_S / POLL_S)):
+        shutil.rmtree(home, ignore_errors=True)
+        if not home.exists():
+            return
+        time.sleep(POLL_S)
+    print(f"receipts: warning: {home} could not be removed", file=sys.stderr)
 
 
 async def _until_terminated(work: Awaitable[Result]) -> Result:
@@ -234,11 +250,11 @@ def _report(result: Result, as_json: bool) -> int:
 
 def _print_tables(result: Result, console: Console) -> None:
     for table in result.tables:
-        console.print(table, "")
+        console.print(table)
     ledger, kinds = result.ledger, result.published.by_kind
     published = ", ".join(f"{kinds[kind]:,} {kind}" for kind in sorted(kinds))
     counts = (
-        (ledger.events, f"events published: {published}"),
+        (ledger.events, f"events: {published}"),
         (ledger.messages, "messages in messages_current"),
         (ledger.orphans, "orphans: receipts whose send is unknown"),
         (ledger.dead_letters, "dead letters: refused input, kept with its reason"),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 COUNTS = """
@@ -13,7 +14,7 @@ COLUMNS = (
     "messages",
     "pending",
     "delivered",
-    "of them read",
+    "read",
     "soft",
     "hard",
     "rejected",
@@ -52,7 +53,7 @@ OVERVIEWS = (
     Overview(
         "By hour of sending (last 8, UTC)",
         "hour",
-        f"""SELECT formatDateTime(window_start, '%Y-%m-%d %H:00'), {COUNTS} FROM counters_hour
+        f"""SELECT formatDateTime(window_start, '%m-%d %H:00'), {COUNTS} FROM counters_hour
             GROUP BY 1 ORDER BY 1 DESC LIMIT 8""",
     ),
 )
@@ -64,10 +65,17 @@ def overviews(client: Any) -> list[Table]:
 
 
 def _table(overview: Overview, rows: Iterable[Sequence[Any]]) -> Table:
-    table = Table(title=overview.title, title_justify="left", title_style="bold")
-    table.add_column(overview.by)
+    table = Table(
+        title=overview.title,
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column(overview.by, no_wrap=True, max_width=19)
     for column in COLUMNS:
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True, min_width=max(len(column), 6))
     for name, *counts in rows:
         table.add_row(name or "(unknown)", *(f"{count:,}" for count in counts))
     return table
