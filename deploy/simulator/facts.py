@@ -73,7 +73,7 @@ class Facts:
         self.events = 0
         self.sends: list[Send] = []
         self.receipts: list[Receipt] = []
-        self.texts: set[int] = set()  # attempts that came with a text
+        self.texts = 0  # bit n is set when attempt n came with a text
         self.clicked_at = 0
         self.unsubscribed_at = 0
 
