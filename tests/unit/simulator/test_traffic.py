@@ -184,8 +184,9 @@ def test_recipients_come_back(expected: Expected) -> None:
     assert sum(1 for count in recipients.values() if count >= 3) > 50
 
 
-def test_what_is_pending_does_not_depend_on_when_one_looks(events: list[Event]) -> None:
-    records = as_published(events)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_is_pending_does_not_depend_on_when_one_looks(shape: str) -> None:
+    records = as_published(list(generate(9, 8_000, AS_OF, SHAPES[shape])))
     early, now, late = (
         expect(records, AS_OF + minutes * MINUTE_MS).messages for minutes in (-10, 0, 120)
     )
