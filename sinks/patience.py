@@ -39,7 +39,9 @@ async def patiently(
     return await AsyncRetrying(
         sleep=sleep,
         stop=stop_when_event_set(stop),  # type: ignore[arg-type]  # it only asks is_set()
-        wait=wait_exponential_jitter(FIRST_WAIT_S, LONGEST_WAIT_S, jitter=FIRST_WAIT_S),
+        wait=wait_exponential_jitter(
+            multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S, jitter=FIRST_WAIT_S
+        ),
         retry=retry_if_exception_type(again),
         before_sleep=before_sleep,
         reraise=True,
