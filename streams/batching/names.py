@@ -36,7 +36,7 @@ _METHODS: tuple[tuple[Any, str], ...] = (
     (driver.Producer, "_new_producer _ensure_producer send_soon"),
     (Topic, "_compile_decode on_stop_iteration"),
     (Stream, "maybe_start on_stop"),
-    (TableManager, "recovery add"),
+    (TableManager, "recovery add _update_channels"),
     (Recovery, "_add _build_highwaters _restart_recovery _resume_streams _set_recovery_ended"),
     (Recovery, "_slurp_changelogs on_recovery_completed on_rebalance need_recovery"),
     (GroupCoordinator, "_send_req _do_heartbeat _heartbeat_routine"),

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from deploy.embedded.brokers import Broker
+from deploy.embedded.brokers import Broker, EmbeddedBroker
 
 APP = Path(__file__).with_name("batching_counter.py")
 PARTITIONS = 4
@@ -122,7 +122,10 @@ class Rig:
 
     def start(self, **config: Any) -> Worker:
         """Start a worker."""
-        given = {"prefix": self.prefix, "brokers": self.broker.bootstrap, **config}
+        given: dict[str, Any] = {"prefix": self.prefix, "brokers": self.broker.bootstrap}
+        if isinstance(self.broker, EmbeddedBroker):  # joining takes half of it; Kafka wants 6 s
+            given["session_timeout_s"] = 2
+        given.update(config)
         self.workers.append(Worker(given))
         return self.workers[-1]
 

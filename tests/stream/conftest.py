@@ -33,7 +33,8 @@ def kafka_broker() -> Iterator[Broker]:
         if os.environ.get("CI") == "true":
             pytest.fail(f"real Kafka is required in CI: {lack}")
         pytest.skip(f"real Kafka: {lack}")
-    with KafkaBroker() as broker:
+    # The cleaner looks for work every 15 s by default: too rarely for the tests of compaction.
+    with KafkaBroker(log_cleaner_backoff_ms="200") as broker:
         yield broker
 
 

@@ -1,0 +1,159 @@
+"""The parts that need no broker: the fence, batches, records, and the pinned private names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError
+from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
+from faust.transport.consumer import Consumer
+from faust.types import TP
+
+from streams.batching import Batch, BatchApp, FenceLost, Outgoing, RecordTooLarge
+from streams.batching.batch import Fetched
+from streams.batching.errors import IncompatibleVersions
+from streams.batching.fence import Fence
+from streams.batching.names import assert_private_names
+from streams.batching.producer import _batches, _checked
+from streams.batching.runner import run_worker
+
+SYNC = SyncGroupRequest("group", 1, "member", None, [])
+BEAT = HeartbeatRequest("group", 1, "member")
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def fence(clock: Clock) -> Fence:
+    made = Fence(6.0, clock)
+    made.observe(SYNC, 0, clock.now)
+    return made
+
+
+def test_the_fence_is_closed_before_the_first_assignment() -> None:
+    with pytest.raises(FenceLost, match="no partitions are held"):
+        Fence(6.0).check()
+
+
+def test_the_fence_holds_for_one_session_timeout(fence: Fence, clock: Clock) -> None:
+    clock.now += 5.9
+    fence.check()
+    clock.now += 0.2
+    with pytest.raises(FenceLost, match=r"last accepted heartbeat is 6\.1 s old"):
+        fence.check()
+
+
+def test_a_heartbeat_counts_from_its_departure(fence: Fence, clock: Clock) -> None:
+    clock.now += 5
+    fence.observe(BEAT, RebalanceInProgressError.errno, clock.now - 2)
+    clock.now += 3.9
+    fence.check()
+    clock.now += 0.2
+    with pytest.raises(FenceLost):
+        fence.check()
+
+
+def test_a_lost_fence_stays_lost(fence: Fence, clock: Clock) -> None:
+    clock.now += 20
+    fence.observe(BEAT, 0, clock.now)
+    fence.observe(SYNC, 0, clock.now)
+    with pytest.raises(FenceLost):
+        fence.check()
+
+
+@pytest.mark.parametrize("error", [UnknownMemberIdError, IllegalGenerationError])
+def test_a_forgotten_member_loses_the_fence(fence: Fence, clock: Clock, error: Any) -> None:
+    fence.observe(BEAT, error.errno, clock.now)
+    with pytest.raises(FenceLost, match="no longer knows"):
+        fence.check()
+
+
+def test_an_older_error_does_not_matter_between_assignments(fence: Fence, clock: Clock) -> None:
+    fence.release()
+    clock.now += 60
+    assert fence.expired() is None
+    fence.observe(SYNC, 0, clock.now)
+    fence.check()
+
+
+def test_a_void_batch_cannot_be_done() -> None:
+    calls: list[str] = []
+    batch = Batch(TP("t", 0), [], False, lambda: calls.append("done"))
+    batch.void()
+    assert not batch.take()
+    batch.done()
+    assert not batch.finished
+    assert calls == []
+
+
+def test_a_batch_is_done_once_and_taken_once() -> None:
+    calls: list[str] = []
+    batch = Batch(TP("t", 0), [], False, lambda: calls.append("done"))
+    assert batch.take()
+    batch.done()
+    batch.done()
+    assert calls == ["done"]
+    with pytest.raises(RuntimeError, match="two agents"):
+        batch.take()
+
+
+def test_the_head_is_known_only_after_a_response() -> None:
+    assert not Fetched([], 0, None).at_head
+    assert not Fetched([], None, 5).at_head
+    assert not Fetched([], 4, 5).at_head
+    assert Fetched([], 5, 5).at_head
+    assert Fetched([], 0, 0).at_head
+
+
+def test_a_record_too_large_is_refused_with_its_size() -> None:
+    fits = (b"k", b"v" * 900)
+    assert _checked(fits, "t", 1000) is fits
+    with pytest.raises(RecordTooLarge, match="for topic t exceeds 1000 bytes") as caught:
+        _checked((b"k", b"v" * 1000), "t", 1000)
+    assert 1000 < caught.value.size < 1100
+    with pytest.raises(RecordTooLarge):
+        _checked(Outgoing(b"k", b"v", [("h", b"x" * 1000)]), "t", 1000)
+
+
+async def test_batches_split_where_they_are_full_and_keep_the_order() -> None:
+    producer = AIOKafkaProducer(bootstrap_servers="127.0.0.1:1", max_batch_size=2000)
+    records: list[Any] = [(b"%d" % number, b"v" * 300) for number in range(20)]
+    records.append((b"large", b"v" * 5000))
+    records.append(Outgoing(b"last", None, [("h", b"x")], 1_700_000_000_000))
+    batches = list(_batches(producer, records))
+    counts = [batch.record_count() for batch in batches]
+    assert sum(counts) == len(records)
+    assert len(counts) > 4
+    assert counts[-1] == 1
+    assert counts[-2] == 1, "a record larger than a batch travels alone"
+    await producer.stop()
+
+
+def test_the_pinned_versions_have_every_name() -> None:
+    assert_private_names()
+
+
+def test_a_missing_name_is_told_with_the_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(Consumer, "_drain_messages")
+    expected = r"faust-streaming 0\.15\.3, .* lack Consumer\._drain_messages: install"
+    with pytest.raises(IncompatibleVersions, match=expected):
+        assert_private_names()
+
+
+async def test_an_app_bound_to_another_loop_is_refused() -> None:
+    app = BatchApp("bound", brokers="127.0.0.1:1")
+    assert app.batch_producer is not None
+    with pytest.raises(RuntimeError, match="bound to an event loop"):
+        run_worker(app)
