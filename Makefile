@@ -12,13 +12,14 @@ KIND   := embedded,dev
 help:  ## Show this help
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
-install: $(STAMP)  ## Make .venv with everything (again only when pyproject.toml changes)
+install: $(STAMP)  ## Make .venv with everything (again only when the pins change)
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml deploy/constraints.txt
 	@python=$$(deploy/find-python $(PYTHON)) || exit 1; \
 	echo "Installing into $(VENV) with $$($$python --version) (takes a minute, once) ..."; \
 	$$python -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(KIND)]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint deploy/constraints.txt --editable '.[$(KIND)]'
 	@touch $@
 
 demo: $(STAMP)  ## Run 50,000 simulated events through everything and check the ledger

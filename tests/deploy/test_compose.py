@@ -121,3 +121,10 @@ def test_the_image_copies_only_what_exists() -> None:
         if line.startswith("COPY "):
             for source in line.split()[1:-1]:
                 assert (ROOT / source).exists(), source
+
+
+def test_the_constraints_hold_every_pin() -> None:
+    fixed = set((ROOT / "deploy/constraints.txt").read_text().replace("_", "-").splitlines())
+    pins = re.findall(r'"([a-z0-9-]+==[\d.]+)"', (ROOT / "pyproject.toml").read_text())
+    assert pins
+    assert set(pins) <= fixed
