@@ -9,9 +9,10 @@ import json
 import logging
 import os
 import platform
+import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -24,13 +25,13 @@ from deploy.embedded.brokers import KAFKA_VERSION, KafkaBroker, missing_for_kafk
 from deploy.simulator.shapes import SHAPES
 from tests.bench import report
 from tests.bench.cluster import BenchError, Cluster, connected
-from tests.bench.job import Plan, bench_job
+from tests.bench.job import Plan, Run, bench_job
 from tests.bench.latency import bench_latency
 from tests.bench.restore import bench_restore
 from tests.bench.sink import bench_sink
 
 PARTS = ("job", "restore", "memory", "sink", "latency")
-STOCK_SHARE, NAIVE_SHARE = 20, 50
+STOCK_SHARE, NAIVE_SHARE = 10, 50
 LIBRARIES = ("faust-streaming", "aiokafka", "uvloop", "pydantic", "msgspec", "chdb")
 
 
@@ -54,7 +55,7 @@ QUICK = Sizes(100_000, 1, 200_000, 100_000, 5_000, 15.0, (4,), "hour")
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("part", type=click.Choice(("all", *PARTS)), default="all")
 @click.option("--quick", is_flag=True, help="Small sizes: minutes instead of an hour.")
-@click.option("--events", type=int, help="Events of the job (stock Faust gets 1/20, naive 1/50).")
+@click.option("--events", type=int, help="Events of the job (stock Faust gets 1/10, naive 1/50).")
 @click.option("--repeats", type=int, help="Runs of each candidate.")
 @click.option("--states", type=int, help="States to restore.")
 @click.option("--rows", type=int, help="Rows of the sink.")
@@ -66,34 +67,42 @@ QUICK = Sizes(100_000, 1, 200_000, 100_000, 5_000, 15.0, (4,), "hour")
               help="Only these candidates of the job.")  # fmt: skip
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path),
               default=Path("build/bench.json"), show_default=True, help="Figures.")  # fmt: skip
-@click.option("--page/--no-page", default=False, help="Write docs/benchmarks.md from the figures.")
-@click.option("--from", "from_path", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="Measure nothing: write the page from this file.")  # fmt: skip
+@click.option("--page/--no-page", default=None, help="Write docs/benchmarks.md from the figures "
+              "(default: when all is measured in full size).")  # fmt: skip
+@click.option("--from", "sources", multiple=True, help="Measure nothing: write the page from this "
+              "file; several files are joined, part by part.",
+              type=click.Path(exists=True, dir_okay=False, path_type=Path))  # fmt: skip
 def main(
-    part: str, quick: bool, only: tuple[str, ...], json_path: Path, page: bool,
-    from_path: Path | None, **given: Any,
+    part: str, quick: bool, only: tuple[str, ...], json_path: Path, page: bool | None,
+    sources: tuple[Path, ...], **given: Any,
 ) -> None:  # fmt: skip
     """Measure PART (default: all) on a real Apache Kafka that is started for it."""
-    if from_path:
-        report.PAGE.write_text(report.page(json.loads(from_path.read_text())), encoding="utf-8")
+    if sources:
+        found = report.joined([json.loads(source.read_text("utf-8")) for source in sources])
+        report.PAGE.write_text(report.page(found), encoding="utf-8")
         return
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)  # young topics make it retry, and warn
     if lack := missing_for_kafka():
         raise click.UsageError(lack)
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)  # young topics make it retry, and warn
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that children are ended
     sizes = (QUICK if quick else FULL)._replace(**{k: v for k, v in given.items() if v})
     found = measure(_parts(part), sizes, only)
     json_path.parent.mkdir(parents=True, exist_ok=True)
     json_path.write_text(json.dumps(found, indent=1, ensure_ascii=False), encoding="utf-8")
     click.echo(f"figures: {json_path}")
-    if page:
+    if page or (page is None and part == "all" and not quick):
         report.PAGE.write_text(report.page(found), encoding="utf-8")
         click.echo(f"page: {report.PAGE}")
+    sys.exit(_verdict(found))
+
+
+def _verdict(found: dict[str, Any]) -> int:
     for line in report.missed(found):
         click.echo(f"target missed: {line}")
     wrong = report.wrong(found)
     for line in wrong:
         click.echo(f"WRONG: {line}", err=True)
-    sys.exit(1 if wrong else 0)
+    return 1 if wrong else 0
 
 
 def _parts(part: str) -> list[str]:
@@ -114,50 +123,43 @@ def measure(parts: Sequence[str], sizes: Sizes, only: Sequence[str]) -> dict[str
     }
     for part in parts:
         with KafkaBroker() as broker:  # a new one each: no part pays for another's topics
-            runs = _RUN[part]
             try:
-                found[part] = asyncio.run(_on(broker, runs, sizes, only))
+                found[part] = asyncio.run(_on(broker, part, sizes, only, found["failed"]))
             except BenchError as error:
                 found["failed"].append(f"{part}: {error}")
     found["minutes"] = round((time.monotonic() - began) / 60, 1)
     return found
 
 
-Runs = Callable[[Cluster, int, Sizes, Sequence[str]], Awaitable[list[Any]]]
-
-
-async def _on(broker: KafkaBroker, runs: Runs, sizes: Sizes, only: Sequence[str]) -> Any:
+async def _on(
+    broker: KafkaBroker, part: str, sizes: Sizes, only: Sequence[str], failed: list[str]
+) -> Any:
     async with connected(broker.bootstrap) as cluster:
-        return msgspec.to_builtins(await runs(cluster, broker.pid, sizes, only))
+        if part == "job":
+            return msgspec.to_builtins(await _job(cluster, broker.pid, sizes, only, failed))
+        return msgspec.to_builtins(await _other(cluster, part, sizes))
 
 
-async def _job(cluster: Cluster, broker_pid: int, sizes: Sizes, only: Sequence[str]) -> list[Any]:
+async def _job(
+    cluster: Cluster, broker_pid: int, sizes: Sizes, only: Sequence[str], failed: list[str]
+) -> list[Run]:
     fewer = {"stock": sizes.events // STOCK_SHARE, "naive": sizes.events // NAIVE_SHARE}
     wanted = only or ("ours", "loop", "stock", "naive")
     events = {name: fewer.get(name, sizes.events) for name in wanted}
-    runs: list[Any] = []
+    runs: list[Run] = []
     for partitions in sizes.partitions:
-        plan = Plan(partitions, sizes.repeats, sizes.shape, events, broker_pid)
+        plan = Plan(partitions, sizes.repeats, sizes.shape, events, broker_pid, failed)
         runs += await bench_job(cluster, plan)
     return runs
 
 
-async def _restore(cluster: Cluster, _: int, sizes: Sizes, __: Sequence[str]) -> list[Any]:
-    partitions = max(sizes.partitions)
-    return [*await bench_restore(cluster, sizes.states, partitions, sizes.repeats, sizes.shape)]
-
-
-async def _sink(cluster: Cluster, _: int, sizes: Sizes, __: Sequence[str]) -> list[Any]:
-    partitions = max(sizes.partitions)
-    return [*await bench_sink(cluster, sizes.rows, partitions, sizes.repeats, sizes.shape)]
-
-
-async def _latency(cluster: Cluster, _: int, sizes: Sizes, __: Sequence[str]) -> list[Any]:
-    partitions = max(sizes.partitions)
-    return [*await bench_latency(cluster, sizes.rate, sizes.seconds, partitions, sizes.shape)]
-
-
-_RUN: dict[str, Runs] = {"job": _job, "restore": _restore, "sink": _sink, "latency": _latency}
+async def _other(cluster: Cluster, part: str, sizes: Sizes) -> Sequence[msgspec.Struct]:
+    partitions, shape = max(sizes.partitions), sizes.shape
+    if part == "restore":
+        return await bench_restore(cluster, sizes.states, partitions, sizes.repeats, shape)
+    if part == "sink":
+        return await bench_sink(cluster, sizes.rows, partitions, sizes.repeats, shape)
+    return await bench_latency(cluster, sizes.rate, sizes.seconds, partitions, shape)
 
 
 def _machine() -> dict[str, str]:

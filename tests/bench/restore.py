@@ -81,7 +81,7 @@ async def _restore(
         cpu = child.cpu_at(ended * 1000) - child.cpu_at(began * 1000)
         await asyncio.sleep(CALM_S)
         now, peak = resident_bytes(child.pid), resident_bytes(child.pid, "VmHWM")
-        folds = zip(said["folding"], said["ready"], strict=True)
+        folds = zip(said["folding"][-partitions:], said["ready"][-partitions:], strict=True)
         return Restore(
             partitions=partitions,
             states=stored.states,

@@ -14,7 +14,7 @@ from models.keys import message_key, partition_of, split_key
 from models.state import decode, encode
 from streams.lifecycle.shard import Rules, Shard
 from tests.bench.traffic import Outgoing, events, producing, send_all
-from tests.records import Record, record
+from tests.records import record
 
 TEMPLATE_EVENTS = 60_000
 PORTION = 2000
@@ -30,23 +30,14 @@ class Stored(NamedTuple):
 
 
 def templates(count: int, shape: str) -> dict[bytes, bytes]:
-    """States as `count` simulated events make them, by message key."""
+    """States as `count` simulated events make them in order of arrival, by message key."""
     states: dict[bytes, bytes] = {}
     shard = Shard(0, states, Rules(1))
-    waiting: dict[str, list[Record]] = {}
     for event in events(count, shape):
-        batch = waiting.setdefault(event.kind, [])
-        batch.append(record(event.kind, event.key, event.value, event.arrival_ms))
-        if len(batch) >= PORTION:
-            _take(shard, states, event.kind, waiting.pop(event.kind))
-    for kind, batch in waiting.items():
-        _take(shard, states, kind, batch)
+        incoming = record(event.kind, event.key, event.value, event.arrival_ms)
+        plan = shard.plan(event.kind, [incoming], event.arrival_ms)
+        states.update({key: value for key, value in plan.changes.items() if value is not None})
     return states
-
-
-def _take(shard: Shard, states: dict[bytes, bytes], kind: str, batch: list[Record]) -> None:
-    plan = shard.plan(kind, batch, max(each.timestamp for each in batch))
-    states.update({key: value for key, value in plan.changes.items() if value is not None})
 
 
 def repeated(states: dict[bytes, bytes], count: int) -> Iterator[tuple[bytes, bytes]]:
