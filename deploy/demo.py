@@ -90,13 +90,13 @@ def run(events: int, seed: int, as_json: bool) -> int:
     """
     log_failures_only()
     home = Path(tempfile.mkdtemp(prefix="receipts-demo-"))
-    tempfile.tempdir = str(home)  # the driver of the embedded engine makes temporary files too
+    # The driver of the embedded engine makes temporary files too, to the end of this process.
+    tempfile.tempdir = str(home)
     try:
         result = uvloop.run(_until_terminated(_demo(events, seed, home)))
     except asyncio.CancelledError:
         return TERMINATED
     finally:
-        tempfile.tempdir = None
         _remove(home)
     return _report(result, as_json)
 
