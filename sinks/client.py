@@ -209,7 +209,11 @@ def connect(url: str) -> ClickHouse:
 def _embedded(url: str) -> ClickHouse:
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query))
-    client = clickhouse_connect.get_client(dsn=f"chdb://{unquote(parts.path)}")
+    try:
+        client = clickhouse_connect.get_client(dsn=f"chdb://{unquote(parts.path)}")
+    except ProgrammingError as error:
+        hint = "another process may have this folder open, or this process another folder"
+        raise Broken(f"{error} ({hint})") from error
     return ClickHouse(client, options.get("database", DEFAULT_DATABASE))
 
 
@@ -229,7 +233,8 @@ def _remote(url: str) -> ClickHouse:
         client_name="receipts",
         **_transport(parts.scheme, dict(parse_qsl(parts.query))),
     )
-    # The driver's own retries are off: `sinks.consumer` alone decides when to try again.
+    # The driver's own retries are off: `sinks.patience` alone decides when to try again. One stays,
+    # after a kept-alive connection was closed by the other side; rows written twice do no harm.
     client.http_retries = 0  # type: ignore[attr-defined]
     return ClickHouse(client, unquote(parts.path).strip("/") or DEFAULT_DATABASE)
 

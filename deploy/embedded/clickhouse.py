@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gzip
 import json
 import re
 import signal
 import sys
 import tempfile
 import threading
-import zlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -76,7 +74,11 @@ class Engine:
         settings = {k: v for k, v in arguments.items() if k not in _TRANSPORT and k[:6] != "param_"}
         key = (arguments.get("database", ""), *(f"{k}={v}" for k, v in sorted(settings.items())))
         connection = self._take(key) or self._open(arguments.get("database", ""), settings)
-        answer = self._ask(connection, query, arguments, data)
+        try:
+            answer = self._ask(connection, query, arguments, data)
+        except RuntimeError:
+            connection.close()
+            raise
         with self._lock:
             self._idle.setdefault(key, []).append(connection)
         return answer
@@ -142,7 +144,7 @@ class Front:
         try:
             encoding = request.headers.get("Content-Encoding", "")
             answer = await loop.run_in_executor(self._pool, self._run, arguments, body, encoding)
-        except (RuntimeError, ValueError, OSError, EOFError, zlib.error) as error:
+        except (RuntimeError, ValueError, OSError) as error:
             return _failure(error)
         return self._success(request, answer)
 
@@ -174,12 +176,10 @@ class Front:
 
 
 def _decompressed(body: bytes, encoding: str) -> bytes:
-    if encoding in ("", "identity"):
-        return body
     if encoding == "lz4":
         return bytes(lz4.frame.decompress(body))
-    if encoding == "gzip":
-        return gzip.decompress(body)
+    if encoding in ("", "identity", "gzip", "deflate", "zstd"):
+        return body  # aiohttp has decoded it
     raise ValueError(f"Code: 48. DB::Exception: Content-Encoding {encoding} is not offered")
 
 
