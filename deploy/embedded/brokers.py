@@ -279,7 +279,9 @@ class KafkaBroker(Broker):
     def _format(self, java: list[str]) -> None:
         lines = (f"{name}={value}\n" for name, value in self._server_properties().items())
         self._properties.write_text("".join(lines))
+        # A leading dash would be taken for an option.
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        cluster = cluster.replace("-", "_")
         command = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._properties)]
         done = subprocess.run([*java, *command], capture_output=True, text=True, check=False)
         if done.returncode != 0:
