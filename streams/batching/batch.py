@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, overload
 
 from aiokafka import ConsumerRecord
@@ -97,4 +97,4 @@ class Batch(Sequence[Any]):
         return f"<Batch {self.tp.topic}[{self.tp.partition}] {first}..{last}>"
 
 
-FetchedMap = Mapping[TP, Fetched]
+FetchedMap = dict[TP, Fetched]

@@ -62,12 +62,10 @@ class BatchConsumer(driver.Consumer):
         try:
             while not (self._stopped.is_set() or fetcher._stopped.is_set()):
                 epoch, fetched = await self._fetch()
-                for tp, part in fetched.items():
-                    if self._is_changelog_tp(tp):
-                        self._batch_app.recovery.restore(tp, part)
-                        await asyncio.sleep(0)
-                    else:
-                        await self._take_in(tp, part, epoch)
+                for tp in [tp for tp in fetched if self._is_changelog_tp(tp)]:
+                    self._batch_app.recovery.restore(tp, fetched.pop(tp))
+                    await asyncio.sleep(0)
+                await self._hand_out(fetched, epoch)
         except self.consumer_stopped_errors:
             if not self.app.should_stop:
                 raise
@@ -104,14 +102,11 @@ class BatchConsumer(driver.Consumer):
         except TimeoutError:
             return
 
-    async def _take_in(self, tp: TP, part: Fetched, epoch: int) -> None:
-        if part.position is None or part.highwater is None or epoch != self._epoch:
-            return
-        start = part.records[0].offset if part.records else part.position
-        self._heads[tp] = (start, part.highwater)
-        await self._hand_out(tp, part, epoch)
-        if epoch == self._epoch:
-            self._heads[tp] = (part.position, part.highwater)
+    def _note_heads(self, fetched: FetchedMap) -> None:
+        for tp, part in fetched.items():
+            if part.position is not None and part.highwater is not None:
+                start = part.records[0].offset if part.records else part.position
+                self._heads[tp] = (start, part.highwater)
 
     def lag(self, tp: TP) -> int | None:
         """Offsets between what is done and the latest known high watermark; None: not known yet."""
@@ -123,17 +118,32 @@ class BatchConsumer(driver.Consumer):
         done = unfinished[0].records[0].offset if unfinished else handed_out
         return max(0, highwater - done)
 
-    async def _hand_out(self, tp: TP, part: Fetched, epoch: int) -> None:
-        records, size = part.records, self._batch_app.batch_size
-        for start in range(0, len(records), size):
-            if epoch != self._epoch or not self._open or not self.flow_active:
-                return  # fetched before a seek: these offsets are read again after it
-            chunk = records[start : start + size]
-            at_head = part.at_head and start + size >= len(records)
-            batch = Batch(tp, chunk, at_head, partial(self._on_done, tp))
-            self._out[tp].append(batch)
-            await self.wait_first(self.callback(self._message(batch)), self.suspend_flow.wait())
-            self._read_offset[tp] = chunk[-1].offset + 1
+    async def _hand_out(self, fetched: FetchedMap, epoch: int) -> None:
+        size = self._batch_app.batch_size
+        if epoch == self._epoch:
+            self._note_heads(fetched)
+        longest = max((len(part.records) for part in fetched.values()), default=0)
+        for start in range(0, longest, size):  # the partitions in turn
+            for tp, part in fetched.items():
+                if epoch != self._epoch or not self._open or not self.flow_active:
+                    return  # fetched before a seek: these offsets are read again after it
+                if start < len(part.records):
+                    last = start + size >= len(part.records)
+                    await self._hand_out_one(self._batch(tp, part, start), part, last)
+
+    def _batch(self, tp: TP, part: Fetched, start: int) -> Batch:
+        end = start + self._batch_app.batch_size
+        at_head = part.at_head and end >= len(part.records)
+        return Batch(tp, part.records[start:end], at_head, partial(self._on_done, tp))
+
+    async def _hand_out_one(self, batch: Batch, part: Fetched, last: bool) -> None:
+        tp, following = batch.tp, batch.records[-1].offset + 1
+        self._out[tp].append(batch)
+        if part.highwater is not None:
+            end = part.position if last and part.position is not None else following
+            self._heads[tp] = (end, part.highwater)
+        await self.wait_first(self.callback(self._message(batch)), self.suspend_flow.wait())
+        self._read_offset[tp] = following
 
     def _on_done(self, tp: TP) -> None:
         batches = self._out[tp]
