@@ -1,5 +1,6 @@
 """Documentation pages made from code: `python -m deploy.docs` writes them, a test compares."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-PAGES = {
+PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": metrics.markdown,
     "settings.md": settings_page,
     **{f"contract/{topic}.schema.json": partial(schema_text, topic) for topic in EVENTS},

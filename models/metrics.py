@@ -187,14 +187,6 @@ TABLE: tuple[Metric, ...] = (
         "both",
     ),
     Metric(
-        "receipts_restored_records_total",
-        "counter",
-        ("partition",),
-        "records",
-        "Records of message-states read back to restore the states of a partition.",
-        "worker",
-    ),
-    Metric(
         "receipts_restore_left_records",
         "gauge",
         ("partition",),
