@@ -84,9 +84,10 @@ async def run_sink(
     try:
         clickhouse = await _open(settings, health, stop, thread)
         if clickhouse is not None:
-            sink = Sink(settings, meter, health, stop, clock, clickhouse, thread)
-            await sink.run()
-            await _within(LEAVE_GRACE_S, thread.run(clickhouse.close))
+            try:
+                await Sink(settings, meter, health, stop, clock, clickhouse, thread).run()
+            finally:
+                await _within(LEAVE_GRACE_S, thread.run(clickhouse.close))
     finally:
         thread.end()
 

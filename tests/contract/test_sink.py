@@ -11,6 +11,7 @@ from aiokafka import TopicPartition
 
 from deploy.embedded.brokers import Broker, free_port
 from models.counters import cell_key, encode_cell
+from models.settings import Settings
 from sinks.batches import Batch, Batches
 from sinks.client import ClickHouse, connect
 from sinks.errors import Broken
@@ -282,6 +283,48 @@ async def test_a_rebalance_does_not_wait_for_a_batch_that_clickhouse_does_not_ta
     batches.waiting = True
     await asyncio.wait_for(batches.on_partitions_revoked([TopicPartition("t", 0)]), 1)
     await batches.stop()
+
+
+class Joining:
+    """Polls of a consumer during which partitions change hands."""
+
+    def __init__(self, batches: Batches, *polls: tuple[bool, list[int]]) -> None:
+        self._batches = batches
+        self._polls = list(polls)
+
+    async def getmany(self, **_: object) -> dict[TopicPartition, list[Record]]:
+        changes, offsets = self._polls.pop(0)
+        place = TopicPartition("sends", 0)
+        if changes:
+            await self._batches.on_partitions_revoked([place])
+            await self._batches.on_partitions_assigned([place])
+        return {place: [Record("sends", 0, n, T0, None, None) for n in offsets]} if offsets else {}
+
+
+async def collected(*polls: tuple[bool, list[int]], most: int = 3) -> tuple[Batch | None, Batches]:
+    batches = Batches(Settings(sink_max_rows=most, sink_max_wait_s=5), Meter(), Health())
+    batches.consumer = Joining(batches, *polls)
+    return await batches.collect(asyncio.Event()), batches
+
+
+async def test_records_that_come_with_a_new_assignment_are_not_lost() -> None:
+    batch, batches = await collected((True, [0, 1, 2]))
+    assert batch is not None
+    assert [record.offset for record in batch.records["sends"]] == [0, 1, 2]
+    assert batch.assignment == batches._assignment, "may be committed"
+
+
+async def test_records_of_the_old_assignment_are_left_to_who_reads_them_again() -> None:
+    batch, batches = await collected((False, [0, 1]), (True, [0]), (False, [1, 2]))
+    assert batch is not None
+    assert [record.offset for record in batch.records["sends"]] == [0, 1, 2]
+    assert batch.offsets == {TopicPartition("sends", 0): 3}
+    assert batch.assignment == batches._assignment
+
+
+async def test_nothing_is_a_batch_of_nothing() -> None:
+    assert (await collected((False, [])))[0] is None
+    assert (await collected((False, [0]), (True, [])))[0] is None
 
 
 async def test_it_waits_for_clickhouse_and_for_kafka_to_appear(
