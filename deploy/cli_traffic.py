@@ -28,7 +28,10 @@ def progress_bar(title: str, total: int | None) -> Iterator["Tell"]:
     """A bar on stderr that is told (done, wanted) and vanishes at the end."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+    shown = console.is_terminal
+    with Progress(
+        *columns, TimeElapsedColumn(), console=console, transient=True, disable=not shown
+    ) as bar:
         task = bar.add_task(title, total=total)
 
         def tell(done: int, wanted: int) -> None:

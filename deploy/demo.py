@@ -141,7 +141,11 @@ async def _demo(events: int, seed: int, home: Path) -> Result:
 
 def _bars() -> Progress:
     columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    shown = console.is_terminal
+    return Progress(
+        *columns, TimeElapsedColumn(), console=console, transient=True, disable=not shown
+    )
 
 
 @asynccontextmanager
