@@ -17,9 +17,7 @@ ReceiptWord = Literal[
     "submitted", "queued", "sent", "delivered", "read", "undelivered", "rejected", "deleted"
 ]
 BounceWord = Literal["soft", "hard"]
-Scope = Literal[
-    "recipient", "content", "sender", "account", "route", "network", "policy", "time"
-]
+Scope = Literal["recipient", "content", "sender", "account", "route", "network", "policy", "time"]
 EngagementType = Literal["click", "unsubscribe"]
 
 
