@@ -14,9 +14,9 @@ from rich.table import Table
 from deploy import __version__
 from deploy.cli_help import command
 from deploy.cli_traffic import demo, simulate
-from deploy.process import build, log_failures_only, read_settings, run_process, run_until_told
+from deploy.process import build, read_settings, run_process, run_until_told, silence_libraries
 from models.metrics import Health, Meter
-from models.mistakes import SettingsError
+from models.mistakes import SettingsError, mask_url
 from models.settings import Settings
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
@@ -86,20 +86,36 @@ def migrate(status: bool) -> None:
 
     With --status nothing is changed, and the exit code is 1 while migrations are missing.
     """
-    from sinks.client import connect
-    from sinks.migrate import load, migrate
-    from sinks.migrate import status as standings
+    from sinks.errors import Unavailable
 
     settings = read_settings()
+    silence_libraries()
+    try:
+        sys.exit(_standing(settings) if status else _migrate(settings))
+    except Unavailable as error:
+        url = mask_url(settings.clickhouse_url)
+        fix = "Fix: start it, or set RECEIPTS_CLICKHOUSE_URL"
+        raise Unavailable(f"ClickHouse at {url} gives no answer ({error}). {fix}") from error
+
+
+def _migrate(settings: Settings) -> int:
+    from sinks.client import connect
+    from sinks.migrate import migrate
+
     clickhouse = connect(settings.clickhouse_url)
-    if not status:
-        applied = migrate(clickhouse, settings.text_days, tell=lambda m: click.echo(m.name))
-        click.echo(f"{len(applied)} migrations applied to {clickhouse.database}")
-        return
-    found = standings(clickhouse, load())
+    applied = migrate(clickhouse, settings.text_days, tell=lambda m: click.echo(m.name))
+    click.echo(f"{len(applied)} migrations applied to {clickhouse.database}")
+    return 0
+
+
+def _standing(settings: Settings) -> int:
+    from sinks.client import connect
+    from sinks.migrate import load, status
+
+    found = status(connect(settings.clickhouse_url), load())
     for standing in found:
         click.echo(f"{standing.state:8} {standing.name} {standing.applied_at}".rstrip())
-    sys.exit(FAILED if any(s.state in ("pending", "edited") for s in found) else 0)
+    return FAILED if any(s.state in ("pending", "edited") for s in found) else 0
 
 
 @command(
@@ -121,7 +137,7 @@ def topics(check: bool, dry_run: bool) -> None:
     if check and dry_run:
         raise click.UsageError("--check and --dry-run exclude each other")
     settings = read_settings()
-    log_failures_only()
+    silence_libraries()
     if check:
         warnings = asyncio.run(check_topics(settings))
         click.echo("all topics are as they must be")

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deploy.cli_help import command
-from deploy.process import log_failures_only, read_settings
+from deploy.process import read_settings, silence_libraries
 from models.settings import Settings
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def simulate(
     from deploy.simulator.shapes import SHAPES
 
     settings = read_settings()
-    log_failures_only()
+    silence_libraries()
     if replay is None and (speed is not None or now):
         raise click.UsageError("--speed and --now belong to --replay")
     if replay is not None:

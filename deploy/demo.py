@@ -33,7 +33,7 @@ from rich.table import Table
 from deploy.children import Child, ChildError
 from deploy.embedded.brokers import EmbeddedBroker, free_port
 from deploy.overview import overviews
-from deploy.process import log_failures_only
+from deploy.process import silence_libraries
 from deploy.scrape import Samples, samples_at, samples_of
 from deploy.serving import ProcessHealth, PrometheusMeter
 from deploy.simulator.ledger import Ledger, compare, expectation
@@ -88,7 +88,7 @@ def run(events: int, seed: int, as_json: bool) -> int:
     Raises ChildError, BrokerError, PublishError or SinkError when a part fails, and
     KeyboardInterrupt after Ctrl-C; nothing is left behind in any case.
     """
-    log_failures_only()
+    silence_libraries()
     home = Path(tempfile.mkdtemp(prefix="receipts-demo-"))
     # The driver of the embedded engine makes temporary files too, to the end of this process.
     tempfile.tempdir = str(home)

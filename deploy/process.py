@@ -40,10 +40,9 @@ def log_to_stderr(level: str) -> None:
         logging.getLogger("aiokafka").setLevel(logging.WARNING)
 
 
-def log_failures_only() -> None:
+def silence_libraries() -> None:
     """For commands that end soon: what goes wrong is one line of theirs, not the libraries'."""
-    log_to_stderr("error")
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    logging.disable(logging.ERROR)
 
 
 def run_until_told(work: Callable[[asyncio.Event], Awaitable[None]], health: Health) -> int:

@@ -105,6 +105,18 @@ def test_a_broker_that_is_away_is_one_clear_line_and_exit_1(command: list[str]) 
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("arguments", [["migrate"], ["migrate", "--status"]])
+def test_a_clickhouse_that_is_away_is_one_clear_line_without_its_password(
+    arguments: list[str],
+) -> None:
+    url = f"http://writer:hush@127.0.0.1:{free_port()}/receipts"
+    done = receipts(*arguments, clickhouse_url=url)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("receipts: error: ClickHouse at http://writer:***@127.0.0.1:")
+    assert line.endswith("Fix: start it, or set RECEIPTS_CLICKHOUSE_URL")
+
+
 def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
     import socket
 
