@@ -135,6 +135,12 @@ class BatchTableManager(TableManager):
             self._recovery = BatchRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
         return self._recovery
 
+    def add(self, table: Any) -> Any:
+        """Register a table; only batch tables are restored here."""
+        if not isinstance(table, BatchTable):
+            raise TypeError(f"{table!r} is no BatchTable: use BatchApp.batch_table()")
+        return super().add(table)
+
     async def on_start(self) -> None:
         """As stock, without its second of sleep (faust/tables/manager.py:144)."""
         await self._update_channels()

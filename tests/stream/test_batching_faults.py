@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -102,6 +103,18 @@ async def test_sigterm_commits_everything_done(rig: Rig) -> None:
     await rig.audit()
 
 
+@pytest.mark.parametrize("after_s", [0.8, 1.5])
+async def test_sigterm_ends_in_time_while_joining(quick_rig: Rig, after_s: float) -> None:
+    """Faust waits for the group to answer; the runner does not (a join takes 15 s here)."""
+    await quick_rig.set_up()
+    worker = quick_rig.start(session_timeout_s=30)
+    await until(lambda: bool(worker.of("start")), 10, lambda: worker.log)
+    await asyncio.sleep(after_s)
+    worker.send(signal.SIGTERM)
+    assert await worker.ended(10) == EXIT_OK
+    assert not worker.of("ready")
+
+
 async def test_sigterm_ends_in_time_though_a_batch_hangs(quick_rig: Rig) -> None:
     await quick_rig.set_up()
     await quick_rig.feed(2000)
@@ -113,6 +126,7 @@ async def test_sigterm_ends_in_time_though_a_batch_hangs(quick_rig: Rig) -> None
     assert sum((await quick_rig.committed()).values()) == 0
 
 
+@pytest.mark.slow
 async def test_kill_three_times_and_the_state_is_exact(rig: Rig) -> None:
     await rig.set_up()
     await rig.feed(12_000)

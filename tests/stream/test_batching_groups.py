@@ -34,6 +34,7 @@ def quick_rig(embedded_broker: Broker, prefix: str, make_topics: Topics) -> Iter
         yield made
 
 
+@pytest.mark.slow
 async def test_a_second_worker_joins_under_load_and_leaves(rig: Rig) -> None:
     await rig.set_up()
     await rig.feed(10_000)
@@ -59,6 +60,7 @@ async def test_a_second_worker_joins_under_load_and_leaves(rig: Rig) -> None:
         assert_in_order(worker)
 
 
+@pytest.mark.slow
 @pytest.mark.kafka
 async def test_one_of_two_workers_is_killed(kafka_rig: Rig) -> None:
     rig = kafka_rig
@@ -73,7 +75,10 @@ async def test_one_of_two_workers_is_killed(kafka_rig: Rig) -> None:
     assert_in_order(workers[1])
 
 
-async def test_a_zombie_writes_nothing_and_exits(rig: Rig) -> None:
+@pytest.mark.slow
+@pytest.mark.kafka
+async def test_a_zombie_writes_nothing_and_exits(kafka_rig: Rig) -> None:
+    rig = kafka_rig
     await rig.set_up()
     await rig.feed(8000)
     zombie = rig.start(batch_s=0.05, name="zombie")
@@ -138,6 +143,7 @@ async def test_a_join_during_on_partition_ready_starts_it_again(kafka_rig: Rig) 
     assert first.process.poll() is None
 
 
+@pytest.mark.slow
 @pytest.mark.kafka
 async def test_an_outage_longer_than_the_session_ends_the_worker(kafka_rig: Rig) -> None:
     await kafka_rig.set_up()

@@ -115,3 +115,5 @@ async def test_a_restored_table_goes_on_growing(rig: Rig) -> None:
     worker = rig.start()
     await rig.finish()
     assert all(entry["keys"] == 25 for entry in worker.of("ready"))
+    heads = {entry["partition"]: entry["at_head"] for entry in worker.of("batch")}
+    assert heads == dict.fromkeys(range(PARTITIONS), True)

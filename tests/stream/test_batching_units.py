@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError
 from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
+from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.protocol.produce import ProduceRequest
 from faust.transport.consumer import Consumer
 from faust.types import TP
 
@@ -16,7 +19,7 @@ from streams.batching.batch import Fetched
 from streams.batching.errors import IncompatibleVersions
 from streams.batching.fence import Fence
 from streams.batching.names import assert_private_names
-from streams.batching.producer import _batches, _checked
+from streams.batching.producer import BatchProducer, _batches, _checked
 from streams.batching.runner import run_worker
 
 SYNC = SyncGroupRequest("group", 1, "member", None, [])
@@ -141,6 +144,47 @@ async def test_batches_split_where_they_are_full_and_keep_the_order() -> None:
     await producer.stop()
 
 
+class Client:
+    """Stands for the producer's AIOKafkaClient; connecting takes `delay_s` of the fence's time."""
+
+    def __init__(self, clock: Clock, delay_s: float = 0) -> None:
+        self.sent: list[object] = []
+        self.clock = clock
+        self.delay_s = delay_s
+
+    async def ready(self, node_id: int, *, group: object) -> bool:
+        self.clock.now += self.delay_s
+        return True
+
+    async def send(self, node_id: int, request: object, *, group: object) -> str:
+        self.sent.append(request)
+        return "answer"
+
+
+def _guarded(client: Client, fence: Fence) -> Any:
+    owner: Any = SimpleNamespace(_batch_app=SimpleNamespace(fence=fence))
+    BatchProducer._guard(owner, client)
+    return client
+
+
+async def test_every_produce_request_passes_the_fence(fence: Fence, clock: Clock) -> None:
+    client = _guarded(Client(clock), fence)
+    produce, metadata = ProduceRequest(None, -1, 1000, []), MetadataRequest([])
+    assert await client.send(0, produce) == "answer"
+    clock.now += 7
+    with pytest.raises(FenceLost):
+        await client.send(0, produce)
+    assert await client.send(0, metadata) == "answer"
+    assert client.sent == [produce, metadata]
+
+
+async def test_the_fence_is_asked_after_connecting(fence: Fence, clock: Clock) -> None:
+    client = _guarded(Client(clock, delay_s=7), fence)
+    with pytest.raises(FenceLost):
+        await client.send(0, ProduceRequest(None, -1, 1000, []))
+    assert client.sent == []
+
+
 def test_the_pinned_versions_have_every_name() -> None:
     assert_private_names()
 
@@ -150,6 +194,17 @@ def test_a_missing_name_is_told_with_the_versions(monkeypatch: pytest.MonkeyPatc
     expected = r"faust-streaming 0\.15\.3, .* lack Consumer\._drain_messages: install"
     with pytest.raises(IncompatibleVersions, match=expected):
         assert_private_names()
+
+
+def test_a_stock_table_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"use BatchApp\.batch_table"):
+        BatchApp("stock", brokers="127.0.0.1:1").Table("counts", default=int)
+
+
+async def test_a_stock_topic_is_refused() -> None:
+    app = BatchApp("stock", brokers="127.0.0.1:1")
+    with pytest.raises(TypeError, match="no BatchTopic"):
+        aiter(app.stream(app.topic("plain")))
 
 
 async def test_an_app_bound_to_another_loop_is_refused() -> None:
