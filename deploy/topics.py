@@ -19,7 +19,12 @@ BROKER_MAX_BYTES = 1_048_588
 """Kafka's own default for one record batch."""
 DEAD_LETTER_MAX_BYTES = 2_097_152
 """A dead letter is the original record and its headers: it must always fit."""
-COMPACTED: frozenset[Topic] = frozenset({"campaigns", "message-states", "status-counters"})
+COMPACTED: frozenset[Topic] = frozenset(
+    {"campaigns", "accounts", "message-states", "status-counters", "suppressions"}
+)
+REQUESTS_KEPT = 4
+"""Suppression requests are kept this many times as long as events: a person can then still ask
+who released a number, and they are few."""
 FATAL = frozenset({"cleanup.policy", "max.message.bytes", "message.timestamp.type"})
 """Configuration that the promises rest on. Other differences are only reported."""
 
@@ -82,11 +87,18 @@ def _spec(topic: Topic, settings: Settings) -> TopicSpec:
         "message.timestamp.type": "CreateTime",
     }
     if not compacted:
-        days = settings.dead_letter_days if dead else settings.event_days
-        config["retention.ms"] = str(days * DAY_MS)
+        config["retention.ms"] = str(_days(topic, settings) * DAY_MS)
     if settings.replication >= 3:
         config["min.insync.replicas"] = "2"
     return TopicSpec(settings.topic(topic), settings.partitions, settings.replication, config)
+
+
+def _days(topic: Topic, settings: Settings) -> int:
+    if topic == "dead-letters":
+        return settings.dead_letter_days
+    if topic == "suppression-requests":
+        return settings.event_days * REQUESTS_KEPT
+    return settings.event_days
 
 
 def problems(specs: Iterable[TopicSpec], found: Mapping[str, Found]) -> list[Problem]:

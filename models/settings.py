@@ -20,8 +20,9 @@ MIN_RETENTION_DAYS = 8
 """A message may be valid for 7 days (issue 3 §1) and must expire before its day retires."""
 
 Topic = Literal[
-    "sends", "receipts", "engagements", "campaigns",
-    "message-states", "status-counters", "dead-letters"
+    "sends", "receipts", "engagements", "campaigns", "accounts", "suppression-requests",
+    "message-states", "status-counters", "strikes", "suppressions", "retry-requests",
+    "dead-letters"
 ]  # fmt: skip
 
 NOT_OURS = frozenset({"RECEIPTS_KAFKA_HOME"})
@@ -79,7 +80,8 @@ class Settings(BaseSettings):
     )
     event_days: Days = _setting(
         7,
-        "days Kafka keeps sends, receipts and engagements",
+        "days Kafka keeps sends, receipts, engagements, strikes and retry requests; "
+        "suppression requests four times as long",
         "give a whole number of days from 1 to 3650",
     )
     dead_letter_days: Days = _setting(
