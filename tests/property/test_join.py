@@ -4,7 +4,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.contract import Engagement, Receipt, Send
+from models.contract import DAY_MS, Engagement, Receipt, Send
+from models.facts import outcome_of, send_fact
 from models.reading import read
 from models.state import (
     MAX_SORT_KEYS,
@@ -16,11 +17,11 @@ from models.state import (
     encode,
     join_encoded,
     joined,
-    outcome_of,
-    send_fact,
 )
 from tests.property.events import NOON_MS, events_of_one_message
 
+EXPIRIES = st.sampled_from([0, NOON_MS + DAY_MS, NOON_MS + 3 * DAY_MS])
+DECIDED = st.integers(0, 3)
 Heard = tuple[Send | Receipt | Engagement, int]
 
 
@@ -111,14 +112,33 @@ def test_an_expiry_never_hides_a_final_receipt(events, place):
     """Where the timer falls among the events decides nothing once a final receipt is known."""
     late = state_of(events)
     early = state_of(events[:place])
-    early.expired = True
+    early.expired_at = NOON_MS + 3 * DAY_MS
     for event in events[place:]:
         join_event(early, event)
     seen, expected = read(b"acme/m1", early), read(b"acme/m1", late)
     if expected.status in ("submitted", "queued") and expected.kind == "message":
-        assert (seen.status, seen.bounce, seen.fail_reason) == ("undelivered", "soft", "expired")
+        assert (seen.status, seen.bounce, seen.scope) == ("undelivered", "soft", "time")
+        assert seen.finalized_at == early.expired_at
     else:
         assert seen == expected
+
+
+@given(events_of_one_message, st.data())
+def test_what_timers_and_people_left_on_a_state_is_joined_too(events, data):
+    """Expiry: the earliest; a decided retry: the highest; what was noted: of the later version."""
+    one, two = MessageState(version=(1 << 32) + 9), MessageState(version=(2 << 32) + 1)
+    for event in events:
+        join_event(data.draw(st.sampled_from([one, two])), event)
+    one.expired_at, two.expired_at = data.draw(EXPIRIES), data.draw(EXPIRIES)
+    one.retry_decided, two.retry_decided = data.draw(st.tuples(DECIDED, DECIDED))
+    one.to_suppressed = data.draw(st.booleans())
+    one.fail_reason, two.fail_reason = "busy", "blocked"
+    whole = joined(one, two)
+    assert whole == joined(two, one) == joined(whole, one) == joined(two, whole)
+    assert whole.expired_at == min(filter(None, (one.expired_at, two.expired_at)), default=0)
+    assert whole.retry_decided == max(one.retry_decided, two.retry_decided)
+    assert whole.to_suppressed == one.to_suppressed
+    assert whole.fail_reason == "blocked"
 
 
 def test_superseded_sort_keys_are_bounded_and_still_obey_the_join():

@@ -7,12 +7,15 @@ import pytest
 
 from models.contract import Receipt, Send
 from models.counters import SLOTS, contribution
+from models.facts import outcome_of, send_fact
 from models.reading import Reading, read
-from models.state import MessageState, add_outcome, add_send, deadline_ms, outcome_of, send_fact
+from models.state import MessageState, add_outcome, add_send, deadline_ms
 
 T0 = 1_795_176_000_000  # 2026-11-20T12:00:00Z
 MINUTE = 60_000
 HOUR = 60 * MINUTE
+THREE_DAYS_S = 259_200
+DEADLINE = T0 + THREE_DAYS_S * 1000
 
 
 def sent(attempt: int = 1, minutes: int = 0, **fields: Any) -> Send:
@@ -40,8 +43,8 @@ def said(status: str, minutes: int = 1, attempt: int = 1, **fields: Any) -> Rece
     return Receipt(**{**given, **fields})
 
 
-def state_of(*events: Send | Receipt, expired: bool = False) -> MessageState:
-    state = MessageState(expired=expired)
+def state_of(*events: Send | Receipt, expired_at: int = 0) -> MessageState:
+    state = MessageState(expired_at=expired_at)
     for event in events:
         if isinstance(event, Send):
             add_send(state, send_fact(event))
@@ -50,8 +53,8 @@ def state_of(*events: Send | Receipt, expired: bool = False) -> MessageState:
     return state
 
 
-def seen(*events: Send | Receipt, expired: bool = False) -> Reading:
-    return read(b"acme/m", state_of(*events, expired=expired))
+def seen(*events: Send | Receipt, expired_at: int = 0) -> Reading:
+    return read(b"acme/m", state_of(*events, expired_at=expired_at))
 
 
 # rule, events, status, platform status, carrier status, bounce, scope
@@ -223,29 +226,67 @@ def test_the_rules_of_status(rule, backwards):
 
 
 def test_a_pending_message_past_its_timer_is_expired_at_its_deadline():
-    row = seen(sent(validity_s=7_200), said("queued"), expired=True)
-    assert (row.status, row.bounce, row.scope, row.fail_reason) == (
+    row = seen(sent(), sent(2, 60), said("queued", 61, attempt=2), expired_at=DEADLINE)
+    assert (row.status, row.carrier_status, row.bounce, row.scope) == (
+        "undelivered",
         "undelivered",
         "soft",
         "time",
-        "expired",
     )
-    assert row.finalized_at == T0 + 2 * HOUR
+    assert (row.finalized_at, row.failed_attempt, row.attempts) == (DEADLINE, 2, 2)
+    assert (row.error_code, row.error_text) == ("", "")
 
 
 def test_a_real_receipt_beats_the_timer_however_late():
-    assert seen(sent(), said("delivered", 9_999), expired=True).status == "delivered"
-    hard = seen(sent(), said("undelivered", 9_999, bounce="hard"), expired=True)
+    assert seen(sent(), said("delivered", 9_999), expired_at=DEADLINE).status == "delivered"
+    hard = seen(sent(), said("undelivered", 9_999, bounce="hard"), expired_at=DEADLINE)
     assert (hard.status, hard.bounce) == ("undelivered", "hard")
+    assert hard.finalized_at == T0 + 9_999 * MINUTE
 
 
-def test_the_timer_runs_from_the_first_send_until_a_final_receipt():
-    assert deadline_ms(state_of(sent(2, 60, validity_s=60))) == T0 + MINUTE
-    assert deadline_ms(state_of(sent(validity_s=60), said("queued"))) == T0 + MINUTE
-    assert deadline_ms(state_of(sent(), said("undelivered"))) == 0
-    assert deadline_ms(state_of(sent(direction="inbound"))) == 0
-    assert deadline_ms(state_of(said("queued"))) == 0
-    assert deadline_ms(state_of(sent(), expired=True)) == 0
+@pytest.mark.parametrize(
+    ("rule", "events", "deadline"),
+    [
+        ("the send's own validity", [sent(validity_s=60)], T0 + MINUTE),
+        ("else the account's", [sent()], DEADLINE),
+        ("of the first attempt known", [sent(1, validity_s=60), sent(2, 1)], T0 + MINUTE),
+        ("from the first send on, also of a retry", [sent(2, 60, validity_s=60)], T0 + MINUTE),
+        ("while it is queued", [sent(), said("queued")], DEADLINE),
+        ("again once a retry was sent", [sent(), said("undelivered"), sent(2, 60)], DEADLINE),
+        ("never after a final receipt", [sent(), said("undelivered")], 0),
+        ("never after a delivery", [sent(), sent(2, 60), said("delivered")], 0),
+        ("never for a received message", [sent(direction="inbound")], 0),
+        ("never for an orphan", [said("queued")], 0),
+    ],
+)
+def test_the_timer_runs_from_the_first_send_until_a_final_receipt(rule, events, deadline):
+    assert deadline_ms(state_of(*events), THREE_DAYS_S) == deadline
+
+
+def test_the_timer_runs_once():
+    assert deadline_ms(state_of(sent(), expired_at=DEADLINE), THREE_DAYS_S) == 0
+    assert deadline_ms(state_of(sent(), sent(2, 60), expired_at=DEADLINE), THREE_DAYS_S) == 0
+
+
+def test_a_failure_tells_code_words_and_attempt_and_a_delivery_tells_none():
+    failed = said("undelivered", 61, 2, error_code="27", reason="Absent subscriber")
+    row = seen(sent(), sent(2, 60), failed)
+    assert (row.error_code, row.error_text, row.failed_attempt) == ("27", "Absent subscriber", 2)
+    row = seen(sent(), sent(2, 60), failed, said("delivered", 90))
+    assert (row.error_code, row.error_text, row.failed_attempt) == ("", "", 0)
+
+
+def test_a_row_shows_what_was_noted_with_its_state():
+    state = state_of(sent(), said("undelivered"))
+    state.fail_reason, state.no_retry, state.next_attempt_at = "blocked", "off", T0 + HOUR
+    state.to_suppressed = True
+    row = read(b"acme/m", state)
+    assert (row.fail_reason, row.no_retry_reason, row.next_attempt_at, row.sent_to_suppressed) == (
+        "blocked",
+        "off",
+        T0 + HOUR,
+        True,
+    )
 
 
 def test_first_seen_times_are_the_earliest_and_read_counts_as_delivered():
@@ -290,21 +331,21 @@ def test_a_receipt_without_its_send_is_an_orphan():
 
 
 @pytest.mark.parametrize(
-    ("events", "expired", "slot"),
+    ("events", "expired_at", "slot"),
     [
-        ([sent()], False, "submitted"),
-        ([sent(), said("sent")], False, "queued"),
-        ([sent(), said("delivered")], False, "delivered"),
-        ([sent(), said("read")], False, "read"),
-        ([sent(), said("undelivered")], False, "undelivered_soft"),
-        ([sent(), said("undelivered", bounce="hard")], False, "undelivered_hard"),
-        ([sent(), said("queued")], True, "expired"),
-        ([sent(), said("rejected")], False, "rejected"),
-        ([sent(), said("deleted")], False, "deleted"),
+        ([sent()], 0, "submitted"),
+        ([sent(), said("sent")], 0, "queued"),
+        ([sent(), said("delivered")], 0, "delivered"),
+        ([sent(), said("read")], 0, "read"),
+        ([sent(), said("undelivered")], 0, "undelivered_soft"),
+        ([sent(), said("undelivered", bounce="hard")], 0, "undelivered_hard"),
+        ([sent(), said("queued")], DEADLINE, "expired"),
+        ([sent(), said("rejected")], 0, "rejected"),
+        ([sent(), said("deleted")], 0, "deleted"),
     ],
 )
-def test_each_message_counts_in_one_slot_of_its_hour(events, expired, slot):
-    counted = contribution("acme", state_of(*events, expired=expired))
+def test_each_message_counts_in_one_slot_of_its_hour(events, expired_at, slot):
+    counted = contribution("acme", state_of(*events, expired_at=expired_at))
     assert counted is not None
     dimensions, place, segments, micro = counted
     assert dimensions == (T0, "acme", "sms", "direct", "SE", "infobip", "")
