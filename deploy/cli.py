@@ -46,7 +46,7 @@ def worker() -> None:
 
 def _worker(settings: Settings, meter: Meter, health: Health) -> int:
     from deploy.topics import check_topics
-    from streams.lifecycle.worker import run
+    from streams.worker import run
 
     for warning in asyncio.run(check_topics(settings)):
         click.echo(f"receipts: warning: {warning}", err=True)

@@ -5,7 +5,6 @@ with a zone or as epoch milliseconds and leave as integer epoch milliseconds, UT
 a value (`Refusal`), never an exception.
 """
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar, cast
@@ -120,7 +119,9 @@ class Send(Event):
     country: Country | None = None
     external_id: Name | None = None
     email: Name | None = None
-    validity_s: Annotated[int, Field(ge=60, le=604_800)] = 259_200
+    validity_s: Annotated[int, Field(ge=60, le=604_800)] | None = Field(
+        default=None, description="else the account's, 259200 by default"
+    )
 
 
 class Receipt(Event):
@@ -181,26 +182,17 @@ class Campaign(Event):
 
 E = TypeVar("E", bound=Event)
 
-#: Fields whose refusal is about time; the rest of the table is about E.164 numbers.
-_TIME_FIELDS: Final = frozenset(
-    name
-    for event in (Send, Receipt, Engagement, Campaign)
-    for name in event.model_fields
-    if name.endswith("_at")
-)
-_NUMBER_FIELDS: Final = frozenset({"recipient"})
-
 
 def parse_send(value: bytes | None, record_ms: int, limit: int = MAX_EVENT_BYTES) -> Send | Refusal:
     """Read one record of `sends`; `record_ms` is its Kafka timestamp (-1: none)."""
-    send = _validated(Send, value, limit)
+    send = validated(Send, value, limit)
     if isinstance(send, Refusal):
         return send
     if send.attempt > 1 and send.first_sent_at is None:
         return Refusal(Reason.MISSING_FIELD, "first_sent_at: required when attempt > 1")
     return (
-        _out_of_time("sent_at", send.sent_at, record_ms)
-        or _out_of_time("first_sent_at", send.first_sent_at, record_ms)
+        out_of_time("sent_at", send.sent_at, record_ms)
+        or out_of_time("first_sent_at", send.first_sent_at, record_ms)
         or send
     )
 
@@ -209,12 +201,12 @@ def parse_receipt(
     value: bytes | None, record_ms: int, limit: int = MAX_EVENT_BYTES
 ) -> Receipt | Refusal:
     """Read one record of `receipts`; `received_at` is only information and may be absent."""
-    receipt = _validated(Receipt, value, limit)
+    receipt = validated(Receipt, value, limit)
     if isinstance(receipt, Refusal):
         return receipt
     return (
-        _out_of_time("occurred_at", receipt.occurred_at, record_ms)
-        or _out_of_time("received_at", receipt.received_at, record_ms)
+        out_of_time("occurred_at", receipt.occurred_at, record_ms)
+        or out_of_time("received_at", receipt.received_at, record_ms)
         or receipt
     )
 
@@ -223,31 +215,31 @@ def parse_engagement(
     value: bytes | None, record_ms: int, limit: int = MAX_EVENT_BYTES
 ) -> Engagement | Refusal:
     """Read one record of `engagements`."""
-    engagement = _validated(Engagement, value, limit)
+    engagement = validated(Engagement, value, limit)
     if isinstance(engagement, Refusal):
         return engagement
     if engagement.message_id is None and engagement.recipient is None:
         return Refusal(Reason.MISSING_FIELD, "message_id: this or recipient is required")
-    return _out_of_time("occurred_at", engagement.occurred_at, record_ms) or engagement
+    return out_of_time("occurred_at", engagement.occurred_at, record_ms) or engagement
 
 
 def parse_campaign(
     value: bytes | None, record_ms: int, limit: int = MAX_EVENT_BYTES
 ) -> Campaign | Refusal:
     """Read one record of `campaigns`; planned starts and ends may lie in the future."""
-    campaign = _validated(Campaign, value, limit)
+    campaign = validated(Campaign, value, limit)
     if isinstance(campaign, Refusal):
         return campaign
     return (
-        _out_of_time("updated_at", campaign.updated_at, record_ms)
-        or _out_of_time("created_at", campaign.created_at, -1)
-        or _out_of_time("started_at", campaign.started_at, -1)
-        or _out_of_time("ended_at", campaign.ended_at, -1)
+        out_of_time("updated_at", campaign.updated_at, record_ms)
+        or out_of_time("created_at", campaign.created_at, -1)
+        or out_of_time("started_at", campaign.started_at, -1)
+        or out_of_time("ended_at", campaign.ended_at, -1)
         or campaign
     )
 
 
-def _out_of_time(field: str, at: int | None, record_ms: int) -> Refusal | None:
+def out_of_time(field: str, at: int | None, record_ms: int) -> Refusal | None:
     """Times before 2000 or over a day after the record's own timestamp are refused (DESIGN §4).
 
     The wall clock is never asked: a replay must decide the same.
@@ -261,21 +253,17 @@ def _out_of_time(field: str, at: int | None, record_ms: int) -> Refusal | None:
     return None
 
 
-def _validated(event: type[E], value: bytes | None, limit: int) -> E | Refusal:
+def validated(event: type[E], value: bytes | None, limit: int) -> E | Refusal:
+    """Read a value as an event of this type, by its fields alone."""
     if not value:
         return Refusal(Reason.EMPTY, "value: empty; expected a JSON object")
     if len(value) > limit:
         return Refusal(Reason.OVERSIZED, f"value: {len(value)} bytes; at most {limit} are read")
     try:
-        return cast(E, _VALIDATE[event](value))
+        return cast(E, event.__pydantic_validator__.validate_json(value))
     except ValidationError as refused:
         return _refusal(refused.errors(include_url=False, include_context=False)[0])
 
-
-_VALIDATE: Final[dict[type[Event], Callable[[bytes], Event]]] = {
-    event: event.__pydantic_validator__.validate_json
-    for event in (Send, Receipt, Engagement, Campaign)
-}
 
 _REASON_OF_TYPE: Final = {
     "json_invalid": Reason.NOT_JSON,
@@ -295,8 +283,8 @@ def _refusal(error: ErrorDetails) -> Refusal:
 
 
 def _reason_of_field(field: str, kind: str) -> Reason:
-    if field in _TIME_FIELDS:
+    if field == "at" or field.endswith("_at"):
         return Reason.BAD_TIME
-    if field in _NUMBER_FIELDS:
+    if field == "recipient":
         return Reason.BAD_NUMBER
     return Reason.WRONG_TYPE if kind.endswith("_type") else Reason.BAD_VALUE

@@ -82,7 +82,7 @@ def contribution(account: str, state: MessageState) -> Contribution | None:
 def _slot(state: MessageState) -> int:
     outcome = state.outcome
     if is_pending(state):
-        if state.expired:
+        if state.expired_at:
             return _EXPIRED
         queued = (
             outcome is not None

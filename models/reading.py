@@ -2,16 +2,15 @@
 
 from typing import Final, NamedTuple
 
+from models.facts import SendFact
 from models.keys import split_key
-from models.state import MessageState, SendFact, is_pending
+from models.state import MessageState, is_pending
 from models.vocabulary import BOUNCE_WORDS, Status
 
 MESSAGE: Final = "message"
 ORPHAN: Final = "orphan"
 #: Only an engagement is known: it has its own table, so the state waits without a row.
 UNSEEN: Final = "none"
-
-EXPIRED: Final = "expired"
 
 
 class Reading(NamedTuple):
@@ -43,13 +42,18 @@ class Reading(NamedTuple):
     bounce: str
     scope: str
     error_code: str
+    error_text: str
     fail_reason: str
+    failed_attempt: int
+    no_retry_reason: str
+    next_attempt_at: int
     queued_at: int
     delivered_at: int
     read_at: int
     finalized_at: int
     clicked_at: int
     unsubscribed_at: int
+    sent_to_suppressed: bool
     version: int
     provider_message_id: str
     occurred_at: int
@@ -66,16 +70,17 @@ class Verdict(NamedTuple):
     bounce: str
     scope: str
     error_code: str
-    fail_reason: str
+    error_text: str
+    failed_attempt: int
     finalized_at: int
 
 
 _WORDS: Final = tuple(status.word for status in Status)
 _PENDING: Final = {
-    word: Verdict(word, "submitted", "queued", "", "", "", "", 0)
+    word: Verdict(word, "submitted", "queued", "", "", "", "", 0, 0)
     for word in ("submitted", "queued")
 }
-_RECEIVED: Final = Verdict("received", "", "", "", "", "", "", 0)
+_RECEIVED: Final = Verdict("received", "", "", "", "", "", "", 0, 0)
 _NOBODY: Final = SendFact(0, 0, 0, "", "", "", "", "", segments=0, validity_s=0)
 
 
@@ -116,13 +121,18 @@ def read(key: bytes, state: MessageState) -> Reading:
         stands.bounce,
         stands.scope,
         stands.error_code,
-        stands.fail_reason,
+        stands.error_text,
+        state.fail_reason,
+        stands.failed_attempt,
+        state.no_retry,
+        state.next_attempt_at,
         state.queued_at,
         state.delivered_at,
         state.read_at,
         stands.finalized_at,
         state.clicked_at,
         state.unsubscribed_at,
+        state.to_suppressed,
         state.version,
         outcome.provider_message_id if outcome is not None else "",
         outcome.occurred_at if outcome is not None else 0,
@@ -137,11 +147,11 @@ def verdict(state: MessageState) -> Verdict:
     if first is not None and first.direction == "inbound":
         return _RECEIVED
     if is_pending(state):
-        return _expired(state) if state.expired and first else _pending(state)
+        return _expired(state) if state.expired_at and first else _pending(state)
     assert outcome is not None  # not pending
     status = _WORDS[outcome.status]
     if outcome.status >= Status.DELIVERED:
-        return Verdict(status, "submitted", "delivered", "", "", "", "", state.delivered_at)
+        return Verdict(status, "submitted", "delivered", "", "", "", "", 0, state.delivered_at)
     rejected = outcome.status == Status.REJECTED
     return Verdict(
         status,
@@ -151,6 +161,7 @@ def verdict(state: MessageState) -> Verdict:
         outcome.scope,
         outcome.error_code,
         outcome.reason,
+        outcome.attempt,
         outcome.occurred_at,
     )
 
@@ -163,9 +174,8 @@ def _pending(state: MessageState) -> Verdict:
 
 
 def _expired(state: MessageState) -> Verdict:
-    first = state.sends[0]
-    deadline = first.first_sent_at + first.validity_s * 1000
-    return Verdict("undelivered", "submitted", "undelivered", "soft", "time", "", EXPIRED, deadline)
+    attempt, at = state.sends[-1].attempt, state.expired_at
+    return Verdict("undelivered", "submitted", "undelivered", "soft", "time", "", "", attempt, at)
 
 
 def provider_of(state: MessageState) -> str:

@@ -12,51 +12,16 @@ from typing import Final
 
 import msgspec
 
-from models.contract import DAY_MS, Engagement, Receipt, Send
-from models.countries import country_of
-from models.vocabulary import STATUS_OF_WORD, Bounce, Status
+from models.contract import DAY_MS, Engagement
+from models.facts import Outcome, SendFact, canonical, greater_outcome
+from models.vocabulary import Status
+
+_DELIVERED: Final = Status.DELIVERED.value
+_READ: Final = Status.READ.value
+_QUEUED: Final = Status.QUEUED.value
 
 #: Sort keys remembered for deletion: the smallest ones, so that forgetting obeys the join as well.
 MAX_SORT_KEYS: Final = 64
-
-
-class SendFact(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What one send says, without its text. Times in epoch ms, credits in 10^-6; "" = not given."""
-
-    attempt: int
-    sent_at: int
-    first_sent_at: int
-    channel: str
-    direction: str
-    source: str
-    recipient: str
-    country: str
-    sender_id: str = ""
-    sent_by: str = ""
-    campaign_id: str = ""
-    message_type: str = ""
-    segments: int = 1
-    credits: int = 0
-    provider: str = ""
-    platform: str = ""
-    external_id: str = ""
-    email: str = ""
-    validity_s: int = 259_200
-
-
-class Outcome(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What one receipt says of its attempt. `occurred_at` in epoch ms; "" = not given."""
-
-    attempt: int
-    status: int
-    bounce: int
-    occurred_at: int
-    scope: str = ""
-    error_code: str = ""
-    reason: str = ""
-    provider: str = ""
-    provider_message_id: str = ""
-    recipient: str = ""
 
 
 class MessageState(msgspec.Struct, array_like=True, gc=False):
@@ -65,10 +30,13 @@ class MessageState(msgspec.Struct, array_like=True, gc=False):
     sends: the winning send of each attempt known, by attempt
     outcome: the greatest receipt seen, in the order of `outcome_order`
     heard_day: UTC day (days since 1970) of the last record that brought a receipt or engagement
-    expired: our own timer found it pending at its deadline
+    expired_at: the deadline at which our own timer found it pending
     conflict: two different sends of one attempt were seen
     orphaned: a row of the orphans table was published
     sort_keys: when there were several, all values `sent_at` may have been published with
+    to_suppressed: a send of it went to a number that was suppressed before
+    retry_decided: attempt up to which it was decided whether to ask for a retry
+    fail_reason, no_retry, next_attempt_at: as published with this version, for people
     """
 
     version: int = 0
@@ -80,10 +48,15 @@ class MessageState(msgspec.Struct, array_like=True, gc=False):
     clicked_at: int = 0
     unsubscribed_at: int = 0
     heard_day: int = 0
-    expired: bool = False
+    expired_at: int = 0
     conflict: bool = False
     orphaned: bool = False
     sort_keys: list[int] = []
+    to_suppressed: bool = False
+    retry_decided: int = 0
+    fail_reason: str = ""
+    no_retry: str = ""
+    next_attempt_at: int = 0
 
     @property
     def first_send(self) -> SendFact | None:
@@ -94,101 +67,6 @@ class MessageState(msgspec.Struct, array_like=True, gc=False):
 _encoder: Final = msgspec.msgpack.Encoder()
 encode: Final = _encoder.encode
 decode: Final = msgspec.msgpack.Decoder(MessageState).decode
-
-
-# --- lifting: from events to facts ------------------------------------------------------------
-
-
-def send_fact(send: Send) -> SendFact:
-    """The fact a send states; its country is derived from the number when it gives none."""
-    return SendFact(
-        send.attempt,
-        send.sent_at,
-        send.first_sent_at if send.attempt > 1 and send.first_sent_at else send.sent_at,
-        send.channel,
-        send.direction,
-        send.source,
-        send.recipient,
-        send.country or country_of(send.recipient),
-        send.sender_id or "",
-        send.sent_by or "",
-        send.campaign_id or "",
-        send.message_type or "",
-        send.segments,
-        int(send.credits.scaleb(6)),
-        send.provider or "",
-        send.platform or "",
-        send.external_id or "",
-        send.email or "",
-        send.validity_s,
-    )
-
-
-#: A failure's (word, bounce) → status, bounce and scope in force: the defaults of DESIGN §4.
-_FAILURES: Final[dict[tuple[str, str | None], tuple[Status, Bounce, str]]] = {
-    ("undelivered", None): (Status.UNDELIVERED, Bounce.SOFT, ""),
-    ("undelivered", "soft"): (Status.UNDELIVERED, Bounce.SOFT, ""),
-    ("undelivered", "hard"): (Status.UNDELIVERED, Bounce.HARD, "recipient"),
-    ("rejected", None): (Status.REJECTED, Bounce.HARD, ""),
-    ("rejected", "soft"): (Status.UNDELIVERED, Bounce.SOFT, ""),  # a temporary refusal
-    ("rejected", "hard"): (Status.REJECTED, Bounce.HARD, ""),
-}
-#: The same for every word, as plain numbers; only failures have a bounce.
-_IN_FORCE: Final = {
-    (word, bounce): (int(status), int(kind), scope)
-    for word, said in STATUS_OF_WORD.items()
-    for bounce in (None, "soft", "hard")
-    for status, kind, scope in [_FAILURES.get((word, bounce), (said, Bounce.NONE, ""))]
-}
-
-
-def outcome_of(receipt: Receipt) -> Outcome:
-    """The outcome a receipt states, with the defaults for bounce and scope in place."""
-    status, bounce, default_scope = _IN_FORCE[receipt.status, receipt.bounce]
-    return Outcome(
-        receipt.attempt,
-        status,
-        bounce,
-        receipt.occurred_at,
-        receipt.scope or default_scope,
-        receipt.error_code or "",
-        receipt.reason or "",
-        receipt.provider or "",
-        receipt.provider_message_id or "",
-        receipt.recipient or "",
-    )
-
-
-# --- the order of outcomes --------------------------------------------------------------------
-
-_DELIVERED: Final = Status.DELIVERED.value
-_READ: Final = Status.READ.value
-_QUEUED: Final = Status.QUEUED.value
-_HARD: Final = Bounce.HARD.value
-_SOFT: Final = Bounce.SOFT.value
-
-#: rank by status; a hard undelivered ranks with rejected and deleted
-_RANK: Final = (0, 1, 2, 3, 3, 4, 5)
-
-
-def outcome_order(outcome: Outcome) -> tuple[int, int, int, int]:
-    """Place of a receipt in the total order, before the tie-break by canonical bytes (DESIGN §4).
-
-    Delivered or read on any attempt beats every failure, and read beats delivered; otherwise the
-    latest attempt decides, then rank, then `occurred_at`.
-    """
-    rank = _RANK[outcome.status]
-    if rank == 2 and outcome.bounce == _HARD:
-        rank = 3
-    return (rank if rank >= 4 else 0, outcome.attempt, rank, outcome.occurred_at)
-
-
-def greater_outcome(one: Outcome, other: Outcome) -> Outcome:
-    """The greater of two outcomes; equal ones are the same fact."""
-    left, right = outcome_order(one), outcome_order(other)
-    if left != right:
-        return one if left > right else other
-    return one if encode(one) >= encode(other) else other
 
 
 # --- joining: each returns whether the state changed -------------------------------------------
@@ -220,7 +98,7 @@ def _settle_conflict(state: MessageState, place: int, fact: SendFact) -> bool:
     before = (state.sends[place], state.conflict, state.sort_keys)
     known = state.sends[place]
     sort_keys = _sort_keys(state) | {fact.first_sent_at}
-    winner = min(known, fact, key=lambda send: (send.sent_at, encode(send)))
+    winner = min(known, fact, key=lambda send: (send.sent_at, canonical(send)))
     state.sends = [*state.sends[:place], winner, *state.sends[place + 1 :]]
     state.conflict = True
     _keep_sort_keys(state, sort_keys)
@@ -285,6 +163,7 @@ def earliest(one: int, other: int) -> int:
 def joined(one: MessageState, other: MessageState) -> MessageState:
     """The join of two states of one message: all that either knows (restore, DESIGN §4)."""
     sort_keys = _sort_keys(one) | _sort_keys(other)
+    latest = one if one.version > other.version else other
     whole = MessageState(
         version=max(one.version, other.version),
         sends=list(one.sends),
@@ -295,9 +174,14 @@ def joined(one: MessageState, other: MessageState) -> MessageState:
         clicked_at=earliest(one.clicked_at, other.clicked_at),
         unsubscribed_at=earliest(one.unsubscribed_at, other.unsubscribed_at),
         heard_day=max(one.heard_day, other.heard_day),
-        expired=one.expired or other.expired,
+        expired_at=earliest(one.expired_at, other.expired_at),
         conflict=one.conflict or other.conflict,
         orphaned=one.orphaned or other.orphaned,
+        to_suppressed=one.to_suppressed or other.to_suppressed,
+        retry_decided=max(one.retry_decided, other.retry_decided),
+        fail_reason=latest.fail_reason,
+        no_retry=latest.no_retry,
+        next_attempt_at=latest.next_attempt_at,
     )
     for fact in other.sends:
         add_send(whole, fact)
@@ -323,14 +207,17 @@ def join_encoded(held: bytes, read: bytes) -> bytes:
 # --- what follows from a state ------------------------------------------------------------------
 
 
-def deadline_ms(state: MessageState) -> int:
-    """When a pending message expires: first sent + validity. 0 when no timer runs for it."""
+def deadline_ms(state: MessageState, validity_s: int) -> int:
+    """When a pending message expires: first sent + validity. 0 when no timer runs for it.
+
+    validity_s: the account's, for a send that names none
+    """
     first = state.first_send
-    if first is None or first.direction == "inbound" or state.expired:
+    if first is None or first.direction == "inbound" or state.expired_at:
         return 0
     if not is_pending(state):
         return 0
-    return first.first_sent_at + first.validity_s * 1000
+    return first.first_sent_at + (first.validity_s or validity_s) * 1000
 
 
 def is_pending(state: MessageState) -> bool:

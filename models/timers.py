@@ -1,7 +1,6 @@
 """Timers of one partition: derived from the states, rebuilt with them, never stored (DESIGN §4)."""
 
 import heapq
-from collections.abc import Iterator
 
 SECOND_MS = 1_000
 
@@ -26,10 +25,17 @@ class Timers:
         else:
             keys.append(key)
 
-    def due(self, clock_ms: int) -> Iterator[bytes]:
-        """Keys whose time has come, each timer once."""
-        while self._seconds and self._seconds[0] * SECOND_MS <= clock_ms:
-            yield from self._due.pop(heapq.heappop(self._seconds))
+    def take_due(self, clock_ms: int, most: int) -> list[bytes]:
+        """At most so many keys whose time has come, each timer once; the others stay."""
+        taken: list[bytes] = []
+        while self._seconds and self._seconds[0] * SECOND_MS <= clock_ms and len(taken) < most:
+            keys, room = self._due[self._seconds[0]], most - len(taken)
+            taken += keys[:room]
+            if len(keys) > room:
+                self._due[self._seconds[0]] = keys[room:]
+            else:
+                del self._due[heapq.heappop(self._seconds)]
+        return taken
 
     def __len__(self) -> int:
         return sum(len(keys) for keys in self._due.values())

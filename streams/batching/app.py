@@ -125,6 +125,18 @@ class BatchApp(faust.App):
         prepared = self.batch_producer.prepare(topic, records, limit)
         await self.batch_producer.ship(topic, partition, prepared)
 
+    async def send_acknowledged(
+        self, topic: str, partition: int, records: Iterable[Record]
+    ) -> None:
+        """send_many(), and wait until the broker has the records.
+
+        For what must be known before something else is sent. A failure stops the app as well.
+        """
+        await self.stand_still_if_failed()
+        prepared = self.batch_producer.prepare(topic, records, self.max_record_bytes)
+        shipped = await self.batch_producer.ship(topic, partition, prepared)
+        await asyncio.gather(*(future for future, _ in shipped))
+
     @property
     def generation(self) -> int:
         """Generation of the consumer group this worker is a member of."""

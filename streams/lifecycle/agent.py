@@ -1,52 +1,33 @@
 """The lifecycle agent: batches in, plans decided by the shards, plans delivered.
 
-All work on a partition happens under one lock, in two places only: when a batch comes (`take`), and
-right before offsets are committed (`before_commit`), which also moves the clock: it expires and
-retires what is due and publishes the cells that changed. So at every commit the cells equal the
-states (issue: windowed counters).
+Right before offsets are committed it moves the clocks (expiries, retries, retirement) and publishes
+the cells that changed: so at every commit the cells equal the states (issue: windowed counters).
 """
 
 import asyncio
 import time
-from collections import Counter
-from typing import Final, Protocol
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Final
 
+from models.accounts import Accounts
+from models.counters import SLOTS, encode_cell, encode_retired, retired_key
 from models.metrics import Meter
+from models.settings import Topic
 from streams.batching import Batch, BatchTable
-from streams.lifecycle.clock import PartitionClock
-from streams.lifecycle.deliver import Delivery
-from streams.lifecycle.plan import Plan
-from streams.lifecycle.shard import Rules, Shard
+from streams.delivery import Delivery
+from streams.lifecycle.shard import BREATH, Rules, Shard
+from streams.plan import Plan
+from streams.turns import Log, Turns
 
 #: Portions of due messages worked off before one commit; the rest waits for the next.
 PORTIONS: Final = 10
 
-SOURCES: Final = ("sends", "receipts", "engagements")
-
-
-class Log(Protocol):
-    """What the agent asks of the app about a partition."""
-
-    @property
-    def generation(self) -> int: ...
-
-    def lag(self, topic: str, partition: int) -> int | None:
-        """Records not worked through yet; None before the first fetch."""
-
-    async def settle(self) -> None:
-        """Wait until everything sent is acknowledged."""
-
-
-def wall_ms() -> int:
-    """Now, in epoch ms."""
-    return time.time_ns() // 1_000_000
+SOURCES: Final[tuple[Topic, ...]] = ("sends", "receipts", "engagements")
 
 
 class LifecycleAgent:
-    """The shards of this worker's partitions and what is done with them.
-
-    topics: the installation's topic name → `sends`, `receipts` or `engagements`
-    """
+    """The shards of this worker's partitions and what is done with them."""
 
     def __init__(
         self,
@@ -56,90 +37,120 @@ class LifecycleAgent:
         rules: Rules,
         states: BatchTable,
         cells: BatchTable,
-        topics: dict[str, str],
+        turns: Turns,
+        accounts: Accounts,
+        suppressed: Mapping[bytes, int],
     ) -> None:
         self.shards: dict[int, Shard] = {}
+        self.turns = turns
         self._log = log
         self._delivery = delivery
         self._meter = meter
         self._rules = rules
         self._states = states
         self._cells = cells
-        self.topics = topics
-        self._clocks: dict[int, PartitionClock] = {}
-        self._turn = asyncio.Lock()
+        self._accounts = accounts
+        self._suppressed = suppressed
+        self._to_rearm: set[str] = set()
 
     # --- partitions come and go ----------------------------------------------------------------
 
     async def open(self, partition: int) -> None:
         """Fold a restored partition; it yields to the loop, so heartbeats go on."""
-        shard = Shard(partition, self._states.partition(partition), self._rules)
-        for _ in shard.restore(self._cells.partition(partition), self._log.generation):
+        states, cells = self._states.partition(partition), self._cells.partition(partition)
+        shard = Shard(partition, states, self._rules, self._accounts, self._suppressed)
+        for _ in shard.restore(cells, self._log.generation):
             await asyncio.sleep(0)
         self.shards[partition] = shard
-        self._clocks.setdefault(partition, PartitionClock(self.topics))
+        self.turns.open(partition)
 
     def close(self, partition: int) -> None:
         """Forget a partition that went to another worker."""
         self.shards.pop(partition, None)
-        self._clocks.pop(partition, None)
+        self.turns.close(partition)
+
+    def rearm(self, account: str) -> None:
+        """An account's settings changed: its timers are set anew before the next commit."""
+        self._to_rearm.add(account)
 
     # --- batches ---------------------------------------------------------------------------------
 
     async def take(self, batch: Batch) -> None:
         """Decide and deliver one batch; raising stops the worker, nothing being committed."""
-        async with self._turn:
+        async with self.turns.lock:
             began = time.perf_counter()
-            topic, shard = batch.tp.topic, self.shards[batch.tp.partition]
-            clock = self._clocks[batch.tp.partition]
-            clock.hear(topic, batch[-1].timestamp, at_head=batch.at_head)
-            now = wall_ms()
-            heard = max(clock.now(now), min(batch[-1].timestamp, now))
-            source = self.topics[topic]
-            plan = shard.plan(source, batch, heard)
-            await self._delivery.deliver(shard, plan)
+            shard, clock = self.shards[batch.tp.partition], self.turns.hear(batch)
+            plan = shard.plan(self.turns.topics[batch.tp.topic], batch, clock)
+            await self._deliver(shard, plan)
             batch.done()
-            self._report(source, batch, plan, time.perf_counter() - began)
+            self.turns.report(batch, plan, time.perf_counter() - began)
 
-    def _report(self, source: str, batch: Batch, plan: Plan, seconds: float) -> None:
+    async def _deliver(self, shard: Shard, plan: Plan) -> None:
+        await self._delivery.deliver(shard.partition, plan)
         meter = self._meter
-        for kind, number in Counter(plan.words).items():
-            meter.add("receipts_events_total", number, topic=source, kind=kind)
-        meter.observe("receipts_batch_records", len(batch), topic=source)
-        meter.observe("receipts_batch_seconds", seconds, topic=source)
+        for slot, number in plan.statuses.items():
+            meter.add("receipts_state_changes_total", number, status=SLOTS[slot])
+        for (channel, provider), seconds in plan.delays.items():
+            labels = {"channel": channel, "provider": provider}
+            meter.observe_many("receipts_time_to_deliver_seconds", seconds, **labels)
+        for name, number in (
+            ("receipts_conflicts_total", plan.conflicts),
+            ("receipts_expired_total", plan.expired),
+            ("receipts_sends_to_suppressed_total", plan.to_suppressed),
+        ):
+            if number:
+                meter.add(name, number)
 
     # --- commits ---------------------------------------------------------------------------------
 
     async def before_commit(self) -> None:
         """Move the clocks and publish the changed cells, so that a commit leaves nothing behind."""
-        async with self._turn:
+        async with self.turns.lock:
+            to_rearm, self._to_rearm = self._to_rearm, set()
             for shard in self.shards.values():
+                for account in to_rearm:
+                    for _ in shard.rearm(account):
+                        await asyncio.sleep(0)
                 await self._move_clock(shard)
-                await self._delivery.publish_cells(shard)
+                await self._publish_cells(shard)
 
     async def _move_clock(self, shard: Shard) -> None:
-        clock = self._clocks[shard.partition]
-        for topic in self.topics:
-            lag = self._log.lag(topic, shard.partition)
-            clock.idle(topic, at_head=lag == 0)
-        now = clock.now(wall_ms())
+        now = self.turns.now(shard.partition)
         if not now:
             return
-        for portion, plan in enumerate(shard.tick(now), 1):
-            await self._delivery.deliver(shard, plan)
-            if portion >= PORTIONS:
-                break
+        for plan in islice(shard.tick(now), PORTIONS):
+            await self._deliver(shard, plan)
         await self._retire(shard, now)
-        seconds = now / 1000
-        self._meter.set("receipts_clock_timestamp_seconds", seconds, partition=str(shard.partition))
+        labels = {"partition": str(shard.partition)}
+        self._meter.set("receipts_clock_timestamp_seconds", now / 1000, **labels)
+
+    async def _publish_cells(self, shard: Shard) -> None:
+        """Write the cells that changed since the last time, as absolute values."""
+        changes: dict[bytes, bytes | None] = {}
+        for cell in shard.cells.take_dirty():
+            shard.version += 1
+            changes[cell.key] = encode_cell(shard.version, cell.counts)
+        if changes:
+            await self._cells.put(shard.partition, changes)
 
     async def _retire(self, shard: Shard, now: int) -> None:
         """Let days leave. Their cells and the mark are acknowledged before any tombstone."""
         day = shard.days_to_retire(now)
         if day is None:
             return
-        await self._delivery.publish_cells(shard)
-        await self._delivery.mark_retired(shard, day)
+        await self._publish_cells(shard)
+        shard.version += 1
+        mark = encode_retired(shard.version, day)
+        await self._cells.put(shard.partition, {retired_key(shard.partition): mark})
         await self._log.settle()
         states, cells = shard.retire(day)
-        await self._delivery.forget(shard, states, cells)
+        for keys in _portions(states):
+            await self._states.put(shard.partition, dict.fromkeys(keys))
+        for keys in _portions(cells):
+            await self._cells.put(shard.partition, dict.fromkeys(keys))
+        self._meter.add("receipts_retired_total", len(states))
+
+
+def _portions(keys: list[bytes]) -> Iterator[list[bytes]]:
+    for start in range(0, len(keys), BREATH):
+        yield keys[start : start + BREATH]

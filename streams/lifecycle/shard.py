@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from models.accounts import Accounts
 from models.contract import (
     DAY_MS,
     MAX_EVENT_BYTES,
@@ -22,23 +23,27 @@ from models.contract import (
 )
 from models.counters import Cells, Contribution, contribution, decode_cell, decode_retired
 from models.counters import retired_key as retired_key_of
-from models.keys import message_key, partition_of
+from models.facts import outcome_of, send_fact
+from models.keys import message_key, split_key
 from models.reading import provider_of
 from models.refusal import Reason, Refusal
+from models.requests import number_key
+from models.retries import next_attempt, retry_request, wake_at
 from models.state import (
     MessageState,
     add_engagement,
     add_outcome,
     add_send,
     anchor_day,
-    deadline_ms,
     decode,
     encode,
-    outcome_of,
-    send_fact,
+    is_pending,
 )
 from models.timers import Timers
-from streams.lifecycle.plan import FORWARDED, Incoming, Plan, Stray
+from streams.lifecycle.touched import UNKNOWN, Touched, annotate, tell_number, unsubscribe
+from streams.plan import Incoming, Plan, internal, is_stray
+
+encode_json: Final = msgspec.json.Encoder().encode
 
 #: States looked at between two breaths, so that heartbeats go on during long work.
 BREATH: Final = 2_000
@@ -60,38 +65,27 @@ class Rules(msgspec.Struct, frozen=True):
     max_event_bytes: int = MAX_EVENT_BYTES
 
 
-#: Anchor day of a message nothing is known of yet.
-UNKNOWN: Final = -1
-
-
-class Touched:
-    """A message while a batch works on it; `day`: its anchor day before."""
-
-    __slots__ = ("account", "before", "changed", "day", "deadline", "delivered", "records", "state")
-
-    def __init__(self, account: str, state: MessageState, day: int) -> None:
-        known = day != UNKNOWN
-        self.account = account
-        self.state = state
-        self.changed = False
-        self.records: list[Incoming] = []
-        self.before: Contribution | None = contribution(account, state) if known else None
-        self.deadline = deadline_ms(state) if known else 0
-        self.day = day
-        self.delivered = bool(state.delivered_at)
-
-
 class Shard:
     """States, cells and timers of one partition.
 
-    `states` is the table's live mapping: message key → stored state. The shard reads it and never
-    writes it.
+    states: the table's live mapping, message key → stored state; read here and never written
+    accounts: the settings of all accounts, kept current by others
+    suppressed: number key → since when it is suppressed (epoch ms), kept current by others
     """
 
-    def __init__(self, partition: int, states: Mapping[bytes, bytes], rules: Rules) -> None:
+    def __init__(
+        self,
+        partition: int,
+        states: Mapping[bytes, bytes],
+        rules: Rules,
+        accounts: Accounts,
+        suppressed: Mapping[bytes, int],
+    ) -> None:
         self.partition = partition
         self.rules = rules
         self.states = states
+        self.accounts = accounts
+        self.suppressed = suppressed
         self.cells = Cells(partition)
         self.timers = Timers()
         self.days: defaultdict[int, list[bytes]] = defaultdict(list)
@@ -127,12 +121,13 @@ class Shard:
         day = anchor_day(state)
         self.days[day].append(key)
         if day > self.retired_day:
-            counted = contribution(key.partition(b"/")[0].decode(), state)
+            account = account_of(key)
+            counted = contribution(account, state)
             if counted is not None:
                 self.cells.add(counted)
-            deadline = deadline_ms(state)
-            if deadline:
-                self.timers.set(key, deadline)
+            wake = wake_at(state, self.accounts.of(account))
+            if wake:
+                self.timers.set(key, wake)
         return state.version
 
     # --- a batch ------------------------------------------------------------------------------
@@ -155,7 +150,7 @@ class Shard:
                 else:
                     self._join(plan, touched, record, event)
             except Exception as error:  # noqa: BLE001  (a rule that raises refuses its event)
-                plan.refuse(record, _internal(error))
+                plan.refuse(record, internal(error))
         for key, message in touched.items():
             if message.changed:
                 self._settle(plan, key, message)
@@ -168,10 +163,12 @@ class Shard:
         message = touched.get(key)
         if message is None or record.key != key:
             stored = self.states.get(key)
-            if (stored is None or record.key != key) and self._is_stray(plan, record, key):
-                return
+            if (stored is None or record.key != key) and is_stray(
+                plan, record, key, self.partition, self.rules.partitions
+            ):
+                return  # only keys of this partition ever enter its table
             if isinstance(event, Engagement) and event.message_id is None:
-                plan.words.append(event.type)  # of a recipient alone: no message to join it to
+                self._hear_recipient(plan, event)
                 return
             message = touched[key] = message or self._touch(event.account, stored)
         state = message.state
@@ -181,6 +178,8 @@ class Shard:
         elif isinstance(event, Engagement):
             plan.words.append(event.type)
             changed = add_engagement(state, event, _day(record))
+            if event.type == "unsubscribe" and (event.recipient or state.sends):
+                self._unsubscribe(plan, event, event.recipient or state.sends[0].recipient)
         elif self._is_too_late(plan, record, event):
             return
         else:
@@ -188,33 +187,36 @@ class Shard:
             known_conflict = state.conflict
             changed = add_send(state, send_fact(event))
             plan.conflicts += state.conflict and not known_conflict
+            if changed and self.suppressed:
+                self._note_suppressed(plan, state, event)
         message.records.append(record)
         if changed:
             message.changed = True
 
     def _touch(self, account: str, stored: bytes | None) -> Touched:
         if stored is None:
-            return Touched(account, MessageState(), UNKNOWN)
+            return Touched(account, MessageState(), self.accounts.of(account), UNKNOWN)
         state = decode(stored)
         day = anchor_day(state)
         if day <= self.retired_day:  # about to leave: its day is final
-            return Touched(account, MessageState(), UNKNOWN)
-        return Touched(account, state, day)
+            return Touched(account, MessageState(), self.accounts.of(account), UNKNOWN)
+        return Touched(account, state, self.accounts.of(account), day)
 
-    def _is_stray(self, plan: Plan, record: Incoming, key: bytes) -> bool:
-        """Send a record on once when its key or partition is not that of its message.
+    def _hear_recipient(self, plan: Plan, event: Engagement) -> None:
+        """An engagement of a recipient alone: there is no message to join it to."""
+        plan.words.append(event.type)
+        if event.type == "unsubscribe" and event.recipient:
+            self._unsubscribe(plan, event, event.recipient)
 
-        Not asked for keys the table knows: only keys of this partition ever enter it.
-        """
-        home = partition_of(key, self.rules.partitions)
-        if record.key == key and home == self.partition:
-            return False
-        if any(name == FORWARDED for name, _ in record.headers):
-            detail = f"key: sent on once and still not in its partition {home}"
-            plan.refuse(record, Refusal(Reason.MISROUTED, detail))
-        else:
-            plan.strays.append(Stray(record, key, home))
-        return True
+    def _unsubscribe(self, plan: Plan, event: Engagement, recipient: str) -> None:
+        unsubscribe(plan, event.account, recipient, event.occurred_at, event.message_id or "")
+
+    def _note_suppressed(self, plan: Plan, state: MessageState, send: Send) -> None:
+        """A send to a number that was suppressed before is told, so that nobody overlooks it."""
+        since = self.suppressed.get(number_key(send.account, send.recipient))
+        if since and since < send.sent_at and send.direction == "outbound":
+            plan.to_suppressed += 1
+            state.to_suppressed = True
 
     def _is_too_late(self, plan: Plan, record: Incoming, send: Send) -> bool:
         """Refuse a send of a retired day: its cells are final, its states have left."""
@@ -232,25 +234,27 @@ class Shard:
         """Count a changed message anew, set its timer, and put its state into the plan."""
         state = message.state
         try:
-            after = contribution(message.account, state)
-            deadline, day = deadline_ms(state), anchor_day(state)
+            after = contribution(account_of(key), state)
+            wake, day = wake_at(state, message.settings), anchor_day(state)
             state.orphaned = state.orphaned or (not state.sends and state.outcome is not None)
             state.version = self.version + 1
+            annotate(state, message.settings)
+            tell_number(plan, key, message)
             stored = encode(state)
         except Exception as error:  # noqa: BLE001  (a rule that raises refuses its events)
             for record in message.records:
-                plan.refuse(record, _internal(error))
+                plan.refuse(record, internal(error))
             return
         self.version += 1
         self._recount(message.before, after)
-        if deadline and deadline != message.deadline:
-            self.timers.set(key, deadline)
+        if wake and wake != message.wake_at:
+            self.timers.set(key, wake)
         if day != message.day:
             self.days[day].append(key)
         plan.changes[key] = stored
         if after is not None:
             plan.statuses[after[1]] += 1
-            if state.delivered_at and not message.delivered:
+            if state.delivered_at and not message.delivered_at:
                 _note_delay(plan, state)
 
     def _recount(self, before: Contribution | None, after: Contribution | None) -> None:
@@ -264,31 +268,52 @@ class Shard:
     # --- the clock ----------------------------------------------------------------------------
 
     def tick(self, clock_ms: int) -> Iterator[Plan]:
-        """Expire what is due (issue: lifecycle agent); a plan per at most BREATH messages."""
+        """Decide what is due: expiries and retries; a plan per at most BREATH messages."""
         self.clock_ms = max(self.clock_ms, clock_ms)
-        plan = Plan()
-        for looked_at, key in enumerate(self.timers.due(clock_ms), 1):
-            self._expire(plan, key, clock_ms)
-            if looked_at % BREATH == 0:
-                yield plan
-                plan = Plan()
-        if plan.changes:
+        while due := self.timers.take_due(clock_ms, BREATH):
+            plan = Plan()
+            for key in due:
+                self._wake(plan, key, clock_ms)
             yield plan
 
-    def _expire(self, plan: Plan, key: bytes, clock_ms: int) -> None:
+    def _wake(self, plan: Plan, key: bytes, clock_ms: int) -> None:
         stored = self.states.get(key)
         if stored is None or key in plan.changes:  # it left, or a timer was set for it twice
             return
-        state = decode(stored)
-        message = Touched(key.partition(b"/")[0].decode(), state, anchor_day(state))
-        if not message.deadline:
-            return
-        if message.deadline > clock_ms:
-            self.timers.set(key, message.deadline)
-            return
-        state.expired = True
-        plan.expired += 1
-        self._settle(plan, key, message)
+        state, account = decode(stored), account_of(key)
+        message = Touched(account, state, self.accounts.of(account), anchor_day(state))
+        due_at = message.wake_at
+        if due_at > clock_ms:
+            self.timers.set(key, due_at)
+        elif due_at:
+            if is_pending(state):
+                state.expired_at = due_at
+                plan.expired += 1
+            else:
+                self._decide_retry(plan, key, state, due_at)
+            self._settle(plan, key, message)
+
+    def _decide_retry(self, plan: Plan, key: bytes, state: MessageState, due_at: int) -> None:
+        """Ask for the next attempt now that it is due, unless its number is suppressed."""
+        account, message_id = split_key(key)
+        if number_key(account, state.sends[0].recipient) in self.suppressed:
+            state.no_retry = "suppressed"
+        else:
+            request = retry_request(account, message_id, state, due_at)
+            plan.retries.append((key, encode_json(request)))
+            state.no_retry = ""
+        state.retry_decided = next_attempt(state)
+        state.next_attempt_at = due_at
+
+    def rearm(self, account: str) -> Iterator[int]:
+        """Set the timers of an account's messages anew after its settings changed."""
+        prefix, settings = message_key(account, ""), self.accounts.of(account)
+        for looked_at, (key, stored) in enumerate(list(self.states.items()), 1):
+            wake = wake_at(decode(stored), settings) if key.startswith(prefix) else 0
+            if wake:
+                self.timers.set(key, wake)
+            if looked_at % BREATH == 0:
+                yield looked_at
 
     def _last_retirable(self, clock_ms: int) -> int:
         """The latest day that ended a whole retention before the clock."""
@@ -321,6 +346,11 @@ def key_of(event: Event) -> bytes:
     return message_key(event.account, event.message_id or event.recipient or "")
 
 
+def account_of(key: bytes) -> str:
+    """The account of a message key."""
+    return key.partition(b"/")[0].decode()
+
+
 def _day(record: Incoming) -> int:
     return max(record.timestamp, 0) // DAY_MS
 
@@ -329,7 +359,3 @@ def _note_delay(plan: Plan, state: MessageState) -> None:
     first = state.sends[0]
     seconds = max(0, state.delivered_at - first.first_sent_at) / 1000
     plan.delays[first.channel, provider_of(state)].append(seconds)
-
-
-def _internal(error: Exception) -> Refusal:
-    return Refusal(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")

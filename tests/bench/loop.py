@@ -18,10 +18,11 @@ import msgspec
 import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from models.accounts import Accounts
 from models.counters import encode_cell
-from streams.lifecycle.clock import PartitionClock
-from streams.lifecycle.plan import Plan
+from streams.clock import PartitionClock
 from streams.lifecycle.shard import Rules, Shard
+from streams.plan import Plan
 from tests.bench.cluster import INPUTS
 
 BATCH = 2000
@@ -48,7 +49,7 @@ class World:
 
     def __init__(self, partition: int, partitions: int) -> None:
         self.states: dict[bytes, bytes] = {}
-        self.shard = Shard(partition, self.states, Rules(partitions))
+        self.shard = Shard(partition, self.states, Rules(partitions), Accounts(), {})
         self.clock = PartitionClock(INPUTS)
 
 

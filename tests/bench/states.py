@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from itertools import cycle, islice
 from typing import NamedTuple
 
+from models.accounts import Accounts
 from models.counters import encode_cell
 from models.keys import message_key, partition_of, split_key
 from models.state import decode, encode
@@ -32,7 +33,7 @@ class Stored(NamedTuple):
 def templates(count: int, shape: str) -> dict[bytes, bytes]:
     """States as `count` simulated events make them in order of arrival, by message key."""
     states: dict[bytes, bytes] = {}
-    shard = Shard(0, states, Rules(1))
+    shard = Shard(0, states, Rules(1), Accounts(), {})
     for event in events(count, shape):
         incoming = record(event.kind, event.key, event.value, event.arrival_ms)
         plan = shard.plan(event.kind, [incoming], event.arrival_ms)
@@ -62,7 +63,7 @@ async def store(brokers: str, prefix: str, partitions: int, count: int, shape: s
 
 
 def _cells(partition: int, states: dict[bytes, bytes], partitions: int) -> dict[bytes, bytes]:
-    shard = Shard(partition, states, Rules(partitions))
+    shard = Shard(partition, states, Rules(partitions), Accounts(), {})
     for _ in shard.restore({}, 1):
         pass
     version = EPOCH + len(states) * partitions

@@ -23,6 +23,7 @@ import uvloop
 
 from models.contract import DAY_MS, Receipt, Send
 from models.counters import Cells, contribution, encode_cell
+from models.facts import outcome_of, send_fact
 from models.keys import partition_of
 from models.refusal import Reason, Refusal
 from models.state import (
@@ -32,11 +33,9 @@ from models.state import (
     add_send,
     decode,
     encode,
-    outcome_of,
-    send_fact,
 )
-from streams.lifecycle.plan import DeadLetter
 from streams.lifecycle.shard import PARSERS, Event, key_of
+from streams.plan import DeadLetter
 from tests.bench.cluster import INPUTS
 from tests.bench.loop import COMMIT_S, Task
 

@@ -6,12 +6,13 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.accounts import Accounts
 from models.contract import Engagement, Receipt, Send
 from models.counters import SLOTS, decode_cell, encode_cell
 from models.keys import message_key
 from models.state import decode
-from streams.lifecycle.plan import Plan
 from streams.lifecycle.shard import Rules, Shard
+from streams.plan import Plan
 from tests.property.events import NOON_MS, events
 from tests.records import record
 
@@ -20,7 +21,7 @@ LATER_MS = NOON_MS + 3 * 86_400_000
 
 
 def world(states: dict[bytes, bytes], published: dict[bytes, bytes], generation: int) -> Shard:
-    shard = Shard(0, states, RULES)
+    shard = Shard(0, states, RULES, Accounts(), {})
     assert list(shard.restore(published, generation))[-1] == len(states)
     return shard
 

@@ -64,7 +64,7 @@ def test_a_send_with_only_the_required_fields_has_the_defaults():
         "direct",
         1,
     )
-    assert (send.credits, send.validity_s, send.text) == (0, 259_200, None)
+    assert (send.credits, send.validity_s, send.text) == (0, None, None)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from models.accounts import Accounts
 from models.contract import DAY_MS
 from models.counters import decode_cell, encode_cell, encode_retired, retired_key
 from models.keys import message_key, partition_of
@@ -12,8 +13,8 @@ from models.reading import read
 from models.refusal import Reason
 from models.state import decode
 from streams.lifecycle import shard as shard_module
-from streams.lifecycle.plan import FORWARDED, Plan
 from streams.lifecycle.shard import BREATH, Rules, Shard
+from streams.plan import FORWARDED, Plan
 from tests.records import Record, record
 
 T0 = 1_795_176_000_000  # 2026-11-20T12:00:00Z
@@ -39,10 +40,14 @@ class World:
     def __init__(self, generation: int = 1) -> None:
         self.states: dict[bytes, bytes] = {}
         self.published: dict[bytes, bytes] = {}
+        self.accounts = Accounts()
+        self.suppressed: dict[bytes, int] = {}
         self.restart(generation)
 
     def restart(self, generation: int) -> None:
-        self.shard = Shard(HERE, self.states, Rules(partitions=PARTITIONS))
+        self.shard = Shard(
+            HERE, self.states, Rules(partitions=PARTITIONS), self.accounts, self.suppressed
+        )
         list(self.shard.restore(self.published, generation))
 
     def deliver(self, plan: Plan) -> Plan:
@@ -127,9 +132,10 @@ def test_a_state_that_cannot_be_settled_refuses_the_events_that_led_to_it(monkey
     assert world.states == before
 
 
-def _touched_without_counting(self, account, state, day):
-    self.account, self.state, self.changed, self.records = account, state, False, []
-    self.before, self.deadline, self.day, self.delivered = None, 0, -1, False
+def _touched_without_counting(self, account, state, settings, day):
+    self.state, self.settings, self.changed, self.records = state, settings, False, []
+    self.before, self.blow, self.wake_at, self.day = None, None, 0, -1
+    self.known_send, self.delivered_at = False, 0
 
 
 @pytest.mark.parametrize(
@@ -166,7 +172,7 @@ def test_an_engagement_of_a_recipient_alone_is_accepted_and_changes_no_message()
     value = json.dumps({k: v for k, v in json.loads(click.value).items() if k != "message_id"})
     key = message_key("acme", "+46701234567")
     here = partition_of(key, PARTITIONS)
-    shard = Shard(here, {}, Rules(partitions=PARTITIONS))
+    shard = Shard(here, {}, Rules(partitions=PARTITIONS), Accounts(), {})
     list(shard.restore({}, 1))
     plan = shard.plan("engagements", [click._replace(key=key, value=value.encode())], T0)
     assert plan.words == ["click"]

@@ -10,11 +10,12 @@ from deploy.simulator.event import ENGAGEMENTS, RECEIPTS, SENDS, Published
 from deploy.simulator.oracle import Cell, CellKey, Expected, Message, Orphan, expect
 from deploy.simulator.publish import partition_of
 from deploy.simulator.traffic import generate
+from models.accounts import Accounts
 from models.counters import SLOTS, decode_cell, encode_cell
 from models.reading import Reading, read
 from models.state import decode
-from streams.lifecycle.plan import FORWARDED
 from streams.lifecycle.shard import Rules, Shard
+from streams.plan import FORWARDED
 from tests.records import Record
 
 AS_OF = 1_795_300_000_000
@@ -37,7 +38,9 @@ class Worker:
 
     def __init__(self) -> None:
         self.states: list[dict[bytes, bytes]] = [{} for _ in range(PARTITIONS)]
-        self.shards = [Shard(p, self.states[p], Rules(PARTITIONS)) for p in range(PARTITIONS)]
+        self.shards = [
+            Shard(p, self.states[p], Rules(PARTITIONS), Accounts(), {}) for p in range(PARTITIONS)
+        ]
         self.dead: dict[tuple[str, int, int], str] = {}
         for shard in self.shards:
             list(shard.restore({}, 1))

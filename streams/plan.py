@@ -1,4 +1,4 @@
-"""What one batch leads to, as values: decided here, done by `deliver` (DESIGN §5)."""
+"""What one batch leads to, as values: decided by the shards, done by `delivery` (DESIGN §5)."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -6,9 +6,11 @@ from typing import Protocol
 
 import msgspec
 
-from models.refusal import Refusal
+from models.keys import partition_of
+from models.refusal import Reason, Refusal
 
 Headers = Sequence[tuple[str, bytes]]
+KeyValue = tuple[bytes, bytes]
 
 #: On a record that was sent on to where it belongs: it is not sent on again.
 FORWARDED = "receipts-forwarded"
@@ -69,6 +71,8 @@ class Plan:
 
     changes: new stored states by message key; None is a tombstone
     dead_letters, strays: records that go elsewhere
+    strikes, requests, retries: what others must know before the states are written: records of
+        `strikes`, `suppression-requests` and `retry-requests`
     words: what each accepted event is counted as: a receipt's status, an engagement's type, a
         send's direction
     statuses: changed states by the slot they now count in
@@ -82,9 +86,33 @@ class Plan:
         self.words: list[str] = []
         self.statuses: Counter[int] = Counter()
         self.delays: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+        self.strikes: list[KeyValue] = []
+        self.requests: list[KeyValue] = []
+        self.retries: list[KeyValue] = []
         self.conflicts = 0
+        self.to_suppressed = 0
+        self.newly_suppressed = 0
+        self.newly_released = 0
         self.expired = 0
 
     def refuse(self, record: Incoming, refusal: Refusal) -> None:
         """Put a record among the dead letters."""
         self.dead_letters.append(DeadLetter(record, refusal))
+
+
+def is_stray(plan: Plan, record: Incoming, key: bytes, partition: int, partitions: int) -> bool:
+    """Whether a record's key or partition is not `key`'s; it is then sent on once (DESIGN §3)."""
+    home = partition_of(key, partitions)
+    if record.key == key and home == partition:
+        return False
+    if any(name == FORWARDED for name, _ in record.headers):
+        detail = f"key: sent on once and still not in its partition {home}"
+        plan.refuse(record, Refusal(Reason.MISROUTED, detail))
+    else:
+        plan.strays.append(Stray(record, key, home))
+    return True
+
+
+def internal(error: Exception) -> Refusal:
+    """The refusal of an event whose rule raised."""
+    return Refusal(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")

@@ -1,0 +1,94 @@
+"""What an account decides for itself (issue: account settings); a missing account has the defaults.
+
+A change takes effect for what happens after it: it never rewrites what was counted, expired,
+struck or suppressed before (docs/semantics.md).
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from models.contract import MAX_EVENT_BYTES, Account, Event, Instant, Sentence, validated
+from models.refusal import Refusal
+
+MAX_STRIKE_LIMIT: Final = 20
+
+Seconds = Annotated[int, Field(ge=60, le=31_536_000)]
+Days = Annotated[int, Field(ge=1, le=3_650)]
+#: "provider:code", or a code alone for every provider.
+CodeName = Annotated[str, StringConstraints(min_length=1, max_length=129)]
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name!r} is no time zone of the IANA database") from None
+    return name
+
+
+class AccountSettings(Event):
+    """One record of `accounts`, compacted and keyed by account; the newest record stands whole."""
+
+    account: Account
+    updated_at: Instant | None = None
+    suppress_hard_bounces: bool = Field(default=True, description="strikes suppress a number")
+    strike_limit: Annotated[int, Field(ge=1, le=MAX_STRIKE_LIMIT)] = 3
+    strikes_reset_on_delivery: bool = Field(
+        default=False, description="a delivery to the number starts the count anew"
+    )
+    suppression_days: Days | None = Field(
+        default=None, description="days a suppression by strikes lasts; none: until released"
+    )
+    retry_soft_bounces: bool = True
+    retry_every_s: Seconds = 3_600
+    retry_for_s: Annotated[
+        int, Field(ge=0, le=604_800, description="from the first send; no retry is due later")
+    ] = 172_800
+    validity_s: Annotated[int, Field(ge=60, le=604_800)] = Field(
+        default=259_200, description="of messages whose send names none"
+    )
+    time_zone: Annotated[str, AfterValidator(_known_zone)] = Field(
+        default="UTC", description="of this account's reports"
+    )
+    text_days: Days | None = Field(default=None, description="days its message texts are kept")
+    recipient_days: Days | None = Field(default=None, description="days its recipients are kept")
+    fail_reasons: Mapping[CodeName, Sentence] = Field(
+        default_factory=dict,
+        description='human reasons that override ours, by "provider:code" or code',
+    )
+
+
+def parse_account(value: bytes | None, limit: int = MAX_EVENT_BYTES) -> AccountSettings | Refusal:
+    """Read one record of `accounts`."""
+    return validated(AccountSettings, value, limit)
+
+
+class Accounts:
+    """The settings of all accounts, as far as they were published; the rest have the defaults."""
+
+    def __init__(self) -> None:
+        self._published: dict[str, AccountSettings] = {}
+        self._defaults: dict[str, AccountSettings] = {}
+
+    def of(self, account: str) -> AccountSettings:
+        """The settings in force."""
+        return self._published.get(account) or self._default(account)
+
+    def _default(self, account: str) -> AccountSettings:
+        found = self._defaults.get(account)
+        if found is None:
+            found = self._defaults[account] = AccountSettings(account=account)
+        return found
+
+    def publish(self, settings: AccountSettings) -> AccountSettings:
+        """From now on these stand; returns those that stood before."""
+        before = self.of(settings.account)
+        self._published[settings.account] = settings
+        return before
+
+    def withdraw(self, account: str) -> None:
+        """A tombstone: the account has the defaults again."""
+        self._published.pop(account, None)

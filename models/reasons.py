@@ -1,0 +1,190 @@
+"""Why a message failed, in words for people (issue: failure reasons).
+
+The codes are the providers' own; the same number means different things to different providers, and
+SMPP `err` values differ by route. A provider without a table here is read by the common GSM MAP
+values. An account may override any entry; a code nobody knows keeps the provider's words. Sources:
+the providers' documents, as collected in the receipts research §1.
+"""
+
+from typing import Final
+
+from models.accounts import AccountSettings
+from models.facts import Outcome
+
+UNKNOWN_SUBSCRIBER: Final = "unknown subscriber"
+UNREACHABLE: Final = "absent or switched off"
+BARRED: Final = "barred or not able to receive"
+BLOCKED: Final = "blocked"
+OPTED_OUT: Final = "opted out"
+CONTENT_REFUSED: Final = "content refused"
+TOO_LONG: Final = "message too long"
+SENDER_REFUSED: Final = "sender not allowed"
+NO_CREDIT: Final = "no credit"
+ACCOUNT_REFUSED: Final = "account not allowed"
+NO_ROUTE: Final = "no route to the network"
+NETWORK_ERROR: Final = "network error"
+MEMORY_FULL: Final = "handset memory full"
+BUSY: Final = "handset busy"
+THROTTLED: Final = "too many messages"
+WINDOW_CLOSED: Final = "outside the allowed time"
+EXPIRED: Final = "expired"
+
+#: The common GSM MAP values, as SMPP receipts carry them.
+GSM: Final = {
+    "1": UNKNOWN_SUBSCRIBER,
+    "2": UNKNOWN_SUBSCRIBER,
+    "5": UNKNOWN_SUBSCRIBER,
+    "6": UNREACHABLE,
+    "8": BARRED,
+    "9": UNKNOWN_SUBSCRIBER,
+    "10": BARRED,
+    "11": BARRED,
+    "12": BARRED,
+    "13": BARRED,
+    "21": BARRED,
+    "27": UNREACHABLE,
+    "31": BUSY,
+    "32": NETWORK_ERROR,
+    "33": MEMORY_FULL,
+    "34": NETWORK_ERROR,
+    "35": NETWORK_ERROR,
+    "36": NETWORK_ERROR,
+    "40": MEMORY_FULL,
+    "255": NETWORK_ERROR,
+    "256": MEMORY_FULL,
+    "260": NETWORK_ERROR,
+}
+
+BY_PROVIDER: Final[dict[str, dict[str, str]]] = {
+    "twilio": {
+        "30001": THROTTLED,
+        "30002": ACCOUNT_REFUSED,
+        "30003": UNREACHABLE,
+        "30004": BLOCKED,
+        "30005": UNKNOWN_SUBSCRIBER,
+        "30006": BARRED,
+        "30007": CONTENT_REFUSED,
+        "30010": NO_CREDIT,
+        "30017": NETWORK_ERROR,
+        "30019": TOO_LONG,
+        "30022": THROTTLED,
+        "30034": SENDER_REFUSED,
+        "30410": NETWORK_ERROR,
+        "21211": UNKNOWN_SUBSCRIBER,
+        "21408": ACCOUNT_REFUSED,
+        "21606": SENDER_REFUSED,
+        "21610": OPTED_OUT,
+        "21614": BARRED,
+        "21617": TOO_LONG,
+        "63016": WINDOW_CLOSED,
+        "63018": THROTTLED,
+    },
+    "vonage": {
+        "2": UNREACHABLE,
+        "3": UNKNOWN_SUBSCRIBER,
+        "4": BARRED,
+        "5": NO_ROUTE,
+        "6": CONTENT_REFUSED,
+        "7": BUSY,
+        "8": NETWORK_ERROR,
+        "9": UNKNOWN_SUBSCRIBER,
+        "10": CONTENT_REFUSED,
+        "11": NO_ROUTE,
+        "12": UNREACHABLE,
+        "14": BLOCKED,
+        "15": NO_CREDIT,
+        "16": THROTTLED,
+        "1180": UNREACHABLE,
+        "1190": UNKNOWN_SUBSCRIBER,
+        "1210": CONTENT_REFUSED,
+        "1240": OPTED_OUT,
+        "1250": NO_ROUTE,
+        "1280": BLOCKED,
+        "1290": NO_CREDIT,
+        "1340": WINDOW_CLOSED,
+    },
+    "plivo": {
+        "10": CONTENT_REFUSED,
+        "20": NETWORK_ERROR,
+        "30": CONTENT_REFUSED,
+        "40": SENDER_REFUSED,
+        "50": UNKNOWN_SUBSCRIBER,
+        "70": UNKNOWN_SUBSCRIBER,
+        "80": UNREACHABLE,
+        "90": NO_ROUTE,
+        "100": BLOCKED,
+        "110": TOO_LONG,
+        "200": OPTED_OUT,
+    },
+    "telnyx": {
+        "40001": BARRED,
+        "40002": CONTENT_REFUSED,
+        "40003": CONTENT_REFUSED,
+        "40004": BLOCKED,
+        "40005": EXPIRED,
+        "40006": NETWORK_ERROR,
+        "40009": CONTENT_REFUSED,
+        "40011": THROTTLED,
+        "40300": OPTED_OUT,
+    },
+    "sinch": {
+        "402": NO_ROUTE,
+        "403": NETWORK_ERROR,
+        "404": UNREACHABLE,
+        "405": CONTENT_REFUSED,
+        "406": EXPIRED,
+        "410": SENDER_REFUSED,
+        "411": TOO_LONG,
+        "412": ACCOUNT_REFUSED,
+        "413": BLOCKED,
+    },
+    "whatsapp": {
+        "131026": UNREACHABLE,
+        "131047": WINDOW_CLOSED,
+        "131048": THROTTLED,
+        "131049": THROTTLED,
+        "131050": OPTED_OUT,
+        "131051": CONTENT_REFUSED,
+        "130429": THROTTLED,
+        "130472": BLOCKED,
+        "131042": NO_CREDIT,
+        "131031": ACCOUNT_REFUSED,
+        "132000": CONTENT_REFUSED,
+        "132001": CONTENT_REFUSED,
+    },
+}
+
+#: When neither code nor words say anything.
+BY_SCOPE: Final = {
+    "recipient": UNKNOWN_SUBSCRIBER,
+    "content": CONTENT_REFUSED,
+    "sender": SENDER_REFUSED,
+    "account": ACCOUNT_REFUSED,
+    "route": NO_ROUTE,
+    "network": NETWORK_ERROR,
+    "policy": BLOCKED,
+    "time": EXPIRED,
+}
+UNEXPLAINED: Final = "not explained by the provider"
+
+
+def reason_of(outcome: Outcome, provider: str, settings: AccountSettings) -> str:
+    """The one reason for people of a failed message; never empty.
+
+    provider: of the message, in any case; the account's own words for "provider:code" or for the
+    code come first, then our table, then the provider's words, then what the scope says.
+    """
+    code, name = outcome.error_code, provider.lower()
+    if code:
+        own = settings.fail_reasons
+        found = own.get(f"{name}:{code}") or own.get(code) or _of_code(code, name)
+        if found:
+            return found
+    return outcome.reason or BY_SCOPE.get(outcome.scope, UNEXPLAINED)
+
+
+def _of_code(code: str, provider: str) -> str | None:
+    table = BY_PROVIDER.get(provider)
+    if table is not None:
+        return table.get(code)
+    return GSM.get(code.lstrip("0"))

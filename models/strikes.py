@@ -1,0 +1,81 @@
+"""Strikes: what the end of a message says about its recipient (issue: strikes).
+
+Only an outcome that is hard and the recipient's own fault strikes; one message is at most one
+strike, and when its outcome changes the strike is withdrawn. Records carry the version of the
+message, so their order does not matter.
+"""
+
+from typing import Final, Literal, NamedTuple
+
+import msgspec
+
+from models.refusal import Reason, Refusal
+from models.requests import number_key
+from models.state import MessageState, is_pending
+from models.vocabulary import Bounce
+
+Kind = Literal["struck", "withdrawn", "delivered"]
+
+_HARD: Final = Bounce.HARD.value
+
+
+class Strike(msgspec.Struct, frozen=True):
+    """One record of `strikes`, keyed by `account/recipient`. Times in epoch ms.
+
+    kind: `delivered` is sent only for accounts whose strikes a delivery resets
+    """
+
+    kind: Kind
+    account: str
+    recipient: str
+    message_id: str
+    sent_at: int
+    version: int
+    occurred_at: int
+    code: str = ""
+
+    @property
+    def key(self) -> bytes:
+        return number_key(self.account, self.recipient)
+
+
+class Blow(NamedTuple):
+    """What a message says of its recipient now: that it struck, when and with which code."""
+
+    recipient: str
+    sent_at: int
+    occurred_at: int
+    code: str
+
+
+def blow_of(state: MessageState) -> Blow | None:
+    """The strike a state stands for; None when it stands for none."""
+    outcome = state.outcome
+    if (
+        outcome is None
+        or outcome.bounce != _HARD
+        or outcome.scope != "recipient"
+        or not state.sends
+        or state.sends[0].direction == "inbound"
+        or is_pending(state)
+    ):
+        return None
+    first = state.sends[0]
+    return Blow(first.recipient, first.first_sent_at, outcome.occurred_at, outcome.error_code)
+
+
+_encoder: Final = msgspec.json.Encoder()
+encode_strike: Final = _encoder.encode
+_decode: Final = msgspec.json.Decoder(Strike).decode
+
+
+def parse_strike(value: bytes | None) -> Strike | Refusal:
+    """Read one record of `strikes`."""
+    if not value:
+        return Refusal(Reason.EMPTY, "value: empty; expected a strike")
+    try:
+        return _decode(value)
+    except msgspec.ValidationError as error:
+        return Refusal(Reason.BAD_VALUE, f"value: {error}")
+    except msgspec.DecodeError as error:
+        return Refusal(Reason.NOT_JSON, f"value: {error}")

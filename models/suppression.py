@@ -1,0 +1,242 @@
+"""Whether a number may still be sent to: the join of all that is known of it.
+
+Strikes, unsubscribes, manual entries and releases are merged like message states (DESIGN §4): any
+order, duplicates and replays end in the same facts. Whether they suppress the number is decided
+from them by the account's settings and the clock.
+
+Memory is bounded: of the strikes of a number the MAX_STRIKES newest messages are kept. The limit of
+an account is lower, so a number with more strikes than that stays suppressed; withdrawing a strike
+that was forgotten changes nothing.
+"""
+
+from typing import Final, Literal
+
+import msgspec
+
+from models.accounts import MAX_STRIKE_LIMIT, AccountSettings
+from models.contract import DAY_MS
+
+MAX_STRIKES: Final = 2 * MAX_STRIKE_LIMIT
+
+SuppressionReason = Literal["hard_bounces", "unsubscribed", "manual"]
+
+
+class StrikeFact(msgspec.Struct, frozen=True, gc=False):
+    """What the latest version of one message says: struck, or withdrawn. Times in epoch ms."""
+
+    sent_at: int
+    message_id: str
+    version: int
+    struck: bool
+    occurred_at: int
+    code: str = ""
+
+    @property
+    def place(self) -> tuple[int, str]:
+        """Strikes of one number are told apart, and ordered, by their message."""
+        return self.sent_at, self.message_id
+
+
+class Word(msgspec.Struct, frozen=True, gc=False, order=True):
+    """Something a person decided: when (epoch ms), who and why."""
+
+    at: int = 0
+    who: str = ""
+    why: str = ""
+
+
+class Facts(msgspec.Struct, gc=False):
+    """All that is known of one number."""
+
+    strikes: list[StrikeFact] = []
+    unsubscribed_at: int = 0
+    resubscribed_at: int = 0
+    suppressed_by_hand: Word = Word()
+    released: Word = Word()
+    delivered_at: int = 0
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """Whether a number is suppressed, why, since when, until when (0: until released), strikes."""
+
+    suppressed: bool
+    reasons: tuple[SuppressionReason, ...]
+    since: int
+    until: int
+    strikes: int
+
+
+# --- joining: each returns whether the facts changed -------------------------------------------
+
+
+def add_strike(facts: Facts, strike: StrikeFact) -> bool:
+    """Join what a message says of its number; its highest version stands."""
+    by_place = {known.place: known for known in facts.strikes}
+    known = by_place.get(strike.place)
+    if known is not None and known.version >= strike.version:
+        return False
+    by_place[strike.place] = strike
+    kept = sorted(by_place.values(), key=lambda each: each.place)[-MAX_STRIKES:]
+    changed = kept != facts.strikes
+    facts.strikes = kept
+    return changed
+
+
+def add_unsubscribe(facts: Facts, at: int) -> bool:
+    """Join an unsubscribe; the latest counts."""
+    changed = at > facts.unsubscribed_at
+    facts.unsubscribed_at = max(facts.unsubscribed_at, at)
+    return changed
+
+
+def add_resubscribe(facts: Facts, at: int) -> bool:
+    """Join a re-subscribe; the latest counts."""
+    changed = at > facts.resubscribed_at
+    facts.resubscribed_at = max(facts.resubscribed_at, at)
+    return changed
+
+
+def add_suppress(facts: Facts, word: Word) -> bool:
+    """Join a manual suppression; the latest counts, then the greater words."""
+    changed = word > facts.suppressed_by_hand
+    facts.suppressed_by_hand = max(facts.suppressed_by_hand, word)
+    return changed
+
+
+def add_release(facts: Facts, word: Word) -> bool:
+    """Join a release; it starts the count of strikes anew and ends a manual suppression."""
+    changed = word > facts.released
+    facts.released = max(facts.released, word)
+    return changed
+
+
+def add_delivery(facts: Facts, at: int) -> bool:
+    """Join a delivery to the number, for accounts whose strikes it resets."""
+    changed = at > facts.delivered_at
+    facts.delivered_at = max(facts.delivered_at, at)
+    return changed
+
+
+def joined(one: Facts, other: Facts) -> Facts:
+    """All that either knows."""
+    whole = Facts(
+        list(one.strikes),
+        max(one.unsubscribed_at, other.unsubscribed_at),
+        max(one.resubscribed_at, other.resubscribed_at),
+        max(one.suppressed_by_hand, other.suppressed_by_hand),
+        max(one.released, other.released),
+        max(one.delivered_at, other.delivered_at),
+    )
+    for strike in other.strikes:
+        add_strike(whole, strike)
+    return whole
+
+
+# --- deciding ---------------------------------------------------------------------------------
+
+
+def standing(facts: Facts, settings: AccountSettings, clock_ms: int) -> Standing:
+    """Whether the number is suppressed now, by the settings in force and the partition's clock.
+
+    At equal times the cautious kind wins: an unsubscribe over a re-subscribe, a suppression over a
+    release.
+    """
+    reasons: list[SuppressionReason] = []
+    begins: list[int] = []
+    counted, since, until = _struck_out(facts, settings, clock_ms)
+    if since:
+        reasons.append("hard_bounces")
+        begins.append(since)
+    if facts.unsubscribed_at and facts.unsubscribed_at >= facts.resubscribed_at:
+        reasons.append("unsubscribed")
+        begins.append(facts.unsubscribed_at)
+    if facts.suppressed_by_hand.at and facts.suppressed_by_hand.at >= facts.released.at:
+        reasons.append("manual")
+        begins.append(facts.suppressed_by_hand.at)
+    lasts_until = until if reasons == ["hard_bounces"] else 0
+    return Standing(bool(reasons), tuple(reasons), min(begins, default=0), lasts_until, counted)
+
+
+def counted_strikes(facts: Facts, settings: AccountSettings) -> list[StrikeFact]:
+    """Strikes that count, by time: of messages not sent before the last release, and, where a
+    delivery resets them, that came after the last delivery."""
+    reset_at = facts.delivered_at if settings.strikes_reset_on_delivery else 0
+    counted = [
+        strike
+        for strike in facts.strikes
+        if strike.struck and strike.sent_at >= facts.released.at and strike.occurred_at > reset_at
+    ]
+    return sorted(counted, key=lambda strike: (strike.occurred_at, strike.place))
+
+
+def _struck_out(facts: Facts, settings: AccountSettings, clock_ms: int) -> tuple[int, int, int]:
+    """(strikes counted, suppressed since, until) by strikes alone; since 0: not suppressed.
+
+    A suppression that lasted its `suppression_days` has ended, and the count starts anew.
+    """
+    strikes, since = 0, 0
+    lasts = (settings.suppression_days or 0) * DAY_MS
+    for strike in counted_strikes(facts, settings):
+        if since and lasts and strike.occurred_at >= since + lasts:
+            strikes, since = 0, 0
+        strikes += 1
+        if strikes == settings.strike_limit:
+            since = strike.occurred_at
+    if since and lasts and clock_ms >= since + lasts:
+        return 0, 0, 0
+    if not settings.suppress_hard_bounces:
+        return strikes, 0, 0
+    return strikes, since, since + lasts if since and lasts else 0
+
+
+class Suppression(msgspec.Struct):
+    """One record of `suppressions`: the current truth about a number, for senders, and its facts.
+
+    Times in epoch ms, 0 = none. `facts` is how this system knows; its form may change.
+    """
+
+    account: str
+    recipient: str
+    suppressed: bool
+    reasons: tuple[SuppressionReason, ...]
+    since: int
+    until: int
+    strikes: int
+    version: int
+    facts: Facts
+
+    def stands(self) -> Standing:
+        """What was published."""
+        return Standing(self.suppressed, self.reasons, self.since, self.until, self.strikes)
+
+
+encode: Final = msgspec.json.Encoder().encode
+decode: Final = msgspec.json.Decoder(Suppression).decode
+
+
+def published(
+    account: str, recipient: str, facts: Facts, stands: Standing, version: int
+) -> Suppression:
+    """The record of a number's standing."""
+    return Suppression(
+        account,
+        recipient,
+        stands.suppressed,
+        stands.reasons,
+        stands.since,
+        stands.until,
+        stands.strikes,
+        version,
+        facts,
+    )
+
+
+def join_encoded(held: bytes, read: bytes) -> bytes:
+    """Join two stored records of one number; of one owner (epoch) the later holds all."""
+    one, other = decode(held), decode(read)
+    later = read if other.version >= one.version else held
+    if one.version >> 32 == other.version >> 32:
+        return later
+    whole = decode(later)
+    whole.facts = joined(one.facts, other.facts)
+    return encode(whole)

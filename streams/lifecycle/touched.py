@@ -1,0 +1,129 @@
+"""A message while a batch works on it, and what its change leads to beyond its own row."""
+
+from typing import Final
+
+import msgspec
+
+from models.accounts import AccountSettings
+from models.counters import Contribution, contribution
+from models.facts import Outcome
+from models.keys import split_key
+from models.reading import provider_of
+from models.reasons import EXPIRED, reason_of
+from models.requests import RECIPIENT, number_key
+from models.retries import outlook, wake_at
+from models.state import MessageState, is_pending
+from models.strikes import Blow, Kind, Strike, blow_of, encode_strike
+from models.vocabulary import Status
+from streams.plan import Incoming, Plan
+
+#: Anchor day of a message nothing is known of yet.
+UNKNOWN: Final = -1
+
+_DELIVERED: Final = Status.DELIVERED.value
+
+
+class Touched:
+    """A message in work: its state, and what it counted as and stood for before.
+
+    day: its anchor day before, UNKNOWN when nothing was known
+    """
+
+    __slots__ = (
+        "before",
+        "blow",
+        "changed",
+        "day",
+        "delivered_at",
+        "known_send",
+        "records",
+        "settings",
+        "state",
+        "wake_at",
+    )
+
+    def __init__(
+        self, account: str, state: MessageState, settings: AccountSettings, day: int
+    ) -> None:
+        known = day != UNKNOWN
+        self.state = state
+        self.settings = settings
+        self.changed = False
+        self.records: list[Incoming] = []
+        self.before: Contribution | None = contribution(account, state) if known else None
+        self.blow: Blow | None = blow_of(state) if known else None
+        self.wake_at = wake_at(state, settings) if known else 0
+        self.day = day
+        self.known_send = bool(state.sends)
+        self.delivered_at = state.delivered_at
+
+
+def annotate(state: MessageState, settings: AccountSettings) -> None:
+    """Set what people read of a failure: its reason, and why no further attempt was made."""
+    outcome = state.outcome
+    if is_pending(state):
+        expired = bool(state.expired_at) and bool(state.sends)
+        state.fail_reason = EXPIRED if expired else ""
+        state.no_retry, state.next_attempt_at = ("expired", 0) if expired else ("", 0)
+    elif outcome is None or outcome.status >= _DELIVERED:
+        state.fail_reason, state.no_retry, state.next_attempt_at = "", "", 0
+    else:
+        _annotate_failure(state, outcome, settings)
+
+
+def _annotate_failure(state: MessageState, outcome: Outcome, settings: AccountSettings) -> None:
+    state.fail_reason = reason_of(outcome, provider_of(state), settings)
+    if state.sends:
+        state.no_retry, state.next_attempt_at = outlook(state, settings)
+
+
+def tell_number(plan: Plan, key: bytes, message: Touched) -> None:
+    """Put into the plan what a changed message says about its recipient's number."""
+    state = message.state
+    after = blow_of(state)
+    if after != message.blow:
+        _tell_blows(plan, key, message.blow, after, state.version)
+    if not state.sends or state.sends[0].direction == "inbound":
+        return
+    if message.settings.strikes_reset_on_delivery and state.delivered_at:
+        was = message.delivered_at if message.known_send else 0
+        if state.delivered_at != was:
+            first = state.sends[0]
+            blow = Blow(first.recipient, first.first_sent_at, state.delivered_at, "")
+            _tell(plan, key, "delivered", blow, state.version)
+    if state.unsubscribed_at and not message.known_send:
+        account, message_id = split_key(key)
+        unsubscribe(plan, account, state.sends[0].recipient, state.unsubscribed_at, message_id)
+
+
+def _tell_blows(
+    plan: Plan, key: bytes, before: Blow | None, after: Blow | None, version: int
+) -> None:
+    """A strike that moved to another number or time is withdrawn there and struck here."""
+    if before is not None and (after is None or before[:2] != after[:2]):
+        _tell(plan, key, "withdrawn", before, version)
+    if after is not None:
+        _tell(plan, key, "struck", after, version)
+
+
+def _tell(plan: Plan, key: bytes, kind: Kind, blow: Blow, version: int) -> None:
+    account, message_id = split_key(key)
+    recipient, sent_at, occurred_at, code = blow
+    strike = Strike(kind, account, recipient, message_id, sent_at, version, occurred_at, code)
+    plan.strikes.append((strike.key, encode_strike(strike)))
+
+
+_encode_json: Final = msgspec.json.Encoder().encode
+
+
+def unsubscribe(plan: Plan, account: str, recipient: str, at_ms: int, message_id: str) -> None:
+    """Put a recipient's unsubscribe into the plan, for the suppression agent."""
+    request = {
+        "account": account,
+        "recipient": recipient,
+        "action": "unsubscribe",
+        "at": at_ms,
+        "who": RECIPIENT,
+        "why": f"message {message_id}" if message_id else "",
+    }
+    plan.requests.append((number_key(account, recipient), _encode_json(request)))

@@ -1,0 +1,67 @@
+"""A compacted topic that every worker reads whole and follows: what all partitions must see.
+
+Faust's global tables serve the same end but recover with the rebalance of the group; a mirror needs
+no group, is there before the first batch, and a rebalance does not touch it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+log = logging.getLogger(__name__)
+
+POLL_MS: Final = 500
+
+#: key, value (None: tombstone) of one record, in the order of its partition
+Take = Callable[[bytes, bytes | None], None]
+
+
+class Mirror:
+    """Follows one topic; `take` is called with each record, also with those from before."""
+
+    def __init__(self, brokers: str, topic: str, take: Take) -> None:
+        self.topic = topic
+        self.caught_up = asyncio.Event()
+        self._brokers = brokers
+        self._take = take
+
+    async def run(self) -> None:
+        """Until cancelled. Raises KafkaError when the topic cannot be read."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._brokers, enable_auto_commit=False, auto_offset_reset="earliest"
+        )
+        await consumer.start()
+        try:
+            partitions = await self._assign(consumer)
+            while True:
+                batches = await consumer.getmany(timeout_ms=POLL_MS)
+                for records in batches.values():
+                    for record in records:
+                        if record.key is not None:
+                            self._take(record.key, record.value)
+                if not self.caught_up.is_set() and await _at_head(consumer, partitions):
+                    log.info("%s is read whole", self.topic)
+                    self.caught_up.set()
+        finally:
+            await consumer.stop()
+
+    async def _assign(self, consumer: Any) -> list[TopicPartition]:
+        while not (numbers := consumer.partitions_for_topic(self.topic)):
+            await consumer._client.force_metadata_update()
+            await asyncio.sleep(POLL_MS / 1000)
+        partitions = [TopicPartition(self.topic, number) for number in sorted(numbers)]
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        return partitions
+
+
+async def _at_head(consumer: Any, partitions: list[TopicPartition]) -> bool:
+    """By the high watermark of the fetches: the embedded broker's ListOffsets falls short."""
+    for partition in partitions:
+        highwater = consumer.highwater(partition)
+        if highwater is None or await consumer.position(partition) < highwater:
+            return False
+    return True

@@ -1,0 +1,1 @@
+"""The suppression agent: strikes, unsubscribes and decisions joined into suppressed numbers."""

@@ -1,0 +1,86 @@
+"""The suppression agent: strikes and requests in, the current truth about each number out.
+
+Its table's changelog is the topic `suppressions` that senders read.
+"""
+
+import asyncio
+from itertools import islice
+from time import perf_counter
+from typing import Final
+
+from models.accounts import Accounts
+from models.metrics import Meter
+from models.settings import Topic
+from streams.batching import Batch, BatchTable
+from streams.delivery import Delivery
+from streams.plan import Plan
+from streams.suppression.numbers import REQUESTS, STRIKES, NumberShard
+from streams.turns import Log, Turns
+
+PORTIONS: Final = 10
+
+SOURCES: Final[tuple[Topic, ...]] = (STRIKES, REQUESTS)
+
+
+class SuppressionAgent:
+    """The numbers of this worker's partitions and what is done with them."""
+
+    def __init__(
+        self,
+        log: Log,
+        delivery: Delivery,
+        meter: Meter,
+        partitions: int,
+        numbers: BatchTable,
+        turns: Turns,
+        accounts: Accounts,
+    ) -> None:
+        self.shards: dict[int, NumberShard] = {}
+        self.turns = turns
+        self._log = log
+        self._delivery = delivery
+        self._meter = meter
+        self._partitions = partitions
+        self._numbers = numbers
+        self._accounts = accounts
+
+    async def open(self, partition: int) -> None:
+        """Take over a restored partition; it yields to the loop, so heartbeats go on."""
+        numbers = self._numbers.partition(partition)
+        shard = NumberShard(partition, numbers, self._partitions, self._accounts)
+        for _ in shard.restore(self._log.generation):
+            await asyncio.sleep(0)
+        self.shards[partition] = shard
+        self.turns.open(partition)
+
+    def close(self, partition: int) -> None:
+        """Forget a partition that went to another worker."""
+        self.shards.pop(partition, None)
+        self.turns.close(partition)
+
+    async def take(self, batch: Batch) -> None:
+        """Decide and deliver one batch; raising stops the worker, nothing being committed."""
+        async with self.turns.lock:
+            began = perf_counter()
+            shard, clock = self.shards[batch.tp.partition], self.turns.hear(batch)
+            plan = shard.plan(self.turns.topics[batch.tp.topic], batch, clock)
+            await self._deliver(shard, plan)
+            batch.done()
+            self.turns.report(batch, plan, perf_counter() - began)
+
+    async def before_commit(self) -> None:
+        """Move the clocks: end the suppressions that lasted long enough."""
+        async with self.turns.lock:
+            for shard in self.shards.values():
+                now = self.turns.now(shard.partition)
+                for plan in islice(shard.tick(now), PORTIONS) if now else ():
+                    await self._deliver(shard, plan)
+
+    async def _deliver(self, shard: NumberShard, plan: Plan) -> None:
+        await self._delivery.deliver(shard.partition, plan)
+        for change, number in (
+            ("suppressed", plan.newly_suppressed),
+            ("released", plan.newly_released),
+        ):
+            if number:
+                self._meter.add("receipts_suppressions_total", number, change=change)

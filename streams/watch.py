@@ -1,0 +1,77 @@
+"""Tells metrics and health, once a second, how a worker stands."""
+
+import asyncio
+from collections import Counter
+from typing import Final
+
+from models.metrics import Health, Meter
+from streams.batching import BatchApp
+from streams.lifecycle.agent import LifecycleAgent
+from streams.turns import Turns
+
+WATCH_S: Final = 1.0
+
+
+class Watch:
+    """turns: of all agents of the worker"""
+
+    def __init__(
+        self,
+        app: BatchApp,
+        lifecycle: LifecycleAgent,
+        turns: list[Turns],
+        meter: Meter,
+        health: Health,
+    ) -> None:
+        self._app = app
+        self._lifecycle = lifecycle
+        self._turns = turns
+        self._meter = meter
+        self._health = health
+        self._generation: int | None = None
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            self._health.beat("loop")
+            self._tell_readiness()
+            self._tell_partitions()
+            await asyncio.sleep(WATCH_S)
+
+    def _tell_readiness(self) -> None:
+        app = self._app
+        restoring = app.assigned_partitions - app.ready_partitions
+        if not app.fence.held:
+            self._health.unready("partitions", "the worker is joining its consumer group")
+        elif restoring:
+            left = sum(progress.remaining for progress in app.restoring)
+            names = ", ".join(map(str, sorted(restoring)))
+            self._health.unready("partitions", f"restoring partitions {names}: {left} records left")
+        else:
+            self._health.ready("partitions")
+        if app.fence.held and app.generation != self._generation:
+            self._generation = app.generation
+            self._meter.add("receipts_rebalances_total")
+
+    def _tell_partitions(self) -> None:
+        app, meter = self._app, self._meter
+        sources = [topic for turns in self._turns for topic in turns.topics]
+        meter.set("receipts_partitions", len(app.assigned_partitions) * len(sources))
+        for partition, shard in self._lifecycle.shards.items():
+            meter.set("receipts_states", len(shard.states), partition=str(partition))
+            meter.set("receipts_cells", len(shard.cells.by_key), partition=str(partition))
+        for turns in self._turns:
+            for topic, name in turns.topics.items():
+                self._tell_lags(topic, name)
+        left: Counter[int] = Counter()
+        for progress in app.restoring:
+            left[progress.partition] += progress.remaining
+        for partition, records in left.items():
+            meter.set("receipts_restore_left_records", records, partition=str(partition))
+
+    def _tell_lags(self, topic: str, name: str) -> None:
+        for partition in self._app.ready_partitions:
+            lag = self._app.lag(topic, partition)
+            if lag is not None:
+                labels = {"topic": name, "partition": str(partition)}
+                self._meter.set("receipts_lag_records", lag, **labels)

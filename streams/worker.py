@@ -1,0 +1,171 @@
+"""The worker: a Faust app of whole batches around the lifecycle and the suppression agent."""
+
+import asyncio
+import gc
+import logging
+from typing import Final
+
+import msgspec
+from faust.types import StreamT
+
+from models.accounts import Accounts, parse_account
+from models.metrics import Health, Meter
+from models.refusal import Refusal
+from models.settings import Settings, Topic
+from models.state import join_encoded as join_states
+from models.suppression import join_encoded as join_suppressions
+from streams.batching import Batch, BatchApp, run_worker
+from streams.delivery import Delivery
+from streams.lifecycle import agent as lifecycle
+from streams.lifecycle.shard import Rules
+from streams.mirror import Mirror
+from streams.suppression import agent as suppression
+from streams.turns import Turns
+from streams.watch import Watch
+
+log = logging.getLogger(__name__)
+
+#: A dead letter carries the largest record a broker takes by default, and its reason.
+MAX_RECORD_BYTES: Final = 2 * 1024**2
+
+
+def run(settings: Settings, meter: Meter, health: Health) -> int:
+    """Run the worker until SIGTERM, SIGINT or a failure; the process's exit code.
+
+    0: asked to stop, everything done is committed. Non-zero: a failure, logged once.
+    """
+    # Events live for one batch; a collector that looks for cycles every 700 of them finds none.
+    gc.set_threshold(50_000, 20, 100)
+    health.unready("partitions", "the worker is joining its consumer group")
+    worker = Worker(settings, meter, health)
+    return run_worker(worker.app, alongside=worker.alongside)
+
+
+class Known(msgspec.Struct):
+    """What a worker needs of a record of `suppressions`."""
+
+    suppressed: bool
+    since: int
+
+
+_decode_known: Final = msgspec.json.Decoder(Known).decode
+
+
+class Worker:
+    """The app, its two agents, and the two topics that all workers follow whole."""
+
+    def __init__(self, settings: Settings, meter: Meter, health: Health) -> None:
+        self.app = BatchApp(
+            settings.app_id,
+            brokers=settings.brokers,
+            batch_size=settings.batch_size,
+            commit_interval_s=settings.commit_interval_s,
+            session_timeout_s=settings.session_timeout_s,
+            max_record_bytes=MAX_RECORD_BYTES,
+        )
+        self._settings = settings
+        self._meter = meter
+        self.accounts = Accounts()
+        self.suppressed: dict[bytes, int] = {}
+        self._mirrors = (
+            Mirror(settings.brokers, settings.topic("accounts"), self._take_account),
+            Mirror(settings.brokers, settings.topic("suppressions"), self._take_suppression),
+        )
+        self.lifecycle = self._lifecycle()
+        self.suppression = self._suppression()
+        turns = [self.lifecycle.turns, self.suppression.turns]
+        self._watch = Watch(self.app, self.lifecycle, turns, meter, health)
+        self.app.on_partition_ready = self._open
+        self.app.on_partition_lost = self._close
+        self.app.before_commit = self._before_commit
+
+    async def alongside(self) -> None:
+        """What runs beside the agents, until cancelled."""
+        await asyncio.gather(self._watch.run(), *(mirror.run() for mirror in self._mirrors))
+
+    # --- agents -----------------------------------------------------------------------------------
+
+    def _topics(self, names: tuple[Topic, ...]) -> dict[str, str]:
+        return {self._settings.topic(name): name for name in names}
+
+    def _lifecycle(self) -> lifecycle.LifecycleAgent:
+        app, settings, meter = self.app, self._settings, self._meter
+        topics = self._topics(lifecycle.SOURCES)
+        states = app.batch_table("messages", settings.topic("message-states"), merge=join_states)
+        cells = app.batch_table("counters", settings.topic("status-counters"))
+        rules = Rules(settings.partitions, settings.retention_days, settings.max_event_bytes)
+        agent = lifecycle.LifecycleAgent(
+            app,
+            Delivery(app, meter, settings, states),
+            meter,
+            rules,
+            states,
+            cells,
+            Turns(app, meter, topics),
+            self.accounts,
+            self.suppressed,
+        )
+
+        @app.agent(app.topic_of_batches(*topics), name="lifecycle")
+        async def take(stream: StreamT[Batch]) -> None:
+            async for batch in stream:
+                await agent.take(batch)
+
+        return agent
+
+    def _suppression(self) -> suppression.SuppressionAgent:
+        app, settings, meter = self.app, self._settings, self._meter
+        topics = self._topics(suppression.SOURCES)
+        changelog = settings.topic("suppressions")
+        numbers = app.batch_table("suppressions", changelog, merge=join_suppressions)
+        agent = suppression.SuppressionAgent(
+            app,
+            Delivery(app, meter, settings, numbers),
+            meter,
+            settings.partitions,
+            numbers,
+            Turns(app, meter, topics),
+            self.accounts,
+        )
+
+        @app.agent(app.topic_of_batches(*topics), name="suppression")
+        async def take(stream: StreamT[Batch]) -> None:
+            async for batch in stream:
+                await agent.take(batch)
+
+        return agent
+
+    # --- hooks of the app ----------------------------------------------------------------------
+
+    async def _open(self, partition: int) -> None:
+        for mirror in self._mirrors:
+            await mirror.caught_up.wait()
+        await self.lifecycle.open(partition)
+        await self.suppression.open(partition)
+
+    def _close(self, partition: int) -> None:
+        self.lifecycle.close(partition)
+        self.suppression.close(partition)
+
+    async def _before_commit(self) -> None:
+        await self.lifecycle.before_commit()
+        await self.suppression.before_commit()
+
+    # --- what all workers follow ---------------------------------------------------------------
+
+    def _take_account(self, key: bytes, value: bytes | None) -> None:
+        if value is None:
+            self.accounts.withdraw(key.decode(errors="replace"))
+            return
+        settings = parse_account(value, self._settings.max_event_bytes)
+        if isinstance(settings, Refusal):
+            log.warning("settings of %r are not used, %s", key, settings.detail)
+        elif settings != self.accounts.publish(settings):
+            self.lifecycle.rearm(settings.account)
+
+    def _take_suppression(self, key: bytes, value: bytes | None) -> None:
+        known = _decode_known(value) if value is not None else None
+        if known is not None and known.suppressed:
+            self.suppressed[key] = known.since
+        else:
+            self.suppressed.pop(key, None)
