@@ -5,7 +5,7 @@ from typing import Final, Literal
 import msgspec
 
 from models.accounts import AccountSettings
-from models.state import MessageState, deadline_ms
+from models.state import MessageState, deadline_ms, is_pending
 from models.vocabulary import Bounce, Status
 
 NoRetry = Literal["", "off", "too_late", "expired", "suppressed", "final"]
@@ -85,9 +85,8 @@ def wake_at(state: MessageState, settings: AccountSettings) -> int:
 
     A pending message expires; one that ended softly is due again, unless that was decided already.
     """
-    deadline = deadline_ms(state, settings.validity_s)
-    if deadline:
-        return deadline
+    if is_pending(state):
+        return deadline_ms(state, settings.validity_s)
     if not ended_softly(state) or state.retry_decided >= next_attempt(state):
         return 0
     return retry_due_at(state, settings)

@@ -234,7 +234,7 @@ class Shard:
         """Count a changed message anew, set its timer, and put its state into the plan."""
         state = message.state
         try:
-            after = contribution(account_of(key), state)
+            after = contribution(message.account, state)
             wake, day = wake_at(state, message.settings), anchor_day(state)
             state.orphaned = state.orphaned or (not state.sends and state.outcome is not None)
             state.version = self.version + 1

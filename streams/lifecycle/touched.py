@@ -30,6 +30,7 @@ class Touched:
     """
 
     __slots__ = (
+        "account",
         "before",
         "blow",
         "changed",
@@ -46,6 +47,7 @@ class Touched:
         self, account: str, state: MessageState, settings: AccountSettings, day: int
     ) -> None:
         known = day != UNKNOWN
+        self.account = account
         self.state = state
         self.settings = settings
         self.changed = False
@@ -81,11 +83,11 @@ def tell_number(plan: Plan, key: bytes, message: Touched) -> None:
     """Put into the plan what a changed message says about its recipient's number."""
     state = message.state
     after = blow_of(state)
-    if after != message.blow:
+    if after is not None or message.blow is not None:
         _tell_blows(plan, key, message.blow, after, state.version)
     if not state.sends or state.sends[0].direction == "inbound":
         return
-    if message.settings.strikes_reset_on_delivery and state.delivered_at:
+    if state.delivered_at and message.settings.strikes_reset_on_delivery:
         was = message.delivered_at if message.known_send else 0
         if state.delivered_at != was:
             first = state.sends[0]
@@ -100,6 +102,8 @@ def _tell_blows(
     plan: Plan, key: bytes, before: Blow | None, after: Blow | None, version: int
 ) -> None:
     """A strike that moved to another number or time is withdrawn there and struck here."""
+    if before == after:
+        return
     if before is not None and (after is None or before[:2] != after[:2]):
         _tell(plan, key, "withdrawn", before, version)
     if after is not None:

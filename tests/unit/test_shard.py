@@ -133,7 +133,13 @@ def test_a_state_that_cannot_be_settled_refuses_the_events_that_led_to_it(monkey
 
 
 def _touched_without_counting(self, account, state, settings, day):
-    self.state, self.settings, self.changed, self.records = state, settings, False, []
+    self.account, self.state, self.settings, self.changed, self.records = (
+        account,
+        state,
+        settings,
+        False,
+        [],
+    )
     self.before, self.blow, self.wake_at, self.day = None, None, 0, -1
     self.known_send, self.delivered_at = False, 0
 
