@@ -6,10 +6,8 @@ purpose (counted). Rows carry their record, so that a row ClickHouse refuses can
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
-from zlib import crc32
 
 from models.contract import Campaign, Engagement, Send, parse_campaign, parse_engagement, parse_send
 from models.counters import decode_cell
@@ -17,7 +15,15 @@ from models.reading import MESSAGE, ORPHAN, Reading, read
 from models.refusal import Reason, Refusal
 from models.settings import Topic
 from models.state import decode
+from sinks.bounces import (
+    put_account,
+    put_retry_request,
+    put_strike,
+    put_suppression,
+    put_suppression_request,
+)
 from sinks.letters import Record, origin_of
+from sinks.mapped import REFUSED, TOMBSTONE, Mapped, first_wins, last_wins
 from sinks.tables import (
     CAMPAIGNS,
     COUNTERS,
@@ -27,7 +33,6 @@ from sinks.tables import (
     ORPHANS,
     TEXTS,
     Row,
-    Table,
 )
 
 #: The topics the sink reads. Their names on the cluster may carry a prefix.
@@ -37,11 +42,13 @@ TOPICS: Final[tuple[Topic, ...]] = (
     "sends",
     "engagements",
     "campaigns",
+    "accounts",
+    "suppression-requests",
+    "strikes",
+    "suppressions",
+    "retry-requests",
     "dead-letters",
 )
-
-TOMBSTONE: Final = "tombstone"
-REFUSED: Final = "refused"
 
 _LIVE: Final = (0,)
 _DELETED: Final = (1,)
@@ -51,43 +58,6 @@ _LAST: Final = Reading._fields.index("version") + 1
 #: A send without these bytes has no text (the name could only be hidden by an escape).
 _TEXT_KEY: Final = b'"text"'
 _ESCAPE: Final = b"\\u"
-
-
-class TableRows:
-    """Rows of one table and, beside each, the record it came from."""
-
-    __slots__ = ("records", "rows", "table")
-
-    def __init__(self, table: Table) -> None:
-        self.table = table
-        self.rows: list[Row] = []
-        self.records: list[Record] = []
-
-    def add(self, row: Row, record: Record) -> None:
-        """Add one row."""
-        self.rows.append(row)
-        self.records.append(record)
-
-
-class Mapped:
-    """What a batch of records led to."""
-
-    def __init__(self) -> None:
-        self.tables: dict[str, TableRows] = {}
-        self.refused: list[tuple[Record, Refusal]] = []
-        self.skipped: Counter[tuple[Topic, str]] = Counter()
-        self.campaigns = 0
-
-    def into(self, table: Table) -> TableRows:
-        """The rows of a table, to add to."""
-        rows = self.tables.get(table.name)
-        if rows is None:
-            rows = self.tables[table.name] = TableRows(table)
-        return rows
-
-    def skip(self, topic: Topic, why: str) -> None:
-        """Count a record that is left out on purpose."""
-        self.skipped[topic, why] += 1
 
 
 def map_records(records: Mapping[Topic, Iterable[Record]], max_event_bytes: int) -> Mapped:
@@ -137,6 +107,7 @@ def _orphan(reading: Reading) -> Row:
         reading.bounce,
         reading.scope,
         reading.error_code,
+        reading.error_text,
         reading.fail_reason,
         reading.provider,
         reading.provider_message_id,
@@ -177,7 +148,7 @@ def _put_text(record: Record, mapped: Mapped, limit: int) -> None:
 
 
 def _text(send: Send, text: str) -> Row:
-    version = _first_wins(send.sent_at, text)
+    version = first_wins(send.sent_at, text)
     return (send.account, send.message_id, send.attempt, send.sent_at, text, version)
 
 
@@ -197,7 +168,7 @@ def _engagement(event: Engagement) -> Row:
         event.link_id or "",
         event.url or "",
     )
-    version = _first_wins(event.occurred_at, event.type, *content)
+    version = first_wins(event.occurred_at, event.type, *content)
     return (event.account, event.event_id, event.type, event.occurred_at, *content, version)
 
 
@@ -210,7 +181,7 @@ def _put_campaign(record: Record, mapped: Mapped, limit: int) -> None:
         mapped.refused.append((record, campaign))
     else:
         mapped.into(CAMPAIGNS).add(_campaign(campaign), record)
-        mapped.campaigns += 1
+        mapped.accept("campaigns", "campaign")
 
 
 def _campaign(campaign: Campaign) -> Row:
@@ -228,7 +199,7 @@ def _campaign(campaign: Campaign) -> Row:
         campaign.ended_at or 0,
         campaign.last_modified_by or "",
     )
-    version = _last_wins(campaign.updated_at, *content)
+    version = last_wins(campaign.updated_at, *content)
     return (campaign.account, campaign.campaign_id, *content, campaign.updated_at, version)
 
 
@@ -246,29 +217,16 @@ def _put_letter(record: Record, mapped: Mapped, _: int) -> None:
     mapped.into(DEAD_LETTERS).add(row, record)
 
 
-#: Instants below 2^48 ms (the year 10889) and 16 bits of the content fit a UInt64.
-_MAX_INSTANT: Final = (1 << 48) - 1
-
-
-def _first_wins(at_ms: int, *content: object) -> int:
-    """A version that is larger for the earlier instant; ties go by the content, always alike."""
-    return (_MAX_INSTANT - at_ms) << 16 | _digest(content)
-
-
-def _last_wins(at_ms: int, *content: object) -> int:
-    """A version that is larger for the later instant; ties go by the content, always alike."""
-    return at_ms << 16 | _digest(content)
-
-
-def _digest(content: tuple[object, ...]) -> int:
-    return crc32(repr(content).encode()) & 0xFFFF
-
-
 _MAPPERS: Final[dict[Topic, Callable[[Record, Mapped, int], None]]] = {
     "message-states": _put_state,
     "status-counters": _put_cell,
     "sends": _put_text,
     "engagements": _put_engagement,
     "campaigns": _put_campaign,
+    "accounts": put_account,
+    "suppression-requests": put_suppression_request,
+    "strikes": put_strike,
+    "suppressions": put_suppression,
+    "retry-requests": put_retry_request,
     "dead-letters": _put_letter,
 }

@@ -28,9 +28,10 @@ from sinks.batches import Batch, Batches
 from sinks.client import ClickHouse, connect
 from sinks.errors import Broken, Unavailable
 from sinks.letters import Record, headers_of
+from sinks.mapped import Mapped, TableRows
 from sinks.migrate import migrate, require
 from sinks.patience import patiently
-from sinks.rows import Mapped, TableRows, map_records
+from sinks.rows import map_records
 from sinks.thread import InsertThread
 from sinks.writer import BadRow, Writer
 
@@ -256,9 +257,8 @@ class Sink:
     def _count(self, mapped: Mapped) -> None:
         for (topic, reason), count in mapped.skipped.items():
             self._meter.add("receipts_sink_skipped_total", count, topic=topic, reason=reason)
-        if mapped.campaigns:
-            count = mapped.campaigns
-            self._meter.add("receipts_events_total", count, topic="campaigns", kind="campaign")
+        for (topic, kind), count in mapped.accepted.items():
+            self._meter.add("receipts_events_total", count, topic=topic, kind=kind)
 
     def _tell_of(self, batch: Batch, seconds: float) -> None:
         now_ms = self._clock() * 1000

@@ -14,6 +14,7 @@ Row = tuple[Any, ...]
 _WORD: Final = "LowCardinality(String)"
 _TIME: Final = "DateTime64(3, 'UTC')"
 _CREDITS: Final = "Decimal(18, 6)"
+_WORDS: Final = "Array(LowCardinality(String))"
 _SUM_OF_CREDITS: Final = "Decimal(38, 6)"
 
 
@@ -60,8 +61,13 @@ MESSAGES: Final = _table(
         ("credits", _CREDITS),
         ("attempts", "UInt16"),
         ("sent_at", _TIME),
-        ("status platform_status carrier_status bounce scope error_code fail_reason", _WORD),
+        ("status platform_status carrier_status bounce scope", _WORD),
+        ("error_code error_text fail_reason", _WORD),
+        ("failed_attempt", "UInt16"),
+        ("no_retry_reason", _WORD),
+        ("next_attempt_at", _TIME),
         ("queued_at delivered_at read_at finalized_at clicked_at unsubscribed_at", _TIME),
+        ("sent_to_suppressed", "Bool"),
         ("version", "UInt64"),
         ("is_deleted", "UInt8"),
     ],
@@ -71,7 +77,7 @@ ORPHANS: Final = _table(
     [
         ("account", _WORD),
         ("message_id", "String"),
-        ("status bounce scope error_code fail_reason provider", _WORD),
+        ("status bounce scope error_code error_text fail_reason provider", _WORD),
         ("provider_message_id recipient", "String"),
         ("occurred_at queued_at delivered_at read_at", _TIME),
         ("version", "UInt64"),
@@ -145,5 +151,87 @@ DEAD_LETTERS: Final = _table(
         ("version", "UInt64"),
     ],
 )
+ACCOUNTS: Final = _table(
+    "accounts",
+    [
+        ("account", _WORD),
+        ("suppress_hard_bounces", "Bool"),
+        ("strike_limit", "UInt8"),
+        ("strikes_reset_on_delivery", "Bool"),
+        ("suppression_days", "UInt16"),
+        ("retry_soft_bounces", "Bool"),
+        ("retry_every_s retry_for_s validity_s", "UInt32"),
+        ("time_zone", _WORD),
+        ("text_days recipient_days", "UInt16"),
+        ("fail_reasons", "Map(String, String)"),
+        ("updated_at published_at", _TIME),
+        ("version", "UInt64"),
+        ("is_deleted", "UInt8"),
+    ],
+)
+STRIKES: Final = _table(
+    "strikes",
+    [
+        ("account", _WORD),
+        ("recipient", "String"),
+        ("sent_at", _TIME),
+        ("message_id", "String"),
+        ("struck", "Bool"),
+        ("occurred_at", _TIME),
+        ("code", _WORD),
+        ("version", "UInt64"),
+    ],
+)
+SUPPRESSIONS: Final = _table(
+    "suppression_records",
+    [
+        ("account", _WORD),
+        ("recipient", "String"),
+        ("suppressed", "Bool"),
+        ("reasons", _WORDS),
+        ("since until", _TIME),
+        ("strikes", "UInt16"),
+        ("published_at", _TIME),
+        ("version", "UInt64"),
+    ],
+)
+SUPPRESSION_VERSIONS: Final = SUPPRESSIONS._replace(name="suppression_versions")
+SUPPRESSION_REQUESTS: Final = _table(
+    "suppression_requests",
+    [
+        ("account", _WORD),
+        ("recipient", "String"),
+        ("at", _TIME),
+        ("action who", _WORD),
+        ("why", "String"),
+    ],
+)
+RETRIES: Final = _table(
+    "retry_requests",
+    [
+        ("account", _WORD),
+        ("message_id", "String"),
+        ("attempt", "UInt16"),
+        ("first_sent_at due_at", _TIME),
+        ("recipient", "String"),
+        ("channel", _WORD),
+        ("published_at", _TIME),
+        ("version", "UInt64"),
+    ],
+)
 
-ALL: Final = (MESSAGES, ORPHANS, TEXTS, COUNTERS, ENGAGEMENTS, CAMPAIGNS, DEAD_LETTERS)
+ALL: Final = (
+    MESSAGES,
+    ORPHANS,
+    TEXTS,
+    COUNTERS,
+    ENGAGEMENTS,
+    CAMPAIGNS,
+    DEAD_LETTERS,
+    ACCOUNTS,
+    STRIKES,
+    SUPPRESSIONS,
+    SUPPRESSION_VERSIONS,
+    SUPPRESSION_REQUESTS,
+    RETRIES,
+)

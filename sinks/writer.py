@@ -9,7 +9,7 @@ from models.metrics import Health, Meter
 from sinks.client import ClickHouse
 from sinks.errors import BadRows, Broken, SinkError, Unavailable
 from sinks.letters import Record
-from sinks.rows import TableRows
+from sinks.mapped import TableRows
 from sinks.tables import DEAD_LETTERS, Row, Table
 
 #: More bad rows than this in one insert, and the schema is at fault, not the rows: stop.

@@ -1,5 +1,70 @@
 -- What all migrations lead to (made by python -m sinks.schema).
 
+CREATE TABLE accounts
+(
+    `account` LowCardinality(String) COMMENT 'the tenant',
+    `suppress_hard_bounces` Bool COMMENT 'whether strikes suppress a number',
+    `strike_limit` UInt8 COMMENT 'strikes that suppress a number',
+    `strikes_reset_on_delivery` Bool COMMENT 'whether a delivery to a number starts its count anew',
+    `suppression_days` UInt16 COMMENT 'days a suppression by strikes lasts; 0: until released',
+    `retry_soft_bounces` Bool COMMENT 'whether soft bounces are tried again',
+    `retry_every_s` UInt32 COMMENT 'seconds between attempts',
+    `retry_for_s` UInt32 COMMENT 'seconds from the first send; no attempt is due later',
+    `validity_s` UInt32 COMMENT 'seconds until a pending message expires, when its send does not say',
+    `time_zone` LowCardinality(String) COMMENT 'IANA time zone of its reports',
+    `text_days` UInt16 COMMENT 'days its message texts are kept; 0: as the installation says',
+    `recipient_days` UInt16 COMMENT 'days its recipients are kept; 0: as the installation says',
+    `fail_reasons` Map(String, String) COMMENT 'its own words for failures, by provider:code or code',
+    `updated_at` DateTime64(3, 'UTC') COMMENT 'when it was changed, as its publisher says, UTC; 1970: not said',
+    `published_at` DateTime64(3, 'UTC') COMMENT 'Kafka timestamp of the record, UTC; 1970: none',
+    `version` UInt64 COMMENT 'offset of the record; the highest stands',
+    `is_deleted` UInt8 COMMENT '1: withdrawn, the defaults are in force'
+)
+ENGINE = ReplacingMergeTree(version, is_deleted)
+ORDER BY (account)
+SETTINGS default_compression_codec = 'ZSTD(3)', index_granularity = 8192
+COMMENT 'Account settings as written: read accounts_current instead.';
+
+CREATE VIEW accounts_current
+(
+    `account` LowCardinality(String) COMMENT 'the tenant',
+    `suppress_hard_bounces` Bool COMMENT 'whether strikes suppress a number',
+    `strike_limit` UInt8 COMMENT 'strikes that suppress a number',
+    `strikes_reset_on_delivery` Bool COMMENT 'whether a delivery to a number starts its count anew',
+    `suppression_days` Nullable(UInt16) COMMENT 'days a suppression by strikes lasts; NULL: until released',
+    `retry_soft_bounces` Bool COMMENT 'whether soft bounces are tried again',
+    `retry_every_s` UInt32 COMMENT 'seconds between attempts',
+    `retry_for_s` UInt32 COMMENT 'seconds from the first send; no attempt is due later',
+    `validity_s` UInt32 COMMENT 'seconds until a pending message expires, when its send does not say',
+    `time_zone` LowCardinality(String) COMMENT 'IANA time zone of its reports',
+    `text_days` Nullable(UInt16) COMMENT 'days its message texts are kept; NULL: as the installation says',
+    `recipient_days` Nullable(UInt16) COMMENT 'days its recipients are kept; NULL: as the installation says',
+    `fail_reasons` Map(String, String) COMMENT 'its own words for failures, by provider:code or code',
+    `updated_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'when it was changed, as its publisher says, UTC; NULL: not said',
+    `published_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'Kafka timestamp of the record, UTC; NULL: none',
+    `version` UInt64 COMMENT 'offset of the record; the highest stands'
+)
+COMMENT 'Settings of the accounts that published any; the others have the defaults.'
+AS SELECT
+    account,
+    suppress_hard_bounces,
+    strike_limit,
+    strikes_reset_on_delivery,
+    nullIf(suppression_days, 0) AS suppression_days,
+    retry_soft_bounces,
+    retry_every_s,
+    retry_for_s,
+    validity_s,
+    time_zone,
+    nullIf(text_days, 0) AS text_days,
+    nullIf(recipient_days, 0) AS recipient_days,
+    fail_reasons,
+    nullIf(updated_at, toDateTime64(0, 3, 'UTC')) AS updated_at,
+    nullIf(published_at, toDateTime64(0, 3, 'UTC')) AS published_at,
+    version
+FROM accounts
+FINAL;
+
 CREATE TABLE campaigns
 (
     `account` LowCardinality(String) COMMENT 'tenant the campaign belongs to',
@@ -373,13 +438,18 @@ CREATE TABLE messages
     `bounce` LowCardinality(String) COMMENT 'soft or hard failure; empty: no bounce',
     `scope` LowCardinality(String) COMMENT 'whose fault a failure is: recipient, content, sender, account, route, network, policy or time; empty: unknown or no failure',
     `error_code` LowCardinality(String) COMMENT 'code the provider gave for a failure; empty: none',
-    `fail_reason` LowCardinality(String) COMMENT 'reason the provider gave for a failure, or expired; empty: none',
+    `error_text` LowCardinality(String) DEFAULT if((scope = 'time') AND (fail_reason = 'expired'), '', fail_reason) COMMENT 'words the provider gave for a failure; empty: none',
+    `fail_reason` LowCardinality(String) COMMENT 'why it failed, in words for people, or expired; empty: not failed',
+    `failed_attempt` UInt16 DEFAULT if((status IN ('undelivered', 'rejected', 'deleted')), attempts, 0) COMMENT 'attempt whose failure decides; 0: not failed',
+    `no_retry_reason` LowCardinality(String) COMMENT 'why no further attempt was asked for: off, too_late, expired, suppressed or final; empty: one was or will be, or none is needed',
+    `next_attempt_at` DateTime64(3, 'UTC') COMMENT 'when the next attempt is or was due, UTC; 1970: none',
     `queued_at` DateTime64(3, 'UTC') COMMENT 'first seen queued, UTC; 1970: not yet',
     `delivered_at` DateTime64(3, 'UTC') COMMENT 'first seen delivered or read, UTC; 1970: not yet',
     `read_at` DateTime64(3, 'UTC') COMMENT 'first seen read, UTC; 1970: not yet',
     `finalized_at` DateTime64(3, 'UTC') COMMENT 'when the outcome was known (delivered, failed or expired), UTC; 1970: pending',
     `clicked_at` DateTime64(3, 'UTC') COMMENT 'first click on a link of the message, UTC; 1970: none',
     `unsubscribed_at` DateTime64(3, 'UTC') COMMENT 'first unsubscribe through the message, UTC; 1970: none',
+    `sent_to_suppressed` Bool COMMENT 'whether it was sent although its number was suppressed before',
     `version` UInt64 COMMENT 'orders the writes of one message; the highest stands',
     `is_deleted` UInt8 COMMENT '1 deletes the row under this sort key',
     INDEX by_message message_id TYPE bloom_filter(0.001) GRANULARITY 1,
@@ -419,14 +489,19 @@ CREATE VIEW messages_current
     `bounce` LowCardinality(String) COMMENT 'soft or hard failure; empty: no bounce',
     `scope` LowCardinality(String) COMMENT 'whose fault a failure is: recipient, content, sender, account, route, network, policy or time; empty: unknown or no failure',
     `error_code` LowCardinality(String) COMMENT 'code the provider gave for a failure; empty: none',
-    `fail_reason` LowCardinality(String) COMMENT 'reason the provider gave for a failure, or expired; empty: none',
+    `fail_reason` LowCardinality(String) COMMENT 'why it failed, in words for people, or expired; empty: not failed',
     `queued_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'first seen queued, UTC; NULL: not yet',
     `delivered_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'first seen delivered or read, UTC; NULL: not yet',
     `read_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'first seen read, UTC; NULL: not yet',
     `finalized_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'when the outcome was known (delivered, failed or expired), UTC; NULL: pending',
     `clicked_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'first click on a link of the message, UTC; NULL: none',
     `unsubscribed_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'first unsubscribe through the message, UTC; NULL: none',
-    `version` UInt64 COMMENT 'orders the writes of one message; the highest stands'
+    `version` UInt64 COMMENT 'orders the writes of one message; the highest stands',
+    `error_text` LowCardinality(String) COMMENT 'words the provider gave for a failure; empty: none',
+    `failed_attempt` Nullable(UInt16) COMMENT 'attempt whose failure decides; NULL: not failed',
+    `no_retry_reason` LowCardinality(String) COMMENT 'why no further attempt was asked for: off, too_late, expired, suppressed or final; empty: one was or will be, or none is needed',
+    `next_attempt_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'when the next attempt is or was due, UTC; NULL: none',
+    `sent_to_suppressed` Bool COMMENT 'whether it was sent although its number was suppressed before'
 )
 COMMENT 'One row a message, as it stands now. Start here.'
 AS SELECT
@@ -462,7 +537,12 @@ AS SELECT
     nullIf(finalized_at, toDateTime64(0, 3, 'UTC')) AS finalized_at,
     nullIf(clicked_at, toDateTime64(0, 3, 'UTC')) AS clicked_at,
     nullIf(unsubscribed_at, toDateTime64(0, 3, 'UTC')) AS unsubscribed_at,
-    version
+    version,
+    error_text,
+    nullIf(failed_attempt, 0) AS failed_attempt,
+    no_retry_reason,
+    nullIf(next_attempt_at, toDateTime64(0, 3, 'UTC')) AS next_attempt_at,
+    sent_to_suppressed
 FROM messages
 FINAL;
 
@@ -474,7 +554,8 @@ CREATE TABLE orphans
     `bounce` LowCardinality(String) COMMENT 'soft or hard failure; empty: no bounce',
     `scope` LowCardinality(String) COMMENT 'whose fault a failure is; empty: unknown or no failure',
     `error_code` LowCardinality(String) COMMENT 'code the provider gave for a failure; empty: none',
-    `fail_reason` LowCardinality(String) COMMENT 'reason the provider gave for a failure; empty: none',
+    `error_text` LowCardinality(String) DEFAULT fail_reason COMMENT 'words the provider gave for a failure; empty: none',
+    `fail_reason` LowCardinality(String) COMMENT 'why it failed, in words for people; empty: unknown or not failed',
     `provider` LowCardinality(String) COMMENT 'provider of the receipt that decides; empty: unknown',
     `provider_message_id` String COMMENT 'id the provider gave the message; empty: unknown',
     `recipient` String COMMENT 'number the receipts name, E.164; empty: unknown',
@@ -498,7 +579,7 @@ CREATE VIEW orphans_current
     `bounce` LowCardinality(String) COMMENT 'soft or hard failure; empty: no bounce',
     `scope` LowCardinality(String) COMMENT 'whose fault a failure is; empty: unknown or no failure',
     `error_code` LowCardinality(String) COMMENT 'code the provider gave for a failure; empty: none',
-    `fail_reason` LowCardinality(String) COMMENT 'reason the provider gave for a failure; empty: none',
+    `fail_reason` LowCardinality(String) COMMENT 'why it failed, in words for people; empty: unknown or not failed',
     `provider` LowCardinality(String) COMMENT 'provider of the receipt that decides; empty: unknown',
     `provider_message_id` String COMMENT 'id the provider gave the message; empty: unknown',
     `recipient` String COMMENT 'number the receipts name, E.164; empty: unknown',
@@ -506,7 +587,8 @@ CREATE VIEW orphans_current
     `queued_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'first seen queued, UTC; NULL: not yet',
     `delivered_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'first seen delivered or read, UTC; NULL: not yet',
     `read_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'first seen read, UTC; NULL: not yet',
-    `version` UInt64 COMMENT 'orders the writes of one message; the highest stands'
+    `version` UInt64 COMMENT 'orders the writes of one message; the highest stands',
+    `error_text` LowCardinality(String) COMMENT 'words the provider gave for a failure; empty: none'
 )
 COMMENT 'Messages known by receipts only: their send has not come (yet), or came before the states were dropped.'
 AS SELECT
@@ -524,8 +606,55 @@ AS SELECT
     nullIf(queued_at, toDateTime64(0, 3, 'UTC')) AS queued_at,
     nullIf(delivered_at, toDateTime64(0, 3, 'UTC')) AS delivered_at,
     nullIf(read_at, toDateTime64(0, 3, 'UTC')) AS read_at,
-    version
+    version,
+    error_text
 FROM orphans
+FINAL;
+
+CREATE TABLE retry_requests
+(
+    `account` LowCardinality(String) COMMENT 'tenant the message belongs to',
+    `message_id` String COMMENT 'message to send again',
+    `attempt` UInt16 COMMENT 'attempt to make',
+    `first_sent_at` DateTime64(3, 'UTC') COMMENT 'when attempt 1 was sent, UTC' CODEC(Delta(8), ZSTD(3)),
+    `due_at` DateTime64(3, 'UTC') COMMENT 'when the attempt was due, UTC',
+    `recipient` String COMMENT 'number to send to, E.164',
+    `channel` LowCardinality(String) COMMENT 'sms or whatsapp',
+    `published_at` DateTime64(3, 'UTC') COMMENT 'Kafka timestamp of the record, UTC; 1970: none',
+    `version` UInt64 COMMENT 'the highest stands: the request published first'
+)
+ENGINE = ReplacingMergeTree(version)
+PARTITION BY toYYYYMM(first_sent_at)
+ORDER BY (account, message_id, attempt)
+SETTINGS default_compression_codec = 'ZSTD(3)', index_granularity = 8192
+COMMENT 'Retry requests as written: read retry_requests_current instead.';
+
+CREATE VIEW retry_requests_current
+(
+    `id` String COMMENT 'id of the request: account, message_id and attempt',
+    `account` LowCardinality(String) COMMENT 'tenant the message belongs to',
+    `message_id` String COMMENT 'message to send again',
+    `attempt` UInt16 COMMENT 'attempt to make',
+    `first_sent_at` DateTime64(3, 'UTC') COMMENT 'when attempt 1 was sent, UTC',
+    `due_at` DateTime64(3, 'UTC') COMMENT 'when the attempt was due, UTC',
+    `recipient` String COMMENT 'number to send to, E.164',
+    `channel` LowCardinality(String) COMMENT 'sms or whatsapp',
+    `published_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'Kafka timestamp of the record, UTC; NULL: none',
+    `version` UInt64 COMMENT 'the highest stands: the request published first'
+)
+COMMENT 'Attempts the senders were asked to make, one row each.'
+AS SELECT
+    concat(account, '/', message_id, '/', toString(attempt)) AS id,
+    account,
+    message_id,
+    attempt,
+    first_sent_at,
+    due_at,
+    recipient,
+    channel,
+    nullIf(published_at, toDateTime64(0, 3, 'UTC')) AS published_at,
+    version
+FROM retry_requests
 FINAL;
 
 CREATE TABLE schema_migrations
@@ -569,4 +698,167 @@ PARTITION BY toYYYYMM(window_start)
 ORDER BY (kind, account, window_start, channel, source, country, provider, campaign_id, shard)
 SETTINGS default_compression_codec = 'ZSTD(3)', index_granularity = 8192
 COMMENT 'Counter cells as written: read counters_hour, counters_day and counters_campaign instead.';
+
+CREATE TABLE strikes
+(
+    `account` LowCardinality(String) COMMENT 'tenant the message belongs to',
+    `recipient` String COMMENT 'number that is struck, E.164',
+    `sent_at` DateTime64(3, 'UTC') COMMENT 'when attempt 1 of the message was sent, UTC' CODEC(Delta(8), ZSTD(3)),
+    `message_id` String COMMENT 'the message',
+    `struck` Bool COMMENT 'false: the strike was withdrawn',
+    `occurred_at` DateTime64(3, 'UTC') COMMENT 'time of the receipt that struck, UTC',
+    `code` LowCardinality(String) COMMENT 'code the provider gave; empty: none',
+    `version` UInt64 COMMENT 'version of the message; the highest stands',
+    INDEX by_message message_id TYPE bloom_filter(0.01) GRANULARITY 1
+)
+ENGINE = ReplacingMergeTree(version)
+PARTITION BY toYYYYMM(sent_at)
+ORDER BY (account, recipient, sent_at, message_id)
+SETTINGS default_compression_codec = 'ZSTD(3)', index_granularity = 8192
+COMMENT 'Strikes as written: read strikes_current instead.';
+
+CREATE VIEW strikes_current
+(
+    `account` LowCardinality(String) COMMENT 'tenant the message belongs to',
+    `recipient` String COMMENT 'number that is struck, E.164',
+    `sent_at` DateTime64(3, 'UTC') COMMENT 'when attempt 1 of the message was sent, UTC',
+    `message_id` String COMMENT 'the message',
+    `struck` Bool COMMENT 'false: the strike was withdrawn',
+    `occurred_at` DateTime64(3, 'UTC') COMMENT 'time of the receipt that struck, UTC',
+    `code` LowCardinality(String) COMMENT 'code the provider gave; empty: none',
+    `version` UInt64 COMMENT 'version of the message; the highest stands'
+)
+COMMENT 'Messages that ended as hard and the recipient\'s own fault, one row each; withdrawn ones stay, with struck = false. Whether one counts depends on releases too: see suppressions.'
+AS SELECT
+    account,
+    recipient,
+    sent_at,
+    message_id,
+    struck,
+    occurred_at,
+    code,
+    version
+FROM strikes
+FINAL;
+
+CREATE VIEW suppression_history
+(
+    `account` LowCardinality(String) COMMENT 'tenant the number is a recipient of',
+    `recipient` String COMMENT 'the number, E.164',
+    `suppressed` Bool COMMENT 'whether it must not be sent to',
+    `reasons` Array(LowCardinality(String)) COMMENT 'why: hard_bounces, unsubscribed, manual; empty: not suppressed',
+    `since` Nullable(DateTime64(3, 'UTC')) COMMENT 'suppressed since, UTC; NULL: not suppressed',
+    `until` Nullable(DateTime64(3, 'UTC')) COMMENT 'suppressed until, UTC; NULL: until released, or not suppressed',
+    `strikes` UInt16 COMMENT 'strikes that counted then',
+    `published_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'Kafka timestamp of the record, UTC; NULL: none',
+    `version` UInt64 COMMENT 'orders the writes of one number'
+)
+COMMENT 'Every change of a suppression that was published, one row each. Changes made while no sink ran may be missing: the topic is compacted.'
+AS SELECT
+    account,
+    recipient,
+    suppressed,
+    reasons,
+    nullIf(since, toDateTime64(0, 3, 'UTC')) AS since,
+    nullIf(until, toDateTime64(0, 3, 'UTC')) AS until,
+    strikes,
+    nullIf(published_at, toDateTime64(0, 3, 'UTC')) AS published_at,
+    version
+FROM suppression_versions
+FINAL;
+
+CREATE TABLE suppression_records
+(
+    `account` LowCardinality(String) COMMENT 'tenant the number is a recipient of',
+    `recipient` String COMMENT 'the number, E.164',
+    `suppressed` Bool COMMENT 'whether it must not be sent to',
+    `reasons` Array(LowCardinality(String)) COMMENT 'why: hard_bounces, unsubscribed, manual; empty: not suppressed',
+    `since` DateTime64(3, 'UTC') COMMENT 'suppressed since, UTC; 1970: not suppressed',
+    `until` DateTime64(3, 'UTC') COMMENT 'suppressed until, UTC; 1970: until released, or not suppressed',
+    `strikes` UInt16 COMMENT 'strikes that count now',
+    `published_at` DateTime64(3, 'UTC') COMMENT 'Kafka timestamp of the record, UTC; 1970: none',
+    `version` UInt64 COMMENT 'orders the writes of one number; the highest stands'
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY (account, recipient)
+SETTINGS default_compression_codec = 'ZSTD(3)', index_granularity = 8192
+COMMENT 'Suppressions as written: read suppressions instead.';
+
+CREATE TABLE suppression_requests
+(
+    `account` LowCardinality(String) COMMENT 'tenant the number is a recipient of',
+    `recipient` String COMMENT 'the number, E.164',
+    `at` DateTime64(3, 'UTC') COMMENT 'when it was decided, UTC',
+    `action` LowCardinality(String) COMMENT 'suppress, release, resubscribe or unsubscribe',
+    `who` LowCardinality(String) COMMENT 'who decided; empty: not said',
+    `why` String COMMENT 'why; of an unsubscribe through a message its message_id; empty: not said'
+)
+ENGINE = ReplacingMergeTree
+PRIMARY KEY (account, recipient, at)
+ORDER BY (account, recipient, at, action, who, why)
+SETTINGS default_compression_codec = 'ZSTD(3)', index_granularity = 8192
+COMMENT 'Suppression requests as written: read suppression_requests_current instead.';
+
+CREATE VIEW suppression_requests_current
+(
+    `account` LowCardinality(String) COMMENT 'tenant the number is a recipient of',
+    `recipient` String COMMENT 'the number, E.164',
+    `at` DateTime64(3, 'UTC') COMMENT 'when it was decided, UTC',
+    `action` LowCardinality(String) COMMENT 'suppress, release, resubscribe or unsubscribe',
+    `who` LowCardinality(String) COMMENT 'who decided; empty: not said',
+    `why` String COMMENT 'why; of an unsubscribe through a message its message_id; empty: not said'
+)
+COMMENT 'What people and recipients decided about numbers, one row a request.'
+AS SELECT
+    account,
+    recipient,
+    at,
+    action,
+    who,
+    why
+FROM suppression_requests
+FINAL;
+
+CREATE TABLE suppression_versions
+(
+    `account` LowCardinality(String) COMMENT 'tenant the number is a recipient of',
+    `recipient` String COMMENT 'the number, E.164',
+    `suppressed` Bool COMMENT 'whether it must not be sent to',
+    `reasons` Array(LowCardinality(String)) COMMENT 'why: hard_bounces, unsubscribed, manual; empty: not suppressed',
+    `since` DateTime64(3, 'UTC') COMMENT 'suppressed since, UTC; 1970: not suppressed',
+    `until` DateTime64(3, 'UTC') COMMENT 'suppressed until, UTC; 1970: until released, or not suppressed',
+    `strikes` UInt16 COMMENT 'strikes that counted then',
+    `published_at` DateTime64(3, 'UTC') COMMENT 'Kafka timestamp of the record, UTC; 1970: none',
+    `version` UInt64 COMMENT 'orders the writes of one number'
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (account, recipient, version)
+SETTINGS default_compression_codec = 'ZSTD(3)', index_granularity = 8192
+COMMENT 'Suppressions as they were published, as written: read suppression_history instead.';
+
+CREATE VIEW suppressions
+(
+    `account` LowCardinality(String) COMMENT 'tenant the number is a recipient of',
+    `recipient` String COMMENT 'the number, E.164',
+    `suppressed` Bool COMMENT 'whether it must not be sent to',
+    `reasons` Array(LowCardinality(String)) COMMENT 'why: hard_bounces, unsubscribed, manual; empty: not suppressed',
+    `since` Nullable(DateTime64(3, 'UTC')) COMMENT 'suppressed since, UTC; NULL: not suppressed',
+    `until` Nullable(DateTime64(3, 'UTC')) COMMENT 'suppressed until, UTC; NULL: until released, or not suppressed',
+    `strikes` UInt16 COMMENT 'strikes that count now',
+    `published_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'Kafka timestamp of the record, UTC; NULL: none',
+    `version` UInt64 COMMENT 'orders the writes of one number; the highest stands'
+)
+COMMENT 'Numbers that are or were suppressed or struck, one row each, as they stand now.'
+AS SELECT
+    account,
+    recipient,
+    suppressed,
+    reasons,
+    nullIf(since, toDateTime64(0, 3, 'UTC')) AS since,
+    nullIf(until, toDateTime64(0, 3, 'UTC')) AS until,
+    strikes,
+    nullIf(published_at, toDateTime64(0, 3, 'UTC')) AS published_at,
+    version
+FROM suppression_records
+FINAL;
 

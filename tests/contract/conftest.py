@@ -10,6 +10,7 @@ from sinks.client import ClickHouse, connect
 from sinks.migrate import migrate
 from tests.contract.fakes import Health, Meter
 from tests.contract.servers import Front
+from tests.contract.world import World
 from tests.stream.conftest import (  # noqa: F401  (fixtures)
     broker,
     embedded_broker,
@@ -49,6 +50,12 @@ def clickhouse(empty: ClickHouse) -> ClickHouse:
     """A client of a migrated database."""
     migrate(empty, 90)
     return empty
+
+
+@pytest.fixture
+def world(clickhouse: ClickHouse) -> World:
+    """A writer into a migrated database."""
+    return World(clickhouse)
 
 
 @pytest.fixture

@@ -2,17 +2,21 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from models.contract import Receipt, Send
+from models.facts import outcome_of, send_fact
 from models.metrics import BY_NAME
-from models.state import MessageState, add_outcome, add_send, encode, outcome_of, send_fact
+from models.state import MessageState, add_outcome, add_send, encode
 from tests.records import Record
 
 DAY = 20_000
 """A UTC day, in days since 1970."""
 T0 = DAY * 86_400_000 + 10 * 3_600_000
 """10:00 of that day, in epoch ms."""
+AT_T0 = datetime.fromtimestamp(T0 / 1000, UTC).replace(tzinfo=None)
+"""The same as the client returns it."""
 
 
 class Meter:
@@ -89,9 +93,9 @@ def receipt(status: str, message_id: str = "m1", **fields: Any) -> Receipt:
     return Receipt.model_validate(given)
 
 
-def state(version: int, *events: Send | Receipt, orphaned: bool = False) -> MessageState:
-    """The join of some events."""
-    joined = MessageState(version=version, orphaned=orphaned)
+def state(version: int, *events: Send | Receipt, **published: Any) -> MessageState:
+    """The join of some events, with what else was published of it."""
+    joined = MessageState(version=version, **published)
     for event in events:
         if isinstance(event, Send):
             add_send(joined, send_fact(event))

@@ -11,7 +11,8 @@ from models.reading import Reading
 from models.refusal import Reason, Refusal
 from models.settings import Topic
 from sinks.letters import MAX_DETAIL, headers_of, origin_of
-from sinks.rows import TOPICS, Mapped, map_records
+from sinks.mapped import Mapped
+from sinks.rows import TOPICS, map_records
 from sinks.tables import COUNTERS, MESSAGES
 from tests.contract.fakes import T0, receipt, send, state, state_record
 from tests.records import Record
@@ -55,10 +56,13 @@ def test_a_state_becomes_a_message() -> None:
 
 
 def test_receipts_alone_become_an_orphan() -> None:
-    known = state(3, receipt("undelivered", bounce="hard", provider_message_id="p1"))
+    known = state(
+        3, receipt("undelivered", bounce="hard", provider_message_id="p1", reason="no such number")
+    )
     row = row_of(mapped("message-states", state_record(known)), "orphans")
     assert (row["status"], row["bounce"], row["scope"]) == ("undelivered", "hard", "recipient")
     assert (row["provider_message_id"], row["occurred_at"]) == ("p1", T0 + 5000)
+    assert row["error_text"] == "no such number"
     assert (row["version"], row["is_deleted"]) == (3, 0)
 
 
@@ -191,7 +195,7 @@ def test_a_refused_campaign_becomes_a_dead_letter() -> None:
         "campaigns", event("campaigns", campaign), event("campaigns", campaign | {"name": 3})
     )
     assert row_of(found, "campaigns")["name"] == "Sale"
-    assert found.campaigns == 1
+    assert found.accepted == {("campaigns", "campaign"): 1}
     assert found.refused[0][1] == Refusal(Reason.WRONG_TYPE, found.refused[0][1].detail)
 
 

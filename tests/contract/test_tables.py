@@ -2,46 +2,19 @@
 
 import random
 import time
-from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
 from models.counters import cell_key, encode_cell
 from models.refusal import Reason, Refusal
-from models.settings import Topic
-from sinks.client import ClickHouse
 from sinks.errors import Broken
 from sinks.letters import Record as SinkRecord
 from sinks.letters import headers_of
-from sinks.rows import map_records
-from sinks.writer import MAX_BAD_ROWS, BadRow, Writer
-from tests.contract.fakes import T0, Health, Meter, receipt, send, state, state_record
+from sinks.writer import MAX_BAD_ROWS
+from tests.contract.fakes import AT_T0, T0, receipt, send, state, state_record
+from tests.contract.world import World
 from tests.records import Record
-
-AT_T0 = datetime.fromtimestamp(T0 / 1000, UTC).replace(tzinfo=None)
-
-
-class World:
-    """A writer into one database, fed with records."""
-
-    def __init__(self, clickhouse: ClickHouse) -> None:
-        self.clickhouse = clickhouse
-        self.meter = Meter()
-        self.writer = Writer(clickhouse, self.meter, Health())
-
-    def write(self, topic: Topic, *records: SinkRecord) -> list[BadRow]:
-        mapped = map_records({topic: records}, 65_536)
-        assert mapped.refused == []
-        return [bad for rows in mapped.tables.values() for bad in self.writer.write(rows)]
-
-    def rows(self, sql: str) -> list[tuple[object, ...]]:
-        return self.clickhouse.rows(sql)
-
-
-@pytest.fixture
-def world(clickhouse: ClickHouse) -> World:
-    return World(clickhouse)
 
 
 @pytest.fixture(params=["UTC", "Asia/Kolkata", "America/St_Johns"])
@@ -91,7 +64,8 @@ def test_columns_of_messages_current_are_stable(world: World) -> None:
         "account message_id channel direction source sender_id sent_by campaign_id message_type "
         "recipient country external_id email platform provider segments credits attempts "
         "sent_at status platform_status carrier_status bounce scope error_code fail_reason "
-        "queued_at delivered_at read_at finalized_at clicked_at unsubscribed_at version"
+        "queued_at delivered_at read_at finalized_at clicked_at unsubscribed_at version "
+        "error_text failed_attempt no_retry_reason next_attempt_at sent_to_suppressed"
     )
 
 
