@@ -1,9 +1,9 @@
 """Why a message failed, in words for people (issue: failure reasons).
 
 The codes are the providers' own; the same number means different things to different providers, and
-SMPP `err` values differ by route. A provider without a table here is read by the common GSM MAP
-values. An account may override any entry; a code nobody knows keeps the provider's words. Sources:
-the providers' documents, as collected in the receipts research §1.
+SMPP `err` values differ by route. So a provider without a table here is believed its own words, and
+only where it has none its codes are read as the common GSM MAP values. An account may override any
+entry. Sources: the providers' documents, as collected in the receipts research §1.
 """
 
 from typing import Final
@@ -172,19 +172,11 @@ def reason_of(outcome: Outcome, provider: str, settings: AccountSettings) -> str
     """The one reason for people of a failed message; never empty.
 
     provider: of the message, in any case; the account's own words for "provider:code" or for the
-    code come first, then our table, then the provider's words, then what the scope says.
+    code come first, then the provider's table, then the provider's words, then the common meaning
+    of the code for a provider without a table, then what the scope says.
     """
     code, name = outcome.error_code, provider.lower()
-    if code:
-        own = settings.fail_reasons
-        found = own.get(f"{name}:{code}") or own.get(code) or _of_code(code, name)
-        if found:
-            return found
-    return outcome.reason or BY_SCOPE.get(outcome.scope, UNEXPLAINED)
-
-
-def _of_code(code: str, provider: str) -> str | None:
-    table = BY_PROVIDER.get(provider)
-    if table is not None:
-        return table.get(code)
-    return GSM.get(code.lstrip("0"))
+    own, table = settings.fail_reasons, BY_PROVIDER.get(name)
+    known = own.get(f"{name}:{code}") or own.get(code) or (table or {}).get(code)
+    common = GSM.get(code.lstrip("0")) if table is None else None
+    return known or outcome.reason or common or BY_SCOPE.get(outcome.scope, UNEXPLAINED)

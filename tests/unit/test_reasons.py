@@ -56,10 +56,17 @@ def settings(**fail_reasons: str) -> AccountSettings:
         ),
         (
             "our table goes before the provider's words",
+            "twilio",
+            outcome("30005", "Unknown destination handset"),
+            {},
+            "unknown subscriber",
+        ),
+        (
+            "a provider without a table is believed its own words before the GSM values",
             "infobip",
             outcome("1", "EC_UNKNOWN_SUBSCRIBER"),
             {},
-            "unknown subscriber",
+            "EC_UNKNOWN_SUBSCRIBER",
         ),
         (
             "an unknown code keeps the provider's words",
@@ -143,5 +150,6 @@ def test_every_scope_of_the_contract_has_a_reason():
 def test_every_entry_of_a_table_is_found(provider: str, table: dict[str, str]):
     for code, words in table.items():
         assert words.strip()
-        assert reason_of(outcome(code, "other words"), provider, settings()) == words
+        said = "" if table is GSM else "other words"
+        assert reason_of(outcome(code, said), provider, settings()) == words
     assert provider == provider.lower()  # else nobody would find it
