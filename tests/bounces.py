@@ -1,0 +1,179 @@
+"""Both agents' shards of a lone partition, the topics between them, and time as an argument.
+
+Does what the agents do with plans: what others must know is told before the states are written
+(DESIGN §4). A worker can be made to die in between.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from models.accounts import Accounts, AccountSettings
+from models.contract import Event, Receipt, Send
+from models.keys import message_key
+from models.reading import Reading, read
+from models.requests import SuppressionRequest
+from models.retries import RetryRequest
+from models.state import decode
+from models.suppression import Suppression
+from models.suppression import decode as decode_suppression
+from streams.lifecycle.shard import Rules, Shard, key_of
+from streams.plan import Plan
+from streams.suppression.numbers import REQUESTS, STRIKES, NumberShard
+from tests.records import Record, record
+
+T0 = 1_795_132_800_000  # 2026-11-20T00:00:00Z
+SECOND = 1_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+#: Where a worker dies: after telling the others, or after writing its states, nothing committed.
+Death = Literal["", "told", "written"]
+
+_RULES = Rules(partitions=1, retention_days=400)
+
+
+class Asked(NamedTuple):
+    """A retry request and the clock at which it was published."""
+
+    request: RetryRequest
+    at: int
+
+
+class World:
+    """A worker's two shards and all they read and write, of one account unless said otherwise."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.accounts = Accounts()
+        self.states: dict[bytes, bytes] = {}
+        self.numbers: dict[bytes, bytes] = {}
+        self.suppressed: dict[bytes, int] = {}
+        self.told: dict[str, list[Record]] = {STRIKES: [], REQUESTS: []}
+        self.heard = {STRIKES: 0, REQUESTS: 0}
+        self.asked: list[Asked] = []
+        self.to_suppressed = 0
+        self.generation = 0
+        self.accounts.publish(AccountSettings(account="acme", **settings))
+        self.restart()
+
+    def restart(self) -> None:
+        """A new worker takes over what is stored."""
+        self.generation += 1
+        self.messages = Shard(0, self.states, _RULES, self.accounts, self.suppressed)
+        list(self.messages.restore({}, self.generation))
+        self.judge = NumberShard(0, self.numbers, 1, self.accounts)
+        list(self.judge.restore(self.generation))
+
+    def set(self, **settings: Any) -> None:
+        """The account publishes its settings anew."""
+        self.accounts.publish(AccountSettings(account="acme", **settings))
+        list(self.messages.rearm("acme"))
+
+    # --- messages --------------------------------------------------------------------------------
+
+    def take(self, *events: Event, at: int = T0, dies: Death = "") -> None:
+        """One batch of each topic in turn, then all that follows from it, then a commit."""
+        for topic in ("sends", "receipts", "engagements"):
+            self.batch([event for event in events if topic_of(event) == topic], at, dies)
+        self.commit(at)
+
+    def batch(self, events: Iterable[Event], at: int, dies: Death = "") -> None:
+        """One batch of one topic; a worker that dies leaves it to be read again."""
+        records = [_record(event, at) for event in events]
+        if records:
+            plan = self.messages.plan(records[0].topic, records, at)
+            assert not plan.strays
+            assert not plan.dead_letters, plan.dead_letters[0].refusal
+            self.to_suppressed += plan.to_suppressed
+            self._deliver(plan, at, dies)
+
+    def _deliver(self, plan: Plan, at: int, dies: Death = "") -> None:
+        for topic, told in ((STRIKES, plan.strikes), (REQUESTS, plan.requests)):
+            self.told[topic] += [record(topic, key, value, at) for key, value in told]
+        for _, value in plan.retries:
+            self.asked.append(Asked(msgspec.json.decode(value, type=RetryRequest), at))
+        if dies != "told":
+            _write(self.states, plan)
+        if dies:
+            self.restart()
+
+    # --- numbers ---------------------------------------------------------------------------------
+
+    def request(self, action: str, recipient: str, at: int, who: str = "eva") -> None:
+        """Someone decides about a number."""
+        wish = SuppressionRequest(
+            account="acme", recipient=recipient, action=action, at=at, who=who
+        )
+        key, value = message_key("acme", recipient), wish.model_dump_json().encode()
+        self.told[REQUESTS].append(record(REQUESTS, key, value, at))
+
+    def hear(self, at: int, dies: Death = "") -> None:
+        """The suppression agent reads what it was told, and the mirror follows."""
+        for topic in (STRIKES, REQUESTS):
+            records = self.told[topic][self.heard[topic] :]
+            plan = self.judge.plan(topic, records, at)
+            assert not plan.strays
+            assert not plan.dead_letters, plan.dead_letters[0].refusal
+            if dies != "told":
+                self._judge(plan)
+            if dies:
+                self.restart()
+            else:
+                self.heard[topic] += len(records)
+
+    def _judge(self, plan: Plan) -> None:
+        _write(self.numbers, plan)
+        for key in plan.changes:
+            known = decode_suppression(self.numbers[key])
+            if known.suppressed:
+                self.suppressed[key] = known.since
+            else:
+                self.suppressed.pop(key, None)
+
+    # --- time ------------------------------------------------------------------------------------
+
+    def commit(self, at: int, dies: Death = "") -> None:
+        """The clock moves, as right before every commit."""
+        self.hear(at)
+        for plan in self.judge.tick(at):
+            self._judge(plan)
+        for plan in self.messages.tick(at):
+            self._deliver(plan, at, dies)
+            if dies:
+                return
+        self.hear(at)
+
+    def wait(self, since: int, until: int, every: int = HOUR) -> None:
+        """Nothing comes for a while, but time goes by."""
+        for at in range(since + every, until + 1, every):
+            self.commit(at)
+
+    # --- what people see -------------------------------------------------------------------------
+
+    def row(self, message_id: str) -> Reading:
+        key = message_key("acme", message_id)
+        return read(key, decode(self.states[key]))
+
+    def number(self, recipient: str) -> Suppression | None:
+        stored = self.numbers.get(message_key("acme", recipient))
+        return None if stored is None else decode_suppression(stored)
+
+
+def topic_of(event: Event) -> str:
+    """The topic an event is published on."""
+    if isinstance(event, Send):
+        return "sends"
+    return "receipts" if isinstance(event, Receipt) else "engagements"
+
+
+def _record(event: Any, at: int) -> Record:
+    value = event.model_dump_json(exclude_none=True).encode()
+    return record(topic_of(event), key_of(event), value, at)
+
+
+def _write(table: dict[bytes, bytes], plan: Plan) -> None:
+    for key, value in plan.changes.items():
+        assert value is not None
+        table[key] = value

@@ -1,0 +1,240 @@
+"""What should follow from sends, receipts and requests: simple on purpose, slow, and from scratch.
+
+Nothing here is taken from `models`: a message is the set of what was said of it, a number the set
+of its messages and the latest word of each kind.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+HOUR = 3_600_000
+DAY = 24 * HOUR
+
+FAILED_FOR_GOOD = ("hard", "content", "rejected", "deleted")
+
+
+class Heard(NamedTuple):
+    """A receipt: `word` is queued, soft, hard, content, rejected, deleted, delivered or read."""
+
+    attempt: int
+    word: str
+    at: int
+
+
+class Stand(NamedTuple):
+    reasons: tuple[str, ...]
+    since: int
+    until: int
+    strikes: int
+
+
+@dataclass
+class Settings:
+    suppress_hard_bounces: bool = True
+    strike_limit: int = 3
+    strikes_reset_on_delivery: bool = False
+    suppression_days: int | None = None
+    retry_soft_bounces: bool = True
+    retry_every_s: int = 3_600
+    retry_for_s: int = 172_800
+    validity_s: int = 259_200
+
+
+@dataclass
+class Message:
+    number: str
+    first_sent_at: int
+    validity_s: int | None
+    sends: set[int] = field(default_factory=set)
+    heard: set[Heard] = field(default_factory=set)
+    unsubscribed_at: int = 0
+    expired_at: int = 0
+    to_suppressed: bool = False
+    delivery_told: bool = False
+    decided: dict[int, bool] = field(default_factory=dict)
+
+    def latest(self) -> int:
+        return max([*self.sends, *(said.attempt for said in self.heard)])
+
+    def deciding(self) -> Heard | None:
+        """The receipt that decides: any arrival, else the worst of the latest attempt."""
+        for word in ("read", "delivered"):
+            arrived = [said for said in self.heard if said.word == word]
+            if arrived:
+                return arrived[0]
+        of_latest = [said for said in self.heard if said.attempt == self.latest()]
+        for words in (FAILED_FOR_GOOD, ("soft",), ("queued",)):
+            said = [each for each in of_latest if each.word in words]
+            if said:
+                return max(said, key=lambda each: each.at)
+        return None
+
+    def status(self) -> str:
+        """As people read it; a failure also says soft, hard or nothing."""
+        said = self.deciding()
+        if said is None or said.word == "queued":
+            pending = "queued" if said else "submitted"
+            return "undelivered soft" if self.expired_at and self.sends else pending
+        words = {
+            "soft": "undelivered soft",
+            "hard": "undelivered hard",
+            "content": "undelivered hard",
+            "rejected": "rejected hard",
+        }
+        return words.get(said.word, said.word)
+
+    def pending(self) -> bool:
+        said = self.deciding()
+        return said is None or said.word == "queued"
+
+    def struck_at(self) -> int:
+        said = self.deciding()
+        return said.at if self.sends and said is not None and said.word == "hard" else 0
+
+    def retry(self, own: Settings) -> tuple[int, int] | None:
+        """(attempt, due) of the retry it is waiting for."""
+        said = self.deciding()
+        if not self.sends or said is None or said.word != "soft" or self.expired_at:
+            return None
+        attempt, due = self.latest() + 1, self.first_sent_at
+        if attempt in self.decided or not own.retry_soft_bounces:
+            return None
+        while due <= said.at or due == self.first_sent_at:
+            due += own.retry_every_s * 1000
+        return (attempt, due) if due <= self.first_sent_at + own.retry_for_s * 1000 else None
+
+
+@dataclass
+class Number:
+    unsubscribed: int = 0
+    resubscribed: int = 0
+    suppressed: int = 0
+    released: int = 0
+    delivered: int = 0
+
+
+class Oracle:
+    """All messages and numbers of one account."""
+
+    def __init__(self) -> None:
+        self.own = Settings()
+        self.since_change: dict[str, list[tuple[Settings, int]]] = {}
+        self.facts: dict[str, Any] = {}
+        self.messages: dict[str, Message] = {}
+        self.numbers: dict[str, Number] = {}
+        self.asked: dict[str, int] = {}
+
+    # --- what is said ------------------------------------------------------------------------
+
+    def send(self, name: str, attempt: int, *, to_suppressed: bool) -> None:
+        message = self.messages[name]
+        if attempt not in message.sends:
+            message.sends.add(attempt)
+            message.to_suppressed |= to_suppressed
+
+    def request(self, number: str, action: str, at: int) -> None:
+        known = self.numbers[number]
+        word = {
+            "unsubscribe": "unsubscribed",
+            "resubscribe": "resubscribed",
+            "suppress": "suppressed",
+            "release": "released",
+        }[action]
+        setattr(known, word, max(getattr(known, word), at))
+
+    # --- what follows ------------------------------------------------------------------------
+
+    def settle(self, now: int) -> None:
+        """Carry over what messages say of their numbers."""
+        for message in self.messages.values():
+            if message.sends and message.unsubscribed_at:
+                self.request(message.number, "unsubscribe", message.unsubscribed_at)
+            said = message.deciding()
+            if message.sends and said and said.word in ("delivered", "read"):
+                if self.own.strikes_reset_on_delivery and not message.delivery_told:
+                    number = self.numbers[message.number]
+                    number.delivered = max(number.delivered, said.at)
+                message.delivery_told = True
+        for number in self.numbers:
+            facts = (self.strikes(number), vars(self.numbers[number]).copy())
+            if facts != self.facts.get(number):
+                self.facts[number], self.since_change[number] = facts, []
+            self.since_change[number].append((self.own, now))
+
+    def strikes(self, number: str) -> list[tuple[int, int]]:
+        """(when it bounced, when it was sent) of messages that struck, by time."""
+        return sorted(
+            (message.struck_at(), message.first_sent_at)
+            for message in self.messages.values()
+            if message.number == number and message.struck_at()
+        )
+
+    def stand(self, number: str, own: Settings, now: int) -> Stand:
+        """How a number stands by these settings at this time."""
+        known, reasons, begins = self.numbers[number], [], []
+        count, since, until = self._count(number, own, now)
+        if since and own.suppress_hard_bounces:
+            reasons.append("hard_bounces")
+            begins.append(since)
+        if known.unsubscribed and known.unsubscribed >= known.resubscribed:
+            reasons.append("unsubscribed")
+            begins.append(known.unsubscribed)
+        if known.suppressed and known.suppressed >= known.released:
+            reasons.append("manual")
+            begins.append(known.suppressed)
+        alone = reasons == ["hard_bounces"]
+        return Stand(tuple(reasons), min(begins, default=0), until if alone else 0, count)
+
+    def _count(self, number: str, own: Settings, now: int) -> tuple[int, int, int]:
+        known, count, since = self.numbers[number], 0, 0
+        lasts = (own.suppression_days or 0) * DAY
+        for at, sent_at in self.strikes(number):
+            if sent_at < known.released:
+                continue
+            if own.strikes_reset_on_delivery and at <= known.delivered:
+                continue
+            if since and lasts and at >= since + lasts:
+                count, since = 0, 0
+            count += 1
+            since = since or (at if count >= own.strike_limit else 0)
+        if since and lasts and now >= since + lasts:
+            return 0, 0, 0
+        return count, since, since + lasts if since and lasts else 0
+
+    def possible(self, number: str, now: int) -> set[Stand]:
+        """How it may stand: judged when its facts changed last, or later, for another reason."""
+        judged = self.since_change.get(number, [])
+        return {self.stand(number, own, at) for own, then in judged for at in (then, now)}
+
+    # --- time --------------------------------------------------------------------------------
+
+    def commit(self, now: int, suppressed: set[str], asked: set[str]) -> None:
+        """What is due now. `asked`: ids really asked for, where either is right."""
+        for name, message in self.messages.items():
+            if not message.sends:
+                continue
+            validity = message.validity_s or self.own.validity_s
+            deadline = message.first_sent_at + validity * 1000
+            due = message.retry(self.own)
+            if message.pending() and not message.expired_at and deadline <= now:
+                message.expired_at = deadline
+            elif due is not None and due[1] <= now:
+                self._decide(name, message, due, now, suppressed, asked)
+
+    def _decide(
+        self,
+        name: str,
+        message: Message,
+        due: tuple[int, int],
+        now: int,
+        suppressed: set[str],
+        asked: set[str],
+    ) -> None:
+        attempt, due_at = due
+        ident = f"acme/{name}/{attempt}"
+        wanted = message.number not in suppressed
+        if now > message.first_sent_at + self.own.retry_for_s * 1000:
+            wanted = ident in asked  # the bounce was heard of after the time for retries
+        message.decided[attempt] = wanted
+        if wanted:
+            self.asked[ident] = due_at

@@ -1,0 +1,288 @@
+"""Both agents against a simple oracle: sends, receipts, retries, unsubscribes, releases, settings,
+deaths and time, in any order (issue: proof). Time is an argument: days pass in milliseconds."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
+
+from models.contract import Engagement, Event, Receipt, Send
+from models.keys import message_key
+from tests.bounces import HOUR, MINUTE, T0, Death, World, topic_of
+from tests.property.bounce_oracle import Heard, Message, Number, Oracle, Settings, Stand
+
+BAD, GOOD = "+447911123456", "+46701234567"
+NUMBERS = st.sampled_from([BAD, BAD, GOOD])
+DEATHS = st.sampled_from(["", "", "told", "written"])
+TOPICS = st.permutations(["sends", "receipts", "engagements"])
+RECEIPTS: dict[str, dict[str, str]] = {
+    "queued": {"status": "sent"},
+    "soft": {"status": "undelivered"},
+    "hard": {"status": "undelivered", "bounce": "hard", "error_code": "1"},
+    "content": {"status": "undelivered", "bounce": "hard", "scope": "content"},
+    "rejected": {"status": "rejected"},
+    "deleted": {"status": "deleted"},
+    "delivered": {"status": "delivered"},
+    "read": {"status": "read"},
+}
+WORDS = ["send"] * 3 + ["unsubscribe", "hard", "hard", "soft", "soft", *RECEIPTS]
+OWN = st.builds(
+    Settings,
+    suppress_hard_bounces=st.sampled_from([True, True, False]),
+    strike_limit=st.integers(1, 3),
+    strikes_reset_on_delivery=st.booleans(),
+    suppression_days=st.sampled_from([None, 1, 3]),
+    retry_soft_bounces=st.sampled_from([True, True, False]),
+    retry_every_s=st.sampled_from([1_800, 3_600, 7_200]),
+    retry_for_s=st.sampled_from([7_200, 172_800]),
+    validity_s=st.sampled_from([10_800, 259_200]),
+)
+
+
+class Bounces(RuleBasedStateMachine):
+    messages = Bundle("messages")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.oracle = Oracle()
+        self.now = T0
+        self.ticks = 0
+        self.sent: dict[tuple[str, int], Send] = {}
+        self.arrived_at: dict[str, int] = {}
+
+    def moment(self) -> int:
+        """A moment nothing else happened at: ties between receipts have tests of their own."""
+        self.ticks += 1
+        return self.now + self.ticks
+
+    # --- messages --------------------------------------------------------------------------------
+
+    @initialize()
+    def meet(self) -> None:
+        self.oracle.numbers = {BAD: Number(), GOOD: Number()}
+
+    @initialize(target=messages)
+    def three_to_a_number(self) -> Any:
+        return multiple(*(self._message(BAD, 0, None) for _ in range(3)))
+
+    @rule(
+        target=messages,
+        number=NUMBERS,
+        minutes_ago=st.sampled_from([0, 10, 50]),
+        validity_s=st.sampled_from([None, None, 7_200]),
+    )
+    def message(self, number: str, minutes_ago: int, validity_s: int | None) -> str:
+        return self._message(number, minutes_ago, validity_s)
+
+    def _message(self, number: str, minutes_ago: int, validity_s: int | None) -> str:
+        name = f"m{len(self.oracle.messages) + 1}"
+        sent_at = self.now - minutes_ago * MINUTE
+        self.oracle.messages[name] = Message(number, sent_at, validity_s)
+        return name
+
+    @rule(
+        said=st.lists(
+            st.tuples(messages, st.sampled_from(WORDS), st.sampled_from([1, 1, 1, 2, 3])),
+            min_size=1,
+            max_size=6,
+        ),
+        topics=TOPICS,
+        size=st.integers(1, 4),
+        dies=DEATHS,
+    )
+    def say(
+        self, said: list[tuple[str, str, int]], topics: list[str], size: int, dies: Death
+    ) -> None:
+        events = [self._event(*each) for each in said]
+        self._read(events, topics, size, dies)
+
+    @rule(said=st.lists(messages, min_size=1, max_size=3), dies=DEATHS)
+    def bounce_hard(self, said: list[str], dies: Death) -> None:
+        events = [self._event(name, word, 1) for name in said for word in ("send", "hard")]
+        self._read(events, ["sends", "receipts"], 3, dies)
+
+    @rule(name=messages)
+    def bounce_softly(self, name: str) -> None:
+        self._read([self._event(name, "send", 1), self._event(name, "soft", 1)], None, 1, "")
+
+    @precondition(lambda self: self.world.asked)
+    @rule(data=st.data(), then=st.sampled_from(["", "soft", "hard", "delivered"]))
+    def obey_a_retry_request(self, data: st.DataObject, then: str) -> None:
+        asked = data.draw(st.sampled_from(self.world.asked)).request
+        assert asked.id == f"acme/{asked.message_id}/{asked.attempt}"
+        events = [self._event(asked.message_id, "send", asked.attempt)]
+        if then:
+            events.append(self._event(asked.message_id, then, asked.attempt))
+        self._read(events, None, 9, "")
+
+    def _event(self, name: str, word: str, attempt: int) -> Event:
+        message, at = self.oracle.messages[name], self.moment()
+        if word == "send":
+            return self._send(name, message, attempt)
+        if word == "unsubscribe":
+            message.unsubscribed_at = message.unsubscribed_at or at
+            return Engagement(
+                account="acme",
+                event_id="e",
+                type="unsubscribe",
+                occurred_at=message.unsubscribed_at,
+                message_id=name,
+            )
+        if word in ("delivered", "read"):
+            at = self.arrived_at.setdefault(name, at)
+        message.heard.add(Heard(attempt, word, at))
+        said: dict[str, Any] = RECEIPTS[word]
+        return Receipt(account="acme", message_id=name, occurred_at=at, attempt=attempt, **said)
+
+    def _send(self, name: str, message: Message, attempt: int) -> Send:
+        since = self.world.suppressed.get(message_key("acme", message.number), 0)
+        sent_at = self.now if attempt > 1 else message.first_sent_at
+        send = self.sent.setdefault(
+            (name, attempt),
+            Send(
+                account="acme",
+                message_id=name,
+                channel="sms",
+                recipient=message.number,
+                sent_at=sent_at,
+                attempt=attempt,
+                first_sent_at=message.first_sent_at if attempt > 1 else None,
+                validity_s=message.validity_s,
+            ),
+        )
+        self.oracle.send(name, attempt, to_suppressed=0 < since < send.sent_at)
+        return send
+
+    def _read(
+        self, events: Sequence[Event], topics: list[str] | None, size: int, dies: Death
+    ) -> None:
+        """Batches as Kafka may hand them out; a worker that dies reads the same ones again."""
+        for topic in topics or ["sends", "receipts", "engagements"]:
+            of_topic = [event for event in events if topic_of(event) == topic]
+            batches = [of_topic[at : at + size] for at in range(0, len(of_topic), size)]
+            for batch in batches:
+                self.world.batch(batch, self.now, dies)
+                if dies:
+                    self.world.batch(batch, self.now)
+        self._commit()
+
+    # --- numbers ---------------------------------------------------------------------------------
+
+    @rule(
+        number=NUMBERS,
+        action=st.sampled_from(["suppress", "release", "release", "resubscribe", "unsubscribe"]),
+        minutes_ago=st.sampled_from([0, 0, 30]),
+        dies=DEATHS,
+    )
+    def decide(self, number: str, action: str, minutes_ago: int, dies: Death) -> None:
+        at = self.now - minutes_ago * MINUTE
+        self.world.request(action, number, at)
+        self.oracle.request(number, action, at)
+        if dies:
+            self.world.hear(self.now, dies)
+        self._commit()
+
+    @rule(number=NUMBERS)
+    def unsubscribe_without_a_message(self, number: str) -> None:
+        event = Engagement(
+            account="acme",
+            event_id="e",
+            type="unsubscribe",
+            occurred_at=self.now,
+            recipient=number,
+        )
+        self.oracle.request(number, "unsubscribe", self.now)
+        self._read([event], None, 1, "")
+
+    # --- settings, deaths, time ------------------------------------------------------------------
+
+    @rule(own=OWN)
+    def change_settings(self, own: Settings) -> None:
+        self.world.set(**vars(own))
+        self.oracle.own = own
+        self._commit()
+
+    @rule()
+    def restart(self) -> None:
+        self.world.restart()
+        self._commit()
+
+    @rule(hours=st.sampled_from([1, 1, 1, 3, 24, 49, 73]), dies=DEATHS)
+    def wait(self, hours: int, dies: Death) -> None:
+        for _ in range(hours):
+            self.now += HOUR
+            self._commit(dies)
+
+    def _commit(self, dies: Death = "") -> None:
+        if dies:
+            self.world.commit(self.now, dies)
+        self.world.commit(self.now)
+        self.oracle.settle(self.now)
+        asked = {asked.request.id for asked in self.world.asked}
+        self.oracle.commit(self.now, self._suppressed(), asked)
+
+    def _suppressed(self) -> set[str]:
+        return {key.decode().split("/")[1] for key in self.world.suppressed}
+
+    # --- what must hold --------------------------------------------------------------------------
+
+    @invariant()
+    def numbers_stand_as_they_should(self) -> None:
+        for number in self.oracle.numbers:
+            known = self.world.number(number)
+            if known is None:
+                assert self.oracle.stand(number, self.oracle.own, self.now) == ((), 0, 0, 0)
+                continue
+            found = Stand(known.reasons, known.since, known.until, known.strikes)
+            assert found in self.oracle.possible(number, self.now)
+            assert known.suppressed == bool(known.reasons) == (number in self._suppressed())
+            assert not known.until or known.until > self.now
+
+    @invariant()
+    def messages_read_as_they_should(self) -> None:
+        for name, message in self.oracle.messages.items():
+            if not message.sends:
+                continue
+            row = self.world.row(name)
+            assert f"{row.status} {row.bounce}".strip() == message.status()
+            assert max(message.sends) <= row.attempts <= message.latest()
+            assert row.sent_to_suppressed == message.to_suppressed
+            assert bool(row.fail_reason) == bool(row.failed_attempt)
+            expired = bool(message.expired_at) and message.pending()
+            assert (row.fail_reason == "expired") == expired
+            if expired:
+                assert row.finalized_at == message.expired_at
+
+    @invariant()
+    def retries_are_asked_for_as_they_should(self) -> None:
+        found: dict[str, int] = {}
+        for request, at in self.world.asked:
+            assert at >= request.due_at  # never early
+            assert found.setdefault(request.id, request.due_at) == request.due_at
+            message = self.oracle.messages[request.message_id]
+            assert (request.recipient, request.first_sent_at, request.channel) == (
+                message.number,
+                message.first_sent_at,
+                "sms",
+            )
+        assert found == self.oracle.asked
+
+
+TestBounces = Bounces.TestCase
+TestBounces.settings = settings(
+    max_examples=150,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
