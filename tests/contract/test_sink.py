@@ -12,14 +12,17 @@ from aiokafka import TopicPartition
 from deploy.embedded.brokers import Broker, free_port
 from models.counters import cell_key, encode_cell
 from models.settings import Settings
+from models.suppression import Standing
 from sinks.batches import Batch, Batches
 from sinks.client import ClickHouse, connect
 from sinks.errors import Broken
 from sinks.migrate import migrate
 from sinks.rows import TOPICS
+from tests.contract.bounces import account, request, retry, strike, suppression
 from tests.contract.fakes import T0, Health, Meter, receipt, send, state, state_record
 from tests.contract.servers import Front
 from tests.contract.sinks import (
+    PARTITIONS,
     Running,
     committed,
     consumed,
@@ -61,6 +64,12 @@ def one_of_each() -> list[Record]:
         Record("sends", 0, 0, NOW, b"acme/m1", sent),
         Record("engagements", 1, 0, T0, b"k", json.dumps(click | {"occurred_at": T0}).encode()),
         Record("campaigns", 0, 0, T0, b"acme/c", json.dumps(campaign).encode()),
+        account(),
+        request("suppress"),
+        strike(),
+        strike("delivered"),
+        suppression(1, Standing(True, ("manual",), T0, 0, 0)),
+        retry(),
         Record("dead-letters", 1, 0, T0, b"\xff", None, tuple((k, v.encode()) for k, v in headers)),
     ]
 
@@ -80,6 +89,12 @@ VIEWS = (
     "message_texts_current",
     "engagements_current",
     "campaigns_current",
+    "accounts_current",
+    "suppression_requests_current",
+    "strikes_current",
+    "suppressions",
+    "suppression_history",
+    "retry_requests_current",
     "dead_letters",
 )
 
@@ -91,10 +106,14 @@ async def test_every_topic_reaches_its_table_and_is_committed(
     await publish(settings, one_of_each())
     async with running(settings) as sink:
         await sink.until(lambda: all(count(reader, view) == 1 for view in VIEWS))
-    assert [await committed(settings, topic) for topic in TOPICS] == [2, 1, 1, 1, 1, 1]
+    twice = ("message-states", "strikes")
+    assert [await committed(settings, topic) for topic in TOPICS] == [
+        2 if topic in twice else 1 for topic in TOPICS
+    ]
     skipped = ("receipts_sink_skipped_total", "message-states", "tombstone")
     assert sink.meter.value(*skipped) == 1
     assert sink.meter.value("receipts_events_total", "campaigns", "campaign") == 1
+    assert sink.meter.value("receipts_events_total", "accounts", "account") == 1
     assert sink.meter.value("receipts_lag_records", "message-states", "0") == 0
     assert sink.meter.value("receipts_sink_delay_seconds", "sends") == 1
 
@@ -128,24 +147,30 @@ async def test_poison_becomes_dead_letters_and_stops_nothing(
     unreadable = Record("message-states", 1, 0, T0, b"acme/\xff", b"\xc1\x00")
     refused = state_record(state(-1, send("m99")), "m99")
     campaign = Record("campaigns", 0, 0, T0, None, b"{")
-    await publish(settings, [*states(10), unreadable, refused, campaign, *states(10, first=10)])
+    limit = account(strike_limit=0)
+    not_ours = [r._replace(value=b"{") for r in (strike(), request("release"))]
+    poison = [unreadable, refused, campaign, limit]
+    await publish(settings, [*states(10), *poison, *not_ours, *states(10, first=10)])
     async with running(settings) as sink:
-        await sink.until(lambda: count(reader, "dead_letters") == 3)
+        await sink.until(lambda: count(reader, "dead_letters") == 4)
     assert count(reader, "messages_current") == 20
     found = reader.rows(
         "SELECT topic, partition, reason, hex(key), hex(value), startsWith(detail, 'value: '), "
         "toUnixTimestamp64Milli(time) FROM dead_letters ORDER BY topic, partition"
     )
     assert found == [
+        (f"{prefix}accounts", 0, "bad_value", *_hex(limit), 0, T0),
         (f"{prefix}campaigns", 0, "not_json", None, "7B", 1, T0),
         (f"{prefix}message-states", 0, "bad_row", *_hex(refused), 0, T0),
         (f"{prefix}message-states", 1, "bad_row", *_hex(unreadable), 1, T0),
     ]
-    letters = await consumed(settings, "dead-letters", 3)
+    letters = await consumed(settings, "dead-letters", 4)
     assert {(letter.key, letter.value) for letter in letters} == {
-        (record.key, record.value) for record in (unreadable, refused, campaign)
+        (record.key, record.value) for record in poison
     }
     assert sink.meter.value("receipts_dead_letters_total", "message-states", "bad_row") == 2
+    for topic in ("strikes", "suppression-requests"):
+        assert sink.meter.value("receipts_sink_skipped_total", topic, "refused") == 1
     assert await committed(settings, "message-states") == 22
 
 
@@ -236,17 +261,18 @@ async def test_two_sinks_share_partitions_and_one_takes_over(
     broker: Broker, prefix: str, url: str, reader: ClickHouse
 ) -> None:
     settings = await settings_for(broker.bootstrap, prefix, url)
+    every = len(TOPICS) * PARTITIONS
     async with running(settings) as first:
         await publish(settings, states(200))
         async with running(settings) as second:
-            await first.until(lambda: 0 < first.meter.value("receipts_partitions") < 12)
+            await first.until(lambda: 0 < first.meter.value("receipts_partitions") < every)
             await second.until(lambda: second.meter.value("receipts_partitions") > 0)
             owned = [sink.meter.value("receipts_partitions") for sink in (first, second)]
-            assert sum(owned) == 12
+            assert sum(owned) == every
             await publish(settings, states(200, first=200))
             await first.until(lambda: count(reader, "messages_current") == 400)
             assert second.rows("messages") > 0
-        await first.until(lambda: first.meter.value("receipts_partitions") == 12)
+        await first.until(lambda: first.meter.value("receipts_partitions") == every)
         await publish(settings, states(100, first=400))
         await first.until(lambda: count(reader, "messages_current") == 500)
     assert await committed(settings, "message-states") == 500
