@@ -1,11 +1,14 @@
 """The command line `receipts`: settings from the environment, one clear line for every failure.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 ended by Ctrl-C. Source: issue 3 §7.
+Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 the number asked about is suppressed, 130
+ended by Ctrl-C. Source: issue 3 §7, issue 4 §3.
 Commands import what they run only when they run: `receipts --help` needs no Kafka client.
 """
 
 import asyncio
 import sys
+from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -13,11 +16,15 @@ from rich.table import Table
 
 from deploy import __version__
 from deploy.cli_help import command
+from deploy.cli_suppressions import suppressions
 from deploy.cli_traffic import demo, simulate
 from deploy.process import build, read_settings, run_process, run_until_told, silence_libraries
 from models.metrics import Health, Meter
 from models.mistakes import SettingsError, mask_url
 from models.settings import Settings
+
+if TYPE_CHECKING:
+    from streams.suppressed import Suppressed
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -40,17 +47,22 @@ def worker() -> None:
 
     Checks the topics, then runs until SIGTERM or Ctrl-C. Start more to share the partitions.
     """
-    settings = read_settings()
-    sys.exit(run_process("worker", settings.worker_host, settings.worker_port, settings, _worker))
+    from deploy.suppressions_page import suppressions_page
+    from streams.suppressed import Suppressed
+
+    settings, suppressed = read_settings(), Suppressed()
+    page = suppressions_page(suppressed, settings.alive_s)
+    at = (settings.worker_host, settings.worker_port)
+    sys.exit(run_process("worker", *at, settings, partial(_worker, suppressed), [page]))
 
 
-def _worker(settings: Settings, meter: Meter, health: Health) -> int:
+def _worker(suppressed: "Suppressed", settings: Settings, meter: Meter, health: Health) -> int:
     from deploy.topics import check_topics
     from streams.worker import run
 
     for warning in asyncio.run(check_topics(settings)):
         click.echo(f"receipts: warning: {warning}", err=True)
-    return run(settings, meter, health)
+    return run(settings, meter, health, suppressed)
 
 
 @command(
@@ -163,7 +175,7 @@ def version() -> None:
             click.echo(f"{name} {value}")
 
 
-for _command in (worker, sink, migrate, topics, simulate, demo, version):
+for _command in (worker, sink, migrate, topics, suppressions, simulate, demo, version):
     cli.add_command(_command)
 
 
@@ -201,6 +213,7 @@ def _expected() -> tuple[type[Exception], ...]:
     from deploy.embedded.brokers import BrokerError
     from deploy.simulator.publish import PublishError
     from deploy.simulator.recording import BadRecording
+    from deploy.suppressions import SuppressionsError
     from deploy.topics import TopicsError
     from sinks.errors import SinkError
 
@@ -210,6 +223,7 @@ def _expected() -> tuple[type[Exception], ...]:
         ChildError,
         PublishError,
         BadRecording,
+        SuppressionsError,
         SinkError,
         KafkaError,
         OSError,

@@ -20,6 +20,15 @@ class Examples(click.Command):
                 formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
 
 
+class GroupWithExamples(Examples, click.Group):
+    """A group of commands whose help ends with examples too."""
+
+
+def group(*examples: str) -> Callable[[Callable[..., None]], click.Group]:
+    """click's decorator of a group, with examples for --help."""
+    return click.group(cls=GroupWithExamples, examples=examples)
+
+
 def command(*examples: str) -> Callable[[Callable[..., None]], click.Command]:
     """click's decorator, with examples for --help."""
     return click.command(cls=Examples, examples=examples)

@@ -6,10 +6,11 @@ import logging
 import os
 import platform
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from importlib.metadata import version
 
 import uvloop
+from aiohttp import web
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from deploy import __version__
@@ -80,8 +81,17 @@ async def _beat(health: Health) -> None:
         await asyncio.sleep(BEAT_S)
 
 
-def run_process(name: str, host: str, port: int, settings: Settings, body: Body) -> int:
+def run_process(
+    name: str,
+    host: str,
+    port: int,
+    settings: Settings,
+    body: Body,
+    own_pages: Iterable[web.RouteDef] = (),
+) -> int:
     """Run one process with its pages at host:port; the result is its exit code.
+
+    own_pages: what it serves beside the pages that all processes have
 
     Raises OSError when the address cannot be bound.
     """
@@ -94,7 +104,7 @@ def run_process(name: str, host: str, port: int, settings: Settings, body: Body)
     meter = PrometheusMeter(registry)
     meter.set("receipts_build_info", 1, process=name, **build())
     health = ProcessHealth(settings.alive_s, meter)
-    with serving(registry, health, host, port) as taken:
+    with serving(registry, health, host, port, own_pages) as taken:
         log.info("%s serves /metrics, /healthz and /readyz at http://%s:%d", name, host, taken)
         code = body(settings, meter, health)
     log.info("%s ends with exit code %d", name, code)

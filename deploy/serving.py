@@ -143,8 +143,10 @@ class ProcessHealth:
         self._meter.set("receipts_ready", 0 if self.reasons() else 1)
 
 
-def pages(registry: CollectorRegistry, health: ProcessHealth) -> web.Application:
-    """The three pages as an aiohttp application."""
+def pages(
+    registry: CollectorRegistry, health: ProcessHealth, own_pages: Iterable[web.RouteDef] = ()
+) -> web.Application:
+    """The three pages of every process, and those of this one, as an aiohttp application."""
 
     async def metrics(_: web.Request) -> web.Response:
         headers = {"Content-Type": CONTENT_TYPE_LATEST}
@@ -162,6 +164,7 @@ def pages(registry: CollectorRegistry, health: ProcessHealth) -> web.Application
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
+    app.add_routes(own_pages)
     return app
 
 
@@ -172,7 +175,11 @@ def _json(body: dict[str, object], *, good: bool) -> web.Response:
 
 @contextmanager
 def serving(
-    registry: CollectorRegistry, health: ProcessHealth, host: str, port: int
+    registry: CollectorRegistry,
+    health: ProcessHealth,
+    host: str,
+    port: int,
+    own_pages: Iterable[web.RouteDef] = (),
 ) -> Iterator[int]:
     """Serve the pages until the block ends; yields the port (the one taken when `port` is 0).
 
@@ -181,7 +188,7 @@ def serving(
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="receipts-pages", daemon=True)
     thread.start()
-    runner = web.AppRunner(pages(registry, health), access_log=None, shutdown_timeout=1)
+    runner = web.AppRunner(pages(registry, health, own_pages), access_log=None, shutdown_timeout=1)
     try:
         started = asyncio.run_coroutine_threadsafe(_start(runner, host, port), loop)
         yield started.result(START_S)

@@ -17,16 +17,21 @@ POLL_MS: Final = 500
 
 #: key, value (None: tombstone) of one record, in the order of its partition
 Take = Callable[[bytes, bytes | None], None]
+#: a moment, in epoch ms, at which the topic held nothing that was not taken
+Hear = Callable[[int], None]
 
 
 class Mirror:
     """Follows one topic; `take` is called with each record, also with those from before."""
 
-    def __init__(self, brokers: str, topic: str, take: Take) -> None:
+    def __init__(
+        self, brokers: str, topic: str, take: Take, hear: Hear = lambda at_ms: None
+    ) -> None:
         self.topic = topic
         self.caught_up = asyncio.Event()
         self._brokers = brokers
         self._take = take
+        self._hear = hear
 
     async def run(self) -> None:
         """Until cancelled. Raises KafkaError when the topic cannot be read."""
@@ -42,9 +47,11 @@ class Mirror:
                     for record in records:
                         if record.key is not None:
                             self._take(record.key, record.value)
-                if not self.caught_up.is_set() and await _at_head(consumer, partitions):
-                    log.info("%s is read whole", self.topic)
-                    self.caught_up.set()
+                if at_ms := await _at_head(consumer, partitions):
+                    self._hear(at_ms)
+                    if not self.caught_up.is_set():
+                        log.info("%s is read whole", self.topic)
+                        self.caught_up.set()
         finally:
             await consumer.stop()
 
@@ -58,10 +65,14 @@ class Mirror:
         return partitions
 
 
-async def _at_head(consumer: Any, partitions: list[TopicPartition]) -> bool:
-    """By the high watermark of the fetches: the embedded broker's ListOffsets falls short."""
+async def _at_head(consumer: Any, partitions: list[TopicPartition]) -> int:
+    """When the brokers last said that there is nothing more, in epoch ms; 0: there is more.
+
+    By the high watermark of the fetches: the embedded broker's ListOffsets falls short.
+    """
     for partition in partitions:
         highwater = consumer.highwater(partition)
         if highwater is None or await consumer.position(partition) < highwater:
-            return False
-    return True
+            return 0
+    polled: list[int] = [consumer.last_poll_timestamp(partition) for partition in partitions]
+    return min(polled)

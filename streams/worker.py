@@ -5,7 +5,6 @@ import gc
 import logging
 from typing import Final
 
-import msgspec
 from faust.types import StreamT
 
 from models.accounts import Accounts, parse_account
@@ -19,6 +18,7 @@ from streams.delivery import Delivery
 from streams.lifecycle import agent as lifecycle
 from streams.lifecycle.shard import Rules
 from streams.mirror import Mirror
+from streams.suppressed import Suppressed
 from streams.suppression import agent as suppression
 from streams.turns import Turns
 from streams.watch import Watch
@@ -29,32 +29,25 @@ log = logging.getLogger(__name__)
 MAX_RECORD_BYTES: Final = 2 * 1024**2
 
 
-def run(settings: Settings, meter: Meter, health: Health) -> int:
+def run(settings: Settings, meter: Meter, health: Health, suppressed: Suppressed) -> int:
     """Run the worker until SIGTERM, SIGINT or a failure; the process's exit code.
 
+    suppressed: empty; it is filled from the topic `suppressions`, and others may read it
     0: asked to stop, everything done is committed. Non-zero: a failure, logged once.
     """
     # Events live for one batch; a collector that looks for cycles every 700 of them finds none.
     gc.set_threshold(50_000, 20, 100)
     health.unready("partitions", "the worker is joining its consumer group")
-    worker = Worker(settings, meter, health)
+    worker = Worker(settings, meter, health, suppressed)
     return run_worker(worker.app, alongside=worker.alongside)
-
-
-class Known(msgspec.Struct):
-    """What a worker needs of a record of `suppressions`."""
-
-    suppressed: bool
-    since: int
-
-
-_decode_known: Final = msgspec.json.Decoder(Known).decode
 
 
 class Worker:
     """The app, its two agents, and the two topics that all workers follow whole."""
 
-    def __init__(self, settings: Settings, meter: Meter, health: Health) -> None:
+    def __init__(
+        self, settings: Settings, meter: Meter, health: Health, suppressed: Suppressed
+    ) -> None:
         self.app = BatchApp(
             settings.app_id,
             brokers=settings.brokers,
@@ -66,10 +59,12 @@ class Worker:
         self._settings = settings
         self._meter = meter
         self.accounts = Accounts()
-        self.suppressed: dict[bytes, int] = {}
+        self.suppressed = suppressed
         self._mirrors = (
             Mirror(settings.brokers, settings.topic("accounts"), self._take_account),
-            Mirror(settings.brokers, settings.topic("suppressions"), self._take_suppression),
+            Mirror(
+                settings.brokers, settings.topic("suppressions"), suppressed.take, suppressed.hear
+            ),
         )
         self.lifecycle = self._lifecycle()
         self.suppression = self._suppression()
@@ -162,10 +157,3 @@ class Worker:
             log.warning("settings of %r are not used, %s", key, settings.detail)
         elif settings != self.accounts.publish(settings):
             self.lifecycle.rearm(settings.account)
-
-    def _take_suppression(self, key: bytes, value: bytes | None) -> None:
-        known = _decode_known(value) if value is not None else None
-        if known is not None and known.suppressed:
-            self.suppressed[key] = known.since
-        else:
-            self.suppressed.pop(key, None)

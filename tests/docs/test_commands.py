@@ -48,7 +48,9 @@ def check_command(words: list[str]) -> None:
         for word in words:
             assert word == "|" or word in cli.commands, word
         return
-    command = cli.commands[words[0]]
+    command: click.Command = cli.commands[words[0]]
+    if isinstance(command, click.Group) and words[1] != "--help":
+        command = command.commands[words[1]]
     options: dict[str, Any] = {o: p for p in command.params for o in p.opts}
     for word in words[1:]:
         if word.startswith("--"):

@@ -1,0 +1,392 @@
+"""`receipts suppressions …` as processes, on the embedded broker with a real worker."""
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from click.testing import CliRunner
+
+from deploy.children import Child
+from deploy.cli import cli
+from deploy.embedded.brokers import EmbeddedBroker, free_port
+from deploy.suppressions import strikes_behind
+from deploy.topics import create_topics
+from models.keys import message_key, partition_of
+from models.requests import number_key
+from models.settings import Settings, Topic
+from models.suppression import Facts, Standing, StrikeFact, Suppression, Word, encode, published
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = ["check", "list", "add", "release", "resubscribe"]
+STRUCK = "+447700900101"
+HOUR_MS = 3_600_000
+
+
+class Installation:
+    """A broker, its topics and two workers, each of which must answer for every number."""
+
+    def __init__(self, brokers: str, folder: Path) -> None:
+        self.settings = Settings(brokers=brokers, clickhouse_url=f"chdb://{folder}/none")
+        self.ports = [free_port(), free_port()]
+        self._folder = folder
+
+    def worker(self, port: int) -> Child:
+        settings = self.settings.model_copy(update={"worker_port": port})
+        command = [sys.executable, "-m", "deploy.cli", "worker"]
+        return Child("worker", command, settings.environ(), self._folder / f"worker-{port}.log")
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return receipts(*arguments, brokers=self.settings.brokers)
+
+    def checked(self, number: str, account: str = "acme") -> dict[str, Any]:
+        done = self.run("check", account, number, "--json")
+        said: dict[str, Any] = json.loads(done.stdout)
+        assert done.returncode == (3 if said["suppressed"] else 0), done.stderr
+        return said
+
+    def page(self, port: int, number: str, account: str = "acme") -> dict[str, Any]:
+        url = f"http://127.0.0.1:{port}/suppressions/{account}/{number}"
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                said: dict[str, Any] = json.load(answer)
+                return said
+        except (urllib.error.URLError, OSError):
+            return {}
+
+    def wait_for_pages(self, number: str, *, suppressed: bool) -> None:
+        """Until both workers say so."""
+        give_up = time.monotonic() + 40
+        while any(
+            self.page(port, number).get("suppressed") is not suppressed for port in self.ports
+        ):
+            assert time.monotonic() < give_up, [self.page(p, number) for p in self.ports]
+            time.sleep(0.1)
+
+    def publish(self, topic: Topic, records: list[tuple[bytes, dict[str, Any]]]) -> None:
+        asyncio.run(self._publish(topic, [(k, json.dumps(v).encode()) for k, v in records]))
+
+    def publish_raw(self, topic: Topic, records: list[tuple[bytes, bytes]]) -> None:
+        asyncio.run(self._publish(topic, records))
+
+    async def _publish(self, topic: Topic, records: list[tuple[bytes, bytes]]) -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=self.settings.brokers, acks="all")
+        await producer.start()
+        try:
+            for key, value in records:
+                home = partition_of(key, self.settings.partitions)
+                name = self.settings.topic(topic)
+                await producer.send_and_wait(name, value, key=key, partition=home)
+        finally:
+            await producer.stop()
+
+
+def receipts(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("RECEIPTS_")}
+    return subprocess.run(
+        [sys.executable, "-m", "deploy.cli", "suppressions", *arguments],
+        cwd=ROOT,
+        env={**clean, **{f"RECEIPTS_{k.upper()}": v for k, v in settings.items()}},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[str]:
+    with EmbeddedBroker() as broker:
+        yield broker.bootstrap
+
+
+@pytest.fixture(scope="module")
+def installed(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    installation = Installation(broker, tmp_path_factory.mktemp("installed"))
+    asyncio.run(create_topics(installation.settings))
+    first, second = installation.ports
+    with installation.worker(first), installation.worker(second):
+        installation.wait_for_pages("+447700900999", suppressed=False)
+        yield installation
+
+
+# --- help and usage --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself_with_examples_whose_options_exist(name: str) -> None:
+    result = CliRunner().invoke(cli, ["suppressions", name, "--help"])
+    assert result.exit_code == 0
+    options, examples = result.output.split("Examples:\n")
+    assert f"receipts suppressions {name}" in examples
+    for option in re.findall(r"(?<=\s)--[a-z-]+", examples):
+        assert option in options
+
+
+def test_the_help_of_check_names_its_exit_codes() -> None:
+    output = CliRunner().invoke(cli, ["suppressions", "check", "--help"]).output
+    assert "Exit code 0 when it is not suppressed, 3 when it is" in " ".join(output.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["check", "acme", "447700900123"], "recipient: '447700900123' is not a number in E.164"),
+        (["check", "ac me", "+447700900123"], "account: 'ac me' is not 1 to 64 of"),
+        (["list", "--account", "a/b"], "account: 'a/b' is not"),
+        (["add", "acme", "+447700900123"], "Missing option '--why'"),
+        (["add", "acme", "+447700900123", "--why", " "], "--why: empty"),
+        (["add", "acme", "+447700900123", "--why", "x", "--who", ""], "--who: empty"),
+        (["release", "acme", "+447700900123", "--why", "x" * 1025], "why: "),
+        (["release", "acme", "+447700900123", "--why", "x", "--at", "noon"], "at: RFC 3339"),
+        (
+            ["release", "acme", "+447700900123", "--why", "x", "--at", "2100-01-01T00:00:00Z"],
+            "at: more than a day after now",
+        ),
+    ],
+)
+def test_wrong_usage_is_told_by_field_before_any_broker_is_asked(
+    arguments: list[str], said: str
+) -> None:
+    done = receipts(*arguments, brokers="127.0.0.1:1")
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check", "acme", "+447700900123"],
+        ["list"],
+        ["add", "acme", "+447700900123", "--why", "x", "--who", "ann"],
+    ],
+)
+def test_a_broker_that_is_away_is_one_clear_line_and_exit_1(arguments: list[str]) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    done = receipts(*arguments, brokers=address)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"receipts: error: Kafka at {address} gives no answer")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "topic"),
+    [
+        (["check", "acme", "+447700900123"], "suppressions"),
+        (["list"], "suppressions"),
+        (["add", "acme", "+447700900123", "--why", "x", "--who", "a"], "suppression-requests"),
+    ],
+)
+def test_a_missing_topic_is_named_and_not_created(
+    broker: str, arguments: list[str], topic: str
+) -> None:
+    for _ in range(2):
+        done = receipts(*arguments, brokers=broker, topic_prefix="nowhere.")
+        assert done.returncode == 1
+        assert f"topic nowhere.{topic} is missing. Fix: run `receipts topics`" in done.stderr
+
+
+# --- with a worker ---------------------------------------------------------------------------
+
+
+def test_three_hard_bounces_are_told_with_their_messages(installed: Installation) -> None:
+    ids = ["m-1", "m-2", "m-3"]
+    now = time.time_ns() // 1_000_000 - HOUR_MS
+    said = {"account": "acme", "channel": "sms", "recipient": STRUCK}
+    sends = [{**said, "message_id": id_, "sent_at": now + n} for n, id_ in enumerate(ids)]
+    failed = {"account": "acme", "status": "undelivered", "bounce": "hard", "error_code": "5"}
+    receipts_ = [
+        {**failed, "message_id": id_, "occurred_at": now + 10_000 * (n + 1)}
+        for n, id_ in enumerate(ids)
+    ]
+    keys = [message_key("acme", id_) for id_ in ids]
+    installed.publish("sends", list(zip(keys, sends, strict=True)))
+    installed.publish("receipts", list(zip(keys, receipts_, strict=True)))
+    installed.wait_for_pages(STRUCK, suppressed=True)
+
+    found = installed.checked(STRUCK)
+    assert (found["reasons"], found["since"], found["strikes"]) == (
+        ["hard_bounces"],
+        now + 30_000,
+        3,
+    )
+    messages = [(m["message_id"], m["code"], m["counts"]) for m in found["messages"]]
+    assert messages == [(id_, "5", True) for id_ in ids]
+    for port in installed.ports:  # the owner and the other worker alike
+        page = installed.page(port, STRUCK)
+        assert page == {key: found[key] for key in page}
+    text = installed.run("check", "acme", STRUCK)
+    assert text.returncode == 3
+    assert "acme/+447700900101: suppressed" in text.stdout
+    assert "why      hard bounces" in text.stdout
+    assert [line.split(":")[0].strip() for line in text.stdout.splitlines()[-3:]] == ids
+
+
+def test_a_number_is_suppressed_by_hand_and_released(installed: Installation) -> None:
+    number = "+447700900102"
+    added = installed.run("add", "acme", number, "--why", "asked by phone", "--who", "ann")
+    assert added.returncode == 0, added.stderr
+    assert "published to suppression-requests, partition" in added.stdout
+    installed.wait_for_pages(number, suppressed=True)
+    assert installed.checked(number)["reasons"] == ["manual"]
+    assert "by ann: asked by phone" in installed.run("check", "acme", number).stdout
+
+    released = installed.run("release", "acme", number, "--why", "mended", "--who", "bob", "--json")
+    placed = json.loads(released.stdout)
+    home = partition_of(number_key("acme", number), installed.settings.partitions)
+    assert (placed["topic"], placed["partition"]) == ("suppression-requests", home)
+    assert placed["request"]["action"] == "release"
+    installed.wait_for_pages(number, suppressed=False)
+    found = installed.checked(number)
+    assert (found["suppressed"], found["reasons"]) == (False, [])
+    decided = [(d["what"], d["who"], d["why"]) for d in found["decisions"]]
+    assert decided == [("suppressed", "ann", "asked by phone"), ("released", "bob", "mended")]
+
+
+def test_a_release_from_before_changes_nothing_and_the_time_is_the_one_given(
+    installed: Installation,
+) -> None:
+    number = "+447700900103"
+    installed.run("add", "acme", number, "--why", "x", "--at", "2026-03-01T12:00:00Z")
+    installed.wait_for_pages(number, suppressed=True)
+    assert installed.checked(number)["since"] == 1_772_366_400_000
+    installed.run("release", "acme", number, "--why", "x", "--at", "2026-03-01T13:59:59+02:00")
+    give_up = time.monotonic() + 20
+    while len(found := installed.checked(number)["decisions"]) < 2:
+        assert time.monotonic() < give_up, found
+    assert installed.checked(number)["suppressed"] is True
+
+
+def test_a_resubscribe_ends_an_unsubscribe_and_a_release_does_not(installed: Installation) -> None:
+    number = "+447700900104"
+    key = number_key("acme", number)
+    unsubscribe = {
+        "account": "acme",
+        "event_id": "e-1",
+        "type": "unsubscribe",
+        "occurred_at": "2026-03-01T12:00:00Z",
+        "recipient": number,
+    }
+    installed.publish("engagements", [(key, unsubscribe)])
+    installed.wait_for_pages(number, suppressed=True)
+    installed.run("release", "acme", number, "--why", "x")
+    installed.run("resubscribe", "acme", number, "--why", "form 12")
+    installed.wait_for_pages(number, suppressed=False)
+    decided = [d["what"] for d in installed.checked(number)["decisions"]]
+    assert decided == ["unsubscribed", "released", "resubscribed"]
+
+
+def test_a_number_nobody_heard_of_is_not_suppressed(installed: Installation) -> None:
+    done = installed.run("check", "acme", "+447700900777")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("acme/+447700900777: not suppressed\n")
+
+
+# --- the topic alone -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def alone(broker: str, tmp_path: Path) -> Installation:
+    """Topics without a worker."""
+    installation = Installation(broker, tmp_path)
+    prefix = f"alone{time.time_ns()}."
+    installation.settings = installation.settings.model_copy(update={"topic_prefix": prefix})
+    asyncio.run(create_topics(installation.settings))
+    return installation
+
+
+def stored(account: str, number: str, version: int, *, suppressed: bool = True) -> tuple[Any, Any]:
+    stands = Standing(suppressed, ("manual",) if suppressed else (), 1_772_366_400_000, 0, 0)
+    value = encode(published(account, number, Facts(), stands, version))
+    return number_key(account, number), value
+
+
+def listed(installation: Installation, *arguments: str) -> list[tuple[str, str]]:
+    settings = installation.settings
+    done = receipts(
+        "list", *arguments, brokers=settings.brokers, topic_prefix=settings.topic_prefix
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert all(line["suppressed"] for line in lines)
+    return sorted((line["account"], line["recipient"]) for line in lines)
+
+
+def test_the_list_holds_what_stands_and_nothing_else(alone: Installation) -> None:
+    numbers = [f"+4477009{n:05d}" for n in range(40)]
+    records = [stored(account, n, 1) for account in ("acme", "acme2") for n in numbers]
+    records += [stored("acme", n, 2, suppressed=False) for n in numbers[:10]]
+    records += [stored("acme", numbers[0], 3)]
+    records += [stored("acme", numbers[20], 0, suppressed=False)]  # a former owner's, late
+    alone.publish_raw("suppressions", records)
+    acme = [("acme", n) for n in (numbers[0], *numbers[10:])]
+    assert listed(alone, "--json", "--account", "acme") == sorted(acme)
+    assert listed(alone, "--json") == sorted(acme + [("acme2", n) for n in numbers])
+
+
+def test_the_list_for_people_has_a_head_and_a_count(alone: Installation) -> None:
+    settings = alone.settings
+    kept = {"brokers": settings.brokers, "topic_prefix": settings.topic_prefix}
+    assert receipts("list", **kept).stdout == "no number is suppressed\n"
+    alone.publish_raw("suppressions", [stored("acme", "+447700900105", 1)])
+    head, line, count = receipts("list", **kept).stdout.splitlines()
+    assert head.split() == ["account", "number", "why", "since", "until", "strikes"]
+    assert line.split("  ")[0] == "acme"
+    assert "+447700900105" in line and "by hand" in line and "2026-03-01T12:00:00Z" in line
+    assert count == "1 suppressed"
+
+
+def test_a_record_that_cannot_be_read_is_named(alone: Installation) -> None:
+    key = number_key("acme", "+447700900106")
+    alone.publish_raw("suppressions", [(key, b"{}")])
+    settings = alone.settings
+    kept = {"brokers": settings.brokers, "topic_prefix": settings.topic_prefix}
+    for arguments in (["list"], ["check", "acme", "+447700900106"]):
+        done = receipts(*arguments, **kept)
+        assert done.returncode == 1
+        assert "offset 0 is no suppression" in done.stderr
+
+
+# --- which strikes count -----------------------------------------------------------------------
+
+
+def strike(message_id: str, sent_at: int, occurred_at: int, struck: bool = True) -> StrikeFact:
+    return StrikeFact(sent_at, message_id, 1, struck, occurred_at, "5")
+
+
+def behind(facts: Facts, strikes: int) -> tuple[list[str], list[str]]:
+    number: Suppression = published(
+        "acme", STRUCK, facts, Standing(True, ("hard_bounces",), 1, 0, strikes), 1
+    )
+    counted, others = strikes_behind(number)
+    return [s.message_id for s in counted], [s.message_id for s in others]
+
+
+def test_withdrawn_strikes_are_not_shown_and_those_before_a_release_do_not_count() -> None:
+    facts = Facts(
+        strikes=[
+            strike("old", 100, 900),
+            strike("gone", 250, 300, struck=False),
+            strike("a", 200, 400),
+            strike("b", 300, 350),
+        ],
+        released=Word(200, "ann", "x"),
+    )
+    assert behind(facts, 2) == (["b", "a"], ["old"])
+
+
+def test_strikes_that_a_delivery_or_an_end_reset_do_not_count() -> None:
+    facts = Facts(strikes=[strike("a", 1, 10), strike("b", 2, 20), strike("c", 3, 30)])
+    assert behind(facts, 1) == (["c"], ["a", "b"])
+    assert behind(facts, 0) == ([], ["a", "b", "c"])

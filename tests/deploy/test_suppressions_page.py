@@ -1,0 +1,178 @@
+"""GET /suppressions/{account}/{recipient}: what it says, how old that is, and when it is silent."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from prometheus_client import CollectorRegistry
+
+from deploy.serving import ProcessHealth, PrometheusMeter, serving
+from deploy.suppressions_page import suppressions_page
+from models.requests import number_key
+from models.suppression import Facts, Standing, encode, published
+from streams.suppressed import Suppressed
+
+NUMBER = "+447700900123"
+KEY = number_key("acme", NUMBER)
+MAX_AGE_S = 30.0
+STANDING = Standing(True, ("hard_bounces", "manual"), 1_772_366_404_000, 0, 3)
+
+
+def record(version: int, stands: Standing = STANDING) -> bytes:
+    return encode(published("acme", NUMBER, Facts(), stands, version))
+
+
+def clear(version: int) -> bytes:
+    return record(version, Standing(False, (), 0, 0, 1))
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@pytest.fixture
+def suppressed() -> Suppressed:
+    return Suppressed()
+
+
+@pytest.fixture
+def port(suppressed: Suppressed) -> Iterator[int]:
+    meter = PrometheusMeter(CollectorRegistry())
+    health = ProcessHealth(60, meter)
+    page = suppressions_page(suppressed, MAX_AGE_S)
+    with serving(meter.registry, health, "127.0.0.1", 0, [page]) as taken:
+        yield taken
+
+
+def get(port: int, page: str) -> tuple[int, dict[str, object], str | None]:
+    """Status, JSON and the header Age."""
+    url = f"http://127.0.0.1:{port}/{page}"
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status, json.load(answer), answer.headers["Age"]
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error), error.headers["Age"]
+
+
+def test_a_suppressed_number_is_told_as_published(port: int, suppressed: Suppressed) -> None:
+    suppressed.take(KEY, record(7))
+    suppressed.hear(now_ms())
+    status, said, age = get(port, f"suppressions/acme/{NUMBER}")
+    assert (status, age in ("0", "1")) == (200, True)
+    wanted = msgspec.json.decode(record(7))
+    del wanted["facts"]
+    assert said == wanted
+    assert list(said) == list(wanted)
+
+
+def test_a_number_that_is_not_kept_is_not_suppressed(port: int, suppressed: Suppressed) -> None:
+    suppressed.hear(now_ms())
+    status, said, _ = get(port, f"suppressions/acme/{NUMBER}")
+    assert (status, said["suppressed"], said["reasons"], said["strikes"]) == (200, False, [], None)
+
+
+def test_of_another_account_it_is_not_suppressed(port: int, suppressed: Suppressed) -> None:
+    suppressed.take(KEY, record(7))
+    suppressed.hear(now_ms())
+    assert get(port, f"suppressions/other/{NUMBER}")[1]["suppressed"] is False
+
+
+def test_the_plus_may_be_encoded(port: int, suppressed: Suppressed) -> None:
+    suppressed.take(KEY, record(7))
+    suppressed.hear(now_ms())
+    assert get(port, f"suppressions/acme/%2B{NUMBER[1:]}")[1]["suppressed"] is True
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        (f"acme/{NUMBER[1:]}", "recipient: "),
+        ("acme/+44-7700", "recipient: "),
+        ("acme/somebody", "recipient: "),
+        (f"ac%20me/{NUMBER}", "account: "),
+        (f"ac%2Fme/{NUMBER}", "account: "),
+    ],
+)
+def test_what_is_no_number_is_told_with_its_field(
+    port: int, suppressed: Suppressed, path: str, field: str
+) -> None:
+    suppressed.hear(now_ms())
+    status, said, _ = get(port, f"suppressions/{path}")
+    assert status == 400
+    assert str(said["error"]).startswith(field)
+
+
+def test_nothing_is_told_before_the_topic_is_read_whole(port: int, suppressed: Suppressed) -> None:
+    suppressed.take(KEY, record(7))
+    status, said, age = get(port, f"suppressions/acme/{NUMBER}")
+    assert (status, age) == (503, None)
+    assert "still being read" in str(said["error"])
+
+
+def test_the_age_is_told_and_an_old_answer_is_refused(port: int, suppressed: Suppressed) -> None:
+    suppressed.take(KEY, record(7))
+    suppressed.hear(now_ms() - 9_500)
+    assert get(port, f"suppressions/acme/{NUMBER}")[2] == "10"
+    suppressed.hear(now_ms() - int(MAX_AGE_S * 1000) - 1)
+    status, said, _ = get(port, f"suppressions/acme/{NUMBER}")
+    assert status == 503
+    assert "nothing was heard" in str(said["error"])
+
+
+# --- what every worker keeps ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [clear(8), None])
+def test_released_and_forgotten_numbers_take_no_memory(value: bytes | None) -> None:
+    suppressed = Suppressed()
+    suppressed.take(KEY, record(7))
+    assert dict(suppressed) == {KEY: STANDING.since}
+    suppressed.take(KEY, value)
+    assert (len(suppressed), KEY in suppressed, suppressed.get(KEY)) == (0, False, None)
+    assert suppressed.known(KEY) is None
+
+
+def test_a_former_owner_of_the_number_changes_nothing() -> None:
+    suppressed = Suppressed()
+    suppressed.take(KEY, record(2 << 32))
+    suppressed.take(KEY, clear((1 << 32) + 99))
+    assert KEY in suppressed
+
+
+@pytest.mark.parametrize(
+    "stands",
+    [
+        Standing(True, ("unsubscribed",), 1, 0, 0),
+        Standing(True, ("hard_bounces",), 1_772_366_404_000, 1_774_958_404_000, 40),
+        Standing(True, ("hard_bounces", "unsubscribed", "manual"), 253_402_300_799_999, 0, 20),
+    ],
+)
+def test_all_that_is_kept_comes_back(stands: Standing) -> None:
+    suppressed = Suppressed()
+    suppressed.take(KEY, record((1 << 63) + 5, stands))
+    known = suppressed.known(KEY)
+    assert known is not None
+    assert known == (stands.reasons, stands.since, stands.until, stands.strikes, (1 << 63) + 5)
+    assert suppressed[KEY] == stands.since
+
+
+def test_a_number_takes_at_most_two_hundred_bytes() -> None:
+    import tracemalloc
+
+    count = 20_000
+    value = record(7)
+    tracemalloc.start()
+    try:
+        suppressed = Suppressed()
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(count):
+            suppressed.take(f"acme/+4477{number:08d}".encode(), value)
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert len(suppressed) == count
+    assert taken / count < 200
