@@ -188,13 +188,15 @@ def decode_retired(value: bytes) -> tuple[int, int]:
 class Cells:
     """The cells of one partition, kept equal to the fold of its states.
 
-    `dirty` holds the cells changed since they were last taken for publication.
+    dirty: the cells changed since they were last taken for publication
+    leftovers: keys of final cells that a crash left in the topic, to be tombstoned
     """
 
     def __init__(self, partition: int) -> None:
         self.partition = partition
         self.by_key: dict[bytes, Cell] = {}
         self.dirty: set[Cell] = set()
+        self.leftovers: list[bytes] = []
         self._of_message: dict[Dimensions, tuple[Cell, ...]] = {}
 
     def add(self, entering: Contribution) -> None:
@@ -246,7 +248,10 @@ class Cells:
         self.dirty = set(self.by_key.values())
         for key, value in published.items():
             row = decode_cell(key, value)
-            if row is None or row.window_start // DAY_MS <= retired_day:
+            if row is None:
+                continue
+            if row.window_start // DAY_MS <= retired_day:
+                self.leftovers.append(key)
                 continue
             cell = self._cell(key, row.window_start // DAY_MS)
             if tuple(cell.counts) == row.counts:
@@ -264,6 +269,8 @@ class Cells:
         keys = [key for key, cell in self.by_key.items() if cell.day <= day]
         for key in keys:
             self.dirty.discard(self.by_key.pop(key))
+        keys += self.leftovers
+        self.leftovers = []
         last_hour = (day + 1) * DAY_MS
         self._of_message = {
             dimensions: cells

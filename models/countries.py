@@ -12,8 +12,8 @@ from typing import Final
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumber
 
-#: "+" and seven digits: enough for Jersey (+44 7700 3) and the islands of +1 (area code + 1).
-_LEADING: Final = 8
+#: "+" and eight digits: enough for Jersey (+44 7700 3), the islands of +1, and those of +590.
+_LEADING: Final = 9
 _NON_GEOGRAPHIC: Final = "001"
 
 

@@ -187,6 +187,6 @@ def provider_of(state: MessageState) -> str:
 
 
 def attempts_of(state: MessageState) -> int:
-    """The highest attempt known from sends and receipts."""
+    """The highest attempt known from the sends and from the winning receipt."""
     latest = state.sends[-1].attempt if state.sends else 0
     return max(latest, state.outcome.attempt) if state.outcome is not None else latest

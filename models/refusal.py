@@ -4,6 +4,9 @@ from enum import StrEnum
 
 import msgspec
 
+#: Characters of a detail that travel in a header.
+MAX_DETAIL = 1_000
+
 
 class Reason(StrEnum):
     """Enumerated `reason` header of a dead letter (issue: dead letters). Words are stable."""
@@ -28,3 +31,20 @@ class Refusal(msgspec.Struct, frozen=True):
 
     reason: Reason
     detail: str
+
+    def headers(
+        self, topic: str, partition: int, offset: int, timestamp: int
+    ) -> list[tuple[str, bytes]]:
+        """The headers of the dead letter of a record that stood there; all UTF-8 text.
+
+        timestamp: the record's own, epoch ms
+        """
+        texts = {
+            "reason": self.reason.value,
+            "detail": self.detail[:MAX_DETAIL],
+            "topic": topic,
+            "partition": str(partition),
+            "offset": str(offset),
+            "time": str(timestamp),
+        }
+        return [(name, text.encode(errors="replace")) for name, text in texts.items()]

@@ -1,7 +1,8 @@
 """The state of one message: the join of the facts seen so far (DESIGN §4).
 
 Merging is commutative, associative and idempotent: any order, any duplicates and any replay of the
-same events end in the same state. `version` and `orphaned` alone tell of what was published.
+same events end in the same state. Only `version`, `orphaned` and what stands beside them for people
+(`fail_reason`, `no_retry`, `next_attempt_at`) tell of what was published.
 
 A state is stored as a msgpack array. New fields go to the end of a struct, with a default, so that
 older records can still be read (ADR 0005).
@@ -199,9 +200,21 @@ def join_encoded(held: bytes, read: bytes) -> bytes:
     have written after its successor had restored (DESIGN §4).
     """
     one, other = decode(held), decode(read)
-    if one.version >> 32 == other.version >> 32:
-        return held if one.version > other.version else read
+    later, earlier = (other, one) if other.version >= one.version else (one, other)
+    if one.version >> 32 == other.version >> 32 and _holds(later, earlier):
+        return read if later is other else held
     return encode(joined(one, other))
+
+
+def _holds(later: MessageState, earlier: MessageState) -> bool:
+    """Whether a later write of one owner knows what an earlier one was joined with meanwhile."""
+    return (
+        later.orphaned >= earlier.orphaned
+        and later.conflict >= earlier.conflict
+        and bool(later.expired_at) >= bool(earlier.expired_at)
+        and len(later.sends) >= len(earlier.sends)
+        and set(later.sort_keys) >= set(earlier.sort_keys)
+    )
 
 
 # --- what follows from a state ------------------------------------------------------------------

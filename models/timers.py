@@ -37,5 +37,9 @@ class Timers:
                 del self._due[heapq.heappop(self._seconds)]
         return taken
 
+    def any_due(self, clock_ms: int) -> bool:
+        """Whether a time has come and its key was not taken yet."""
+        return bool(self._seconds) and self._seconds[0] * SECOND_MS <= clock_ms
+
     def __len__(self) -> int:
         return sum(len(keys) for keys in self._due.values())

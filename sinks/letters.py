@@ -5,14 +5,13 @@ origin topic, partition, offset and time (Kafka timestamp in epoch ms; issue 3 Â
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from models.refusal import Reason, Refusal
+from models.refusal import MAX_DETAIL, Reason
 
 Headers = list[tuple[str, bytes]]
 
 #: Longest detail in a header, in characters: ClickHouse may quote the whole row.
-MAX_DETAIL: Final = 1000
 
 
 class Record(Protocol):
@@ -36,19 +35,6 @@ class Origin(NamedTuple):
     time: int
     reason: str
     detail: str
-
-
-def headers_of(record: Record, refusal: Refusal) -> Headers:
-    """Headers of the dead letter for a refused record."""
-    texts = {
-        "reason": refusal.reason.value,
-        "detail": refusal.detail[:MAX_DETAIL],
-        "topic": record.topic,
-        "partition": str(record.partition),
-        "offset": str(record.offset),
-        "time": str(record.timestamp),
-    }
-    return [(name, text.encode(errors="replace")) for name, text in texts.items()]
 
 
 def origin_of(letter: Record) -> Origin:

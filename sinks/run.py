@@ -27,7 +27,7 @@ from models.settings import Settings
 from sinks.batches import Batch, Batches
 from sinks.client import ClickHouse, connect
 from sinks.errors import Broken, Unavailable
-from sinks.letters import Record, headers_of
+from sinks.letters import Record
 from sinks.mapped import Mapped, TableRows
 from sinks.migrate import migrate, require
 from sinks.patience import patiently
@@ -243,7 +243,9 @@ class Sink:
                 value=record.value,
                 key=record.key,
                 partition=record.partition % partitions,
-                headers=headers_of(record, refusal),
+                headers=refusal.headers(
+                    record.topic, record.partition, record.offset, record.timestamp
+                ),
             )
             for record, refusal in refused
         ]

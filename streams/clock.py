@@ -26,6 +26,11 @@ class PartitionClock:
         """Nothing was read; `at_head`: because there is nothing more."""
         self._at_head[topic] = at_head
 
+    @property
+    def newest(self) -> int:
+        """The latest record time heard of any topic."""
+        return max(self._heard.values())
+
     def now(self, wall_ms: int) -> int:
         """The partition's time; 0 while a topic that lies behind has not been heard of yet."""
         times = (

@@ -15,7 +15,7 @@ from models.keys import partition_of
 from models.metrics import Meter
 from models.settings import Settings
 from streams.batching import BatchTable, Outgoing
-from streams.plan import DeadLetter, KeyValue, Plan, Stray
+from streams.plan import DeadLetter, Incoming, KeyValue, Plan, Stray
 
 
 class Sender(Protocol):
@@ -85,7 +85,7 @@ class Delivery:
         for stray in strays:
             record = stray.record
             homes[record.topic, stray.partition].append(
-                Outgoing(stray.key, record.value, stray.headers(), max(record.timestamp, 0))
+                Outgoing(stray.key, record.value, stray.headers(), _timestamp(record))
             )
         for (topic, partition), records in homes.items():
             await self._sender.send_many(topic, partition, records)
@@ -94,3 +94,8 @@ class Delivery:
     def _plain(self, topic: str) -> str:
         """The topic's name without this installation's prefix."""
         return topic.removeprefix(self._settings.topic_prefix)
+
+
+def _timestamp(record: Incoming) -> int | None:
+    """The record's own time; one that has none gets the time of sending."""
+    return record.timestamp if record.timestamp >= 0 else None

@@ -6,14 +6,19 @@ from typing import Protocol
 
 import msgspec
 
+from models.contract import Engagement, Receipt, Send
 from models.keys import partition_of
 from models.refusal import Reason, Refusal
 
+Event = Send | Receipt | Engagement
 Headers = Sequence[tuple[str, bytes]]
 KeyValue = tuple[bytes, bytes]
 
 #: On a record that was sent on to where it belongs: it is not sent on again.
 FORWARDED = "receipts-forwarded"
+
+#: Bytes of headers with which a record is sent on: more could exceed what the broker takes.
+MAX_HEADERS = 16_384
 
 
 class Incoming(Protocol):
@@ -43,15 +48,8 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
     def headers(self) -> list[tuple[str, bytes]]:
         """Reason, detail and origin, as UTF-8 text."""
-        said = {
-            "reason": self.refusal.reason.value,
-            "detail": self.refusal.detail,
-            "topic": self.record.topic,
-            "partition": str(self.record.partition),
-            "offset": str(self.record.offset),
-            "time": str(self.record.timestamp),
-        }
-        return [(name, text.encode("utf-8", "replace")) for name, text in said.items()]
+        record = self.record
+        return self.refusal.headers(record.topic, record.partition, record.offset, record.timestamp)
 
 
 class Stray(msgspec.Struct, frozen=True):
@@ -89,11 +87,21 @@ class Plan:
         self.strikes: list[KeyValue] = []
         self.requests: list[KeyValue] = []
         self.retries: list[KeyValue] = []
+        self.failures: list[tuple[bytes, Exception]] = []
         self.conflicts = 0
         self.to_suppressed = 0
         self.newly_suppressed = 0
         self.newly_released = 0
         self.expired = 0
+
+    def give_up(self, key: bytes, records: Sequence["Incoming"], error: Exception) -> None:
+        """A rule raised on what became of a message or number: refuse what led to it.
+
+        Without records it was a timer: it is told, and the message stays as it was.
+        """
+        self.failures.append((key, error))
+        for record in records:
+            self.refuse(record, internal(error))
 
     def refuse(self, record: Incoming, refusal: Refusal) -> None:
         """Put a record among the dead letters."""
@@ -105,7 +113,11 @@ def is_stray(plan: Plan, record: Incoming, key: bytes, partition: int, partition
     home = partition_of(key, partitions)
     if record.key == key and home == partition:
         return False
-    if any(name == FORWARDED for name, _ in record.headers):
+    size = sum(len(name) + len(value or b"") for name, value in record.headers)
+    if size > MAX_HEADERS:
+        detail = f"headers: {size} bytes; a record astray is sent on with at most {MAX_HEADERS}"
+        plan.refuse(record, Refusal(Reason.OVERSIZED, detail))
+    elif any(name == FORWARDED for name, _ in record.headers):
         detail = f"key: sent on once and still not in its partition {home}"
         plan.refuse(record, Refusal(Reason.MISROUTED, detail))
     else:

@@ -8,12 +8,15 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 from models.metrics import Meter
 from streams.batching import Batch
 from streams.clock import PartitionClock
 from streams.plan import Plan
+
+#: How far beyond the newest record time the wall clock is believed where nothing can be undone.
+TRUST_MS: Final = 2 * 86_400_000
 
 
 class Log(Protocol):
@@ -59,15 +62,26 @@ class Turns:
         """The clock for a batch, not before its own records, in epoch ms."""
         clock, now = self._clocks[batch.tp.partition], wall_ms()
         heard: int = batch[-1].timestamp
+        self._look(batch.tp.partition)
         clock.hear(batch.tp.topic, heard, at_head=batch.at_head)
         return max(clock.now(now), min(heard, now))
 
     def now(self, partition: int) -> int:
         """The clock of a partition between batches; 0 while it is not known."""
+        self._look(partition)
+        return self._clocks[partition].now(wall_ms())
+
+    def retirement(self, partition: int, now: int) -> int:
+        """The clock by which days retire: it stops soon after the newest record.
+
+        Retirement cannot be undone; a wall clock that is wrong once must not bring it about.
+        """
+        return min(now, self._clocks[partition].newest + TRUST_MS)
+
+    def _look(self, partition: int) -> None:
         clock = self._clocks[partition]
         for topic in self.topics:
             clock.idle(topic, at_head=self._log.lag(topic, partition) == 0)
-        return clock.now(wall_ms())
 
     def report(self, batch: Batch, plan: Plan, seconds: float) -> None:
         """Tell the metrics of a batch that is done."""

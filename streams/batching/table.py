@@ -21,10 +21,12 @@ Merge = Callable[[bytes, bytes], bytes]
 class _Held:
     """One partition: its data and the changelog offset up to which the data knows the log."""
 
-    __slots__ = ("applied", "changed", "data", "ready", "restored")
+    __slots__ = ("amended", "applied", "changed", "data", "ready", "restored")
 
     def __init__(self) -> None:
         self.data: dict[bytes, bytes] = {}
+        self.amended: set[bytes] = set()
+        """Keys whose value is a merge that no record of the log holds."""
         self.applied = -1
         self.restored = 0
         self.changed = True
@@ -83,7 +85,7 @@ class BatchTable(Table[bytes, bytes]):
         if records:
             held.changed = True
             held.restored += len(records)
-            _join(held.data, records, self._merge)
+            _join(held, records, self._merge)
             held.applied = records[-1].offset
         if fetched.position is not None:
             held.applied = max(held.applied, fetched.position - 1)
@@ -108,6 +110,15 @@ class BatchTable(Table[bytes, bytes]):
     def settled(self, partition: int) -> None:
         """on_partition_ready has seen the content of the partition."""
         self._held[partition].changed = False
+
+    def take_amended(self, partition: int) -> set[bytes]:
+        """Keys whose value a restore merged from several records, or kept against a later one.
+
+        The newest record of such a key says less than the table: put() it again.
+        """
+        held = self._ready(partition)
+        amended, held.amended = held.amended, set()
+        return amended
 
     def restored(self, partition: int) -> int:
         """Records read from the changelog for a partition in this assignment."""
@@ -149,7 +160,8 @@ def _apply(data: dict[bytes, bytes], changes: Iterable[tuple[bytes, bytes | None
             data[key] = value
 
 
-def _join(data: dict[bytes, bytes], records: list[Any], merge: Merge | None) -> None:
+def _join(held: _Held, records: list[Any], merge: Merge | None) -> None:
+    data, amended = held.data, held.amended
     if merge is None:
         _apply(data, ((record.key, record.value) for record in records))
         return
@@ -158,9 +170,15 @@ def _join(data: dict[bytes, bytes], records: list[Any], merge: Merge | None) -> 
         key, value = record.key, record.value
         if value is None:
             data.pop(key, None)
-        else:
-            held = get(key)
-            data[key] = value if held is None or held == value else merge(held, value)
+            amended.discard(key)
+            continue
+        known = get(key)
+        kept = value if known is None or known == value else merge(known, value)
+        data[key] = kept
+        if kept != value:
+            amended.add(key)
+        elif amended:
+            amended.discard(key)
 
 
 def _acknowledged(held: _Held, count: int, done: Any) -> None:

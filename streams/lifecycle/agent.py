@@ -5,6 +5,7 @@ the cells that changed: so at every commit the cells equal the states (issue: wi
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from itertools import islice
@@ -19,6 +20,8 @@ from streams.delivery import Delivery
 from streams.lifecycle.shard import BREATH, Rules, Shard
 from streams.plan import Plan
 from streams.turns import Log, Turns
+
+log = logging.getLogger(__name__)
 
 #: Portions of due messages worked off before one commit; the rest waits for the next.
 PORTIONS: Final = 10
@@ -61,6 +64,9 @@ class LifecycleAgent:
         shard = Shard(partition, states, self._rules, self._accounts, self._suppressed)
         for _ in shard.restore(cells, self._log.generation):
             await asyncio.sleep(0)
+        for plan in shard.amend(self._states.take_amended(partition)):
+            await self._deliver(shard, plan)
+        await self._sweep(shard)
         self.shards[partition] = shard
         self.turns.open(partition)
 
@@ -93,6 +99,8 @@ class LifecycleAgent:
         for (channel, provider), seconds in plan.delays.items():
             labels = {"channel": channel, "provider": provider}
             meter.observe_many("receipts_time_to_deliver_seconds", seconds, **labels)
+        for key, error in plan.failures:
+            log.error("a rule failed on %r: %r", key, error)
         for name, number in (
             ("receipts_conflicts_total", plan.conflicts),
             ("receipts_expired_total", plan.expired),
@@ -112,6 +120,7 @@ class LifecycleAgent:
                     for _ in shard.rearm(account):
                         await asyncio.sleep(0)
                 await self._move_clock(shard)
+                shard.touched_days.clear()
                 await self._publish_cells(shard)
 
     async def _move_clock(self, shard: Shard) -> None:
@@ -120,7 +129,7 @@ class LifecycleAgent:
             return
         for plan in islice(shard.tick(now), PORTIONS):
             await self._deliver(shard, plan)
-        await self._retire(shard, now)
+        await self._retire(shard, self.turns.retirement(shard.partition, now))
         labels = {"partition": str(shard.partition)}
         self._meter.set("receipts_clock_timestamp_seconds", now / 1000, **labels)
 
@@ -135,7 +144,7 @@ class LifecycleAgent:
 
     async def _retire(self, shard: Shard, now: int) -> None:
         """Let days leave. Their cells and the mark are acknowledged before any tombstone."""
-        day = shard.days_to_retire(now)
+        day = shard.day_to_retire(now)
         if day is None:
             return
         await self._publish_cells(shard)
@@ -143,12 +152,19 @@ class LifecycleAgent:
         mark = encode_retired(shard.version, day)
         await self._cells.put(shard.partition, {retired_key(shard.partition): mark})
         await self._log.settle()
-        states, cells = shard.retire(day)
-        for keys in _portions(states):
+        await self._forget(shard, day)
+
+    async def _forget(self, shard: Shard, day: int) -> None:
+        """Tombstone the states and cells of days that are final."""
+        for keys in shard.retire(day):
             await self._states.put(shard.partition, dict.fromkeys(keys))
-        for keys in _portions(cells):
+            self._meter.add("receipts_retired_total", len(keys))
+        for keys in _portions(shard.cells.retire(day)):
             await self._cells.put(shard.partition, dict.fromkeys(keys))
-        self._meter.add("receipts_retired_total", len(states))
+
+    async def _sweep(self, shard: Shard) -> None:
+        """Finish a retirement that a crash cut short, before anything else is read."""
+        await self._forget(shard, shard.retired_day)
 
 
 def _portions(keys: list[bytes]) -> Iterator[list[bytes]]:

@@ -28,7 +28,7 @@ from models.keys import message_key, split_key
 from models.reading import provider_of
 from models.refusal import Reason, Refusal
 from models.requests import number_key
-from models.retries import next_attempt, retry_request, wake_at
+from models.retries import retry_request, wake_at
 from models.state import (
     MessageState,
     add_engagement,
@@ -41,14 +41,13 @@ from models.state import (
 )
 from models.timers import Timers
 from streams.lifecycle.touched import UNKNOWN, Touched, annotate, tell_number, unsubscribe
-from streams.plan import Incoming, Plan, internal, is_stray
+from streams.plan import Event, Incoming, Plan, internal, is_stray
 
 encode_json: Final = msgspec.json.Encoder().encode
 
 #: States looked at between two breaths, so that heartbeats go on during long work.
 BREATH: Final = 2_000
 
-Event = Send | Receipt | Engagement
 Parse = Callable[[bytes | None, int, int], Event | Refusal]
 PARSERS: Final[Mapping[str, Parse]] = {
     "sends": parse_send,
@@ -89,9 +88,10 @@ class Shard:
         self.cells = Cells(partition)
         self.timers = Timers()
         self.days: defaultdict[int, list[bytes]] = defaultdict(list)
-        self.retired_day = 0
+        self.retired_day = -1
         self.version = 0
-        self.clock_ms = 0
+        self.touched_days: set[int] = set()
+        """Days of messages touched since the last commit began."""
 
     # --- restore ------------------------------------------------------------------------------
 
@@ -135,9 +135,8 @@ class Shard:
     def plan(self, topic: str, records: Iterable[Incoming], clock_ms: int) -> Plan:
         """Decide one batch of `sends`, `receipts` or `engagements`.
 
-        clock_ms: the partition's clock, not before the records' own timestamps
+        clock_ms: the partition's clock, or the time of its last record when that is later
         """
-        self.clock_ms = max(self.clock_ms, clock_ms)
         plan = Plan()
         touched: dict[bytes, Touched] = {}
         parse = PARSERS[topic]
@@ -147,17 +146,27 @@ class Shard:
                 event = parse(record.value, record.timestamp, limit)
                 if isinstance(event, Refusal):
                     plan.refuse(record, event)
-                else:
-                    self._join(plan, touched, record, event)
+                    continue
             except Exception as error:  # noqa: BLE001  (a rule that raises refuses its event)
                 plan.refuse(record, internal(error))
+                continue
+            try:
+                self._join(plan, touched, record, event, clock_ms)
+            except Exception as error:  # noqa: BLE001  (a rule that raises refuses its event)
+                plan.refuse(record, internal(error))
+                self._undo(touched, key_of(event), parse, clock_ms)
         for key, message in touched.items():
             if message.changed:
                 self._settle(plan, key, message)
         return plan
 
     def _join(
-        self, plan: Plan, touched: dict[bytes, Touched], record: Incoming, event: Event
+        self,
+        plan: Plan,
+        touched: dict[bytes, Touched],
+        record: Incoming,
+        event: Event,
+        clock_ms: int,
     ) -> None:
         key = key_of(event)
         message = touched.get(key)
@@ -174,13 +183,14 @@ class Shard:
         state = message.state
         if isinstance(event, Receipt):
             plan.words.append(event.status)
-            changed = add_outcome(state, outcome_of(event), _day(record))
+            heard = self._day_heard(record, event.occurred_at)
+            changed = add_outcome(state, outcome_of(event), heard)
         elif isinstance(event, Engagement):
             plan.words.append(event.type)
-            changed = add_engagement(state, event, _day(record))
+            changed = add_engagement(state, event, self._day_heard(record, event.occurred_at))
             if event.type == "unsubscribe" and (event.recipient or state.sends):
                 self._unsubscribe(plan, event, event.recipient or state.sends[0].recipient)
-        elif self._is_too_late(plan, record, event):
+        elif self._is_too_late(plan, record, event, clock_ms):
             return
         else:
             plan.words.append(event.direction)
@@ -192,6 +202,15 @@ class Shard:
         message.records.append(record)
         if changed:
             message.changed = True
+
+    def _undo(self, touched: dict[bytes, Touched], key: bytes, parse: Parse, clock_ms: int) -> None:
+        """After a rule raised: work the message's other events in again, without what it left."""
+        message = touched.pop(key, None)
+        told = Plan()  # what these events lead to is in the batch's plan already
+        for record in message.records if message is not None else ():
+            event = parse(record.value, record.timestamp, self.rules.max_event_bytes)
+            if not isinstance(event, Refusal):
+                self._join(told, touched, record, event, clock_ms)
 
     def _touch(self, account: str, stored: bytes | None) -> Touched:
         if stored is None:
@@ -218,20 +237,33 @@ class Shard:
             plan.to_suppressed += 1
             state.to_suppressed = True
 
-    def _is_too_late(self, plan: Plan, record: Incoming, send: Send) -> bool:
-        """Refuse a send of a retired day: its cells are final, its states have left."""
+    def _is_too_late(self, plan: Plan, record: Incoming, send: Send, clock_ms: int) -> bool:
+        """Refuse a send of a retired day: its cells are final, its states have left.
+
+        By the record's own time, so that a replay decides the same, and never by one that runs
+        ahead of the clock.
+        """
         first = send.first_sent_at if send.attempt > 1 and send.first_sent_at else send.sent_at
-        if first // DAY_MS > max(self.retired_day, self._last_retirable(self.clock_ms)):
+        read_at = min(record.timestamp, clock_ms) if record.timestamp >= 0 else clock_ms
+        if first // DAY_MS > max(self.retired_day, self._last_retirable(read_at)):
             return False
         days = self.rules.retention_days
         detail = f"sent_at: its day ended more than {days} days ago and is final"
         plan.refuse(record, Refusal(Reason.TOO_LATE, detail))
         return True
 
+    def _day_heard(self, record: Incoming, occurred_at: int) -> int:
+        """UTC day on which an orphan was heard of; never one that has retired already."""
+        at = record.timestamp if record.timestamp >= 0 else occurred_at
+        return max(at // DAY_MS, self.retired_day + 1)
+
     # --- from a changed state to what it leads to ----------------------------------------------
 
-    def _settle(self, plan: Plan, key: bytes, message: Touched) -> None:
-        """Count a changed message anew, set its timer, and put its state into the plan."""
+    def _settle(self, plan: Plan, key: bytes, message: Touched) -> bool:
+        """Count a changed message anew, set its timer, and put its state into the plan.
+
+        False when a rule raised: then the records that led to it are refused.
+        """
         state = message.state
         try:
             after = contribution(message.account, state)
@@ -242,9 +274,8 @@ class Shard:
             tell_number(plan, key, message)
             stored = encode(state)
         except Exception as error:  # noqa: BLE001  (a rule that raises refuses its events)
-            for record in message.records:
-                plan.refuse(record, internal(error))
-            return
+            plan.give_up(key, message.records, error)
+            return False
         self.version += 1
         self._recount(message.before, after)
         if wake and wake != message.wake_at:
@@ -252,10 +283,12 @@ class Shard:
         if day != message.day:
             self.days[day].append(key)
         plan.changes[key] = stored
+        self.touched_days.add(day)
         if after is not None:
             plan.statuses[after[1]] += 1
-            if state.delivered_at and not message.delivered_at:
+            if state.delivered_at and not (message.delivered_at and message.known_send):
                 _note_delay(plan, state)
+        return True
 
     def _recount(self, before: Contribution | None, after: Contribution | None) -> None:
         if before == after:
@@ -269,7 +302,6 @@ class Shard:
 
     def tick(self, clock_ms: int) -> Iterator[Plan]:
         """Decide what is due: expiries and retries; a plan per at most BREATH messages."""
-        self.clock_ms = max(self.clock_ms, clock_ms)
         while due := self.timers.take_due(clock_ms, BREATH):
             plan = Plan()
             for key in due:
@@ -288,22 +320,20 @@ class Shard:
         elif due_at:
             if is_pending(state):
                 state.expired_at = due_at
-                plan.expired += 1
+                plan.expired += self._settle(plan, key, message)
             else:
-                self._decide_retry(plan, key, state, due_at)
-            self._settle(plan, key, message)
+                self._decide_retry(plan, key, message, due_at)
 
-    def _decide_retry(self, plan: Plan, key: bytes, state: MessageState, due_at: int) -> None:
+    def _decide_retry(self, plan: Plan, key: bytes, message: Touched, due_at: int) -> None:
         """Ask for the next attempt now that it is due, unless its number is suppressed."""
         account, message_id = split_key(key)
-        if number_key(account, state.sends[0].recipient) in self.suppressed:
-            state.no_retry = "suppressed"
-        else:
-            request = retry_request(account, message_id, state, due_at)
+        state = message.state
+        request = retry_request(account, message_id, state, due_at)
+        suppressed = number_key(account, state.sends[0].recipient) in self.suppressed
+        state.no_retry = "suppressed" if suppressed else ""
+        state.retry_decided, state.next_attempt_at = request.attempt, due_at
+        if self._settle(plan, key, message) and not suppressed:
             plan.retries.append((key, encode_json(request)))
-            state.no_retry = ""
-        state.retry_decided = next_attempt(state)
-        state.next_attempt_at = due_at
 
     def rearm(self, account: str) -> Iterator[int]:
         """Set the timers of an account's messages anew after its settings changed."""
@@ -319,26 +349,49 @@ class Shard:
         """The latest day that ended a whole retention before the clock."""
         return (clock_ms - self.rules.retention_days * DAY_MS) // DAY_MS - 1
 
-    def days_to_retire(self, clock_ms: int) -> int | None:
-        """The last day (since 1970) to retire now, None when there is none."""
-        last = self._last_retirable(clock_ms)
-        overdue = any(day <= last for day in self.days)
-        return last if last > self.retired_day or overdue else None
+    def day_to_retire(self, clock_ms: int) -> int | None:
+        """The last day (since 1970) to retire now, None when there is none.
 
-    def retire(self, last_day: int) -> tuple[list[bytes], list[bytes]]:
+        Not while timers are due: what expires in that day must be counted first. Not while
+        messages of it were touched since the last commit: a replay of their records would find
+        them gone.
+        """
+        last = self._last_retirable(clock_ms)
+        if last <= self.retired_day or self.timers.any_due(clock_ms):
+            return None
+        return None if any(day <= last for day in self.touched_days) else last
+
+    def retire(self, last_day: int) -> Iterator[list[bytes]]:
         """Let all states up to and including a day leave together, their cells being final.
 
-        Returns the keys of the states and those of the cells, all to be tombstoned. The cells'
-        last values must have been published, and the mark of the retired day written, before.
+        Yields keys of states, BREATH at a time at most, all to be tombstoned, as those of
+        `cells.retire` are. The cells' last values must have been published, and the mark of the
+        retired day written, before.
         """
         self.retired_day = max(self.retired_day, last_day)
-        leaving: set[bytes] = set()
         for day in sorted(day for day in self.days if day <= self.retired_day):
-            for key in self.days.pop(day):
-                stored = self.states.get(key)
-                if stored is not None and anchor_day(decode(stored)) <= self.retired_day:
-                    leaving.add(key)
-        return list(leaving), self.cells.retire(self.retired_day)
+            keys = self.days.pop(day)
+            for start in range(0, len(keys), BREATH):
+                yield [key for key in keys[start : start + BREATH] if self._leaves(key)]
+
+    def _leaves(self, key: bytes) -> bool:
+        stored = self.states.get(key)
+        return stored is not None and anchor_day(decode(stored)) <= self.retired_day
+
+    def amend(self, keys: Iterable[bytes]) -> Iterator[Plan]:
+        """Publish states that a restore joined from several: nobody has written them yet."""
+        plan = Plan()
+        for key in keys:
+            if key in self.states and not self._leaves(key):
+                state = decode(self.states[key])
+                account = account_of(key)
+                settings = self.accounts.of(account)
+                self._settle(plan, key, Touched(account, state, settings, anchor_day(state)))
+            if len(plan.changes) >= BREATH:
+                yield plan
+                plan = Plan()
+        if plan.changes:
+            yield plan
 
 
 def key_of(event: Event) -> bytes:
@@ -349,10 +402,6 @@ def key_of(event: Event) -> bytes:
 def account_of(key: bytes) -> str:
     """The account of a message key."""
     return key.partition(b"/")[0].decode()
-
-
-def _day(record: Incoming) -> int:
-    return max(record.timestamp, 0) // DAY_MS
 
 
 def _note_delay(plan: Plan, state: MessageState) -> None:

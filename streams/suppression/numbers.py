@@ -129,8 +129,7 @@ class NumberShard:
             record = published(known.account, known.recipient, known.facts, stands, version)
             stored = encode(record)
         except Exception as error:  # noqa: BLE001  (a rule that raises refuses its events)
-            for each in number.records:
-                plan.refuse(each, internal(error))
+            plan.give_up(key, number.records, error)
             return
         self.version = version
         plan.changes[key] = stored

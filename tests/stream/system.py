@@ -5,11 +5,13 @@ What dies here dies for real (kill -9), and what is judged is judged by the ledg
 
 import asyncio
 import contextlib
+import json
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
@@ -17,6 +19,7 @@ from clickhouse_connect.driver.client import Client
 from deploy.children import Child
 from deploy.embedded.brokers import free_port
 from deploy.scrape import Samples, samples_at
+from deploy.simulator.event import KINDS
 from deploy.simulator.ledger import Ledger, expectation, wait_until_balanced
 from deploy.simulator.publish import ReplayOptions, SimulateOptions, Summary, replay, simulate
 from deploy.topics import create_topics
@@ -61,12 +64,14 @@ class System:
         self._children.append(child)
         return child
 
-    def process(self, kind: str, name: str | None = None) -> "Process":
-        """Start a worker or a sink."""
+    def process(
+        self, kind: str, name: str | None = None, command: tuple[str, ...] = ()
+    ) -> "Process":
+        """Start a worker or a sink; `command`: what to run instead of the command line."""
         port = free_port()
         settings = self.settings.model_copy(update={f"{kind}_port": port})
-        command = ["-m", "deploy.cli", kind]
-        return Process(self._child(name or kind, command, settings.environ()), port)
+        command = command or ("deploy.cli", kind)
+        return Process(self._child(name or kind, ["-m", *command], settings.environ()), port)
 
     def publish(
         self, events: int, seed: int, *, rate: float | None = None, name: str = "truth"
@@ -74,10 +79,7 @@ class System:
         """Simulated traffic; what was published counts in the ledger."""
         truth = self.folder / f"{name}.jsonl"
         self.truths.append(truth)
-        topics = {
-            kind: self.settings.topic(kind)
-            for kind in ("sends", "receipts", "engagements", "campaigns")
-        }
+        topics = {kind: self.settings.topic(kind) for kind in KINDS}
         return asyncio.run(
             simulate(
                 SimulateOptions(
@@ -89,6 +91,13 @@ class System:
     def replay(self, recording: Path) -> Summary:
         """A recording, outside the ledger."""
         return asyncio.run(replay(ReplayOptions(self.settings.brokers, recording)))
+
+    def replay_lines(self, lines: list[dict[str, Any]]) -> Summary:
+        """Records by plain topic, outside the ledger."""
+        recording = self.folder / f"lines-{time.monotonic_ns()}.jsonl"
+        named = ({**line, "topic": self.settings.topic(line["topic"])} for line in lines)
+        recording.write_text("".join(json.dumps(line) + "\n" for line in named))
+        return self.replay(recording)
 
     def ledger(self, timeout_s: float = BALANCE_S) -> Ledger:
         """The ledger once it balances, or as it stands when the time is up."""

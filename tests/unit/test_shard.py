@@ -199,9 +199,26 @@ def test_an_orphan_waits_and_becomes_a_message_when_its_send_comes():
 
 def test_a_send_of_a_retired_day_is_refused_as_too_late():
     world = World()
-    plan = world.take(event("sends", at=T0 - 12 * DAY_MS), at=T0)
+    late = event("sends", at=T0 - 12 * DAY_MS)._replace(timestamp=T0)
+    plan = world.take(late)
     assert [dead.refusal.reason for dead in plan.dead_letters] == [Reason.TOO_LATE]
-    assert not world.take(event("sends", at=T0 - 10 * DAY_MS), at=T0).dead_letters
+    in_time = event("sends", at=T0 - 10 * DAY_MS)._replace(timestamp=T0)
+    assert not world.take(in_time).dead_letters
+
+
+def test_whether_a_send_is_too_late_does_not_depend_on_its_neighbours():
+    replayed = [event("sends", at=T0 - 12 * DAY_MS)] * 2
+    skewed = event("receipts")._replace(topic="sends", timestamp=T0 + 99 * DAY_MS)
+    assert len(World().take(*replayed, skewed, at=T0).dead_letters) == 1  # the skewed one
+
+
+def test_after_its_day_retired_a_replayed_send_is_too_late_as_well():
+    world = World()
+    send = event("sends", at=T0 - 12 * DAY_MS)
+    world.take(send, at=T0 - 12 * DAY_MS)
+    retire(world, T0)
+    (dead,) = world.take(send).dead_letters
+    assert dead.refusal.reason is Reason.TOO_LATE
 
 
 def test_a_late_receipt_of_a_retired_message_is_kept_as_an_orphan():
@@ -214,14 +231,22 @@ def test_a_late_receipt_of_a_retired_message_is_kept_as_an_orphan():
 
 
 def retire(world: World, clock_ms: int) -> tuple[list[bytes], list[bytes]]:
-    day = world.shard.days_to_retire(clock_ms)
+    for plan in world.shard.tick(clock_ms):
+        world.deliver(plan)
+    world.shard.touched_days.clear()
+    day = world.shard.day_to_retire(clock_ms)
     assert day is not None
     world.publish_cells()
     world.published[retired_key(HERE)] = encode_retired(world.shard.version + 1, day)
-    states, cells = world.shard.retire(day)
+    return forget(world, day)
+
+
+def forget(world: World, day: int) -> tuple[list[bytes], list[bytes]]:
+    """As the agent does, also right after a restart."""
+    states = [key for keys in world.shard.retire(day) for key in keys]
     for key in states:
         del world.states[key]
-    return states, cells
+    return states, world.shard.cells.retire(day)
 
 
 def test_all_states_of_a_day_leave_together_and_its_cells_are_final():
@@ -233,7 +258,7 @@ def test_all_states_of_a_day_leave_together_and_its_cells_are_final():
     assert states == [message_key("acme", old)]
     assert {decode_cell(key, world.published[key]).kind for key in cells} == {"hour", "day"}
     assert list(world.states) == [message_key("acme", new)]
-    assert world.shard.days_to_retire(T0 + 1) is None
+    assert world.shard.day_to_retire(T0 + 1) is None
 
 
 def test_a_crash_while_a_day_leaves_never_touches_its_final_cells():
@@ -253,15 +278,16 @@ def test_a_crash_while_a_day_leaves_never_touches_its_final_cells():
     assert world.published == final
 
 
-def test_leftovers_of_a_retired_day_leave_at_the_next_chance():
+def test_leftovers_of_a_retired_day_leave_right_after_the_restart():
     world = World()
     world.take(event("sends", at=T0 - 11 * DAY_MS), at=T0 - 11 * DAY_MS)
     left_behind = dict(world.states)
     retire(world, T0)
     world.states.update(left_behind)
     world.restart(2)
-    states, _ = retire(world, T0)
+    states, cells = forget(world, world.shard.retired_day)
     assert states == list(left_behind)
+    assert set(cells) == set(world.published) - {retired_key(HERE)}
 
 
 def test_a_message_expires_at_exactly_its_deadline():
@@ -303,3 +329,81 @@ def test_the_delay_to_delivery_is_told_once():
     plan = world.take(event("receipts", at=T0 + 2_500), event("receipts", at=T0 + 1_500))
     assert plan.delays == {("sms", "infobip"): [1.5]}
     assert world.take(event("receipts", status="read", at=T0 + 3_000)).delays == {}
+
+
+def test_a_day_does_not_retire_while_its_messages_are_still_to_expire():
+    world = World()
+    world.take(event("sends", at=T0 - 12 * DAY_MS), at=T0 - 12 * DAY_MS)
+    world.shard.touched_days.clear()
+    assert world.shard.day_to_retire(T0) is None
+    for plan in world.shard.tick(T0):
+        world.deliver(plan)
+    world.shard.touched_days.clear()
+    assert world.shard.day_to_retire(T0) is not None
+
+
+def test_a_day_does_not_retire_while_a_replay_could_still_bring_its_records():
+    world = World()
+    world.take(event("sends", at=T0 - 12 * DAY_MS), at=T0 - 12 * DAY_MS)
+    world.take(event("receipts", at=T0))
+    assert world.shard.day_to_retire(T0) is None
+
+
+def test_receipts_without_a_record_time_wait_for_their_send_like_others():
+    world = World()
+    for status in ("delivered", "queued"):
+        world.take(event("receipts", status=status)._replace(timestamp=-1))
+    world.take(event("sends"))
+    row = world.row()
+    assert (row.kind, row.status, row.was_orphan) == ("message", "delivered", True)
+
+
+def test_orphans_of_a_retired_day_join_each_other():
+    world = World()
+    world.take(event("sends", at=T0 - 12 * DAY_MS), at=T0 - 12 * DAY_MS)
+    retire(world, T0)
+    old = T0 - 12 * DAY_MS
+    world.take(event("receipts", at=old))
+    world.take(event("receipts", at=old, status="queued"))
+    assert world.row().status == "delivered"
+
+
+def test_a_rule_that_raises_leaves_nothing_of_its_event_behind(monkeypatch):
+    world = World()
+    world.take(event("sends"))
+    original = shard_module.add_outcome
+
+    def raising(state, outcome, day):
+        changed = original(state, outcome, day)
+        if outcome.error_code == "boom":
+            raise ZeroDivisionError
+        return changed
+
+    monkeypatch.setattr(shard_module, "add_outcome", raising)
+    plan = world.take(
+        event("receipts", status="queued"), event("receipts", status="read", error_code="boom")
+    )
+    assert len(plan.dead_letters) == 1
+    assert world.row().status == "queued"
+
+
+def test_the_delay_is_told_also_when_the_receipt_came_first():
+    world = World()
+    world.take(event("receipts", at=T0 + 2_000))
+    assert world.take(event("sends")).delays == {("sms", ""): [2.0]}
+
+
+def test_states_joined_by_a_restore_are_published_again():
+    world = World()
+    world.take(event("sends"))
+    key = message_key("acme", OURS)
+    (plan,) = world.shard.amend([key, b"acme/unknown"])
+    before = decode(world.states[key]).version
+    world.deliver(plan)
+    assert decode(world.states[key]).version > before
+
+
+def test_a_stray_with_huge_headers_is_a_dead_letter():
+    stray = event("receipts", THEIRS)._replace(headers=(("x", b"y" * 20_000),))
+    (dead,) = World().take(stray).dead_letters
+    assert dead.refusal.reason is Reason.OVERSIZED
