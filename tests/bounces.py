@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from models.accounts import Accounts, AccountSettings
-from models.contract import Event, Receipt, Send
+from models.contract import Engagement, Event, Receipt, Send
 from models.keys import message_key
 from models.reading import Reading, read
 from models.requests import SuppressionRequest
@@ -28,6 +28,8 @@ SECOND = 1_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+
+NUMBER, OTHER = "+46701234567", "+46707654321"
 
 #: Where a worker dies: after telling the others, or after writing its states, nothing committed.
 Death = Literal["", "told", "written"]
@@ -177,3 +179,56 @@ def _write(table: dict[bytes, bytes], plan: Plan) -> None:
     for key, value in plan.changes.items():
         assert value is not None
         table[key] = value
+
+
+# --- events ----------------------------------------------------------------------------------
+
+
+def clock(hours_minutes: str) -> int:
+    """The moment so many hours and minutes after T0."""
+    hours, minutes = hours_minutes.split(":")
+    return T0 + int(hours) * HOUR + int(minutes) * MINUTE
+
+
+def send(message: str = "m", at: int = T0, attempt: int = 1, **fields: Any) -> Send:
+    """An attempt of a message that was sent first at T0."""
+    given: dict[str, Any] = {
+        "channel": "sms",
+        "recipient": NUMBER,
+        "first_sent_at": T0 if attempt > 1 else None,
+    }
+    return Send(account="acme", message_id=message, sent_at=at, attempt=attempt, **(given | fields))
+
+
+def said(status: str, at: int, message: str = "m", attempt: int = 1, **fields: Any) -> Receipt:
+    """What a provider says of an attempt."""
+    return Receipt(
+        account="acme",
+        message_id=message,
+        status=status,
+        occurred_at=at,
+        attempt=attempt,
+        **fields,
+    )
+
+
+def hard(message: str, at: int, **fields: Any) -> Receipt:
+    """A hard bounce, its recipient's fault."""
+    return said("undelivered", at, message, bounce="hard", **fields)
+
+
+def soft(at: int, attempt: int = 1) -> Receipt:
+    """A soft bounce of the message m."""
+    return said("undelivered", at, attempt=attempt)
+
+
+def unsubscribe(at: int, message: str | None = None, recipient: str | None = None) -> Engagement:
+    """Of a message or of a number alone."""
+    return Engagement(
+        account="acme",
+        event_id="e",
+        type="unsubscribe",
+        occurred_at=at,
+        message_id=message,
+        recipient=recipient,
+    )
