@@ -22,6 +22,9 @@ COLUMNS = (
 )
 
 
+WIDTH = 76
+
+
 class Overview(NamedTuple):
     """One table: what it is by, and the query of its rows (name, then the COLUMNS)."""
 
@@ -59,20 +62,79 @@ OVERVIEWS = (
 )
 
 
+STRUCK_OUT = """
+    SELECT account, recipient, since, strikes FROM suppressions
+    WHERE suppressed AND reasons = ['hard_bounces']
+    ORDER BY strikes = 3 DESC, strikes, since DESC, account, recipient LIMIT 1
+"""
+"""A number that is suppressed by strikes alone, most likely by exactly three."""
+STRUCK_BY = """
+    WITH
+        (SELECT max(at) FROM suppression_requests_current WHERE action = 'release'
+            AND account = {account:String} AND recipient = {recipient:String}) AS released_at,
+        (SELECT max(strike_limit) FROM accounts_current
+            WHERE account = {account:String}) AS own_limit
+    SELECT message_id, sent_at, occurred_at, code, fail_reason
+    FROM (
+        SELECT message_id, sent_at, occurred_at, code FROM strikes_current
+        WHERE account = {account:String} AND recipient = {recipient:String} AND struck
+            AND sent_at >= released_at AND occurred_at <= {since:DateTime64(3, 'UTC')}
+        ORDER BY occurred_at DESC, sent_at DESC, message_id DESC
+        LIMIT if(own_limit > 0, own_limit, 3)
+    ) AS strikes
+    LEFT JOIN (
+        SELECT message_id, fail_reason FROM messages_current
+        WHERE account = {account:String} AND recipient = {recipient:String}
+    ) AS messages USING message_id
+    ORDER BY occurred_at, sent_at, message_id
+"""
+"""The messages that did it: the newest strikes up to the moment it was suppressed, as many as the
+account allows, without those from before the last release."""
+
+
 def overviews(client: Any) -> list[Table]:
     """Every overview, ready to print. client: of clickhouse-connect, in the right database."""
-    return [_table(overview, client.query(overview.sql).result_rows) for overview in OVERVIEWS]
+    tables = [_table(overview, client.query(overview.sql).result_rows) for overview in OVERVIEWS]
+    return [*tables, *struck_out(client)]
 
 
-def _table(overview: Overview, rows: Iterable[Sequence[Any]]) -> Table:
-    table = Table(
-        title=overview.title,
+def struck_out(client: Any) -> list[Table]:
+    """A number that hard bounces suppressed, and the messages that did it; none: no table."""
+    found = client.query(STRUCK_OUT).result_rows
+    if not found:
+        return []
+    account, recipient, since, strikes = found[0]
+    asked = {"account": account, "recipient": recipient, "since": since}
+    table = _titled(f"A suppressed number, {account}/{recipient}: {strikes} strikes")
+    table.min_width = WIDTH
+    table.caption = f"Suppressed since {since:%m-%d %H:%M:%S} UTC, by the messages above."
+    table.caption_justify = "left"
+    for column, width in (
+        ("message", 16),
+        ("sent", 11),
+        ("struck", 11),
+        ("code", 6),
+        ("reason", 8),
+    ):
+        table.add_column(column, no_wrap=True, min_width=width)
+    for message, sent, struck, *words in client.query(STRUCK_BY, parameters=asked).result_rows:
+        table.add_row(message, f"{sent:%m-%d %H:%M}", f"{struck:%m-%d %H:%M}", *words)
+    return [table]
+
+
+def _titled(title: str) -> Table:
+    return Table(
+        title=title,
         title_justify="left",
         title_style="bold",
         box=SIMPLE_HEAD,
         pad_edge=False,
         padding=(0, 1, 0, 0),
     )
+
+
+def _table(overview: Overview, rows: Iterable[Sequence[Any]]) -> Table:
+    table = _titled(overview.title)
     table.add_column(overview.by, no_wrap=True, max_width=19)
     for column in COLUMNS:
         table.add_column(column, justify="right", no_wrap=True, min_width=max(len(column), 6))
