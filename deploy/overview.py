@@ -22,7 +22,8 @@ COLUMNS = (
 )
 
 
-WIDTH = 76
+STRUCK_COLUMNS = (("message", 14), ("sent", 11), ("struck", 11), ("code", 6), ("reason", 31))
+"""Name and least width of each column of the messages behind a suppression."""
 
 
 class Overview(NamedTuple):
@@ -106,16 +107,9 @@ def struck_out(client: Any) -> list[Table]:
     account, recipient, since, strikes = found[0]
     asked = {"account": account, "recipient": recipient, "since": since}
     table = _titled(f"A suppressed number, {account}/{recipient}: {strikes} strikes")
-    table.min_width = WIDTH
     table.caption = f"Suppressed since {since:%m-%d %H:%M:%S} UTC, by the messages above."
     table.caption_justify = "left"
-    for column, width in (
-        ("message", 16),
-        ("sent", 11),
-        ("struck", 11),
-        ("code", 6),
-        ("reason", 8),
-    ):
+    for column, width in STRUCK_COLUMNS:
         table.add_column(column, no_wrap=True, min_width=width)
     for message, sent, struck, *words in client.query(STRUCK_BY, parameters=asked).result_rows:
         table.add_row(message, f"{sent:%m-%d %H:%M}", f"{struck:%m-%d %H:%M}", *words)
