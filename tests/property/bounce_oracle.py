@@ -233,8 +233,10 @@ class Oracle:
         attempt, due_at = due
         ident = f"acme/{name}/{attempt}"
         wanted = message.number not in suppressed
-        if now > message.first_sent_at + self.own.retry_for_s * 1000:
-            wanted = ident in asked  # the bounce was heard of after the time for retries
+        validity = message.validity_s or self.own.validity_s
+        too_late = message.first_sent_at + self.own.retry_for_s * 1000
+        if now > too_late or due_at >= message.first_sent_at + validity * 1000:
+            wanted = wanted and ident in asked  # to be decided: see test_bounces_to_mend.py
         message.decided[attempt] = wanted
         if wanted:
             self.asked[ident] = due_at

@@ -1,7 +1,7 @@
 """Both agents against a simple oracle: sends, receipts, retries, unsubscribes, releases, settings,
 deaths and time, in any order (issue: proof). Time is an argument: days pass in milliseconds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -23,8 +23,10 @@ from tests.property.bounce_oracle import Heard, Message, Number, Oracle, Setting
 
 BAD, GOOD = "+447911123456", "+46701234567"
 NUMBERS = st.sampled_from([BAD, BAD, GOOD])
+FATAL = st.integers(0, 3)
 DEATHS = st.sampled_from(["", "", "told", "written"])
-TOPICS = st.permutations(["sends", "receipts", "engagements"])
+TOPIC_NAMES = ["sends", "receipts", "engagements"]
+TOPICS = st.permutations(TOPIC_NAMES)
 RECEIPTS: dict[str, dict[str, str]] = {
     "queued": {"status": "sent"},
     "soft": {"status": "undelivered"},
@@ -36,6 +38,7 @@ RECEIPTS: dict[str, dict[str, str]] = {
     "read": {"status": "read"},
 }
 WORDS = ["send"] * 3 + ["unsubscribe", "hard", "hard", "soft", "soft", *RECEIPTS]
+MINDS = ["hard", "hard", "delivered", "soft", "content", "unsubscribe"]
 OWN = st.builds(
     Settings,
     suppress_hard_bounces=st.sampled_from([True, True, False]),
@@ -47,6 +50,11 @@ OWN = st.builds(
     retry_for_s=st.sampled_from([7_200, 172_800]),
     validity_s=st.sampled_from([10_800, 259_200]),
 )
+
+
+#: Whether a replay after a death takes other batches and another order of topics. Not yet: a strike
+#: told right before the death is then never withdrawn (test_bounces_to_mend.py); True finds it.
+REGROUPS = False
 
 
 class Bounces(RuleBasedStateMachine):
@@ -99,22 +107,51 @@ class Bounces(RuleBasedStateMachine):
         ),
         topics=TOPICS,
         size=st.integers(1, 4),
+        fatal=FATAL,
         dies=DEATHS,
     )
     def say(
-        self, said: list[tuple[str, str, int]], topics: list[str], size: int, dies: Death
+        self,
+        said: list[tuple[str, str, int]],
+        topics: list[str],
+        size: int,
+        fatal: int,
+        dies: Death,
     ) -> None:
         events = [self._event(*each) for each in said]
-        self._read(events, topics, size, dies)
+        self._read(events, topics, size, dies, fatal)
 
     @rule(said=st.lists(messages, min_size=1, max_size=3), dies=DEATHS)
     def bounce_hard(self, said: list[str], dies: Death) -> None:
         events = [self._event(name, word, 1) for name in said for word in ("send", "hard")]
-        self._read(events, ["sends", "receipts"], 3, dies)
+        self._read(events, None, 3, dies)
+
+    @rule(
+        target=messages,
+        number=NUMBERS,
+        words=st.lists(st.sampled_from(MINDS), min_size=2, max_size=3),
+        topics=TOPICS,
+        size=st.integers(1, 2),
+        fatal=FATAL,
+        dies=DEATHS,
+    )
+    def change_its_mind(
+        self,
+        number: str,
+        words: list[str],
+        topics: list[str],
+        size: int,
+        fatal: int,
+        dies: Death,
+    ) -> str:
+        name = self._message(number, 0, None)
+        said = [self._event(name, word, 1) for word in ["send", *words]]
+        self._read(said, topics, size, dies, fatal)
+        return name
 
     @rule(name=messages)
     def bounce_softly(self, name: str) -> None:
-        self._read([self._event(name, "send", 1), self._event(name, "soft", 1)], None, 1, "")
+        self._read([self._event(name, "send", 1), self._event(name, "soft", 1)])
 
     @precondition(lambda self: self.world.asked)
     @rule(data=st.data(), then=st.sampled_from(["", "soft", "hard", "delivered"]))
@@ -124,7 +161,7 @@ class Bounces(RuleBasedStateMachine):
         events = [self._event(asked.message_id, "send", asked.attempt)]
         if then:
             events.append(self._event(asked.message_id, then, asked.attempt))
-        self._read(events, None, 9, "")
+        self._read(events)
 
     def _event(self, name: str, word: str, attempt: int) -> Event:
         message, at = self.oracle.messages[name], self.moment()
@@ -165,16 +202,24 @@ class Bounces(RuleBasedStateMachine):
         return send
 
     def _read(
-        self, events: Sequence[Event], topics: list[str] | None, size: int, dies: Death
+        self,
+        events: Sequence[Event],
+        topics: list[str] | None = None,
+        size: int = 9,
+        dies: Death = "",
+        fatal: int = 0,
     ) -> None:
-        """Batches as Kafka may hand them out; a worker that dies reads the same ones again."""
-        for topic in topics or ["sends", "receipts", "engagements"]:
-            of_topic = [event for event in events if topic_of(event) == topic]
-            batches = [of_topic[at : at + size] for at in range(0, len(of_topic), size)]
-            for batch in batches:
-                self.world.batch(batch, self.now, dies)
-                if dies:
-                    self.world.batch(batch, self.now)
+        """Batches as Kafka may hand them out. A worker that dies (at the batch `fatal`) has
+        committed none of them, and the next one gets them all again."""
+        topics = topics or TOPIC_NAMES
+        for place, batch in enumerate(_batches(events, topics, size)):
+            self.world.batch(batch, self.now, dies if place == fatal else "")
+            if dies and place == fatal:
+                break
+        if dies:
+            again = (topics[::-1], 99) if REGROUPS else (topics, size)
+            for batch in _batches(events, *again):
+                self.world.batch(batch, self.now)
         self._commit()
 
     # --- numbers ---------------------------------------------------------------------------------
@@ -203,7 +248,7 @@ class Bounces(RuleBasedStateMachine):
             recipient=number,
         )
         self.oracle.request(number, "unsubscribe", self.now)
-        self._read([event], None, 1, "")
+        self._read([event])
 
     # --- settings, deaths, time ------------------------------------------------------------------
 
@@ -277,6 +322,12 @@ class Bounces(RuleBasedStateMachine):
                 "sms",
             )
         assert found == self.oracle.asked
+
+
+def _batches(events: Sequence[Event], topics: list[str], size: int) -> Iterator[list[Event]]:
+    for topic in topics:
+        of_topic = [event for event in events if topic_of(event) == topic]
+        yield from (of_topic[at : at + size] for at in range(0, len(of_topic), size))
 
 
 TestBounces = Bounces.TestCase
