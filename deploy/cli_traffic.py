@@ -143,9 +143,6 @@ def _publish(title: str, work: "Callable[[Tell, asyncio.Event], Awaitable[Summar
 
 
 def _topics(settings: Settings) -> dict[str, str]:
-    return {
-        "sends": settings.topic("sends"),
-        "receipts": settings.topic("receipts"),
-        "engagements": settings.topic("engagements"),
-        "campaigns": settings.topic("campaigns"),
-    }
+    from deploy.simulator.event import KINDS
+
+    return {kind: settings.topic(kind) for kind in KINDS}

@@ -11,7 +11,16 @@ from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
-from deploy.simulator.event import CAMPAIGNS, ENGAGEMENTS, RECEIPTS, SENDS, Event
+from deploy.simulator.event import (
+    ACCOUNTS,
+    CAMPAIGNS,
+    COMPACTED,
+    ENGAGEMENTS,
+    RECEIPTS,
+    REQUESTS,
+    SENDS,
+    Event,
+)
 from deploy.simulator.wire import Fields, stamp, to_json
 
 MAX_EVENT_BYTES = 65_536
@@ -90,14 +99,17 @@ def _retry_without_first(value: bytes, _: int) -> bytes:
 
 
 _DEEP = b'{"account":' * 5_000 + b"1" + b"}" * 5_000
-EVENTS = (SENDS, RECEIPTS, ENGAGEMENTS)
-ALL = (*EVENTS, CAMPAIGNS)
-_TIMED = ((SENDS, "sent_at"), (RECEIPTS, "occurred_at"), (ENGAGEMENTS, "occurred_at"))
+EVENTS = (SENDS, RECEIPTS, ENGAGEMENTS, REQUESTS)
+ALL = (*EVENTS, CAMPAIGNS, ACCOUNTS)
+_TIMED = ((SENDS, "sent_at"), (RECEIPTS, "occurred_at"), (ENGAGEMENTS, "occurred_at"),
+          (REQUESTS, "at"))  # fmt: skip
 _REQUIRED = (
     (SENDS, ("account", "message_id", "channel", "recipient", "sent_at")),
     (RECEIPTS, ("account", "message_id", "status", "occurred_at")),
     (ENGAGEMENTS, ("account", "event_id", "type", "occurred_at")),
     (CAMPAIGNS, ("account", "campaign_id", "name", "updated_at")),
+    (ACCOUNTS, ("account",)),
+    (REQUESTS, ("account", "recipient", "action", "at")),
 )
 
 
@@ -149,6 +161,14 @@ def _values() -> list[Kind]:
         ((RECEIPTS,), "bounce_word", {"bounce": "medium"}),
         ((RECEIPTS,), "scope_word", {"scope": "moon"}),
         ((ENGAGEMENTS,), "type_word", {"type": "open"}),
+        ((REQUESTS,), "action_word", {"action": "forget"}),
+        ((REQUESTS,), "why_long", {"why": "x" * 1_025}),
+        ((ACCOUNTS,), "limit_zero", {"strike_limit": 0}),
+        ((ACCOUNTS,), "limit_high", {"strike_limit": 21}),
+        ((ACCOUNTS,), "zone_unknown", {"time_zone": "Mars/Olympus"}),
+        ((ACCOUNTS,), "validity_account", {"validity_s": 604_801}),
+        ((ACCOUNTS,), "every_short", {"retry_every_s": 59}),
+        ((ACCOUNTS,), "days_zero", {"suppression_days": 0}),
     ]
     return [Kind(name, topics, "bad_value", _set(**change)) for topics, name, change in bad]
 
@@ -162,6 +182,10 @@ def _types() -> list[Kind]:
         (ALL, "account_number", {"account": 7}),
         ((RECEIPTS,), "code_number", {"error_code": 30003}),
         ((CAMPAIGNS,), "name_number", {"name": 12}),
+        ((REQUESTS,), "who_number", {"who": 5}),
+        ((ACCOUNTS,), "switch_text", {"suppress_hard_bounces": "no"}),
+        ((ACCOUNTS,), "every_text", {"retry_every_s": "3600"}),
+        ((ACCOUNTS,), "reasons_list", {"fail_reasons": ["27"]}),
     ]
     return [Kind(name, topics, "wrong_type", _set(**change)) for topics, name, change in wrong]
 
@@ -174,7 +198,7 @@ def _numbers() -> list[Kind]:
     return [
         Kind(f"number_{name}", (topic,), "bad_number", _set(recipient=number))
         for name, number in numbers.items()
-        for topic in (SENDS, RECEIPTS)
+        for topic in (SENDS, RECEIPTS, REQUESTS)
     ]
 
 
@@ -192,12 +216,13 @@ KINDS: tuple[Kind, ...] = (
     Kind("string", EVENTS, "not_object", _raw(b'"delivered"')),
     Kind("number", EVENTS, "not_object", _raw(b"42")),
     Kind("json_null", EVENTS, "not_object", _raw(b"null")),
-    Kind("oversized", (SENDS, RECEIPTS), "oversized", _padded(MAX_EVENT_BYTES + 1)),
+    Kind("oversized", (SENDS, RECEIPTS, REQUESTS), "oversized", _padded(MAX_EVENT_BYTES + 1)),
     Kind("oversized_text", (SENDS,), "oversized", _set(text="x" * 150_000)),
     Kind("at_limit", (SENDS, RECEIPTS), "", _padded(MAX_EVENT_BYTES)),
     Kind("retry_without_first", (SENDS,), "missing_field", _retry_without_first),
     Kind("nobody", (ENGAGEMENTS,), "missing_field", _drop("message_id", "recipient")),
     Kind("long_ago", (SENDS,), "too_late", _long_ago),
+    Kind("account_no_zone", (ACCOUNTS,), "bad_time", _set(updated_at="2026-11-20T10:00:00")),
     Kind("campaign_no_zone", (CAMPAIGNS,), "bad_time", _set(updated_at="2026-11-20T10:00:00")),
     *_times(), *_missing(), *_values(), *_types(), *_numbers(),
 )  # fmt: skip
@@ -225,7 +250,7 @@ class Spoiler:
         if model is None or model.value is None or model.key is None:
             return None
         value = kind.spoil(model.value, arrival_ms)
-        # `campaigns` is compacted: a broken record must not hide the campaign's real one.
-        key = model.key + b"-%d" % seq if topic == CAMPAIGNS else model.key
+        # In a compacted topic a broken record must not hide the real one.
+        key = model.key + b"-%d" % seq if topic in COMPACTED else model.key
         note = f"broken:{kind.name}" if kind.reason else f"odd:{kind.name}"
         return Event(arrival_ms, seq, topic, key, value, note, kind.reason)

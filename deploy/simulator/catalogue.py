@@ -5,7 +5,9 @@ Shares and delays follow research/receipts-domain §6; codes follow §1 of the s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import accumulate
+from types import MappingProxyType
 from typing import NamedTuple
 
 HOUR_S = 3600
@@ -25,8 +27,14 @@ def weighted(**shares: float) -> Weighted:
     return Weighted(tuple(shares), tuple(accumulate(shares.values())))
 
 
+NOTHING: Mapping[str, object] = MappingProxyType({})
+
+
 class Account(NamedTuple):
-    """A tenant: its weight in the traffic, whom it writes to, and the habits of its software."""
+    """A tenant: its weight in the traffic, whom it writes to, and the habits of its software.
+
+    settings: what its record of `accounts` says; empty when it has none.
+    """
 
     name: str
     share: float
@@ -39,6 +47,8 @@ class Account(NamedTuple):
     says_country: float  # share of sends that name the country themselves
     seconds_only: bool  # its services write whole seconds
     nulls: bool = False  # its services write null for what they do not know, decimals as text
+    obeys: float = 1.0  # share of its sends that look at the list of suppressed numbers
+    settings: Mapping[str, object] = NOTHING
 
 
 class Provider(NamedTuple):
@@ -51,7 +61,8 @@ class Provider(NamedTuple):
     zone: str
     seconds_only: bool
     says_bounce: bool  # names soft or hard itself
-    codes: str  # which family of error codes: a key of FAILURES
+    codes: str  # which family of error codes: a key of HARD, SOFT and REJECTED
+    says_words: bool = True  # puts a reason beside the code
 
 
 ACCOUNTS = (
@@ -60,17 +71,26 @@ ACCOUNTS = (
                      open_api_verification=0.1), 120_000, "Z", "", 0.1, False),
     Account("nordbank", 0.20, 0.05, weighted(FI=3, NO=2, DE=4, GB=1, JE=0.5, GG=0.3),
             weighted(verification=0.35, open_api_verification=0.35, direct=0.2, program=0.1),
-            50_000, "ms", "trace_id", 0.0, False),
+            50_000, "ms", "trace_id", 0.0, False, settings={
+                "strike_limit": 2, "validity_s": 48 * HOUR_S, "time_zone": "Europe/Helsinki",
+                "text_days": 30}),
     Account("tripzilla", 0.18, 0.55, weighted(IN=4, ID=3, AU=1, AE=1, PH=2, TR=1),
             weighted(campaign=0.35, open_api_direct=0.35, program=0.2, direct=0.1), 90_000,
-            "+05:30", "meta", 0.3, False),
+            "+05:30", "meta", 0.3, False, obeys=0.5, settings={
+                "suppress_hard_bounces": False, "time_zone": "Asia/Kolkata",
+                "fail_reasons": {"whatsapp:131049": "held back by WhatsApp"}}),
     Account("pharma.one", 0.13, 0.10, weighted(RU=5, KZ=3, DE=1, FR=1),
-            weighted(direct=0.3, program=0.4, campaign=0.3), 25_000, "+03:00", "", 0.05, True),
+            weighted(direct=0.3, program=0.4, campaign=0.3), 25_000, "+03:00", "", 0.05, True,
+            settings={
+                "strikes_reset_on_delivery": True, "retry_every_s": 1800,
+                "retry_for_s": 24 * HOUR_S, "time_zone": "Europe/Moscow"}),
     Account("edu_hub", 0.10, 0.60, weighted(NG=4, KE=3, ZA=2, BR=3),
             weighted(campaign=0.4, open_api_direct=0.3, verification=0.2, direct=0.1), 20_000,
-            "-03:00", "schema_version", 0.2, False, True),
+            "-03:00", "schema_version", 0.2, False, True, settings={
+                "retry_soft_bounces": False, "suppression_days": 2, "recipient_days": 365,
+                "fail_reasons": {"027": "phone is off", "30003": "out of reach"}}),
     Account("tiny-shop", 0.05, 0.20, weighted(ES=3, IT=2, FR=2),
-            weighted(direct=0.7, campaign=0.3), 4_000, "+00:00", "", 0.0, True),
+            weighted(direct=0.7, campaign=0.3), 4_000, "+00:00", "", 0.0, True, obeys=0.0),
 )  # fmt: skip
 ZONES = {"+05:30": 330, "+03:00": 180, "-03:00": -180, "+00:00": 0, "-07:00": -420}  # minutes
 
@@ -78,11 +98,11 @@ SMS_PROVIDERS = (
     Provider("twilio", ("sent",), 3.0, 0.6, "Z", False, False, "twilio"),
     Provider("infobip", (), 4.0, 1.0, "+00:00", False, True, "map"),
     Provider("sinch", ("queued", "sent"), 3.5, 0.5, "Z", False, True, "map"),
-    Provider("smpp-east", ("sent",), 6.0, 1.5, "+03:00", True, True, "map"),
+    Provider("smpp-east", ("sent",), 6.0, 1.5, "+03:00", True, True, "map", False),
     Provider("vonage", ("submitted",), 4.5, 0.8, "ms", False, False, "vonage"),
 )
 WHATSAPP_PROVIDERS = (
-    Provider("wa-cloud", ("sent",), 1.5, 0.4, "ms", True, True, "whatsapp"),
+    Provider("whatsapp", ("sent",), 1.5, 0.4, "ms", True, True, "whatsapp"),
     Provider("360dialog", ("sent",), 2.0, 0.9, "Z", True, False, "whatsapp"),
 )
 
@@ -116,21 +136,32 @@ HARD = {
                Failure("9", "Illegal number", "")),
     "whatsapp": (Failure("131026", "Message undeliverable", "recipient"),),
 }  # fmt: skip
+# Permanent, and not the number's fault: no strike.
+HARD_CONTENT = {
+    "twilio": Failure("30007", "Message filtered", "content"),
+    "map": Failure("SPAM", "Refused as spam", "content"),
+    "vonage": Failure("10", "Illegal message", "content"),
+    "whatsapp": Failure("132000", "Template parameters do not fit", "content"),
+}
 REJECTED = {
     "twilio": (Failure("30007", "Message filtered", "content"),
                Failure("30034", "Unregistered number", "sender")),
-    "map": (Failure("", "Rejected by network", ""), Failure("012", "No credits", "account")),
-    "vonage": (Failure("6", "Anti-spam", "content"), Failure("11", "Unroutable", "route")),
+    "map": (Failure("", "Rejected by network", ""), Failure("NOCREDIT", "No credits", "account")),
+    "vonage": (Failure("6", "Anti-spam", "content"), Failure("11", "Unroutable", "route"),
+               Failure("14", "Blocked by the subscriber", "recipient")),
     "whatsapp": (Failure("132001", "Template does not exist", "content"),
                  Failure("131047", "Outside the 24 hour window", "time")),
 }  # fmt: skip
 
 # Outcome of one attempt to a living number (people with dead numbers fail hard instead).
-OUTCOMES = weighted(delivered=0.925, soft=0.038, hard=0.007, rejected=0.013, rejected_soft=0.002,
+OUTCOMES = weighted(delivered=0.925, soft=0.046, hard=0.007, rejected=0.013, rejected_soft=0.002,
                     deleted=0.003, never=0.012)  # fmt: skip
 # A second try meets the same handset: off it mostly stays.
 AGAIN = weighted(delivered=0.60, soft=0.33, hard=0.03, rejected=0.02, never=0.02)
-DEAD_NUMBERS = 0.018
+DEAD_NUMBERS = 0.013
+WRITTEN_TO_AGAIN = 0.012  # share of messages to a number that bounced hard lately
+ALIVE_AFTER_ALL = 0.12  # share of messages that a dead number takes all the same
+DARK = 0.0002  # share of messages to a handset that stays off for days
 SILENT = {"NG": 0.03, "KE": 0.02, "KZ": 0.015}  # share of messages whose network says nothing
 CREDITS = {"US": 1, "CA": 1, "GB": 4, "DE": 7.5, "IN": 0.5, "NG": 9.25, "BR": 2.4, "RU": 5.05}
 

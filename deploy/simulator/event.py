@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, Literal, NamedTuple
 
-SENDS, RECEIPTS, ENGAGEMENTS, CAMPAIGNS = "sends", "receipts", "engagements", "campaigns"
-KINDS = (SENDS, RECEIPTS, ENGAGEMENTS, CAMPAIGNS)
+SENDS: Final = "sends"
+RECEIPTS: Final = "receipts"
+ENGAGEMENTS: Final = "engagements"
+CAMPAIGNS: Final = "campaigns"
+ACCOUNTS: Final = "accounts"
+REQUESTS: Final = "suppression-requests"
+Kind = Literal["sends", "receipts", "engagements", "campaigns", "accounts", "suppression-requests"]
+KINDS: Final[tuple[Kind, ...]] = (SENDS, RECEIPTS, ENGAGEMENTS, CAMPAIGNS, ACCOUNTS, REQUESTS)
+COMPACTED = (CAMPAIGNS, ACCOUNTS)
 
 
 class Event(NamedTuple):

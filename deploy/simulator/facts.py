@@ -21,7 +21,10 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 class Send(NamedTuple):
-    """One attempt. Times are epoch ms, credits micro-credits, absent words ""."""
+    """One attempt. Times are epoch ms, credits micro-credits, absent words "".
+
+    validity_s: 0 when the send names none, and the account's is in force.
+    """
 
     sent_at: int
     attempt: int
@@ -58,16 +61,21 @@ class Receipt(NamedTuple):
     bounce: str
     scope: str
     error_code: str
-    fail_reason: str
+    error_text: str
     provider: str
     provider_message_id: str
     recipient: str
+
+    @property
+    def strikes(self) -> bool:
+        """Hard, and the recipient's own fault."""
+        return self.bounce == "hard" and self.scope == "recipient"
 
 
 class Facts:
     """Everything valid that was published about one message, in no order."""
 
-    __slots__ = ("clicked_at", "events", "receipts", "sends", "texts", "unsubscribed_at")
+    __slots__ = ("clicked_at", "events", "receipts", "sends", "texts", "unsubscribes")
 
     def __init__(self) -> None:
         self.events = 0
@@ -75,7 +83,14 @@ class Facts:
         self.receipts: list[Receipt] = []
         self.texts = 0  # bit n is set when attempt n came with a text
         self.clicked_at = 0
-        self.unsubscribed_at = 0
+        self.unsubscribes: tuple[int, ...] = ()
+
+    def engage(self, kind: str, at: int) -> None:
+        """A click (the first counts) or an unsubscribe."""
+        if kind == "click":
+            self.clicked_at = min(self.clicked_at or at, at)
+        elif at not in self.unsubscribes:
+            self.unsubscribes += (at,)
 
 
 def parse(value: bytes) -> dict[str, Any]:
@@ -116,7 +131,7 @@ def send_of(fields: Mapping[str, Any]) -> Send:
         sent_at=sent_at,
         attempt=attempt,
         first_sent_at=sent_at if attempt == 1 else moment(fields["first_sent_at"]),
-        validity_s=fields.get("validity_s", 259_200),
+        validity_s=fields.get("validity_s") or 0,
         channel=intern(fields["channel"]),
         direction=intern(fields.get("direction", "outbound")),
         source=intern(fields.get("source", "direct")),
@@ -151,7 +166,7 @@ def receipt_of(fields: Mapping[str, Any]) -> Receipt:
         bounce=bounce,
         scope=intern(scope) if failed else "",
         error_code=intern(word("error_code")) if failed else "",
-        fail_reason=intern(word("reason")) if failed else "",
+        error_text=intern(word("reason")) if failed else "",
         provider=intern(word("provider")),
         provider_message_id=word("provider_message_id"),
         recipient=word("recipient"),

@@ -8,25 +8,26 @@ from random import Random
 from typing import NamedTuple
 
 from deploy.simulator.catalogue import (
-    CREDITS,
-    DEFAULT_VALIDITY_S,
-    FIRST_NAMES,
+    DARK,
+    HOUR_S,
     SMS_PROVIDERS,
-    TEXTS,
     VALIDITIES_S,
     WHATSAPP_PROVIDERS,
     Account,
     Provider,
 )
 from deploy.simulator.event import ENGAGEMENTS, RECEIPTS, SENDS, Event
+from deploy.simulator.fields import default_validity_s, inbound_fields, receipt_fields, send_fields
 from deploy.simulator.outcomes import Report, attempt_reports
+from deploy.simulator.people import People, Person
 from deploy.simulator.phones import phone_number
+from deploy.simulator.retrying import due_ms, next_attempt_ms
 from deploy.simulator.shapes import Campaign, Due
 from deploy.simulator.wire import Fields, key_of, stamp, to_json
 
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
-# No deadline may fall between ten minutes before `as_of` and two hours after it (and a little
-# more, for conflicting sends): what has expired must not depend on when somebody looks.
+# No deadline and no retry may be due between ten minutes before `as_of` and two hours after it (and
+# a little more, for conflicting sends): what is expected must not depend on when somebody looks.
 QUIET_BEFORE_MS, QUIET_AFTER_MS = 13 * MINUTE_MS, 2 * HOUR_MS + 3 * MINUTE_MS
 
 
@@ -44,18 +45,22 @@ class Message(NamedTuple):
     campaign: Campaign | None
     sent_ms: int
     validity_s: int
+    dark: bool  # the handset stays off for days
 
 
 class Journeys:
     """Makes the events of one message after another from one random generator.
 
     The events of a message are not sorted, and those that would arrive after `as_of_ms` are
-    left out: they are still on their way.
+    left out: they are still on their way. calm: no retry may be due around `as_of_ms` (traffic of
+    an hour cannot do without).
     """
 
-    def __init__(self, rng: Random, seed: int, as_of_ms: int) -> None:
+    def __init__(self, rng: Random, seed: int, as_of_ms: int, calm: bool = True) -> None:
         self.rng = rng
         self.as_of_ms = as_of_ms
+        self.calm = calm
+        self.people = People(rng, self.event)
         self.prefix = f"{seed:x}-"
         self.sequence = count()
         self.numbers = count()
@@ -66,23 +71,61 @@ class Journeys:
         if due.campaign is None and rng.random() < 0.06:
             return self._arrived([self._inbound(due, account)], due)
         message = self._message(due, account)
+        events, reports = self._attempts(message)
+        if message.campaign and reports and reports[-1].rank >= 4:
+            events += self._engagements(message, reports[-1].occurred_ms)
+        events += self._consequences(message, events)
+        return self._arrived(events, due)
+
+    def _attempts(self, message: Message) -> tuple[list[Event], list[Report]]:
+        """Sends and receipts of all attempts, and the reports of the last one."""
+        rng = self.rng
         events: list[Event] = []
         orphan = rng.random() < 0.004
         started, attempt = message.sent_ms, 1
         while True:
             provider = rng.choice(WHATSAPP_PROVIDERS if message.whatsapp else SMS_PROVIDERS)
-            fields = self._send_fields(message, provider, attempt, started)
-            reports = attempt_reports(rng, message, provider, attempt, started)
+            reports = self._reports(message, provider, attempt, started)
             if not orphan and not (attempt == 1 and rng.random() < 0.0005):
+                fields = send_fields(rng, message, provider, attempt, started)
                 events += self._sends(message, fields, started)
             events += self._receipts(message, provider, attempt, reports)
-            again = self._retry_at(reports, attempt)
-            if orphan or not again or again > message.sent_ms + message.validity_s * 1000:
-                break
+            again = 0 if orphan else next_attempt_ms(rng, message, reports, attempt)
+            in_time = message.sent_ms + message.validity_s * 1000
+            if not again or again > min(in_time, self.as_of_ms):
+                return events, reports
             started, attempt = again, attempt + 1
-        if message.campaign and reports and reports[-1].rank >= 4:
-            events += self._engagements(message, reports[-1].occurred_ms)
-        return self._arrived(events, due)
+
+    def _reports(
+        self, message: Message, provider: Provider, attempt: int, started: int
+    ) -> list[Report]:
+        """What the provider reports; no soft end whose retry would be due around `as_of`."""
+        reports = attempt_reports(self.rng, message, provider, attempt, started)
+        if self.calm and any(report.rank == 2 for report in reports):
+            return [
+                Report("delivered", report.occurred_ms, 4, {})
+                if report.rank == 2 and self._is_due_around_now(message, report)
+                else report
+                for report in reports
+            ]
+        return reports
+
+    def _is_due_around_now(self, message: Message, report: Report) -> bool:
+        due_at = due_ms(message, report.occurred_ms)
+        return -QUIET_BEFORE_MS <= due_at - self.as_of_ms <= QUIET_AFTER_MS
+
+    def _consequences(self, message: Message, events: list[Event]) -> list[Event]:
+        """What people decide about a number after what happened to a message."""
+        account, recipient, people = message.account, message.recipient, self.people
+        decided = list(people.decide(account, recipient, message.sent_ms))
+        who = Person(message.country, message.person)
+        bounced = [e for e in events if e.note == "hard"]
+        if bounced:
+            decided += people.bounced(account, who, recipient, bounced[0].arrival_ms)
+        for event in events:
+            if event.note in ("unsubscribe", "by_recipient"):
+                decided += people.unsubscribed(account, recipient, event.arrival_ms)
+        return decided
 
     def _arrived(self, events: list[Event], due: Due) -> list[Event]:
         """Those that arrive in time; none before its message exists, whatever clocks say."""
@@ -92,14 +135,13 @@ class Journeys:
             if event.arrival_ms <= self.as_of_ms
         ]
 
-    def _event(self, at: float, kind: str, fields: Fields, note: str = "") -> Event:
+    def event(self, at: float, kind: str, fields: Fields, note: str = "") -> Event:
+        """The event of some fields, arriving `at` (epoch ms)."""
         return Event(int(at), next(self.sequence), kind, key_of(fields), to_json(fields), note)
 
     def _message(self, due: Due, account: Account) -> Message:
-        rng = self.rng
-        sources = account.sources
-        country = rng.choices(account.countries.names, cum_weights=account.countries.cumulative)[0]
-        person = int(rng.random() ** 2 * account.people)  # some are written to often
+        rng, sources = self.rng, account.sources
+        country, person = self._person(account, due.sent_ms)
         source = rng.choices(sources.names, cum_weights=sources.cumulative)[0]
         if due.campaign:
             source = "campaign"
@@ -107,55 +149,42 @@ class Journeys:
             source = "direct"
         sent_ms = due.sent_ms - due.sent_ms % 1000 if account.seconds_only else due.sent_ms
         name = f"{self.prefix}{next(self.numbers):07x}"
-        validity_s = self._validity_s(sent_ms, source)
+        dark = rng.random() < DARK
+        validity_s = 72 * HOUR_S if dark else self._validity_s(account, sent_ms, source)
         key = f"{account.name}/{name}".encode()
         return Message(
             account, name, key, person, country, phone_number(country, person),
-            rng.random() < account.whatsapp, source, due.campaign, sent_ms, validity_s,
+            rng.random() < account.whatsapp, source, due.campaign, sent_ms, validity_s, dark,
         )  # fmt: skip
 
-    def _validity_s(self, sent_ms: int, source: str) -> int:
+    def _person(self, account: Account, sent_ms: int) -> Person:
+        """Whom to write to; most senders leave out the numbers they know to be suppressed."""
+        rng = self.rng
+        for _ in range(3):
+            who = self.people.again(account) or self._anybody(account)
+            number = phone_number(*who)
+            if not self.people.is_closed(account, number, sent_ms) or rng.random() > account.obeys:
+                break
+        return who
+
+    def _anybody(self, account: Account) -> Person:
+        rng = self.rng
+        country = rng.choices(account.countries.names, cum_weights=account.countries.cumulative)[0]
+        return Person(country, int(rng.random() ** 2 * account.people))  # some come up often
+
+    def _validity_s(self, account: Account, sent_ms: int, source: str) -> int:
         """Usual periods; longer when the deadline would fall into the quiet time."""
         rng = self.rng
         if source.endswith("verification"):
             validity_s = rng.choice((60, 300, 600, 600, 3600))
         elif rng.random() < 0.7:
-            validity_s = DEFAULT_VALIDITY_S
+            validity_s = default_validity_s(account)
         else:
             validity_s = rng.choice(VALIDITIES_S)
         until_as_of = sent_ms + validity_s * 1000 - self.as_of_ms
         if -QUIET_BEFORE_MS <= until_as_of <= QUIET_AFTER_MS:
             validity_s += 4 * HOUR_MS // 1000
         return validity_s
-
-    def _send_fields(
-        self, message: Message, provider: Provider, attempt: int, sent_ms: int
-    ) -> Fields:
-        rng, account = self.rng, message.account
-        text, message_type = _words(rng, message)
-        segments = 1 if message.whatsapp else 1 + len(text) // (70 if not text.isascii() else 160)
-        fields: Fields = {
-            "account": account.name,
-            "message_id": message.message_id,
-            "channel": "whatsapp" if message.whatsapp else "sms",
-            "recipient": message.recipient,
-            "sent_at": stamp(sent_ms, account.zone, account.seconds_only),
-            "source": message.source,
-            "sender_id": account.name[:11],
-            "message_type": message_type,
-            "text": text,
-            "segments": segments,
-            "provider": provider.name,
-            "platform": "api" if message.source.startswith("open_api") else "web",
-        }
-        if attempt > 1:
-            fields["attempt"] = attempt
-            fields["first_sent_at"] = stamp(message.sent_ms, account.zone, account.seconds_only)
-        if message.validity_s != DEFAULT_VALIDITY_S:
-            fields["validity_s"] = message.validity_s
-        fields["credits"] = _credits(message, segments)
-        _add_optional(rng, fields, message)
-        return fields
 
     def _sends(self, message: Message, fields: Fields, sent_ms: int) -> list[Event]:
         """The send itself; sometimes late, twice, or in conflict with another one."""
@@ -168,7 +197,7 @@ class Journeys:
             delay = int(rng.uniform(MINUTE_MS, 6 * HOUR_MS))
         # A message of the last moment still arrives: the number of events is a promise.
         arrival = min(sent_ms + delay, max(self.as_of_ms, sent_ms))
-        events = [self._event(arrival, SENDS, fields, "late_send" if luck < 0.011 else "")]
+        events = [self.event(arrival, SENDS, fields, "late_send" if luck < 0.011 else "")]
         if luck > 0.995:
             again = arrival + rng.randint(100, 600_000)
             events.append(events[0]._replace(
@@ -188,7 +217,7 @@ class Journeys:
             "segments": 3,
             "credits": 0.33,
         }
-        return self._event(arrival + self.rng.randint(50, 5000), SENDS, changed, "conflict")
+        return self.event(arrival + self.rng.randint(50, 5000), SENDS, changed, "conflict")
 
     def _receipts(
         self, message: Message, provider: Provider, attempt: int, reports: list[Report]
@@ -201,46 +230,19 @@ class Journeys:
             luck = rng.random()
             arrival = report.occurred_ms + 50 + rng.expovariate(1 / provider.callback_s) * 1000
             note = report.note
+            if report.rank == 3 and report.details.get("bounce") == "hard":
+                note = note or "hard"
             if report.rank < 2 and luck < disorder:
                 arrival, note = arrival + rng.uniform(5_000, 300_000), "held_back"
-            fields = self._receipt_fields(message, provider, attempt, report)
-            events.append(self._event(arrival, RECEIPTS, fields, note))
+            fields = receipt_fields(message, provider, attempt, report)
+            events.append(self.event(arrival, RECEIPTS, fields, note))
             if luck > 0.99:
                 # Told again, in other words: one fact all the same.
                 fields["occurred_at"] = stamp(report.occurred_ms, "-07:00")
                 fields["received_at"] = stamp(int(arrival), "Z")
                 later = arrival + exp(rng.uniform(log(200), log(HOUR_MS)))
-                events.append(self._event(later, RECEIPTS, fields, "duplicate"))
+                events.append(self.event(later, RECEIPTS, fields, "duplicate"))
         return events
-
-    def _receipt_fields(
-        self, message: Message, provider: Provider, attempt: int, report: Report
-    ) -> Fields:
-        fields: Fields = {
-            "account": message.account.name,
-            "message_id": message.message_id,
-            "status": report.status,
-            "occurred_at": stamp(report.occurred_ms, provider.zone, provider.seconds_only),
-            "provider": provider.name,
-            "provider_message_id": f"{provider.name[:2]}{message.message_id}{attempt}",
-        }
-        if attempt > 1:
-            fields["attempt"] = attempt
-        fields.update(report.details)
-        if provider.codes == "vonage" and not report.details:
-            fields |= {"error_code": None, "reason": None}
-        if provider.name == "infobip":
-            fields["recipient"] = message.recipient
-            fields["mcc_mnc"] = {"mcc": 310, "mnc": [26, None]}
-        return fields
-
-    def _retry_at(self, reports: list[Report], attempt: int) -> int:
-        """When the sender tries again (epoch ms); 0 when it does not."""
-        failed = next((r for r in reports if r.rank == 2), None)
-        if failed is None or attempt == 3 or self.rng.random() > 0.45:
-            return 0
-        at = failed.occurred_ms + int(self.rng.uniform(5, 45) * MINUTE_MS)
-        return at - at % 1000 if at < self.as_of_ms else 0
 
     def _engagements(self, message: Message, seen_ms: int) -> list[Event]:
         rng = self.rng
@@ -258,13 +260,14 @@ class Journeys:
         }
         if kind == "click":
             fields |= {"link_id": f"l{rng.randint(1, 4)}", "url": "https://sho.rt/x7"}
-        events = [self._event(at + rng.randint(20, 2000), ENGAGEMENTS, fields)]
+        note = "unsubscribe" if kind == "unsubscribe" else ""
+        events = [self.event(at + rng.randint(20, 2000), ENGAGEMENTS, fields, note)]
         luck = rng.random()
         if luck < 0.15:  # a second click on another link
             more = at + rng.randint(1000, 600_000)
             second: Fields = {**fields, "event_id": f"f{message.message_id}", "type": "click",
                               "occurred_at": stamp(more, "ms")}  # fmt: skip
-            events.append(self._event(more + rng.randint(20, 2000), ENGAGEMENTS, second))
+            events.append(self.event(more + rng.randint(20, 2000), ENGAGEMENTS, second))
         elif luck < 0.2:
             later = events[0].arrival_ms + rng.randint(100, 60_000)
             events.append(events[0]._replace(
@@ -273,65 +276,12 @@ class Journeys:
             del fields["message_id"]
             stop: Fields = {**fields, "event_id": f"s{message.message_id}", "type": "unsubscribe",
                             "recipient": message.recipient}  # fmt: skip
-            events.append(self._event(at + 9000, ENGAGEMENTS, stop, "by_recipient"))
+            events.append(self.event(at + 9000, ENGAGEMENTS, stop, "by_recipient"))
         return events
 
     def _inbound(self, due: Due, account: Account) -> Event:
-        """A message a person sent to the account: no receipts, no timers."""
-        rng = self.rng
-        country = rng.choices(account.countries.names, cum_weights=account.countries.cumulative)[0]
         sent_ms = due.sent_ms - due.sent_ms % 1000 if account.seconds_only else due.sent_ms
-        fields: Fields = {
-            "account": account.name,
-            "message_id": f"{self.prefix}{next(self.numbers):07x}",
-            "channel": "whatsapp" if rng.random() < account.whatsapp else "sms",
-            "direction": "inbound",
-            "recipient": phone_number(country, 0),
-            "sender_id": phone_number(country, rng.randrange(account.people)),
-            "sent_at": stamp(sent_ms, account.zone, account.seconds_only),
-            "message_type": "reply",
-            "text": rng.choice(("STOP", "Yes please", "Danke!", "где мой заказ?", "👍")),
-            "provider": rng.choice(SMS_PROVIDERS).name,
-        }
-        arrival = min(due.sent_ms + rng.randint(50, 900), self.as_of_ms)
-        return self._event(arrival, SENDS, fields, "inbound")
-
-
-def _credits(message: Message, segments: int) -> int | float | str:
-    """The price as producers write decimals: a number, or (exact) text."""
-    hundredths = CREDITS.get(message.country, 3) * segments
-    if hundredths % 100 == 0:
-        return int(hundredths) // 100
-    price = round(hundredths / 100, 6)
-    return str(price) if message.account.nulls else price
-
-
-def _words(rng: Random, message: Message) -> tuple[str, str]:
-    """The text and its message_type."""
-    if message.source.endswith("verification"):
-        return f"{rng.randrange(10**6):06d} {rng.choice(TEXTS['verification'])}", "verification"
-    if message.campaign:
-        return rng.choice(TEXTS["campaign"]), "campaign"
-    return rng.choice(TEXTS["notification"]), "notification"
-
-
-def _add_optional(rng: Random, fields: Fields, message: Message) -> None:
-    """What only some producers say."""
-    account = message.account
-    if message.campaign:
-        fields["campaign_id"] = message.campaign.campaign_id
-        fields["sent_by"] = f"{FIRST_NAMES[message.person % 3]}@{account.name}.example"
-    elif message.source == "program":
-        fields["campaign_id"] = f"program-{message.person % 5}"
-    if rng.random() < account.says_country:
-        fields["country"] = message.country
-    if message.person % 4 == 0:
-        fields["external_id"] = f"crm-{message.person:06d}"
-        name = FIRST_NAMES[message.person % len(FIRST_NAMES)]
-        fields["email"] = f"{name}{message.person}@mail.example"
-    elif account.nulls:
-        fields |= {"external_id": None, "email": None}
-    if account.extra == "meta":
-        fields["meta"] = {"region": "ap-south-1", "retry": False, "tags": ["a", None, 1.5]}
-    elif account.extra:
-        fields[account.extra] = f"{rng.getrandbits(48):012x}"
+        name = f"{self.prefix}{next(self.numbers):07x}"
+        fields = inbound_fields(self.rng, name, account, sent_ms)
+        arrival = min(due.sent_ms + self.rng.randint(50, 900), self.as_of_ms)
+        return self.event(arrival, SENDS, fields, "inbound")

@@ -1,6 +1,6 @@
 """What the tables must say, computed from the truth by the written rules and by nothing else.
 
-Deliberately simple and slow; independent of the order of events. Rules: DESIGN §4.
+Deliberately simple and slow; independent of the order of events. Rules: DESIGN §4, issue 4.
 """
 
 from __future__ import annotations
@@ -10,68 +10,37 @@ from dataclasses import dataclass, field
 from hashlib import md5
 from typing import Any, NamedTuple
 
-from deploy.simulator.event import CAMPAIGNS, ENGAGEMENTS, RECEIPTS, SENDS, Published
-from deploy.simulator.facts import Facts, Receipt, Send, moment, parse, receipt_of, send_of
+from deploy.simulator.asking import Ask, RequestKey, may_ask, may_expire, must_ask
+from deploy.simulator.event import ACCOUNTS, CAMPAIGNS, ENGAGEMENTS, RECEIPTS, REQUESTS, Published
+from deploy.simulator.facts import Facts, moment, parse, receipt_of, send_of
+from deploy.simulator.messages import (
+    Cell,
+    CellKey,
+    Message,
+    Orphan,
+    add_to_cell,
+    cells_of,
+    message_of,
+    orphan_of,
+    winning_receipt,
+    winning_sends,
+)
+from deploy.simulator.numbers import (
+    Number,
+    Standing,
+    Strike,
+    first_suppressed,
+    possible,
+    request_of,
+    standing,
+)
+from deploy.simulator.rules import DEFAULTS, Rules, rules_of
 
-HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 MessageKey = tuple[str, str]  # account, message_id
+NumberKey = tuple[str, str]  # account, recipient
+Decision = tuple[str, str, int, str, str, str]  # account, recipient, at, action, who, why
 Origin = tuple[str, int, int]  # topic, partition, offset
-CellKey = tuple[object, ...]  # ("hour", start_ms, account, channel, ...), ("campaign", account, id)
-COUNTED = ("submitted", "queued", "delivered", "read", "undelivered_soft", "undelivered_hard",
-           "expired", "rejected", "deleted")  # fmt: skip
-
-
-class Message(NamedTuple):
-    """A row of messages_current without its keys and version. Times epoch ms, 0: not yet;
-    credits in micro-credits."""
-
-    channel: str
-    direction: str
-    source: str
-    sender_id: str
-    sent_by: str
-    campaign_id: str
-    message_type: str
-    recipient: str
-    country: str
-    external_id: str
-    email: str
-    platform: str
-    provider: str
-    segments: int
-    credits: int
-    attempts: int
-    sent_at: int
-    status: str
-    platform_status: str
-    carrier_status: str
-    bounce: str
-    scope: str
-    error_code: str
-    fail_reason: str
-    queued_at: int
-    delivered_at: int
-    read_at: int
-    finalized_at: int
-    clicked_at: int
-    unsubscribed_at: int
-
-
-class Orphan(NamedTuple):
-    """A row of orphans_current without its keys and version. Times as in `Message`."""
-
-    status: str
-    bounce: str
-    scope: str
-    error_code: str
-    fail_reason: str
-    provider: str
-    provider_message_id: str
-    recipient: str
-    occurred_at: int
-    queued_at: int
-    delivered_at: int
-    read_at: int
+RECIPIENT = "recipient"
 
 
 class DeadLetter(NamedTuple):
@@ -82,43 +51,43 @@ class DeadLetter(NamedTuple):
     value_md5: str
 
 
-class Cell(NamedTuple):
-    """Messages by current status (in the order of `COUNTED`), segments, micro-credits."""
-
-    submitted: int = 0
-    queued: int = 0
-    delivered: int = 0
-    read: int = 0
-    undelivered_soft: int = 0
-    undelivered_hard: int = 0
-    expired: int = 0
-    rejected: int = 0
-    deleted: int = 0
-    segments: int = 0
-    credits: int = 0
-
-
 @dataclass(slots=True)
 class Expected:
     """What the tables must hold.
 
-    `events` = `in_messages` + `in_orphans` + dead letters + `in_campaigns` + `in_nothing`
-    (engagements of people or of messages nobody knows). campaigns: (account, campaign_id) ->
-    (updated_at ms, name, status) of the newest. engagements: (account, event_id).
-    texts: how many attempts came with a text.
+    `events` = `in_messages` + `in_orphans` + dead letters + `in_campaigns` + `in_accounts` +
+    `in_requests` + `in_nothing` (engagements of people or of messages nobody knows).
+    unsettled: fields of messages that depend on when the worker learned what: not compared.
+    campaigns: (account, campaign_id) -> (updated_at ms, name, status) of the newest.
+    engagements: (account, event_id). texts: how many attempts came with a text.
+    strikes: what struck, by message. may_strike: messages that may also have struck for a while.
+    numbers: where each number stands; all others are clear. unsettled_numbers: not compared.
+    decisions: published ones; those the worker makes of unsubscribes have who "recipient", and
+    why "" whatever it writes. may_ask / must_ask: retry requests.
     """
 
     messages: dict[MessageKey, Message] = field(default_factory=dict)
+    unsettled: dict[MessageKey, set[str]] = field(default_factory=dict)
     orphans: dict[MessageKey, Orphan] = field(default_factory=dict)
     dead_letters: dict[Origin, DeadLetter] = field(default_factory=dict)
     cells: dict[CellKey, Cell] = field(default_factory=dict)
     campaigns: dict[MessageKey, tuple[int, str, str]] = field(default_factory=dict)
+    accounts: dict[str, Rules] = field(default_factory=dict)
+    strikes: dict[MessageKey, Strike] = field(default_factory=dict)
+    may_strike: set[MessageKey] = field(default_factory=set)
+    numbers: dict[NumberKey, Standing] = field(default_factory=dict)
+    unsettled_numbers: set[NumberKey] = field(default_factory=set)
+    decisions: set[Decision] = field(default_factory=set)
+    may_ask: dict[RequestKey, Ask] = field(default_factory=dict)
+    must_ask: set[RequestKey] = field(default_factory=set)
     engagements: set[MessageKey] = field(default_factory=set)
     texts: int = 0
     events: int = 0
     in_messages: int = 0
     in_orphans: int = 0
     in_campaigns: int = 0
+    in_accounts: int = 0
+    in_requests: int = 0
     in_nothing: int = 0
 
 
@@ -128,24 +97,21 @@ def expect(truth: Iterable[Published], as_of_ms: int) -> Expected:
     A record with `expect` is a dead letter; all others must be valid, whatever their key and
     partition. Raises ValueError naming the record that is not.
     """
-    expected = Expected()
-    facts: dict[MessageKey, Facts] = {}
+    oracle = _Oracle(as_of_ms)
     for record in truth:
-        expected.events += 1
+        oracle.expected.events += 1
         if record.expect:
             origin = (record.topic, record.partition, record.offset)
-            expected.dead_letters[origin] = DeadLetter(
+            oracle.expected.dead_letters[origin] = DeadLetter(
                 record.expect, digest(record.key), digest(record.value)
             )
         else:
             try:
-                _learn(facts, expected, record, parse(record.value or b""))
+                oracle.learn(record, parse(record.value or b""))
             except (ValueError, KeyError, TypeError, ArithmeticError) as error:
                 where = f"{record.topic}/{record.partition}/{record.offset}"
                 raise ValueError(f"{where}: no `expect`, and not valid: {error!r}") from error
-    while facts:  # rows replace facts, so that memory holds one of both
-        _conclude(expected, *facts.popitem(), as_of_ms)
-    return expected
+    return oracle.conclude()
 
 
 def digest(value: bytes | None) -> str:
@@ -153,170 +119,160 @@ def digest(value: bytes | None) -> str:
     return "" if value is None else md5(value, usedforsecurity=False).hexdigest()
 
 
-def _learn(
-    facts: dict[MessageKey, Facts], expected: Expected, record: Published, fields: dict[str, Any]
-) -> None:
-    """Adds one valid event to what is known of its message or campaign."""
-    account: str = fields["account"]
-    if record.kind == CAMPAIGNS:
-        expected.in_campaigns += 1
+class _Oracle:
+    """What is known of messages, accounts and numbers while the truth is read."""
+
+    def __init__(self, as_of_ms: int) -> None:
+        self.expected = Expected()
+        self._as_of_ms = as_of_ms
+        self._facts: dict[MessageKey, Facts] = {}
+        self._settings: dict[str, tuple[tuple[int, int], Rules]] = {}
+        self._numbers: dict[NumberKey, Number] = {}
+        self._soft: list[tuple[RequestKey, NumberKey]] = []
+
+    def learn(self, record: Published, fields: dict[str, Any]) -> None:
+        """Adds one valid event to what is known of its message, campaign, account or number."""
+        account: str = fields["account"]
+        if record.kind == CAMPAIGNS:
+            self._learn_campaign(account, fields)
+        elif record.kind == ACCOUNTS:
+            self.expected.in_accounts += 1
+            newest = ((record.partition, record.offset), rules_of(fields))
+            self._settings[account] = max(self._settings.get(account, newest), newest)
+        elif record.kind == REQUESTS:
+            self.expected.in_requests += 1
+            self._decide(request_of(fields, moment(fields["at"])))
+        else:
+            self._learn_message(account, record.kind, fields)
+
+    def _learn_campaign(self, account: str, fields: dict[str, Any]) -> None:
+        self.expected.in_campaigns += 1
         key = (account, fields["campaign_id"])
         newest = (moment(fields["updated_at"]), fields["name"], fields.get("status") or "")
-        expected.campaigns[key] = max(expected.campaigns.get(key, newest), newest)
-        return
-    if record.kind == ENGAGEMENTS:
-        expected.engagements.add((account, fields["event_id"]))
-        if not fields.get("message_id"):
-            expected.in_nothing += 1
-            return
-    known = facts.setdefault((account, fields["message_id"]), Facts())
-    known.events += 1
-    if record.kind == SENDS:
-        send = send_of(fields)
-        known.sends.append(send)
-        if fields.get("text"):
-            known.texts |= 1 << send.attempt
-    elif record.kind == RECEIPTS:
-        known.receipts.append(receipt_of(fields))
-    else:
-        _engaged(known, fields["type"], moment(fields["occurred_at"]))
+        campaigns = self.expected.campaigns
+        campaigns[key] = max(campaigns.get(key, newest), newest)
 
+    def _learn_message(self, account: str, kind: str, fields: dict[str, Any]) -> None:
+        if kind == ENGAGEMENTS:
+            self.expected.engagements.add((account, fields["event_id"]))
+            if not fields.get("message_id"):
+                self.expected.in_nothing += 1
+                if fields["type"] == "unsubscribe":
+                    self._unsubscribe(account, fields["recipient"], moment(fields["occurred_at"]))
+                return
+        known = self._facts.setdefault((account, fields["message_id"]), Facts())
+        known.events += 1
+        if kind == RECEIPTS:
+            known.receipts.append(receipt_of(fields))
+        elif kind == ENGAGEMENTS:
+            known.engage(fields["type"], moment(fields["occurred_at"]))
+        else:
+            send = send_of(fields)
+            known.sends.append(send)
+            known.texts |= bool(fields.get("text")) << send.attempt
 
-def _engaged(known: Facts, kind: str, at: int) -> None:
-    if kind == "click":
-        known.clicked_at = min(known.clicked_at or at, at)
-    else:
-        known.unsubscribed_at = min(known.unsubscribed_at or at, at)
+    def _decide(self, decision: Decision) -> None:
+        self.expected.decisions.add(decision)
+        account, recipient, at, action, _, _ = decision
+        self._number((account, recipient)).decide(action, at)
 
+    def _unsubscribe(self, account: str, recipient: str, at: int) -> None:
+        self._decide((account, recipient, at, "unsubscribe", RECIPIENT, ""))
 
-def _conclude(expected: Expected, key: MessageKey, known: Facts, as_of_ms: int) -> None:
-    expected.texts += known.texts.bit_count()
-    if known.sends:
-        expected.in_messages += known.events
-        message, counted = message_of(known, as_of_ms)
+    def _number(self, key: NumberKey) -> Number:
+        return self._numbers.setdefault(key, Number())
+
+    def _rules(self, account: str) -> Rules:
+        return self.expected.accounts.get(account, DEFAULTS)
+
+    def conclude(self) -> Expected:
+        """What follows from all that was learned."""
+        expected = self.expected
+        expected.accounts = {account: rules for account, (_, rules) in self._settings.items()}
+        while self._facts:  # rows replace facts, so that memory holds one of both
+            key, known = self._facts.popitem()
+            expected.texts += known.texts.bit_count()
+            if known.sends:
+                expected.in_messages += known.events
+                self._conclude_message(key, known)
+            elif known.receipts:
+                expected.in_orphans += known.events
+                expected.orphans[key] = orphan_of(known, self._rules(key[0]))
+            else:
+                expected.in_nothing += known.events
+        self._conclude_numbers()
+        return expected
+
+    def _conclude_message(self, key: MessageKey, known: Facts) -> None:
+        expected, rules = self.expected, self._rules(key[0])
+        message, counted = message_of(known, rules, self._as_of_ms)
         expected.messages[key] = message
-        if counted:
-            for cell_key in cells_of(key[0], message):
-                cell = expected.cells.get(cell_key, Cell())
-                expected.cells[cell_key] = add_to_cell(cell, counted, message)
-    elif known.receipts:
-        expected.in_orphans += known.events
-        expected.orphans[key] = orphan_of(known)
-    else:
-        expected.in_nothing += known.events
+        for at in known.unsubscribes:
+            self._unsubscribe(key[0], message.recipient, at)
+        if not counted:
+            return
+        for cell_key in cells_of(key[0], message):
+            cell = expected.cells.get(cell_key, Cell())
+            expected.cells[cell_key] = add_to_cell(cell, counted, message)
+        self._conclude_strike(key, known, message)
+        if message.failed_attempt:
+            self._leave_open(key, known, message)
+        for attempt, ask in may_ask(known, rules, self._as_of_ms).items():
+            expected.may_ask[*key, attempt] = ask
+        if attempt := must_ask(known, rules, self._as_of_ms):
+            self._soft.append(((*key, attempt), (key[0], message.recipient)))
+
+    def _conclude_strike(self, key: MessageKey, known: Facts, message: Message) -> None:
+        """What the message says of its number: that it struck, or may have; or was delivered."""
+        account, recipient = key[0], message.recipient
+        hits = [r.occurred_at for r in known.receipts if r.strikes]
+        if hits:
+            self.expected.may_strike.add(key)
+            number = self._number((account, recipient))
+            number.hits.append(min(hits))
+            winner = winning_receipt(known.receipts, winning_sends(known.sends))
+            if winner.strikes:
+                strike = Strike(recipient, message.sent_at, winner.occurred_at, winner.error_code)
+                self.expected.strikes[key] = strike
+                number.strikes.append(strike)
+        if message.delivered_at and self._rules(account).strikes_reset_on_delivery:
+            told = [r.occurred_at for r in known.receipts if r.rank >= 4]
+            self._number((account, recipient)).deliver(message.delivered_at, max(told))
+
+    def _leave_open(self, key: MessageKey, known: Facts, message: Message) -> None:
+        """Fields of a failed message that depend on when the worker learned what."""
+        rules, unsettled = self._rules(key[0]), set[str]()
+        if may_expire(known.sends, rules, self._as_of_ms) and message.fail_reason != "expired":
+            unsettled |= {"no_retry_reason", "next_attempt_at"}
+        ask = may_ask(known, rules, self._as_of_ms).get(message.failed_attempt + 1)
+        if ask and len(ask.due_at) > 1:
+            unsettled.add("next_attempt_at")
+        winner = winning_receipt(known.receipts, winning_sends(known.sends))
+        if message.error_code and winner.provider != message.provider:
+            unsettled.add("fail_reason")  # the code is read by a provider who did not give it
+        if unsettled:
+            self.expected.unsettled[key] = unsettled
+
+    def _conclude_numbers(self) -> None:
+        expected, from_when = self.expected, dict[NumberKey, int]()
+        for key, number in self._numbers.items():
+            rules = self._rules(key[0])
+            expected.numbers[key] = standing(number, rules, self._as_of_ms, number.delivered[0])
+            if len(possible(number, rules, self._as_of_ms)) != 1:
+                expected.unsettled_numbers.add(key)
+            first = first_suppressed(number, rules)
+            if first is not None:
+                from_when[key] = first
+        expected.must_ask = {ask for ask, number in self._soft if number not in from_when}
+        for message_key, message in expected.messages.items():
+            first = from_when.get((message_key[0], message.recipient))
+            if first is not None:
+                unsettled = expected.unsettled.setdefault(message_key, set())
+                unsettled |= _unsettled_by_suppression(message, first)
 
 
-def winning_sends(sends: list[Send]) -> list[Send]:
-    """One send for each attempt, the lowest attempt first; the smallest `sent_at` wins."""
-    winners: dict[int, Send] = {}
-    for send in sorted(sends):
-        winners.setdefault(send.attempt, send)
-    return [winners[attempt] for attempt in sorted(winners)]
-
-
-def winning_receipt(receipts: list[Receipt], sends: list[Send]) -> Receipt:
-    """The receipt that decides. A known send counts as a submitted receipt of its attempt."""
-    implied = [
-        Receipt(0, s.attempt, s.sent_at, "submitted", "", "", "", "", "", "", "") for s in sends
-    ]
-    candidates = receipts + implied
-    good = [r for r in candidates if r.rank >= 4]
-    if good:
-        return max(good, key=lambda r: (r.rank, r.attempt, r.occurred_at, r))
-    return max(candidates, key=lambda r: (r.attempt, r.rank, r.occurred_at, r))
-
-
-def message_of(known: Facts, as_of_ms: int) -> tuple[Message, str]:
-    """The row of a message with at least one send, and the status it is counted under."""
-    sends = winning_sends(known.sends)
-    first, latest = sends[0], sends[-1]
-    sent_at = first.sent_at if first.attempt == 1 else first.first_sent_at
-    winner = winning_receipt(known.receipts, sends)
-    deadline = sent_at + first.validity_s * 1000
-    inbound = first.direction == "inbound"
-    expired = not inbound and winner.rank <= 1 and deadline <= as_of_ms
-    status, bounce, scope, reason = winner.status, winner.bounce, winner.scope, winner.fail_reason
-    if inbound:
-        status = "received"
-    if expired:
-        status, bounce, scope, reason = "undelivered", "soft", "time", "expired"
-    delivered_at = _first(known.receipts, "delivered", "read")
-    finalized_at = {2: winner.occurred_at, 3: winner.occurred_at, 4: delivered_at,
-                    5: delivered_at}.get(winner.rank, deadline if expired else 0)  # fmt: skip
-    message = Message(
-        *first[4:16],
-        provider=latest.provider or winner.provider,
-        segments=sum(send.segments for send in sends),
-        credits=sum(send.credits for send in sends),
-        attempts=max([s.attempt for s in sends] + [r.attempt for r in known.receipts]),
-        sent_at=sent_at,
-        status=status,
-        platform_status={"rejected": "rejected", "received": ""}.get(status, "submitted"),
-        carrier_status=_CARRIER[status],
-        bounce=bounce,
-        scope=scope,
-        error_code=winner.error_code,
-        fail_reason=reason,
-        queued_at=_first(known.receipts, "queued"),
-        delivered_at=delivered_at,
-        read_at=_first(known.receipts, "read"),
-        finalized_at=finalized_at,
-        clicked_at=known.clicked_at,
-        unsubscribed_at=known.unsubscribed_at,
-    )
-    return message, _counted(message, expired)
-
-
-_CARRIER = {"submitted": "queued", "queued": "queued", "delivered": "delivered",
-            "read": "delivered", "undelivered": "undelivered", "deleted": "undelivered",
-            "rejected": "", "received": ""}  # fmt: skip
-
-
-def _first(receipts: list[Receipt], *statuses: str) -> int:
-    """When one of the statuses was first seen; 0 when it never was."""
-    return min((r.occurred_at for r in receipts if r.status in statuses), default=0)
-
-
-def _counted(message: Message, expired: bool) -> str:
-    """The status a message is counted under; "" for an inbound one, which is not counted."""
-    if message.status == "received":
-        return ""
-    if expired:
-        return "expired"
-    if message.status == "undelivered":
-        return f"undelivered_{message.bounce}"
-    return message.status
-
-
-def orphan_of(known: Facts) -> Orphan:
-    """The row of a message with receipts and no send."""
-    winner = winning_receipt(known.receipts, [])
-    return Orphan(
-        *winner[3:11],
-        occurred_at=winner.occurred_at,
-        queued_at=_first(known.receipts, "queued"),
-        delivered_at=_first(known.receipts, "delivered", "read"),
-        read_at=_first(known.receipts, "read"),
-    )
-
-
-def cells_of(account: str, message: Message) -> list[CellKey]:
-    """The cells a counted message belongs to: its hour, its day, its campaign if it has one."""
-    who = (account, message.channel, message.source, message.country, message.provider)
-    keys: list[CellKey] = [
-        ("hour", message.sent_at // HOUR_MS * HOUR_MS, *who),
-        ("day", message.sent_at // DAY_MS * DAY_MS, *who),
-    ]
-    if message.campaign_id:
-        keys.append(("campaign", account, message.campaign_id))
-    return keys
-
-
-def add_to_cell(cell: Cell, counted: str, message: Message) -> Cell:
-    """The cell with one more message in it."""
-    counts = {counted: getattr(cell, counted) + 1}
-    return cell._replace(
-        segments=cell.segments + message.segments,
-        credits=cell.credits + message.credits,
-        **counts,
-    )
+def _unsettled_by_suppression(message: Message, first_ms: int) -> set[str]:
+    """Fields that depend on whether the worker knew of a suppression when it decided."""
+    late = message.attempts > 1 or message.sent_at > first_ms
+    soft = message.status == "undelivered" and message.bounce == "soft"
+    return ({"sent_to_suppressed"} if late else set()) | ({"no_retry_reason"} if soft else set())

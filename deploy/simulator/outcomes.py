@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from deploy.simulator.catalogue import (
     AGAIN,
+    ALIVE_AFTER_ALL,
     DEAD_NUMBERS,
     HARD,
+    HARD_CONTENT,
+    HOUR_S,
     OUTCOMES,
     REJECTED,
     SILENT,
@@ -71,11 +74,18 @@ def step_rank(status: str) -> int:
     return 0 if status == "submitted" else 1
 
 
+def is_dead(person: int) -> bool:
+    """A number that nobody has: the same people are dead in every run."""
+    return (person * 617 + 500) % 1000 < DEAD_NUMBERS * 1000
+
+
 def _outcome(rng: Random, message: Message, attempt: int) -> str:
+    if message.dark:
+        return "soft" if rng.random() < 0.98 else "delivered"
     if rng.random() < SILENT.get(message.country, 0.006):
         return "silent"
-    if (message.person * 617 + 500) % 1000 < DEAD_NUMBERS * 1000:
-        return "hard"
+    if is_dead(message.person):
+        return "delivered" if rng.random() < ALIVE_AFTER_ALL else "hard"
     outcomes = OUTCOMES if attempt == 1 else AGAIN
     return rng.choices(outcomes.names, cum_weights=outcomes.cumulative)[0]
 
@@ -90,11 +100,7 @@ def _ending(
     if outcome == "soft":
         return _soft(rng, message, provider, sent_ms, at)
     if outcome == "hard":
-        failure = rng.choice(HARD[provider.codes])
-        ending = [Report("undelivered", at, 3, _details(rng, failure, "hard", True))]
-        if rng.random() < 0.01:
-            ending.append(Report("delivered", at + 40_000, 4, {}, "delivered_after_failed"))
-        return ending
+        return _hard(rng, provider, at)
     if outcome == "deleted":
         return [Report("deleted", at, 3, {"reason": "Message deleted"})]
     failure = rng.choice(REJECTED[provider.codes])
@@ -127,9 +133,35 @@ def _delivered(rng: Random, message: Message, provider: Provider, sent_ms: int) 
     return [delivered, read]
 
 
+def _hard(rng: Random, provider: Provider, at: int) -> list[Report]:
+    """Mostly the number's fault and told once; sometimes thrice, or taken back by a delivery."""
+    luck = rng.random()
+    if luck < 0.06:
+        refused = HARD_CONTENT[provider.codes]
+        details = _details(rng, refused, "hard", True) | {"scope": refused.scope}
+        return [Report("undelivered", at, 3, details, "hard_content")]
+    failures = HARD[provider.codes]
+    hard = Report("undelivered", at, 3, _details(rng, rng.choice(failures), "hard", True))
+    if luck < 0.16:
+        return [hard] + [
+            Report("undelivered", at + delay, 3, _details(rng, rng.choice(failures), "hard", True),
+                   "told_thrice")
+            for delay in (2_000, 61_000)
+        ]  # fmt: skip
+    if luck < 0.26:
+        later = at + int(exp(rng.uniform(log(30), log(12 * 3600))) * 1000)
+        return [hard, Report("delivered", later, 4, {}, "delivered_after_failed")]
+    return [hard]
+
+
 def _soft(rng: Random, message: Message, provider: Provider, sent_ms: int, at: int) -> list[Report]:
+    if not message.dark and message.validity_s > 48 * HOUR_S and rng.random() < 0.02:
+        at = sent_ms + 48 * HOUR_S * 1000 + rng.choice((-60_000, -45_000, -1000, 0, 500_000))
+        late = _details(rng, rng.choice(SOFT[provider.codes]), "soft", provider.says_bounce)
+        return [Report("undelivered", at, 2, late, "soft_late")]
     spikes = [s for s in VALIDITIES_S if s <= message.validity_s]
-    if spikes and rng.random() < 0.35:  # the provider's own expiry, at exactly a usual period
+    if spikes and not message.dark and rng.random() < 0.35:
+        # the provider's own expiry, at exactly a usual period
         at = sent_ms + rng.choice(spikes) * 1000
         details: Fields = {"error_code": "EXPIRED", "reason": "Validity period expired",
                            "bounce": "soft", "scope": "time"}  # fmt: skip
@@ -137,7 +169,7 @@ def _soft(rng: Random, message: Message, provider: Provider, sent_ms: int, at: i
     failure = rng.choice(SOFT[provider.codes])
     details = _details(rng, failure, "soft", provider.says_bounce)
     ending = [Report("undelivered", at, 2, details)]
-    luck = rng.random()
+    luck = rng.random() if not message.dark else 1.0
     if luck < 0.04:
         later = at + int(exp(rng.uniform(log(30), log(6 * 3600))) * 1000)
         ending.append(Report("delivered", later, 4, {}, "delivered_after_failed"))

@@ -20,7 +20,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from murmurhash2 import murmurhash2
 
-from deploy.simulator.event import KINDS, Event, Published
+from deploy.simulator.event import ACCOUNTS, KINDS, Event, Published
 from deploy.simulator.recording import Header, Recorded, read_recording, to_line
 from deploy.simulator.shapes import SHAPES, Shape
 from deploy.simulator.traffic import generate
@@ -28,6 +28,7 @@ from deploy.simulator.traffic import generate
 CHUNK = 4000  # most events handed over at once
 AHEAD_S = 0.05  # events due within this time go together
 BATCH_BYTES = 512 * 1024
+LEARN_S = 1.0  # from the last account settings to the traffic they are for
 IN_FLIGHT = 2  # chunks not yet acknowledged
 KAFKA_SEED = 0x9747B28C
 
@@ -114,12 +115,10 @@ async def simulate(
     if options.rate is not None and options.rate <= 0:
         raise ValueError(f"rate: {options.rate} is not above 0 events a second")
     async with _publisher(options.brokers, options.truth_path, options.idempotent) as publisher:
-        counts = {kind: publisher.partitions(options.topics[kind]) for kind in KINDS}
-        outgoing = (
-            Outgoing(_place(event, options.topics[event.kind], counts[event.kind]),
-                     due_s=n / options.rate if options.rate else 0.0)
-            for n, event in enumerate(events)
-        )  # fmt: skip
+        counts: dict[str, int] = {
+            kind: publisher.partitions(options.topics[kind]) for kind in KINDS
+        }
+        outgoing = _simulated(options, events, counts)
         return await publisher.run(outgoing, options.events, progress, stop, as_of_ms)
 
 
@@ -152,6 +151,20 @@ def run(work: Callable[[asyncio.Event], Awaitable[Summary]]) -> Summary:
         return await work(stop)
 
     return asyncio.run(main())
+
+
+def _simulated(
+    options: SimulateOptions, events: Iterable[Event], partitions: Mapping[str, int]
+) -> Iterator[Outgoing]:
+    """At the wanted rate; account settings first, and then time for everybody to learn them."""
+    before, lead_s = "", 0.0
+    for number, event in enumerate(events):
+        if before == ACCOUNTS != event.kind:
+            lead_s = LEARN_S
+        before = event.kind
+        due_s = lead_s + (number / options.rate if options.rate else 0.0)
+        place = _place(event, options.topics[event.kind], partitions[event.kind])
+        yield Outgoing(place, due_s=due_s)
 
 
 def _place(event: Event, topic: str, partitions: int) -> Published:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from deploy.simulator.oracle import COUNTED, Cell, CellKey, Message, Orphan
+from deploy.simulator.messages import COUNTED, Cell, CellKey, Message, Orphan
 
-_TIMES = ("sent_at", "occurred_at", "queued_at", "delivered_at", "read_at", "finalized_at",
-          "clicked_at", "unsubscribed_at")  # fmt: skip
-# In a row, our own expiry is known by these words (DESIGN §4, the plan's reading of a state).
-_STATUS_COUNTED = """multiIf(status = 'undelivered' AND fail_reason = 'expired' AND scope = 'time',
-  'expired', status = 'undelivered', concat('undelivered_', bounce), status)"""
+# In a row, our own expiry is known by these words (DESIGN §4); no provider gave a code for it.
+_STATUS_COUNTED = """multiIf(status = 'undelivered' AND fail_reason = 'expired' AND scope = 'time'
+  AND error_code = '' AND error_text = '', 'expired',
+  status = 'undelivered', concat('undelivered_', bounce), status)"""
 
 
 class Client(Protocol):
@@ -29,14 +28,21 @@ def rows(client: Client, query: str) -> Iterator[tuple[Any, ...]]:
 
 
 def _column(name: str) -> str:
-    if name in _TIMES:
+    if name.endswith("_at") or name in ("since", "until", "at"):
         return f"ifNull(toUnixTimestamp64Milli({name}), 0)"
+    if name in ("failed_attempt", "suppression_days", "text_days", "recipient_days"):
+        return f"ifNull({name}, 0)"
     return "toInt64(credits * 1000000)" if name == "credits" else name
+
+
+def columns(*names: str) -> str:
+    """A SELECT list: times as epoch ms, credits as micro-credits, 0 for none."""
+    return ", ".join(_column(name) for name in names)
 
 
 def message_rows(client: Client) -> Iterator[tuple[tuple[str, str], Message]]:
     """Every row of messages_current under its key."""
-    names = ", ".join(_column(name) for name in Message._fields)
+    names = columns(*Message._fields)
     query = f"SELECT account, message_id, {names} FROM messages_current"
     for account, message_id, *values in rows(client, query):
         yield (account, message_id), Message(*values)
@@ -44,7 +50,7 @@ def message_rows(client: Client) -> Iterator[tuple[tuple[str, str], Message]]:
 
 def orphan_rows(client: Client) -> Iterator[tuple[tuple[str, str], Orphan]]:
     """Every row of orphans_current under its key."""
-    names = ", ".join(_column(name) for name in Orphan._fields)
+    names = columns(*Orphan._fields)
     query = f"SELECT account, message_id, {names} FROM orphans_current"
     for account, message_id, *values in rows(client, query):
         yield (account, message_id), Orphan(*values)

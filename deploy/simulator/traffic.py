@@ -10,7 +10,8 @@ from zlib import crc32
 
 from deploy.simulator.broken import Spoiler
 from deploy.simulator.catalogue import ACCOUNTS, FIRST_NAMES, TEXTS, Account
-from deploy.simulator.event import CAMPAIGNS, Event
+from deploy.simulator.event import ACCOUNTS as SETTINGS
+from deploy.simulator.event import CAMPAIGNS, COMPACTED, Event
 from deploy.simulator.journey import Journeys
 from deploy.simulator.shapes import (
     SHAPES,
@@ -22,6 +23,7 @@ from deploy.simulator.shapes import (
 )
 from deploy.simulator.wire import Fields, stamp, to_json
 
+CALM_MS = 4 * 3_600_000  # shorter traffic would have no soft bounces at all
 BROKEN_SHARE = 0.005
 STRAY_SHARE = 0.0006
 EVENTS_PER_MESSAGE = {"days": 3.13, "hour": 3.03, "burst": 3.19}  # measured, broken ones too
@@ -40,7 +42,7 @@ def generate(
     if events < 0:
         raise ValueError(f"events: {events} is negative; give 0 or more")
     rng = Random(seed)
-    journeys = Journeys(rng, seed, as_of_ms)
+    journeys = Journeys(rng, seed, as_of_ms, calm=shape.span_ms > CALM_MS)
     decorated = _decorate(_in_order(rng, journeys, seed, events, as_of_ms, shape), rng, journeys)
     yield from islice(decorated, events)
 
@@ -55,6 +57,7 @@ def _in_order(
     campaigns = plan_campaigns(rng, shape, seed, wanted, start_ms)
     due = plan_messages(rng, shape, wanted, start_ms, campaigns)
     waiting = [e for c in campaigns for e in _campaign_events(c, journeys) if e[0] <= as_of_ms]
+    waiting += _settings_events(journeys, start_ms)
     heapify(waiting)
     for message in due:
         while waiting and waiting[0].arrival_ms < message.sent_ms:
@@ -81,7 +84,7 @@ def _decorate(events: Iterator[Event], rng: Random, journeys: Journeys) -> Itera
     for event in events:
         spoiler.remember(event)
         luck = rng.random()
-        if luck < STRAY_SHARE and event.kind != CAMPAIGNS:
+        if luck < STRAY_SHARE and event.kind not in COMPACTED:
             yield _stray(event, rng, keys.older)
         else:
             yield event
@@ -140,3 +143,18 @@ def _campaign_events(campaign: Campaign, journeys: Journeys) -> Iterator[Event]:
         key = f"{account.name}/{name}".encode()
         seq = next(journeys.sequence)
         yield Event(at + 200, seq, CAMPAIGNS, key, to_json(fields), status)
+
+
+def _settings_events(journeys: Journeys, start_ms: int) -> Iterator[Event]:
+    """What accounts decided for themselves, before their traffic; the last record stands whole.
+
+    The first one decides nothing else: it may come in the middle of another run's traffic.
+    """
+    for account in ACCOUNTS:
+        if account.settings:
+            first: Fields = {"account": account.name, **account.settings, "time_zone": "Asia/Tokyo"}
+            yield journeys.event(start_ms - 50_000, SETTINGS, first, "superseded")
+            at = start_ms - 40_000
+            fields: Fields = {"account": account.name, "updated_at": stamp(at, account.zone),
+                              **account.settings, "plan": "enterprise"}  # fmt: skip
+            yield journeys.event(at, SETTINGS, fields, "settings")

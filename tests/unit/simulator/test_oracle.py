@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from deploy.simulator.event import Published
-from deploy.simulator.oracle import Cell, Message, digest, expect
+from deploy.simulator.messages import Cell, Message
+from deploy.simulator.oracle import digest, expect
 
 T0 = 1_795_176_000_000  # 2026-11-20T12:00:00Z
 HOUR, DAY = 3_600_000, 86_400_000
@@ -65,7 +66,8 @@ STATUS_RULES: list[tuple[str, list[Fact], dict[str, Any]]] = [
      {"status": "read", "delivered_at": T0 + 20, "read_at": T0 + 20}),
     ("delivered beats every failure, however late",
      [send(), receipt("delivered", 5), receipt("undelivered", 50, bounce="hard", reason="gone")],
-     {"status": "delivered", "bounce": "", "fail_reason": "", "finalized_at": T0 + 5}),
+     {"status": "delivered", "bounce": "", "error_text": "", "fail_reason": "",
+      "failed_attempt": 0, "finalized_at": T0 + 5}),
     ("delivered on an earlier attempt beats a failure of a later one",
      [send(), receipt("delivered", 5), send(2, 100), receipt("undelivered", 200, 2)],
      {"status": "delivered", "attempts": 2}),
@@ -88,7 +90,7 @@ STATUS_RULES: list[tuple[str, list[Fact], dict[str, Any]]] = [
       "platform_status": "submitted"}),
     ("of equals the later in time decides",
      [send(), receipt("undelivered", 5, reason="a"), receipt("undelivered", 6, reason="b")],
-     {"fail_reason": "b", "finalized_at": T0 + 6}),
+     {"error_text": "b", "fail_reason": "b", "finalized_at": T0 + 6}),
     ("the latest attempt decides among failures",
      [send(), receipt("undelivered", 5, bounce="hard"), send(2, 100),
       receipt("undelivered", 200, 2, bounce="soft")], {"bounce": "soft", "attempts": 2}),

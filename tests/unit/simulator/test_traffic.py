@@ -10,7 +10,15 @@ import phonenumbers
 import pytest
 
 from deploy.simulator.broken import KINDS, MAX_EVENT_BYTES
-from deploy.simulator.event import CAMPAIGNS, ENGAGEMENTS, RECEIPTS, SENDS, Event, Published
+from deploy.simulator.event import (
+    ACCOUNTS,
+    CAMPAIGNS,
+    ENGAGEMENTS,
+    RECEIPTS,
+    SENDS,
+    Event,
+    Published,
+)
 from deploy.simulator.oracle import Expected, expect
 from deploy.simulator.phones import PREFIXES, phone_number
 from deploy.simulator.shapes import DAY_MS, SHAPES, Shape
@@ -229,6 +237,7 @@ def test_valid_events_carry_the_key_of_their_content_but_for_strays(events: list
             continue
         fields = json.loads(event.value or b"")
         part = "campaign_id" if event.kind == CAMPAIGNS else "message_id"
-        name = fields.get(part) or fields["recipient"]
-        assert event.key == f"{fields['account']}/{name}".encode()
+        name = fields.get(part) or fields.get("recipient")
+        key = fields["account"] if event.kind == ACCOUNTS else f"{fields['account']}/{name}"
+        assert event.key == key.encode()
         assert (event.shift != 0) == (event.note == "stray:wrong_partition")

@@ -1,0 +1,65 @@
+"""Which retries the senders must have been asked for, and which they may have been (issue 4 §4).
+
+Part of the oracle, so it shares no code with the worker. A worker that reads old events quickly
+sees a soft bounce that a later event overtakes: it may ask, and need not.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from deploy.simulator.facts import Facts, Send
+from deploy.simulator.messages import deadline_of, winning_receipt, winning_sends
+from deploy.simulator.numbers import AFTER_MS, BEFORE_MS
+from deploy.simulator.rules import Rules, due_at
+
+RequestKey = tuple[str, str, int]  # account, message_id, attempt
+
+
+class Ask(NamedTuple):
+    """A row of retry_requests that may be there. due_at: epoch ms, any of these."""
+
+    due_at: frozenset[int]
+    first_sent_at: frozenset[int]
+    recipient: str
+    channel: str
+
+
+def may_ask(known: Facts, rules: Rules, as_of_ms: int) -> dict[int, Ask]:
+    """Attempt -> the request there may be for it, whatever part of the events is known when."""
+    first = winning_sends(known.sends)[0]
+    if first.direction == "inbound" or not rules.retry_soft_bounces:
+        return {}
+    beginnings = frozenset(send.first_sent_at for send in known.sends)
+    due: dict[int, set[int]] = {}
+    for receipt in known.receipts:
+        if receipt.rank == 2 and any(send.attempt <= receipt.attempt for send in known.sends):
+            moments = {due_at(begun, receipt.occurred_at, rules) for begun in beginnings}
+            moments = {at for at in moments if 0 < at <= as_of_ms + AFTER_MS}
+            if moments:
+                due.setdefault(receipt.attempt + 1, set()).update(moments)
+    return {
+        attempt: Ask(frozenset(moments), beginnings, first.recipient, first.channel)
+        for attempt, moments in due.items()
+    }
+
+
+def must_ask(known: Facts, rules: Rules, as_of_ms: int) -> int:
+    """The attempt that must have been asked for; 0: none.
+
+    Its message stays soft for good, was due a while ago, and has not yet come to its deadline:
+    none of its events can have made the request pointless, in whatever order they were read.
+    """
+    sends = winning_sends(known.sends)
+    winner = winning_receipt(known.receipts, sends)
+    if winner.rank != 2 or sends[0].direction == "inbound":
+        return 0
+    due = due_at(sends[0].first_sent_at, winner.occurred_at, rules)
+    if not due or due > as_of_ms - BEFORE_MS or may_expire(known.sends, rules, as_of_ms):
+        return 0
+    return winner.attempt + 1
+
+
+def may_expire(sends: list[Send], rules: Rules, as_of_ms: int) -> bool:
+    """Whether a worker that knows a part of the events may have found the message expired."""
+    return any(deadline_of(send, rules) <= as_of_ms + AFTER_MS for send in sends)

@@ -1,0 +1,81 @@
+"""What the oracle knows of accounts: their settings, and the words for failures (issue 4 §1, §5).
+
+Part of the oracle: written from the rules as text, sharing no code with the worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+UNREACHABLE, UNKNOWN = "absent or switched off", "unknown subscriber"
+BARRED, NETWORK, CONTENT = "barred or not able to receive", "network error", "content refused"
+FULL, THROTTLED, BLOCKED = "handset memory full", "too many messages", "blocked"
+SENDER, ROUTE = "sender not allowed", "no route to the network"
+UNEXPLAINED = "not explained by the provider"
+
+#: The human words for the codes that simulated providers use. sinch has a table too, and uses codes
+#: here that are not in it.
+HUMAN: Mapping[str, Mapping[str, str]] = {
+    "twilio": {"30003": UNREACHABLE, "30005": UNKNOWN, "30006": BARRED, "30007": CONTENT,
+               "30017": NETWORK, "30034": SENDER},
+    "vonage": {"2": UNREACHABLE, "3": UNKNOWN, "6": CONTENT, "7": "handset busy", "8": NETWORK,
+               "9": UNKNOWN, "10": CONTENT, "11": ROUTE, "14": BLOCKED},
+    "whatsapp": {"131026": UNREACHABLE, "131047": "outside the allowed time",
+                 "131049": THROTTLED, "130429": THROTTLED, "132000": CONTENT, "132001": CONTENT},
+    "sinch": {},
+}  # fmt: skip
+#: For providers without a table that say no words.
+COMMON = {"027": UNREACHABLE, "040": FULL, "034": NETWORK, "255": NETWORK, "001": UNKNOWN,
+        "009": UNKNOWN, "012": BARRED}  # fmt: skip
+SCOPES = {"recipient": UNKNOWN, "content": CONTENT, "sender": SENDER, "route": ROUTE,
+          "account": "account not allowed", "network": NETWORK, "policy": BLOCKED,
+          "time": "expired"}  # fmt: skip
+
+
+class Rules(NamedTuple):
+    """The settings of one account; 0 or empty: none. A missing account has the defaults."""
+
+    suppress_hard_bounces: bool = True
+    strike_limit: int = 3
+    strikes_reset_on_delivery: bool = False
+    suppression_days: int = 0
+    retry_soft_bounces: bool = True
+    retry_every_s: int = 3_600
+    retry_for_s: int = 172_800
+    validity_s: int = 259_200
+    time_zone: str = "UTC"
+    text_days: int = 0
+    recipient_days: int = 0
+    fail_reasons: tuple[tuple[str, str], ...] = ()
+
+
+DEFAULTS = Rules()
+
+
+def rules_of(fields: Mapping[str, Any]) -> Rules:
+    """One record of `accounts`: it stands whole, what it leaves out has its default."""
+    said = {name: fields[name] for name in Rules._fields if fields.get(name) is not None}
+    if "fail_reasons" in said:
+        said["fail_reasons"] = tuple(sorted(said["fail_reasons"].items()))
+    return Rules(**said)
+
+
+def fail_reason(rules: Rules, provider: str, code: str, words: str, scope: str) -> str:
+    """The one reason of a failure for people: the account's own words for the code, ours, the
+    provider's, and for want of them what code and scope commonly mean."""
+    own = dict(rules.fail_reasons)
+    named = own.get(f"{provider}:{code}") or own.get(code) or HUMAN.get(provider, {}).get(code)
+    common = COMMON.get(code) if provider not in HUMAN else None
+    return named or words or common or SCOPES.get(scope, UNEXPLAINED)
+
+
+def due_at(first_sent_at: int, bounced_at: int, rules: Rules) -> int:
+    """When the next attempt is due (epoch ms), 0: never. The first whole number of periods after
+    the bounce, counted from the first send, and not beyond `retry_for_s`."""
+    period = rules.retry_every_s * 1000
+    moment = first_sent_at + period
+    if moment <= bounced_at:
+        moment += (bounced_at - moment) // period * period + period
+    late = moment > first_sent_at + rules.retry_for_s * 1000
+    return 0 if late or not rules.retry_soft_bounces else moment
