@@ -9,10 +9,6 @@ from typing import NamedTuple, Protocol
 
 from models.refusal import MAX_DETAIL, Reason
 
-Headers = list[tuple[str, bytes]]
-
-#: Longest detail in a header, in characters: ClickHouse may quote the whole row.
-
 
 class Record(Protocol):
     """The part of an aiokafka ConsumerRecord the sink uses."""

@@ -59,6 +59,23 @@ def world(clickhouse: ClickHouse) -> World:
 
 
 @pytest.fixture
+def reader(url: str) -> Iterator[ClickHouse]:
+    """A second client of the sink's database, migrated."""
+    clickhouse = connect(url)
+    migrate(clickhouse, 90)
+    yield clickhouse
+    clickhouse.close()
+
+
+@pytest.fixture
+def own_front(tmp_path: Path) -> Iterator[Front]:
+    """A front that the test may stop and start."""
+    server = Front(tmp_path / "own").start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
 def meter() -> Meter:
     return Meter()
 

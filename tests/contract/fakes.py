@@ -8,6 +8,7 @@ from typing import Any
 from models.contract import Receipt, Send
 from models.facts import outcome_of, send_fact
 from models.metrics import BY_NAME
+from models.refusal import Refusal
 from models.state import MessageState, add_outcome, add_send, encode
 from tests.records import Record
 
@@ -108,3 +109,8 @@ def state_record(given: MessageState, message_id: str = "m1", offset: int = 0) -
     """The record of `message-states` that carries a state."""
     key = f"acme/{message_id}".encode()
     return Record("message-states", 0, offset, T0, key, encode(given))
+
+
+def headers_of(record: Record, refusal: Refusal) -> tuple[tuple[str, bytes], ...]:
+    """Headers of the dead letter of a refused record."""
+    return tuple(refusal.headers(record.topic, record.partition, record.offset, record.timestamp))

@@ -6,17 +6,21 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any
 
+import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from models.settings import Settings, Topic
 from sinks.client import ClickHouse
 from sinks.rows import TOPICS
 from sinks.run import run_sink
-from tests.contract.fakes import Health, Meter
+from tests.contract.fakes import Health, Meter, receipt, send, state, state_record
 from tests.records import Record
 from tests.stream.conftest import create_topics
 
 PARTITIONS = 2
+
+#: The engine itself has its tests: here one way to it is enough, but for the first test.
+one_way = pytest.mark.parametrize("url", ["http"], indirect=True)
 
 
 async def settings_for(bootstrap: str, prefix: str, url: str, **given: Any) -> Settings:
@@ -133,3 +137,12 @@ async def consumed(settings: Settings, topic: Topic, count: int) -> Sequence[Any
 def count(clickhouse: ClickHouse, view: str) -> int:
     """Rows of a view."""
     return int(clickhouse.rows(f"SELECT count() FROM {view}")[0][0])
+
+
+def states(count: int, first: int = 0) -> list[Record]:
+    """Delivered messages, spread over the partitions."""
+    made = []
+    for n in range(first, first + count):
+        known = state(1, send(f"m{n}"), receipt("delivered", f"m{n}"))
+        made.append(state_record(known, f"m{n}")._replace(partition=n))
+    return made

@@ -8,13 +8,13 @@ import pytest
 
 from models.counters import SLOTS, cell_key, encode_cell, encode_retired, retired_key
 from models.reading import Reading
-from models.refusal import Reason, Refusal
+from models.refusal import MAX_DETAIL, Reason, Refusal
 from models.settings import Topic
-from sinks.letters import MAX_DETAIL, headers_of, origin_of
+from sinks.letters import origin_of
 from sinks.mapped import Mapped
 from sinks.rows import TOPICS, map_records
 from sinks.tables import COUNTERS, MESSAGES
-from tests.contract.fakes import T0, receipt, send, state, state_record
+from tests.contract.fakes import T0, headers_of, receipt, send, state, state_record
 from tests.records import Record
 
 LIMIT = 65_536
@@ -213,7 +213,7 @@ def test_a_newer_campaign_has_the_greater_version() -> None:
 def test_headers_come_back_as_they_went() -> None:
     record = Record("t", 3, 2**40, T0, b"\xff", None)
     refusal = Refusal(Reason.BAD_ROW, "völlig \ud800 falsch" + "x" * 5000)
-    letter = Record("dead-letters", 3, 5, T0 + 1, None, None, tuple(headers_of(record, refusal)))
+    letter = Record("dead-letters", 3, 5, T0 + 1, None, None, headers_of(record, refusal))
     origin = origin_of(letter)
     assert origin[:5] == ("t", 3, 2**40, T0, "bad_row")
     assert origin.detail == refusal.detail[:MAX_DETAIL].replace("\ud800", "?")

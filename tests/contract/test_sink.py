@@ -3,50 +3,33 @@
 import asyncio
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from aiokafka import TopicPartition
 
 from deploy.embedded.brokers import Broker, free_port
 from models.counters import cell_key, encode_cell
-from models.settings import Settings
 from models.suppression import Standing
-from sinks.batches import Batch, Batches
 from sinks.client import ClickHouse, connect
 from sinks.errors import Broken
-from sinks.migrate import migrate
 from sinks.rows import TOPICS
 from tests.contract.bounces import account, request, retry, strike, suppression
-from tests.contract.fakes import T0, Health, Meter, receipt, send, state, state_record
+from tests.contract.fakes import T0, send, state, state_record
 from tests.contract.servers import Front
 from tests.contract.sinks import (
-    PARTITIONS,
     Running,
     committed,
     consumed,
     count,
+    one_way,
     publish,
     running,
     settings_for,
+    states,
 )
 from tests.records import Record
 
 NOW = int(time.time() * 1000)
-
-
-#: The engine itself has its tests: here one way to it is enough, but for the first test.
-one_way = pytest.mark.parametrize("url", ["http"], indirect=True)
-
-
-def states(count: int, first: int = 0) -> list[Record]:
-    """Delivered messages, spread over the partitions."""
-    made = []
-    for n in range(first, first + count):
-        known = state(1, send(f"m{n}"), receipt("delivered", f"m{n}"))
-        made.append(state_record(known, f"m{n}")._replace(partition=n))
-    return made
 
 
 def one_of_each() -> list[Record]:
@@ -72,15 +55,6 @@ def one_of_each() -> list[Record]:
         retry(),
         Record("dead-letters", 1, 0, T0, b"\xff", None, tuple((k, v.encode()) for k, v in headers)),
     ]
-
-
-@pytest.fixture
-def reader(url: str) -> Iterator[ClickHouse]:
-    """A second client of the sink's database, migrated."""
-    clickhouse = connect(url)
-    migrate(clickhouse, 90)
-    yield clickhouse
-    clickhouse.close()
 
 
 VIEWS = (
@@ -180,14 +154,6 @@ def _hex(record: Record) -> tuple[str, str]:
     return record.key.hex().upper(), record.value.hex().upper()
 
 
-@pytest.fixture
-def own_front(tmp_path: Path) -> Iterator[Front]:
-    """A front that the test may stop and start."""
-    server = Front(tmp_path / "own").start()
-    yield server
-    server.stop()
-
-
 @pytest.mark.parametrize("crash", [False, True], ids=["stop", "kill -9"])
 async def test_an_outage_longer_than_the_session_is_waited_out(
     embedded_broker: Broker, prefix: str, own_front: Front, crash: bool
@@ -254,103 +220,6 @@ async def test_it_ends_in_time_at_work(
     async with running(settings) as again:
         await again.until(lambda: count(reader, "messages_current") == 3000)
     assert sink.rows("messages") + again.rows("messages") == 3000
-
-
-@one_way
-async def test_two_sinks_share_partitions_and_one_takes_over(
-    broker: Broker, prefix: str, url: str, reader: ClickHouse
-) -> None:
-    settings = await settings_for(broker.bootstrap, prefix, url)
-    every = len(TOPICS) * PARTITIONS
-    async with running(settings) as first:
-        await publish(settings, states(200))
-        async with running(settings) as second:
-            await first.until(lambda: 0 < first.meter.value("receipts_partitions") < every)
-            await second.until(lambda: second.meter.value("receipts_partitions") > 0)
-            owned = [sink.meter.value("receipts_partitions") for sink in (first, second)]
-            assert sum(owned) == every
-            await publish(settings, states(200, first=200))
-            await first.until(lambda: count(reader, "messages_current") == 400)
-            assert second.rows("messages") > 0
-        await first.until(lambda: first.meter.value("receipts_partitions") == every)
-        await publish(settings, states(100, first=400))
-        await first.until(lambda: count(reader, "messages_current") == 500)
-    assert await committed(settings, "message-states") == 500
-
-
-@one_way
-async def test_offsets_of_an_old_assignment_are_never_committed(
-    embedded_broker: Broker, prefix: str, url: str
-) -> None:
-    settings = await settings_for(embedded_broker.bootstrap, prefix, url)
-    await publish(settings, states(4))
-    batches = Batches(settings, Meter(), Health())
-    await batches.start()
-    stop = asyncio.Event()
-    batch: Batch | None = None
-    while batch is None:
-        batch = await batches.collect(stop)
-    began = time.monotonic()
-    await batches.on_partitions_revoked(list(batch.offsets))
-    assert 2 < time.monotonic() - began < 5, "a rebalance waits for the batch, but not for ever"
-    assert not await batches.commit(batch)
-    batches.done()
-    await batches.stop()
-    assert await committed(settings, "message-states") == 0
-
-
-@one_way
-async def test_a_rebalance_does_not_wait_for_a_batch_that_clickhouse_does_not_take(
-    embedded_broker: Broker, prefix: str, url: str
-) -> None:
-    settings = await settings_for(embedded_broker.bootstrap, prefix, url)
-    batches = Batches(settings, Meter(), Health())
-    batches._batch({TopicPartition(settings.topic("sends"), 0): [state_record(state(1))]}, 0, 1)  # type: ignore[list-item]
-    batches.waiting = True
-    await asyncio.wait_for(batches.on_partitions_revoked([TopicPartition("t", 0)]), 1)
-    await batches.stop()
-
-
-class Joining:
-    """Polls of a consumer during which partitions change hands."""
-
-    def __init__(self, batches: Batches, *polls: tuple[bool, list[int]]) -> None:
-        self._batches = batches
-        self._polls = list(polls)
-
-    async def getmany(self, **_: object) -> dict[TopicPartition, list[Record]]:
-        changes, offsets = self._polls.pop(0)
-        place = TopicPartition("sends", 0)
-        if changes:
-            await self._batches.on_partitions_revoked([place])
-            await self._batches.on_partitions_assigned([place])
-        return {place: [Record("sends", 0, n, T0, None, None) for n in offsets]} if offsets else {}
-
-
-async def collected(*polls: tuple[bool, list[int]], most: int = 3) -> tuple[Batch | None, Batches]:
-    batches = Batches(Settings(sink_max_rows=most, sink_max_wait_s=5), Meter(), Health())
-    batches.consumer = Joining(batches, *polls)
-    return await batches.collect(asyncio.Event()), batches
-
-
-async def test_records_that_come_with_a_new_assignment_are_not_lost() -> None:
-    batch, batches = await collected((True, [0, 1, 2]))
-    assert batch is not None
-    assert [record.offset for record in batch.records["sends"]] == [0, 1, 2]
-    assert batch.assignment == batches._assignment, "may be committed"
-
-
-async def test_records_of_the_old_assignment_are_left_to_who_reads_them_again() -> None:
-    batch, batches = await collected((False, [0, 1]), (True, [0]), (False, [1, 2]))
-    assert batch is not None
-    assert [record.offset for record in batch.records["sends"]] == [0, 1, 2]
-    assert batch.offsets == {TopicPartition("sends", 0): 3}
-    assert batch.assignment == batches._assignment
-
-
-async def test_nothing_is_a_batch_of_nothing() -> None:
-    assert (await collected((False, [])))[0] is None
-    assert (await collected((False, [0]), (True, [])))[0] is None
 
 
 async def test_it_waits_for_clickhouse_and_for_kafka_to_appear(

@@ -10,9 +10,8 @@ from models.counters import cell_key, encode_cell
 from models.refusal import Reason, Refusal
 from sinks.errors import Broken
 from sinks.letters import Record as SinkRecord
-from sinks.letters import headers_of
 from sinks.writer import MAX_BAD_ROWS
-from tests.contract.fakes import AT_T0, T0, receipt, send, state, state_record
+from tests.contract.fakes import AT_T0, T0, headers_of, receipt, send, state, state_record
 from tests.contract.world import World
 from tests.records import Record
 
@@ -182,7 +181,7 @@ def test_dead_letters_keep_any_bytes(world: World, key: bytes | None) -> None:
     refusal = Refusal(Reason.NOT_JSON, "value: nul \x00 and ü")
     for value in UGLY:
         origin = Record("receipts", 3, 12, T0, key, value)
-        headers = tuple(headers_of(origin, refusal))
+        headers = headers_of(origin, refusal)
         letter = Record("dead-letters", 3, 4, T0 + 1, key, value, headers)
         world.write("dead-letters", letter)
         world.write("dead-letters", letter)
