@@ -357,7 +357,8 @@ class Shard:
         them gone.
         """
         last = self._last_retirable(clock_ms)
-        if last <= self.retired_day or self.timers.any_due(clock_ms):
+        leaving = any(day <= last for day in self.days)
+        if not leaving or last <= self.retired_day or self.timers.any_due(clock_ms):
             return None
         return None if any(day <= last for day in self.touched_days) else last
 
