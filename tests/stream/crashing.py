@@ -1,0 +1,65 @@
+"""The real `receipts worker` that kills itself (SIGKILL) at one chosen point.
+
+`python -m tests.stream.crashing POINT` with POINT one of
+  between-strike-and-state        strikes are acknowledged, their states not yet written
+  between-suppression-and-offset  suppressions are written, their offsets not committed
+Nothing else is changed.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from deploy.cli import main
+from streams.batching.consumer import BatchConsumer
+from streams.delivery import Delivery
+from streams.plan import Plan
+from streams.suppression.agent import SuppressionAgent
+from streams.suppression.numbers import NumberShard
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _between_strike_and_state() -> None:
+    tell = Delivery._tell
+
+    async def tell_and_die(self: Delivery, plan: Plan) -> None:
+        await tell(self, plan)
+        if plan.strikes:
+            _die()
+
+    Delivery._tell = tell_and_die  # type: ignore[method-assign]
+
+
+def _between_suppression_and_offset() -> None:
+    deliver, commit = SuppressionAgent._deliver, BatchConsumer._commit
+    suppressed: list[int] = []
+
+    async def deliver_and_note(self: SuppressionAgent, shard: NumberShard, plan: Plan) -> None:
+        await deliver(self, shard, plan)
+        if plan.newly_suppressed:
+            await self._log.settle()
+            suppressed.append(plan.newly_suppressed)
+
+    async def die_instead(self: BatchConsumer, offsets: Mapping[Any, int]) -> bool:
+        if suppressed:
+            _die()
+        return bool(await commit(self, offsets))
+
+    SuppressionAgent._deliver = deliver_and_note  # type: ignore[method-assign]
+    BatchConsumer._commit = die_instead  # type: ignore[method-assign]
+
+
+POINTS = {
+    "between-strike-and-state": _between_strike_and_state,
+    "between-suppression-and-offset": _between_suppression_and_offset,
+}
+
+if __name__ == "__main__":
+    POINTS[sys.argv[1]]()
+    sys.argv = ["receipts", "worker"]
+    main()
