@@ -20,6 +20,7 @@ from click.testing import CliRunner
 from deploy.children import Child
 from deploy.cli import cli
 from deploy.embedded.brokers import EmbeddedBroker, free_port
+from deploy.scrape import samples_at
 from deploy.suppressions import strikes_behind
 from deploy.topics import create_topics
 from models.keys import message_key, partition_of
@@ -63,6 +64,10 @@ class Installation:
                 return said
         except (urllib.error.URLError, OSError):
             return {}
+
+    def rebalances(self) -> float:
+        """Rebalances that both workers went through."""
+        return min(sample(port, "receipts_rebalances_total") for port in self.ports)
 
     def wait_for_pages(self, number: str, *, suppressed: bool) -> None:
         """Until both workers say so."""
@@ -291,6 +296,41 @@ def test_a_number_nobody_heard_of_is_not_suppressed(installed: Installation) -> 
     done = installed.run("check", "acme", "+447700900777")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("acme/+447700900777: not suppressed\n")
+
+
+def test_every_answer_is_right_while_a_worker_comes_and_dies(
+    installed: Installation,
+) -> None:
+    number = "+447700900107"
+    installed.run("add", "acme", number, "--why", "x")
+    installed.wait_for_pages(number, suppressed=True)
+    port = free_port()
+    with installed.worker(port) as third:
+        give_up = time.monotonic() + 60
+        while not ready(port):  # it has joined the group and taken its share
+            assert_both_say_suppressed(installed, number)
+            assert time.monotonic() < give_up, third.tail()
+        assert installed.page(port, number)["suppressed"] is True
+        third.process.kill()
+    # The dead one is noticed after its session timeout; its partitions then go to the others.
+    before, give_up = installed.rebalances(), time.monotonic() + 60
+    while installed.rebalances() == before:
+        assert_both_say_suppressed(installed, number)
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+
+
+def sample(port: int, name: str) -> float:
+    return samples_at(f"http://127.0.0.1:{port}/metrics", name).get(name, 0.0)
+
+
+def ready(port: int) -> bool:
+    return sample(port, "receipts_ready") == 1
+
+
+def assert_both_say_suppressed(installed: Installation, number: str) -> None:
+    for port in installed.ports:
+        assert installed.page(port, number).get("suppressed") is True
 
 
 # --- the topic alone -------------------------------------------------------------------------

@@ -1,6 +1,10 @@
 """GET /suppressions/{account}/{recipient}: what it says, how old that is, and when it is silent."""
 
+import asyncio
+import contextlib
 import json
+import os
+import signal
 import time
 import urllib.error
 import urllib.request
@@ -10,10 +14,14 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
+from deploy.embedded.brokers import EmbeddedBroker
 from deploy.serving import ProcessHealth, PrometheusMeter, serving
 from deploy.suppressions_page import suppressions_page
+from deploy.topics import create_topics
 from models.requests import number_key
+from models.settings import Settings
 from models.suppression import Facts, Standing, encode, published
+from streams.mirror import Mirror
 from streams.suppressed import Suppressed
 
 NUMBER = "+447700900123"
@@ -176,3 +184,36 @@ def test_a_number_takes_at_most_two_hundred_bytes() -> None:
         tracemalloc.stop()
     assert len(suppressed) == count
     assert taken / count < 200
+
+
+async def test_the_age_grows_while_the_broker_is_silent_and_falls_when_it_speaks_again() -> None:
+    suppressed = Suppressed()
+    with EmbeddedBroker() as broker:
+        settings = Settings(brokers=broker.bootstrap)
+        await create_topics(settings)
+        topic = settings.topic("suppressions")
+        mirror = Mirror(settings.brokers, topic, suppressed.take, suppressed.hear)
+        following = asyncio.create_task(mirror.run())
+        try:
+            await asyncio.wait_for(mirror.caught_up.wait(), 20)
+            for _ in range(3):  # an idle topic is heard of all the time
+                await asyncio.sleep(0.7)
+                assert young(suppressed) < 2
+            os.kill(broker.pid, signal.SIGSTOP)
+            await asyncio.sleep(4)
+            assert young(suppressed) > 2.5
+            os.kill(broker.pid, signal.SIGCONT)
+            give_up = time.monotonic() + 20
+            while young(suppressed) > 2:
+                assert time.monotonic() < give_up
+                await asyncio.sleep(0.1)
+        finally:
+            following.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await following
+
+
+def young(suppressed: Suppressed) -> float:
+    age_s = suppressed.age_s()
+    assert age_s is not None
+    return age_s
