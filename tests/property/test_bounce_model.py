@@ -2,6 +2,7 @@
 deaths and time, in any order (issue: proof). Time is an argument: days pass in milliseconds."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -18,8 +19,10 @@ from hypothesis.stateful import (
 
 from models.contract import Engagement, Event, Receipt, Send
 from models.keys import message_key
+from models.state import decode
+from models.suppression import decode as judged
 from tests.bounces import HOUR, MINUTE, T0, Death, World, topic_of
-from tests.property.bounce_oracle import Heard, Message, Number, Oracle, Settings, Stand
+from tests.property.bounce_oracle import Heard, Message, Number, Oracle, Stand
 
 BAD, GOOD = "+447911123456", "+46701234567"
 NUMBERS = st.sampled_from([BAD, BAD, GOOD])
@@ -39,16 +42,18 @@ RECEIPTS: dict[str, dict[str, str]] = {
 }
 WORDS = ["send"] * 3 + ["unsubscribe", "hard", "hard", "soft", "soft", *RECEIPTS]
 MINDS = ["hard", "hard", "delivered", "soft", "content", "unsubscribe"]
-OWN = st.builds(
-    Settings,
-    suppress_hard_bounces=st.sampled_from([True, True, False]),
-    strike_limit=st.integers(1, 3),
-    strikes_reset_on_delivery=st.booleans(),
-    suppression_days=st.sampled_from([None, 1, 3]),
-    retry_soft_bounces=st.sampled_from([True, True, False]),
-    retry_every_s=st.sampled_from([1_800, 3_600, 7_200]),
-    retry_for_s=st.sampled_from([7_200, 172_800]),
-    validity_s=st.sampled_from([10_800, 259_200]),
+CHOICES: dict[str, list[Any]] = {
+    "suppress_hard_bounces": [True, False],
+    "strike_limit": [1, 2, 3],
+    "strikes_reset_on_delivery": [False, True],
+    "suppression_days": [None, 1, 3],
+    "retry_soft_bounces": [True, False],
+    "retry_every_s": [3_600, 1_800, 7_200],
+    "retry_for_s": [172_800, 7_200],
+    "validity_s": [259_200, 10_800],
+}
+OWN_CHOICE = st.sampled_from(
+    [(name, value) for name, values in CHOICES.items() for value in values]
 )
 
 
@@ -64,6 +69,8 @@ class Bounces(RuleBasedStateMachine):
         super().__init__()
         self.world = World()
         self.oracle = Oracle()
+        self.oracle.numbers = {BAD: Number(), GOOD: Number()}
+        self.versions: dict[bytes, int] = {}
         self.now = T0
         self.ticks = 0
         self.sent: dict[tuple[str, int], Send] = {}
@@ -76,12 +83,9 @@ class Bounces(RuleBasedStateMachine):
 
     # --- messages --------------------------------------------------------------------------------
 
-    @initialize()
-    def meet(self) -> None:
-        self.oracle.numbers = {BAD: Number(), GOOD: Number()}
-
-    @initialize(target=messages)
-    def three_to_a_number(self) -> Any:
+    @initialize(target=messages, days=st.sampled_from([None, 1, 3]), reset=st.booleans())
+    def three_messages_to_a_number(self, days: int | None, reset: bool) -> Any:
+        self._set({"suppression_days": days, "strikes_reset_on_delivery": reset})
         return multiple(*(self._message(BAD, 0, None) for _ in range(3)))
 
     @rule(
@@ -149,9 +153,12 @@ class Bounces(RuleBasedStateMachine):
         self._read(said, topics, size, dies, fatal)
         return name
 
-    @rule(name=messages)
-    def bounce_softly(self, name: str) -> None:
+    @rule(target=messages, number=NUMBERS, hours=st.sampled_from([0, 1, 1, 2]))
+    def bounce_softly_and_wait(self, number: str, hours: int) -> str:
+        name = self._message(number, 10, None)
         self._read([self._event(name, "send", 1), self._event(name, "soft", 1)])
+        self.wait(hours, "")
+        return name
 
     @precondition(lambda self: self.world.asked)
     @rule(data=st.data(), then=st.sampled_from(["", "soft", "hard", "delivered"]))
@@ -252,10 +259,13 @@ class Bounces(RuleBasedStateMachine):
 
     # --- settings, deaths, time ------------------------------------------------------------------
 
-    @rule(own=OWN)
-    def change_settings(self, own: Settings) -> None:
-        self.world.set(**vars(own))
-        self.oracle.own = own
+    @rule(change=OWN_CHOICE)
+    def change_a_setting(self, change: tuple[str, Any]) -> None:
+        self._set(dict([change]))
+
+    def _set(self, changes: dict[str, Any]) -> None:
+        self.oracle.own = replace(self.oracle.own, **changes)
+        self.world.set(**vars(self.oracle.own))
         self._commit()
 
     @rule()
@@ -263,7 +273,14 @@ class Bounces(RuleBasedStateMachine):
         self.world.restart()
         self._commit()
 
-    @rule(hours=st.sampled_from([1, 1, 1, 3, 24, 49, 73]), dies=DEATHS)
+    @rule(hours=st.sampled_from([1, 1, 1, 3, 24]), dies=DEATHS)
+    def wait_a_while(self, hours: int, dies: Death) -> None:
+        self.wait(hours, dies)
+
+    @rule(hours=st.sampled_from([49, 73]))
+    def wait_long(self, hours: int) -> None:
+        self.wait(hours, "")
+
     def wait(self, hours: int, dies: Death) -> None:
         for _ in range(hours):
             self.now += HOUR
@@ -281,6 +298,13 @@ class Bounces(RuleBasedStateMachine):
         return {key.decode().split("/")[1] for key in self.world.suppressed}
 
     # --- what must hold --------------------------------------------------------------------------
+
+    @invariant()
+    def versions_only_grow(self) -> None:
+        now = {key: decode(stored).version for key, stored in self.world.states.items()}
+        now |= {key: judged(stored).version for key, stored in self.world.numbers.items()}
+        assert all(version >= self.versions.get(key, 1) for key, version in now.items())
+        self.versions = now
 
     @invariant()
     def numbers_stand_as_they_should(self) -> None:
@@ -332,7 +356,7 @@ def _batches(events: Sequence[Event], topics: list[str], size: int) -> Iterator[
 
 TestBounces = Bounces.TestCase
 TestBounces.settings = settings(
-    max_examples=150,
+    max_examples=400,
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
