@@ -160,6 +160,7 @@ OUTCOMES = weighted(delivered=0.925, soft=0.046, hard=0.007, rejected=0.013, rej
 AGAIN = weighted(delivered=0.60, soft=0.33, hard=0.03, rejected=0.02, never=0.02)
 DEAD_NUMBERS = 0.013
 WRITTEN_TO_AGAIN = 0.012  # share of messages to a number that bounced hard lately
+CARELESS = 0.03  # share of messages to a suppressed number, of senders that never look at the list
 ALIVE_AFTER_ALL = 0.12  # share of messages that a dead number takes all the same
 DARK = 0.0002  # share of messages to a handset that stays off for days
 SILENT = {"NG": 0.03, "KE": 0.02, "KZ": 0.015}  # share of messages whose network says nothing

@@ -19,7 +19,7 @@ from deploy.simulator.catalogue import (
 from deploy.simulator.event import ENGAGEMENTS, RECEIPTS, SENDS, Event
 from deploy.simulator.fields import default_validity_s, inbound_fields, receipt_fields, send_fields
 from deploy.simulator.outcomes import Report, attempt_reports
-from deploy.simulator.people import People, Person
+from deploy.simulator.people import Contact, People, Person
 from deploy.simulator.phones import phone_number
 from deploy.simulator.retrying import due_ms, next_attempt_ms
 from deploy.simulator.shapes import Campaign, Due
@@ -116,15 +116,15 @@ class Journeys:
 
     def _consequences(self, message: Message, events: list[Event]) -> list[Event]:
         """What people decide about a number after what happened to a message."""
-        account, recipient, people = message.account, message.recipient, self.people
-        decided = list(people.decide(account, recipient, message.sent_ms))
-        who = Person(message.country, message.person)
+        people, who = self.people, Person(message.country, message.person)
+        contact = Contact(message.account, who, message.recipient)
+        decided = list(people.decide(contact, message.sent_ms))
         bounced = [e for e in events if e.note == "hard"]
         if bounced:
-            decided += people.bounced(account, who, recipient, bounced[0].arrival_ms)
+            decided += people.bounced(contact, bounced[0].arrival_ms)
         for event in events:
             if event.note in ("unsubscribe", "by_recipient"):
-                decided += people.unsubscribed(account, recipient, event.arrival_ms)
+                decided += people.unsubscribed(contact, event.arrival_ms)
         return decided
 
     def _arrived(self, events: list[Event], due: Due) -> list[Event]:

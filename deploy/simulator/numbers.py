@@ -41,17 +41,20 @@ CLEAR = Standing()
 class Number:
     """All that was published about one number of one account. Times in epoch ms."""
 
-    __slots__ = ("decided", "delivered", "hits", "strikes")
+    __slots__ = ("closed", "decided", "delivered", "hits", "strikes")
 
     def __init__(self) -> None:
         self.strikes: list[Strike] = []
         self.hits: list[int] = []  # first hard receipt of each message that may have struck
+        self.closed: list[int] = []  # when somebody unsubscribed or suppressed it
         self.decided: dict[str, int] = {}  # action -> the latest
         self.delivered: tuple[int, int] = (0, 0)  # the latest delivery: at least, at most
 
     def decide(self, action: str, at: int) -> None:
         """Somebody asked to suppress, release, resubscribe or unsubscribe; the latest counts."""
         self.decided[action] = max(self.decided.get(action, 0), at)
+        if action in ("suppress", "unsubscribe"):
+            self.closed.append(at)
 
     def deliver(self, first: int, last: int) -> None:
         """A message was delivered: its first and its last report of that."""
@@ -114,7 +117,7 @@ def possible(number: Number, rules: Rules, as_of_ms: int) -> set[Standing]:
 
 def first_suppressed(number: Number, rules: Rules) -> int | None:
     """The earliest moment at which the number may ever have been suppressed; None: never."""
-    moments = [at for action, at in number.decided.items() if action in ("unsubscribe", "suppress")]
+    moments = list(number.closed)
     if rules.suppress_hard_bounces:
         moments += sorted(number.hits)[rules.strike_limit - 1 :]
     return min(moments, default=None)

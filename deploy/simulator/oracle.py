@@ -242,7 +242,7 @@ class _Oracle:
     def _leave_open(self, key: MessageKey, known: Facts, message: Message) -> None:
         """Fields of a failed message that depend on when the worker learned what."""
         rules, unsettled = self._rules(key[0]), set[str]()
-        if may_expire(known.sends, rules, self._as_of_ms) and message.fail_reason != "expired":
+        if may_expire(known.sends, rules, self._as_of_ms) and message.no_retry_reason != "expired":
             unsettled |= {"no_retry_reason", "next_attempt_at"}
         ask = may_ask(known, rules, self._as_of_ms).get(message.failed_attempt + 1)
         if ask and len(ask.due_at) > 1:

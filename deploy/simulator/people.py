@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import NamedTuple
 
-from deploy.simulator.catalogue import FIRST_NAMES, WRITTEN_TO_AGAIN, Account
+from deploy.simulator.catalogue import CARELESS, FIRST_NAMES, WRITTEN_TO_AGAIN, Account
 from deploy.simulator.event import REQUESTS, Event
 from deploy.simulator.outcomes import is_dead
 from deploy.simulator.wire import Fields, stamp
@@ -28,6 +28,14 @@ class Person(NamedTuple):
 
     country: str
     person: int
+
+
+class Contact(NamedTuple):
+    """Somebody an account wrote to."""
+
+    account: Account
+    who: Person
+    recipient: str
 
 
 class _Known:
@@ -48,10 +56,13 @@ class People:
         self._event = event
         self._known: dict[tuple[str, str], _Known] = {}
         self._hot: defaultdict[str, list[Person]] = defaultdict(list)
+        self._shut: defaultdict[str, list[Person]] = defaultdict(list)
 
     def again(self, account: Account) -> Person | None:
-        """Now and then somebody whose number bounced hard lately."""
-        hot, rng = self._hot[account.name], self._rng
+        """Now and then somebody whose number bounced hard lately, or was suppressed."""
+        hot, shut, rng = self._hot[account.name], self._shut[account.name], self._rng
+        if shut and account.obeys < 1 and rng.random() < CARELESS * (1 - account.obeys):
+            return rng.choice(shut)
         if not hot or rng.random() > WRITTEN_TO_AGAIN:
             return None
         place = rng.randrange(len(hot))
@@ -64,12 +75,17 @@ class People:
             begin + NOTICED_MS <= at_ms < end for begin, end in known.closed
         )
 
-    def _of(self, account: Account, recipient: str) -> _Known:
-        return self._known.setdefault((account.name, recipient), _Known())
+    def _of(self, contact: Contact) -> _Known:
+        return self._known.setdefault((contact.account.name, contact.recipient), _Known())
 
-    def bounced(self, account: Account, who: Person, recipient: str, at_ms: int) -> Iterator[Event]:
+    def _close(self, contact: Contact, begin_ms: int, end_ms: int) -> None:
+        self._of(contact).closed.append((begin_ms, end_ms))
+        self._shut[contact.account.name].append(contact.who)
+
+    def bounced(self, contact: Contact, at_ms: int) -> Iterator[Event]:
         """A message bounced hard; support may release the number that this suppressed."""
-        rng, known, hot = self._rng, self._of(account, recipient), self._hot[account.name]
+        account, who, _ = contact
+        rng, known, hot = self._rng, self._of(contact), self._hot[account.name]
         if len(hot) < _HOT and who not in hot and is_dead(who.person):
             hot.append(who)
         known.struck += 1
@@ -80,23 +96,23 @@ class People:
         if rng.random() < 0.4:
             released_at = at_ms + int(rng.uniform(10 * MINUTE_MS, 16 * HOUR_MS))
             known.struck = 0
-            yield from self._ask(account, recipient, "release", released_at, "number is reused")
+            yield from self._ask(contact, "release", released_at, "number is reused")
         elif who in hot and rng.random() < account.obeys:
             hot.remove(who)
-        known.closed.append((at_ms, released_at))
+        self._close(contact, at_ms, released_at)
 
-    def unsubscribed(self, account: Account, recipient: str, at_ms: int) -> Iterator[Event]:
+    def unsubscribed(self, contact: Contact, at_ms: int) -> Iterator[Event]:
         """The recipient wants no more messages; some change their mind."""
         rng, back_at = self._rng, NEVER_MS
         luck = rng.random()
         if luck < 0.25:
             back_at = at_ms + int(rng.uniform(HOUR_MS, DAY_MS))
-            yield from self._ask(account, recipient, "resubscribe", back_at, "web form")
+            yield from self._ask(contact, "resubscribe", back_at, "web form")
         elif luck < 0.30:  # at the very same moment: the cautious word wins
-            yield from self._ask(account, recipient, "resubscribe", at_ms, "double click")
-        self._of(account, recipient).closed.append((at_ms, back_at))
+            yield from self._ask(contact, "resubscribe", at_ms, "double click")
+        self._close(contact, at_ms, back_at)
 
-    def decide(self, account: Account, recipient: str, sent_ms: int) -> Iterator[Event]:
+    def decide(self, contact: Contact, sent_ms: int) -> Iterator[Event]:
         """Now and then a person suppresses a number, or notes an unsubscribe told elsewhere."""
         rng = self._rng
         luck = rng.random()
@@ -104,21 +120,19 @@ class People:
             return
         at = sent_ms + int(rng.uniform(MINUTE_MS, 6 * HOUR_MS))
         if luck < 0.0004:
-            yield from self._ask(account, recipient, "unsubscribe", at, "preference centre")
-            yield from self.unsubscribed(account, recipient, at)
+            yield from self._ask(contact, "unsubscribe", at, "preference centre")
+            yield from self.unsubscribed(contact, at)
             return
         until = NEVER_MS
-        yield from self._ask(account, recipient, "suppress", at, "complained by phone")
+        yield from self._ask(contact, "suppress", at, "complained by phone")
         if luck < 0.0009:
             until = at + int(rng.uniform(0, 12 * HOUR_MS)) * (luck > 0.0005)
-            yield from self._ask(account, recipient, "release", until, "was a mistake")
-        self._of(account, recipient).closed.append((at, until))
+            yield from self._ask(contact, "release", until, "was a mistake")
+        self._close(contact, at, until)
 
-    def _ask(
-        self, account: Account, recipient: str, action: str, at_ms: int, why: str
-    ) -> Iterator[Event]:
+    def _ask(self, contact: Contact, action: str, at_ms: int, why: str) -> Iterator[Event]:
         """The record of a decision; sometimes late, sometimes twice."""
-        rng = self._rng
+        rng, (account, _, recipient) = self._rng, contact
         name = FIRST_NAMES[at_ms % len(FIRST_NAMES)]
         at_ms -= at_ms % 1000 if account.seconds_only else 0
         fields: Fields = {

@@ -6,6 +6,7 @@ Events are dealt to the shards out of order and twice; the outcome must not depe
 import json
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import groupby
 from random import Random
 from typing import Any, Protocol
 
@@ -41,6 +42,7 @@ PARTITIONS = 3
 EVENTS = 20_000
 MESSAGE_KINDS = (SENDS, RECEIPTS, ENGAGEMENTS)
 STRIKES = "strikes"
+SLICE_MS = 60_000
 
 
 def published(seed: int) -> list[Published]:
@@ -77,12 +79,13 @@ class Worker:
     told: what the shards of messages told those of numbers, not yet delivered
     """
 
-    def __init__(self, accounts: Accounts, suppressed: dict[bytes, int]) -> None:
+    def __init__(self, accounts: Accounts, *, follows: bool) -> None:
+        self.follows = follows
+        self.suppressed: dict[bytes, int] = {}
         self.states: list[dict[bytes, bytes]] = [{} for _ in range(PARTITIONS)]
         self.numbers: list[dict[bytes, bytes]] = [{} for _ in range(PARTITIONS)]
-        self.suppressed = suppressed
         self.messages = [
-            Shard(p, self.states[p], Rules(PARTITIONS), accounts, suppressed)
+            Shard(p, self.states[p], Rules(PARTITIONS), accounts, self.suppressed)
             for p in range(PARTITIONS)
         ]
         self.recipients = [
@@ -117,12 +120,21 @@ class Worker:
         for key, value in plan.changes.items():
             assert value is not None
             table[key] = value
+            if table in self.numbers:
+                self.follow(key, value)
         for topic, told in ((STRIKES, plan.strikes), (REQUESTS, plan.requests)):
             for key, value in told:
                 where = partition_of(key, PARTITIONS)
                 self.told.append(Record(topic, where, -1, clock_ms, key, value))
                 self.note(topic, json.loads(value))
-        self.retries += [json.loads(value) for _, value in plan.retries]
+        self.retries += [json.loads(value) | {"asked_at": clock_ms} for _, value in plan.retries]
+
+    def follow(self, key: bytes, value: bytes) -> None:
+        """All shards know which numbers are suppressed, but those dealt to out of order."""
+        held = decode_suppression(value)
+        if self.follows:
+            self.suppressed.pop(key, None)
+            self.suppressed |= {key: held.since} if held.suppressed else {}
 
     def note(self, topic: str, said: dict[str, Any]) -> None:
         if topic == STRIKES:
@@ -198,7 +210,7 @@ class Worker:
 def shuffled(records: list[Published], seed: int) -> Worker:
     """A worker that got all events out of order and some twice, strikes and decisions too."""
     rng = Random(seed)
-    worker = Worker(settings_of(records), {})
+    worker = Worker(settings_of(records), follows=False)
     dealt = [r for r in records + records[::7] if r.kind in MESSAGE_KINDS]
     rng.shuffle(dealt)
     deal(worker, [as_record(r) for r in dealt])
@@ -214,16 +226,30 @@ def as_record(r: Published) -> Record:
     return Record(r.kind, r.partition, r.offset, r.timestamp, r.key, r.value)
 
 
-def deal(worker: Worker, records: list[Record]) -> None:
+def deal(worker: Worker, records: list[Record], clock_ms: int = AS_OF) -> None:
     batches: defaultdict[tuple[int, str], list[Record]] = defaultdict(list)
     for record in records:
         batch = batches[record.partition, record.topic]
         batch.append(record)
         if len(batch) == 500:
-            worker.take(record.partition, record.topic, batch, AS_OF)
+            worker.take(record.partition, record.topic, batch, clock_ms)
             batch.clear()
     for (partition, topic), batch in batches.items():
-        worker.take(partition, topic, batch, AS_OF)
+        worker.take(partition, topic, batch, clock_ms)
+
+
+def in_time(records: list[Published]) -> Worker:
+    """A worker that gets everything as it arrives, its clock going with the events."""
+    worker = Worker(settings_of(records), follows=True)
+    waiting = [r for r in records if r.kind in (*MESSAGE_KINDS, REQUESTS)]
+    for clock_ms, share in groupby(waiting, lambda r: r.timestamp // SLICE_MS * SLICE_MS):
+        until_ms = clock_ms + SLICE_MS
+        deal(worker, [as_record(r) for r in share], until_ms)
+        worker.tick(until_ms)
+        told, worker.told = worker.told, []
+        deal(worker, told, until_ms)
+    worker.tick(AS_OF)
+    return worker
 
 
 @pytest.fixture(scope="module")
@@ -304,3 +330,47 @@ def asked(worker: Worker) -> dict[RequestKey, dict[str, Any]]:
     assert len(found) == len(worker.retries)
     assert all(r["id"] == "/".join(map(str, key)) for key, r in found.items())
     return found
+
+
+@pytest.fixture(scope="module")
+def timely(records: list[Published]) -> Worker:
+    return in_time(records)
+
+
+def test_in_time_the_same_follows_as_out_of_order(timely: Worker, expected: Expected) -> None:
+    messages, _ = timely.rows()
+    for key, message in messages.items():
+        open_fields = expected.unsettled.get(key, set())
+        wanted = expected.messages[key]._replace(**{f: getattr(message, f) for f in open_fields})
+        assert message == wanted, key
+    assert timely.struck() == expected.strikes
+    found = timely.standings()
+    for key in (found.keys() | expected.numbers.keys()) - expected.unsettled_numbers:
+        assert found.get(key, CLEAR) == expected.numbers.get(key, CLEAR), key
+    assert timely.cells() == expected.cells
+
+
+def test_senders_that_ignore_the_list_are_noticed(timely: Worker) -> None:
+    flagged = [row for row in timely.readings() if row.sent_to_suppressed]
+    assert flagged
+    assert all(row.direction == "outbound" for row in flagged)
+
+
+def test_no_retry_is_asked_for_before_it_is_due_or_after_it_became_pointless(
+    timely: Worker, records: list[Published], expected: Expected
+) -> None:
+    found = asked(timely)
+    assert expected.must_ask <= found.keys() <= expected.may_ask.keys()
+    assert len(found) > 50
+    by_message = defaultdict(list)
+    for record in records:
+        if record.kind in (SENDS, RECEIPTS) and not record.expect:
+            fields = json.loads(record.value or b"")
+            by_message[fields["account"], fields["message_id"]].append(record)
+    settings = [record for record in records if record.kind == ACCOUNTS]
+    for (account, message_id, attempt), request in found.items():
+        assert request["due_at"] <= request["asked_at"]
+        known = [r for r in by_message[account, message_id] if r.timestamp < request["asked_at"]]
+        message = expect(settings + known, request["asked_at"]).messages[account, message_id]
+        assert (message.status, message.bounce) == ("undelivered", "soft")
+        assert (message.next_attempt_at, message.failed_attempt) == (request["due_at"], attempt - 1)
