@@ -11,7 +11,7 @@ from typing import NamedTuple
 from deploy.simulator.facts import Facts, Send
 from deploy.simulator.messages import deadline_of, winning_receipt, winning_sends
 from deploy.simulator.numbers import AFTER_MS, BEFORE_MS
-from deploy.simulator.rules import Rules, due_at
+from deploy.simulator.rules import MOST_ATTEMPTS, Rules, due_at
 
 RequestKey = tuple[str, str, int]  # account, message_id, attempt
 
@@ -31,10 +31,12 @@ def may_ask(known: Facts, rules: Rules, as_of_ms: int) -> dict[int, Ask]:
     if first.direction == "inbound" or not rules.retry_soft_bounces:
         return {}
     beginnings = frozenset(send.first_sent_at for send in known.sends)
+    begun = {(send.first_sent_at, deadline_of(send, rules)) for send in known.sends}
     due: dict[int, set[int]] = {}
     for receipt in known.receipts:
-        if receipt.rank == 2 and any(send.attempt <= receipt.attempt for send in known.sends):
-            moments = {due_at(begun, receipt.occurred_at, rules) for begun in beginnings}
+        knowable = any(send.attempt <= receipt.attempt for send in known.sends)
+        if receipt.rank == 2 and knowable and receipt.attempt < MOST_ATTEMPTS:
+            moments = {due_at(at, receipt.occurred_at, end, rules) for at, end in begun}
             moments = {at for at in moments if 0 < at <= as_of_ms + AFTER_MS}
             if moments:
                 due.setdefault(receipt.attempt + 1, set()).update(moments)
@@ -47,19 +49,25 @@ def may_ask(known: Facts, rules: Rules, as_of_ms: int) -> dict[int, Ask]:
 def must_ask(known: Facts, rules: Rules, as_of_ms: int) -> int:
     """The attempt that must have been asked for; 0: none.
 
-    Its message stays soft for good, was due a while ago, and has not yet come to its deadline:
+    Its message stays soft for good, was due a while ago, and the time for retries is not over:
     none of its events can have made the request pointless, in whatever order they were read.
     """
-    sends = winning_sends(known.sends)
-    winner = winning_receipt(known.receipts, sends)
-    if winner.rank != 2 or sends[0].direction == "inbound":
+    first = winning_sends(known.sends)[0]
+    winner = winning_receipt(known.receipts, winning_sends(known.sends))
+    if winner.rank != 2 or first.direction == "inbound" or winner.attempt >= MOST_ATTEMPTS:
         return 0
-    due = due_at(sends[0].first_sent_at, winner.occurred_at, rules)
-    if not due or due > as_of_ms - BEFORE_MS or may_expire(known.sends, rules, as_of_ms):
+    ends_at = deadline_of(first, rules)
+    due = due_at(first.first_sent_at, winner.occurred_at, ends_at, rules)
+    if not due or due > as_of_ms - BEFORE_MS or may_be_over(known.sends, rules, as_of_ms):
         return 0
     return winner.attempt + 1
 
 
-def may_expire(sends: list[Send], rules: Rules, as_of_ms: int) -> bool:
-    """Whether a worker that knows a part of the events may have found the message expired."""
-    return any(deadline_of(send, rules) <= as_of_ms + AFTER_MS for send in sends)
+def may_be_over(sends: list[Send], rules: Rules, as_of_ms: int) -> bool:
+    """Whether a worker may have found the message expired, or have heard of a bounce only when
+    the time for retries was over."""
+    return any(
+        min(deadline_of(send, rules), send.first_sent_at + rules.retry_for_s * 1000)
+        <= as_of_ms + AFTER_MS
+        for send in sends
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from deploy.simulator.facts import Facts, Receipt, Send
-from deploy.simulator.rules import Rules, due_at, fail_reason
+from deploy.simulator.rules import MOST_ATTEMPTS, Rules, due_at, fail_reason
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 CellKey = tuple[object, ...]  # ("hour", start_ms, account, channel, ...), ("campaign", account, id)
@@ -172,6 +172,17 @@ def message_of(known: Facts, rules: Rules, as_of_ms: int) -> tuple[Message, str]
     return message, _counted(message, expired)
 
 
+def _outlook(winner: Receipt, first: Send, rules: Rules) -> tuple[int, str]:
+    """When the next attempt is due after a soft end, and why it is not."""
+    if not rules.retry_soft_bounces:
+        return 0, "off"
+    if winner.attempt >= MOST_ATTEMPTS:
+        return 0, "too_many"
+    ends_at = deadline_of(first, rules)
+    due = due_at(first.first_sent_at, winner.occurred_at, ends_at, rules)
+    return due, "" if due else "too_late"
+
+
 def _failure(winner: Receipt) -> tuple[str, str, str]:
     return winner.error_code, winner.error_text, winner.scope
 
@@ -180,10 +191,9 @@ def _verdict(winner: Receipt, first: Send, provider: str, rules: Rules) -> Verdi
     """What the deciding receipt makes of the message."""
     if winner.rank not in (2, 3):
         return Verdict(winner.status)
-    due = due_at(first.first_sent_at, winner.occurred_at, rules) if winner.rank == 2 else 0
-    why = "final" if winner.rank == 3 else "" if due else "off"
-    if why == "off" and rules.retry_soft_bounces:
-        why = "too_late"
+    due, why = 0, "final"
+    if winner.rank == 2:
+        due, why = _outlook(winner, first, rules)
     return Verdict(
         *winner[3:8],
         fail_reason=fail_reason(rules, provider, *_failure(winner)),

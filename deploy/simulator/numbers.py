@@ -5,13 +5,12 @@ Part of the oracle: written from the rules as text, sharing no code with the wor
 
 from __future__ import annotations
 
-from itertools import product
 from typing import Any, NamedTuple
 
 from deploy.simulator.rules import Rules
 
 DAY_MS = 86_400_000
-REMEMBERED = 40  # strikes of one number that are kept, withdrawn ones too (the newest messages)
+REMEMBERED = 40  # strikes of one number that are kept (of the newest messages)
 BEFORE_MS, AFTER_MS = 600_000, 7_200_000  # nobody looks earlier or later than this
 CLEAR_REASONS: tuple[str, ...] = ()
 
@@ -41,14 +40,14 @@ CLEAR = Standing()
 class Number:
     """All that was published about one number of one account. Times in epoch ms."""
 
-    __slots__ = ("closed", "decided", "delivered", "hits", "strikes")
+    __slots__ = ("closed", "decided", "delivered_at", "hits", "strikes")
 
     def __init__(self) -> None:
         self.strikes: list[Strike] = []
         self.hits: list[int] = []  # first hard receipt of each message that may have struck
         self.closed: list[int] = []  # when somebody unsubscribed or suppressed it
         self.decided: dict[str, int] = {}  # action -> the latest
-        self.delivered: tuple[int, int] = (0, 0)  # the latest delivery: at least, at most
+        self.delivered_at = 0  # the latest report of a delivery
 
     def decide(self, action: str, at: int) -> None:
         """Somebody asked to suppress, release, resubscribe or unsubscribe; the latest counts."""
@@ -56,14 +55,10 @@ class Number:
         if action in ("suppress", "unsubscribe"):
             self.closed.append(at)
 
-    def deliver(self, first: int, last: int) -> None:
-        """A message was delivered: its first and its last report of that."""
-        self.delivered = (max(self.delivered[0], first), max(self.delivered[1], last))
 
-
-def standing(number: Number, rules: Rules, now_ms: int, delivered_at: int) -> Standing:
+def standing(number: Number, rules: Rules, now_ms: int) -> Standing:
     """Where a number stands at `now_ms`."""
-    since, until, strikes = _by_strikes(number, rules, now_ms, delivered_at)
+    since, until, strikes = _by_strikes(number, rules, now_ms)
     reasons = {"hard_bounces": since}
     decided = number.decided
     for reason, closing, opening in (
@@ -78,12 +73,10 @@ def standing(number: Number, rules: Rules, now_ms: int, delivered_at: int) -> St
     return Standing(True, tuple(begun), min(begun.values()), ends, strikes)
 
 
-def _by_strikes(
-    number: Number, rules: Rules, now_ms: int, delivered_at: int
-) -> tuple[int, int, int]:
+def _by_strikes(number: Number, rules: Rules, now_ms: int) -> tuple[int, int, int]:
     """(suppressed since, until, strikes that count) by strikes alone."""
     released_at = number.decided.get("release", 0)
-    reset_at = delivered_at if rules.strikes_reset_on_delivery else -1
+    reset_at = number.delivered_at if rules.strikes_reset_on_delivery else -1
     times = sorted(
         strike.occurred_at for strike in number.strikes
         if strike.sent_at >= released_at and strike.occurred_at > reset_at
@@ -103,16 +96,13 @@ def _by_strikes(
 def possible(number: Number, rules: Rules, as_of_ms: int) -> set[Standing]:
     """Where the number may stand, whenever one looks around `as_of_ms`.
 
-    More than one where that depends on the moment, or on which report of a delivery came first;
-    none when it was struck more often than is remembered.
+    More than one where that depends on the moment; none when it was struck more often than is
+    remembered.
     """
     if len(number.hits) > REMEMBERED:
         return set()
     moments = (as_of_ms - BEFORE_MS, as_of_ms, as_of_ms + AFTER_MS)
-    return {
-        standing(number, rules, now_ms, delivered_at)
-        for now_ms, delivered_at in product(moments, number.delivered)
-    }
+    return {standing(number, rules, now_ms) for now_ms in moments}
 
 
 def first_suppressed(number: Number, rules: Rules) -> int | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from hashlib import md5
 from typing import Any, NamedTuple
 
-from deploy.simulator.asking import Ask, RequestKey, may_ask, may_expire, must_ask
+from deploy.simulator.asking import Ask, RequestKey, may_ask, may_be_over, must_ask
 from deploy.simulator.event import ACCOUNTS, CAMPAIGNS, ENGAGEMENTS, RECEIPTS, REQUESTS, Published
 from deploy.simulator.facts import Facts, moment, parse, receipt_of, send_of
 from deploy.simulator.messages import (
@@ -207,10 +207,10 @@ class _Oracle:
         expected, rules = self.expected, self._rules(key[0])
         message, counted = message_of(known, rules, self._as_of_ms)
         expected.messages[key] = message
-        for at in known.unsubscribes:
-            self._unsubscribe(key[0], message.recipient, at)
         if not counted:
             return
+        for at in known.unsubscribes:
+            self._unsubscribe(key[0], message.recipient, at)
         for cell_key in cells_of(key[0], message):
             cell = expected.cells.get(cell_key, Cell())
             expected.cells[cell_key] = add_to_cell(cell, counted, message)
@@ -236,13 +236,14 @@ class _Oracle:
                 self.expected.strikes[key] = strike
                 number.strikes.append(strike)
         if message.delivered_at and self._rules(account).strikes_reset_on_delivery:
+            number = self._number((account, recipient))
             told = [r.occurred_at for r in known.receipts if r.rank >= 4]
-            self._number((account, recipient)).deliver(message.delivered_at, max(told))
+            number.delivered_at = max(number.delivered_at, *told)
 
     def _leave_open(self, key: MessageKey, known: Facts, message: Message) -> None:
         """Fields of a failed message that depend on when the worker learned what."""
         rules, unsettled = self._rules(key[0]), set[str]()
-        if may_expire(known.sends, rules, self._as_of_ms) and message.no_retry_reason != "expired":
+        if may_be_over(known.sends, rules, self._as_of_ms) and message.no_retry_reason != "expired":
             unsettled |= {"no_retry_reason", "next_attempt_at"}
         ask = may_ask(known, rules, self._as_of_ms).get(message.failed_attempt + 1)
         if ask and len(ask.due_at) > 1:
@@ -257,7 +258,7 @@ class _Oracle:
         expected, from_when = self.expected, dict[NumberKey, int]()
         for key, number in self._numbers.items():
             rules = self._rules(key[0])
-            expected.numbers[key] = standing(number, rules, self._as_of_ms, number.delivered[0])
+            expected.numbers[key] = standing(number, rules, self._as_of_ms)
             if len(possible(number, rules, self._as_of_ms)) != 1:
                 expected.unsettled_numbers.add(key)
             first = first_suppressed(number, rules)

@@ -96,9 +96,10 @@ class People:
         if rng.random() < 0.4:
             released_at = at_ms + int(rng.uniform(10 * MINUTE_MS, 16 * HOUR_MS))
             known.struck = 0
+            hot += [who] * 2  # released to be written to, and still dead
             yield from self._ask(contact, "release", released_at, "number is reused")
-        elif who in hot and rng.random() < account.obeys:
-            hot.remove(who)
+        elif rng.random() < account.obeys:
+            hot[:] = [other for other in hot if other != who]
         self._close(contact, at_ms, released_at)
 
     def unsubscribed(self, contact: Contact, at_ms: int) -> Iterator[Event]:

@@ -51,6 +51,7 @@ class Rules(NamedTuple):
 
 
 DEFAULTS = Rules()
+MOST_ATTEMPTS = 100
 
 
 def rules_of(fields: Mapping[str, Any]) -> Rules:
@@ -70,12 +71,13 @@ def fail_reason(rules: Rules, provider: str, code: str, words: str, scope: str) 
     return named or words or common or SCOPES.get(scope, UNEXPLAINED)
 
 
-def due_at(first_sent_at: int, bounced_at: int, rules: Rules) -> int:
+def due_at(first_sent_at: int, bounced_at: int, ends_at: int, rules: Rules) -> int:
     """When the next attempt is due (epoch ms), 0: never. The first whole number of periods after
-    the bounce, counted from the first send, and not beyond `retry_for_s`."""
+    the bounce, counted from the first send; not beyond `retry_for_s`, and before the message's
+    validity ends."""
     period = rules.retry_every_s * 1000
     moment = first_sent_at + period
     if moment <= bounced_at:
         moment += (bounced_at - moment) // period * period + period
-    late = moment > first_sent_at + rules.retry_for_s * 1000
+    late = moment > first_sent_at + rules.retry_for_s * 1000 or moment >= ends_at
     return 0 if late or not rules.retry_soft_bounces else moment
