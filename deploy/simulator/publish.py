@@ -14,18 +14,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, TextIO
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from murmurhash2 import murmurhash2
 
+from deploy.simulator.batching import Batch, Outgoing, Paced, append, placed
 from deploy.simulator.event import ACCOUNTS, KINDS, Event, Published
-from deploy.simulator.recording import Header, Recorded, read_recording, to_line
+from deploy.simulator.recording import Recorded, read_recording, to_line
 from deploy.simulator.shapes import SHAPES, Shape
 from deploy.simulator.traffic import generate
 
-CHUNK = 4000  # most events handed over at once
 AHEAD_S = 0.05  # events due within this time go together
 BATCH_BYTES = 512 * 1024
 LEARN_S = 1.0  # from the last account settings to the traffic they are for
@@ -86,14 +86,6 @@ class Summary:
     by_kind: Mapping[str, int]
     interrupted: bool
     as_of_ms: int
-
-
-class Outgoing(NamedTuple):
-    """A record on its way: `record.offset` is -1 until the broker names it."""
-
-    record: Published
-    headers: tuple[Header, ...] = ()
-    due_s: float = 0.0  # seconds after the start, when the own pace is kept
 
 
 def partition_of(key: bytes, partitions: int) -> int:
@@ -224,36 +216,12 @@ async def _publisher(
         await producer.stop()
 
 
-class _Batch(NamedTuple):
-    """One batch on its way: the places of its records in the chunk, the records, the answer."""
-
-    places: list[int]
-    records: list[Published]
-    answer: Any  # a future of RecordMetadata
-
-
-class _Paced:
-    """Hands out events in chunks, none before it is due."""
-
-    def __init__(self, outgoing: Iterator[Outgoing]) -> None:
-        self._outgoing = outgoing
-        self.next: Outgoing | None = next(outgoing, None)
-
-    def take(self, until_s: float) -> list[Outgoing]:
-        """What is due until then, at most a chunk."""
-        chunk: list[Outgoing] = []
-        while self.next and self.next.due_s <= until_s and len(chunk) < CHUNK:
-            chunk.append(self.next)
-            self.next = next(self._outgoing, None)
-        return chunk
-
-
 class _Publisher:
     def __init__(self, producer: Any, cluster: Any, truth: TextIO | None) -> None:
         self._producer = producer
         self._cluster = cluster
         self._truth = truth
-        self._flying: deque[list[_Batch]] = deque()
+        self._flying: deque[list[Batch]] = deque()
         self._by_kind: Counter[str] = Counter()
 
     def partitions(self, topic: str) -> int:
@@ -270,7 +238,7 @@ class _Publisher:
         """Publishes everything in chunks, each when it is due."""
         stop = stop or asyncio.Event()
         begun = time.monotonic()
-        paced = _Paced(outgoing)
+        paced = Paced(outgoing)
         while paced.next and not stop.is_set():
             await _until(begun + paced.next.due_s, stop)
             chunk = paced.take(time.monotonic() - begun + AHEAD_S)
@@ -288,25 +256,25 @@ class _Publisher:
         by_kind = dict(self._by_kind)
         return Summary(self._by_kind.total(), seconds, by_kind, interrupted, as_of_ms)
 
-    async def _send(self, chunk: list[Outgoing]) -> list[_Batch]:
+    async def _send(self, chunk: list[Outgoing]) -> list[Batch]:
         """Hands one chunk to the producer, a batch or more for each partition."""
         shares: dict[tuple[str, int], list[int]] = {}
         for place, (record, _, _) in enumerate(chunk):
             shares.setdefault((record.topic, record.partition), []).append(place)
-        sent: list[_Batch] = []
+        sent: list[Batch] = []
         for (topic, partition), places in shares.items():
             for batch, taken in self._batches(chunk, places):
                 answer = await self._producer.send_batch(batch, topic, partition=partition)
-                sent.append(_Batch(taken, [chunk[place].record for place in taken], answer))
+                sent.append(Batch(taken, [chunk[place].record for place in taken], answer))
         return sent
 
     def _batches(self, chunk: list[Outgoing], places: list[int]) -> Iterator[tuple[Any, list[int]]]:
         batch, taken = self._producer.create_batch(), list[int]()
         for place in places:
-            if not _append(batch, chunk[place]):
+            if not append(batch, chunk[place]):
                 yield batch, taken
                 batch, taken = self._producer.create_batch(), []
-                if not _append(batch, chunk[place]):
+                if not append(batch, chunk[place]):
                     topic = chunk[place].record.topic
                     raise PublishError(f"a record of topic {topic} fits into no batch")
             taken.append(place)
@@ -320,7 +288,7 @@ class _Publisher:
             acknowledged: list[tuple[int, Published]] = []
             for batch, answer in zip(sent, answers, strict=True):
                 if not isinstance(answer, BaseException):
-                    acknowledged += _placed(batch, answer.offset)
+                    acknowledged += placed(batch, answer.offset)
             self._note(sorted(acknowledged))
             if failures := [a for a in answers if isinstance(a, BaseException)]:
                 raise PublishError(f"the broker did not take a batch: {failures[0]}")
@@ -329,20 +297,6 @@ class _Publisher:
         self._by_kind.update(record.kind for _, record in acknowledged)
         if self._truth:
             self._truth.writelines(to_line(record) + "\n" for _, record in acknowledged)
-
-
-def _append(batch: Any, item: Outgoing) -> bool:
-    """False when the batch is full."""
-    record = item.record
-    taken = batch.append(timestamp=record.timestamp, key=record.key, value=record.value,
-                         headers=list(item.headers))  # fmt: skip
-    return taken is not None
-
-
-def _placed(batch: _Batch, base: int) -> Iterator[tuple[int, Published]]:
-    """The records of an acknowledged batch with their offsets, under their place in the chunk."""
-    for n, (place, record) in enumerate(zip(batch.places, batch.records, strict=True)):
-        yield place, record._replace(offset=base + n)
 
 
 async def _until(moment: float, stop: asyncio.Event) -> None:
