@@ -4,7 +4,7 @@ Does what the agents do with plans: what others must know is told before the sta
 (DESIGN §4). A worker can be made to die in between.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -71,7 +71,7 @@ class World:
     def set(self, **settings: Any) -> None:
         """The account publishes its settings anew."""
         self.accounts.publish(AccountSettings(account="acme", **settings))
-        list(self.messages.rearm("acme"))
+        list(self.messages.rearm({"acme"}))
 
     # --- messages --------------------------------------------------------------------------------
 
@@ -168,6 +168,13 @@ def topic_of(event: Event) -> str:
     if isinstance(event, Send):
         return "sends"
     return "receipts" if isinstance(event, Receipt) else "engagements"
+
+
+def batches(events: Sequence[Event], topics: list[str], size: int) -> Iterator[list[Event]]:
+    """Topic by topic, at most `size` events of it at a time."""
+    for topic in topics:
+        of_topic = [event for event in events if topic_of(event) == topic]
+        yield from (of_topic[at : at + size] for at in range(0, len(of_topic), size))
 
 
 def _record(event: Any, at: int) -> Record:

@@ -101,7 +101,11 @@ class Message:
             return None
         while due <= said.at or due == self.first_sent_at:
             due += own.retry_every_s * 1000
-        return (attempt, due) if due <= self.first_sent_at + own.retry_for_s * 1000 else None
+        too_late = due > self.first_sent_at + own.retry_for_s * 1000
+        return None if too_late or due >= self.deadline(own) else (attempt, due)
+
+    def deadline(self, own: Settings) -> int:
+        return self.first_sent_at + (self.validity_s or own.validity_s) * 1000
 
 
 @dataclass
@@ -213,8 +217,7 @@ class Oracle:
         for name, message in self.messages.items():
             if not message.sends:
                 continue
-            validity = message.validity_s or self.own.validity_s
-            deadline = message.first_sent_at + validity * 1000
+            deadline = message.deadline(self.own)
             due = message.retry(self.own)
             if message.pending() and not message.expired_at and deadline <= now:
                 message.expired_at = deadline
@@ -233,10 +236,8 @@ class Oracle:
         attempt, due_at = due
         ident = f"acme/{name}/{attempt}"
         wanted = message.number not in suppressed
-        validity = message.validity_s or self.own.validity_s
-        too_late = message.first_sent_at + self.own.retry_for_s * 1000
-        if now > too_late or due_at >= message.first_sent_at + validity * 1000:
-            wanted = wanted and ident in asked  # to be decided: see test_bounces_to_mend.py
+        if now > message.first_sent_at + self.own.retry_for_s * 1000:
+            wanted = wanted and ident in asked  # right either way: the clock comes by too late
         message.decided[attempt] = wanted
         if wanted:
             self.asked[ident] = due_at

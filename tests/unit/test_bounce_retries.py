@@ -5,7 +5,7 @@ Both agents' shards take part (tests/bounces.py), and the clock is an argument.
 
 import pytest
 
-from models.contract import Event
+from models.contract import MAX_ATTEMPT, Event
 from tests.bounces import (
     DAY,
     HOUR,
@@ -146,6 +146,37 @@ def test_a_restart_forgets_no_retry_and_repeats_none():
     world.restart()
     world.commit(clock("2:00"))
     assert [asked.at for asked in world.asked] == [clock("1:00")]
+
+
+def test_no_retry_is_due_after_the_validity():
+    world = World()
+    world.take(send(validity_s=300), soft(T0 + MINUTE), at=T0 + MINUTE)  # a code for a login
+    world.wait(T0, clock("3:00"))
+    assert [asked.request.due_at for asked in world.asked] == []
+
+
+def test_no_retry_is_asked_for_after_the_time_for_retries():
+    world = World()
+    world.take(send(), at=T0)
+    world.take(soft(clock("0:10")), at=clock("60:00"))
+    world.wait(clock("60:00"), clock("61:00"))
+    assert [asked.at for asked in world.asked] == []
+
+
+def test_no_attempt_is_asked_for_that_the_contract_refuses():
+    world = World(retry_every_s=60)
+    world.take(send(), send(at=clock("2:00"), attempt=MAX_ATTEMPT), at=clock("2:00"))
+    world.take(soft(clock("2:01"), MAX_ATTEMPT), at=clock("2:01"))
+    world.wait(clock("2:00"), clock("3:00"), MINUTE)
+    assert [asked.request.attempt for asked in world.asked] == []
+
+
+def test_the_row_says_so_when_retries_are_switched_off_before_one_is_due():
+    world = World()
+    world.take(send(), soft(clock("0:10")), at=clock("0:10"))
+    world.set(retry_soft_bounces=False)
+    world.wait(clock("0:10"), clock("3:10"))
+    assert (world.row("m").no_retry_reason, world.row("m").next_attempt_at) == ("off", 0)
 
 
 # --- expiry and reasons ----------------------------------------------------------------------

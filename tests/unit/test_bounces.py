@@ -16,13 +16,16 @@ from tests.bounces import (
     SECOND,
     T0,
     World,
-    clock,
     hard,
     said,
     send,
-    soft,
     unsubscribe,
 )
+
+
+def strikes(world: World) -> int:
+    known = world.number(NUMBER)
+    return known.strikes if known is not None else 0
 
 
 def three() -> list[Event]:
@@ -262,32 +265,47 @@ def test_a_send_to_a_suppressed_number_is_recorded_truthfully_and_told():
     assert world.to_suppressed == 1
 
 
-# --- a worker dies ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("dies", ["told", "written"])
-def test_a_worker_that_dies_strikes_nobody_twice_and_asks_for_nothing_else(dies):
-    world = World()
-    for name in ("a", "b"):
-        world.batch([send(name)], T0)
-        world.batch([hard(name, T0 + SECOND)], T0 + MINUTE, dies)
-        world.batch([hard(name, T0 + SECOND)], T0 + MINUTE)
-    world.batch([send()], T0)
-    world.batch([soft(clock("0:10"))], clock("0:10"))
-    world.commit(clock("1:00"), dies)
-    world.commit(clock("1:01"))
+def test_strikes_that_lapsed_are_no_reason_any_more_beside_an_unsubscribe():
+    world = World(suppression_days=2)
+    for name in ("a", "b", "c"):
+        world.take(send(name), hard(name, T0 + SECOND), at=NOW)
+    world.take(unsubscribe(NOW, None, NUMBER), at=NOW)
+    world.wait(NOW, NOW + 5 * DAY)
     known = world.number(NUMBER)
     assert known is not None
-    assert (known.suppressed, known.strikes) == (False, 2)
-    assert {asked.request.id for asked in world.asked} == {"acme/m/2"}
-    assert len({asked.request for asked in world.asked}) == 1
+    assert (known.reasons, known.strikes) == (("unsubscribed",), 0)
 
 
-def test_a_death_before_the_offset_suppresses_a_number_once():
-    world = World()
-    for event in three():
-        world.batch([event], NOW)
-    world.hear(NOW, "written")
-    before = world.number(NUMBER)
-    world.hear(NOW)
-    assert world.number(NUMBER) == before
+def test_two_unsubscribes_around_a_resubscribe_whenever_the_send_comes():
+    def suppressed(*events: Event) -> bool:
+        world = World()
+        world.request("resubscribe", NUMBER, NOW + MINUTE)
+        for event in events:
+            world.take(event, at=NOW + 2 * MINUTE)
+        return bool(world.suppressed)
+
+    twice = [unsubscribe(NOW, "m"), unsubscribe(NOW + 2 * MINUTE, "m")]
+    assert suppressed(*twice, send()) == suppressed(send(), *twice)
+
+
+def test_an_unsubscribe_of_a_received_message_says_the_same_in_any_order():
+    def suppressed(*events: Event) -> bool:
+        world = World()
+        for event in events:
+            world.take(event, at=NOW)
+        return bool(world.suppressed)
+
+    inbound = send(direction="inbound")
+    assert suppressed(inbound, unsubscribe(NOW, "m")) == suppressed(unsubscribe(NOW, "m"), inbound)
+
+
+def test_two_deliveries_of_a_message_reset_the_count_alike_in_any_order():
+    def counted(*deliveries: Event) -> int:
+        world = World(strikes_reset_on_delivery=True)
+        world.take(send("a"), hard("a", T0 + 5 * MINUTE), send("d"), at=NOW)
+        for event in deliveries:
+            world.take(event, at=NOW)
+        return strikes(world)
+
+    early, late = said("delivered", T0 + 4 * MINUTE, "d"), said("delivered", T0 + 6 * MINUTE, "d")
+    assert counted(early, late) == counted(late, early)

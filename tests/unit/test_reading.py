@@ -227,12 +227,8 @@ def test_the_rules_of_status(rule, backwards):
 
 def test_a_pending_message_past_its_timer_is_expired_at_its_deadline():
     row = seen(sent(), sent(2, 60), said("queued", 61, attempt=2), expired_at=DEADLINE)
-    assert (row.status, row.carrier_status, row.bounce, row.scope) == (
-        "undelivered",
-        "undelivered",
-        "soft",
-        "time",
-    )
+    assert row.status == row.carrier_status == "undelivered"
+    assert (row.bounce, row.scope) == ("soft", "time")
     assert (row.finalized_at, row.failed_attempt, row.attempts) == (DEADLINE, 2, 2)
     assert (row.error_code, row.error_text) == ("", "")
 
@@ -264,7 +260,6 @@ def test_the_timer_runs_from_the_first_send_until_a_final_receipt(rule, events, 
 
 
 def test_the_timer_runs_once():
-    assert deadline_ms(state_of(sent(), expired_at=DEADLINE), THREE_DAYS_S) == 0
     assert deadline_ms(state_of(sent(), sent(2, 60), expired_at=DEADLINE), THREE_DAYS_S) == 0
 
 
@@ -281,12 +276,8 @@ def test_a_row_shows_what_was_noted_with_its_state():
     state.fail_reason, state.no_retry, state.next_attempt_at = "blocked", "off", T0 + HOUR
     state.to_suppressed = True
     row = read(b"acme/m", state)
-    assert (row.fail_reason, row.no_retry_reason, row.next_attempt_at, row.sent_to_suppressed) == (
-        "blocked",
-        "off",
-        T0 + HOUR,
-        True,
-    )
+    assert (row.fail_reason, row.no_retry_reason) == ("blocked", "off")
+    assert (row.next_attempt_at, row.sent_to_suppressed) == (T0 + HOUR, True)
 
 
 def test_first_seen_times_are_the_earliest_and_read_counts_as_delivered():

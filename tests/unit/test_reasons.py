@@ -153,3 +153,8 @@ def test_every_entry_of_a_table_is_found(provider: str, table: dict[str, str]):
         said = "" if table is GSM else "other words"
         assert reason_of(outcome(code, said), provider, settings()) == words
     assert provider == provider.lower()  # else nobody would find it
+
+
+def test_an_override_names_its_provider_in_any_case():
+    own = AccountSettings(account="acme", fail_reasons={"Twilio:30004": "the owner blocked us"})
+    assert reason_of(outcome("30004"), "Twilio", own) == "the owner blocked us"

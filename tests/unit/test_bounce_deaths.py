@@ -1,0 +1,56 @@
+"""Workers that die between strike, state and offset: nobody is struck twice, too early or never."""
+
+import pytest
+
+from tests.bounces import MINUTE, NUMBER, SECOND, T0, World, clock, hard, said, send, soft
+from tests.unit.test_bounces import NOW, strikes, three
+
+
+@pytest.mark.parametrize("dies", ["told", "written"])
+def test_a_worker_that_dies_strikes_nobody_twice_and_asks_for_nothing_else(dies):
+    world = World()
+    for name in ("a", "b"):
+        world.batch([send(name)], T0)
+        world.batch([hard(name, T0 + SECOND)], T0 + MINUTE, dies)
+        world.batch([hard(name, T0 + SECOND)], T0 + MINUTE)
+    world.batch([send()], T0)
+    world.batch([soft(clock("0:10"))], clock("0:10"))
+    world.commit(clock("1:00"), dies)
+    world.commit(clock("1:01"))
+    known = world.number(NUMBER)
+    assert known is not None
+    assert (known.suppressed, known.strikes) == (False, 2)
+    assert {asked.request.id for asked in world.asked} == {"acme/m/2"}
+    assert len({asked.request for asked in world.asked}) == 1
+
+
+def test_a_death_before_the_offset_suppresses_a_number_once():
+    world = World()
+    for event in three():
+        world.batch([event], NOW)
+    world.hear(NOW, "written")
+    before = world.number(NUMBER)
+    world.hear(NOW)
+    assert world.number(NUMBER) == before
+
+
+def test_a_death_between_strike_and_state_leaves_no_strike_of_a_delivered_message():
+    world = World()
+    world.batch([send()], NOW)
+    world.batch([hard("m", NOW)], NOW, "told")  # the broker has the strike, the state is lost
+    world.batch([hard("m", NOW), said("delivered", NOW + 1)], NOW)
+    world.commit(NOW)
+    assert world.row("m").status == "delivered"
+    assert strikes(world) == 0
+
+
+def test_a_death_between_strike_and_state_and_then_another_order_of_topics():
+    world = World()
+    world.batch([send()], NOW)
+    world.batch([hard("m", NOW)], NOW, "told")
+    world.states.clear()  # the send's state was not acknowledged either
+    world.restart()
+    world.batch([hard("m", NOW), said("delivered", NOW + 1)], NOW)
+    world.batch([send()], NOW)
+    world.commit(NOW)
+    assert strikes(world) == 0
