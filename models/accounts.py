@@ -29,6 +29,11 @@ def _known_zone(name: str) -> str:
     return name
 
 
+def _in_small_letters(reasons: Mapping[str, str]) -> Mapping[str, str]:
+    """Providers and codes are compared without regard to case."""
+    return {code.lower(): words for code, words in reasons.items()}
+
+
 class AccountSettings(Event):
     """One record of `accounts`, compacted and keyed by account; the newest record stands whole."""
 
@@ -55,7 +60,7 @@ class AccountSettings(Event):
     )
     text_days: Days | None = Field(default=None, description="days its message texts are kept")
     recipient_days: Days | None = Field(default=None, description="days its recipients are kept")
-    fail_reasons: Mapping[CodeName, Sentence] = Field(
+    fail_reasons: Annotated[Mapping[CodeName, Sentence], AfterValidator(_in_small_letters)] = Field(
         default_factory=dict,
         description='human reasons that override ours, by "provider:code" or code',
     )

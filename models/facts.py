@@ -141,3 +141,8 @@ def greater_outcome(one: Outcome, other: Outcome) -> Outcome:
     if left != right:
         return one if left > right else other
     return one if canonical(one) >= canonical(other) else other
+
+
+def strikes(outcome: Outcome) -> bool:
+    """Whether a receipt says that its recipient is beyond reach: hard, and its own fault."""
+    return outcome.bounce == _HARD and outcome.scope == "recipient"

@@ -175,7 +175,7 @@ def reason_of(outcome: Outcome, provider: str, settings: AccountSettings) -> str
     code come first, then the provider's table, then the provider's words, then the common meaning
     of the code for a provider without a table, then what the scope says.
     """
-    code, name = outcome.error_code, provider.lower()
+    code, name = outcome.error_code.lower(), provider.lower()
     own, table = settings.fail_reasons, BY_PROVIDER.get(name)
     known = own.get(f"{name}:{code}") or own.get(code) or (table or {}).get(code)
     common = GSM.get(code.lstrip("0")) if table is None else None

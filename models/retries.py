@@ -5,10 +5,11 @@ from typing import Final, Literal
 import msgspec
 
 from models.accounts import AccountSettings
+from models.contract import MAX_ATTEMPT
 from models.state import MessageState, deadline_ms, is_pending
 from models.vocabulary import Bounce, Status
 
-NoRetry = Literal["", "off", "too_late", "expired", "suppressed", "final"]
+NoRetry = Literal["", "off", "too_late", "too_many", "expired", "suppressed", "final"]
 
 _SOFT: Final = Bounce.SOFT.value
 _UNDELIVERED: Final = Status.UNDELIVERED.value
@@ -68,16 +69,32 @@ def retry_due_at(state: MessageState, settings: AccountSettings) -> int:
     """When the next attempt is due, in epoch ms; 0: never.
 
     first_sent_at + k × retry_every_s, the first such moment after the bounce, never beyond
-    first_sent_at + retry_for_s.
+    first_sent_at + retry_for_s, and before the message's validity ends: it would expire at once.
     """
     if not settings.retry_soft_bounces or state.expired_at or not ended_softly(state):
         return 0
     assert state.outcome is not None  # it ended
-    first = state.sends[0].first_sent_at
+    first, validity_s = state.sends[0].first_sent_at, state.sends[0].validity_s
     every = settings.retry_every_s * 1000
     passed = max(0, state.outcome.occurred_at - first) // every
     due_at = first + (passed + 1) * every
-    return due_at if due_at <= first + settings.retry_for_s * 1000 else 0
+    ends_at = first + (validity_s or settings.validity_s) * 1000
+    in_time = due_at <= last_retry_at(state, settings) and due_at < ends_at
+    return due_at if in_time and next_attempt(state) <= MAX_ATTEMPT else 0
+
+
+def last_retry_at(state: MessageState, settings: AccountSettings) -> int:
+    """No retry is due later than this, in epoch ms."""
+    return state.sends[0].first_sent_at + settings.retry_for_s * 1000
+
+
+def close_late_retry(state: MessageState, settings: AccountSettings, clock_ms: int) -> None:
+    """A bounce that is heard of when the time for retries is over leads to no request."""
+    if not ended_softly(state) or state.retry_decided >= next_attempt(state):
+        return
+    if clock_ms > last_retry_at(state, settings) and retry_due_at(state, settings):
+        state.retry_decided, state.no_retry = next_attempt(state), "too_late"
+        state.next_attempt_at = 0
 
 
 def wake_at(state: MessageState, settings: AccountSettings) -> int:
@@ -102,8 +119,17 @@ def outlook(state: MessageState, settings: AccountSettings) -> tuple[NoRetry, in
     if not ended_softly(state):
         return "final", 0
     if state.retry_decided >= next_attempt(state):
-        return ("suppressed" if state.no_retry == "suppressed" else ""), state.next_attempt_at
+        return decided(state.no_retry), state.next_attempt_at
     due_at = retry_due_at(state, settings)
     if due_at:
         return "", due_at
-    return ("too_late" if settings.retry_soft_bounces else "off"), 0
+    if not settings.retry_soft_bounces:
+        return "off", 0
+    return ("too_late" if next_attempt(state) <= MAX_ATTEMPT else "too_many"), 0
+
+
+def decided(no_retry: str) -> NoRetry:
+    """What was decided about the next attempt when it was due: "" when it was asked for."""
+    if no_retry == "suppressed":
+        return "suppressed"
+    return "too_late" if no_retry == "too_late" else ""

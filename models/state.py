@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from models.contract import DAY_MS, Engagement
-from models.facts import Outcome, SendFact, canonical, greater_outcome
+from models.facts import Outcome, SendFact, canonical, greater_outcome, strikes
 from models.vocabulary import Status
 
 _DELIVERED: Final = Status.DELIVERED.value
@@ -38,6 +38,9 @@ class MessageState(msgspec.Struct, array_like=True, gc=False):
     to_suppressed: a send of it went to a number that was suppressed before
     retry_decided: attempt up to which it was decided whether to ask for a retry
     fail_reason, no_retry, next_attempt_at: as published with this version, for people
+    hard_seen: some receipt, winning or not, said that the recipient cannot be reached for good
+    alive_at: the latest time of a delivered or read receipt
+    last_unsubscribed_at: the latest unsubscribe, where `unsubscribed_at` is the first
     """
 
     version: int = 0
@@ -58,6 +61,9 @@ class MessageState(msgspec.Struct, array_like=True, gc=False):
     fail_reason: str = ""
     no_retry: str = ""
     next_attempt_at: int = 0
+    hard_seen: bool = False
+    alive_at: int = 0
+    last_unsubscribed_at: int = 0
 
     @property
     def first_send(self) -> SendFact | None:
@@ -123,7 +129,12 @@ def add_outcome(state: MessageState, outcome: Outcome, heard_day: int) -> bool:
     changed = winner != known
     state.outcome = winner
     status, at = outcome.status, outcome.occurred_at
+    if strikes(outcome) and not state.hard_seen:
+        state.hard_seen = changed = True
     if status >= _DELIVERED:
+        if at > state.alive_at:
+            state.alive_at = at
+            changed = True
         if not state.delivered_at or at < state.delivered_at:
             state.delivered_at = at
             changed = True
@@ -144,8 +155,9 @@ def add_engagement(state: MessageState, engagement: Engagement, heard_day: int) 
         first = earliest(state.clicked_at, at)
         changed, state.clicked_at = first != state.clicked_at, first
     else:
-        first = earliest(state.unsubscribed_at, at)
-        changed, state.unsubscribed_at = first != state.unsubscribed_at, first
+        first, last = earliest(state.unsubscribed_at, at), max(state.last_unsubscribed_at, at)
+        changed = (first, last) != (state.unsubscribed_at, state.last_unsubscribed_at)
+        state.unsubscribed_at, state.last_unsubscribed_at = first, last
     return heard or changed
 
 
@@ -183,6 +195,9 @@ def joined(one: MessageState, other: MessageState) -> MessageState:
         fail_reason=latest.fail_reason,
         no_retry=latest.no_retry,
         next_attempt_at=latest.next_attempt_at,
+        hard_seen=one.hard_seen or other.hard_seen,
+        alive_at=max(one.alive_at, other.alive_at),
+        last_unsubscribed_at=max(one.last_unsubscribed_at, other.last_unsubscribed_at),
     )
     for fact in other.sends:
         add_send(whole, fact)

@@ -9,14 +9,12 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
+from models.facts import strikes
 from models.refusal import Reason, Refusal
 from models.requests import number_key
 from models.state import MessageState, is_pending
-from models.vocabulary import Bounce
 
 Kind = Literal["struck", "withdrawn", "delivered"]
-
-_HARD: Final = Bounce.HARD.value
 
 
 class Strike(msgspec.Struct, frozen=True):
@@ -53,8 +51,7 @@ def blow_of(state: MessageState) -> Blow | None:
     outcome = state.outcome
     if (
         outcome is None
-        or outcome.bounce != _HARD
-        or outcome.scope != "recipient"
+        or not strikes(outcome)
         or not state.sends
         or state.sends[0].direction == "inbound"
         or is_pending(state)

@@ -4,9 +4,11 @@ Strikes, unsubscribes, manual entries and releases are merged like message state
 order, duplicates and replays end in the same facts. Whether they suppress the number is decided
 from them by the account's settings and the clock.
 
-Memory is bounded: of the strikes of a number the MAX_STRIKES newest messages are kept. The limit of
-an account is lower, so a number with more strikes than that stays suppressed; withdrawing a strike
-that was forgotten changes nothing.
+Memory is bounded: of a number the MAX_STRIKES newest messages that ever struck are kept, by the
+time they were sent; so forgetting obeys the join. The limit of an account is lower: a number with
+more strikes than that stays suppressed. What is said of a forgotten message changes nothing. A
+number is freed when that many newer messages to it struck and were then delivered after all: it is
+evidently alive.
 """
 
 from typing import Final, Literal
@@ -57,13 +59,17 @@ class Facts(msgspec.Struct, gc=False):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """Whether a number is suppressed, why, since when, until when (0: until released), strikes."""
+    """Whether a number is suppressed, why, since when, until when (0: until released), strikes.
+
+    lapses_at: when the strikes lapse, also where another reason holds beyond that; 0: never
+    """
 
     suppressed: bool
     reasons: tuple[SuppressionReason, ...]
     since: int
     until: int
     strikes: int
+    lapses_at: int = 0
 
 
 # --- joining: each returns whether the facts changed -------------------------------------------
@@ -154,7 +160,8 @@ def standing(facts: Facts, settings: AccountSettings, clock_ms: int) -> Standing
         reasons.append("manual")
         begins.append(facts.suppressed_by_hand.at)
     lasts_until = until if reasons == ["hard_bounces"] else 0
-    return Standing(bool(reasons), tuple(reasons), min(begins, default=0), lasts_until, counted)
+    begun = min(begins, default=0)
+    return Standing(bool(reasons), tuple(reasons), begun, lasts_until, counted, until)
 
 
 def counted_strikes(facts: Facts, settings: AccountSettings) -> list[StrikeFact]:
@@ -205,9 +212,16 @@ class Suppression(msgspec.Struct):
     version: int
     facts: Facts
 
-    def stands(self) -> Standing:
-        """What was published."""
-        return Standing(self.suppressed, self.reasons, self.since, self.until, self.strikes)
+    def tells(self, stands: Standing) -> bool:
+        """Whether this record says just that."""
+        told = (self.suppressed, self.reasons, self.since, self.until, self.strikes)
+        return told == (
+            stands.suppressed,
+            stands.reasons,
+            stands.since,
+            stands.until,
+            stands.strikes,
+        )
 
 
 encode: Final = msgspec.json.Encoder().encode

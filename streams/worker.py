@@ -150,7 +150,9 @@ class Worker:
 
     def _take_account(self, key: bytes, value: bytes | None) -> None:
         if value is None:
-            self.accounts.withdraw(key.decode(errors="replace"))
+            account = key.decode(errors="replace")
+            self.accounts.withdraw(account)
+            self.lifecycle.rearm(account)
             return
         settings = parse_account(value, self._settings.max_event_bytes)
         if isinstance(settings, Refusal):

@@ -36,7 +36,7 @@ CREATE OR REPLACE VIEW messages_current
     version            UInt64 COMMENT 'orders the writes of one message; the highest stands',
     error_text         LowCardinality(String) COMMENT 'words the provider gave for a failure; empty: none',
     failed_attempt     Nullable(UInt16) COMMENT 'attempt whose failure decides; NULL: not failed',
-    no_retry_reason    LowCardinality(String) COMMENT 'why no further attempt was asked for: off, too_late, expired, suppressed or final; empty: one was or will be, or none is needed',
+    no_retry_reason    LowCardinality(String) COMMENT 'why no further attempt was asked for: off, too_late, too_many (attempts), expired, suppressed or final; empty: one was or will be, or none is needed',
     next_attempt_at    Nullable(DateTime64(3, 'UTC')) COMMENT 'when the next attempt is or was due, UTC; NULL: none',
     sent_to_suppressed Bool COMMENT 'whether it was sent although its number was suppressed before'
 )

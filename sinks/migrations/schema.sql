@@ -441,7 +441,7 @@ CREATE TABLE messages
     `error_text` LowCardinality(String) DEFAULT if((scope = 'time') AND (fail_reason = 'expired'), '', fail_reason) COMMENT 'words the provider gave for a failure; empty: none',
     `fail_reason` LowCardinality(String) COMMENT 'why it failed, in words for people, or expired; empty: not failed',
     `failed_attempt` UInt16 DEFAULT if((status IN ('undelivered', 'rejected', 'deleted')), attempts, 0) COMMENT 'attempt whose failure decides; 0: not failed',
-    `no_retry_reason` LowCardinality(String) COMMENT 'why no further attempt was asked for: off, too_late, expired, suppressed or final; empty: one was or will be, or none is needed',
+    `no_retry_reason` LowCardinality(String) COMMENT 'why no further attempt was asked for: off, too_late, too_many (attempts), expired, suppressed or final; empty: one was or will be, or none is needed',
     `next_attempt_at` DateTime64(3, 'UTC') COMMENT 'when the next attempt is or was due, UTC; 1970: none',
     `queued_at` DateTime64(3, 'UTC') COMMENT 'first seen queued, UTC; 1970: not yet',
     `delivered_at` DateTime64(3, 'UTC') COMMENT 'first seen delivered or read, UTC; 1970: not yet',
@@ -499,7 +499,7 @@ CREATE VIEW messages_current
     `version` UInt64 COMMENT 'orders the writes of one message; the highest stands',
     `error_text` LowCardinality(String) COMMENT 'words the provider gave for a failure; empty: none',
     `failed_attempt` Nullable(UInt16) COMMENT 'attempt whose failure decides; NULL: not failed',
-    `no_retry_reason` LowCardinality(String) COMMENT 'why no further attempt was asked for: off, too_late, expired, suppressed or final; empty: one was or will be, or none is needed',
+    `no_retry_reason` LowCardinality(String) COMMENT 'why no further attempt was asked for: off, too_late, too_many (attempts), expired, suppressed or final; empty: one was or will be, or none is needed',
     `next_attempt_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'when the next attempt is or was due, UTC; NULL: none',
     `sent_to_suppressed` Bool COMMENT 'whether it was sent although its number was suppressed before'
 )

@@ -76,8 +76,12 @@ class LifecycleAgent:
         self.turns.close(partition)
 
     def rearm(self, account: str) -> None:
-        """An account's settings changed: its timers are set anew before the next commit."""
-        self._to_rearm.add(account)
+        """An account's settings changed: its timers are set anew before the next commit.
+
+        Partitions that are not open yet are folded by the new settings anyway.
+        """
+        if self.shards:
+            self._to_rearm.add(account)
 
     # --- batches ---------------------------------------------------------------------------------
 
@@ -116,9 +120,8 @@ class LifecycleAgent:
         async with self.turns.lock:
             to_rearm, self._to_rearm = self._to_rearm, set()
             for shard in self.shards.values():
-                for account in to_rearm:
-                    for _ in shard.rearm(account):
-                        await asyncio.sleep(0)
+                for _ in shard.rearm(to_rearm) if to_rearm else ():
+                    await asyncio.sleep(0)
                 await self._move_clock(shard)
                 shard.touched_days.clear()
                 await self._publish_cells(shard)

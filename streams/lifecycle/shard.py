@@ -5,7 +5,7 @@ delivers the plan puts its changes into the table.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -23,12 +23,12 @@ from models.contract import (
 )
 from models.counters import Cells, Contribution, contribution, decode_cell, decode_retired
 from models.counters import retired_key as retired_key_of
-from models.facts import outcome_of, send_fact
+from models.facts import outcome_of, send_fact, strikes
 from models.keys import message_key, split_key
 from models.reading import provider_of
 from models.refusal import Reason, Refusal
 from models.requests import number_key
-from models.retries import retry_request, wake_at
+from models.retries import close_late_retry, next_attempt, retry_request, wake_at
 from models.state import (
     MessageState,
     add_engagement,
@@ -90,6 +90,7 @@ class Shard:
         self.days: defaultdict[int, list[bytes]] = defaultdict(list)
         self.retired_day = -1
         self.version = 0
+        self.clock_ms = 0
         self.touched_days: set[int] = set()
         """Days of messages touched since the last commit began."""
 
@@ -137,6 +138,7 @@ class Shard:
 
         clock_ms: the partition's clock, or the time of its last record when that is later
         """
+        self.clock_ms = clock_ms
         plan = Plan()
         touched: dict[bytes, Touched] = {}
         parse = PARSERS[topic]
@@ -184,12 +186,14 @@ class Shard:
         if isinstance(event, Receipt):
             plan.words.append(event.status)
             heard = self._day_heard(record, event.occurred_at)
-            changed = add_outcome(state, outcome_of(event), heard)
+            outcome = outcome_of(event)
+            message.heard_hard = message.heard_hard or strikes(outcome)
+            changed = add_outcome(state, outcome, heard)
         elif isinstance(event, Engagement):
             plan.words.append(event.type)
             changed = add_engagement(state, event, self._day_heard(record, event.occurred_at))
-            if event.type == "unsubscribe" and (event.recipient or state.sends):
-                self._unsubscribe(plan, event, event.recipient or state.sends[0].recipient)
+            if event.type == "unsubscribe":
+                self._hear_unsubscribe(plan, event, state)
         elif self._is_too_late(plan, record, event, clock_ms):
             return
         else:
@@ -226,6 +230,13 @@ class Shard:
         plan.words.append(event.type)
         if event.type == "unsubscribe" and event.recipient:
             self._unsubscribe(plan, event, event.recipient)
+
+    def _hear_unsubscribe(self, plan: Plan, event: Engagement, state: MessageState) -> None:
+        """Of a message whose send is not known yet it is told when the send comes."""
+        if event.recipient:
+            self._unsubscribe(plan, event, event.recipient)
+        elif state.sends and state.sends[0].direction == "outbound":
+            self._unsubscribe(plan, event, state.sends[0].recipient)
 
     def _unsubscribe(self, plan: Plan, event: Engagement, recipient: str) -> None:
         unsubscribe(plan, event.account, recipient, event.occurred_at, event.message_id or "")
@@ -266,6 +277,7 @@ class Shard:
         """
         state = message.state
         try:
+            close_late_retry(state, message.settings, self.clock_ms)
             after = contribution(message.account, state)
             wake, day = wake_at(state, message.settings), anchor_day(state)
             state.orphaned = state.orphaned or (not state.sends and state.outcome is not None)
@@ -302,6 +314,7 @@ class Shard:
 
     def tick(self, clock_ms: int) -> Iterator[Plan]:
         """Decide what is due: expiries and retries; a plan per at most BREATH messages."""
+        self.clock_ms = clock_ms
         while due := self.timers.take_due(clock_ms, BREATH):
             plan = Plan()
             for key in due:
@@ -323,6 +336,8 @@ class Shard:
                 plan.expired += self._settle(plan, key, message)
             else:
                 self._decide_retry(plan, key, message, due_at)
+        elif state.next_attempt_at and state.retry_decided < next_attempt(state):
+            self._settle(plan, key, message)  # its account has switched retries off
 
     def _decide_retry(self, plan: Plan, key: bytes, message: Touched, due_at: int) -> None:
         """Ask for the next attempt now that it is due, unless its number is suppressed."""
@@ -335,13 +350,14 @@ class Shard:
         if self._settle(plan, key, message) and not suppressed:
             plan.retries.append((key, encode_json(request)))
 
-    def rearm(self, account: str) -> Iterator[int]:
-        """Set the timers of an account's messages anew after its settings changed."""
-        prefix, settings = message_key(account, ""), self.accounts.of(account)
+    def rearm(self, accounts: Collection[str]) -> Iterator[int]:
+        """Set the timers of messages anew whose accounts changed their settings."""
         for looked_at, (key, stored) in enumerate(list(self.states.items()), 1):
-            wake = wake_at(decode(stored), settings) if key.startswith(prefix) else 0
-            if wake:
-                self.timers.set(key, wake)
+            account = account_of(key)
+            if account in accounts:
+                wake = wake_at(decode(stored), self.accounts.of(account))
+                if wake:
+                    self.timers.set(key, wake)
             if looked_at % BREATH == 0:
                 yield looked_at
 

@@ -31,11 +31,13 @@ class Touched:
 
     __slots__ = (
         "account",
+        "alive_at",
         "before",
         "blow",
         "changed",
         "day",
         "delivered_at",
+        "heard_hard",
         "known_send",
         "records",
         "settings",
@@ -58,6 +60,8 @@ class Touched:
         self.day = day
         self.known_send = bool(state.sends)
         self.delivered_at = state.delivered_at
+        self.alive_at = state.alive_at
+        self.heard_hard = False
 
 
 def annotate(state: MessageState, settings: AccountSettings) -> None:
@@ -87,15 +91,22 @@ def tell_number(plan: Plan, key: bytes, message: Touched) -> None:
         _tell_blows(plan, key, message.blow, after, state.version)
     if not state.sends or state.sends[0].direction == "inbound":
         return
-    if state.delivered_at and message.settings.strikes_reset_on_delivery:
-        was = message.delivered_at if message.known_send else 0
-        if state.delivered_at != was:
-            first = state.sends[0]
-            blow = Blow(first.recipient, first.first_sent_at, state.delivered_at, "")
-            _tell(plan, key, "delivered", blow, state.version)
-    if state.unsubscribed_at and not message.known_send:
+    news = not message.known_send
+    if after is None and (message.heard_hard or (news and state.hard_seen)):
+        # A strike may have been told by a worker that died before it wrote the state.
+        _tell(plan, key, "withdrawn", _moment(state, 0), state.version)
+    resets = state.alive_at and message.settings.strikes_reset_on_delivery
+    if resets and (news or state.alive_at != message.alive_at):
+        _tell(plan, key, "delivered", _moment(state, state.alive_at), state.version)
+    if news and state.last_unsubscribed_at:
         account, message_id = split_key(key)
-        unsubscribe(plan, account, state.sends[0].recipient, state.unsubscribed_at, message_id)
+        recipient = state.sends[0].recipient
+        unsubscribe(plan, account, recipient, state.last_unsubscribed_at, message_id)
+
+
+def _moment(state: MessageState, at_ms: int) -> Blow:
+    first = state.sends[0]
+    return Blow(first.recipient, first.first_sent_at, at_ms, "")
 
 
 def _tell_blows(

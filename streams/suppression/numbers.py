@@ -67,8 +67,7 @@ class NumberShard:
         for count, (key, value) in enumerate(self.numbers.items(), 1):
             suppression = decode(value)
             highest = max(highest, suppression.version)
-            if suppression.until:
-                self.timers.set(key, suppression.until)
+            self._set_timer(key, self._stands(suppression, 0))
             if count % BREATH == 0:
                 yield count
         self.version = ((highest >> 32) + generation + 1) << 32
@@ -124,7 +123,7 @@ class NumberShard:
         """Judge a number anew by the settings in force, and put its record into the plan."""
         known = number.suppression
         try:
-            stands = standing(known.facts, self.accounts.of(known.account), clock_ms)
+            stands = self._stands(known, clock_ms)
             version = self.version + 1
             record = published(known.account, known.recipient, known.facts, stands, version)
             stored = encode(record)
@@ -135,8 +134,14 @@ class NumberShard:
         plan.changes[key] = stored
         plan.newly_suppressed += stands.suppressed and not known.suppressed
         plan.newly_released += known.suppressed and not stands.suppressed
-        if stands.until:
-            self.timers.set(key, stands.until)
+        self._set_timer(key, stands)
+
+    def _stands(self, suppression: Suppression, clock_ms: int) -> Standing:
+        return standing(suppression.facts, self.accounts.of(suppression.account), clock_ms)
+
+    def _set_timer(self, key: bytes, stands: Standing) -> None:
+        if stands.lapses_at:
+            self.timers.set(key, stands.lapses_at)
 
     def tick(self, clock_ms: int) -> Iterator[Plan]:
         """End the suppressions that lasted long enough; a plan per at most BREATH numbers."""
@@ -151,10 +156,9 @@ class NumberShard:
         if stored is None or key in plan.changes:
             return
         suppression = decode(stored)
-        if not suppression.until:
-            return
-        if suppression.until > clock_ms:
-            self.timers.set(key, suppression.until)
+        stands = self._stands(suppression, clock_ms)
+        if suppression.tells(stands):
+            self._set_timer(key, stands)
         else:
             self._settle(plan, key, Touched(suppression), clock_ms)
 
