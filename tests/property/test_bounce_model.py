@@ -128,9 +128,9 @@ class Bounces(RuleBasedStateMachine):
         first=st.sampled_from(["", "", "hard"]),
         words=st.lists(st.sampled_from(MINDS), min_size=2, max_size=3),
         topics=TOPICS,
-        size=st.integers(1, 2),
-        fatal=FATAL,
-        dies=DEATHS,
+        size=st.sampled_from([1, 1, 2]),
+        fatal=st.sampled_from([1, 1, 2]),
+        dies=st.sampled_from(["told", "told", "written", ""]),
     )
     def change_its_mind(
         self,

@@ -163,6 +163,16 @@ def test_no_retry_is_asked_for_after_the_time_for_retries():
     assert [asked.at for asked in world.asked] == []
 
 
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="asked for whenever the clock comes")
+def test_no_retry_is_asked_for_when_the_clock_comes_by_after_the_time_for_retries():
+    """To mend: the bounce was known in time, but no worker was there until hour 60."""
+    world = World()
+    world.take(send(), soft(clock("0:10")), at=clock("0:10"))
+    world.restart()
+    world.commit(clock("60:00"))
+    assert [asked.at for asked in world.asked] == []
+
+
 def test_no_attempt_is_asked_for_that_the_contract_refuses():
     world = World(retry_every_s=60)
     world.take(send(), send(at=clock("2:00"), attempt=MAX_ATTEMPT), at=clock("2:00"))
