@@ -298,7 +298,7 @@ class Shard:
         self.touched_days.add(day)
         if after is not None:
             plan.statuses[after[1]] += 1
-            if state.delivered_at and not (message.delivered_at and message.known_send):
+            if state.delivered_at and not (message.delivered_at and message.known_sends):
                 _note_delay(plan, state)
         return True
 

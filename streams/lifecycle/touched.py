@@ -38,7 +38,7 @@ class Touched:
         "day",
         "delivered_at",
         "heard_hard",
-        "known_send",
+        "known_sends",
         "records",
         "settings",
         "state",
@@ -58,7 +58,7 @@ class Touched:
         self.blow: Blow | None = blow_of(state) if known else None
         self.wake_at = wake_at(state, settings) if known else 0
         self.day = day
-        self.known_send = bool(state.sends)
+        self.known_sends = len(state.sends)
         self.delivered_at = state.delivered_at
         self.alive_at = state.alive_at
         self.heard_hard = False
@@ -91,22 +91,22 @@ def tell_number(plan: Plan, key: bytes, message: Touched) -> None:
         _tell_blows(plan, key, message.blow, after, state.version)
     if not state.sends or state.sends[0].direction == "inbound":
         return
-    news = not message.known_send
-    if after is None and (message.heard_hard or (news and state.hard_seen)):
+    news = not message.known_sends
+    moved = state.hard_seen and len(state.sends) != message.known_sends
+    if after is None and (message.heard_hard or moved):
         # A strike may have been told by a worker that died before it wrote the state.
-        _tell(plan, key, "withdrawn", _moment(state, 0), state.version)
+        for sent_at in state.sort_keys or [state.sends[0].first_sent_at]:
+            withdrawn = Blow(state.sends[0].recipient, sent_at, 0, "")
+            _tell(plan, key, "withdrawn", withdrawn, state.version)
     resets = state.alive_at and message.settings.strikes_reset_on_delivery
     if resets and (news or state.alive_at != message.alive_at):
-        _tell(plan, key, "delivered", _moment(state, state.alive_at), state.version)
+        first = state.sends[0]
+        alive = Blow(first.recipient, first.first_sent_at, state.alive_at, "")
+        _tell(plan, key, "delivered", alive, state.version)
     if news and state.last_unsubscribed_at:
         account, message_id = split_key(key)
         recipient = state.sends[0].recipient
         unsubscribe(plan, account, recipient, state.last_unsubscribed_at, message_id)
-
-
-def _moment(state: MessageState, at_ms: int) -> Blow:
-    first = state.sends[0]
-    return Blow(first.recipient, first.first_sent_at, at_ms, "")
 
 
 def _tell_blows(

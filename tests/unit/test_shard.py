@@ -141,7 +141,7 @@ def _touched_without_counting(self, account, state, settings, day):
         [],
     )
     self.before, self.blow, self.wake_at, self.day = None, None, 0, -1
-    self.known_send, self.delivered_at = False, 0
+    self.known_sends, self.delivered_at = 0, 0
 
 
 @pytest.mark.parametrize(
