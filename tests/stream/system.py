@@ -15,6 +15,7 @@ from typing import Any
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
+from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.children import Child
 from deploy.embedded.brokers import free_port
@@ -135,6 +136,19 @@ class Process:
 
     def value(self, name: str) -> float:
         return self.samples(name).get(name, 0.0)
+
+    def message_events(self) -> float:
+        """Events of messages it accepted: sends, receipts and engagements."""
+        url = f"http://127.0.0.1:{self.port}/metrics"
+        with urllib.request.urlopen(url, timeout=5) as page:
+            families = text_string_to_metric_families(page.read().decode())
+        return sum(
+            sample.value
+            for family in families
+            for sample in family.samples
+            if sample.name == "receipts_events_total"
+            and sample.labels["topic"] in ("sends", "receipts", "engagements")
+        )
 
     def wait_ready(self) -> "Process":
         """Until /readyz answers 200, which sets receipts_ready."""

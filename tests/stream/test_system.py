@@ -82,7 +82,7 @@ def test_sigterm_ends_both_within_ten_seconds_and_leaves_nothing_behind(system):
     worker.wait_ready()
     system.publish(EVENTS, seed=7)
     system.wait_for_rows(500)
-    handled = worker.value("receipts_events_total")
+    handled = worker.message_events()
     assert handled > 0
     for process in (worker, sink):
         began = time.monotonic()
@@ -92,7 +92,7 @@ def test_sigterm_ends_both_within_ten_seconds_and_leaves_nothing_behind(system):
     system.process("sink", "sink-again")
     again = system.process("worker", "worker-again").wait_ready()
     assert_balances(system)
-    assert again.value("receipts_events_total") <= EVENTS - handled
+    assert again.message_events() <= EVENTS - handled
 
 
 def test_poison_records_do_not_stop_their_partition(system):
