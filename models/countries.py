@@ -12,14 +12,17 @@ from typing import Final
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumber
 
-#: "+" and eight digits: enough for Jersey (+44 7700 3), the islands of +1, and those of +590.
-_LEADING: Final = 9
+#: "+" and seven digits: enough for Jersey (+44 7700 3) and the islands of +1 (area code + 1). More
+#: digits would be more ranges than the memory holds; only the islands of +590 need one more.
+_LEADING: Final = 8
+_ISLANDS: Final = "+590"
 _NON_GEOGRAPHIC: Final = "001"
 
 
 def country_of(number: str) -> str:
     """ISO 3166 alpha-2 country of an E.164 number; "" where it has none (satellite, freephone)."""
-    return _country_of_range(number[:_LEADING], len(number))
+    digits = _LEADING + number.startswith(_ISLANDS)
+    return _country_of_range(number[:digits], len(number))
 
 
 @lru_cache(maxsize=100_000)

@@ -243,8 +243,12 @@ class Shard:
 
     def _note_suppressed(self, plan: Plan, state: MessageState, send: Send) -> None:
         """A send to a number that was suppressed before is told, so that nobody overlooks it."""
-        since = self.suppressed.get(number_key(send.account, send.recipient))
-        if since and since < send.sent_at and send.direction == "outbound":
+        number = number_key(send.account, send.recipient)
+        if (
+            number in self.suppressed
+            and self.suppressed[number] < send.sent_at
+            and send.direction == "outbound"
+        ):
             plan.to_suppressed += 1
             state.to_suppressed = True
 
