@@ -39,7 +39,7 @@ def test_the_output_in_the_readme_has_the_form_of_todays() -> None:
         r"Totals",
         r" channel +messages +pending +delivered +read +soft +hard +rejected +deleted",
         r"Ledger",
-        r"    50,000  events: .* sends",
+        r"    50,000  events: \d+ accounts, .*",
         r" +[\d,]+  messages in messages_current",
         r" +[\d,]+  orphans: receipts whose send is unknown",
         r" +[\d,]+  dead letters: refused input, kept with its reason",
