@@ -194,18 +194,18 @@ class Worker:
         }
 
 
-def shuffled(records: list[Published], seed: int) -> Worker:
+def shuffled(records: list[Published], seed: int, as_of_ms: int = AS_OF) -> Worker:
     """A worker that got all events out of order and some twice, strikes and decisions too."""
     rng = Random(seed)
     worker = Worker(settings_of(records), follows=False)
     dealt = [r for r in records + records[::7] if r.kind in MESSAGE_KINDS]
     rng.shuffle(dealt)
-    deal(worker, [as_record(r) for r in dealt])
+    deal(worker, [as_record(r) for r in dealt], as_of_ms)
     worker.told += [as_record(r) for r in records if r.kind == REQUESTS]
     told = worker.told + worker.told[::3]
     rng.shuffle(told)
-    deal(worker, told)
-    worker.tick(AS_OF)
+    deal(worker, told, as_of_ms)
+    worker.tick(as_of_ms)
     return worker
 
 

@@ -1,0 +1,187 @@
+"""What somebody asks of a report: words in, checked values out, or every mistake at once.
+
+The clock and the account's time zone are arguments. Source: issue 5 §1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from reports.report import EVERYWHERE, Filter, Report, Section
+
+DEFAULT_DAYS: Final = 7
+MOST_DAYS: Final = 400
+#: Periods up to this many days are broken down by hour.
+HOURLY_DAYS: Final = 2
+
+
+class Wrong(NamedTuple):
+    """One thing that cannot be asked: the name of the filter, what is wrong, what to write."""
+
+    name: str
+    problem: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.problem}. Fix: {self.fix}"
+
+
+class BadQuestion(ValueError):
+    """Everything that is wrong with a question."""
+
+    def __init__(self, wrongs: Sequence[Wrong]) -> None:
+        super().__init__("\n".join(map(str, wrongs)))
+        self.wrongs = tuple(wrongs)
+
+
+class Period(msgspec.Struct, frozen=True):
+    """Whole days of a time zone, the last one included."""
+
+    first: date
+    last: date
+    zone: str
+
+    @property
+    def days(self) -> int:
+        """How many days."""
+        return (self.last - self.first).days + 1
+
+    @property
+    def since(self) -> datetime:
+        """The moment it begins, UTC."""
+        return _midnight(self.first, self.zone)
+
+    @property
+    def until(self) -> datetime:
+        """The moment after it, UTC."""
+        return _midnight(self.last + timedelta(days=1), self.zone)
+
+    @property
+    def by_hour(self) -> bool:
+        """Whether it is broken down by hour."""
+        return self.days <= HOURLY_DAYS
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A checked question. values: of the report's own filters, neutral where nothing was said."""
+
+    report: Report
+    account: str
+    period: Period
+    values: dict[str, Any]
+
+    def parameters(self, section: Section, limit: int = 0, offset: int = 0) -> dict[str, Any]:
+        """Query parameters of a section. limit: rows at most, 0 for all."""
+        known = {
+            "account": self.account,
+            "zone": self.period.zone,
+            "since": _wire(self.period.since),
+            "until": _wire(self.period.until),
+            "by_hour": self.period.by_hour,
+            "limit": limit or 2**63 - 1,
+            "offset": offset,
+            **self.values,
+        }
+        return {name: known[name] for name in section.parameters}
+
+    def said(self) -> dict[str, list[str]]:
+        """The question as words again, without what is neutral: for links."""
+        words = {
+            "since": [self.period.first.isoformat()],
+            "until": [self.period.last.isoformat()],
+        }
+        for name, value in self.values.items():
+            given = [str(one) for one in (value if isinstance(value, list) else [value])]
+            if any(given):
+                words[name] = given
+        return words
+
+
+def ask(
+    report: Report, account: str, zone: str, said: Mapping[str, Sequence[str]], now: datetime
+) -> Asked:
+    """Check a question. said: words by filter name (`since`, `until` and `last` for the period).
+
+    Unknown names are mistakes too. Raises BadQuestion with all of them.
+    """
+    wrongs: list[Wrong] = []
+    given = {name: [one for one in words if one] for name, words in said.items()}
+    period = _period(given, zone, now, wrongs)
+    values = {one.name: _value(one, given.get(one.name, ()), wrongs) for one in report.own_filters}
+    known = {*values, *EVERYWHERE, "last"}
+    fix = f"use {_listed(known)}"
+    unknown = sorted(given.keys() - known)
+    wrongs += [Wrong(name, "is no filter of this report", fix) for name in unknown]
+    if wrongs:
+        raise BadQuestion(wrongs)
+    return Asked(report, account, period, values)
+
+
+def _value(one: Filter, words: Sequence[str], wrongs: list[Wrong]) -> Any:
+    if one.choices and (unknown := [word for word in words if word not in one.choices]):
+        problem = f"{_listed(unknown)} is not known"
+        wrongs.append(Wrong(one.name, problem, one.fix or f"use {_listed(one.choices)}"))
+    if len(words) > 1 and not one.several:
+        wrongs.append(Wrong(one.name, "is given more than once", "give one value"))
+    if one.required and not words:
+        wrongs.append(Wrong(one.name, "is missing", one.fix or f"give {one.meaning}"))
+    if one.several:
+        return list(words)
+    return words[0] if words else ""
+
+
+def _period(
+    given: Mapping[str, Sequence[str]], zone: str, now: datetime, wrongs: list[Wrong]
+) -> Period:
+    today = now.astimezone(ZoneInfo(zone)).date()
+    days = _days(given.get("last", ()), wrongs)
+    last = _day("until", given, today, wrongs)
+    first = _day("since", given, last - timedelta(days=days - 1), wrongs)
+    if first > last:
+        wrongs.append(Wrong("since", f"{first} is after {last}", "give a day before until"))
+    elif (last - first).days >= MOST_DAYS:
+        problem = f"the period has {(last - first).days + 1} days"
+        wrongs.append(Wrong("since", problem, f"ask for at most {MOST_DAYS} days"))
+    return Period(first, last, zone)
+
+
+def _days(words: Sequence[str], wrongs: list[Wrong]) -> int:
+    if not words:
+        return DEFAULT_DAYS
+    number = words[0].removesuffix("d")
+    if number.isascii() and number.isdigit() and 1 <= int(number) <= MOST_DAYS:
+        return int(number)
+    wrongs.append(Wrong("last", f"{words[0]!r} is no number of days", f"give 1 to {MOST_DAYS}"))
+    return DEFAULT_DAYS
+
+
+def _day(name: str, given: Mapping[str, Sequence[str]], default: date, wrongs: list[Wrong]) -> date:
+    words = given.get(name, ())
+    if not words:
+        return default
+    try:
+        found = date.fromisoformat(words[0])
+        if not 2000 <= found.year <= 2100:
+            raise ValueError("not between 2000 and 2100")
+    except ValueError:
+        wrongs.append(Wrong(name, f"{words[0]!r} is no date", "write it as 2026-11-22"))
+        return default
+    return found
+
+
+def _midnight(day: date, zone: str) -> datetime:
+    """The first moment of a day; where it has no midnight (some changes of the clock), the next."""
+    return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
+
+
+def _wire(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S.000")
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(sorted(words))

@@ -1,0 +1,130 @@
+"""The language reports are written in: what a report shows, by which filters, in which columns.
+
+A report is defined once, in `reports/catalogue/`, and its SQL once, in `reports/sql/`; the views in
+ClickHouse, the command line and the pages are made from these. Source: issue 5.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+SQL: Final = Path(__file__).with_name("sql")
+_HOLE: Final = "/*filters*/ true"
+_PARAMETER: Final = re.compile(r"\{(\w+):([^}]+)\}")
+
+#: How a value is shown: in the words of people, the same on a page, in a table and in a file.
+Shown = Literal["text", "count", "credits", "share", "seconds", "time", "number", "country", "flag"]
+#: figures: one row. series: rows of time or rank, all shown. rows: many rows, shown by the page.
+Shape = Literal["figures", "series", "rows"]
+
+
+class Column(msgspec.Struct, frozen=True):
+    """One column: its ClickHouse type on the wire, and what it means to people.
+
+    label: its heading. meaning: one sentence, shown wherever the figure is. offered: not shown
+    unless asked for (`--columns`, the page's column menu), yet always part of the view.
+    """
+
+    name: str
+    type: str
+    label: str
+    meaning: str
+    shown: Shown = "text"
+    offered: bool = False
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """One thing to ask for, and the condition it puts on rows.
+
+    type: of the query parameter in ClickHouse; `Array(...)` may be given several times. condition:
+    SQL over the columns of the section's source, with the parameter in braces; true when the
+    parameter has its neutral value (empty text or array). Empty: the section's SQL uses the
+    parameter itself. choices: all values allowed; empty: any. required: there is no neutral value.
+    fix: what to write instead of a value that was refused.
+    """
+
+    name: str
+    label: str
+    meaning: str
+    condition: str
+    type: str = "Array(String)"
+    choices: tuple[str, ...] = ()
+    example: str = ""
+    required: bool = False
+    fix: str = ""
+
+    @property
+    def several(self) -> bool:
+        """Whether it may be given several times."""
+        return self.type.startswith("Array(")
+
+
+class Section(msgspec.Struct, frozen=True, dict=True):
+    """One table of a report.
+
+    name: "" when the report has only one. source: the view that a `rows` section counts its rows
+    in, under the same filters. only: a condition that always holds, besides the filters.
+    """
+
+    report: str
+    name: str
+    title: str
+    meaning: str
+    shape: Shape
+    columns: tuple[Column, ...]
+    filters: tuple[Filter, ...]
+    source: str = ""
+    only: str = ""
+
+    @property
+    def view(self) -> str:
+        """Name of its view in ClickHouse, and of its SQL file."""
+        return "_".join(word for word in ("report", self.report, self.name) if word)
+
+    @cached_property
+    def sql(self) -> str:
+        """The SELECT, with the conditions of the filters in place."""
+        text = (SQL / f"{self.view}.sql").read_text(encoding="utf-8").strip().rstrip(";")
+        return text.replace(_HOLE, self._conditions())
+
+    @cached_property
+    def parameters(self) -> dict[str, str]:
+        """Query parameters the SELECT needs, with their types."""
+        return dict(_PARAMETER.findall(self.sql))
+
+    @cached_property
+    def count_sql(self) -> str:
+        """How many rows there are in all; only of `rows` sections that name their source."""
+        return f"SELECT count() AS rows FROM {self.source} WHERE {self._conditions()}"
+
+    def _conditions(self) -> str:
+        found = [self.only, *(one.condition for one in self.filters)]
+        return "\n    AND ".join(filter(None, found)) or "true"
+
+
+class Report(msgspec.Struct, frozen=True):
+    """One report; about: the question it answers."""
+
+    name: str
+    title: str
+    about: str
+    filters: tuple[Filter, ...]
+    sections: tuple[Section, ...]
+
+    def section(self, name: str) -> Section:
+        """A section by its name. Raises KeyError."""
+        return {section.name: section for section in self.sections}[name]
+
+    @property
+    def own_filters(self) -> tuple[Filter, ...]:
+        """The filters besides those that every report has."""
+        return tuple(one for one in self.filters if one.name not in EVERYWHERE)
+
+
+#: Filters that are not asked for as such: the account is known, the period has words of its own.
+EVERYWHERE: Final = ("account", "since", "until")

@@ -1,0 +1,127 @@
+"""Simulated worlds in ClickHouse: what the tables hold, and beside it the truth in plain Python.
+
+Events come out of order and some of them twice through the worker's own rules and the sink's own
+rows into a database behind the real HTTP driver. The truth is the oracle's, which shares no code
+with either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from deploy.simulator.event import ACCOUNTS, CAMPAIGNS, ENGAGEMENTS, REQUESTS, SENDS, Published
+from deploy.simulator.facts import parse
+from deploy.simulator.oracle import Expected, expect
+from deploy.simulator.publish import partition_of
+from deploy.simulator.traffic import generate
+from models.settings import Topic
+from reports.database import Database
+from reports.views import statements
+from sinks.client import connect
+from sinks.migrate import migrate
+from sinks.rows import map_records
+from sinks.writer import Writer
+from tests.contract.fakes import Health, Meter
+from tests.records import Record
+from tests.unit.simulator.harness import PARTITIONS, STRIKES, Worker, as_record, shuffled
+
+EVENTS: Final = 12_000
+
+
+class Setting(NamedTuple):
+    """A world to make: its seed and its present (epoch ms); traffic covers 4.5 days before it."""
+
+    seed: int
+    as_of_ms: int
+
+
+def _at(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
+
+
+#: The second one lies across the end of summer time in Helsinki (2026-10-25) and, as its last day,
+#: before that of the United States; the third across the beginning (2027-03-28).
+WORLDS: Final = (
+    Setting(11, _at("2026-11-20T10:26:40")),
+    Setting(12, _at("2026-10-27T21:10:00")),
+    Setting(13, _at("2027-03-30T05:30:00")),
+)
+#: Half-hour and quarter-hour offsets, changes of the clock on both sides, and plain UTC.
+ZONES: Final = (
+    "UTC", "Asia/Kolkata", "Asia/Kathmandu", "Europe/Helsinki", "America/New_York"
+)  # fmt: skip
+
+
+class World:
+    """One simulated installation.
+
+    database: to ask, behind the real HTTP driver. expected: what the tables must say, by the
+    oracle: `messages` by (account, message_id) with times in epoch ms and 0 for none, `numbers`,
+    `strikes`, ... events: the valid events as JSON objects by kind ("sends", "receipts",
+    "engagements", "campaigns", "accounts", "suppression-requests"), duplicates included.
+    """
+
+    def __init__(self, setting: Setting, url: str) -> None:
+        self.setting = setting
+        self.url = url
+        self.now = datetime.fromtimestamp(setting.as_of_ms / 1000, UTC)
+        records = _published(setting)
+        self.expected: Expected = expect(records, setting.as_of_ms)
+        self.events: dict[str, list[dict[str, Any]]] = {}
+        for record in records:
+            if not record.expect:
+                self.events.setdefault(record.kind, []).append(parse(record.value or b""))
+        _load(url, records, shuffled(records, setting.seed, setting.as_of_ms))
+        self.database = Database(url)
+
+    @property
+    def accounts(self) -> list[str]:
+        """Accounts that have messages."""
+        return sorted({account for account, _ in self.expected.messages})
+
+
+def _published(setting: Setting) -> list[Published]:
+    records = []
+    for offset, event in enumerate(generate(setting.seed, EVENTS, setting.as_of_ms)):
+        home = 0 if event.key is None else partition_of(event.key, PARTITIONS)
+        where = (home + event.shift) % PARTITIONS
+        records.append(Published(event.kind, where, offset, *event[0:1], *event[3:5], event.kind,
+                                 event.note, event.expect))  # fmt: skip
+    return records
+
+
+def _load(url: str, records: list[Published], worker: Worker) -> None:
+    """Everything the sink would have written, some of it twice."""
+    clickhouse = connect(url)
+    migrate(clickhouse, 90)
+    for statement in statements():
+        clickhouse.command(statement)
+    topics: dict[Topic, list[Record]] = {
+        "message-states": _table(worker.states),
+        "suppressions": _table(worker.numbers),
+        "strikes": [r for r in worker.told if r.topic == STRIKES],
+        "suppression-requests": [r for r in worker.told if r.topic == REQUESTS],
+    }
+    kinds: tuple[tuple[Topic, str], ...] = (
+        ("sends", SENDS), ("engagements", ENGAGEMENTS), ("campaigns", CAMPAIGNS),
+        ("accounts", ACCOUNTS),
+    )  # fmt: skip
+    for topic, kind in kinds:
+        topics[topic] = [as_record(r) for r in records if r.kind == kind]
+    writer = Writer(clickhouse, Meter(), Health())
+    for topic, share in topics.items():
+        for again in (share, share[::5]):
+            mapped = map_records({topic: again}, 65_536)
+            for rows in mapped.tables.values():
+                assert not list(writer.write(rows))
+    clickhouse.close()
+
+
+def _table(partitions: Iterable[dict[bytes, bytes]]) -> list[Record]:
+    return [
+        Record("", number, place, 0, key, value)
+        for number, held in enumerate(partitions)
+        for place, (key, value) in enumerate(held.items())
+    ]
