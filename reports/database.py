@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from queue import Empty, LifoQueue
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import clickhouse_connect
@@ -126,7 +126,7 @@ def connect(url: str) -> Client:
         send_receive_timeout=QUERY_TIMEOUT_S,
         autogenerate_session_id=False,
         client_name="receipts-reports",
-        **options,
+        **cast(dict[str, Any], options),
     )
     client.database = unquote(parts.path).strip("/") or DEFAULT_DATABASE
     return client

@@ -1,4 +1,4 @@
-"""Filters, each written once: its name, meaning and condition on the columns of reported_messages."""
+"""Filters, each written once: name, meaning, condition on the columns of reported_messages."""
 
 from typing import Final, get_args
 
