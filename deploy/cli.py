@@ -82,9 +82,11 @@ def sink() -> None:
 
 
 def _sink(settings: Settings, meter: Meter, health: Health) -> int:
+    from reports.views import statements
     from sinks.run import run_sink
 
-    return run_until_told(lambda stop: run_sink(settings, meter, health, stop), health)
+    views = statements()
+    return run_until_told(lambda stop: run_sink(settings, meter, health, stop, views=views), health)
 
 
 @command(
@@ -111,12 +113,16 @@ def migrate(status: bool) -> None:
 
 
 def _migrate(settings: Settings) -> int:
+    from reports.views import statements
     from sinks.client import connect
     from sinks.migrate import migrate
 
-    clickhouse = connect(settings.clickhouse_url)
-    applied = migrate(clickhouse, settings.text_days, tell=lambda m: click.echo(m.name))
-    click.echo(f"{len(applied)} migrations applied to {clickhouse.database}")
+    clickhouse, views = connect(settings.clickhouse_url), statements()
+    applied = migrate(
+        clickhouse, settings.text_days, tell=lambda m: click.echo(m.name), views=views
+    )
+    done = f"{len(applied)} migrations applied to {clickhouse.database}"
+    click.echo(f"{done}, {len(views)} views of reports made anew")
     return 0
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -28,6 +28,7 @@ Topic = Literal[
 NOT_OURS = frozenset({"RECEIPTS_KAFKA_HOME"})
 """Of the test tools: where Kafka's jars are kept."""
 
+_TOKEN = re.compile(r"[A-Za-z0-9._-]{1,64}=[A-Za-z0-9_-]{16,200}", re.ASCII)
 _BROKER = re.compile(r"(\[[0-9A-Fa-f:]+]|[\w.-]+):([0-9]{1,5})", re.ASCII)
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*$", max_length=100)]
@@ -167,6 +168,31 @@ class Settings(BaseSettings):
         ge=0.01,
         le=60,
     )
+    pages_host: Host = _setting(
+        "127.0.0.1",
+        "address on which `receipts pages` serves the reports",
+        "give an address of this machine, such as 127.0.0.1 or 0.0.0.0",
+    )
+    pages_port: Port = _setting(
+        6068,
+        "port of the report pages; 0 takes a free one and prints it",
+        "give a port from 0 to 65535",
+    )
+    pages_clickhouse_url: str = _setting(
+        "",
+        "ClickHouse as the reports read it, of a user that may only read (docs/bi.md); "
+        "empty: RECEIPTS_CLICKHOUSE_URL",
+        "write it as http://user:password@host:8123/database or leave it empty",
+        repr=False,
+    )
+    pages_tokens: str = _setting(
+        "",
+        "who may see the pages: `account=token` separated by commas; a token shows its account "
+        "alone, and an account may have several",
+        "write account=token,account=token with tokens of 16 to 200 letters, digits, - and _, "
+        "each once; make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'",
+        repr=False,
+    )
     migrate_on_start: bool = _setting(
         True,
         "whether the sink applies missing migrations when it starts",
@@ -206,9 +232,11 @@ class Settings(BaseSettings):
                 raise ValueError(f"{address.strip()!r} is not host:port")
         return value.replace(" ", "")
 
-    @field_validator("clickhouse_url")
+    @field_validator("clickhouse_url", "pages_clickhouse_url")
     @classmethod
-    def _url_is_known(cls, value: str) -> str:
+    def _url_is_known(cls, value: str, info: ValidationInfo) -> str:
+        if not value and info.field_name == "pages_clickhouse_url":
+            return value
         try:
             url = urlsplit(value)
             port = url.port
@@ -225,6 +253,18 @@ class Settings(BaseSettings):
         if not re.fullmatch(r"/[A-Za-z_][A-Za-z0-9_]*", url.path):
             raise ValueError("does not end with /database (letters, digits and _)")
         return value
+
+    @field_validator("pages_tokens")
+    @classmethod
+    def _tokens_are_long(cls, value: str) -> str:
+        pairs = [pair.strip() for pair in value.split(",") if pair.strip()]
+        for place, pair in enumerate(pairs, 1):
+            if not _TOKEN.fullmatch(pair):
+                raise ValueError(f"entry {place} is not account=token with a long token")
+        tokens = [pair.partition("=")[2] for pair in pairs]
+        if len(set(tokens)) < len(tokens):
+            raise ValueError("the same token is given twice")
+        return ",".join(pairs)
 
     @model_validator(mode="after")
     def _settings_fit_together(self) -> Self:
@@ -257,6 +297,17 @@ class Settings(BaseSettings):
     def topic(self, name: Topic) -> str:
         """The topic's name on this installation's cluster."""
         return self.topic_prefix + name
+
+    @property
+    def reports_url(self) -> str:
+        """ClickHouse as the reports read it."""
+        return self.pages_clickhouse_url or self.clickhouse_url
+
+    @property
+    def token_accounts(self) -> dict[str, str]:
+        """The account that each token of the pages shows."""
+        pairs = (pair.partition("=") for pair in self.pages_tokens.split(",") if pair)
+        return {token: account for account, _, token in pairs}
 
     @property
     def sink_group(self) -> str:

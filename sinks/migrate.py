@@ -125,12 +125,15 @@ def migrate(
     text_days: int,
     migrations: Sequence[Migration] | None = None,
     tell: Callable[[Migration], None] = lambda _: None,
+    views: Sequence[str] = (),
 ) -> list[Migration]:
     """Create the database if need be, apply what is pending, set the time to live of texts.
 
-    `tell` hears of each migration once it is applied. Returns what was applied. Raises Broken when
-    an applied migration was edited or a statement fails (naming it), Unavailable when ClickHouse
-    does not answer; both leave what was applied before, and the call may be repeated.
+    `tell` hears of each migration once it is applied. views: statements that make views anew, of
+    whoever reads the tables; run every time, since views hold no data. Returns what was applied.
+    Raises Broken when an applied migration was edited or a statement fails (naming it), Unavailable
+    when ClickHouse does not answer; both leave what was applied before, and the call may be
+    repeated.
     """
     known = load() if migrations is None else migrations
     clickhouse.create_database()
@@ -140,6 +143,8 @@ def migrate(
         _apply(clickhouse, migration)
         tell(migration)
     keep_texts(clickhouse, text_days)
+    for view in views:
+        clickhouse.command(view)
     return missing
 
 

@@ -12,21 +12,19 @@ import asyncio
 import contextlib
 import gc
 import logging
-import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-import uvloop
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaConnectionError
 
 from models.metrics import Health, Meter
 from models.refusal import Reason, Refusal
 from models.settings import Settings
 from sinks.batches import Batch, Batches
 from sinks.client import ClickHouse, connect
-from sinks.errors import Broken, Unavailable
+from sinks.errors import Unavailable
 from sinks.letters import Record
 from sinks.mapped import Mapped, TableRows
 from sinks.migrate import migrate, require
@@ -44,46 +42,30 @@ LEAVE_GRACE_S: Final = 2.0
 _LARGEST_RECORD: Final = 2 << 20
 
 
-def run(settings: Settings, meter: Meter, health: Health) -> int:
-    """The whole process: `run_sink` until SIGTERM or SIGINT. Returns the exit code 0.
-
-    Raises Broken, with a text for people, when it cannot go on.
-    """
-
-    async def until_signal() -> None:
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await run_sink(settings, meter, health, stop)
-
-    # A batch is tens of thousands of small objects at once: the default thresholds would have the
-    # collector walk them again and again (a third of the time to decode).
-    gc.set_threshold(50_000, 20, 100)
-    try:
-        uvloop.run(until_signal())
-    except KafkaError as error:
-        raise Broken(f"Kafka: {type(error).__name__}: {error}") from error
-    return 0
-
-
 async def run_sink(
     settings: Settings,
     meter: Meter,
     health: Health,
     stop: asyncio.Event,
     clock: Callable[[], float] = time.time,
+    views: Sequence[str] = (),
 ) -> None:
     """Run the sink until `stop` is set; then it ends within 10 s, offsets committed.
+
+    views: statements to run after the migrations (`sinks.migrate`).
 
     Waits for Kafka and ClickHouse to appear and to come back. Raises Broken when a person has to
     mend something, KafkaError when Kafka refuses (rights, configuration): end the process then;
     nothing that is not in ClickHouse has been committed.
     """
+    # A batch is tens of thousands of small objects at once: the default thresholds would have the
+    # collector walk them again and again (a third of the time to decode).
+    gc.set_threshold(50_000, 20, 100)
     health.unready("clickhouse", "starting")
     health.unready("kafka", "starting")
     thread = InsertThread()
     try:
-        clickhouse = await _open(settings, health, stop, thread)
+        clickhouse = await _open(settings, health, stop, thread, views)
         if clickhouse is not None:
             try:
                 await Sink(settings, meter, health, stop, clock, clickhouse, thread).run()
@@ -94,14 +76,18 @@ async def run_sink(
 
 
 async def _open(
-    settings: Settings, health: Health, stop: asyncio.Event, thread: InsertThread
+    settings: Settings,
+    health: Health,
+    stop: asyncio.Event,
+    thread: InsertThread,
+    views: Sequence[str],
 ) -> ClickHouse | None:
     """A client of a migrated database; None when `stop` was set before ClickHouse answered."""
 
     def prepare() -> ClickHouse:
         clickhouse = connect(settings.clickhouse_url)
         if settings.migrate_on_start:
-            migrate(clickhouse, settings.text_days)
+            migrate(clickhouse, settings.text_days, views=views)
         else:
             require(clickhouse)
         return clickhouse

@@ -454,7 +454,8 @@ CREATE TABLE messages
     `is_deleted` UInt8 COMMENT '1 deletes the row under this sort key',
     INDEX by_message message_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX by_recipient recipient TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX by_external_id external_id TYPE bloom_filter(0.001) GRANULARITY 1
+    INDEX by_external_id external_id TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX by_email email TYPE bloom_filter(0.001) GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 PARTITION BY toYYYYMM(sent_at)
@@ -668,6 +669,38 @@ ENGINE = ReplacingMergeTree(applied_at)
 ORDER BY (number, checksum)
 SETTINGS index_granularity = 8192
 COMMENT 'Migrations applied to this database.';
+
+CREATE TABLE segments
+(
+    `account` LowCardinality(String) COMMENT 'tenant the segment belongs to',
+    `name` String COMMENT 'name of the segment, unique in its account',
+    `definition` String COMMENT 'who belongs to it, as JSON',
+    `updated_at` DateTime64(3, 'UTC') COMMENT 'when it was saved last, UTC',
+    `version` UInt64 COMMENT 'the highest stands: the segment saved last',
+    `is_deleted` UInt8 COMMENT '1: the segment was deleted'
+)
+ENGINE = ReplacingMergeTree(version, is_deleted)
+ORDER BY (account, name)
+SETTINGS index_granularity = 8192
+COMMENT 'Segments as saved: read segments_current instead.';
+
+CREATE VIEW segments_current
+(
+    `account` LowCardinality(String) COMMENT 'tenant the segment belongs to',
+    `name` String COMMENT 'name of the segment, unique in its account',
+    `definition` String COMMENT 'who belongs to it, as JSON',
+    `updated_at` DateTime64(3, 'UTC') COMMENT 'when it was saved last, UTC',
+    `version` UInt64 COMMENT 'the highest stands: the segment saved last'
+)
+COMMENT 'Segments people made of recipients, one row each.'
+AS SELECT
+    account,
+    name,
+    definition,
+    updated_at,
+    version
+FROM segments
+FINAL;
 
 CREATE TABLE status_counters
 (

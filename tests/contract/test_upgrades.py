@@ -68,6 +68,7 @@ ROWS: dict[str, list[dict[str, object]]] = {
     "suppression_versions": [{"account": "acme", "recipient": "+49", "suppressed": 1}],
     "suppression_requests": [{"account": "acme", "recipient": "+49", "action": "release"}],
     "retry_requests": [{"account": "acme", "message_id": "m", "attempt": 2, "due_at": T0}],
+    "segments": [{"account": "acme", "name": "clicked", "definition": "{}", "updated_at": T0}],
 }
 """A row or more of every table, without the columns that came later."""
 
@@ -98,6 +99,7 @@ READ: dict[str, tuple[str, list[tuple[object, ...]]]] = {
     "suppression_versions": ("SELECT suppressed, until FROM suppression_history", [(True, None)]),
     "suppression_requests": ("SELECT action FROM suppression_requests_current", [("release",)]),
     "retry_requests": ("SELECT id FROM retry_requests_current", [("acme/m/2",)]),
+    "segments": ("SELECT name, definition FROM segments_current", [("clicked", "{}")]),
 }
 """What people read of them after the upgrade."""
 

@@ -173,3 +173,32 @@ def test_every_field_says_what_it_means_and_how_to_put_it_right() -> None:
 def test_models_read_no_environment() -> None:
     source = Path(__file__).parents[2].joinpath("models/settings.py").read_text()
     assert not re.search(r"\b(os\.environ|getenv|import os)\b", source)
+
+
+def test_tokens_of_the_pages_name_their_accounts() -> None:
+    said = {
+        "RECEIPTS_PAGES_TOKENS": " acme=" + "a" * 16 + ", beta=" + "b" * 16 + ",acme=" + "c" * 32
+    }
+    settings = Settings.read(said)
+    assert settings.token_accounts == {"a" * 16: "acme", "b" * 16: "beta", "c" * 32: "acme"}
+    assert "aaaa" not in repr(settings)
+
+
+@pytest.mark.parametrize("wrong", ["acme=short", "a" * 20, "=" + "a" * 16, "a/b=" + "a" * 16])
+def test_a_wrong_token_is_told_without_the_token(wrong: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        Settings.read({"RECEIPTS_PAGES_TOKENS": "ok=" + "z" * 16 + "," + wrong})
+    assert "RECEIPTS_PAGES_TOKENS: entry 2 is not account=token" in str(error.value)
+    assert "zzz" not in str(error.value)
+
+
+def test_the_same_token_twice_is_refused() -> None:
+    with pytest.raises(SettingsError, match="the same token is given twice"):
+        Settings.read({"RECEIPTS_PAGES_TOKENS": "a=" + "z" * 16 + ",b=" + "z" * 16})
+
+
+def test_reports_read_as_their_own_user_when_there_is_one() -> None:
+    shared, own = "http://w:1@h:8123/d", "http://r:2@h:8123/d"
+    assert Settings.read({"RECEIPTS_CLICKHOUSE_URL": shared}).reports_url == shared
+    said = {"RECEIPTS_CLICKHOUSE_URL": shared, "RECEIPTS_PAGES_CLICKHOUSE_URL": own}
+    assert Settings.read(said).reports_url == own
