@@ -1,0 +1,82 @@
+"""The formats of exports, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from typing import Final
+
+import msgspec
+
+from reports.asked import Asked, BadQuestion, Wrong
+from reports.database import Database
+from reports.exports.csv_file import csv_of
+from reports.exports.json_file import json_of
+from reports.exports.table import Book, Tell, book_of
+from reports.exports.xlsx_file import xlsx_of
+from reports.report import Section
+
+
+class Format(msgspec.Struct, frozen=True):
+    """One format. several: whether a file holds several sections."""
+
+    name: str
+    media_type: str
+    several: bool
+    pieces: Callable[[Book, Tell], Iterator[bytes]]
+
+
+FORMATS: Final = {
+    one.name: one
+    for one in (
+        Format("csv", "text/csv; charset=utf-8; header=present", False, csv_of),
+        Format(
+            "xlsx",
+            "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+            True,
+            xlsx_of,
+        ),
+        Format("json", "application/json", True, json_of),
+    )
+}
+
+
+def _nobody(_: int) -> None:
+    """Tells nobody."""
+
+
+def exported(
+    form: Format,
+    database: Database,
+    sections: Sequence[Section],
+    asked: Asked,
+    columns: Sequence[str] = (),
+    tell: Tell = _nobody,
+) -> Iterator[bytes]:
+    """The bytes of a file, piece by piece. columns: by name, of the only section; none: shown ones.
+
+    The first piece is made before this returns, so what cannot be answered is known before
+    anything is sent: raises BadQuestion, Unavailable, NotMigrated, DatabaseError; the last three
+    also later. Dropping the iterator ends the query.
+    """
+    return started(form, book_of(database, sections, asked, columns), tell)
+
+
+def started(form: Format, book: Book, tell: Tell = _nobody) -> Iterator[bytes]:
+    """The same of any book."""
+    if len(book.tables) > 1 and not form.several:
+        names = ", ".join(table.name for table in book.tables)
+        problem = f"{form.name} holds one section, and {len(book.tables)} are asked for"
+        raise BadQuestion([Wrong("section", problem, f"choose one of {names}")])
+    pieces = form.pieces(book, tell)
+    return chain((next(pieces),), pieces)
+
+
+def file_name(form: Format, asked: Asked, sections: Sequence[Section]) -> str:
+    """A name for the file: report, section when it is one of several, account, days."""
+    words = [asked.report.name]
+    if len(sections) == 1 and sections[0].name:
+        words.append(sections[0].name)
+    words += [asked.account, asked.period.first.isoformat(), asked.period.last.isoformat()]
+    plain = ("".join(c if c.isalnum() or c in "-_." else "_" for c in word) for word in words)
+    return f"{'-'.join(plain)}.{form.name}"

@@ -1,0 +1,121 @@
+"""What is exported, whatever the file: tables of typed columns, and what was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from reports.asked import Asked, BadQuestion, Wrong
+from reports.database import Database
+from reports.report import Column, Section
+
+Blocks = Iterator[Sequence[tuple[Any, ...]]]
+#: Told after every block how many rows of the file are written.
+Tell = Callable[[int], None]
+
+
+class Table(msgspec.Struct, frozen=True):
+    """Rows to write. opened: a context with the blocks of rows, times aware and UTC."""
+
+    name: str
+    title: str
+    meaning: str
+    columns: tuple[Column, ...]
+    opened: Callable[[], AbstractContextManager[Blocks]]
+
+
+class Fact(NamedTuple):
+    """One thing that was asked for: its name for programs, its label and words for people."""
+
+    name: str
+    label: str
+    words: str
+
+
+class Book(msgspec.Struct, frozen=True):
+    """Tables that belong together.
+
+    zone: IANA name; times are written in it. asked: what the question was.
+    """
+
+    name: str
+    title: str
+    zone: str
+    asked: tuple[Fact, ...]
+    tables: tuple[Table, ...]
+
+
+ALL: Final = "all"
+
+
+def chosen(section: Section, names: Sequence[str]) -> tuple[Column, ...]:
+    """Columns by name, in the order of the names; none: those shown unasked; "all": every one.
+
+    Raises BadQuestion.
+    """
+    if not names:
+        return tuple(column for column in section.columns if not column.offered)
+    if list(names) == [ALL]:
+        return section.columns
+    known = {column.name: column for column in section.columns}
+    fix = f"use {', '.join(known)} or {ALL}"
+    wrongs = [
+        Wrong("columns", f"{name!r} is no column of {section.title!r}", fix)
+        for name in names
+        if name not in known
+    ]
+    if wrongs:
+        raise BadQuestion(wrongs)
+    return tuple(known[name] for name in dict.fromkeys(names))
+
+
+def book_of(
+    database: Database, sections: Sequence[Section], asked: Asked, columns: Sequence[str] = ()
+) -> Book:
+    """The answers to a question. columns: of the section, when it is only one.
+
+    Raises BadQuestion; reads nothing yet.
+    """
+    if columns and len(sections) > 1:
+        several = f"are given for {len(sections)} sections"
+        raise BadQuestion([Wrong("columns", several, "choose one section with them")])
+    tables = tuple(_table(database, section, asked, columns) for section in sections)
+    report = asked.report
+    return Book(report.name, report.title, asked.period.zone, _facts(asked), tables)
+
+
+def _table(database: Database, section: Section, asked: Asked, columns: Sequence[str]) -> Table:
+    wanted = chosen(section, columns)
+    sql = selected(section, wanted)
+    return Table(
+        section.name or section.report,
+        section.title,
+        section.meaning,
+        wanted,
+        lambda: database.blocks(sql, asked.parameters(section)),
+    )
+
+
+def selected(section: Section, columns: Sequence[Column]) -> str:
+    """The SELECT of some columns of a section, its rows in its order."""
+    return f"SELECT {', '.join(column.name for column in columns)} FROM (\n{section.sql}\n)"
+
+
+def _facts(asked: Asked) -> tuple[Fact, ...]:
+    said = {"account": [asked.account], **asked.said(), "time_zone": [asked.period.zone]}
+    labels = {one.name: one.label for one in asked.report.filters}
+    labels["time_zone"] = "Time zone"
+    return tuple(Fact(name, labels[name], ", ".join(words)) for name, words in said.items())
+
+
+def rows_in_all(database: Database, sections: Sequence[Section], asked: Asked) -> int | None:
+    """How many rows an export will have; None where that cannot be counted beforehand."""
+    if not all(section.source for section in sections):
+        return None
+    found = [
+        database.rows(section.count_sql, asked.parameters(section)).rows for section in sections
+    ]
+    return sum(int(rows[0][0]) for rows in found)
