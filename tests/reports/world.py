@@ -16,6 +16,7 @@ from deploy.simulator.facts import parse
 from deploy.simulator.oracle import Expected, expect
 from deploy.simulator.publish import partition_of
 from deploy.simulator.traffic import generate
+from models.counters import encode_cell
 from models.settings import Topic
 from reports.database import Database
 from reports.views import statements
@@ -100,6 +101,7 @@ def _load(url: str, records: list[Published], worker: Worker) -> None:
         clickhouse.command(statement)
     topics: dict[Topic, list[Record]] = {
         "message-states": _table(worker.states),
+        "status-counters": _cells(worker),
         "suppressions": _table(worker.numbers),
         "strikes": [r for r in worker.told if r.topic == STRIKES],
         "suppression-requests": [r for r in worker.told if r.topic == REQUESTS],
@@ -117,6 +119,15 @@ def _load(url: str, records: list[Published], worker: Worker) -> None:
             for rows in mapped.tables.values():
                 assert not list(writer.write(rows))
     clickhouse.close()
+
+
+def _cells(worker: Worker) -> list[Record]:
+    """The counters as they were published in the end; all of them were touched once."""
+    return [
+        Record("", number, place, 0, cell.key, encode_cell(1, cell.counts))
+        for number, shard in enumerate(worker.messages)
+        for place, cell in enumerate(shard.cells.take_dirty())
+    ]
 
 
 def _table(partitions: Iterable[dict[bytes, bytes]]) -> list[Record]:

@@ -1,0 +1,46 @@
+-- Clicks and unsubscribes of campaigns. An event belongs to the campaign it names; when it names none,
+-- to that of its message. Its person is the number it names; when it names none, that of its message,
+-- if the message is one of these campaigns'. Clocks differ: events count from a day before the first
+-- message on.
+CREATE OR REPLACE VIEW reported_engagements
+(
+    account     LowCardinality(String) COMMENT 'tenant the campaign belongs to',
+    event_id    String COMMENT 'id of the event, unique in its account',
+    type        LowCardinality(String) COMMENT 'click or unsubscribe',
+    occurred_at DateTime64(3, 'UTC') COMMENT 'when it happened, UTC',
+    campaign_id LowCardinality(String) COMMENT 'campaign it belongs to',
+    message_id  String COMMENT 'message it came through; empty: unknown',
+    recipient   String COMMENT 'number of the person, E.164; empty: unknown',
+    link_id     LowCardinality(String) COMMENT 'link that was clicked; empty: unknown',
+    url         String COMMENT 'address that was opened; empty: unknown'
+)
+AS WITH
+    events AS (
+        SELECT *
+        FROM engagements_current
+        WHERE account = {account:String}
+            AND (campaign_id = '' OR has({campaigns:Array(String)}, campaign_id))
+            AND occurred_at >= (
+                SELECT minOrNull(since) - INTERVAL 1 DAY FROM reported_campaign_days
+                WHERE account = {account:String} AND has({campaigns:Array(String)}, campaign_id)
+            )
+    ),
+    behind AS (
+        SELECT message_id, campaign_id, recipient
+        FROM reported_campaign_messages(account = {account:String}, campaigns = {campaigns:Array(String)})
+        WHERE message_id IN (SELECT message_id FROM events)
+    )
+SELECT
+    events.account AS account,
+    events.event_id AS event_id,
+    events.type AS type,
+    events.occurred_at AS occurred_at,
+    if(events.campaign_id = '', behind.campaign_id, events.campaign_id) AS campaign_id,
+    events.message_id AS message_id,
+    if(events.recipient = '', behind.recipient, events.recipient) AS recipient,
+    events.link_id AS link_id,
+    events.url AS url
+FROM events
+LEFT JOIN behind ON behind.message_id = events.message_id
+WHERE events.campaign_id != '' OR behind.campaign_id != ''
+COMMENT 'Clicks and unsubscribes of some campaigns of an account, each with its campaign and its person.';
