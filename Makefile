@@ -7,10 +7,10 @@ STAMP  := $(VENV)/.installed
 KIND   := embedded,dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint docs bench check clean
+.PHONY: help install demo test lint docs bench bench-reports check clean
 
 help:  ## Show this help
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 install: $(STAMP)  ## Make .venv with everything (again only when the pins change)
 
@@ -39,6 +39,10 @@ docs: $(STAMP)  ## Write the pages of docs/ that are made from code
 
 bench: $(STAMP)  ## Measure, on real Kafka; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench
+
+MESSAGES ?= 3000000
+bench-reports: $(STAMP)  ## Measure the reports over 3,000,000 messages (MESSAGES=30000000 for more)
+	$(BIN)/python -m tests.bench.reporting --messages $(MESSAGES)
 
 check: lint test  ## What CI runs
 
