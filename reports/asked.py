@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from reports.report import EVERYWHERE, Filter, Report, Section
+from reports.report import CHOOSING, EVERYWHERE, Column, Filter, Report, Section
 
 DEFAULT_DAYS: Final = 7
 MOST_DAYS: Final = 400
@@ -89,12 +89,17 @@ class Asked(msgspec.Struct, frozen=True):
         }
         return {name: known[name] for name in section.parameters}
 
+    def columns(self, section: Section) -> tuple[Column, ...]:
+        """The columns of a section that answer this question, when nobody chose others."""
+        chosen = {""}
+        for name in CHOOSING:
+            value = self.values.get(name, ())
+            chosen.update([value] if isinstance(value, str) else value)
+        return tuple(one for one in section.columns if not one.offered and one.dimension in chosen)
+
     def said(self) -> dict[str, list[str]]:
         """The question as words again, without what is neutral: for links."""
-        words = {
-            "since": [self.period.first.isoformat()],
-            "until": [self.period.last.isoformat()],
-        }
+        words = {} if self.report.range_days else _said(self.period)
         for name, value in self.values.items():
             given = [str(one) for one in (value if isinstance(value, list) else [value])]
             if any(given):
@@ -105,15 +110,16 @@ class Asked(msgspec.Struct, frozen=True):
 def ask(
     report: Report, account: str, zone: str, said: Mapping[str, Sequence[str]], now: datetime
 ) -> Asked:
-    """Check a question. said: words by filter name (`since`, `until` and `last` for the period).
+    """Check a question. said: words by filter name (`since`, `until` and `last` for the period,
+    but of reports with ranges).
 
     Unknown names are mistakes too. Raises BadQuestion with all of them.
     """
     wrongs: list[Wrong] = []
     given = {name: [one for one in words if one] for name, words in said.items()}
-    period = _period(given, zone, now, wrongs)
     values = {one.name: _value(one, given.get(one.name, ()), wrongs) for one in report.own_filters}
-    known = {*values, *EVERYWHERE, "last"}
+    period, words = _when(report, values, given, now.astimezone(ZoneInfo(zone)), wrongs)
+    known = {*values, *words}
     fix = f"use {_listed(known)}"
     unknown = sorted(given.keys() - known)
     wrongs += [Wrong(name, "is no filter of this report", fix) for name in unknown]
@@ -123,6 +129,7 @@ def ask(
 
 
 def _value(one: Filter, words: Sequence[str], wrongs: list[Wrong]) -> Any:
+    words = words or one.default
     if one.choices and (unknown := [word for word in words if word not in one.choices]):
         problem = f"{_listed(unknown)} is not known"
         wrongs.append(Wrong(one.name, problem, one.fix or f"use {_listed(one.choices)}"))
@@ -135,10 +142,30 @@ def _value(one: Filter, words: Sequence[str], wrongs: list[Wrong]) -> Any:
     return words[0] if words else ""
 
 
+def _when(
+    report: Report,
+    values: Mapping[str, Any],
+    given: Mapping[str, Sequence[str]],
+    now: datetime,
+    wrongs: list[Wrong],
+) -> tuple[Period, tuple[str, ...]]:
+    """The period asked for, and the words it can be asked for with. now: in the account's zone."""
+    zone, today = str(now.tzinfo), now.date()
+    if not report.range_days:
+        return _period(given, zone, today, wrongs), (*EVERYWHERE, "last")
+    word = values["range"]
+    back = int(word) if len(word) == 1 and word.isdecimal() else 0
+    last = today - timedelta(days=back * report.range_days)
+    return Period(last - timedelta(days=report.range_days - 1), last, zone), ("account",)
+
+
+def _said(period: Period) -> dict[str, list[str]]:
+    return {"since": [period.first.isoformat()], "until": [period.last.isoformat()]}
+
+
 def _period(
-    given: Mapping[str, Sequence[str]], zone: str, now: datetime, wrongs: list[Wrong]
+    given: Mapping[str, Sequence[str]], zone: str, today: date, wrongs: list[Wrong]
 ) -> Period:
-    today = now.astimezone(ZoneInfo(zone)).date()
     days = _days(given.get("last", ()), wrongs)
     last = _day("until", given, today, wrongs)
     first = _day("since", given, last - timedelta(days=days - 1), wrongs)

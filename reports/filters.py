@@ -14,6 +14,12 @@ def _one_of(name: str, label: str, meaning: str, column: str = "", **more: objec
     return Filter(name, label, meaning, condition, **more)  # type: ignore[arg-type]
 
 
+def broken_down_by(*choices: str, default: str) -> Filter:
+    """What each row is for: any of the choices, together. Columns name them as their dimension."""
+    meaning = f"what each row is for, one or several; none: {default}"
+    return Filter("by", "Broken down by", meaning, "", choices=choices, default=(default,))
+
+
 ACCOUNT: Final = Filter(
     "account", "Account", "the tenant", "account = {account:String}", "String", required=True
 )
@@ -73,4 +79,22 @@ TO_NUMBER: Final = Filter(
 PROVIDER: Final = _one_of("provider", "Provider", "provider of the latest attempt; none: all")
 IN_COUNTRY: Final = _one_of(
     "country", "Country", "ISO 3166-1 alpha-2 code of the recipient's country; none: all"
+)
+CONTENT: Final = Filter(
+    "content",
+    "Content",
+    "yes: with the text of each message; none: without, which is faster",
+    "",
+    "String",
+    choices=("yes",),
+)
+IN_CAMPAIGN: Final = Filter(
+    "campaign",
+    "Campaign",
+    "id of the campaign",
+    "",
+    "String",
+    example="spring-sale",
+    required=True,
+    fix="give the id of a campaign, as the report `campaigns` lists them",
 )

@@ -15,6 +15,8 @@ import msgspec
 
 SQL: Final = Path(__file__).with_name("sql")
 _HOLE: Final = "/*filters*/ true"
+_INCLUDE: Final = re.compile(r"/\*include (\w+)\*/")
+_PAGE: Final = "LIMIT {limit:UInt64} OFFSET {offset:UInt64}"
 _PARAMETER: Final = re.compile(r"\{(\w+):([^}]+)\}")
 
 #: How a value is shown: in the words of people, the same on a page, in a table and in a file.
@@ -27,7 +29,8 @@ class Column(msgspec.Struct, frozen=True):
     """One column: its ClickHouse type on the wire, and what it means to people.
 
     label: its heading. meaning: one sentence, shown wherever the figure is. offered: not shown
-    unless asked for (`--columns`, the page's column menu), yet always part of the view.
+    unless asked for (`--columns`, the page's column menu), yet always part of the view. dimension:
+    the value of one of the filters CHOOSING without which this column is empty or not shown.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Column(msgspec.Struct, frozen=True):
     meaning: str
     shown: Shown = "text"
     offered: bool = False
+    dimension: str = ""
 
 
 class Filter(msgspec.Struct, frozen=True):
@@ -54,6 +58,7 @@ class Filter(msgspec.Struct, frozen=True):
     condition: str
     type: str = "Array(String)"
     choices: tuple[str, ...] = ()
+    default: tuple[str, ...] = ()
     example: str = ""
     required: bool = False
     fix: str = ""
@@ -68,7 +73,9 @@ class Section(msgspec.Struct, frozen=True, dict=True):
     """One table of a report.
 
     name: "" when the report has only one. source: the view that a `rows` section counts its rows
-    in, under the same filters. only: a condition that always holds, besides the filters.
+    in, under the same filters; empty: it counts itself. counted: how its rows are counted there,
+    where a row is not a row of the source. only: a condition that always holds, besides the
+    filters.
     """
 
     report: str
@@ -80,6 +87,7 @@ class Section(msgspec.Struct, frozen=True, dict=True):
     filters: tuple[Filter, ...]
     source: str = ""
     only: str = ""
+    counted: str = "count()"
 
     @property
     def view(self) -> str:
@@ -88,9 +96,9 @@ class Section(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def sql(self) -> str:
-        """The SELECT, with the conditions of the filters in place."""
+        """The SELECT, with shared parts and the conditions of the filters in place."""
         text = (SQL / f"{self.view}.sql").read_text(encoding="utf-8").strip().rstrip(";")
-        return text.replace(_HOLE, self._conditions())
+        return _INCLUDE.sub(_part, text).replace(_HOLE, self._conditions())
 
     @cached_property
     def parameters(self) -> dict[str, str]:
@@ -99,26 +107,44 @@ class Section(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def count_sql(self) -> str:
-        """How many rows there are in all; only of `rows` sections that name their source."""
-        return f"SELECT count() AS rows FROM {self.source} WHERE {self._conditions()}"
+        """How many rows a `rows` section has in all."""
+        if not self.source:
+            return f"SELECT count() AS rows FROM (\n{self.sql.removesuffix(_PAGE)})"
+        return f"SELECT {self.counted} AS rows FROM {self.source} WHERE {self._conditions()}"
 
     def _conditions(self) -> str:
         found = [self.only, *(one.condition for one in self.filters)]
         return "\n    AND ".join(filter(None, found)) or "true"
 
 
+def _part(named: re.Match[str]) -> str:
+    """What several SELECTs share, from `sql/parts/`."""
+    text = (SQL / "parts" / f"{named[1]}.sql").read_text(encoding="utf-8").strip()
+    return _INCLUDE.sub(_part, text)
+
+
 class Report(msgspec.Struct, frozen=True):
-    """One report; about: the question it answers."""
+    """One report; about: the question it answers.
+
+    range_days: not 0 where the period is chosen by the filter `range`: 0 are the latest so many
+    days, 1 those before them, and so on.
+    """
 
     name: str
     title: str
     about: str
     filters: tuple[Filter, ...]
     sections: tuple[Section, ...]
+    range_days: int = 0
 
     def section(self, name: str) -> Section:
         """A section by its name. Raises KeyError."""
         return {section.name: section for section in self.sections}[name]
+
+    @property
+    def has_period(self) -> bool:
+        """Whether it is about a period; the others are about something whole."""
+        return any(one.name == "since" for one in self.filters)
 
     @property
     def own_filters(self) -> tuple[Filter, ...]:
@@ -128,3 +154,5 @@ class Report(msgspec.Struct, frozen=True):
 
 #: Filters that are not asked for as such: the account is known, the period has words of its own.
 EVERYWHERE: Final = ("account", "since", "until")
+#: Filters whose values choose columns, by their `dimension`.
+CHOOSING: Final = ("by", "identifiers", "content")

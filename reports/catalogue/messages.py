@@ -2,49 +2,54 @@
 
 from typing import Final
 
-from reports.columns import COUNTRY, RECIPIENT, moment, text, word
-from reports.filters import (
-    CARRIER_STATUS,
-    IN_COUNTRY,
-    PROVIDER,
-    SENDER,
-    SENT_BY,
-    SOURCE,
-    STANDARD,
-    STATUS,
-    TO_NUMBER,
-)
-from reports.report import Column, Report, Section
+from reports import columns as c
+from reports import filters as f
+from reports.report import Report, Section
 
 NAME: Final = "messages"
 FILTERS: Final = (
-    *STANDARD,
-    SENT_BY,
-    SOURCE,
-    STATUS,
-    CARRIER_STATUS,
-    SENDER,
-    TO_NUMBER,
-    PROVIDER,
-    IN_COUNTRY,
+    *f.STANDARD,
+    f.SENT_BY,
+    f.SOURCE,
+    f.STATUS,
+    f.CARRIER_STATUS,
+    f.SENDER,
+    f.TO_NUMBER,
+    f.PROVIDER,
+    f.IN_COUNTRY,
+    f.CONTENT,
 )
-
 COLUMNS: Final = (
-    moment("sent_at", "Sent at", "when attempt 1 was sent"),
-    text("message_id", "Message id", "id given by the sending service"),
-    word("channel", "Channel", "sms or whatsapp"),
-    word("sender_id", "Sender", "number or name the recipient sees as sender"),
-    word("source", "Source", "what sent it"),
-    word("sent_by", "Sent by", "person or service that sent it"),
-    COUNTRY,
-    RECIPIENT,
-    word("platform_status", "Status", "what the platform did: submitted or rejected"),
-    word(
-        "carrier_status", "Carrier status", "what the network did: queued, delivered, undelivered"
+    c.SENT_AT,
+    c.MESSAGE_ID,
+    c.CHANNEL,
+    c.SENDER,
+    c.SOURCE,
+    c.SENT_BY,
+    c.COUNTRY,
+    c.RECIPIENT,
+    c.PLATFORM_STATUS,
+    c.CARRIER_STATUS,
+    c.FAIL_REASON,
+    c.ATTEMPTS,
+    c.PROVIDER,
+    c.CONTENT_ON_DEMAND,
+    *c.offered(
+        c.STATUS,
+        c.BOUNCE,
+        c.ERROR_CODE,
+        c.ERROR_TEXT,
+        c.DELIVERED_AT,
+        c.READ_AT,
+        c.NEXT_ATTEMPT_AT,
+        c.CAMPAIGN_ID,
+        c.MESSAGE_TYPE,
+        c.EXTERNAL_ID,
+        c.EMAIL,
+        c.PLATFORM,
+        c.MESSAGE_SEGMENTS,
+        c.MESSAGE_CREDITS,
     ),
-    word("fail_reason", "Reason", "why it failed, in words for people; empty: not failed"),
-    Column("attempts", "UInt16", "Attempts", "highest attempt known; 1: never retried", "count"),
-    word("provider", "Provider", "provider of the latest attempt"),
 )
 
 MESSAGES: Final = Report(

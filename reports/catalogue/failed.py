@@ -1,0 +1,50 @@
+"""Failed users: whom a campaign did not reach, and why; made to be exported."""
+
+from typing import Final
+
+import msgspec
+
+from reports import columns as c
+from reports import filters as f
+from reports.people import did, sent_in
+from reports.report import Filter, Report, Section
+
+NAME: Final = "failed"
+_CAMPAIGNS: Final = "[{campaign:String}]"
+
+
+IDENTIFIERS: Final = tuple(
+    msgspec.structs.replace(column, dimension=column.name)
+    for column in (c.EXTERNAL_ID, c.RECIPIENT, c.EMAIL, c.MESSAGE_ID, c.COUNTRY)
+)
+CHOSEN: Final = Filter(
+    "identifiers",
+    "Identifiers",
+    "columns that say who it is, besides the reason; none: external id and number",
+    "",
+    choices=tuple(column.name for column in IDENTIFIERS),
+    default=("external_id", "recipient"),
+)
+FILTERS: Final = (f.ACCOUNT, f.CHANNEL, f.IN_CAMPAIGN, CHOSEN)
+
+FAILED: Final = Report(
+    NAME,
+    "Failed users",
+    "The people a campaign did not reach, by the identifiers you choose, and why.",
+    FILTERS,
+    (
+        Section(
+            NAME,
+            "",
+            "Failed users",
+            "One row a person (number) with a failed message of the campaign; of several the"
+            " latest.",
+            "rows",
+            (*IDENTIFIERS, *c.offered(c.SENT_AT), c.FAIL_REASON),
+            FILTERS,
+            source=sent_in(_CAMPAIGNS),
+            only=did("failed", _CAMPAIGNS),
+            counted="uniqExact(recipient)",
+        ),
+    ),
+)

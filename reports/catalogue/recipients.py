@@ -1,0 +1,76 @@
+"""Campaign recipients: who is behind each figure of a campaign, one tab a figure."""
+
+from typing import Final, get_args
+
+from reports import columns as c
+from reports import filters as f
+from reports.columns import count, moment, text
+from reports.people import Did, did, sent_in
+from reports.report import Filter, Report, Section
+
+NAME: Final = "recipients"
+_CAMPAIGNS: Final = "[{campaign:String}]"
+_LINKS: Final = "{link:Array(String)}"
+_TABS: Final = " OR ".join(
+    f"{{tab:String}} = '{word}' AND {did(word, _CAMPAIGNS, _LINKS)}" for word in get_args(Did)
+)
+TAB: Final = Filter(
+    "tab",
+    "Tab",
+    "people with at least one message of the campaign like this, or who did this; none: sent",
+    f"({{tab:String}} = '' OR {_TABS})",
+    "String",
+    choices=get_args(Did),
+)
+LINK: Final = Filter(
+    "link",
+    "Link",
+    "ids of links: people who clicked one of them (tab not_clicked: none of them); none: any",
+    f"(empty({_LINKS}) OR {{tab:String}} = 'not_clicked' OR {did('clicked', _CAMPAIGNS, _LINKS)})",
+)
+SEARCH: Final = Filter(
+    "search",
+    "Search",
+    "part of a number, an external id or an e-mail address, in any case; none: all",
+    "positionCaseInsensitiveUTF8(concat(recipient, '\\n', external_id, '\\n', email),"
+    " {search:String}) > 0",
+    "String",
+)
+FILTERS: Final = (f.ACCOUNT, f.CHANNEL, f.IN_CAMPAIGN, TAB, LINK, SEARCH)
+COLUMNS: Final = (
+    c.RECIPIENT,
+    c.EXTERNAL_ID,
+    c.EMAIL,
+    c.COUNTRY,
+    moment("sent_at", "Sent at", "when their latest message of this tab was sent"),
+    c.PLATFORM_STATUS,
+    c.CARRIER_STATUS,
+    c.FAIL_REASON,
+    *c.offered(
+        text("message_id", "Message id", "id of their latest message of this tab"),
+        count("messages", "Messages", "their messages of this tab"),
+        moment("clicked_at", "Clicked at", "first click through one of these messages"),
+        moment("unsubscribed_at", "Unsubscribed at", "first unsubscribe through one of these"),
+    ),
+)
+
+RECIPIENTS: Final = Report(
+    NAME,
+    "Campaign recipients",
+    "Who is behind each figure of a campaign: one row a person, with their latest message.",
+    FILTERS,
+    (
+        Section(
+            NAME,
+            "",
+            "Recipients",
+            "One row a person (number), the one sent to last first; of several messages to somebody"
+            " the latest that belongs to the tab.",
+            "rows",
+            COLUMNS,
+            FILTERS,
+            source=sent_in(_CAMPAIGNS),
+            counted="uniqExact(recipient)",
+        ),
+    ),
+)

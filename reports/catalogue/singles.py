@@ -1,0 +1,45 @@
+"""Single sends: messages that belong to no campaign."""
+
+from typing import Final
+
+from reports import columns as c
+from reports import filters as f
+from reports.columns import text
+from reports.report import Report, Section
+
+NAME: Final = "singles"
+FILTERS: Final = (*f.STANDARD, f.TO_NUMBER)
+COLUMNS: Final = (
+    c.RECIPIENT,
+    c.COUNTRY,
+    c.SENT_AT,
+    text("start_of_content", "Content", "first 60 characters of the text of the latest attempt"),
+    *c.offered(
+        c.CONTENT,
+        c.MESSAGE_ID,
+        c.CHANNEL,
+        c.PLATFORM_STATUS,
+        c.CARRIER_STATUS,
+        c.FAIL_REASON,
+    ),
+)
+
+SINGLES: Final = Report(
+    NAME,
+    "Single sends",
+    "Messages of the period that were sent one by one, not by a campaign; the newest first.",
+    FILTERS,
+    (
+        Section(
+            NAME,
+            "",
+            "Single sends",
+            "One row an outbound message without a campaign.",
+            "rows",
+            COLUMNS,
+            FILTERS,
+            source="reported_messages",
+            only="is_sent AND campaign_id = ''",
+        ),
+    ),
+)

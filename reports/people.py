@@ -1,0 +1,71 @@
+"""Who did what in campaigns: the conditions behind recipients' tabs and segments, written once.
+
+A person is a recipient's number within an account. Words: issue 5 §1.
+"""
+
+from typing import Final, Literal
+
+#: What people did, or what became of what they were sent.
+Did = Literal[
+    "sent",
+    "delivered",
+    "pending",
+    "soft",
+    "hard",
+    "deleted",
+    "failed",
+    "clicked",
+    "not_clicked",
+    "unsubscribed",
+    "suppressed",
+]
+
+#: Of messages: it is people with at least one such message in the campaigns.
+_OF_MESSAGES: Final = {
+    "sent": "is_sent",
+    "delivered": "is_delivered",
+    "pending": "is_queued",
+    "soft": "is_soft",
+    "hard": "is_hard",
+    "deleted": "is_deleted",
+    "failed": "is_failed",
+}
+_SUPPRESSED: Final = (
+    "recipient IN (SELECT recipient FROM suppressions"
+    " WHERE account = {account:String} AND suppressed)"
+)
+
+
+def sent_in(campaigns: str) -> str:
+    """The view to select from: messages of campaigns, read from the days of their sending alone.
+
+    campaigns: SQL of an array of campaign ids, such as a query parameter.
+    """
+    return _of("reported_campaign_messages", campaigns)
+
+
+def did(word: Did, campaigns: str, links: str = "") -> str:
+    """Condition on the messages of `sent_in`: those of people who did it in these campaigns.
+
+    links: SQL of an array of link ids, clicks of others do not count; empty array or none: any.
+    """
+    if word == "clicked":
+        return f"recipient IN ({_engaged('click', campaigns, links)})"
+    if word == "not_clicked":
+        return f"recipient NOT IN ({_engaged('click', campaigns, links)})"
+    if word == "unsubscribed":
+        return f"recipient IN ({_engaged('unsubscribe', campaigns)})"
+    return _SUPPRESSED if word == "suppressed" else _OF_MESSAGES[word]
+
+
+def _engaged(kind: str, campaigns: str, links: str = "") -> str:
+    """Recipients of clicks or unsubscribes of campaigns."""
+    of_links = f" AND (empty({links}) OR has({links}, link_id))" if links else ""
+    return (
+        f"SELECT recipient FROM {_of('reported_engagements', campaigns)}"
+        f" WHERE type = '{kind}'{of_links}"
+    )
+
+
+def _of(view: str, campaigns: str) -> str:
+    return f"{view}(account = {{account:String}}, campaigns = {campaigns})"

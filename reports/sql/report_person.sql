@@ -1,0 +1,24 @@
+SELECT
+    sent_at,
+    message_id,
+    channel,
+    source,
+    campaign_id,
+    platform_status,
+    carrier_status,
+    status,
+    fail_reason,
+    attempts,
+    recipient,
+    external_id,
+    email,
+    sender_id,
+    country,
+    delivered_at,
+    read_at,
+    clicked_at,
+    unsubscribed_at
+FROM reported_messages
+WHERE /*filters*/ true
+ORDER BY sent_at DESC, message_id
+LIMIT {limit:UInt64} OFFSET {offset:UInt64}

@@ -1,0 +1,25 @@
+WITH page AS (
+    SELECT *
+    FROM reported_messages
+    WHERE /*filters*/ true
+    ORDER BY sent_at DESC, message_id
+    LIMIT {limit:UInt64} OFFSET {offset:UInt64}
+)
+SELECT
+    sent_at,
+    message_id,
+    recipient,
+    country,
+    channel,
+    leftUTF8(texts.content, 60) AS start_of_content,
+    texts.content AS content,
+    platform_status,
+    carrier_status,
+    fail_reason
+FROM page
+LEFT JOIN (
+    SELECT message_id, content
+    FROM reported_texts
+    WHERE account = {account:String} AND message_id IN (SELECT message_id FROM page)
+) AS texts ON texts.message_id = page.message_id
+ORDER BY sent_at DESC, message_id

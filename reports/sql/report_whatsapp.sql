@@ -1,0 +1,32 @@
+WITH page AS (
+    SELECT *
+    FROM reported_messages
+    WHERE /*filters*/ true
+    ORDER BY sent_at DESC, message_id
+    LIMIT {limit:UInt64} OFFSET {offset:UInt64}
+)
+SELECT
+    sent_at,
+    direction,
+    message_id,
+    sender_id,
+    source,
+    sent_by,
+    country,
+    recipient,
+    multiIf(is_read, 'read', is_delivered, 'delivered', is_queued, 'pending', is_failed, 'failed', 'received') AS state,
+    fail_reason,
+    delivered_at,
+    read_at,
+    texts.content AS content,
+    campaign_id,
+    external_id,
+    email
+FROM page
+LEFT JOIN (
+    SELECT message_id, content
+    FROM reported_texts
+    WHERE account = {account:String}
+        AND message_id IN (SELECT message_id FROM page WHERE {content:String} = 'yes')
+) AS texts ON texts.message_id = page.message_id
+ORDER BY sent_at DESC, message_id
