@@ -1,0 +1,47 @@
+"""The application: routes, and what stands before them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from reports.pages.entrance import Entrance
+from reports.pages.guard import Protected, SignedIn
+from reports.pages.pages import Pages
+from reports.pages.rendering import Templates
+from reports.pages.signin import Guesses, Tokens
+
+STATIC: Final = Path(__file__).with_name("static")
+
+Clock = Callable[[], datetime]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def app(url: str, accounts: Mapping[str, str], clock: Clock = _now) -> Starlette:
+    """The pages. url: ClickHouse, as in the settings. accounts: account by token."""
+    tokens, guesses, templates = Tokens(accounts), Guesses(), Templates()
+    entrance, pages = Entrance(tokens, guesses, templates), Pages(url, templates, clock)
+    routes = [
+        Route("/healthz", _healthz),
+        Mount("/static", StaticFiles(directory=STATIC)),
+        *entrance.routes(),
+        *pages.routes(),
+    ]
+    middleware = [Middleware(Protected), Middleware(SignedIn, tokens=tokens, guesses=guesses)]
+    return Starlette(routes=routes, middleware=middleware, exception_handlers=pages.failures())
+
+
+async def _healthz(_: Request) -> Response:
+    return PlainTextResponse("ok\n")

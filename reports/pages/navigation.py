@@ -1,0 +1,34 @@
+"""The menu: every report that can be opened by itself, in groups."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from reports.catalogue import BY_NAME
+
+_GROUPS: Final = (
+    ("Traffic", ("overview", "locations", "insight", "speed")),
+    ("Campaigns", ("campaigns", "recipients", "failed")),
+    ("Messages", ("messages", "whatsapp", "singles", "person")),
+    ("Numbers", ("suppressions",)),
+)
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One line of the menu."""
+
+    label: str
+    to: str
+    here: bool
+
+
+def menu(path: str) -> list[tuple[str, list[Entry]]]:
+    """Groups of entries. path: of the page it stands on."""
+    return [(title, [_entry(name, path) for name in names if name in BY_NAME])
+            for title, names in _GROUPS]  # fmt: skip
+
+
+def _entry(name: str, path: str) -> Entry:
+    return Entry(BY_NAME[name].title, f"/{name}", path == f"/{name}")
