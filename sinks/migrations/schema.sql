@@ -452,6 +452,7 @@ CREATE TABLE messages
     `sent_to_suppressed` Bool COMMENT 'whether it was sent although its number was suppressed before',
     `version` UInt64 COMMENT 'orders the writes of one message; the highest stands',
     `is_deleted` UInt8 COMMENT '1 deletes the row under this sort key',
+    `outcome` LowCardinality(String) MATERIALIZED multiIf(status != 'undelivered', status, (fail_reason = 'expired') AND (scope = 'time') AND (error_code = '') AND (error_text = ''), 'expired', concat('undelivered_', bounce)) COMMENT 'the one word a message is counted under: submitted, queued, delivered, read, undelivered_soft, undelivered_hard, expired, rejected, deleted; received when inbound',
     INDEX by_message message_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX by_recipient recipient TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX by_external_id external_id TYPE bloom_filter(0.001) GRANULARITY 1,
@@ -502,7 +503,8 @@ CREATE VIEW messages_current
     `failed_attempt` Nullable(UInt16) COMMENT 'attempt whose failure decides; NULL: not failed',
     `no_retry_reason` LowCardinality(String) COMMENT 'why no further attempt was asked for: off, too_late, too_many (attempts), expired, suppressed or final; empty: one was or will be, or none is needed',
     `next_attempt_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'when the next attempt is or was due, UTC; NULL: none',
-    `sent_to_suppressed` Bool COMMENT 'whether it was sent although its number was suppressed before'
+    `sent_to_suppressed` Bool COMMENT 'whether it was sent although its number was suppressed before',
+    `outcome` LowCardinality(String) COMMENT 'the one word a message is counted under: submitted, queued, delivered, read, undelivered_soft, undelivered_hard, expired, rejected, deleted; received when inbound'
 )
 COMMENT 'One row a message, as it stands now. Start here.'
 AS SELECT
@@ -543,7 +545,8 @@ AS SELECT
     nullIf(failed_attempt, 0) AS failed_attempt,
     no_retry_reason,
     nullIf(next_attempt_at, toDateTime64(0, 3, 'UTC')) AS next_attempt_at,
-    sent_to_suppressed
+    sent_to_suppressed,
+    outcome
 FROM messages
 FINAL;
 

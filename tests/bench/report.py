@@ -108,7 +108,7 @@ def wrong(found: Found) -> list[str]:
 def page(found: Found) -> str:
     """The page, in Markdown."""
     parts = [_head(found), _targets(found), _jobs(found), _restores(found), _sinks(found)]
-    parts += [_latencies(found), _problems(found)]
+    parts += [_latencies(found), _problems(found), _kept_reports()]
     return "\n".join(part for part in parts if part)
 
 
@@ -229,6 +229,59 @@ def _latencies(found: Found) -> str:
     head = ("events/s", "seconds", "probes", "p50 s", "p99 s", "max s", "p99 s new / delivered",
             "cores used")  # fmt: skip
     return "## Produced → visible in ClickHouse\n\n" + table(head, rows)
+
+
+REPORTS: Final = "## Reports"
+
+
+def reports_section(found: Found) -> str:
+    """The section on reports, from the file of `tests.bench.reporting`."""
+    rows = []
+    for timing in found["timings"]:
+        merged, unmerged = median(timing["merged_ms"]), median(timing["unmerged_ms"])
+        target = timing["target_ms"]
+        rows.append((
+            timing["name"], f"< {target:.0f}", spread(timing["merged_ms"], ".0f"),
+            _verdict(merged < target), f"< {5 * target:.0f}", spread(timing["unmerged_ms"], ".0f"),
+            _verdict(unmerged < 5 * target),
+        ))  # fmt: skip
+    page, size = median(found["page_ms"]), found["bytes_per_message"]
+    others = [
+        ("overview page with its chart, ms", "< 300", spread(found["page_ms"], ".0f"),
+         _verdict(page < 300)),
+        ("bytes a message, without its text, indexes included", "≤ 75", f"{size:.1f}",
+         _verdict(size <= 75)),
+        (f"{found['export_rows']:,} rows as CSV, s", "< 30", f"{found['export_s']:.1f}",
+         _verdict(found["export_s"] < 30)),
+        ("memory it grew by from the first to the last block, MiB", "–",
+         f"{found['export_grew_bytes'] / 2**20:.0f}", "–"),
+    ]  # fmt: skip
+    head = ("report", "target ms", "merged ms, min / median / max", "", "target ms",
+            f"unmerged, {found['arrived_per_s']:,.0f} rows/s arriving", "")  # fmt: skip
+    return (
+        f"{REPORTS}\n\n{found['messages']:,} messages of one account, 167,000 a day; what is "
+        "measured stands at the top of `tests/bench/reporting.py`. Unmerged, the last seven days "
+        f"hold every row three times and merges are stopped.\n\n- command: `{found['command']}`\n"
+        f"- when: {found['when']}\n\n"
+        + table(head, rows) + "\n" + table(("figure", "target", "measured", ""), others)
+    )  # fmt: skip
+
+
+def put_reports(found: Found) -> None:
+    """Write the section on reports into the page, in place of the one before."""
+    before = PAGE.read_text(encoding="utf-8").partition(REPORTS)[0].rstrip()
+    PAGE.write_text(f"{before}\n\n{reports_section(found)}", encoding="utf-8")
+
+
+def _kept_reports() -> str:
+    """That section as it stands: a run of the other parts leaves it alone."""
+    written = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+    _, mark, section = written.partition(REPORTS)
+    return mark + section.rstrip("\n") + "\n" if mark else ""
+
+
+def _verdict(good: bool) -> str:
+    return "met" if good else "**missed**"
 
 
 def _problems(found: Found) -> str:

@@ -42,7 +42,8 @@ def test_rows_have_the_types_of_the_schema(clickhouse: ClickHouse) -> None:
     for table in ALL:
         columns = clickhouse.rows(
             "SELECT name, type FROM system.columns "
-            "WHERE database = {database:String} AND table = {table:String}",
+            "WHERE database = {database:String} AND table = {table:String} "
+            "AND default_kind != 'MATERIALIZED'",
             {"database": clickhouse.database, "table": table.name},
         )
         assert dict(columns) == dict(zip(table.names, table.types, strict=True)), table.name

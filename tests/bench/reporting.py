@@ -1,0 +1,417 @@
+"""Reports over millions of messages: `make bench-reports` (issue 5 §4).
+
+A front with the embedded engine is filled with messages of one account at 167,000 a day, half of
+them in campaigns of six hours, made inside the engine. Then, through the real HTTP driver:
+
+merged    after OPTIMIZE FINAL and with nothing else going on
+unmerged  the last seven days hold three versions of every row and merges are stopped, while rows of
+          recent messages arrive at 5,000 a second
+
+A report's time is that of all its sections, one after another, as the command asks them; that of a
+page is one HTTP request to the pages' server until its HTML with the chart in it is here. Queries
+run a few times before they are measured, and ClickHouse's cache of query conditions is off.
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from urllib.request import Request, urlopen
+
+import click
+import msgspec
+
+from deploy.children import Child
+from deploy.embedded.brokers import free_port
+from models.settings import Settings
+from reports.asked import ask
+from reports.catalogue import BY_NAME
+from reports.database import Database
+from reports.exports.formats import FORMATS, exported
+from reports.views import statements
+from sinks.client import ClickHouse, connect
+from sinks.migrate import migrate
+from tests.bench import report
+from tests.bench.child import resident_bytes
+from tests.bench.cluster import BenchError
+from tests.contract.servers import Front
+
+ACCOUNT: Final = "acme"
+PER_DAY: Final = 167_000
+PEOPLE: Final = 2_000_000
+CHUNK: Final = 1_000_000
+RECENT_DAYS: Final = 7
+ARRIVING: Final = 5_000
+"""Rows a second while unmerged reads are measured."""
+WARM, TIMED = 2, 9
+
+
+Tell = Callable[[str], None]
+
+
+class Timing(msgspec.Struct):
+    """One report: milliseconds of its runs, merged and unmerged; target_ms of the median merged."""
+
+    name: str
+    target_ms: float
+    merged_ms: list[float]
+    unmerged_ms: list[float]
+
+
+class Figures(msgspec.Struct):
+    """What one run found. Bytes are those on disk, indexes included."""
+
+    messages: int
+    load_s: float
+    bytes_per_message: float
+    timings: list[Timing]
+    page_ms: list[float]
+    arrived_per_s: float
+    export_rows: int
+    export_s: float
+    export_grew_bytes: int
+
+
+class Case(NamedTuple):
+    """A report, what is asked of it, and how many rows of it (0: all)."""
+
+    name: str
+    report: str
+    said: dict[str, list[str]]
+    target_ms: float
+
+
+def _rows_sql(first: int, count: int, total: int, end: datetime, version: int) -> str:
+    """Messages `first` .. `first + count`, the last of `total` right before `end`.
+
+    version 1: submitted, 2: queued, 3: as it ended. The same number gives the same message.
+    """
+    step_ms = 86_400_000 / PER_DAY
+    ended = version == 3
+    return f"""
+    INSERT INTO messages (account, message_id, channel, direction, source, sender_id, sent_by,
+        campaign_id, message_type, recipient, country, external_id, platform, provider, segments,
+        credits, attempts, sent_at, status, platform_status, carrier_status, bounce, scope,
+        error_code, error_text, fail_reason, failed_attempt, queued_at, delivered_at, read_at,
+        finalized_at, clicked_at, version)
+    WITH
+        number + {first} AS n,
+        sipHash64(n) AS luck,
+        toDateTime64('{end:%Y-%m-%d %H:%M:%S}', 3, 'UTC')
+            - toIntervalMillisecond(toInt64(({total} - n) * {step_ms})) AS at,
+        luck % 2 = 0 AS in_campaign,
+        bitShiftRight(luck, 8) % 1000 AS fate,
+        luck % {PEOPLE} AS person,
+        multiIf(fate < 925, 'delivered', fate < 970, 'undelivered', fate < 985, 'rejected',
+            fate < 988, 'deleted', 'queued') AS final,
+        {"final" if ended else "'submitted'" if version == 1 else "'queued'"} AS state,
+        state IN ('undelivered', 'rejected', 'deleted') AS failed,
+        toDateTime64(0, 3, 'UTC') AS none,
+        at + toIntervalMillisecond(200 + bitShiftRight(luck, 20) % 3000) AS queued,
+        queued + toIntervalMillisecond(100 + bitShiftRight(luck, 24) % 9000) AS done
+    SELECT
+        '{ACCOUNT}', toString(reinterpretAsUUID(sipHash128(n))),
+        if(bitShiftRight(luck, 3) % 4 = 0, 'whatsapp', 'sms'), 'outbound',
+        if(in_campaign, 'campaign', ['direct', 'program', 'verification'][1 + luck % 3]),
+        ['ACME', 'ACME Shop', '+358401111'][1 + bitShiftRight(luck, 5) % 3],
+        concat('user', toString(bitShiftRight(luck, 6) % 20)),
+        if(in_campaign, concat('c', toString(intDiv(toUnixTimestamp(at), 21600))), ''),
+        if(in_campaign, 'campaign', 'notification'),
+        concat('+', toString(15550000000 + person)),
+        ['US', 'CA', 'GB', 'FI', 'DE', 'IN', 'BR', 'NG', 'FR', 'ES'][1 + intDiv(person * person,
+            400000000000) % 10],
+        concat('p', toString(person)),
+        ['web', 'api', 'app'][1 + bitShiftRight(luck, 7) % 3],
+        ['twilio', 'infobip', 'sinch', 'vonage'][1 + bitShiftRight(luck, 9) % 4],
+        1 + bitShiftRight(luck, 11) % 3, toDecimal64(1 + bitShiftRight(luck, 12) % 9, 6), 1, at,
+        state,
+        if(state = 'rejected', 'rejected', 'submitted'),
+        multiIf(state = 'rejected', '', state = 'delivered', 'delivered', failed, 'undelivered',
+            'queued'),
+        multiIf(state = 'undelivered', if(luck % 3 = 0, 'hard', 'soft'), state = 'rejected',
+            'hard', ''),
+        if(failed, 'recipient', ''),
+        if(failed, ['27', '1', '30003', '30005', '34'][1 + bitShiftRight(luck, 14) % 5], ''),
+        if(failed, 'as the provider says', ''),
+        if(failed, ['absent or switched off', 'unknown subscriber', 'network trouble'][1 +
+            bitShiftRight(luck, 15) % 3], ''),
+        toUInt16(failed), {"none" if version == 1 else "queued"},
+        if(state = 'delivered', done, none), none,
+        if({"1" if ended else "0"} AND final != 'queued', done, none),
+        if(in_campaign AND state = 'delivered' AND bitShiftRight(luck, 17) % 33 = 0,
+            done + toIntervalMinute(5), none),
+        {version}
+    FROM numbers({count})"""
+
+
+def _load(clickhouse: ClickHouse, messages: int, end: datetime, tell: Tell) -> None:
+    """Fill the tables. Days before the last seven come at their last version only."""
+    recent = min(messages, RECENT_DAYS * PER_DAY)
+    for first in range(0, messages - recent, CHUNK):
+        count = min(CHUNK, messages - recent - first)
+        clickhouse.command(_rows_sql(first, count, messages, end, 3))
+        tell(f"{first + count:,} of {messages:,} messages")
+    clickhouse.command("SYSTEM STOP MERGES messages")
+    for version in (1, 2, 3):
+        for first in range(messages - recent, messages, PER_DAY // 4):
+            count = min(PER_DAY // 4, messages - first)
+            clickhouse.command(_rows_sql(first, count, messages, end, version))
+    tell(f"{messages:,} messages, those of the last {RECENT_DAYS} days in three versions")
+    for sql in _OTHERS:
+        clickhouse.command(sql)
+
+
+_OTHERS: Final = (
+    """INSERT INTO status_counters (kind, account, window_start, campaign_id, shard, delivered,
+        version)
+    SELECT 'campaign', account, toStartOfDay(sent_at), campaign_id, 0, count(), 1
+    FROM messages WHERE campaign_id != '' AND version = 3 GROUP BY 2, 3, 4""",
+    """INSERT INTO campaigns (account, campaign_id, name, message_type, text, creator, method,
+        status, target_audience, audience, created_at, started_at, ended_at, last_modified_by,
+        updated_at, version)
+    SELECT account, campaign_id, concat('Campaign ', campaign_id), 'campaign', 'Sale', 'eva',
+        'broadcast', 'finished', 30000, 'opted in', min(sent_at), min(sent_at), max(sent_at),
+        'eva', max(sent_at), 1
+    FROM messages WHERE campaign_id != '' AND version = 3 GROUP BY 1, 2""",
+    """INSERT INTO engagements (account, event_id, type, occurred_at, message_id, recipient,
+        campaign_id, link_id, url, version)
+    SELECT account, message_id, 'click', clicked_at, message_id, recipient, campaign_id,
+        concat('l', toString(sipHash64(message_id) % 3)), 'https://example.com/sale', 1
+    FROM messages WHERE version = 3 AND clicked_at > toDateTime64(0, 3, 'UTC')""",
+)
+
+
+def _cases(clickhouse: ClickHouse, end: datetime) -> list[Case]:
+    """The targets of the issue, on ordinary examples: a campaign of last week, anybody."""
+    day = (end - timedelta(days=3)).strftime("%Y-%m-%d")
+    (row,) = clickhouse.rows(
+        "SELECT campaign_id, recipient FROM messages "
+        f"WHERE account = '{ACCOUNT}' AND sent_at >= '{day}' AND campaign_id != '' LIMIT 1"
+    )
+    campaign, recipient = row
+    week = {"since": [_day(end, 6)], "until": [_day(end, 0)]}
+    return [
+        Case("overview, 7 days", "overview", week, 100),
+        Case("details, newest 25 and their number", "messages", week, 150),
+        Case("details, one provider and failed", "messages",
+             {**week, "provider": ["sinch"], "carrier_status": ["undelivered"]}, 150),
+        Case("campaign report, all of it", "campaign", {"campaign": [campaign]}, 200),
+        Case("person, 30 days", "person", {"person": [recipient]}, 150),
+    ]  # fmt: skip
+
+
+def _day(end: datetime, back: int) -> str:
+    return (end - timedelta(seconds=1, days=back)).strftime("%Y-%m-%d")
+
+
+def _ask(database: Database, case: Case, end: datetime) -> int:
+    """Everything a report shows at first; how many rows that was."""
+    asked = ask(BY_NAME[case.report], ACCOUNT, "UTC", case.said, end - timedelta(seconds=1))
+    rows = 0
+    for section in asked.report.sections:
+        rows += len(database.rows(section.sql, asked.parameters(section, limit=25)).rows)
+        if section.source:
+            known = asked.parameters(section)
+            database.rows(section.count_sql, known)
+    return rows
+
+
+def _timed(database: Database, case: Case, end: datetime) -> list[float]:
+    found = []
+    for turn in range(WARM + TIMED):
+        began = time.perf_counter()
+        if not _ask(database, case, end):
+            raise BenchError(f"{case.name}: no rows, so nothing was measured")
+        if turn >= WARM:
+            found.append(round((time.perf_counter() - began) * 1000, 1))
+    return found
+
+
+@contextmanager
+def _arriving(url: str, messages: int, end: datetime) -> Iterator[Callable[[], int]]:
+    """Rows of recent messages arrive meanwhile, twice a second; gives how many so far."""
+    stop, sent = threading.Event(), [0]
+
+    def write() -> None:
+        clickhouse, rng = connect(url), random.Random(1)
+        due = time.monotonic()
+        while not stop.wait(max(0.0, due - time.monotonic())):
+            first = rng.randrange(max(0, messages - PER_DAY), messages - ARRIVING // 2)
+            clickhouse.command(_rows_sql(first, ARRIVING // 2, messages, end, 3))
+            sent[0] += ARRIVING // 2
+            due += 0.5
+        clickhouse.close()
+
+    thread = threading.Thread(target=write, daemon=True)
+    thread.start()
+    try:
+        yield lambda: sent[0]
+    finally:
+        stop.set()
+        thread.join(30)
+
+
+# --- exports and pages -----------------------------------------------------------------------
+
+
+class Export(msgspec.Struct):
+    """What a process of its own found: rows, seconds, and how its memory grew after the start."""
+
+    rows: int
+    seconds: float
+    grew_bytes: int
+
+
+def export(url: str, since: str, until: str) -> Export:
+    """Write a million rows of message details as CSV to nowhere, in this process."""
+    database = Database(url)
+    said = {"since": [since], "until": [until]}
+    asked = ask(BY_NAME["messages"], ACCOUNT, "UTC", said, datetime.now(UTC))
+    section = asked.report.sections[0]
+    rows, before, began, most = -1, 0, time.perf_counter(), 0
+    with open(os.devnull, "wb") as nowhere:
+        pieces = exported(FORMATS["csv"], database, [section], asked)
+        for number, piece in enumerate(pieces):
+            nowhere.write(piece)
+            rows += piece.count(b"\r\n")
+            most = resident_bytes(os.getpid())
+            before = before or (most if number else 0)
+    return Export(rows, round(time.perf_counter() - began, 2), most - before)
+
+
+def _export(url: str, end: datetime) -> Export:
+    """The export in a child, so that its memory is its own."""
+    command = [sys.executable, "-m", "tests.bench.reporting", "--export", url]
+    days = [_day(end, RECENT_DAYS - 2), _day(end, 0)]  # a little over a million messages
+    done = subprocess.run([*command, *days], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BenchError(f"export: {done.stderr[-2000:]}")
+    return msgspec.json.decode(done.stdout, type=Export)
+
+
+def _page_ms(url: str, end: datetime) -> list[float]:
+    """The overview page with its chart, as a browser asks for it; the server is its own process."""
+    token, port = "t" * 32, free_port()
+    settings = Settings(clickhouse_url=url, pages_port=port, pages_tokens=f"{ACCOUNT}={token}")
+    found = []
+    with Child("pages", [sys.executable, "-m", "deploy.cli", "pages"], settings.environ(),
+               Path(tempfile.mkdtemp()) / "log") as child:  # fmt: skip
+        asked = f"http://127.0.0.1:{port}/overview?since={_day(end, 6)}&until={_day(end, 0)}"
+        request = Request(asked, headers={"Authorization": f"Bearer {token}"})
+        _wait_for(port, child)
+        for turn in range(WARM + TIMED):
+            began = time.perf_counter()
+            with urlopen(request, timeout=60) as answer:
+                body = answer.read()
+            if b"<svg" not in body:
+                raise BenchError("page: it has no chart")
+            if turn >= WARM:
+                found.append(round((time.perf_counter() - began) * 1000, 1))
+    return found
+
+
+def _wait_for(port: int, child: Child) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        child.check()
+        with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2):
+            return
+        time.sleep(0.1)
+    raise BenchError(f"pages: no answer: {child.tail()}")
+
+
+# --- the whole run ---------------------------------------------------------------------------
+
+
+def measure(messages: int, tell: Tell) -> Figures:
+    """Load, measure unmerged under load, merge, measure merged, export, ask a page."""
+    end = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    with tempfile.TemporaryDirectory(prefix="bench-reports-") as folder:
+        front = Front(Path(folder)).start()
+        try:
+            return _measured(front.url("bench"), messages, end, tell)
+        finally:
+            front.stop()
+
+
+def _measured(url: str, messages: int, end: datetime, tell: Tell) -> Figures:
+    clickhouse = connect(url)
+    migrate(clickhouse, 90, views=statements())
+    began = time.monotonic()
+    _load(clickhouse, messages, end, tell)
+    loaded_s = time.monotonic() - began
+    database, cases = Database(url), _cases(clickhouse, end)
+    with _arriving(url, messages, end) as arrived:
+        began = time.monotonic()
+        unmerged = [_timed(database, case, end) for case in cases]
+        rate = arrived() / (time.monotonic() - began)
+    tell(f"unmerged measured, {rate:,.0f} rows/s arriving")
+    clickhouse.command("SYSTEM START MERGES messages")
+    for table in ("messages", "engagements", "status_counters", "campaigns"):
+        clickhouse.command(f"OPTIMIZE TABLE {table} FINAL")
+    tell("merged")
+    merged = [_timed(database, case, end) for case in cases]
+    page_ms = _page_ms(url, end)
+    exported = _export(url, end)
+    timings = [
+        Timing(case.name, case.target_ms, fast, slow)
+        for case, fast, slow in zip(cases, merged, unmerged, strict=True)
+    ]
+    return Figures(
+        messages=messages,
+        load_s=round(loaded_s, 1),
+        bytes_per_message=_bytes(clickhouse, messages),
+        timings=timings,
+        page_ms=page_ms,
+        arrived_per_s=round(rate),
+        export_rows=exported.rows,
+        export_s=exported.seconds,
+        export_grew_bytes=exported.grew_bytes,
+    )
+
+
+def _bytes(clickhouse: ClickHouse, messages: int) -> float:
+    ((size,),) = clickhouse.rows(
+        "SELECT sum(bytes_on_disk) FROM system.parts "
+        "WHERE active AND table = 'messages' AND database = currentDatabase()"
+    )
+    return round(int(size) / messages, 1)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--messages", default=3_000_000, show_default=True, help="Messages in ClickHouse.")
+@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path),
+              default=Path("build/reports.json"), show_default=True, help="Figures.")  # fmt: skip
+@click.option("--page/--no-page", default=True, help="Write them into docs/benchmarks.md.")
+@click.option("--export", "export_of", nargs=3, hidden=True)
+def main(
+    messages: int, json_path: Path, page: bool, export_of: tuple[str, str, str] | None
+) -> None:
+    """Measure the reports over many messages, in the embedded engine behind its HTTP front."""
+    if export_of:
+        sys.stdout.write(msgspec.json.encode(export(*export_of)).decode())
+        return
+    if messages < RECENT_DAYS * PER_DAY:
+        raise click.UsageError(f"--messages: at least {RECENT_DAYS * PER_DAY:,}, a week of them")
+    said = " ".join(["python -m tests.bench.reporting", *sys.argv[1:]])
+    found: dict[str, Any] = msgspec.to_builtins(measure(messages, click.echo))
+    found |= {"command": said, "when": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")}
+    json_path.parent.mkdir(parents=True, exist_ok=True)
+    json_path.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    click.echo(report.reports_section(found))
+    if page:
+        report.put_reports(found)
+        click.echo(f"page: {report.PAGE}")
+
+
+if __name__ == "__main__":
+    main()
