@@ -1,0 +1,130 @@
+"""Campaign: everything about one campaign, from its first message to its last."""
+
+from typing import Final
+
+from reports.columns import (
+    CLICKS,
+    COUNTS,
+    DELIVERED,
+    FAILED,
+    SENT,
+    UNIQUE_CLICKS,
+    count,
+    moment,
+    share,
+    text,
+    word,
+)
+from reports.filters import ACCOUNT, IN_CAMPAIGN
+from reports.report import Column, Report, Section, Shape
+
+NAME: Final = "campaign"
+FILTERS: Final = (ACCOUNT, IN_CAMPAIGN)
+
+CONTEXT: Final = (
+    text("name", "Name", "what people call it"),
+    text("campaign_id", "Message id", "id of the campaign"),
+    word("message_type", "Type", "type of its messages; empty: unknown"),
+    text("text", "Text", "template of its text; empty: unknown"),
+    word("creator", "Creator", "who made it; empty: unknown"),
+    word("method", "Method", "broadcast, targeted or another word; empty: unknown"),
+    word("status", "Status", "draft, sending, finished or another word; empty: unknown"),
+    moment("created_at", "Created", "when it was made; empty: unknown"),
+    moment("started_at", "Started", "when sending began; empty: not yet, or unknown"),
+    moment("ended_at", "Ended", "when sending ended; empty: not yet, or unknown"),
+    text("audience", "Audience", "who it is meant for, in words; empty: unknown"),
+    word("last_modified_by", "Last modified by", "who changed it last; empty: unknown"),
+    moment("updated_at", "Last modified", "when it was changed last"),
+)
+TOTALS: Final = (
+    Column(
+        "target_audience",
+        "Nullable(UInt64)",
+        "Target audience",
+        "people it is meant for; empty: unknown",
+        "count",
+    ),
+    *COUNTS,
+    count("bounced", "Bounced", "soft bounces + hard bounces"),
+    CLICKS,
+    UNIQUE_CLICKS,
+    count("unsubscribes", "Unsubscribes", "people who unsubscribed through the campaign"),
+)
+HEATMAP: Final = (
+    Column("weekday", "UInt8", "Weekday", "1: Monday to 7: Sunday, in the account's time zone"),
+    Column("hour", "UInt8", "Hour", "hour of delivery, 0 to 23, in the account's time zone"),
+    DELIVERED,
+)
+TIMELINE: Final = (
+    Column(
+        "slot",
+        "DateTime('UTC')",
+        "Time",
+        "start of the five minutes (deliveries within 6 hours), hour (within 3 days) or day of "
+        "delivery, in the account's time zone",
+        "time",
+    ),
+    DELIVERED,
+)
+
+
+def _section(
+    name: str, title: str, meaning: str, columns: tuple[Column, ...], shape: Shape = "series"
+) -> Section:
+    return Section(NAME, name, title, meaning, shape, columns, FILTERS)
+
+
+CAMPAIGN: Final = Report(
+    NAME,
+    "Campaign",
+    "One campaign as a whole: what it is, and what came of all its messages.",
+    FILTERS,
+    (
+        _section("context", "Context", "What is known of the campaign.", CONTEXT, "figures"),
+        _section("totals", "Totals", "All its messages, as they stand now.", TOTALS, "figures"),
+        _section(
+            "links",
+            "Links",
+            "The links people clicked, most clicks first.",
+            (
+                word("link_id", "Link id", "id of the link; empty: unknown"),
+                text("url", "Address", "address that was opened; empty: unknown"),
+                CLICKS,
+                UNIQUE_CLICKS,
+            ),
+        ),
+        _section(
+            "platforms",
+            "Platforms",
+            "Its messages by the platform they were sent from, most first.",
+            (
+                word("platform", "Platform", "platform it was sent from; empty: unknown"),
+                SENT,
+                DELIVERED,
+                FAILED,
+            ),
+        ),
+        _section(
+            "heatmap",
+            "When they were delivered",
+            "Deliveries by weekday and hour, in the account's time zone; the others have none.",
+            HEATMAP,
+        ),
+        _section(
+            "timeline",
+            "Deliveries over time",
+            "Deliveries by time of delivery; times without deliveries are left out.",
+            TIMELINE,
+        ),
+        _section(
+            "reasons",
+            "Fail reasons",
+            "Why messages failed, the most frequent reason first.",
+            (
+                word("fail_reason", "Reason", "why they failed, in words; empty: unknown"),
+                FAILED,
+                share("share", "Share", "its part of all failed messages of the campaign"),
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,4 @@
+SELECT
+    /*include speed*/
+FROM reported_messages
+WHERE /*filters*/ true
