@@ -99,7 +99,7 @@ class Asked(msgspec.Struct, frozen=True):
 
     def said(self) -> dict[str, list[str]]:
         """The question as words again, without what is neutral: for links."""
-        words = {} if self.report.range_days else _said(self.period)
+        words = _said(self.period) if self.report.has_period else {}
         for name, value in self.values.items():
             given = [str(one) for one in (value if isinstance(value, list) else [value])]
             if any(given):
@@ -111,7 +111,7 @@ def ask(
     report: Report, account: str, zone: str, said: Mapping[str, Sequence[str]], now: datetime
 ) -> Asked:
     """Check a question. said: words by filter name (`since`, `until` and `last` for the period,
-    but of reports with ranges).
+    where the report has one).
 
     Unknown names are mistakes too. Raises BadQuestion with all of them.
     """
@@ -151,8 +151,10 @@ def _when(
 ) -> tuple[Period, tuple[str, ...]]:
     """The period asked for, and the words it can be asked for with. now: in the account's zone."""
     zone, today = str(now.tzinfo), now.date()
-    if not report.range_days:
+    if report.has_period:
         return _period(given, zone, today, wrongs), (*EVERYWHERE, "last")
+    if not report.range_days:
+        return _period({}, zone, today, wrongs), ("account",)
     word = values["range"]
     back = int(word) if len(word) == 1 and word.isdecimal() else 0
     last = today - timedelta(days=back * report.range_days)

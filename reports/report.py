@@ -143,7 +143,7 @@ class Report(msgspec.Struct, frozen=True):
 
     @property
     def has_period(self) -> bool:
-        """Whether it is about a period; the others are about something whole."""
+        """Whether it is about a period of one's choice, not a range or something whole."""
         return any(one.name == "since" for one in self.filters)
 
     @property

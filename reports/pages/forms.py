@@ -67,7 +67,7 @@ def form_of(report: Report, said: Said, wrongs: Sequence[Wrong], asked: Asked | 
     }
     shown = dict(said)
     if asked:
-        shown |= {name: asked.said()[name] for name in ("since", "until")}
+        shown |= asked.said()
     fields = [
         _field(one, shown.get(one.name, ()), problems.get(one.name, ""))
         for one in report.filters
