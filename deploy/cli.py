@@ -16,6 +16,7 @@ from rich.table import Table
 
 from deploy import __version__
 from deploy.cli_help import command
+from deploy.cli_report import report
 from deploy.cli_suppressions import suppressions
 from deploy.cli_traffic import demo, simulate
 from deploy.process import build, read_settings, run_process, run_until_told, silence_libraries
@@ -181,7 +182,7 @@ def version() -> None:
             click.echo(f"{name} {value}")
 
 
-for _command in (worker, sink, migrate, topics, suppressions, simulate, demo, version):
+for _command in (worker, sink, migrate, topics, report, suppressions, simulate, demo, version):
     cli.add_command(_command)
 
 
@@ -221,6 +222,7 @@ def _expected() -> tuple[type[Exception], ...]:
     from deploy.simulator.recording import BadRecording
     from deploy.suppressions import SuppressionsError
     from deploy.topics import TopicsError
+    from reports.database import DatabaseError
     from sinks.errors import SinkError
 
     return (
@@ -230,6 +232,7 @@ def _expected() -> tuple[type[Exception], ...]:
         PublishError,
         BadRecording,
         SuppressionsError,
+        DatabaseError,
         SinkError,
         KafkaError,
         OSError,

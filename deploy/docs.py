@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from deploy.report_docs import reports_page
 from models import metrics
 from models.mistakes import variable_of
 from models.schemas import EVENTS, schema_text
@@ -37,6 +38,7 @@ def _text(value: object) -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": metrics.markdown,
+    "reports.md": reports_page,
     "settings.md": settings_page,
     **{f"contract/{topic}.schema.json": partial(schema_text, topic) for topic in EVENTS},
 }

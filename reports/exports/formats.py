@@ -51,15 +51,19 @@ def exported(
     sections: Sequence[Section],
     asked: Asked,
     columns: Sequence[str] = (),
+    limit: int = 0,
     tell: Tell = _nobody,
 ) -> Iterator[bytes]:
-    """The bytes of a file, piece by piece. columns: by name, of the only section; none: shown ones.
+    """The bytes of a file, piece by piece.
+
+    columns: by name, of the only section; none: those shown unasked; "all": every one. limit: rows
+    at most of a `rows` section, 0 for all. tell: hears of rows written so far.
 
     The first piece is made before this returns, so what cannot be answered is known before
     anything is sent: raises BadQuestion, Unavailable, NotMigrated, DatabaseError; the last three
     also later. Dropping the iterator ends the query.
     """
-    return started(form, book_of(database, sections, asked, columns), tell)
+    return started(form, book_of(database, sections, asked, columns, limit), tell)
 
 
 def started(form: Format, book: Book, tell: Tell = _nobody) -> Iterator[bytes]:

@@ -51,13 +51,13 @@ class Book(msgspec.Struct, frozen=True):
 ALL: Final = "all"
 
 
-def chosen(section: Section, names: Sequence[str]) -> tuple[Column, ...]:
-    """Columns by name, in the order of the names; none: those shown unasked; "all": every one.
+def chosen(section: Section, asked: Asked, names: Sequence[str] = ()) -> tuple[Column, ...]:
+    """Columns by name, in the order of the names; none: those that answer; "all": every one.
 
     Raises BadQuestion.
     """
     if not names:
-        return tuple(column for column in section.columns if not column.offered)
+        return asked.columns(section)
     if list(names) == [ALL]:
         return section.columns
     known = {column.name: column for column in section.columns}
@@ -73,33 +73,39 @@ def chosen(section: Section, names: Sequence[str]) -> tuple[Column, ...]:
 
 
 def book_of(
-    database: Database, sections: Sequence[Section], asked: Asked, columns: Sequence[str] = ()
+    database: Database,
+    sections: Sequence[Section],
+    asked: Asked,
+    columns: Sequence[str] = (),
+    limit: int = 0,
 ) -> Book:
-    """The answers to a question. columns: of the section, when it is only one.
+    """The answers to a question. columns: of the section, when it is only one. limit: 0 for all.
 
     Raises BadQuestion; reads nothing yet.
     """
     if columns and len(sections) > 1:
         several = f"are given for {len(sections)} sections"
         raise BadQuestion([Wrong("columns", several, "choose one section with them")])
-    tables = tuple(_table(database, section, asked, columns) for section in sections)
+    tables = tuple(_table(database, section, asked, columns, limit) for section in sections)
     report = asked.report
     return Book(report.name, report.title, asked.period.zone, _facts(asked), tables)
 
 
-def _table(database: Database, section: Section, asked: Asked, columns: Sequence[str]) -> Table:
-    wanted = chosen(section, columns)
-    sql = selected(section, wanted)
+def _table(
+    database: Database, section: Section, asked: Asked, columns: Sequence[str], limit: int
+) -> Table:
+    wanted = chosen(section, asked, columns)
+    sql = _selected(section, wanted)
     return Table(
         section.name or section.report,
         section.title,
         section.meaning,
         wanted,
-        lambda: database.blocks(sql, asked.parameters(section)),
+        lambda: database.blocks(sql, asked.parameters(section, limit)),
     )
 
 
-def selected(section: Section, columns: Sequence[Column]) -> str:
+def _selected(section: Section, columns: Sequence[Column]) -> str:
     """The SELECT of some columns of a section, its rows in its order."""
     return f"SELECT {', '.join(column.name for column in columns)} FROM (\n{section.sql}\n)"
 
@@ -113,9 +119,12 @@ def _facts(asked: Asked) -> tuple[Fact, ...]:
 
 def rows_in_all(database: Database, sections: Sequence[Section], asked: Asked) -> int | None:
     """How many rows an export will have; None where that cannot be counted beforehand."""
-    if not all(section.source for section in sections):
+    if any(section.shape != "rows" for section in sections):
         return None
-    found = [
-        database.rows(section.count_sql, asked.parameters(section)).rows for section in sections
-    ]
-    return sum(int(rows[0][0]) for rows in found)
+    return sum(count_of(database, section, asked) for section in sections)
+
+
+def count_of(database: Database, section: Section, asked: Asked) -> int:
+    """How many rows a `rows` section has in all."""
+    found = database.rows(section.count_sql, asked.parameters(section)).rows
+    return int(found[0][0])

@@ -14,7 +14,9 @@ from deploy.cli import cli
 from deploy.embedded.brokers import free_port
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ["worker", "sink", "migrate", "topics", "suppressions", "simulate", "demo", "version"]
+COMMANDS = [
+    "worker", "sink", "migrate", "topics", "report", "suppressions", "simulate", "demo", "version"
+]  # fmt: skip
 
 
 def receipts(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:

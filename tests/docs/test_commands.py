@@ -50,7 +50,9 @@ def check_command(words: list[str]) -> None:
         return
     command: click.Command = cli.commands[words[0]]
     if isinstance(command, click.Group) and words[1] != "--help":
-        command = command.commands[words[1]]
+        found = command.get_command(click.Context(command), words[1])
+        assert found, f"receipts {' '.join(words)}"
+        command = found
     options: dict[str, Any] = {o: p for p in command.params for o in p.opts}
     for word in words[1:]:
         if word.startswith("--"):

@@ -1,0 +1,91 @@
+"""docs/reports.md from the catalogue: every report, its filters, its columns and SQL to ask it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from reports.asked import ask
+from reports.catalogue import REPORTS
+from reports.pasted import pasted
+from reports.report import Filter, Report, Section
+
+_NOW: Final = datetime(2026, 11, 8, 12, tzinfo=UTC)
+_HEAD: Final = """\
+# Reports
+
+Made from `reports/catalogue/` by `python -m deploy.docs`; a test keeps it current.
+
+Each report exists as views in ClickHouse, as a command (`receipts report --help`) and as a page,
+made from one definition. BI tools: [bi.md](bi.md). Tables beneath: [schema.md](schema.md).
+
+- Days are whole days of the account's time zone; the views take the moments they begin and end
+  (`since` inclusive, `until` exclusive, UTC) and the zone's name.
+- Times in views are UTC; commands, files and pages write them in the account's zone.
+- Shares are 0 to 1 in views, CSV and JSON. Unknown is NULL or an empty text.
+- A view takes all its parameters. One that asks for nothing: `''`, `[]`. The examples do.
+- Counts are of messages as they stand now, under FINAL: a receipt that arrives later changes them.
+
+Exports. CSV: UTF-8, a header of column names, texts always quoted; a text that a spreadsheet would
+take for a formula has an apostrophe before it. XLSX: a sheet a section, numbers and dates as such,
+texts never formulas, and a sheet that says what the columns mean; Excel knows no zones, so headings
+name it; what is too long for one sheet goes on in another. JSON: one object, rows by section. CSV
+and JSON are written row by row and may be as long as you like.
+
+| report | answers |
+|---|---|
+"""
+
+
+def reports_page() -> str:
+    """The page docs/reports.md."""
+    index = "".join(f"| [{one.name}](#{one.name}) | {one.about} |\n" for one in REPORTS)
+    return _HEAD + index + "".join(map(_report, REPORTS))
+
+
+def _report(report: Report) -> str:
+    parts = [f"\n## {report.name}\n\n{report.title}. {report.about}\n", _filters(report)]
+    return "".join([*parts, *(_section(report, one) for one in report.sections)])
+
+
+def _filters(report: Report) -> str:
+    if not report.own_filters:
+        return ""
+    head = "\n| filter | type | meaning |\n|---|---|---|\n"
+    rows = (
+        f"| `{one.name}` | {_cell(one.type)} | {_cell(_meaning(one))} |\n"
+        for one in report.own_filters
+    )
+    return head + "".join(rows)
+
+
+def _meaning(one: Filter) -> str:
+    words = f". Words: {', '.join(one.choices)}" if one.choices else ""
+    return f"{one.meaning}{words}{'. Required' if one.required else ''}"
+
+
+def _section(report: Report, section: Section) -> str:
+    title = f"\n### {section.title}\n" if section.name else ""
+    columns = "".join(
+        f"| `{one.name}` | {_cell(one.type)} | {_cell(one.meaning)} |\n" for one in section.columns
+    )
+    return (
+        f"{title}\n{section.meaning}\n\n| column | type | meaning |\n|---|---|---|\n{columns}"
+        f"\n```sql\n{example(report, section)};\n```\n"
+    )
+
+
+def example(report: Report, section: Section) -> str:
+    """A question in SQL: a week of an account, and an example of whatever must be said."""
+    said = {one.name: [example_of(one)] for one in report.own_filters if one.required}
+    asked = ask(report, "acme", "Europe/Helsinki", said, _NOW)
+    return pasted(section, asked.parameters(section, limit=25))
+
+
+def example_of(one: Filter) -> str:
+    """A word that may stand for a filter."""
+    return one.example or (one.choices[0] if one.choices else one.name)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

@@ -1,0 +1,94 @@
+"""Answers as tables for people in a terminal; values in the words of the pages."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any, Final
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from reports.asked import Asked
+from reports.database import Database
+from reports.exports import book_of
+from reports.exports.table import count_of
+from reports.pages.words import NUMERIC, shown
+from reports.report import Column, Section, Shape
+
+_WIDEST: Final = 10_000
+
+
+def print_sections(
+    database: Database,
+    sections: Sequence[Section],
+    asked: Asked,
+    columns: Sequence[str],
+    limit: int,
+) -> None:
+    """Print sections one after the other. limit: of the rows of long ones; 0: none."""
+    period = asked.period
+    days = f"{period.first} to {period.last}" if period.days > 1 else f"{period.first}"
+    _print(Text(f"{asked.report.title} · {asked.account} · {days} · {period.zone}", "bold"))
+    book = book_of(database, sections, asked, columns, limit + 1 if limit else 0)
+    for section, table in zip(sections, book.tables, strict=True):
+        if section.name:
+            _print(Text(f"\n{section.title}"))
+        with table.opened() as blocks:
+            rows = [row for block in blocks for row in block]
+        most = limit if limit and section.shape == "rows" else len(rows)
+        _print(_table(section.shape, table.columns, rows[:most], period.zone))
+        if len(rows) > most:
+            _print(Text(_more(database, section, asked, most)))
+
+
+def _more(database: Database, section: Section, asked: Asked, most: int) -> str:
+    total = count_of(database, section, asked)
+    return f"{most:,} of {total:,} rows. All of them: --limit 0, or -o FILE"
+
+
+def _table(
+    shape: Shape, columns: Sequence[Column], rows: Sequence[tuple[Any, ...]], zone: str
+) -> Table | Text:
+    if not rows:
+        return Text("nothing to show: ask for other days or with fewer filters")
+    if shape == "figures":
+        return _figures(columns, rows[0], zone)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in columns:
+        table.add_column(Text(column.label), no_wrap=True, justify=_side(column))
+    for row in rows:
+        table.add_row(*(_cell(*pair, zone) for pair in zip(columns, row, strict=True)))
+    return table
+
+
+def _figures(columns: Sequence[Column], row: tuple[Any, ...], zone: str) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column()
+    # Numbers under numbers; where there are texts too, everything starts on the left.
+    numbers = all(column.shown in NUMERIC for column in columns)
+    table.add_column(justify="right" if numbers else "left")
+    for column, value in zip(columns, row, strict=True):
+        table.add_row(Text(column.label), _cell(column, value, zone))
+    return table
+
+
+def _side(column: Column) -> Any:
+    return "right" if column.shown in NUMERIC else "left"
+
+
+def _cell(column: Column, value: Any, zone: str) -> Text:
+    # Texts of strangers must not move the cursor or set colours.
+    words = shown(column, value, zone)
+    return Text("".join(letter if letter.isprintable() else " " for letter in words))
+
+
+def _print(what: Table | Text) -> None:
+    """As wide as it is: a terminal breaks lines itself, a pipe wants them whole."""
+    console = Console(file=sys.stdout, highlight=False)
+    wide = console.options.update(width=_WIDEST)
+    console.width = max(Measurement.get(console, wide, what).maximum, 1)
+    console.print(what, no_wrap=True, crop=False)
