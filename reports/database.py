@@ -1,4 +1,4 @@
-"""The only place of the reports that talks to ClickHouse: it asks, it never writes.
+"""The only place of the reports that talks to ClickHouse: it asks; all it writes are segments.
 
 `http(s)://user:password@host:port/database` is a server, `chdb:///folder?database=name` the engine
 inside this process. The server's user needs SELECT alone; in the embedded engine, which knows no
@@ -93,11 +93,9 @@ class Database:
 
     @contextmanager
     def _client(self) -> Iterator[Client]:
-        try:
+        with _typed_errors():
             client = self._taken()
             yield client
-        except (ClickHouseError, HTTPError, OSError) as error:
-            raise _typed(error) from error
         self._idle.put(client)
 
     def _taken(self) -> Client:
@@ -107,14 +105,42 @@ class Database:
             return connect(self._url)
 
 
+class Writer:
+    """One connection that writes, made when it is needed. Blocking, for one thread at a time."""
+
+    def __init__(self, url: str) -> None:
+        """url: as in the settings, of a user that may INSERT."""
+        self._url = url
+        self._client: Client | None = None
+
+    def insert(self, table: str, row: Mapping[str, Any]) -> None:
+        """Write one row. Raises Unavailable, NotMigrated or DatabaseError."""
+        with _typed_errors():
+            self._client = self._client or reach(self._url)
+            self._client.insert(table, [list(row.values())], column_names=list(row))
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._client:
+            self._client.close()
+            self._client = None
+
+
 def connect(url: str) -> Client:
     """One connection that can read only."""
+    client = reach(url)
+    if urlsplit(url).scheme == "chdb":
+        client.command("SET readonly = 1", use_database=False)
+    return client
+
+
+def reach(url: str) -> Client:
+    """One connection that can do what its user may."""
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query))
     if parts.scheme == "chdb":
         client = clickhouse_connect.get_client(dsn=f"chdb://{unquote(parts.path)}")
         client.database = options.get("database", DEFAULT_DATABASE)
-        client.command("SET readonly = 1", use_database=False)
         return client
     client = clickhouse_connect.get_client(
         interface=parts.scheme,
@@ -136,6 +162,14 @@ def _aware(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     return value
+
+
+@contextmanager
+def _typed_errors() -> Iterator[None]:
+    try:
+        yield
+    except (ClickHouseError, HTTPError, OSError) as error:
+        raise _typed(error) from error
 
 
 def _typed(error: Exception) -> DatabaseError:

@@ -1,0 +1,131 @@
+"""Who belongs to a segment: its definition as one SELECT, asked when it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Final
+
+from reports.asked import BadQuestion, Wrong
+from reports.columns import COUNTRY, EMAIL, EXTERNAL_ID, RECIPIENT
+from reports.database import Database, Rows
+from reports.people import did, sent_in
+from reports.segments.model import MOST_PARTS, Combined, Node, People, checked, too_many
+from reports.segments.saved import saved
+
+#: What is listed of each member: what the latest message of the named campaigns says.
+COLUMNS: Final = (RECIPIENT, EXTERNAL_ID, EMAIL, COUNTRY)
+_OPERATORS: Final = {
+    "and": "INTERSECT DISTINCT",
+    "or": "UNION DISTINCT",
+    "except": "EXCEPT DISTINCT",
+}
+_LISTED: Final = """
+SELECT
+    recipient,
+    argMax(external_id, (sent_at, message_id)) AS external_id,
+    argMax(email, (sent_at, message_id)) AS email,
+    argMax(country, (sent_at, message_id)) AS country
+FROM {messages}
+WHERE recipient IN ({members})
+GROUP BY recipient
+ORDER BY recipient
+LIMIT {{limit:UInt64}} OFFSET {{offset:UInt64}}
+"""
+_MOST: Final = 2**63 - 1
+
+
+def count(database: Database, account: str, node: Node) -> int:
+    """How many people belong to it. Raises BadQuestion, DatabaseError."""
+    sql, parameters = _question(database, account, node)
+    found = database.rows(f"SELECT uniqExact(recipient) FROM ({sql})", parameters).rows
+    return int(found[0][0])
+
+
+def members(database: Database, account: str, node: Node, limit: int = 0, offset: int = 0) -> Rows:
+    """People by number, with the COLUMNS. limit: rows at most, 0 for all.
+
+    Raises BadQuestion, DatabaseError.
+    """
+    sql, parameters = _listed(database, account, node)
+    return database.rows(sql, {**parameters, "limit": limit or _MOST, "offset": offset})
+
+
+def blocks(
+    database: Database, account: str, node: Node
+) -> AbstractContextManager[Iterator[Sequence[tuple[Any, ...]]]]:
+    """All of them block by block, for an export: use it in a `with`. Raises as `members`."""
+    sql, parameters = _listed(database, account, node)
+    return database.blocks(sql, {**parameters, "limit": _MOST, "offset": 0})
+
+
+def resolved(node: Node, known: Mapping[str, Node]) -> Node:
+    """The same without names: saved segments replaced by what they say now.
+
+    known: saved definitions by name. Raises BadQuestion for a name nobody saved, for segments that
+    contain themselves, and for more than can be asked at once.
+    """
+    return _Resolving(known).plain(node, ())
+
+
+class _Resolving:
+    """known: saved definitions by name. nodes: how many there are so far: names multiply them."""
+
+    def __init__(self, known: Mapping[str, Node]) -> None:
+        self._known = known
+        self._nodes = 0
+
+    def plain(self, node: Node, above: tuple[str, ...]) -> Node:
+        """A node without names. above: saved segments it is part of."""
+        self._nodes += 1
+        if self._nodes > 2 * MOST_PARTS:
+            raise too_many(self._nodes)
+        if isinstance(node, Combined):
+            return Combined(node.op, [self.plain(part, above) for part in node.parts])
+        if isinstance(node, People):
+            return node
+        return self.plain(self._definition(node.name, above), (*above, node.name))
+
+    def _definition(self, name: str, above: tuple[str, ...]) -> Node:
+        if name in above:
+            circle = " -> ".join((*above[above.index(name) :], name))
+            fix = f"take {name!r} out of {above[-1]!r}"
+            raise BadQuestion([Wrong("segment", f"it contains itself: {circle}", fix)])
+        if name not in self._known:
+            fix = "save it first, or name another"
+            raise BadQuestion([Wrong("segment", f"no segment is saved as {name!r}", fix)])
+        return self._known[name]
+
+
+def _listed(database: Database, account: str, node: Node) -> tuple[str, dict[str, Any]]:
+    sql, parameters = _question(database, account, node)
+    everywhere = sorted({one for name in parameters if name[0] == "c" for one in parameters[name]})
+    listed = _LISTED.format(messages=sent_in("{everywhere:Array(String)}"), members=sql)
+    return listed, {**parameters, "everywhere": everywhere}
+
+
+def _question(database: Database, account: str, node: Node) -> tuple[str, dict[str, Any]]:
+    """The SELECT of a segment's numbers, and its parameters."""
+    plain = node if isinstance(node, People) else resolved(node, saved(database, account))
+    parameters: dict[str, Any] = {}
+    sql = _select(checked(plain), parameters)
+    return sql, {**parameters, "account": account}
+
+
+def _select(node: Node, parameters: dict[str, Any]) -> str:
+    if isinstance(node, Combined):
+        parts = [f"({_select(part, parameters)})" for part in node.parts]
+        return f"SELECT recipient FROM ({f' {_OPERATORS[node.op]} '.join(parts)})"
+    assert isinstance(node, People)
+    return _people(node, parameters)
+
+
+def _people(node: People, parameters: dict[str, Any]) -> str:
+    number = len(parameters)
+    parameters[f"campaigns_{number}"] = node.campaigns
+    parameters[f"links_{number}"] = node.links
+    campaigns = f"{{campaigns_{number}:Array(String)}}"
+    links = f"{{links_{number}:Array(String)}}"
+    everybody = f"SELECT DISTINCT recipient FROM {sent_in(campaigns)}"
+    did_it = f"{everybody} WHERE {did(node.did, campaigns, links)}"
+    return f"{everybody} WHERE recipient NOT IN ({did_it})" if node.not_ else did_it

@@ -1,0 +1,83 @@
+"""Saving segments: the only thing the reports ever write."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from threading import Lock
+from typing import Final
+
+from reports.asked import BadQuestion, Wrong
+from reports.database import Database, Writer
+from reports.segments.members import resolved
+from reports.segments.model import Node, Saved, checked, write
+from reports.segments.saved import Segment, segments
+
+MOST_NAME: Final = 80
+
+
+class SegmentStore:
+    """Segments of all accounts. Blocking: call it from threads, as many as you like."""
+
+    def __init__(self, url: str) -> None:
+        """url: of a user that may SELECT, and INSERT into `segments`. Raises Unavailable."""
+        self._database = Database(url)
+        self._writer = Writer(url)
+        self._one_at_a_time = Lock()
+
+    def list(self, account: str) -> list[Segment]:
+        """All segments of an account, by name."""
+        return segments(self._database, account)
+
+    def get(self, account: str, name: str) -> Segment | None:
+        """A segment by its name; None: not saved."""
+        return {one.name: one for one in self.list(account)}.get(name)
+
+    def save(self, account: str, name: str, definition: Node, now: datetime) -> None:
+        """Save a segment, or change the one of that name.
+
+        Raises BadQuestion when the name cannot be one, when a segment it names is not saved, and
+        when it would contain itself; DatabaseError when it could not be written.
+        """
+        _check_name(name)
+        with self._one_at_a_time:
+            known = {one.name: one for one in self.list(account)}
+            definitions = {other: one.definition for other, one in known.items()}
+            definitions[name] = checked(definition)
+            checked(resolved(Saved(name), definitions))
+            self._write(account, name, write(definition), known.get(name), now)
+
+    def delete(self, account: str, name: str, now: datetime) -> bool:
+        """Delete a segment; False: there was none. Others that name it can no longer be asked."""
+        with self._one_at_a_time:
+            known = self.get(account, name)
+            if known:
+                self._write(account, name, "", known, now)
+        return known is not None
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._database.close()
+        self._writer.close()
+
+    def _write(
+        self, account: str, name: str, definition: str, before: Segment | None, now: datetime
+    ) -> None:
+        """No definition: deleted. Its version is above that before, whatever the clock says."""
+        version = max(int(now.timestamp() * 1000), before.version + 1 if before else 0)
+        self._writer.insert(
+            "segments",
+            {
+                "account": account,
+                "name": name,
+                "definition": definition,
+                "updated_at": now.astimezone(UTC),
+                "version": version,
+                "is_deleted": int(not definition),
+            },
+        )
+
+
+def _check_name(name: str) -> None:
+    if not (1 <= len(name) <= MOST_NAME and name.isprintable() and name == name.strip()):
+        fix = f"give 1 to {MOST_NAME} printable characters, without spaces around them"
+        raise BadQuestion([Wrong("name", f"{name!r} cannot be a name", fix)])
