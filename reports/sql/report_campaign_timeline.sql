@@ -1,17 +1,26 @@
 WITH
-    deliveries AS (
-        SELECT delivered_at
+    counted AS (
+        SELECT
+            toStartOfFiveMinutes(delivered_at, {zone:String}) AS five_minutes,
+            count() AS deliveries
         FROM reported_campaign_messages(account = {account:String}, campaigns = [{campaign:String}])
         WHERE is_delivered
+        GROUP BY five_minutes
     ),
-    (SELECT dateDiff('second', min(delivered_at), max(delivered_at)) FROM deliveries) AS span_s
+    spanned AS (
+        SELECT
+            five_minutes,
+            deliveries,
+            dateDiff('hour', min(five_minutes) OVER (), max(five_minutes) OVER ()) AS hours
+        FROM counted
+    )
 SELECT
     toDateTime(multiIf(
-        span_s <= 21600, toStartOfFiveMinutes(delivered_at, {zone:String}),
-        span_s <= 259200, toStartOfHour(delivered_at, {zone:String}),
-        toStartOfDay(delivered_at, {zone:String})
+        hours < 6, five_minutes,
+        hours < 72, toStartOfHour(five_minutes, {zone:String}),
+        toStartOfDay(five_minutes, {zone:String})
     ), 'UTC') AS slot,
-    count() AS delivered
-FROM deliveries
+    sum(deliveries) AS delivered
+FROM spanned
 GROUP BY slot
 ORDER BY slot

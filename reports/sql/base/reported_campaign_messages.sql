@@ -62,12 +62,8 @@ FROM reported_messages
 WHERE account = {account:String}
     AND is_sent
     AND has({campaigns:Array(String)}, campaign_id)
-    AND sent_at >= (
-        SELECT minOrNull(since) FROM reported_campaign_days
-        WHERE account = {account:String} AND has({campaigns:Array(String)}, campaign_id)
-    )
-    AND sent_at < (
-        SELECT maxOrNull(until) FROM reported_campaign_days
+    AND toDate(sent_at) IN (
+        SELECT day FROM reported_campaign_days
         WHERE account = {account:String} AND has({campaigns:Array(String)}, campaign_id)
     )
 COMMENT 'Outbound messages of some campaigns of an account, as they stand now.';

@@ -1,7 +1,8 @@
 -- Clicks and unsubscribes of campaigns. An event belongs to the campaign it names; when it names none,
 -- to that of its message. Its person is the number it names; when it names none, that of its message,
--- if the message is one of these campaigns'. Clocks differ: events count from a day before the first
--- message on.
+-- if the message is one of these campaigns'. Clocks differ: events count from the day
+-- before the first message on. The events are the right side, which the join keeps in memory: they are
+-- few beside the messages.
 CREATE OR REPLACE VIEW reported_engagements
 (
     account     LowCardinality(String) COMMENT 'tenant the campaign belongs to',
@@ -14,23 +15,7 @@ CREATE OR REPLACE VIEW reported_engagements
     link_id     LowCardinality(String) COMMENT 'link that was clicked; empty: unknown',
     url         String COMMENT 'address that was opened; empty: unknown'
 )
-AS WITH
-    events AS (
-        SELECT *
-        FROM engagements_current
-        WHERE account = {account:String}
-            AND (campaign_id = '' OR has({campaigns:Array(String)}, campaign_id))
-            AND occurred_at >= (
-                SELECT minOrNull(since) - INTERVAL 1 DAY FROM reported_campaign_days
-                WHERE account = {account:String} AND has({campaigns:Array(String)}, campaign_id)
-            )
-    ),
-    behind AS (
-        SELECT message_id, campaign_id, recipient
-        FROM reported_campaign_messages(account = {account:String}, campaigns = {campaigns:Array(String)})
-        WHERE message_id IN (SELECT message_id FROM events)
-    )
-SELECT
+AS SELECT
     events.account AS account,
     events.event_id AS event_id,
     events.type AS type,
@@ -40,7 +25,16 @@ SELECT
     if(events.recipient = '', behind.recipient, events.recipient) AS recipient,
     events.link_id AS link_id,
     events.url AS url
-FROM events
-LEFT JOIN behind ON behind.message_id = events.message_id
+FROM reported_campaign_messages(account = {account:String}, campaigns = {campaigns:Array(String)}) AS behind
+RIGHT JOIN (
+    SELECT *
+    FROM engagements_current
+    WHERE account = {account:String}
+        AND (campaign_id = '' OR has({campaigns:Array(String)}, campaign_id))
+        AND occurred_at >= (
+            SELECT minOrNull(day) - 1 FROM reported_campaign_days
+            WHERE account = {account:String} AND has({campaigns:Array(String)}, campaign_id)
+        )
+) AS events ON events.message_id = behind.message_id
 WHERE events.campaign_id != '' OR behind.campaign_id != ''
 COMMENT 'Clicks and unsubscribes of some campaigns of an account, each with its campaign and its person.';
