@@ -30,9 +30,8 @@ def print_sections(
     limit: int,
 ) -> None:
     """Print sections one after the other. limit: of the rows of long ones; 0: none."""
-    period = asked.period
-    days = f"{period.first} to {period.last}" if period.days > 1 else f"{period.first}"
-    _print(Text(f"{asked.report.title} · {asked.account} · {days} · {period.zone}", "bold"))
+    zone = asked.period.zone
+    _print(Text(" · ".join([asked.report.title, asked.account, *_days(asked), zone]), "bold"))
     book = book_of(database, sections, asked, columns, limit + 1 if limit else 0)
     for section, table in zip(sections, book.tables, strict=True):
         if section.name:
@@ -40,9 +39,16 @@ def print_sections(
         with table.opened() as blocks:
             rows = [row for block in blocks for row in block]
         most = limit if limit and section.shape == "rows" else len(rows)
-        _print(_table(section.shape, table.columns, rows[:most], period.zone))
+        _print(_table(section.shape, table.columns, rows[:most], zone))
         if len(rows) > most:
             _print(Text(_more(database, section, asked, most)))
+
+
+def _days(asked: Asked) -> list[str]:
+    period = asked.period
+    if not (asked.report.has_period or asked.report.range_days):
+        return []
+    return [f"{period.first} to {period.last}" if period.days > 1 else f"{period.first}"]
 
 
 def _more(database: Database, section: Section, asked: Asked, most: int) -> str:

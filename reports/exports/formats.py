@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Final
@@ -15,6 +16,8 @@ from reports.exports.json_file import json_of
 from reports.exports.table import Book, Tell, book_of
 from reports.exports.xlsx_file import xlsx_of
 from reports.report import Section
+
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class Format(msgspec.Struct, frozen=True):
@@ -77,10 +80,13 @@ def started(form: Format, book: Book, tell: Tell = _nobody) -> Iterator[bytes]:
 
 
 def file_name(form: Format, asked: Asked, sections: Sequence[Section]) -> str:
-    """A name for the file: report, section when it is one of several, account, days."""
-    words = [asked.report.name]
-    if len(sections) == 1 and sections[0].name:
+    """A name for the file: report, section when it is one of several, account, what and when."""
+    report, period = asked.report, asked.period
+    words = [report.name]
+    if len(sections) == 1:
         words.append(sections[0].name)
-    words += [asked.account, asked.period.first.isoformat(), asked.period.last.isoformat()]
-    plain = ("".join(c if c.isalnum() or c in "-_." else "_" for c in word) for word in words)
-    return f"{'-'.join(plain)}.{form.name}"
+    words.append(asked.account)
+    words += [str(asked.values[one.name]) for one in report.own_filters if one.required]
+    if report.has_period or report.range_days:
+        words += [period.first.isoformat(), period.last.isoformat()]
+    return f"{'-'.join(_UNSAFE.sub('_', word) for word in words if word)}.{form.name}"
