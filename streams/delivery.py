@@ -2,20 +2,25 @@
 
 What others must know (strikes, unsubscribes, retry requests) is acknowledged by the broker before
 the states it follows from are written; offsets are committed only after all of it is acknowledged,
-which the batched Faust sees to. Dead letters and strays need no order: a replay refuses and sends
-on the same records again.
+which the batched Faust sees to. Strikes wait for the next commit, and with them the states that
+struck: kept in memory, not yet logged. A worker that dies before has committed no offset of theirs
+either, so all of it is decided again. Dead letters and strays need no order: a replay refuses and
+sends on the same records again.
 """
 
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Final, Protocol
 
 from models.keys import partition_of
 from models.metrics import Meter
-from models.settings import Settings
+from models.settings import Settings, Topic
 from streams.batching import BatchTable, Outgoing
 from streams.plan import DeadLetter, Incoming, KeyValue, Plan, Stray
+
+#: States that wait for their strikes at most, however rarely offsets are committed.
+MOST_WAITING: Final = 2_000
 
 
 class Sender(Protocol):
@@ -31,6 +36,16 @@ class Sender(Protocol):
         """The same, and wait until the broker has them."""
 
 
+class _Waiting:
+    """Strikes of one partition that are not told yet, and the states that may follow them only."""
+
+    __slots__ = ("states", "strikes")
+
+    def __init__(self) -> None:
+        self.strikes: list[KeyValue] = []
+        self.states: dict[bytes, bytes | None] = {}
+
+
 class Delivery:
     """Where plans go: a table with its changelog, and the topics of everything else."""
 
@@ -39,36 +54,73 @@ class Delivery:
         self._meter = meter
         self._settings = settings
         self._table = table
+        self._waiting: defaultdict[int, _Waiting] = defaultdict(_Waiting)
 
     async def deliver(self, partition: int, plan: Plan) -> None:
-        """Hand over everything a plan leads to; its states last."""
+        """Hand over everything a plan leads to; its states last, those that struck at `flush`.
+
+        Every batch has a few strikes: told one batch at a time they cost a round trip and several
+        small requests each, and the suppression agent gets them in crumbs.
+        """
         if plan.dead_letters:
             await self._bury(partition, plan.dead_letters)
         if plan.strays:
             await self._send_on(plan.strays)
-        if plan.strikes or plan.requests or plan.retries:
-            await self._tell(plan)
-        if plan.changes:
-            await self._table.put(partition, plan.changes)
+        if plan.requests or plan.retries:
+            await self._tell(
+                ("suppression-requests", plan.requests), ("retry-requests", plan.retries)
+            )
+            self._meter.add("receipts_retry_requests_total", len(plan.retries))
+        changes = self._hold_back(partition, plan)
+        if changes:
+            await self._table.put(partition, changes)
+        if len(self._waiting[partition].states) >= MOST_WAITING:
+            await self.flush(partition)
 
-    async def _tell(self, plan: Plan) -> None:
-        topic, partitions = self._settings.topic, self._settings.partitions
-        told: defaultdict[tuple[str, int], list[KeyValue]] = defaultdict(list)
-        for name, records in (
-            (topic("strikes"), plan.strikes),
-            (topic("suppression-requests"), plan.requests),
-            (topic("retry-requests"), plan.retries),
-        ):
+    def _hold_back(self, partition: int, plan: Plan) -> dict[bytes, bytes | None]:
+        """Keep what must wait for its strikes, in memory alone; the changes to write at once.
+
+        A message that waits goes on waiting: its newest state takes the place of the one before.
+        """
+        waiting = self._waiting[partition]
+        if not plan.struck and not waiting.states:
+            return plan.changes
+        waiting.strikes += plan.strikes
+        late = (plan.struck | waiting.states.keys()) & plan.changes.keys()
+        held = {key: plan.changes[key] for key in late}
+        self._table.keep(partition, held)
+        waiting.states |= held
+        return {key: value for key, value in plan.changes.items() if key not in late}
+
+    async def flush(self, partition: int) -> None:
+        """Tell the strikes that wait; once they are acknowledged, write the states behind them."""
+        waiting = self._waiting.pop(partition, None)
+        if waiting is None:
+            return
+        if waiting.strikes:
+            await self._tell(("strikes", waiting.strikes))
+            self._meter.add("receipts_strikes_total", len(waiting.strikes))
+        if waiting.states:
+            await self._table.put(partition, waiting.states)
+
+    def forget(self, partition: int) -> None:
+        """The partition went to another worker, which reads again what waited here."""
+        self._waiting.pop(partition, None)
+
+    async def _tell(self, *told: tuple[Topic, list[KeyValue]]) -> None:
+        """Send records to the partitions of their keys, and wait until the broker has them."""
+        partitions = self._settings.partitions
+        homes: defaultdict[tuple[str, int], list[KeyValue]] = defaultdict(list)
+        for name, records in told:
             for key, value in records:
-                told[name, partition_of(key, partitions)].append((key, value))
+                home = partition_of(key, partitions)
+                homes[self._settings.topic(name), home].append((key, value))
         await asyncio.gather(
             *(
                 self._sender.send_acknowledged(name, home, records)
-                for (name, home), records in told.items()
+                for (name, home), records in homes.items()
             )
         )
-        self._meter.add("receipts_strikes_total", len(plan.strikes))
-        self._meter.add("receipts_retry_requests_total", len(plan.retries))
 
     async def _bury(self, partition: int, dead_letters: list[DeadLetter]) -> None:
         records = [

@@ -31,8 +31,9 @@ DAY = 24 * HOUR
 
 NUMBER, OTHER = "+46701234567", "+46707654321"
 
-#: Where a worker dies: after telling the others, or after writing its states, nothing committed.
-Death = Literal["", "told", "written"]
+#: Where a worker dies, nothing committed: while what struck waits for the next commit, and all else
+#: is told and written; after telling the others; or after writing its states.
+Death = Literal["", "waiting", "told", "written"]
 
 _RULES = Rules(partitions=1, retention_days=400)
 
@@ -45,11 +46,17 @@ class Asked(NamedTuple):
 
 
 class World:
-    """A worker's two shards and all they read and write, of one account unless said otherwise."""
+    """A worker's two shards and all they read and write, of one account unless said otherwise.
+
+    logged: what a new worker finds of states; untold: strikes that wait for the next commit, as do
+    the states that struck
+    """
 
     def __init__(self, **settings: Any) -> None:
         self.accounts = Accounts()
         self.states: dict[bytes, bytes] = {}
+        self.logged: dict[bytes, bytes] = {}
+        self.untold: list[Record] = []
         self.numbers: dict[bytes, bytes] = {}
         self.suppressed: dict[bytes, int] = {}
         self.told: dict[str, list[Record]] = {STRIKES: [], REQUESTS: []}
@@ -62,6 +69,8 @@ class World:
 
     def restart(self) -> None:
         """A new worker takes over what is stored."""
+        self.logged = dict(self.states)
+        self.untold = []
         self.generation += 1
         self.messages = Shard(0, self.states, _RULES, self.accounts, self.suppressed)
         list(self.messages.restore({}, self.generation))
@@ -92,14 +101,29 @@ class World:
             self._deliver(plan, at, dies)
 
     def _deliver(self, plan: Plan, at: int, dies: Death = "") -> None:
-        for topic, told in ((STRIKES, plan.strikes), (REQUESTS, plan.requests)):
-            self.told[topic] += [record(topic, key, value, at) for key, value in told]
+        self.told[REQUESTS] += [record(REQUESTS, key, value, at) for key, value in plan.requests]
         for _, value in plan.retries:
             self.asked.append(Asked(msgspec.json.decode(value, type=RetryRequest), at))
-        if dies != "told":
-            _write(self.states, plan)
+        late = {key for key, value in self.states.items() if self.logged.get(key) != value}
+        _write(self.states, plan)
+        self.untold += [record(STRIKES, key, value, at) for key, value in plan.strikes]
+        if dies == "told":
+            self.told[STRIKES] += self.untold
+        else:
+            for key in plan.changes.keys() - plan.struck - late:
+                self.logged[key] = self.states[key]
+        if dies == "written":
+            self._flush()
         if dies:
+            self.states.clear()
+            self.states.update(self.logged)
             self.restart()
+
+    def _flush(self) -> None:
+        """Strikes that wait are told, then the states behind them are written."""
+        self.told[STRIKES] += self.untold
+        self.untold = []
+        self.logged = dict(self.states)
 
     # --- numbers ---------------------------------------------------------------------------------
 
@@ -113,6 +137,7 @@ class World:
 
     def hear(self, at: int, dies: Death = "") -> None:
         """The suppression agent reads what it was told, and the mirror follows."""
+        self._flush()
         for topic in (STRIKES, REQUESTS):
             records = self.told[topic][self.heard[topic] :]
             plan = self.judge.plan(topic, records, at)

@@ -36,7 +36,7 @@ class _Held:
 
 
 class BatchTable(Table[bytes, bytes]):
-    """app.batch_table(...) makes one. Reading is by partition(); writing is by put() only."""
+    """app.batch_table(...) makes one. Reading is by partition(), writing by put() and keep()."""
 
     def __init__(self, app: Any, *, merge: Merge | None = None, **kwargs: Any) -> None:
         super().__init__(app, **kwargs)
@@ -75,6 +75,14 @@ class BatchTable(Table[bytes, bytes]):
         _apply(held.data, changes.items())
         for future, count in await producer.ship(self.changelog_name, partition, records):
             future.add_done_callback(partial(_acknowledged, held, count))
+
+    def keep(self, partition: int, changes: Mapping[bytes, bytes | None]) -> None:
+        """Apply changes without logging them; whoever calls this puts them later, before a commit.
+
+        For changes that may be logged only after something else is acknowledged. Raises
+        PartitionNotHeld.
+        """
+        _apply(self._ready(partition).data, changes.items())
 
     def restore(self, partition: int, fetched: Fetched) -> None:
         """Apply records read from the changelog, and the position behind them (gaps included)."""

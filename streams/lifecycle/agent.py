@@ -74,6 +74,7 @@ class LifecycleAgent:
         """Forget a partition that went to another worker."""
         self.shards.pop(partition, None)
         self.turns.close(partition)
+        self._delivery.forget(partition)
 
     def rearm(self, account: str) -> None:
         """An account's settings changed: its timers are set anew before the next commit.
@@ -116,13 +117,14 @@ class LifecycleAgent:
     # --- commits ---------------------------------------------------------------------------------
 
     async def before_commit(self) -> None:
-        """Move the clocks and publish the changed cells, so that a commit leaves nothing behind."""
+        """Move the clocks, tell strikes, publish changed cells: a commit leaves nothing behind."""
         async with self.turns.lock:
             to_rearm, self._to_rearm = self._to_rearm, set()
             for shard in self.shards.values():
                 for _ in shard.rearm(to_rearm) if to_rearm else ():
                     await asyncio.sleep(0)
                 await self._move_clock(shard)
+                await self._delivery.flush(shard.partition)
                 shard.touched_days.clear()
                 await self._publish_cells(shard)
 

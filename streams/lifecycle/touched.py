@@ -126,6 +126,7 @@ def _tell(plan: Plan, key: bytes, kind: Kind, blow: Blow, version: int) -> None:
     recipient, sent_at, occurred_at, code = blow
     strike = Strike(kind, account, recipient, message_id, sent_at, version, occurred_at, code)
     plan.strikes.append((strike.key, encode_strike(strike)))
+    plan.struck.add(key)
 
 
 _encode_json: Final = msgspec.json.Encoder().encode

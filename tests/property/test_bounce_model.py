@@ -27,7 +27,7 @@ from tests.property.bounce_oracle import Heard, Message, Number, Oracle, Stand
 BAD, GOOD = "+447911123456", "+46701234567"
 NUMBERS = st.sampled_from([BAD, BAD, GOOD])
 FATAL = st.integers(0, 3)
-DEATHS = st.sampled_from(["", "", "told", "written"])
+DEATHS = st.sampled_from(["", "", "waiting", "told", "written"])
 TOPIC_NAMES = ["sends", "receipts", "engagements"]
 TOPICS = st.permutations(TOPIC_NAMES)
 RECEIPTS: dict[str, dict[str, str]] = {
@@ -130,7 +130,7 @@ class Bounces(RuleBasedStateMachine):
         topics=TOPICS,
         size=st.sampled_from([1, 1, 2]),
         fatal=st.sampled_from([1, 1, 2]),
-        dies=st.sampled_from(["told", "told", "written", ""]),
+        dies=st.sampled_from(["waiting", "told", "told", "written", ""]),
     )
     def change_its_mind(
         self,

@@ -1,6 +1,7 @@
 """The real `receipts worker` that kills itself (SIGKILL) at one chosen point.
 
 `python -m tests.stream.crashing POINT` with POINT one of
+  between-states-and-strike       all states are written but those that wait for their strikes
   between-strike-and-state        strikes are acknowledged, their states not yet written
   between-suppression-and-offset  suppressions are written, their offsets not committed
 Nothing else is changed.
@@ -27,12 +28,24 @@ def _die() -> None:
 def _between_strike_and_state() -> None:
     tell = Delivery._tell
 
-    async def tell_and_die(self: Delivery, plan: Plan) -> None:
-        await tell(self, plan)
-        if plan.strikes:
+    async def tell_and_die(self: Delivery, *told: tuple[Any, list[Any]]) -> None:
+        await tell(self, *told)
+        if any(topic == "strikes" and records for topic, records in told):
             _die()
 
     Delivery._tell = tell_and_die  # type: ignore[method-assign]
+
+
+def _between_states_and_strike() -> None:
+    flush = Delivery.flush
+
+    async def settle_and_die(self: Delivery, partition: int) -> None:
+        if self._waiting[partition].strikes:
+            await self._sender.settle()  # type: ignore[attr-defined]  # the app
+            _die()
+        await flush(self, partition)
+
+    Delivery.flush = settle_and_die  # type: ignore[method-assign]
 
 
 def _between_suppression_and_offset() -> None:
@@ -55,6 +68,7 @@ def _between_suppression_and_offset() -> None:
 
 
 POINTS = {
+    "between-states-and-strike": _between_states_and_strike,
     "between-strike-and-state": _between_strike_and_state,
     "between-suppression-and-offset": _between_suppression_and_offset,
 }

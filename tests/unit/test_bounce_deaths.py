@@ -6,13 +6,14 @@ from tests.bounces import MINUTE, NUMBER, SECOND, T0, World, clock, hard, said, 
 from tests.unit.test_bounces import NOW, strikes, three
 
 
-@pytest.mark.parametrize("dies", ["told", "written"])
+@pytest.mark.parametrize("dies", ["waiting", "told", "written"])
 def test_a_worker_that_dies_strikes_nobody_twice_and_asks_for_nothing_else(dies):
     world = World()
     for name in ("a", "b"):
         world.batch([send(name)], T0)
         world.batch([hard(name, T0 + SECOND)], T0 + MINUTE, dies)
         world.batch([hard(name, T0 + SECOND)], T0 + MINUTE)
+        world.commit(T0 + MINUTE)
     world.batch([send()], T0)
     world.batch([soft(clock("0:10"))], clock("0:10"))
     world.commit(clock("1:00"), dies)
@@ -62,6 +63,7 @@ def test_a_death_after_a_send_moved_a_strike_leaves_none_of_a_delivered_message(
     retry = send(at=T0 + MINUTE, attempt=2, first_sent_at=T0 + SECOND)
     world.batch([retry], NOW)
     world.batch([hard("m", NOW, attempt=2)], NOW)
+    world.commit(NOW)
     world.batch([send()], NOW, "told")  # the strike moves to T0; the state is lost
     world.batch([said("delivered", NOW + 1, attempt=2)], NOW)
     world.batch([send()], NOW)

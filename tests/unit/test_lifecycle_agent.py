@@ -1,6 +1,7 @@
 """The lifecycle agent in its order of doing: side outputs, states, cells, marks, tombstones."""
 
 import asyncio
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -63,6 +64,9 @@ class Table:
 
     async def put(self, partition: int, changes: Mapping[bytes, bytes | None]) -> None:
         self.broker.done.append((self.name, dict(changes)))
+        self.keep(partition, changes)
+
+    def keep(self, partition: int, changes: Mapping[bytes, bytes | None]) -> None:
         for key, value in changes.items():
             if value is None:
                 self.data.pop(key, None)
@@ -149,11 +153,58 @@ def test_dead_letters_go_before_states_and_cells_wait_for_the_commit(world):
     assert world.order()[3:] == []
 
 
+HARD = {"status": "undelivered", "bounce": "hard"}
+
+
 def test_a_strike_is_acknowledged_before_its_state_is_written(world):
-    world.take(event("sends"))
+    world.take(event("sends"), event("sends", "other"))
     world.broker.done.clear()
-    world.take(event("receipts", status="undelivered", bounce="hard"))
+    world.take(event("receipts", **HARD), event("receipts", "other"))
+    (written,) = world.named("states")
+    assert list(written) == [b"acme/other"]
+    assert world.order() == ["states"]
+    world.commit()
+    assert world.order() == ["states", "strikes", "states", "cells"]
+    assert list(world.named("states")[1]) == [b"acme/m1"]
+
+
+def test_what_waits_for_its_strike_is_known_at_once_and_written_as_it_stands_then(world):
+    world.take(event("sends"))
+    world.take(event("receipts", **HARD))
+    world.broker.done.clear()
+    world.take(event("receipts", status="delivered"))
+    assert world.order() == []
+    assert decode(world.states.data[b"acme/m1"]).delivered_at
+    world.commit()
+    (strikes,) = world.named("strikes")
+    assert [json.loads(value)["kind"] for _, value in strikes] == ["struck", "withdrawn"]
+    (written,) = world.named("states")
+    assert written == {b"acme/m1": world.states.data[b"acme/m1"]}
+    world.broker.done.clear()
+    world.commit()
+    assert world.order() == []
+
+
+def test_what_waits_is_flushed_when_it_is_much(world, monkeypatch):
+    monkeypatch.setattr("streams.delivery.MOST_WAITING", 2)
+    world.take(*many(2, NOON))
+    world.broker.done.clear()
+    world.take(event("receipts", "n0", **HARD))
+    assert world.order() == []
+    world.take(event("receipts", "n1", **HARD))
     assert world.order() == ["strikes", "states"]
+
+
+def test_what_waits_leaves_with_its_partition(world):
+    world.take(event("sends"))
+    world.take(event("receipts", **HARD))
+    world.agent.close(0)
+    world.states.data.clear()
+    world.broker.done.clear()
+    asyncio.run(world.agent.open(0))
+    world.commit()
+    assert world.named("strikes") == []
+    assert world.named("states") == []
 
 
 def test_all_that_is_due_expires_before_its_day_retires(world, monkeypatch):
