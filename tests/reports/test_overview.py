@@ -1,92 +1,80 @@
 """The traffic overview against a computation of its own over the truth."""
 
 from collections import Counter
-from collections.abc import Iterable
-from datetime import datetime
-from zoneinfo import ZoneInfo
+from datetime import timedelta
 
 import pytest
 
-from deploy.simulator.messages import Message
-from reports.asked import ask
 from reports.catalogue.overview import OVERVIEW
+from tests.reports.counting import Messages, Row, by_slot, counted, found, questions, sent
+from tests.reports.truth import question
 from tests.reports.world import ZONES, World
 
-Counts = dict[str, object]
 
-
-def counted(messages: Iterable[Message]) -> Counter[str]:
-    """What a group of messages must be counted into, by the words of the issue."""
-    found: Counter[str] = Counter()
-    for message in messages:
-        undelivered = message.status in ("undelivered", "deleted")
-        expired = message.fail_reason == "expired" and not (
-            message.error_code or message.error_text
-        )
-        delivered = message.status in ("delivered", "read")
-        rejected = message.status == "rejected"
-        found.update({
-            "sent": 1,
-            "submitted": not rejected,
-            "queued": message.status in ("submitted", "queued"),
-            "delivered": delivered,
-            "read": message.status == "read",
-            "undelivered": undelivered,
-            "soft": message.status == "undelivered" and message.bounce == "soft",
-            "hard": message.status == "undelivered" and message.bounce == "hard",
-            "expired": message.status == "undelivered" and expired,
-            "deleted": message.status == "deleted",
-            "rejected": rejected,
-            "failed": undelivered or rejected,
-            "segments": message.segments,
-            "credits": message.credits,
-        })  # fmt: skip
-    return found
-
-
-def figures(row: dict[str, object]) -> Counter[str]:
-    """A row of the report in the same words; credits in micro-credits."""
-    counts = {name: value for name, value in row.items() if name not in ("slot", "delivery_rate")}
-    counts["credits"] = int(counts["credits"] * 1_000_000)  # type: ignore[operator]
-    return Counter(counts)  # type: ignore[arg-type]
-
-
-def asked_for(
-    world: World, account: str, zone: str, since: datetime, until: datetime
-) -> list[Message]:
-    """Outbound messages of an account in a period of local days."""
-    tz = ZoneInfo(zone)
-    return [
-        message
-        for (owner, _), message in world.expected.messages.items()
-        if owner == account
-        and message.direction == "outbound"
-        and since.date()
-        <= datetime.fromtimestamp(message.sent_at / 1000, tz).date()
-        <= until.date()
-    ]
+def whatsapp(messages: Messages) -> Row:
+    """The words of WhatsApp pages."""
+    states = Counter(m.status for m in messages.values() if m.channel == "whatsapp")
+    return {
+        "sent": states.total(),
+        "delivered": states["delivered"] + states["read"],
+        "read": states["read"],
+        "pending": states["submitted"] + states["queued"],
+        "failed": states["undelivered"] + states["deleted"] + states["rejected"],
+    }
 
 
 @pytest.mark.parametrize("zone", ZONES)
 def test_totals_and_slots_are_those_of_the_truth(world: World, zone: str) -> None:
-    tz = ZoneInfo(zone)
-    today = world.now.astimezone(tz)
+    for asked, messages in questions(world, OVERVIEW, zone):
+        (totals,) = found(world, asked, "totals")
+        assert totals == counted(messages.values())
+        assert totals["submitted"] == sum(
+            totals[part] for part in ("queued", "delivered", "undelivered")
+        )
+        assert found(world, asked, "slots") == [
+            {"slot": slot, **counted(share.values())} for slot, share in by_slot(messages, asked)
+        ]
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_whatsapp_has_its_own_words(world: World, zone: str) -> None:
+    for asked, messages in questions(world, OVERVIEW, zone):
+        (totals,) = found(world, asked, "whatsapp")
+        assert totals == whatsapp(messages)
+        assert totals["sent"] == totals["delivered"] + totals["pending"] + totals["failed"]
+        wanted = [{"slot": slot, **whatsapp(share)} for slot, share in by_slot(messages, asked)]
+        assert found(world, asked, "whatsapp_slots") == [row for row in wanted if row["sent"]]
+
+
+def test_sources_and_channel_narrow_every_section(world: World) -> None:
+    said = {"source": ["campaign", "direct"], "channel": "whatsapp"}
+    for asked, messages in questions(world, OVERVIEW, "Asia/Kolkata", **said):
+        narrowed = {
+            name: message
+            for name, message in messages.items()
+            if message.source in said["source"] and message.channel == "whatsapp"
+        }
+        (totals,) = found(world, asked, "totals")
+        assert totals == counted(narrowed.values())
+        assert sum(row["sent"] for row in found(world, asked, "slots")) == len(narrowed)
+        assert found(world, asked, "whatsapp") == [whatsapp(narrowed)]
+
+
+@pytest.mark.parametrize(
+    ("place", "day", "hours"), [(1, "2026-10-25", 25), (2, "2027-03-28", 23)], ids=["end", "begin"]
+)
+def test_a_day_on_which_the_clock_changes_has_its_own_hours(
+    worlds: list[World], place: int, day: str, hours: int
+) -> None:
+    """Every hour is there once: the repeated one twice in local time, the skipped one never."""
+    world = worlds[place]
+    said = {"since": day, "until": day}
+    seen = set()
     for account in world.accounts:
-        for days in (1, 2, 7):
-            asked = ask(OVERVIEW, account, zone, {"last": [str(days)]}, world.now)
-            first = datetime.combine(asked.period.first, today.time(), tz)
-            truth = asked_for(world, account, zone, first, today)
-            totals, slots = OVERVIEW.sections
-            (row,) = world.database.rows(totals.sql, asked.parameters(totals)).records()
-            assert figures(row) == counted(truth)
-            assert row["submitted"] == row["queued"] + row["delivered"] + row["undelivered"]
-            by_slot: dict[datetime, list[Message]] = {}
-            for message in truth:
-                at = datetime.fromtimestamp(message.sent_at / 1000, tz)
-                start = at.replace(minute=0, second=0, microsecond=0)
-                if days > 2:
-                    start = datetime.combine(at.date(), datetime.min.time(), tz)
-                by_slot.setdefault(start.astimezone(ZoneInfo("UTC")), []).append(message)
-            found = world.database.rows(slots.sql, asked.parameters(slots)).records()
-            assert [row["slot"] for row in found] == sorted(by_slot)
-            assert [figures(row) for row in found] == [counted(by_slot[s]) for s in sorted(by_slot)]
+        asked = question(world, OVERVIEW, account, said, "Europe/Helsinki")
+        wanted = {slot: len(share) for slot, share in by_slot(sent(world, asked), asked)}
+        rows = found(world, asked, "slots")
+        assert {row["slot"]: row["sent"] for row in rows} == wanted
+        assert asked.period.until - asked.period.since == timedelta(hours=hours)
+        seen |= set(wanted)
+    assert len(seen) == hours

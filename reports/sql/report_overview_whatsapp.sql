@@ -1,0 +1,4 @@
+SELECT
+    /*include whatsapp*/
+FROM reported_messages
+WHERE /*filters*/ true
