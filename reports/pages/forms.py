@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -11,8 +11,20 @@ from reports.asked import Asked, Wrong
 from reports.pages.words import Said, link
 from reports.report import EVERYWHERE, Filter, Report
 
-#: Words of a page's address that are no filters.
-OF_THE_PAGE: Final = ("page", "columns")
+#: Words of an address that say a period.
+_OF_PERIOD: Final = ("since", "until", "last")
+_SPOKEN: Final = {
+    "sms": "SMS",
+    "whatsapp": "WhatsApp",
+    "soft": "Soft bounces",
+    "hard": "Hard bounces",
+    "not_clicked": "Did not click",
+    "open_api_direct": "Open API, direct",
+    "open_api_verification": "Open API, verification",
+    "external_id": "External id",
+    "email": "E-mail",
+    "message_id": "Message id",
+}
 _PERIODS: Final = (("1", "Today"), ("7", "7 days"), ("30", "30 days"))
 
 
@@ -25,7 +37,10 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 class Field(msgspec.Struct, frozen=True):
-    """One filter as a field. kind: date, one (of choices), some (of choices), any or text."""
+    """One filter as a field.
+
+    kind: date, flag, one (of choices), some (of choices), any (texts) or text.
+    """
 
     name: str
     label: str
@@ -35,6 +50,7 @@ class Field(msgspec.Struct, frozen=True):
     choices: list[Choice] = []
     example: str = ""
     wrong: str = ""
+    required: bool = False
 
     @property
     def summary(self) -> str:
@@ -52,63 +68,110 @@ class Preset(msgspec.Struct, frozen=True):
 
 
 class Form(msgspec.Struct, frozen=True):
-    """All fields, and what is wrong besides them. narrowed: whether any filter is set."""
+    """All fields, and what is wrong besides them.
+
+    narrowed: whether any filter is set. cleared: the same without filters. kept: said, not shown.
+    """
 
     fields: list[Field]
     presets: list[Preset]
     wrongs: list[Wrong]
     narrowed: bool
+    cleared: str
+    kept: dict[str, Sequence[str]]
+
+    @property
+    def marked(self) -> bool:
+        """Whether something is wrong at a field."""
+        return any(field.wrong for field in self.fields)
 
 
 def form_of(report: Report, said: Said, wrongs: Sequence[Wrong], asked: Asked | None) -> Form:
     """The form. said: words as they came. asked: what they mean, unless something is wrong."""
-    problems = {
-        one.name: f"{one.problem[0].upper()}{one.problem[1:]}: {one.fix}." for one in wrongs
-    }
-    shown = dict(said)
-    if asked:
-        shown |= asked.said()
+    problems = {one.name: f"{_sentence(one.problem)} {_sentence(one.fix)}" for one in wrongs}
+    shown = {**said, **(asked.said() if asked else {})}
     fields = [
-        _field(one, shown.get(one.name, ()), problems.get(one.name, ""))
+        _field(one, shown.get(one.name, one.default), problems.get(one.name, ""))
         for one in report.filters
-        if one.name != "account"
+        if one.name not in ("account", "tab")
     ]
     named = {field.name for field in fields}
-    own = {one.name for one in report.own_filters}
+    own = {one.name for one in report.own_filters if not one.required}
     others = [one for one in wrongs if one.name not in named]
-    return Form(fields, _presets(report, said, asked), others, bool(own & said.keys()))
+    kept = _kept(report, shown)
+    return Form(
+        [*fields, *_more_columns(report, said)],
+        _presets(report, said, asked),
+        others,
+        bool(own & said.keys() - kept.keys()),
+        link(f"/{report.name}", {one.name: shown.get(one.name, ()) for one in report.own_filters
+                                 if one.required} | kept),
+        kept,
+    )  # fmt: skip
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
+
+
+def _kept(report: Report, said: Said) -> dict[str, Sequence[str]]:
+    """What the form carries on without a field: the tab."""
+    tab = any(one.name == "tab" for one in report.filters) and said.get("tab")
+    return {"tab": tab} if tab else {}
 
 
 def _field(one: Filter, words: Sequence[str], wrong: str) -> Field:
     kind = _kind(one)
-    value = ", ".join(words) if kind in ("date", "text", "one") else ""
+    value = ", ".join(words) if kind in ("date", "text", "one", "flag") else ""
     known = one.choices or tuple(words)
-    choices = [Choice(word, spoken(word), word in words) for word in known]
-    return Field(one.name, one.label, one.meaning, kind, value, choices, one.example, wrong)
+    choices = [Choice(word, spoken(word, one.name), word in words) for word in known]
+    meaning = one.meaning
+    return Field(
+        one.name, one.label, meaning, kind, value, choices, one.example, wrong, one.required
+    )
+
+
+def _more_columns(report: Report, said: Said) -> list[Field]:
+    """Columns that are shown to those who ask for them."""
+    found = {
+        one.name: one.label
+        for section in report.sections
+        for one in section.columns
+        if one.offered and one.name != "content"
+    }
+    wanted = said.get("columns", ())
+    choices = [Choice(name, label, name in wanted) for name, label in found.items()]
+    meaning = "columns shown besides the usual ones, in exports too"
+    return [Field("columns", "More columns", meaning, "some", choices=choices)] if found else []
 
 
 def _kind(one: Filter) -> str:
     if one.name in EVERYWHERE:
         return "date"
+    if one.choices == ("yes",):
+        return "flag"
     if one.choices:
         return "some" if one.several else "one"
     return "any" if one.several else "text"
 
 
-def spoken(word: str) -> str:
-    """A word of a filter as people write it."""
-    return {"sms": "SMS", "whatsapp": "WhatsApp"}.get(word, word.replace("_", " ").capitalize())
+def spoken(word: str, name: str = "") -> str:
+    """A word of a filter as people write it. name: of the filter."""
+    if name == "range" and word.isdecimal():
+        return f"{int(word) * 30} to {int(word) * 30 + 30} days ago"
+    return _SPOKEN.get(word, word.replace("_", " ").capitalize())
 
 
 def _presets(report: Report, said: Said, asked: Asked | None) -> list[Preset]:
-    if not any(one.name == "since" for one in report.filters):
+    if not report.has_period:
         return []
-    kept = {name: words for name, words in said.items() if name not in ("since", "until", "last")}
+    kept = {
+        name: words for name, words in said.items() if name not in _OF_PERIOD and not is_page(name)
+    }
     days = _last_days(said, asked)
     path = f"/{report.name}"
     return [
-        Preset(label, link(path, kept, last=number, page=None), days == number)
-        for number, label in _PERIODS
+        Preset(label, link(path, kept, last=number), days == number) for number, label in _PERIODS
     ]
 
 
@@ -128,6 +191,18 @@ def words_of(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
     return found
 
 
-def without_page(said: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+def is_page(name: str) -> bool:
+    """Whether a word of an address says which page of a table is shown."""
+    return name == "page" or name.endswith("_page")
+
+
+def without_period(said: Said) -> dict[str, Sequence[str]]:
+    """The words that hold for other periods too."""
+    return {
+        name: words for name, words in said.items() if name not in _OF_PERIOD and not is_page(name)
+    }
+
+
+def filters_of(said: Said) -> dict[str, Sequence[str]]:
     """The words that are filters."""
-    return {name: words for name, words in said.items() if name not in OF_THE_PAGE}
+    return {name: words for name, words in said.items() if name != "columns" and not is_page(name)}

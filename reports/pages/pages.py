@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,19 +13,30 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from reports.accounts import zone_of
-from reports.asked import Asked, BadQuestion, ask
+from reports.asked import Asked, BadQuestion, Wrong, ask
 from reports.catalogue import BY_NAME
 from reports.database import Database, DatabaseError, NotMigrated, Unavailable
 from reports.exports import FORMATS, exported, file_name
-from reports.pages.drawing import Pictures
-from reports.pages.forms import form_of, without_page, words_of
+from reports.pages.advice import advice
+from reports.pages.forms import Form, filters_of, form_of, words_of
 from reports.pages.navigation import menu
-from reports.pages.reading import Reader
+from reports.pages.reading import Reader, columns_of
 from reports.pages.rendering import Templates
-from reports.pages.words import link, offset
-from reports.report import Report, Section
+from reports.pages.shown import Block
+from reports.pages.tabs import tabs_of
+from reports.pages.words import Said, link, moment, offset
+from reports.report import Report
+from reports.texts import text_of
 
-_MOST_PAGES: Final = 40_000
+#: Seconds until a page looks again: while messages wait for their outcome, and otherwise.
+SOON_S: Final = 5
+LATER_S: Final = 60
+#: Reports with a page of their own shape.
+_OWN: Final = frozenset({"overview", "campaign", "locations"})
+_NAME: Final = """
+SELECT name FROM campaigns_current
+WHERE account = {account:String} AND campaign_id = {campaign:String}
+"""
 
 
 class Pages:
@@ -35,7 +46,7 @@ class Pages:
         self._url = url
         self._templates = templates
         self._clock = clock
-        self._pictures = Pictures()
+        self._reader = Reader()
         self._lock = threading.Lock()
         self._connected: Database | None = None
 
@@ -43,6 +54,7 @@ class Pages:
         """Its routes."""
         return [
             Route("/", self._home),
+            Route("/text", self._text),
             Route("/export/{report}.{form}", self._export),
             Route("/{report}", self._report),
         ]
@@ -59,26 +71,52 @@ class Pages:
         return RedirectResponse("/overview", 303)
 
     def _report(self, request: Request) -> Response:
-        report = _report_of(request)
+        report, database, now = _report_of(request), self._database(), self._clock()
         said = words_of(request.query_params.multi_items())
-        now = self._clock()
-        zone = zone_of(self._database(), _account(request))
-        shown: dict[str, Any] = {
-            "report": report,
-            "zone": zone,
-            "now": now,
-            "offset": offset(zone, now),
-        }
+        zone = zone_of(database, _account(request))
+        shown: dict[str, Any] = {"report": report, "zone": zone, "offset": offset(zone, now)}
         try:
-            asked = ask(report, _account(request), zone, without_page(said), now)
+            asked = ask(report, _account(request), zone, filters_of(said), now)
         except BadQuestion as bad:
-            form = form_of(report, said, bad.wrongs, None)
-            return self._page(request, "report.html", 400, form=form, asked=None, **shown)
+            wrongs = _missing_nothing(report, said, bad.wrongs)
+            form = form_of(report, said, wrongs, None)
+            return self._page(
+                request, "ask.html", 400 if wrongs else 200, form=form, asked=None, **shown
+            )
         form = form_of(report, said, (), asked)
-        reader = Reader(self._database(), self._pictures)
-        blocks = reader.blocks(asked, said, _page_of(said))
-        shown |= {"form": form, "asked": asked, "blocks": blocks, "exports": _exports(asked)}
-        return self._page(request, _template(report), **shown)
+        shown |= {"asked": asked, "form": form, "updated": moment(now, zone)[-8:]}
+        shown |= self._answers(database, asked, said, form, now)
+        name = f"{report.name}.html" if report.name in _OWN else "report.html"
+        return self._page(request, name, **shown)
+
+    def _answers(
+        self, database: Database, asked: Asked, said: Said, form: Form, now: datetime
+    ) -> dict[str, Any]:
+        """Everything of a page that the database says."""
+        blocks = self._reader.blocks(database, asked, said)
+        empty = all(block.empty for block in blocks)
+        return {
+            "blocks": {block.section.name: block for block in blocks},
+            "exports": {block.section.name: _files(asked, block, said) for block in blocks},
+            "tabs": tabs_of(database, self._reader.pool, asked, said),
+            "campaign": self._campaign(database, asked),
+            "advice": advice(database, asked, said, form) if empty else None,
+            "refresh_s": _refresh_s(asked, blocks, now),
+        }
+
+    def _campaign(self, database: Database, asked: Asked) -> str:
+        """What people call the campaign that is asked about; empty: about none."""
+        campaign = asked.values.get("campaign", "")
+        if not campaign:
+            return ""
+        found = database.rows(_NAME, {"account": asked.account, "campaign": campaign}).rows
+        return str(found[0][0] if found else "") or str(campaign)
+
+    def _text(self, request: Request) -> Response:
+        """The content of one message, as a page and as a part of one."""
+        message = request.query_params.get("message_id", "")
+        text = text_of(self._database(), _account(request), message)
+        return self._page(request, "text.html", 200, message=message, text=text)
 
     def _export(self, request: Request) -> Response:
         report, form = _report_of(request), FORMATS.get(request.path_params["form"])
@@ -86,17 +124,13 @@ class Pages:
             raise HTTPException(404)
         said = words_of(request.query_params.multi_items())
         section, columns = said.pop("section", []), said.pop("columns", [])
-        asked = self._asked(request, report, without_page(said))
+        database, account = self._database(), _account(request)
+        asked = ask(report, account, zone_of(database, account), filters_of(said), self._clock())
         sections = [one for one in report.sections if not section or one.name in section]
-        pieces = exported(form, self._database(), sections, asked, columns)
+        pieces = exported(form, database, sections, asked, columns)
         name = file_name(form, asked, sections)
         headers = {"content-disposition": f'attachment; filename="{name}"'}
         return StreamingResponse(pieces, media_type=form.media_type, headers=headers)
-
-    def _asked(self, request: Request, report: Report, said: Mapping[str, Any]) -> Asked:
-        account = _account(request)
-        zone = zone_of(self._database(), account)
-        return ask(report, account, zone, said, self._clock())
 
     def _page(self, request: Request, name: str, status: int = 200, **shown: Any) -> Response:
         return self._templates.page(request, name, status, menu=menu(request.url.path), **shown)
@@ -109,10 +143,11 @@ class Pages:
 
     async def _no_page(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        shown = {"title": "There is no such page", "words": "Choose a report from the menu."}
-        if error.status_code != 404:
-            shown = {"title": error.detail, "words": ""}
-        return self._page(request, "failure.html", error.status_code, fix="", **shown)
+        shown = {"title": error.detail, "words": "", "fix": ""}
+        if error.status_code == 404:
+            words = "Choose a report from the menu."
+            shown = {"title": "There is no such page", "words": words, "fix": ""}
+        return self._page(request, "failure.html", error.status_code, **shown)
 
     async def _no_answer(self, request: Request, error: Exception) -> Response:
         title, words, fix = _told(error)
@@ -145,21 +180,22 @@ def _report_of(request: Request) -> Report:
     return found
 
 
-def _page_of(said: Mapping[str, list[str]]) -> int:
-    word = said.get("page", ["1"])[0]
-    fits = word.isascii() and word.isdigit() and len(word) < 6
-    return min(max(int(word), 1), _MOST_PAGES) if fits else 1
+def _missing_nothing(report: Report, said: Said, wrongs: Sequence[Wrong]) -> list[Wrong]:
+    """Without what nobody was asked for yet: a page opened from the menu is no mistake."""
+    asked_for = {one.name for one in report.filters if one.required} - said.keys()
+    return [one for one in wrongs if one.name not in asked_for or said.keys() - {"tab"}]
 
 
-def _exports(asked: Asked) -> dict[str, dict[str, str]]:
-    """Addresses of the files of each section, by section and format."""
-    return {section.name: _files(asked, section) for section in asked.report.sections}
+def _files(asked: Asked, block: Block, said: Said) -> dict[str, str]:
+    """Addresses of a section's files by format."""
+    words: dict[str, Sequence[str]] = {**asked.said(), "section": [block.section.name]}
+    if said.get("columns"):
+        words["columns"] = [one.name for one in columns_of(block.section, asked, said)]
+    return {name: link(f"/export/{asked.report.name}.{name}", words) for name in FORMATS}
 
 
-def _files(asked: Asked, section: Section) -> dict[str, str]:
-    said = {**asked.said(), "section": [section.name]}
-    return {name: link(f"/export/{asked.report.name}.{name}", said) for name in FORMATS}
-
-
-def _template(report: Report) -> str:
-    return "report.html"
+def _refresh_s(asked: Asked, blocks: Sequence[Block], now: datetime) -> int:
+    """Seconds until the page looks again; 0: it shows what cannot change any more."""
+    if any(block.pending for block in blocks):
+        return SOON_S
+    return LATER_S if asked.period.until > now else 0

@@ -21,3 +21,5 @@ STATUS: Final = {
 WARM: Final = ("#fdf0d5", "#fbc97f", "#f08a4b", "#cf4f2e", "#8c1c13")
 #: Lines that have no status.
 LINES: Final = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
+#: The same in the accent's hue, where warm would say too much.
+FEW_TO_MANY: Final = ("#d3e6f5", "#93c4e6", "#4a9bd1", "#0b6aa8", "#063e66")

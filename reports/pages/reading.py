@@ -2,56 +2,104 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from markupsafe import Markup
-
 from reports.asked import Asked
 from reports.database import Database
-from reports.exports import rows_in_all
-from reports.pages.charts import chart_of
+from reports.exports.table import count_of
 from reports.pages.drawing import Pictures
-from reports.pages.shown import PAGE_ROWS, Block, Grid, figures, grid
+from reports.pages.series import charts_of, country_names
+from reports.pages.shown import (
+    PAGE_ROWS,
+    Block,
+    Grid,
+    Picture,
+    Record,
+    figures,
+    grid,
+    is_empty,
+    is_pending,
+)
 from reports.pages.words import Said, link
-from reports.report import Section
+from reports.pages.worldmap import unseen
+from reports.report import Column, Section
 
 _THREADS: Final = 8
+_FARTHEST: Final = 100_000
 
 
 class Reader:
     """Asks the database for the sections of reports. Blocking: call it from threads."""
 
-    def __init__(self, database: Database, pictures: Pictures) -> None:
-        self._database = database
-        self._pictures = pictures
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="section")
+    def __init__(self) -> None:
+        self._pictures = Pictures()
+        self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="section")
 
-    def blocks(self, asked: Asked, said: Said, page: int) -> list[Block]:
-        """Every section of a report. page: of its rows, from 1. Raises DatabaseError."""
+    def blocks(self, database: Database, asked: Asked, said: Said) -> list[Block]:
+        """Every section of a report. said: its words, pages included. Raises DatabaseError."""
         waiting = [
-            self._pool.submit(self._block, section, asked, said, page)
+            self.pool.submit(self._block, database, section, asked, said)
             for section in asked.report.sections
         ]
         return [one.result() for one in waiting]
 
-    def _block(self, section: Section, asked: Asked, said: Said, page: int) -> Block:
-        if section.shape == "rows":
-            return Block(section, grid=self._page(section, asked, said, page))
-        records = self._database.rows(section.sql, asked.parameters(section)).records()
+    def _block(self, database: Database, section: Section, asked: Asked, said: Said) -> Block:
+        page = page_of(section, said) if section.shape == "rows" else 1
+        limits = (PAGE_ROWS, (page - 1) * PAGE_ROWS) if section.shape == "rows" else (0, 0)
+        records = database.rows(section.sql, asked.parameters(section, *limits)).records()
+        empty, pending = is_empty(section, records), is_pending(records)
         if section.shape == "figures":
-            first, others = figures(section, records[0], asked.period.zone) if records else ([], [])
-            return Block(section, first, others)
-        spec = chart_of(section, records, asked.period)
-        picture = self._pictures.draw(spec, section.title) if spec else Markup("")
-        return Block(section, chart=picture, grid=grid(section, records, asked))
+            first, others = figures(section, records[0], asked) if records else ([], [])
+            return Block(section, first, others, empty=empty, pending=pending)
+        columns = columns_of(section, asked, said)
+        table = grid(section, columns, records, asked)
+        if section.shape == "rows":
+            table = _placed(table, section, page, count_of(database, section, asked), asked, said)
+        pictures = self._drawn(section, columns, records, asked) if page == 1 else []
+        note = _note(columns, records)
+        return Block(section, [], [], pictures, table, note, empty, pending)
 
-    def _page(self, section: Section, asked: Asked, said: Said, page: int) -> Grid:
-        first = (page - 1) * PAGE_ROWS
-        asking = asked.parameters(section, PAGE_ROWS, first)
-        records = self._database.rows(section.sql, asking).records()
-        path, total = f"/{asked.report.name}", rows_in_all(self._database, [section], asked) or 0
-        after = link(path, said, page=page + 1) if first + len(records) < total else ""
-        before = link(path, said, page=page - 1 if page > 2 else None) if page > 1 else ""
-        made = grid(section, records, asked)
-        return Grid(made.headings, made.rows, first + 1, total, before, after)
+    def _drawn(
+        self, section: Section, columns: Sequence[Column], records: Sequence[Record], asked: Asked
+    ) -> list[Picture]:
+        if section.source:
+            return []
+        drawn = charts_of(section, columns, records, asked.period)
+        return [Picture(title, self._pictures.draw(spec, title)) for title, spec in drawn]
+
+
+def page_name(section: Section) -> str:
+    """The word of an address that says which page of a section is shown."""
+    return f"{section.name}_page" if section.name else "page"
+
+
+def page_of(section: Section, said: Said) -> int:
+    """Which page is asked for, from 1; what is no page is the first."""
+    word = next(iter(said.get(page_name(section), ())), "")
+    fits = word.isascii() and word.isdigit() and len(word) < 7
+    return min(max(int(word), 1), _FARTHEST) if fits else 1
+
+
+def columns_of(section: Section, asked: Asked, said: Said) -> tuple[Column, ...]:
+    """The columns that answer, and those asked for besides them."""
+    more = said.get("columns", ())
+    shown = asked.columns(section)
+    return tuple(one for one in section.columns if one in shown or one.name in more)
+
+
+def _placed(table: Grid, section: Section, page: int, total: int, asked: Asked, said: Said) -> Grid:
+    path, name = f"/{asked.report.name}", page_name(section)
+    first = (page - 1) * PAGE_ROWS + 1
+    after = link(path, {**said, name: str(page + 1)}) if first + PAGE_ROWS <= total else ""
+    last = str(page - 1) if page > 2 else ""
+    before = link(path, {**said, name: last}) if page > 1 else ""
+    return Grid(table.headings, table.rows, first, total, before, after)
+
+
+def _note(columns: Sequence[Column], records: Sequence[Record]) -> str:
+    if columns[0].name != "country" or "sent" not in {one.name for one in columns}:
+        return ""
+    codes = unseen(one["country"] for one in records)
+    return f"Too small for the map, or unknown: {country_names(codes)}." if codes else ""

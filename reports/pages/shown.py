@@ -10,16 +10,25 @@ import msgspec
 from markupsafe import Markup
 
 from reports.asked import Asked
+from reports.pages.leads import of_figure, of_value
 from reports.pages.palette import STATUS
-from reports.pages.words import NUMERIC, shown, slot
+from reports.pages.words import NUMERIC, link, shown, slot
 from reports.report import Column, Section
 
 Record = Mapping[str, Any]
 
 PAGE_ROWS: Final = 25
-#: Figures that are read first; the others stand smaller beneath them.
-HEADLINES: Final = ("sent", "delivered", "queued", "undelivered", "rejected")
+#: Figures that are read first, where a section has them all; the others stand smaller beneath.
+HEADLINES: Final = (
+    ("target_audience", "sent", "delivered", "failed", "bounced"),
+    ("sent", "delivered", "queued", "undelivered", "rejected"),
+    ("sent", "delivery_rate", "p50", "p95", "within_10s"),
+)
 _WHOLE: Final = "sent"
+#: Words of the tables and the colour of each.
+TONES: Final = {**{word: word for word in STATUS}, "submitted": "queued", "pending": "queued"}
+_PENDING: Final = frozenset({"submitted", "queued", "pending"})
+_STATES: Final = frozenset({"carrier_status", "platform_status", "status", "state"})
 
 
 class Heading(msgspec.Struct, frozen=True):
@@ -32,31 +41,34 @@ class Heading(msgspec.Struct, frozen=True):
 
 
 class Cell(msgspec.Struct, frozen=True):
-    """One value in words. tone: a status with a colour. to: where it leads. iso: of a time."""
+    """One value in words. tone: a status with a colour. to: where it leads. iso: of a time.
+    content: where the text of its message is."""
 
     text: str
     numeric: bool = False
     tone: str = ""
     to: str = ""
     iso: str = ""
+    content: str = ""
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """One number with its meaning. part: what part of all it is, in words."""
+    """One number with its meaning. part: what part of all it is. to: who or what is behind it."""
 
     heading: Heading
     text: str
     tone: str = ""
     part: str = ""
+    to: str = ""
 
 
 class Grid(msgspec.Struct, frozen=True):
-    """A table and its place among all rows. first: 1 for the first. total: None: not counted."""
+    """A table and its place among all rows. first: 1 for the first. total: of all pages."""
 
     headings: list[Heading]
     rows: list[list[Cell]]
     first: int = 1
-    total: int | None = None
+    total: int = 0
     before: str = ""
     after: str = ""
 
@@ -66,14 +78,24 @@ class Grid(msgspec.Struct, frozen=True):
         return self.first + len(self.rows) - 1
 
 
+class Picture(msgspec.Struct, frozen=True):
+    """A chart: what it shows, and the drawing."""
+
+    title: str
+    svg: Markup
+
+
 class Block(msgspec.Struct, frozen=True):
-    """One section of a report on its page."""
+    """One section of a report on its page. note: what else should be said of it."""
 
     section: Section
     headlines: list[Figure] = []
     figures: list[Figure] = []
-    chart: Markup = Markup("")
+    pictures: list[Picture] = []
     grid: Grid | None = None
+    note: str = ""
+    empty: bool = False
+    pending: bool = False
 
     @property
     def headings(self) -> list[Heading]:
@@ -81,37 +103,53 @@ class Block(msgspec.Struct, frozen=True):
         figures = [one.heading for one in (*self.headlines, *self.figures)]
         return figures + (self.grid.headings if self.grid else [])
 
+    @property
+    def facts(self) -> bool:
+        """Whether its figures are words."""
+        return not any(column.shown in NUMERIC for column in self.section.columns)
+
 
 def heading(section: Section, column: Column) -> Heading:
     """The heading of a column."""
-    key = f"{section.name or section.report}-{column.name}".replace("_", "-")
+    key = f"{section.view}-{column.name}".replace("_", "-")
     return Heading(key, column.label, column.meaning, column.shown in NUMERIC)
 
 
-def figures(section: Section, record: Record, zone: str) -> tuple[list[Figure], list[Figure]]:
+def figures(section: Section, record: Record, asked: Asked) -> tuple[list[Figure], list[Figure]]:
     """The figures of a section: those read first, and the others."""
-    made = {one.name: _figure(section, one, record, zone) for one in section.columns}
-    first = [made.pop(name) for name in HEADLINES if name in made]
-    return (first, list(made.values())) if first else (list(made.values()), [])
+    made = {one.name: _figure(section, one, record, asked) for one in section.columns}
+    names = next((names for names in HEADLINES if made.keys() >= set(names)), ())
+    return [made.pop(name) for name in names], list(made.values())
 
 
-def _figure(section: Section, column: Column, record: Record, zone: str) -> Figure:
+def _figure(section: Section, column: Column, record: Record, asked: Asked) -> Figure:
     value, whole = record[column.name], record.get(_WHOLE)
     part = ""
     if column.shown == "count" and column.name in STATUS and whole:
         part = f"{value / whole:.1%} of sent"
     tone = column.name if column.name in STATUS else ""
-    return Figure(heading(section, column), shown(column, value, zone) or "–", tone, part)
+    text = shown(column, value, asked.period.zone) or "–"
+    return Figure(heading(section, column), text, tone, part, of_figure(column, asked))
 
 
-def grid(section: Section, records: Sequence[Record], asked: Asked) -> Grid:
-    """All rows of a section as a table."""
-    columns = [column for column in section.columns if not column.offered]
-    rows = [[cell(section, column, one, asked) for column in columns] for one in records]
-    return Grid([heading(section, column) for column in columns], rows, total=len(rows))
+def grid(
+    section: Section, columns: Sequence[Column], records: Sequence[Record], asked: Asked
+) -> Grid:
+    """Records as a table; where a message has a content, it comes when somebody asks for it."""
+    headings = [heading(section, column) for column in columns]
+    rows = [[cell(column, one, asked) for column in columns] for one in records]
+    content = next((one for one in section.columns if one.name == "content"), None)
+    if content is None or content in columns:
+        return Grid(headings, rows, total=len(rows))
+    start = [place for place, one in enumerate(columns) if one.name == "start_of_content"]
+    for row, record in zip(rows, records, strict=True):
+        text = row.pop(start[0]).text if start else "Show"
+        row.append(Cell(text, content=link("/text", {}, message_id=record["message_id"])))
+    headings = [one for place, one in enumerate(headings) if place not in start]
+    return Grid([*headings, heading(section, content)], rows, total=len(rows))
 
 
-def cell(section: Section, column: Column, record: Record, asked: Asked) -> Cell:
+def cell(column: Column, record: Record, asked: Asked) -> Cell:
     """One value of a row."""
     value, zone = record[column.name], asked.period.zone
     text = shown(column, value, zone)
@@ -119,10 +157,21 @@ def cell(section: Section, column: Column, record: Record, asked: Asked) -> Cell
         hours = asked.period.by_hour
         words = slot(value, zone, by_hour=hours) if column.name == "slot" else text
         return Cell(words, iso=value.isoformat())
-    tone = text if text in STATUS and column.shown == "text" else ""
-    return Cell(text, column.shown in NUMERIC, tone, leads_to(column, value))
+    tone = TONES.get(text, "") if column.name in _STATES else ""
+    return Cell(text, column.shown in NUMERIC, tone, of_value(column, record, asked))
 
 
-def leads_to(column: Column, value: Any) -> str:
-    """The page that tells more about a value; empty: none."""
-    return ""
+def is_empty(section: Section, records: Sequence[Record]) -> bool:
+    """Whether there is nothing to see: no rows, or figures that count nothing."""
+    if section.shape != "figures" or not records:
+        return not records
+    counted = [one.name for one in section.columns if one.shown == "count"]
+    return bool(counted) and not any(records[0][name] for name in counted)
+
+
+def is_pending(records: Sequence[Record]) -> bool:
+    """Whether some message still waits for its outcome."""
+    return any(
+        one.get("queued") or any(one.get(name) in _PENDING for name in _STATES - {"status"})
+        for one in records
+    )

@@ -1,0 +1,195 @@
+"""Which charts suit which rows, and what they show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any, Final
+
+import altair as alt
+
+from reports.asked import Period
+from reports.pages.charts import WIDTH, Spec, chart, colours, counts, done, shares, spans
+from reports.pages.palette import ACCENT, LINES, STATUS, WARM
+from reports.pages.slots import Slots, of_period, of_times
+from reports.pages.words import country, shown
+from reports.pages.worldmap import world
+from reports.report import Column, Section, Shown
+
+Record = Mapping[str, Any]
+#: A chart: what it shows in a few words, and its specification.
+Drawn = tuple[str, Spec]
+
+#: What a message can have come to, from the bottom of a bar upwards.
+BREAKDOWN: Final = ("delivered", "queued", "undelivered", "rejected")
+#: Bars of a ranking; the table beside it has them all.
+RANKED: Final = 12
+_BAR: Final = 26
+_AXES: Final[dict[Shown, Callable[[], alt.Axis]]] = {"share": shares, "seconds": spans}
+_UNKNOWN: Final = "unknown"
+
+
+def charts_of(
+    section: Section, columns: Sequence[Column], records: Sequence[Record], period: Period
+) -> list[Drawn]:
+    """The charts of a section, the first the most important. columns: those that are shown."""
+    if not records:
+        return []
+    names = [column.name for column in columns]
+    if names[:2] == ["weekday", "hour"]:
+        return [(section.title, _heatmap(columns[2], records))]
+    if names[0] == "slot" and section.shape == "series":
+        return _over_time(section, columns, records, period)
+    if names[0] == "country" and section.shape == "series":
+        sent = {one["country"]: one["sent"] for one in records}
+        return [("Messages sent by country", world(sent, "Sent"))]
+    return _ranked(columns, records, period)
+
+
+def _over_time(
+    section: Section, columns: Sequence[Column], records: Sequence[Record], period: Period
+) -> list[Drawn]:
+    parts = [column for name in BREAKDOWN for column in columns if column.name == name]
+    whole = "since" in section.parameters
+    slots = of_period(period) if whole else of_times([one["slot"] for one in records], period.zone)
+    kinds: list[Shown] = ["seconds", "share"]
+    groups = [[column for column in columns if column.shown == kind] for kind in kinds]
+    if len(parts) > 1 or not all(groups):
+        return [("Messages over time", _stacked(parts, records, slots))]
+    return [(_listed(group), _lines(group, records, slots)) for group in groups]
+
+
+def _listed(columns: Sequence[Column]) -> str:
+    return ", ".join(column.label for column in columns)
+
+
+def _stacked(parts: Sequence[Column], records: Sequence[Record], slots: Slots) -> Spec:
+    values = [
+        {**_point(part, one, slots), "order": place}
+        for one in records
+        for place, part in enumerate(parts)
+        if one[part.name]
+    ]
+    bars = chart(values).mark_bar(cornerRadius=1)
+    colour = colours([one.label for one in parts], [STATUS[one.name] for one in parts])
+    return done(
+        bars.encode(
+            x=slots.axis(),
+            y=alt.Y("n:Q", title=None, stack=True, axis=counts()),
+            color=colour,
+            order=alt.Order("order:Q"),
+            description="said:N",
+        )
+    )
+
+
+def _lines(columns: Sequence[Column], records: Sequence[Record], slots: Slots) -> Spec:
+    values = [
+        _point(column, one, slots)
+        for one in records
+        for column in columns
+        if one[column.name] is not None
+    ]
+    kind = columns[0].shown
+    scale = alt.Scale(type="symlog", constant=1) if kind == "seconds" else alt.Scale(zero=False)
+    lines = chart(values).mark_line(point=alt.OverlayMarkDef(size=36), strokeWidth=2)
+    return done(
+        lines.encode(
+            x=slots.axis(),
+            y=alt.Y("n:Q", title=None, scale=scale, axis=_AXES.get(kind, counts)()),
+            color=colours([one.label for one in columns], LINES[: len(columns)]),
+            description="said:N",
+        ),
+        height=220,
+    )
+
+
+def _point(column: Column, record: Record, slots: Slots) -> dict[str, Any]:
+    start, value = record["slot"], record[column.name]
+    said = f"{slots.said(start)}, {column.label}: {shown(column, value, slots.zone)}"
+    place = slots.words.get(start, "")
+    return {"slot": place, "what": column.label, "n": float(value), "said": said}
+
+
+def _ranked(columns: Sequence[Column], records: Sequence[Record], period: Period) -> list[Drawn]:
+    """Horizontal bars of the first count, the greatest first."""
+    names = [one for one in columns if one.shown in ("text", "country", "time")]
+    numbers = [one for one in columns if one.shown == "count"]
+    if not names or not numbers:
+        return []
+    count = numbers[0]
+    values = [_bar(place, names, count, one, period) for place, one in enumerate(records[:RANKED])]
+    bars = chart(values).mark_bar(color=STATUS.get(count.name, ACCENT), cornerRadius=1)
+    words = {str(value["place"]): value["what"] for value in values}
+    label = f"{_literal(words)}[datum.value]"
+    spec = done(
+        bars.encode(
+            x=alt.X("n:Q", title=count.label, axis=counts()),
+            y=alt.Y(
+                "place:O", title=None, axis=alt.Axis(labelExpr=label, labelLimit=320, ticks=False)
+            ),
+            description="said:N",
+        ),
+        height=52 + _BAR * len(values),
+    )
+    return [(f"{count.label} by {names[0].label.lower()}", spec)]
+
+
+def _literal(words: Mapping[str, str]) -> str:
+    """A table for Vega's expressions, whose texts end at a quote."""
+    return "{" + ",".join(f"{key}:{_quoted(text)}" for key, text in words.items()) + "}"
+
+
+def _quoted(text: str) -> str:
+    escaped = "".join(f"\\u{ord(one):04x}" if one in "\\'\"\n\r" else one for one in text)
+    return f"'{escaped}'"
+
+
+def _bar(
+    place: int, names: Sequence[Column], count: Column, record: Record, period: Period
+) -> dict[str, Any]:
+    words = [shown(one, record[one.name], period.zone) for one in names[:2]]
+    what = " · ".join(filter(None, words)) or _UNKNOWN
+    return {"place": place, "what": what, "n": record[count.name],
+            "said": f"{what}: {record[count.name]:,}"}  # fmt: skip
+
+
+def _heatmap(count: Column, records: Sequence[Record]) -> Spec:
+    """Weekdays and hours; warm is many."""
+    monday = date(2024, 1, 1)
+    days = [f"{monday + timedelta(days=n):%A}" for n in range(7)]
+    values = [
+        {
+            "day": days[one["weekday"] - 1],
+            "hour": one["hour"],
+            "n": one[count.name],
+            "said": f"{days[one['weekday'] - 1]} {one['hour']:02}:00, {one[count.name]:,}",
+        }
+        for one in records
+    ]
+    most = max(one["n"] for one in values)
+    cells = chart(values).mark_rect(cornerRadius=2)
+    return done(
+        cells.encode(
+            x=alt.X(
+                "hour:O",
+                title=None,
+                scale=alt.Scale(domain=list(range(24)), paddingInner=0.06),
+                axis=alt.Axis(labelExpr="datum.value + ':00'", values=list(range(0, 24, 3)),
+                              labelAngle=0, domain=False, ticks=False),
+            ),
+            y=alt.Y("day:O", title=None, scale=alt.Scale(domain=days, paddingInner=0.06),
+                    axis=alt.Axis(domain=False, ticks=False)),
+            color=alt.Color("n:Q", scale=alt.Scale(domain=[0, most], range=list(WARM)),
+                            legend=alt.Legend(format=",d", title=None, gradientLength=160,
+                                              tickMinStep=1, tickCount=3)),
+            description="said:N",
+        ),
+        WIDTH,
+        250,
+    )  # fmt: skip
+
+
+def country_names(codes: Sequence[str]) -> str:
+    """Countries in words, one after the other."""
+    return ", ".join(country(code) or _UNKNOWN for code in codes)
