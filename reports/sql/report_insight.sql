@@ -14,11 +14,11 @@ SELECT
     if(has({by:Array(String)}, 'provider'), provider, '') AS provider,
     if(has({by:Array(String)}, 'hour'), toDateTime(toStartOfHour(delivered_at, {zone:String}), 'UTC'), NULL) AS hour,
     count() AS delivered,
+    delivered / sum(delivered) OVER () AS share,
     sum(is_read) AS read,
     sum(is_clicked) AS clicked,
     sum(segments) AS segments,
-    sum(credits) AS credits,
-    delivered / sum(delivered) OVER () AS share
+    sum(credits) AS credits
 FROM found
 GROUP BY ALL
 ORDER BY delivered DESC, external_id, recipient, message_id, campaign_id, platform, country, provider, hour

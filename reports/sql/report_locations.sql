@@ -1,7 +1,7 @@
 SELECT
     country,
-    /*include counts*/,
-    sent / sum(sent) OVER () AS share
+    sent / sum(sent) OVER () AS share,
+    /*include counts*/
 FROM reported_messages
 WHERE /*filters*/ true
 GROUP BY country

@@ -1,0 +1,93 @@
+"""The list of campaigns against the truth, and against the pages of the campaigns."""
+
+import pytest
+
+from reports.catalogue.campaign import CAMPAIGN
+from reports.catalogue.campaigns import CAMPAIGNS
+from tests.reports.campaigning import engaged, messages_of, people, record_of
+from tests.reports.counting import Row, found, is_delivered, questions, truth_of
+from tests.reports.truth import answer, at, question
+from tests.reports.world import ZONES, World
+
+
+def row_of(world: World, account: str, campaign: str) -> Row:
+    """What the list says of a campaign: all of it, whatever the period."""
+    messages = messages_of(world, account, campaign).values()
+    clicks = engaged(truth_of(world, account), campaign, "click")
+    record = record_of(world, account, campaign) or {}
+    return {
+        "name": record.get("name", ""),
+        "campaign_id": campaign,
+        "last_modified_by": record.get("last_modified_by", ""),
+        "sent": len(messages),
+        "delivered": sum(map(is_delivered, messages)),
+        "clicks": len(clicks),
+        "unique_clicks": people(clicks),
+        "last_sent": at(max(message.sent_at for message in messages)),
+    }
+
+
+def latest_first(rows: list[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: (-row["last_sent"].timestamp(), row["campaign_id"]))
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_campaigns_of_the_period_are_listed_as_a_whole(world: World, zone: str) -> None:
+    for asked, messages in questions(world, CAMPAIGNS, zone):
+        names = {one.campaign_id for one in messages.values()} - {""}
+        wanted = [row_of(world, asked.account, name) for name in names]
+        assert answer(world, asked) == latest_first(wanted)
+
+
+def test_a_period_in_the_past_lists_campaigns_with_what_they_sent_since(world: World) -> None:
+    first = min(one.sent_at for one in world.expected.messages.values())
+    day = at(first).date()
+    for account in world.accounts:
+        said = {"since": str(day), "until": str(day)}
+        rows = answer(world, question(world, CAMPAIGNS, account, said))
+        assert rows == latest_first([row_of(world, account, row["campaign_id"]) for row in rows])
+
+
+def test_the_list_says_what_the_page_of_a_campaign_says(world: World) -> None:
+    account = world.accounts[0]
+    rows = answer(world, question(world, CAMPAIGNS, account, {}))
+    assert rows
+    for row in rows:
+        asked = question(world, CAMPAIGN, account, {"campaign": row["campaign_id"]})
+        (totals,) = found(world, asked, "totals")
+        for name in ("sent", "delivered", "clicks", "unique_clicks"):
+            assert row[name] == totals[name]
+
+
+@pytest.mark.parametrize("word", ["CAMPAIGN C", "Gram-1", "-0001", "%", "nobody's"])
+def test_search_finds_names_and_ids_in_any_case(world: World, word: str) -> None:
+    for asked, messages in questions(world, CAMPAIGNS, "Asia/Kolkata", search=word):
+        names = {one.campaign_id for one in messages.values()} - {""}
+        wanted = [row_of(world, asked.account, name) for name in names]
+        matching = [
+            row
+            for row in wanted
+            if word.lower() in row["name"].lower() or word.lower() in row["campaign_id"].lower()
+        ]
+        assert answer(world, asked) == latest_first(matching)
+
+
+def test_channel_chooses_campaigns_not_their_figures(world: World) -> None:
+    for asked, messages in questions(world, CAMPAIGNS, "UTC", channel="whatsapp"):
+        sent = [one for one in messages.values() if one.channel == "whatsapp"]
+        names = {one.campaign_id for one in sent} - {""}
+        wanted = [row_of(world, asked.account, name) for name in names]
+        assert answer(world, asked) == latest_first(wanted)
+
+
+def test_pages_are_parts_of_the_whole(world: World) -> None:
+    (section,) = CAMPAIGNS.sections
+    account = max(world.accounts, key=lambda one: len(truth_of(world, one).campaigns))
+    asked = question(world, CAMPAIGNS, account, {})
+    whole = answer(world, asked)
+    pages = [
+        world.database.rows(section.sql, asked.parameters(section, 3, first)).records()
+        for first in range(0, len(whole) + 3, 3)
+    ]
+    assert [row for page in pages for row in page] == whole
+    assert len(whole) > 3

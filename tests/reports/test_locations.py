@@ -1,0 +1,33 @@
+"""Location distribution against the truth, and against the overview."""
+
+import pytest
+
+from reports.catalogue.locations import LOCATIONS
+from reports.catalogue.overview import OVERVIEW
+from tests.reports.counting import counted, found, grouped, questions, share
+from tests.reports.truth import question
+from tests.reports.world import ZONES, World
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_countries_are_those_of_the_truth(world: World, zone: str) -> None:
+    for asked, messages in questions(world, LOCATIONS, zone):
+        countries = grouped(messages, lambda _, message: message.country)
+        wanted = [
+            {"country": country, "share": share(len(sent), len(messages)), **counted(sent.values())}
+            for country, sent in countries.items()
+        ]
+        wanted.sort(key=lambda row: (-row["sent"], row["country"]))
+        assert found(world, asked) == wanted
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_countries_add_up_to_the_overview(world: World, zone: str) -> None:
+    narrowed = {"source": ["campaign", "direct"]}
+    for asked, _ in questions(world, LOCATIONS, zone, **narrowed):
+        rows = found(world, asked)
+        same = question(world, OVERVIEW, asked.account, asked.said(), zone)
+        (totals,) = found(world, same, "totals")
+        for name in totals.keys() - {"delivery_rate"}:
+            assert sum(row[name] for row in rows) == totals[name]
+        assert sum(row["share"] for row in rows) == pytest.approx(1.0 if rows else 0.0)

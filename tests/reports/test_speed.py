@@ -1,0 +1,140 @@
+"""Speed and quality against the truth; percentiles against those of Python's own library."""
+
+import statistics
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from deploy.simulator.messages import Message
+from reports.asked import Asked
+from reports.catalogue.speed import SPEED
+from tests.reports.counting import (
+    Messages,
+    Row,
+    by_slot,
+    found,
+    grouped,
+    is_delivered,
+    is_failed,
+    questions,
+    share,
+    slot_of,
+)
+from tests.reports.truth import answer
+from tests.reports.world import ZONES, World
+
+#: column -> the word that asks for it, its value of a message, its value when nobody asks
+DIMENSIONS: dict[str, tuple[str, Callable[[Message, Asked], Any], Any]] = {
+    "country": ("country", lambda message, asked: message.country, ""),
+    "provider": ("provider", lambda message, asked: message.provider, ""),
+    "source": ("source", lambda message, asked: message.source, ""),
+    "slot": ("time", lambda message, asked: slot_of(message.sent_at, asked), None),
+}
+BY = (["country"], ["provider"], ["source"], ["time"], ["time", "country", "source", "provider"])
+
+
+def seconds(messages: Iterable[Message]) -> list[float]:
+    """Seconds to deliver; a clock that runs behind makes them 0, not less."""
+    return sorted(max(0, m.delivered_at - m.sent_at) / 1000 for m in messages if is_delivered(m))
+
+
+def percentile(values: list[float], number: int) -> Any:
+    """As PERCENTILE.INC."""
+    if len(values) < 2:
+        return values[0] if values else None
+    found = statistics.quantiles(values, n=100, method="inclusive")[number - 1]
+    return pytest.approx(found, rel=1e-9)
+
+
+def speed(messages: Messages) -> Row:
+    """The figures of a group of messages."""
+    values = seconds(messages.values())
+    return {
+        "sent": len(messages),
+        "delivered": len(values),
+        "delivery_rate": share(len(values), len(messages)),
+        **{f"p{number}": percentile(values, number) for number in (50, 90, 95, 99)},
+        "within_10s": share(sum(value <= 10 for value in values), len(values)),
+    }
+
+
+def place(message: Message, asked: Asked) -> tuple[Any, ...]:
+    """What a message is broken down by."""
+    return tuple(
+        value(message, asked) if word in asked.values["by"] else nothing
+        for word, value, nothing in DIMENSIONS.values()
+    )
+
+
+def broken_down(messages: Messages, asked: Asked) -> Mapping[tuple[Any, ...], Messages]:
+    """Messages by all that they are broken down by."""
+    return grouped(messages, lambda _, message: place(message, asked))
+
+
+def by_error(messages: Messages, asked: Asked) -> Mapping[tuple[Any, ...], Messages]:
+    """Messages by their error and all that they are broken down by."""
+    return grouped(
+        messages,
+        lambda _, one: (one.error_code, one.fail_reason, one.bounce, *place(one, asked)),
+    )
+
+
+def in_order(row: Row) -> tuple[Any, ...]:
+    """The order of the report: most messages first, then by its words and dimensions."""
+    words = [row[name] for name in ("error_code", "fail_reason", "bounce") if name in row]
+    dimensions = [row[name] for name in DIMENSIONS if name != "slot"]
+    return (-row.get("sent", row.get("failed")), *words, *dimensions, row["slot"] or datetime.max)
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_totals_and_times_are_those_of_the_truth(world: World, zone: str) -> None:
+    for asked, messages in questions(world, SPEED, zone):
+        assert found(world, asked, "totals") == [speed(messages)]
+        assert found(world, asked, "times") == [
+            {"slot": slot, **speed(share)} for slot, share in by_slot(messages, asked)
+        ]
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("by", BY, ids="+".join)
+def test_groups_are_those_of_the_truth(world: World, zone: str, by: list[str]) -> None:
+    for asked, messages in list(questions(world, SPEED, zone, by=by))[BY.index(by) % 2 :: 3]:
+        wanted = [
+            {**dict(zip(DIMENSIONS, where, strict=True)), **speed(group)}
+            for where, group in broken_down(messages, asked).items()
+        ]
+        assert answer(world, asked, "groups") == sorted(wanted, key=in_order)
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("by", BY, ids="+".join)
+def test_errors_are_those_of_the_truth(world: World, zone: str, by: list[str]) -> None:
+    for asked, messages in list(questions(world, SPEED, zone, by=by))[1 + BY.index(by) % 2 :: 3]:
+        failed = {name: one for name, one in messages.items() if is_failed(one)}
+        names = ("error_code", "fail_reason", "bounce", *DIMENSIONS)
+        wanted = [
+            {
+                **dict(zip(names, what, strict=True)),
+                "failed": len(group),
+                "share": share(len(group), len(failed)),
+            }
+            for what, group in by_error(failed, asked).items()
+        ]
+        assert answer(world, asked, "errors") == sorted(wanted, key=in_order)
+
+
+def test_filters_narrow_every_section(world: World) -> None:
+    said = {"source": ["campaign"], "country": ["IN", "US", "FI"], "channel": "sms"}
+    for asked, messages in questions(world, SPEED, "UTC", **said):
+        narrowed = {
+            name: one
+            for name, one in messages.items()
+            if one.source == "campaign" and one.country in said["country"] and one.channel == "sms"
+        }
+        assert found(world, asked, "totals") == [speed(narrowed)]
+        assert sum(row["sent"] for row in found(world, asked, "groups")) == len(narrowed)
+        assert sum(row["sent"] for row in found(world, asked, "times")) == len(narrowed)
+        failed = sum(map(is_failed, narrowed.values()))
+        assert sum(row["failed"] for row in found(world, asked, "errors")) == failed
