@@ -40,6 +40,7 @@ CONFIG: Final[dict[str, Any]] = {
         "gridOpacity": 0.1,
         "labelPadding": 6,
     },
+    "axisY": {"minExtent": 44},
     "legend": {
         "labelColor": "currentColor",
         "titleColor": "currentColor",

@@ -10,6 +10,7 @@ STATUS: Final = {
     "delivered": "#0072b2",
     "read": "#56b4e9",
     "queued": "#a3acb9",
+    "pending": "#a3acb9",
     "soft": "#e69f00",
     "hard": "#d55e00",
     "undelivered": "#d55e00",

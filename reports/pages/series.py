@@ -9,7 +9,7 @@ from typing import Any, Final
 import altair as alt
 
 from reports.asked import Period
-from reports.pages.charts import WIDTH, Spec, chart, colours, counts, done, shares, spans
+from reports.pages.charts import HEIGHT, WIDTH, Spec, chart, colours, counts, done, shares, spans
 from reports.pages.palette import ACCENT, LINES, STATUS, WARM
 from reports.pages.slots import Slots, of_period, of_times
 from reports.pages.words import country, shown
@@ -20,11 +20,22 @@ Record = Mapping[str, Any]
 #: A chart: what it shows in a few words, and its specification.
 Drawn = tuple[str, Spec]
 
-#: What a message can have come to, from the bottom of a bar upwards.
-BREAKDOWN: Final = ("delivered", "queued", "undelivered", "rejected")
+#: What a message can have come to, from the bottom of a bar upwards: by what is counted.
+BREAKDOWNS: Final = (
+    ("delivered", "queued", "undelivered", "rejected"),
+    ("delivered", "pending", "failed"),
+    ("delivered",),
+)
+#: Sections of a campaign that stand beside each other, and those that need no chart.
+_BESIDE: Final = frozenset({"report_campaign_timeline", "report_campaign_heatmap"})
+_PLAIN: Final = frozenset({"report_campaign_links", "report_campaign_platforms"})
+_HALF: Final = 470
 #: Bars of a ranking; the table beside it has them all.
 RANKED: Final = 12
 _BAR: Final = 26
+#: Pixels of the longest name beside a bar, and of a letter.
+_LONGEST: Final = 330
+_LETTER: Final = 7.5
 _AXES: Final[dict[Shown, Callable[[], alt.Axis]]] = {"share": shares, "seconds": spans}
 _UNKNOWN: Final = "unknown"
 
@@ -33,11 +44,11 @@ def charts_of(
     section: Section, columns: Sequence[Column], records: Sequence[Record], period: Period
 ) -> list[Drawn]:
     """The charts of a section, the first the most important. columns: those that are shown."""
-    if not records:
+    if not records or section.view in _PLAIN:
         return []
     names = [column.name for column in columns]
     if names[:2] == ["weekday", "hour"]:
-        return [(section.title, _heatmap(columns[2], records))]
+        return [(section.title, _heatmap(columns[2], records, _width(section)))]
     if names[0] == "slot" and section.shape == "series":
         return _over_time(section, columns, records, period)
     if names[0] == "country" and section.shape == "series":
@@ -46,24 +57,31 @@ def charts_of(
     return _ranked(columns, records, period)
 
 
+def _width(section: Section) -> int:
+    return _HALF if section.view in _BESIDE else WIDTH
+
+
 def _over_time(
     section: Section, columns: Sequence[Column], records: Sequence[Record], period: Period
 ) -> list[Drawn]:
-    parts = [column for name in BREAKDOWN for column in columns if column.name == name]
+    """Bars of what became of messages; lines of spans and shares where those are counted."""
     whole = "since" in section.parameters
     slots = of_period(period) if whole else of_times([one["slot"] for one in records], period.zone)
     kinds: list[Shown] = ["seconds", "share"]
     groups = [[column for column in columns if column.shown == kind] for kind in kinds]
-    if len(parts) > 1 or not all(groups):
-        return [("Messages over time", _stacked(parts, records, slots))]
-    return [(_listed(group), _lines(group, records, slots)) for group in groups]
+    if all(groups):
+        return [(_listed(group), _lines(group, records, slots)) for group in groups]
+    known = {column.name: column for column in columns}
+    names = next(names for names in BREAKDOWNS if known.keys() >= set(names))
+    spec = _stacked([known[name] for name in names], records, slots, _width(section))
+    return [("Messages over time", spec)]
 
 
 def _listed(columns: Sequence[Column]) -> str:
     return ", ".join(column.label for column in columns)
 
 
-def _stacked(parts: Sequence[Column], records: Sequence[Record], slots: Slots) -> Spec:
+def _stacked(parts: Sequence[Column], records: Sequence[Record], slots: Slots, width: int) -> Spec:
     values = [
         {**_point(part, one, slots), "order": place}
         for one in records
@@ -74,12 +92,13 @@ def _stacked(parts: Sequence[Column], records: Sequence[Record], slots: Slots) -
     colour = colours([one.label for one in parts], [STATUS[one.name] for one in parts])
     return done(
         bars.encode(
-            x=slots.axis(),
+            x=slots.axis(width),
             y=alt.Y("n:Q", title=None, stack=True, axis=counts()),
             color=colour,
             order=alt.Order("order:Q"),
             description="said:N",
-        )
+        ),
+        width,
     )
 
 
@@ -95,7 +114,7 @@ def _lines(columns: Sequence[Column], records: Sequence[Record], slots: Slots) -
     lines = chart(values).mark_line(point=alt.OverlayMarkDef(size=36), strokeWidth=2)
     return done(
         lines.encode(
-            x=slots.axis(),
+            x=slots.axis(WIDTH),
             y=alt.Y("n:Q", title=None, scale=scale, axis=_AXES.get(kind, counts)()),
             color=colours([one.label for one in columns], LINES[: len(columns)]),
             description="said:N",
@@ -125,14 +144,18 @@ def _ranked(columns: Sequence[Column], records: Sequence[Record], period: Period
     spec = done(
         bars.encode(
             x=alt.X("n:Q", title=count.label, axis=counts()),
-            y=alt.Y(
-                "place:O", title=None, axis=alt.Axis(labelExpr=label, labelLimit=320, ticks=False)
-            ),
+            y=alt.Y("place:O", title=None, axis=_names(label, words)),
             description="said:N",
         ),
         height=52 + _BAR * len(values),
     )
     return [(f"{count.label} by {names[0].label.lower()}", spec)]
+
+
+def _names(label: str, words: Mapping[str, str]) -> alt.Axis:
+    """Room for the longest name in any font: where it is drawn, nobody knows that of the reader."""
+    room = min(_LONGEST, max(len(word) for word in words.values()) * _LETTER)
+    return alt.Axis(labelExpr=label, labelLimit=_LONGEST, minExtent=room, ticks=False)
 
 
 def _literal(words: Mapping[str, str]) -> str:
@@ -154,7 +177,7 @@ def _bar(
             "said": f"{what}: {record[count.name]:,}"}  # fmt: skip
 
 
-def _heatmap(count: Column, records: Sequence[Record]) -> Spec:
+def _heatmap(count: Column, records: Sequence[Record], width: int) -> Spec:
     """Weekdays and hours; warm is many."""
     monday = date(2024, 1, 1)
     days = [f"{monday + timedelta(days=n):%A}" for n in range(7)]
@@ -175,7 +198,7 @@ def _heatmap(count: Column, records: Sequence[Record]) -> Spec:
                 "hour:O",
                 title=None,
                 scale=alt.Scale(domain=list(range(24)), paddingInner=0.06),
-                axis=alt.Axis(labelExpr="datum.value + ':00'", values=list(range(0, 24, 3)),
+                axis=alt.Axis(labelExpr="datum.value + ':00'", values=list(range(0, 24, 4)),
                               labelAngle=0, domain=False, ticks=False),
             ),
             y=alt.Y("day:O", title=None, scale=alt.Scale(domain=days, paddingInner=0.06),
@@ -185,8 +208,8 @@ def _heatmap(count: Column, records: Sequence[Record]) -> Spec:
                                               tickMinStep=1, tickCount=3)),
             description="said:N",
         ),
-        WIDTH,
-        250,
+        width,
+        HEIGHT,
     )  # fmt: skip
 
 

@@ -22,11 +22,12 @@ PAGE_ROWS: Final = 25
 HEADLINES: Final = (
     ("target_audience", "sent", "delivered", "failed", "bounced"),
     ("sent", "delivered", "queued", "undelivered", "rejected"),
+    ("sent", "delivered", "read", "pending", "failed"),
     ("sent", "delivery_rate", "p50", "p95", "within_10s"),
 )
 _WHOLE: Final = "sent"
-#: Words of the tables and the colour of each.
-TONES: Final = {**{word: word for word in STATUS}, "submitted": "queued", "pending": "queued"}
+#: Columns of words that programs use: people read them without their underscores.
+_WORDS: Final = frozenset({"source", "reasons"})
 _PENDING: Final = frozenset({"submitted", "queued", "pending"})
 _STATES: Final = frozenset({"carrier_status", "platform_status", "status", "state"})
 
@@ -157,7 +158,8 @@ def cell(column: Column, record: Record, asked: Asked) -> Cell:
         hours = asked.period.by_hour
         words = slot(value, zone, by_hour=hours) if column.name == "slot" else text
         return Cell(words, iso=value.isoformat())
-    tone = TONES.get(text, "") if column.name in _STATES else ""
+    tone = text if column.name in _STATES and text in STATUS else ""
+    text = text.replace("_", " ") if column.name in _WORDS else text
     return Cell(text, column.shown in NUMERIC, tone, of_value(column, record, asked))
 
 

@@ -18,7 +18,9 @@ _STEPS: Final = (timedelta(minutes=5), timedelta(hours=1), timedelta(days=1))
 #: The least distance of starts that is too long for slots of a length.
 _LONGER: Final = {_STEPS[0]: timedelta(hours=1), _STEPS[1]: timedelta(hours=23)}
 _MOST: Final = 800
-_TICKS: Final = 14
+#: Pixels of a label with day and hour, and of one with either.
+_LONG: Final = 110
+_SHORT: Final = 64
 
 
 class Slots(msgspec.Struct, frozen=True):
@@ -34,12 +36,12 @@ class Slots(msgspec.Struct, frozen=True):
         form = "%a %d %b" if self.step >= _STEPS[2] else "%a %d %b, %H:%M"
         return f"{start.astimezone(ZoneInfo(self.zone)):{form}}"
 
-    def axis(self) -> alt.X:
-        """The axis, with as many labels as fit."""
+    def axis(self, width: int) -> alt.X:
+        """The axis, with as many labels as fit. width: of the chart, in pixels."""
         words = list(self.words.values())
         days = len({word[:10] for word in words})
         form = "%e %b" if self.step >= _STEPS[2] else ("%H:%M" if days == 1 else "%e %b %H:%M")
-        ticks = _TICKS // 2 if "%H" in form and days > 1 else _TICKS
+        ticks = width // (_LONG if "%H" in form and days > 1 else _SHORT)
         return alt.X(
             "slot:O",
             title=None,

@@ -70,9 +70,9 @@ def country(code: str) -> str:
 
 
 def offset(zone: str, now: datetime) -> str:
-    """How far a zone is from UTC now, such as UTC+05:30."""
+    """How far a zone is from UTC now, such as UTC+05:30; empty for UTC itself."""
     text = f"{now.astimezone(ZoneInfo(zone)):%z}"
-    return f"UTC{text[:3]}:{text[3:]}"
+    return f"UTC{text[:3]}:{text[3:]}" if zone != "UTC" else ""
 
 
 def link(path: str, said: Said, **changes: str | int | Sequence[str] | None) -> str:
