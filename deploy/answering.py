@@ -43,12 +43,19 @@ def answering() -> Iterator[Database]:
             database.close()
     except BadQuestion as error:
         for wrong in error.wrongs:
-            option = wrong.name.replace("_", "-")
-            click.echo(f"receipts: --{option}: {wrong.problem}. Fix: {wrong.fix}", err=True)
+            named = _as_typed(wrong.name)
+            click.echo(f"receipts: {named}: {wrong.problem}. Fix: {wrong.fix}", err=True)
         sys.exit(USAGE)
     except Unavailable as error:
         fix = "Fix: start it, or set RECEIPTS_CLICKHOUSE_URL (or RECEIPTS_PAGES_CLICKHOUSE_URL)"
         raise Unavailable(f"{mask_url(url)}: {error}. {fix}") from error
+
+
+def _as_typed(name: str) -> str:
+    """The option of that name; of what is no option, the name itself."""
+    option = "--" + name.replace("_", "-")
+    context = click.get_current_context()
+    return option if any(option in one.opts for one in context.command.params) else name
 
 
 def require_account(database: Database, account: str) -> None:

@@ -17,6 +17,7 @@ from rich.table import Table
 from deploy import __version__
 from deploy.cli_help import command
 from deploy.cli_report import report
+from deploy.cli_segments import segments
 from deploy.cli_suppressions import suppressions
 from deploy.cli_traffic import demo, simulate
 from deploy.process import build, read_settings, run_process, run_until_told, silence_libraries
@@ -182,7 +183,18 @@ def version() -> None:
             click.echo(f"{name} {value}")
 
 
-for _command in (worker, sink, migrate, topics, report, suppressions, simulate, demo, version):
+for _command in (
+    worker,
+    sink,
+    migrate,
+    topics,
+    report,
+    segments,
+    suppressions,
+    simulate,
+    demo,
+    version,
+):
     cli.add_command(_command)
 
 

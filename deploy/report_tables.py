@@ -63,6 +63,15 @@ def _table(
         return Text("nothing to show: ask for other days or with fewer filters")
     if shape == "figures":
         return _figures(columns, rows[0], zone)
+    return _rows(columns, rows, zone)
+
+
+def show_rows(columns: Sequence[Column], rows: Sequence[tuple[Any, ...]], zone: str) -> None:
+    """Print rows under their headings."""
+    _print(_rows(columns, rows, zone))
+
+
+def _rows(columns: Sequence[Column], rows: Sequence[tuple[Any, ...]], zone: str) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
         table.add_column(Text(column.label), no_wrap=True, justify=_side(column))
