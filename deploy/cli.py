@@ -16,6 +16,7 @@ from rich.table import Table
 
 from deploy import __version__
 from deploy.cli_help import command
+from deploy.cli_pages import pages
 from deploy.cli_report import report
 from deploy.cli_segments import segments
 from deploy.cli_suppressions import suppressions
@@ -190,6 +191,7 @@ for _command in (
     topics,
     report,
     segments,
+    pages,
     suppressions,
     simulate,
     demo,

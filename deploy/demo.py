@@ -1,18 +1,22 @@
 """The whole system once, on one machine with Python only: `receipts demo`. Source: issue 3 §9.
 
 An embedded broker and the worker run as child processes; the sink runs here, on the embedded
-engine. Everything lives in a temporary folder and is gone afterwards, whatever happens.
+engine. At the end the report pages are served here over the same engine. Everything lives in a
+temporary folder and is gone afterwards, whatever happens.
 """
 
 import asyncio
 import json
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import ExitStack, asynccontextmanager, suppress
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,6 +44,7 @@ from deploy.simulator.ledger import Ledger, compare, expectation
 from deploy.simulator.publish import SimulateOptions, Summary, simulate
 from deploy.topics import create_topics
 from models.settings import Settings
+from reports.views import statements
 from sinks.run import run_sink
 
 JSON_KEYS = ("events", "messages", "orphans", "dead_letters", "lost", "doubled", "wrong_status",
@@ -53,6 +58,7 @@ ATTEMPTS = 4
 """A message may expire while the tables are read; then they are compared once more."""
 REMOVE_S = 6.0
 TERMINATED = 128 + signal.SIGTERM
+MOST_ACCOUNTS = 50
 
 
 class Result(NamedTuple):
@@ -82,8 +88,10 @@ class Stage(NamedTuple):
             raise ChildError("the sink ended by itself")
 
 
-def run(events: int, seed: int, as_json: bool) -> int:
+def run(events: int, seed: int, as_json: bool, serve: bool) -> int:
     """Run the demo; 0 when the ledger balances, 1 when it does not, 143 after SIGTERM.
+
+    serve: show the report pages of what it made until Ctrl-C, when the ledger balances.
 
     Raises ChildError, BrokerError, PublishError or SinkError when a part fails, and
     KeyboardInterrupt after Ctrl-C; nothing is left behind in any case.
@@ -94,11 +102,49 @@ def run(events: int, seed: int, as_json: bool) -> int:
     tempfile.tempdir = str(home)
     try:
         result = uvloop.run(_until_terminated(_demo(events, seed, home)))
+        code = _report(result, as_json)
+        return _serve(home) if serve and code == 0 else code
     except asyncio.CancelledError:
         return TERMINATED
     finally:
         _remove(home)
-    return _report(result, as_json)
+
+
+def _serve(home: Path) -> int:
+    """The report pages over the engine the sink has written, in this process."""
+    from deploy.pages import serve, tokens_for
+    from reports.accounts import some
+    from reports.database import Database
+
+    url = _engine(home)
+    database = Database(url)
+    accounts = tokens_for(some(database, MOST_ACCOUNTS))
+    database.close()
+    settings = Settings()
+    with suppress(KeyboardInterrupt):
+        port = settings.pages_port if _is_free(settings) else 0
+        terminated = serve(url, accounts, settings.pages_host, port, partial(_invite, accounts))
+        return TERMINATED if terminated else 0
+    return 0
+
+
+def _is_free(settings: Settings) -> bool:
+    try:
+        socket.create_server((settings.pages_host, settings.pages_port)).close()
+    except OSError:
+        return False
+    return True
+
+
+def _invite(accounts: Mapping[str, str], address: str) -> None:
+    print(f"\nThe reports are at {address} until Ctrl-C. Sign in with one of these links:")
+    for token, account in sorted(accounts.items(), key=itemgetter(1)):
+        print(f"  {account:<12} {address}/sign-in#token={token}")
+    sys.stdout.flush()
+
+
+def _engine(home: Path) -> str:
+    return f"chdb://{home}/engine"
 
 
 def _remove(home: Path) -> None:
@@ -124,7 +170,7 @@ async def _demo(events: int, seed: int, home: Path) -> Result:
         broker = stack.enter_context(EmbeddedBroker())
         settings = Settings(
             brokers=broker.bootstrap,
-            clickhouse_url=f"chdb://{home}/engine",
+            clickhouse_url=_engine(home),
             worker_port=free_port(),
         )
         await create_topics(settings)
@@ -156,7 +202,7 @@ async def _sink(
     meter = PrometheusMeter(registry)
     stop = asyncio.Event()
     health = ProcessHealth(settings.alive_s, meter)
-    task = asyncio.create_task(run_sink(settings, meter, health, stop))
+    task = asyncio.create_task(run_sink(settings, meter, health, stop, views=statements()))
     try:
         yield task
     finally:

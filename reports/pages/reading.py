@@ -23,7 +23,7 @@ from reports.pages.shown import (
     is_pending,
 )
 from reports.pages.words import Said, link
-from reports.pages.worldmap import unseen
+from reports.pages.worldmap import unseen, world
 from reports.report import Column, Section
 
 _THREADS: Final = 8
@@ -68,6 +68,11 @@ class Reader:
             return []
         drawn = charts_of(section, columns, records, asked.period)
         return [Picture(title, self._pictures.draw(spec, title)) for title, spec in drawn]
+
+
+def warm_up() -> None:
+    """Let the drawing library load what it needs, so that nobody waits for it later."""
+    Pictures().draw(world({"FI": 1}, "Sent"), "")
 
 
 def page_name(section: Section) -> str:

@@ -2,18 +2,24 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from deploy.demo import JSON_KEYS
 
+LINK = re.compile(r"(?P<account>\S+) +(?P<address>http://\S+)/sign-in#token=(?P<token>\S+)")
+#: Accounts of the simulated traffic.
+ACCOUNTS = 6
 ROOT = Path(__file__).parents[2]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -75,13 +81,40 @@ def test_the_json_is_one_object_and_balances(home: Path) -> None:
 
 
 def test_the_tables_and_the_ledger_are_shown(home: Path) -> None:
-    demo = start(home)
+    demo = start(home, "--no-serve")
     out, err = demo.communicate(timeout=120)
     assert demo.returncode == 0, err
     for title in ("Totals", "By source", "By country", "By campaign", "By hour", "Ledger"):
         assert f"{title}" in out
     assert "4,000  events" in out
     assert "The ledger balances" in out
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"]
+)
+def test_it_ends_by_serving_the_pages_until_it_is_told_to_end(
+    home: Path, number: signal.Signals, code: int
+) -> None:
+    demo = start(home, events=1500)
+    watchdog = threading.Timer(120, demo.kill)
+    watchdog.start()
+    assert demo.stdout is not None
+    links = {}
+    for line in demo.stdout:
+        if found := LINK.fullmatch(line.strip()):
+            links[found["account"]] = found
+            if len(links) == ACCOUNTS:
+                break
+    watchdog.cancel()
+    assert len(links) == ACCOUNTS, demo.communicate()
+    at, token = links["acme-retail"]["address"], links["acme-retail"]["token"]
+    page = httpx.get(f"{at}/overview", headers={"Authorization": f"Bearer {token}"}, timeout=30)
+    assert (page.status_code, "acme-retail" in page.text) == (200, True)
+    assert "Traffic overview" in page.text
+    demo.send_signal(number)
+    _, err = demo.communicate(timeout=15)
+    assert (demo.returncode, "Traceback" in err) == (code, False), err
 
 
 def test_settings_of_the_caller_do_not_disturb_it(
