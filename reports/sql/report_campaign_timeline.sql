@@ -11,13 +11,13 @@ WITH
         SELECT
             five_minutes,
             deliveries,
-            dateDiff('hour', min(five_minutes) OVER (), max(five_minutes) OVER ()) AS hours
+            dateDiff('second', min(five_minutes) OVER (), max(five_minutes) OVER ()) AS span_s
         FROM counted
     )
 SELECT
     toDateTime(multiIf(
-        hours < 6, five_minutes,
-        hours < 72, toStartOfHour(five_minutes, {zone:String}),
+        span_s < 6 * 3600, five_minutes,
+        span_s < 72 * 3600, toStartOfHour(five_minutes, {zone:String}),
         toStartOfDay(five_minutes, {zone:String})
     ), 'UTC') AS slot,
     sum(deliveries) AS delivered

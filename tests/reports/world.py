@@ -64,11 +64,12 @@ class World:
     "engagements", "campaigns", "accounts", "suppression-requests"), duplicates included.
     """
 
-    def __init__(self, setting: Setting, url: str) -> None:
+    def __init__(self, setting: Setting, url: str, told: list[Published] | None = None) -> None:
+        """told: the events; none: those of a simulation."""
         self.setting = setting
         self.url = url
         self.now = datetime.fromtimestamp(setting.as_of_ms / 1000, UTC)
-        records = _published(setting)
+        records = told or _published(setting)
         self.expected: Expected = expect(records, setting.as_of_ms)
         self.events: dict[str, list[dict[str, Any]]] = {}
         for record in records:

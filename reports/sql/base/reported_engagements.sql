@@ -1,6 +1,6 @@
 -- Clicks and unsubscribes of campaigns. An event belongs to the campaign it names; when it names none,
 -- to that of its message. Its person is the number it names; when it names none, that of its message,
--- if the message is one of these campaigns'. Clocks differ: events count from the day
+-- if the message belongs to the same campaign. Clocks differ: events count from the day
 -- before the first message on. The events are the right side, which the join keeps in memory: they are
 -- few beside the messages.
 CREATE OR REPLACE VIEW reported_engagements
@@ -22,7 +22,11 @@ AS SELECT
     events.occurred_at AS occurred_at,
     if(events.campaign_id = '', behind.campaign_id, events.campaign_id) AS campaign_id,
     events.message_id AS message_id,
-    if(events.recipient = '', behind.recipient, events.recipient) AS recipient,
+    multiIf(
+        events.recipient != '', events.recipient,
+        events.campaign_id IN ('', behind.campaign_id), behind.recipient,
+        ''
+    ) AS recipient,
     events.link_id AS link_id,
     events.url AS url
 FROM reported_campaign_messages(account = {account:String}, campaigns = {campaigns:Array(String)}) AS behind
