@@ -50,12 +50,17 @@ def did(word: Did, campaigns: str, links: str = "") -> str:
     links: SQL of an array of link ids, clicks of others do not count; empty array or none: any.
     """
     if word == "clicked":
-        return f"recipient IN ({_engaged('click', campaigns, links)})"
+        return clicked(campaigns, links)
     if word == "not_clicked":
-        return f"recipient NOT IN ({_engaged('click', campaigns, links)})"
+        return f"NOT ({clicked(campaigns, links)})"
     if word == "unsubscribed":
         return f"recipient IN ({_engaged('unsubscribe', campaigns)})"
     return _SUPPRESSED if word == "suppressed" else _OF_MESSAGES[word]
+
+
+def clicked(campaigns: str, links: str) -> str:
+    """Condition: those of people who clicked one of the links, or any."""
+    return f"recipient IN ({_engaged('click', campaigns, links)})"
 
 
 def _engaged(kind: str, campaigns: str, links: str = "") -> str:

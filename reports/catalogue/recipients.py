@@ -5,20 +5,24 @@ from typing import Final, get_args
 from reports import columns as c
 from reports import filters as f
 from reports.columns import count, moment, text
-from reports.people import Did, did, sent_in
+from reports.people import Did, clicked, did, sent_in
 from reports.report import Filter, Report, Section
 
 NAME: Final = "recipients"
 _CAMPAIGNS: Final = "[{campaign:String}]"
 _LINKS: Final = "{link:Array(String)}"
+#: Tabs of clicks are decided with the links, so that clicks are read once.
+_CLICKS: Final = "('clicked', 'not_clicked')"
 _TABS: Final = " OR ".join(
-    f"{{tab:String}} = '{word}' AND {did(word, _CAMPAIGNS, _LINKS)}" for word in get_args(Did)
+    f"{{tab:String}} = '{word}' AND {did(word, _CAMPAIGNS)}"
+    for word in get_args(Did)
+    if word not in ("clicked", "not_clicked")
 )
 TAB: Final = Filter(
     "tab",
     "Tab",
     "people with at least one message of the campaign like this, or who did this; none: sent",
-    f"({{tab:String}} = '' OR {_TABS})",
+    f"({{tab:String}} = '' OR {{tab:String}} IN {_CLICKS} OR {_TABS})",
     "String",
     choices=get_args(Did),
 )
@@ -26,7 +30,8 @@ LINK: Final = Filter(
     "link",
     "Link",
     "ids of links: people who clicked one of them (tab not_clicked: none of them); none: any",
-    f"(empty({_LINKS}) OR {{tab:String}} = 'not_clicked' OR {did('clicked', _CAMPAIGNS, _LINKS)})",
+    f"({{tab:String}} NOT IN {_CLICKS} AND empty({_LINKS})"
+    f" OR ({clicked(_CAMPAIGNS, _LINKS)}) = ({{tab:String}} != 'not_clicked'))",
 )
 SEARCH: Final = Filter(
     "search",

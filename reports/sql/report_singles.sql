@@ -6,13 +6,13 @@ WITH page AS (
     LIMIT {limit:UInt64} OFFSET {offset:UInt64}
 )
 SELECT
-    sent_at,
-    message_id,
     recipient,
     country,
-    channel,
+    sent_at,
     leftUTF8(texts.content, 60) AS start_of_content,
     texts.content AS content,
+    message_id,
+    channel,
     platform_status,
     carrier_status,
     fail_reason

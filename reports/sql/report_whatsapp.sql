@@ -8,7 +8,6 @@ WITH page AS (
 SELECT
     sent_at,
     direction,
-    message_id,
     sender_id,
     source,
     sent_by,
@@ -16,9 +15,10 @@ SELECT
     recipient,
     multiIf(is_read, 'read', is_delivered, 'delivered', is_queued, 'pending', is_failed, 'failed', 'received') AS state,
     fail_reason,
+    texts.content AS content,
+    message_id,
     delivered_at,
     read_at,
-    texts.content AS content,
     campaign_id,
     external_id,
     email

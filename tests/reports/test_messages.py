@@ -1,0 +1,106 @@
+"""Message details against the truth, message by message."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from deploy.simulator.messages import Message
+from reports.catalogue.messages import MESSAGES
+from reports.texts import starts_of, text_of
+from tests.reports.truth import Row, Truth, answer, message_row, only, question, truth_of
+from tests.reports.world import ZONES, World
+
+COLUMNS = [column.name for column in MESSAGES.sections[0].columns]
+
+
+def wanted(truth: Truth, sent: list[tuple[str, Message]], *, content: bool = False) -> list[Row]:
+    """Rows of the outbound ones."""
+    return [
+        only(message_row(name, one, truth.texts.get(name, "") if content else ""), COLUMNS)
+        for name, one in sent
+        if one.direction == "outbound"
+    ]
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_every_message_of_the_period_is_shown_as_it_stands(world: World, zone: str) -> None:
+    for account in world.accounts:
+        truth = truth_of(world, account)
+        for said in ({}, {"last": "2"}):
+            asked = question(world, MESSAGES, account, said, zone)
+            rows = truth.shown(answer(world, asked))
+            sent = truth.sent(zone, asked.period.first, asked.period.last)
+            assert rows == truth.shown(wanted(truth, sent))
+
+
+def test_content_is_that_of_the_latest_attempt(world: World) -> None:
+    attempts: Counter[int] = Counter()
+    for account in world.accounts:
+        truth = truth_of(world, account)
+        asked = question(world, MESSAGES, account, {"content": "yes"})
+        rows = truth.shown(answer(world, asked))
+        sent = truth.sent("UTC", asked.period.first, asked.period.last)
+        assert rows == truth.shown(wanted(truth, sent, content=True))
+        attempts.update(row["attempts"] for row in rows if row["content"])
+        for row in rows[:5]:
+            assert text_of(world.database, account, row["message_id"]) == row["content"]
+        starts = starts_of(world.database, account, [row["message_id"] for row in rows[:25]], 10)
+        assert starts == {
+            row["message_id"]: row["content"][:10] for row in rows[:25] if row["content"]
+        }
+    assert attempts[1] > 100 and attempts[2] > 5
+    assert text_of(world.database, world.accounts[0], "nobody") is None
+
+
+FILTERS: dict[str, Callable[[Message], str]] = {
+    "channel": lambda one: one.channel,
+    "sent_by": lambda one: one.sent_by,
+    "source": lambda one: one.source,
+    "status": lambda one: one.platform_status,
+    "carrier_status": lambda one: one.carrier_status,
+    "sender": lambda one: one.sender_id,
+    "recipient": lambda one: one.recipient,
+    "provider": lambda one: one.provider,
+    "country": lambda one: one.country,
+}
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_a_filter_leaves_exactly_its_messages(world: World, name: str) -> None:
+    account = world.accounts[-1]
+    truth, of = truth_of(world, account), FILTERS[name]
+    asked = question(world, MESSAGES, account, {})
+    sent = truth.sent("UTC", asked.period.first, asked.period.last)
+    values = Counter(of(one) for _, one in sent if one.direction == "outbound" and of(one))
+    assert values
+    several = next(one.several for one in MESSAGES.filters if one.name == name)
+    for value, _ in values.most_common(2):
+        rows = truth.shown(answer(world, question(world, MESSAGES, account, {name: value})))
+        matching = [(key, one) for key, one in sent if of(one) == value]
+        assert rows == truth.shown(wanted(truth, matching))
+    if several and len(values) > 1:
+        two = sorted(values)[:2]
+        rows = truth.shown(answer(world, question(world, MESSAGES, account, {name: two})))
+        matching = [(key, one) for key, one in sent if of(one) in two]
+        assert rows == truth.shown(wanted(truth, matching))
+
+
+def test_filters_hold_together(world: World) -> None:
+    account = world.accounts[-1]
+    truth = truth_of(world, account)
+    said = {"channel": "sms", "carrier_status": "undelivered", "source": ["campaign", "direct"]}
+    asked = question(world, MESSAGES, account, said)
+    matching = [
+        (name, one)
+        for name, one in truth.sent("UTC", asked.period.first, asked.period.last)
+        if one.channel == "sms"
+        and one.carrier_status == "undelivered"
+        and one.source in ("campaign", "direct")
+    ]
+    assert truth.shown(answer(world, asked)) == truth.shown(wanted(truth, matching))
+
+
+def test_every_filter_of_the_report_is_tried_here() -> None:
+    tried = {*FILTERS, "account", "since", "until", "content"}
+    assert {one.name for one in MESSAGES.filters} == tried

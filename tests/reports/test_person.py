@@ -1,0 +1,98 @@
+"""One recipient's messages against the truth, by each identifier and in each range."""
+
+from collections import Counter
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from deploy.simulator.messages import Message
+from reports.asked import BadQuestion
+from reports.catalogue.person import PERSON_REPORT, RANGES
+from tests.reports.truth import (
+    Row,
+    Truth,
+    answer,
+    biggest,
+    message_row,
+    newest_first,
+    only,
+    question,
+    truth_of,
+)
+from tests.reports.world import ZONES, World
+
+COLUMNS = [column.name for column in PERSON_REPORT.sections[0].columns]
+FIELDS = {"number": "recipient", "external_id": "external_id", "email": "email"}
+
+
+def rows_where(truth: Truth, sent: list[tuple[str, Message]], field: str, value: str) -> list[Row]:
+    return truth.shown(
+        only(message_row(name, one, ""), COLUMNS)
+        for name, one in sent
+        if one.direction == "outbound" and getattr(one, field) == value
+    )
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_a_person_is_found_by_each_identifier(world: World, zone: str) -> None:
+    today = world.now.astimezone(ZoneInfo(zone)).date()
+    for account in world.accounts:
+        truth = truth_of(world, account)
+        sent = truth.sent(zone, today - timedelta(days=29), today)
+        for identifier, field in FIELDS.items():
+            counts = Counter(getattr(one, field) for _, one in sent if getattr(one, field))
+            for value, _ in counts.most_common(2):
+                wanted = rows_where(truth, sent, field, value)
+                for said in ({}, {"identifier": identifier}):
+                    asked = question(world, PERSON_REPORT, account, {"person": value, **said}, zone)
+                    assert truth.shown(answer(world, asked)) == wanted
+
+
+def test_an_identifier_that_looks_like_another_is_meant_as_said(world: World) -> None:
+    account = world.accounts[-1]
+    number = next(iter(truth_of(world, account).messages.values())).recipient
+    said = {"person": number, "identifier": "external_id"}
+    assert answer(world, question(world, PERSON_REPORT, account, said)) == []
+
+
+def test_ranges_are_thirty_days_each_and_touch(world: World) -> None:
+    """Seen from later, today's messages move from range to range and then leave."""
+    account = biggest(world)
+    truth = truth_of(world, account)
+    outbound = [one for one in truth.messages.values() if one.direction == "outbound"]
+    number = Counter(one.recipient for one in outbound).most_common(1)[0][0]
+    sent = newest_first(truth.messages.items())
+    everything = rows_where(truth, sent, "recipient", number)
+    assert len(everything) > 1
+    for later in (0, 27, 30, 57, 90, 149, 177, 178, 200):
+        now = world.now + timedelta(days=later)
+        found: list[Row] = []
+        for chosen in RANGES:
+            said = {"person": number, "range": chosen}
+            found += answer(world, question(world, PERSON_REPORT, account, said, now=now))
+        oldest = now.date() - timedelta(days=179)
+        assert truth.shown(found) == [row for row in everything if row["sent_at"].date() >= oldest]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"person": "x", "range": "6"},
+        {"person": "x", "range": "11"},
+        {"person": "x", "since": "2026-01-01"},
+        {"person": "x", "identifier": "name"},
+    ],
+)
+def test_what_cannot_be_asked_is_refused(world: World, said: dict[str, str]) -> None:
+    with pytest.raises(BadQuestion) as refused:
+        question(world, PERSON_REPORT, "acme", said)
+    (wrong,) = refused.value.wrongs
+    assert wrong.name == (list(said)[-1] if said else "person")
+    assert wrong.fix
+
+
+def test_words_of_a_question_ask_the_same_again(world: World) -> None:
+    asked = question(world, PERSON_REPORT, "acme", {"person": "crm-1", "range": "2"})
+    assert question(world, PERSON_REPORT, "acme", asked.said()) == asked

@@ -1,0 +1,38 @@
+"""Single sends against the truth."""
+
+import pytest
+
+from reports.catalogue.singles import SINGLES
+from tests.reports.truth import Row, Truth, answer, message_row, only, question, truth_of
+from tests.reports.world import ZONES, World
+
+COLUMNS = [column.name for column in SINGLES.sections[0].columns]
+
+
+def single(truth: Truth, name: str) -> Row:
+    text = truth.texts.get(name, "")
+    row = message_row(name, truth.messages[name], text)
+    return only(row | {"start_of_content": text[:60]}, COLUMNS)
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_singles_are_the_messages_of_no_campaign(world: World, zone: str) -> None:
+    for account in world.accounts:
+        truth = truth_of(world, account)
+        asked = question(world, SINGLES, account, {}, zone)
+        wanted = [
+            single(truth, name)
+            for name, one in truth.sent(zone, asked.period.first, asked.period.last)
+            if one.direction == "outbound" and not one.campaign_id
+        ]
+        rows = truth.shown(answer(world, asked))
+        assert rows == truth.shown(wanted)
+        for number in sorted({row["recipient"] for row in wanted})[:1]:
+            for said in ({"recipient": number}, {"recipient": number, "channel": "sms"}):
+                rows = truth.shown(answer(world, question(world, SINGLES, account, said, zone)))
+                channels = ("sms",) if "channel" in said else ("sms", "whatsapp")
+                assert rows == truth.shown(
+                    row
+                    for row in wanted
+                    if row["recipient"] == number and row["channel"] in channels
+                )

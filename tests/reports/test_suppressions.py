@@ -1,0 +1,101 @@
+"""Suppressed numbers and the messages behind them against the truth."""
+
+from collections import Counter
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from reports.catalogue.suppressions import SUPPRESSIONS
+from tests.reports.truth import Row, Truth, answer, at, day_of, question, truth_of
+from tests.reports.world import ZONES, World
+
+
+def strikes_of(world: World, truth: Truth) -> dict[str, list[tuple[str, int, int, str]]]:
+    """Message, sent, struck and code of the strikes that count, the newest first, by number."""
+    released: dict[str, int] = {}
+    for account, number, moment, action, _, _ in world.expected.decisions:
+        if account == truth.account and action == "release":
+            released[number] = max(released.get(number, 0), moment)
+    found: dict[str, list[tuple[int, int, str, str]]] = {}
+    for (account, name), strike in world.expected.strikes.items():
+        number = strike.recipient
+        if account == truth.account and strike.sent_at >= released.get(number, 0):
+            found.setdefault(number, []).append(
+                (strike.occurred_at, strike.sent_at, name, strike.code)
+            )
+    return {
+        number: [
+            (name, sent_at, struck_at, code)
+            for struck_at, sent_at, name, code in sorted(theirs, reverse=True)
+        ][: truth.numbers[number].strikes if number in truth.numbers else 0]
+        for number, theirs in found.items()
+    }
+
+
+def numbers_of(world: World, truth: Truth, zone: str, first: object, last: object) -> list[Row]:
+    """One row a suppressed number, the one suppressed last first."""
+    strikes = strikes_of(world, truth)
+    rows = []
+    for number in truth.suppressed():
+        stands = truth.numbers[number]
+        if first <= day_of(stands.since, zone) <= last:  # type: ignore[operator]
+            rows.append({
+                "recipient": number,
+                "reasons": ", ".join(stands.reasons),
+                "since": at(stands.since),
+                "until": at(stands.until),
+                "strikes": stands.strikes,
+                "messages": ", ".join(one[0] for one in strikes.get(number, [])),
+            })  # fmt: skip
+    rows.sort(key=lambda row: row["recipient"])
+    return sorted(rows, key=lambda row: row["since"], reverse=True)
+
+
+def found(world: World, truth: Truth, zone: str, said: Row, section: str) -> list[Row]:
+    rows = answer(world, question(world, SUPPRESSIONS, truth.account, said, zone), section)
+    return [row for row in rows if row["recipient"] not in truth.unsettled_numbers]
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_numbers_and_messages_are_those_of_the_truth(world: World, zone: str) -> None:
+    reasons: Counter[str] = Counter()
+    for account in world.accounts:
+        truth = truth_of(world, account)
+        strikes = strikes_of(world, truth)
+        for said in ({}, {"last": "2"}):
+            asked = question(world, SUPPRESSIONS, account, said, zone)
+            wanted = numbers_of(world, truth, zone, asked.period.first, asked.period.last)
+            assert found(world, truth, zone, said, "numbers") == wanted
+            rows = found(world, truth, zone, said, "strikes")
+            assert [
+                (row["recipient"], row["message_id"], row["sent_at"], row["struck_at"], row["code"])
+                for row in rows
+            ] == [
+                (number["recipient"], name, at(sent_at), at(struck_at), code)
+                for number in wanted
+                for name, sent_at, struck_at, code in strikes.get(number["recipient"], [])
+            ]
+            for row in rows:
+                message = truth.messages[row["message_id"]]
+                assert row["campaign_id"] == message.campaign_id
+                if "fail_reason" not in truth.unsettled.get(row["message_id"], ()):
+                    assert row["fail_reason"] == message.fail_reason != ""
+            reasons.update(reason for row in wanted for reason in row["reasons"].split(", "))
+    assert set(reasons) == {"hard_bounces", "unsubscribed", "manual"}
+
+
+def test_filters_leave_exactly_their_numbers(world: World) -> None:
+    today: datetime = world.now.astimezone(ZoneInfo("UTC"))
+    for account in world.accounts:
+        truth = truth_of(world, account)
+        first = question(world, SUPPRESSIONS, account, {}).period.first
+        everything = numbers_of(world, truth, "UTC", first, today.date())
+        for chosen in (["hard_bounces"], ["unsubscribed", "manual"]):
+            rows = found(world, truth, "UTC", {"reason": chosen}, "numbers")
+            assert rows == [
+                row for row in everything if set(row["reasons"].split(", ")) & {*chosen}
+            ]
+        for one in everything[:2]:
+            said = {"recipient": one["recipient"]}
+            assert found(world, truth, "UTC", said, "numbers") == [one]

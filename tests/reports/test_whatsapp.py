@@ -1,0 +1,78 @@
+"""WhatsApp details against the truth, message by message."""
+
+from collections import Counter
+
+import pytest
+
+from deploy.simulator.messages import Message
+from reports.catalogue.whatsapp import WHATSAPP
+from tests.reports.truth import Row, Truth, answer, biggest, message_row, only, question, truth_of
+from tests.reports.world import ZONES, World
+
+COLUMNS = [column.name for column in WHATSAPP.sections[0].columns]
+STATES = {
+    "submitted": "pending",
+    "queued": "pending",
+    "delivered": "delivered",
+    "read": "read",
+    "undelivered": "failed",
+    "deleted": "failed",
+    "rejected": "failed",
+    "received": "received",
+}
+
+
+def wanted(truth: Truth, sent: list[tuple[str, Message]], *, content: bool = True) -> list[Row]:
+    return [
+        only(
+            message_row(name, one, truth.texts.get(name, "") if content else "")
+            | {"state": STATES[one.status]},
+            COLUMNS,
+        )
+        for name, one in sent
+        if one.channel == "whatsapp"
+    ]
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_every_message_sent_or_received_is_shown(world: World, zone: str) -> None:
+    seen: Counter[str] = Counter()
+    for account in world.accounts:
+        truth = truth_of(world, account)
+        for content in (True, False):
+            said = {"content": "yes"} if content else {}
+            asked = question(world, WHATSAPP, account, said, zone)
+            rows = truth.shown(answer(world, asked))
+            sent = truth.sent(zone, asked.period.first, asked.period.last)
+            assert rows == truth.shown(wanted(truth, sent, content=content))
+            seen.update(row["direction"] for row in rows)
+    assert seen["inbound"] and seen["outbound"]
+
+
+STATUSES = {
+    "delivered": {"delivered", "read"},
+    "read": {"read"},
+    "pending": {"pending"},
+    "failed": {"failed"},
+    "received": {"received"},
+}
+
+
+def test_filters_leave_exactly_their_messages(world: World) -> None:
+    account = biggest(world)
+    truth = truth_of(world, account)
+    asked = question(world, WHATSAPP, account, {})
+    sent = truth.sent("UTC", asked.period.first, asked.period.last)
+    everything = truth.shown(wanted(truth, sent, content=False))
+    by = {"sender": "sender_id", "recipient": "recipient", "source": "source"}
+    for name, column in {**by, "direction": "direction"}.items():
+        for value in sorted({row[column] for row in everything if row[column]})[:3]:
+            rows = truth.shown(answer(world, question(world, WHATSAPP, account, {name: value})))
+            assert rows == [row for row in everything if row[column] == value]
+    for status, states in STATUSES.items():
+        rows = truth.shown(answer(world, question(world, WHATSAPP, account, {"status": status})))
+        assert rows == [row for row in everything if row["state"] in states]
+    said = {"status": ["read", "failed"], "direction": "outbound"}
+    rows = truth.shown(answer(world, question(world, WHATSAPP, account, said)))
+    assert rows == [row for row in everything if row["state"] in ("read", "failed")]
+    assert {row["state"] for row in everything} == set(STATES.values())

@@ -1,0 +1,191 @@
+"""What rows of reports must say, computed from the truth of a world in plain Python.
+
+It shares no code with the reports: only the simulator's events and its oracle are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from deploy.simulator.facts import moment
+from deploy.simulator.messages import Message
+from reports.asked import Asked, ask
+from reports.report import Report
+from tests.reports.world import World
+
+Row = dict[str, Any]
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def at(ms: int) -> datetime | None:
+    """A time as reports give it."""
+    return EPOCH + timedelta(milliseconds=ms) if ms else None
+
+
+def day_of(ms: int, zone: str) -> date:
+    """The local day of a time."""
+    return (EPOCH + timedelta(milliseconds=ms)).astimezone(ZoneInfo(zone)).date()
+
+
+def biggest(world: World) -> str:
+    """The account with most messages."""
+    owners = [account for account, _ in world.expected.messages]
+    return max(world.accounts, key=owners.count)
+
+
+@cache
+def truth_of(world: World, account: str) -> Truth:
+    """What is true of an account; computed once."""
+    return Truth(world, account)
+
+
+class Truth:
+    """What is true of one account. messages and texts by message id; engagements by event id."""
+
+    def __init__(self, world: World, account: str) -> None:
+        self.account = account
+        self.messages: dict[str, Message] = {
+            name: message
+            for (owner, name), message in world.expected.messages.items()
+            if owner == account
+        }
+        self.unsettled: dict[str, set[str]] = {
+            name: fields
+            for (owner, name), fields in world.expected.unsettled.items()
+            if owner == account
+        }
+        self.texts = _texts(event for event in world.events["sends"] if event["account"] == account)
+        self.engagements: dict[str, dict[str, Any]] = {}
+        for event in world.events["engagements"]:
+            if event["account"] == account:
+                self.engagements.setdefault(event["event_id"], event)
+        self.numbers = {
+            number: standing
+            for (owner, number), standing in world.expected.numbers.items()
+            if owner == account
+        }
+        self.unsettled_numbers = {
+            number for owner, number in world.expected.unsettled_numbers if owner == account
+        }
+
+    @property
+    def campaigns(self) -> list[str]:
+        """Campaigns with messages, the biggest first."""
+        ids = [one.campaign_id for one in self.messages.values() if one.campaign_id]
+        return sorted(set(ids), key=lambda one: (-ids.count(one), one))
+
+    def sent(self, zone: str, first: date, last: date) -> list[tuple[str, Message]]:
+        """Messages of local days, received ones included, the newest first."""
+        found = [
+            (name, message)
+            for name, message in self.messages.items()
+            if first <= day_of(message.sent_at, zone) <= last
+        ]
+        return newest_first(found)
+
+    def of_campaign(self, campaign: str) -> list[tuple[str, Message]]:
+        """Outbound messages of a campaign, the newest first."""
+        return newest_first(
+            (name, message)
+            for name, message in self.messages.items()
+            if message.campaign_id == campaign and message.direction == "outbound"
+        )
+
+    def engaged(self, kind: str, campaign: str, links: Sequence[str] = ()) -> set[str]:
+        """Numbers of people who clicked or unsubscribed in a campaign."""
+        found = set()
+        for event in self.engagements.values():
+            message = self.messages.get(event.get("message_id") or "")
+            named = event.get("campaign_id") or (message.campaign_id if message else "")
+            linked = not links or event.get("link_id") in links
+            if event["type"] == kind and named == campaign and linked:
+                found.add(event.get("recipient") or (message.recipient if message else ""))
+        return found - {""}
+
+    def suppressed(self) -> set[str]:
+        """Numbers that are suppressed; without those that depend on when one looks."""
+        struck = {number for number, standing in self.numbers.items() if standing.suppressed}
+        return struck - self.unsettled_numbers
+
+    def shown(self, rows: Iterable[Row]) -> list[Row]:
+        """Rows of messages without the fields that depend on what the worker knew when."""
+        return [
+            {
+                name: value
+                for name, value in row.items()
+                if name not in self.unsettled.get(row["message_id"], ())
+            }
+            for row in rows
+        ]
+
+
+def newest_first(found: Iterable[tuple[str, Message]]) -> list[tuple[str, Message]]:
+    """Messages by id, in the order of reports."""
+    return sorted(found, key=lambda one: (-one[1].sent_at, one[0]))
+
+
+def _texts(sends: Iterable[dict[str, Any]]) -> dict[str, str]:
+    """Text of the latest attempt; of two sends of one attempt the earlier counts."""
+    found: dict[str, dict[int, tuple[int, str]]] = {}
+    for send in sends:
+        if send.get("text"):
+            told = (moment(send["sent_at"]), send["text"])
+            attempts = found.setdefault(send["message_id"], {})
+            attempt = send.get("attempt") or 1
+            attempts[attempt] = min(attempts.get(attempt, told), told)
+    return {name: attempts[max(attempts)][1] for name, attempts in found.items()}
+
+
+def message_row(name: str, message: Message, text: str) -> Row:
+    """Every column that a report may show of a message."""
+    return {
+        **{field: getattr(message, field) for field in WORDS},
+        "message_id": name,
+        "content": text,
+        "credits": Decimal(message.credits) / 1_000_000,
+        **{field: at(getattr(message, field)) for field in TIMES},
+    }
+
+
+WORDS = (
+    "channel", "direction", "source", "sender_id", "sent_by", "campaign_id", "message_type",
+    "recipient", "country", "external_id", "email", "platform", "provider", "segments", "attempts",
+    "status", "platform_status", "carrier_status", "bounce", "error_code", "error_text",
+    "fail_reason",
+)  # fmt: skip
+TIMES = (
+    "sent_at", "delivered_at", "read_at", "next_attempt_at", "clicked_at", "unsubscribed_at",
+)  # fmt: skip
+
+
+def question(
+    world: World,
+    report: Report,
+    account: str,
+    said: Mapping[str, Any],
+    zone: str = "UTC",
+    now: datetime | None = None,
+) -> Asked:
+    """A question. said: one word or several by filter. now: that of the world."""
+    words = {name: [one] if isinstance(one, str) else one for name, one in said.items()}
+    return ask(report, account, zone, words, now or world.now)
+
+
+def answer(world: World, asked: Asked, section: str = "") -> list[Row]:
+    """All rows of a section; there are as many as it counts."""
+    wanted = asked.report.section(section)
+    parameters = asked.parameters(wanted)
+    rows = world.database.rows(wanted.sql, parameters).records()
+    assert world.database.rows(wanted.count_sql, parameters).rows == [(len(rows),)]
+    assert all(tuple(row) == tuple(one.name for one in wanted.columns) for row in rows[:1])
+    return rows
+
+
+def only(row: Row, wanted: Iterable[str]) -> Row:
+    """Some columns of a row."""
+    return {name: row[name] for name in wanted}
