@@ -9,8 +9,12 @@ import altair as alt
 
 Spec = dict[str, Any]
 
+#: Pixels of a chart on a screen, and on a phone.
 WIDTH: Final = 940
+NARROW: Final = 340
 HEIGHT: Final = 260
+#: Pixels of a name in a legend, with its square.
+_NAME: Final = 110
 
 
 def chart(values: list[dict[str, Any]]) -> alt.Chart:
@@ -18,7 +22,7 @@ def chart(values: list[dict[str, Any]]) -> alt.Chart:
     return alt.Chart(alt.Data(values=values))  # type: ignore[no-untyped-call]
 
 
-def done(chart: Any, width: int = WIDTH, height: int = HEIGHT) -> Spec:
+def done(chart: Any, width: int, height: int = HEIGHT) -> Spec:
     """The specification of a finished chart; width and height are of all of it, in pixels."""
     spec: Spec = chart.properties(width=width, height=height).to_dict(validate=False)
     spec.pop("config", None)
@@ -43,8 +47,9 @@ def spans() -> alt.Axis:
     return alt.Axis(values=steps, labelExpr=unit, domain=False, ticks=False)
 
 
-def colours(labels: Iterable[str], range_: Iterable[str]) -> alt.Color:
-    """Colours of labels, with a legend where there are several."""
+def colours(labels: Iterable[str], range_: Iterable[str], width: int) -> alt.Color:
+    """Colours of labels, with a legend where there are several. width: of the chart."""
     known = list(labels)
     scale = alt.Scale(domain=known, range=list(range_))
-    return alt.Color("what:N", scale=scale, legend=alt.Legend() if len(known) > 1 else None)
+    legend = alt.Legend(columns=width // _NAME) if len(known) > 1 else None
+    return alt.Color("what:N", scale=scale, legend=legend)

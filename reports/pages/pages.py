@@ -18,6 +18,7 @@ from reports.catalogue import BY_NAME
 from reports.database import Database, DatabaseError, NotMigrated, Unavailable
 from reports.exports import FORMATS, exported, file_name
 from reports.pages.advice import advice
+from reports.pages.charts import NARROW, WIDTH
 from reports.pages.forms import Form, filters_of, form_of, words_of
 from reports.pages.navigation import menu
 from reports.pages.reading import Reader, columns_of
@@ -85,15 +86,21 @@ class Pages:
             )
         form = form_of(report, said, (), asked)
         shown |= {"asked": asked, "form": form, "updated": moment(now, zone)[-8:]}
-        shown |= self._answers(database, asked, said, form, now)
+        shown |= self._answers(database, asked, said, form, now, _width(request))
         name = f"{report.name}.html" if report.name in _OWN else "report.html"
         return self._page(request, name, **shown)
 
     def _answers(
-        self, database: Database, asked: Asked, said: Said, form: Form, now: datetime
+        self,
+        database: Database,
+        asked: Asked,
+        said: Said,
+        form: Form,
+        now: datetime,
+        width: int,
     ) -> dict[str, Any]:
         """Everything of a page that the database says."""
-        blocks = self._reader.blocks(database, asked, said)
+        blocks = self._reader.blocks(database, asked, said, width)
         empty = all(block.empty for block in blocks)
         return {
             "blocks": {block.section.name: block for block in blocks},
@@ -171,6 +178,11 @@ def _told(error: Exception) -> tuple[str, str, str]:
 
 def _account(request: Request) -> str:
     return str(request.scope["account"])
+
+
+def _width(request: Request) -> int:
+    """Pixels of a chart: a phone says Mobi."""
+    return NARROW if "Mobi" in request.headers.get("user-agent", "") else WIDTH
 
 
 def _report_of(request: Request) -> Report:

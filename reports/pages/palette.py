@@ -18,9 +18,14 @@ STATUS: Final = {
     "rejected": "#cc79a7",
     "failed": "#d55e00",
 }
-#: Few to many, for maps and heatmaps: warm is many.
-WARM: Final = ("#fdf0d5", "#fbc97f", "#f08a4b", "#cf4f2e", "#8c1c13")
+#: Few to many, for heatmaps: warm is many. Few lets the page shine through, be it white or black.
+WARM: Final = (
+    "rgba(243, 156, 18, 0.14)",
+    "rgba(240, 140, 40, 0.6)",
+    "rgba(217, 84, 30, 0.95)",
+    "rgba(150, 28, 18, 1)",
+)
 #: Lines that have no status.
 LINES: Final = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
-#: The same in the accent's hue, where warm would say too much.
-FEW_TO_MANY: Final = ("#d3e6f5", "#93c4e6", "#4a9bd1", "#0b6aa8", "#063e66")
+#: The same in the accent's hue, for maps, where warm would say too much.
+FEW_TO_MANY: Final = tuple(f"rgba(12, 113, 181, {alpha})" for alpha in (0.2, 0.4, 0.6, 0.8, 1))

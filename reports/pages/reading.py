@@ -9,6 +9,7 @@ from typing import Final
 from reports.asked import Asked
 from reports.database import Database
 from reports.exports.table import count_of
+from reports.pages.charts import WIDTH
 from reports.pages.drawing import Pictures
 from reports.pages.series import charts_of, country_names
 from reports.pages.shown import (
@@ -37,15 +38,20 @@ class Reader:
         self._pictures = Pictures()
         self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="section")
 
-    def blocks(self, database: Database, asked: Asked, said: Said) -> list[Block]:
-        """Every section of a report. said: its words, pages included. Raises DatabaseError."""
+    def blocks(self, database: Database, asked: Asked, said: Said, width: int) -> list[Block]:
+        """Every section of a report. Raises DatabaseError.
+
+        said: the words of the page, those of paging too. width: of its charts, in pixels.
+        """
         waiting = [
-            self.pool.submit(self._block, database, section, asked, said)
+            self.pool.submit(self._block, database, section, asked, said, width)
             for section in asked.report.sections
         ]
         return [one.result() for one in waiting]
 
-    def _block(self, database: Database, section: Section, asked: Asked, said: Said) -> Block:
+    def _block(
+        self, database: Database, section: Section, asked: Asked, said: Said, width: int
+    ) -> Block:
         page = page_of(section, said) if section.shape == "rows" else 1
         limits = (PAGE_ROWS, (page - 1) * PAGE_ROWS) if section.shape == "rows" else (0, 0)
         records = database.rows(section.sql, asked.parameters(section, *limits)).records()
@@ -57,22 +63,27 @@ class Reader:
         table = grid(section, columns, records, asked)
         if section.shape == "rows":
             table = _placed(table, section, page, count_of(database, section, asked), asked, said)
-        pictures = self._drawn(section, columns, records, asked) if page == 1 else []
+        pictures = self._drawn(section, columns, records, asked, width) if page == 1 else []
         note = _note(columns, records)
         return Block(section, [], [], pictures, table, note, empty, pending)
 
     def _drawn(
-        self, section: Section, columns: Sequence[Column], records: Sequence[Record], asked: Asked
+        self,
+        section: Section,
+        columns: Sequence[Column],
+        records: Sequence[Record],
+        asked: Asked,
+        width: int,
     ) -> list[Picture]:
         if section.source:
             return []
-        drawn = charts_of(section, columns, records, asked.period)
+        drawn = charts_of(section, columns, records, asked.period, width)
         return [Picture(title, self._pictures.draw(spec, title)) for title, spec in drawn]
 
 
 def warm_up() -> None:
     """Let the drawing library load what it needs, so that nobody waits for it later."""
-    Pictures().draw(world({"FI": 1}, "Sent"), "")
+    Pictures().draw(world({"FI": 1}, "Sent", WIDTH), "")
 
 
 def page_name(section: Section) -> str:

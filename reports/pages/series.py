@@ -9,7 +9,7 @@ from typing import Any, Final
 import altair as alt
 
 from reports.asked import Period
-from reports.pages.charts import HEIGHT, WIDTH, Spec, chart, colours, counts, done, shares, spans
+from reports.pages.charts import HEIGHT, Spec, chart, colours, counts, done, shares, spans
 from reports.pages.palette import ACCENT, LINES, STATUS, WARM
 from reports.pages.slots import Slots, of_period, of_times
 from reports.pages.words import country, shown
@@ -26,43 +26,54 @@ BREAKDOWNS: Final = (
     ("delivered", "pending", "failed"),
     ("delivered",),
 )
-#: Sections of a campaign that stand beside each other, and those that need no chart.
-_BESIDE: Final = frozenset({"report_campaign_timeline", "report_campaign_heatmap"})
+#: Sections that stand beside others, and those that need no chart.
+_BESIDE: Final = frozenset(
+    {"report_campaign_timeline", "report_campaign_heatmap", "report_overview_whatsapp_slots"}
+)
 _PLAIN: Final = frozenset({"report_campaign_links", "report_campaign_platforms"})
 _HALF: Final = 470
 #: Bars of a ranking; the table beside it has them all.
 RANKED: Final = 12
 _BAR: Final = 26
-#: Pixels of the longest name beside a bar, and of a letter.
-_LONGEST: Final = 330
+#: The part of a chart that names beside bars may take, and pixels of a letter.
+_NAME: Final = 0.4
+_FITS: Final = 0.9
 _LETTER: Final = 7.5
 _AXES: Final[dict[Shown, Callable[[], alt.Axis]]] = {"share": shares, "seconds": spans}
 _UNKNOWN: Final = "unknown"
 
 
 def charts_of(
-    section: Section, columns: Sequence[Column], records: Sequence[Record], period: Period
+    section: Section,
+    columns: Sequence[Column],
+    records: Sequence[Record],
+    period: Period,
+    width: int,
 ) -> list[Drawn]:
-    """The charts of a section, the first the most important. columns: those that are shown."""
+    """The charts of a section, the first the most important.
+
+    columns: those that are shown. width: of what they are shown on, in pixels.
+    """
     if not records or section.view in _PLAIN:
         return []
+    width = min(width, _HALF) if section.view in _BESIDE else width
     names = [column.name for column in columns]
     if names[:2] == ["weekday", "hour"]:
-        return [(section.title, _heatmap(columns[2], records, _width(section)))]
+        return [(section.title, _heatmap(columns[2], records, width))]
     if names[0] == "slot" and section.shape == "series":
-        return _over_time(section, columns, records, period)
+        return _over_time(section, columns, records, period, width)
     if names[0] == "country" and section.shape == "series":
         sent = {one["country"]: one["sent"] for one in records}
-        return [("Messages sent by country", world(sent, "Sent"))]
-    return _ranked(columns, records, period)
-
-
-def _width(section: Section) -> int:
-    return _HALF if section.view in _BESIDE else WIDTH
+        return [("Messages sent by country", world(sent, "Sent", width))]
+    return _ranked(columns, records, period, width)
 
 
 def _over_time(
-    section: Section, columns: Sequence[Column], records: Sequence[Record], period: Period
+    section: Section,
+    columns: Sequence[Column],
+    records: Sequence[Record],
+    period: Period,
+    width: int,
 ) -> list[Drawn]:
     """Bars of what became of messages; lines of spans and shares where those are counted."""
     whole = "since" in section.parameters
@@ -70,10 +81,10 @@ def _over_time(
     kinds: list[Shown] = ["seconds", "share"]
     groups = [[column for column in columns if column.shown == kind] for kind in kinds]
     if all(groups):
-        return [(_listed(group), _lines(group, records, slots)) for group in groups]
+        return [(_listed(group), _lines(group, records, slots, width)) for group in groups]
     known = {column.name: column for column in columns}
     names = next(names for names in BREAKDOWNS if known.keys() >= set(names))
-    spec = _stacked([known[name] for name in names], records, slots, _width(section))
+    spec = _stacked([known[name] for name in names], records, slots, width)
     return [("Messages over time", spec)]
 
 
@@ -89,7 +100,7 @@ def _stacked(parts: Sequence[Column], records: Sequence[Record], slots: Slots, w
         if one[part.name]
     ]
     bars = chart(values).mark_bar(cornerRadius=1)
-    colour = colours([one.label for one in parts], [STATUS[one.name] for one in parts])
+    colour = colours([one.label for one in parts], [STATUS[one.name] for one in parts], width)
     return done(
         bars.encode(
             x=slots.axis(width),
@@ -102,7 +113,7 @@ def _stacked(parts: Sequence[Column], records: Sequence[Record], slots: Slots, w
     )
 
 
-def _lines(columns: Sequence[Column], records: Sequence[Record], slots: Slots) -> Spec:
+def _lines(columns: Sequence[Column], records: Sequence[Record], slots: Slots, width: int) -> Spec:
     values = [
         _point(column, one, slots)
         for one in records
@@ -114,12 +125,13 @@ def _lines(columns: Sequence[Column], records: Sequence[Record], slots: Slots) -
     lines = chart(values).mark_line(point=alt.OverlayMarkDef(size=36), strokeWidth=2)
     return done(
         lines.encode(
-            x=slots.axis(WIDTH),
+            x=slots.axis(width),
             y=alt.Y("n:Q", title=None, scale=scale, axis=_AXES.get(kind, counts)()),
-            color=colours([one.label for one in columns], LINES[: len(columns)]),
+            color=colours([one.label for one in columns], LINES[: len(columns)], width),
             description="said:N",
         ),
-        height=220,
+        width,
+        220,
     )
 
 
@@ -130,7 +142,9 @@ def _point(column: Column, record: Record, slots: Slots) -> dict[str, Any]:
     return {"slot": place, "what": column.label, "n": float(value), "said": said}
 
 
-def _ranked(columns: Sequence[Column], records: Sequence[Record], period: Period) -> list[Drawn]:
+def _ranked(
+    columns: Sequence[Column], records: Sequence[Record], period: Period, width: int
+) -> list[Drawn]:
     """Horizontal bars of the first count, the greatest first."""
     names = [one for one in columns if one.shown in ("text", "country", "time")]
     numbers = [one for one in columns if one.shown == "count"]
@@ -144,18 +158,20 @@ def _ranked(columns: Sequence[Column], records: Sequence[Record], period: Period
     spec = done(
         bars.encode(
             x=alt.X("n:Q", title=count.label, axis=counts()),
-            y=alt.Y("place:O", title=None, axis=_names(label, words)),
+            y=alt.Y("place:O", title=None, axis=_names(label, words, width)),
             description="said:N",
         ),
-        height=52 + _BAR * len(values),
+        width,
+        52 + _BAR * len(values),
     )
     return [(f"{count.label} by {names[0].label.lower()}", spec)]
 
 
-def _names(label: str, words: Mapping[str, str]) -> alt.Axis:
+def _names(label: str, words: Mapping[str, str], width: int) -> alt.Axis:
     """Room for the longest name in any font: where it is drawn, nobody knows that of the reader."""
-    room = min(_LONGEST, max(len(word) for word in words.values()) * _LETTER)
-    return alt.Axis(labelExpr=label, labelLimit=_LONGEST, minExtent=room, ticks=False)
+    most = width * _NAME
+    room = min(most, max(len(word) for word in words.values()) * _LETTER)
+    return alt.Axis(labelExpr=label, labelLimit=most * _FITS, minExtent=room, ticks=False)
 
 
 def _literal(words: Mapping[str, str]) -> str:

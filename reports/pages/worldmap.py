@@ -19,6 +19,7 @@ from reports.pages.words import country
 
 _WORLD: Final = Path(__file__).with_name("static") / "countries-110m.json"
 _HEIGHT: Final = 430
+_LOW: Final = 240
 _ANTARCTICA: Final = "010"
 _BORDER: Final[dict[str, Any]] = {
     "stroke": "currentColor",
@@ -27,8 +28,8 @@ _BORDER: Final[dict[str, Any]] = {
 }
 
 
-def world(counts: Mapping[str, int], label: str) -> Spec:
-    """A map. counts: by ISO 3166-1 alpha-2. label: what is counted."""
+def world(counts: Mapping[str, int], label: str, width: int) -> Spec:
+    """A map. counts: by ISO 3166-1 alpha-2. label: what is counted. width: in pixels."""
     limits = limits_of(max(counts.values(), default=0))
     edges = [1, *limits]
     words = [_step(a, b - 1) for a, b in pairwise(edges)] + [f"{limits[-1]:,} or more"]
@@ -50,10 +51,10 @@ def world(counts: Mapping[str, int], label: str) -> Spec:
         everywhere.transform_lookup(lookup="id", from_=found)
         .transform_filter("isValid(datum.step)")
         .mark_geoshape(**_BORDER)
-        .encode(color=_colour(words, label), description="said:N"),
+        .encode(color=_colour(words, label, width), description="said:N"),
     ).project("equalEarth")
     # Put in afterwards: Altair would walk through every border.
-    spec = done(drawn, WIDTH, _HEIGHT)
+    spec = done(drawn, width, _HEIGHT if width >= WIDTH else _LOW)
     return {**spec, "datasets": {**spec.get("datasets", {}), "world": _topology()}}
 
 
@@ -61,11 +62,16 @@ def _step(first: int, last: int) -> str:
     return f"{first:,} to {last:,}" if last > first else f"{first:,}"
 
 
-def _colour(words: list[str], label: str) -> alt.Color:
+def _colour(words: list[str], label: str, width: int) -> alt.Color:
     return alt.Color(
         "step:O",
         scale=alt.Scale(domain=words, range=list(FEW_TO_MANY)),
-        legend=alt.Legend(title=label, orient="bottom-left", symbolStrokeWidth=0),
+        legend=alt.Legend(
+            title=label,
+            orient="bottom-left" if width >= WIDTH else "bottom",
+            columns=1 if width >= WIDTH else 3,
+            symbolStrokeWidth=0,
+        ),
     )
 
 
