@@ -456,7 +456,8 @@ CREATE TABLE messages
     INDEX by_message message_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX by_recipient recipient TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX by_external_id external_id TYPE bloom_filter(0.001) GRANULARITY 1,
-    INDEX by_email email TYPE bloom_filter(0.001) GRANULARITY 1
+    INDEX by_email email TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX by_campaign campaign_id TYPE bloom_filter(0.001) GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 PARTITION BY toYYYYMM(sent_at)
