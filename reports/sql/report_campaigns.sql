@@ -1,16 +1,24 @@
 WITH
+    (
+        SELECT groupArray((campaign_id, last_sent))
+        FROM (
+            SELECT
+                campaign_id,
+                max(sent_at) AS last_sent
+            FROM reported_messages
+            WHERE account = {account:String}
+                AND sent_at >= {since:DateTime64(3, 'UTC')}
+                AND is_sent
+                AND campaign_id != ''
+            GROUP BY campaign_id
+            HAVING countIf(/*filters*/ true) > 0
+            ORDER BY last_sent DESC, campaign_id
+            LIMIT {limit:UInt64} OFFSET {offset:UInt64}
+        )
+    ) AS page,
     listed AS (
-        SELECT
-            campaign_id,
-            max(sent_at) AS last_sent
-        FROM reported_messages
-        WHERE account = {account:String}
-            AND sent_at >= {since:DateTime64(3, 'UTC')}
-            AND is_sent
-            AND campaign_id IN (SELECT campaign_id FROM reported_messages WHERE /*filters*/ true)
-        GROUP BY campaign_id
-        ORDER BY last_sent DESC, campaign_id
-        LIMIT {limit:UInt64} OFFSET {offset:UInt64}
+        SELECT found.1 AS campaign_id, found.2 AS last_sent
+        FROM (SELECT arrayJoin(page) AS found)
     ),
     named AS (
         SELECT campaign_id, name, last_modified_by
@@ -29,7 +37,7 @@ WITH
             uniqExactIf(recipient, recipient != '') AS unique_clicks
         FROM reported_engagements(
             account = {account:String},
-            campaigns = (SELECT groupArray(campaign_id) FROM listed)
+            campaigns = page.1
         )
         WHERE type = 'click'
         GROUP BY campaign_id
