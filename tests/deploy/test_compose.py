@@ -1,5 +1,6 @@
 """docker-compose.yml: valid by the Compose schema, pinned, and in step with the code it starts."""
 
+import os
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from deploy.cli import cli
 from models.settings import Settings
 from tests.deploy.compose import FILE, OURS, ROOT, services, settings_of
 
-ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)/readyz")
+ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)/(?:readyz|healthz)")
 
 
 def check_schema(path: str) -> subprocess.CompletedProcess[str]:
@@ -38,7 +39,7 @@ def test_everything_of_the_issue_is_there() -> None:
     assert set(services()) == {"kafka", "clickhouse", "prometheus", *OURS}
 
 
-@pytest.mark.parametrize("name", ["kafka", "clickhouse", "prometheus", "worker", "sink"])
+@pytest.mark.parametrize("name", ["kafka", "clickhouse", "prometheus", "worker", "sink", "pages"])
 def test_whatever_stays_up_has_a_health_check_and_comes_back(name: str) -> None:
     assert services()[name]["healthcheck"]["test"]
     assert services()[name]["restart"] == "unless-stopped"
@@ -76,19 +77,39 @@ def test_our_settings_are_valid(name: str) -> None:
         assert settings.clickhouse_url == f"http://{user}:{password}@clickhouse:8123/{database}"
 
 
+def test_the_pages_read_as_a_user_made_at_the_first_start() -> None:
+    clickhouse = services()["clickhouse"]
+    password = clickhouse["environment"]["PAGES_CLICKHOUSE_PASSWORD"]
+    settings = Settings.read(settings_of("pages"))
+    assert settings.reports_url == f"http://reports_pages:{password}@clickhouse:8123/receipts"
+    assert "acme" in settings.token_accounts.values()
+    mounted = dict(volume.split(":")[:2] for volume in clickhouse["volumes"])
+    assert mounted["./deploy/clickhouse/init.sh"].startswith("/docker-entrypoint-initdb.d/")
+    script = (ROOT / "deploy/clickhouse/init.sh").read_text()
+    assert mounted["./deploy/clickhouse/users.sql"] in script
+    assert "$PAGES_CLICKHOUSE_PASSWORD" in script
+    assert os.access(ROOT / "deploy/clickhouse/init.sh", os.X_OK)
+
+
 def test_all_our_services_agree_on_what_they_share() -> None:
     shared = [Settings.read(settings_of(name)) for name in OURS]
     for field in ("brokers", "partitions", "replication", "topic_prefix", "app_id"):
         assert len({getattr(settings, field) for settings in shared}) == 1, field
 
 
-@pytest.mark.parametrize("name", ["worker", "sink"])
-def test_health_checks_and_scrapes_ask_the_port_that_is_served(name: str) -> None:
+@pytest.mark.parametrize("name", ["worker", "sink", "pages"])
+def test_health_checks_ask_the_port_that_is_served(name: str) -> None:
     settings = Settings.read(settings_of(name))
     port = getattr(settings, f"{name}_port")
     (asked,) = ADDRESS.findall(services()[name]["healthcheck"]["test"][-1])
     assert int(asked) == port
     assert getattr(settings, f"{name}_host") == "0.0.0.0"
+    assert services()[name]["ports"] == [f"127.0.0.1:{port}:{port}"]
+
+
+@pytest.mark.parametrize("name", ["worker", "sink"])
+def test_what_counts_is_scraped(name: str) -> None:
+    port = getattr(Settings.read(settings_of(name)), f"{name}_port")
     scraped = YAML(typ="safe").load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
     targets = [t for job in scraped["scrape_configs"] for t in job["static_configs"][0]["targets"]]
     assert f"{name}:{port}" in targets
@@ -104,6 +125,7 @@ def test_the_order_of_the_start_follows_from_conditions() -> None:
     assert waits["migrate"] == {"clickhouse": healthy}
     assert waits["worker"] == {"topics": done}
     assert waits["sink"] == {"topics": done, "migrate": done}
+    assert waits["pages"] == {"migrate": done}
 
 
 def test_the_image_is_pinned_multi_stage_and_runs_as_nobody_special() -> None:
@@ -124,7 +146,7 @@ def test_the_image_copies_only_what_exists() -> None:
 
 
 def test_the_constraints_hold_every_pin() -> None:
-    fixed = set((ROOT / "deploy/constraints.txt").read_text().replace("_", "-").splitlines())
+    fixed = set((ROOT / "deploy/constraints.txt").read_text().lower().replace("_", "-").split())
     pins = re.findall(r'"([a-z0-9-]+==[\d.]+)"', (ROOT / "pyproject.toml").read_text())
     assert pins
     assert set(pins) <= fixed

@@ -24,6 +24,7 @@ from deploy.simulator.publish import SimulateOptions, simulate
 from tests.deploy.compose import services
 
 EVENTS = 3000
+STAYING = ("worker", "sink", "pages")
 DONE, HEALTHY = "service_completed_successfully", "service_healthy"
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(240)]
@@ -105,14 +106,14 @@ class Rehearsal:
 def test_the_services_of_the_file_work_together(
     kafka: KafkaBroker, clickhouse: int, tmp_path: Path
 ) -> None:
-    ports = {"6066": str(free_port()), "6067": str(free_port())}
+    ports = {port: str(free_port()) for port in ("6066", "6067", "6068")}
     hosts = {"kafka:19092": kafka.bootstrap, "clickhouse:8123": f"127.0.0.1:{clickhouse}"}
     rehearsal = Rehearsal({**hosts, **ports, "0.0.0.0": "127.0.0.1"}, tmp_path)
     with ExitStack() as stack:
         stack.callback(lambda: [child.stop() for child in rehearsal.children.values()])
         for name in ("topics", "migrate"):
             rehearsal.complete(name)
-        for name in ("worker", "sink"):
+        for name in STAYING:
             rehearsal.become_healthy(name)
         truth = tmp_path / "truth.jsonl"
         options = SimulateOptions(kafka.bootstrap, 11, EVENTS, truth_path=truth, idempotent=True)
@@ -120,7 +121,7 @@ def test_the_services_of_the_file_work_together(
         balanced_within(60, clickhouse, truth, rehearsal)
         scraped = samples_at(f"http://127.0.0.1:{ports['6066']}/metrics", "receipts_events_total")
         assert scraped["receipts_events_total"] > EVENTS * 0.9
-        for name in ("worker", "sink"):
+        for name in STAYING:
             began = time.monotonic()
             assert rehearsal.children[name].stop() == 0, rehearsal.children[name].tail()
             assert time.monotonic() - began < 10

@@ -49,7 +49,7 @@ def check_command(words: list[str]) -> None:
             assert word == "|" or word in cli.commands, word
         return
     command: click.Command = cli.commands[words[0]]
-    if isinstance(command, click.Group) and words[1] != "--help":
+    if isinstance(command, click.Group) and words[1:] and not words[1].startswith("-"):
         found = command.get_command(click.Context(command), words[1])
         assert found, f"receipts {' '.join(words)}"
         command = found
