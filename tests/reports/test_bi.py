@@ -145,10 +145,13 @@ def test_policies_hide_every_table_that_has_accounts(world: World) -> None:
         " GROUP BY name"
     )
     tables = {row[0]: row[1] for row in world.database.rows(asked, {}).rows}
-    (policy,) = [one for one in statements("analyst.sql") if "ROW POLICY" in one]
-    assert set(re.findall(r"receipts\.(\w+)", policy)) == {
-        name for name, accounts in tables.items() if accounts
-    }
+    everybody, one_account = [one for one in statements("analyst.sql") if "ROW POLICY" in one]
+    assert everybody.endswith("USING 1 TO ALL")
+    assert one_account.endswith("USING account = 'ACCOUNT' AS RESTRICTIVE TO acme_analyst")
+    for policy in (everybody, one_account):
+        assert set(re.findall(r"receipts\.(\w+)", policy)) == {
+            name for name, accounts in tables.items() if accounts
+        }
     (revoked,) = [one for one in statements("users.sql") if one.startswith("REVOKE")]
     open_to_all = {name for name, accounts in tables.items() if not accounts}
     assert open_to_all - set(re.findall(r"receipts\.(\w+)", revoked)) == {"schema_migrations"}
