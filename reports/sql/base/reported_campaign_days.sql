@@ -6,10 +6,10 @@ CREATE OR REPLACE VIEW reported_campaign_days
     campaign_id LowCardinality(String) COMMENT 'the campaign',
     day         Date COMMENT 'a UTC day that messages of it were sent on'
 )
-AS SELECT DISTINCT
+AS SELECT
     account,
     campaign_id,
     toDate(window_start) AS day
 FROM status_counters
 WHERE kind = 'campaign'
-COMMENT 'The days each campaign was sent on, from the counters: bounds for queries about its messages.';
+COMMENT 'The days each campaign was sent on, from the counters, some of them more than once: bounds for queries about its messages.';
