@@ -50,7 +50,8 @@ INSIGHT: Final = Report(
             NAME,
             "",
             "Deliveries",
-            "Messages sent in the period and delivered, as they stand now; most first.",
+            "Messages sent in the period and delivered, as they stand now; most first. Columns of "
+            "what is not chosen are empty.",
             "rows",
             (
                 *DIMENSIONS,

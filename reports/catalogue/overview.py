@@ -22,7 +22,7 @@ WHATSAPP: Final = (
     DELIVERED,
     READ,
     count("pending", "Pending", "messages the network has not decided about yet"),
-    count("failed", "Failed", "messages the network did not deliver, or somebody before it refused"),
+    count("failed", "Failed", "messages that did not arrive: undelivered or rejected"),
 )
 _ALL: Final = "is_sent"
 _WHATSAPP: Final = "is_sent AND channel = 'whatsapp'"

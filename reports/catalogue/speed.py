@@ -100,7 +100,8 @@ SPEED: Final = Report(
             NAME,
             "groups",
             "Compared",
-            "The same for each country, provider, source or time, as chosen; most messages first.",
+            "The same for each country, provider, source or time, as chosen; most messages first. "
+            "Columns of what is not chosen are empty.",
             "rows",
             (*DIMENSIONS, *SPEED_COLUMNS),
             FILTERS,
@@ -110,7 +111,8 @@ SPEED: Final = Report(
             NAME,
             "errors",
             "Errors",
-            "Failed messages by error code and reason, and by what is chosen; most messages first.",
+            "Failed messages by error code and reason, and by what is chosen; most messages first. "
+            "Columns of what is not chosen are empty.",
             "rows",
             ERROR_COLUMNS,
             FILTERS,
