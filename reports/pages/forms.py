@@ -88,7 +88,7 @@ class Form(msgspec.Struct, frozen=True):
 
 def form_of(report: Report, said: Said, wrongs: Sequence[Wrong], asked: Asked | None) -> Form:
     """The form. said: words as they came. asked: what they mean, unless something is wrong."""
-    problems = {one.name: f"{_sentence(one.problem)} {_sentence(one.fix)}" for one in wrongs}
+    problems = {one.name: f"{one.problem}. {one.fix[:1].upper()}{one.fix[1:]}." for one in wrongs}
     shown = {**said, **(asked.said() if asked else {})}
     fields = [
         _field(one, shown.get(one.name, one.default), problems.get(one.name, ""))
@@ -110,10 +110,6 @@ def form_of(report: Report, said: Said, wrongs: Sequence[Wrong], asked: Asked | 
     )  # fmt: skip
 
 
-def _sentence(words: str) -> str:
-    return f"{words[:1].upper()}{words[1:]}."
-
-
 def _kept(report: Report, said: Said) -> dict[str, Sequence[str]]:
     """What the form carries on without a field: the tab."""
     tab = any(one.name == "tab" for one in report.filters) and said.get("tab")
@@ -123,7 +119,7 @@ def _kept(report: Report, said: Said) -> dict[str, Sequence[str]]:
 def _field(one: Filter, words: Sequence[str], wrong: str) -> Field:
     kind = _kind(one)
     value = ", ".join(words) if kind in ("date", "text", "one", "flag") else ""
-    known = one.choices or tuple(words)
+    known = dict.fromkeys((*one.choices, *words))
     choices = [Choice(word, spoken(word, one.name), word in words) for word in known]
     meaning = one.meaning
     return Field(

@@ -1,0 +1,48 @@
+"""What the pages are asked in these tests, and what their database says to the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reports.accounts import zone_of
+from reports.asked import Asked, ask
+from reports.catalogue import BY_NAME
+from tests.pages.conftest import ACCOUNT
+from tests.reports.counting import Row, counted, sent
+from tests.reports.world import World
+
+
+def question(world: World, report: str, account: str = ACCOUNT, **said: list[str]) -> Asked:
+    """A question of an account, in its own zone."""
+    zone = zone_of(world.database, account)
+    return ask(BY_NAME[report], account, zone, said, world.now)
+
+
+def totals(world: World, **said: list[str]) -> Row:
+    """What the overview must count, by the truth."""
+    narrowed = said.pop("narrowed", [])
+    messages = sent(world, question(world, "overview", **said)).values()
+    return counted(one for one in messages if not narrowed or one.channel in narrowed)
+
+
+def rows(world: World, asked: Asked, section: str = "") -> list[dict[str, Any]]:
+    """All rows of a section."""
+    wanted = asked.report.section(section)
+    return world.database.rows(wanted.sql, asked.parameters(wanted)).records()
+
+
+def campaign(world: World, account: str = ACCOUNT) -> str:
+    """The campaign of an account with most messages."""
+    sql = """SELECT campaign_id FROM reported_messages
+             WHERE account = {account:String} AND source = 'campaign'
+             GROUP BY campaign_id ORDER BY count() DESC, campaign_id LIMIT 1"""
+    return str(world.database.rows(sql, {"account": account}).rows[0][0])
+
+
+def paths(world: World) -> list[str]:
+    """A page of every report, with something to see on most."""
+    own = f"campaign={campaign(world)}"
+    number = rows(world, question(world, "singles"))[0]["recipient"]
+    asked = {"campaign": own, "recipients": own, "failed": own,
+             "person": f"person=%2B{number.lstrip('+')}"}  # fmt: skip
+    return [f"/{name}?{asked[name]}" if name in asked else f"/{name}" for name in BY_NAME]

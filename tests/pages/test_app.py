@@ -1,0 +1,305 @@
+"""The pages without a browser: who may see what, headers, mistakes, and a database that is away."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from datetime import date
+from http.cookies import SimpleCookie
+
+import pytest
+from starlette.testclient import TestClient
+
+from reports.asked import Period
+from reports.catalogue import BY_NAME, REPORTS
+from reports.pages.app import app
+from reports.pages.drawing import Pictures
+from reports.pages.series import charts_of
+from reports.pages.signin import GUESSES
+from sinks.client import connect
+from tests.pages.asking import campaign, paths, question, rows, totals
+from tests.pages.conftest import ACCOUNT, NOBODY, Served, token_of
+
+OTHER = "edu_hub"
+
+
+def client_of(served: Served, account: str | None = None) -> TestClient:
+    """A program; signed in when an account is given."""
+    headers = {"authorization": f"Bearer {token_of(account)}"} if account else {}
+    return TestClient(
+        served.app, base_url="http://pages.example", headers=headers, follow_redirects=False
+    )
+
+
+@pytest.fixture
+def client(served: Served) -> Iterator[TestClient]:
+    with client_of(served, ACCOUNT) as client:
+        yield client
+
+
+@pytest.fixture
+def stranger(served: Served) -> Iterator[TestClient]:
+    with client_of(served) as client:
+        yield client
+
+
+def sign_in(client: TestClient, account: str, **more: str) -> object:
+    data = {"token": token_of(account), **more}
+    return client.post("/sign-in", data=data, headers={"origin": "http://pages.example"})
+
+
+# --- who may see what -----------------------------------------------------------------------------
+
+
+def test_nobody_sees_anything_without_signing_in(stranger: TestClient) -> None:
+    closed = [f"/{report.name}" for report in REPORTS]
+    closed += [f"/export/{report.name}.csv" for report in REPORTS]
+    closed += ["/", "/text?message_id=x", "/segments", "/no-such-page"]
+    for path in closed:
+        answer = stranger.get(path)
+        assert (answer.status_code, answer.headers["location"][:8]) == (303, "/sign-in"), path
+    assert stranger.get("/healthz").text == "ok\n"
+
+
+def test_a_wrong_token_is_refused_and_guessing_is_slowed_down(served: Served) -> None:
+    tokens = {token_of(ACCOUNT): ACCOUNT}
+    with TestClient(app(served.world.url, tokens)) as client:
+        for _ in range(GUESSES):
+            wrong = client.get("/overview", headers={"authorization": "Bearer wrong"})
+            assert wrong.status_code == 401
+        right = {"authorization": f"Bearer {token_of(ACCOUNT)}"}
+        waiting = client.get("/overview", headers=right)
+        assert waiting.status_code == 429
+        assert 0 < int(waiting.headers["retry-after"]) <= 61
+
+
+def test_a_session_is_that_of_its_token_and_outlives_a_restart(served: Served) -> None:
+    tokens = {token_of(ACCOUNT): ACCOUNT, token_of(OTHER): OTHER}
+    with TestClient(app(served.world.url, tokens), base_url="http://pages.example") as first:
+        sign_in(first, ACCOUNT)
+        cookies = dict(first.cookies)
+    again = TestClient(app(served.world.url, tokens), cookies=cookies, follow_redirects=False)
+    assert f"<span>{ACCOUNT}</span>" in again.get("/overview").text
+    changed = {"another-token-0123456789": ACCOUNT, token_of(OTHER): OTHER}
+    ended = TestClient(app(served.world.url, changed), cookies=cookies, follow_redirects=False)
+    assert ended.get("/overview").status_code == 303
+
+
+def test_a_session_cannot_be_made_up(served: Served, stranger: TestClient) -> None:
+    sign_in(stranger, ACCOUNT)
+    session = stranger.cookies["receipts_session"]
+    _, moment, signature = session.rsplit(".", 2)
+    for made_up in (f"{OTHER}.{moment}.{signature}", f"{ACCOUNT}.{moment}.{signature[:-2]}AA", "x"):
+        visitor = client_of(served)
+        visitor.cookies.set("receipts_session", made_up)
+        assert visitor.get("/overview").status_code == 303, made_up
+
+
+def test_the_cookie_is_for_this_site_and_no_script(stranger: TestClient) -> None:
+    answer = stranger.post(
+        "/sign-in", data={"token": token_of(ACCOUNT)}, headers={"origin": "http://pages.example"}
+    )
+    cookie = SimpleCookie(answer.headers["set-cookie"])["receipts_session"]
+    assert (cookie["httponly"], cookie["samesite"], cookie["secure"]) == (True, "strict", "")
+    secure = TestClient(stranger.app, base_url="https://pages.example", follow_redirects=False)
+    answer = secure.post(
+        "/sign-in", data={"token": token_of(ACCOUNT)}, headers={"origin": "https://pages.example"}
+    )
+    assert SimpleCookie(answer.headers["set-cookie"])["receipts_session"]["secure"] is True
+
+
+@pytest.mark.parametrize("path", ["//evil.example", "https://evil.example", "/\\evil.example"])
+def test_signing_in_leads_nowhere_else(stranger: TestClient, path: str) -> None:
+    data = {"token": token_of(ACCOUNT), "next": path}
+    answer = stranger.post("/sign-in", data=data, headers={"origin": "http://pages.example"})
+    assert answer.headers["location"] == "/"
+
+
+@pytest.mark.parametrize("origin", [None, "http://evil.example", "null"])
+def test_other_sites_can_change_nothing(stranger: TestClient, origin: str | None) -> None:
+    headers = {"origin": origin} if origin else {}
+    for path in ("/sign-in", "/sign-out"):
+        answer = stranger.post(path, data={"token": token_of(ACCOUNT)}, headers=headers)
+        assert answer.status_code == 403
+        assert "set-cookie" not in answer.headers
+
+
+def test_the_account_is_that_of_the_token_whatever_the_address_says(client: TestClient) -> None:
+    own = client.get("/overview").text
+    assert figures_in(client.get(f"/overview?account={OTHER}").text) == figures_in(own)
+
+
+def test_another_account_sees_nothing_of_this_one(served: Served) -> None:
+    world = served.world
+    numbers = {
+        one.recipient for (owner, _), one in world.expected.messages.items() if owner == ACCOUNT
+    }
+    ids = {name for owner, name in world.expected.messages if owner == ACCOUNT}
+    message = next(iter(ids))
+    addresses = [*paths(world), f"/text?message_id={message}"]
+    addresses += [path.replace("/", "/export/", 1).replace("?", ".csv?") for path in paths(world)
+                  if "?" in path]  # fmt: skip
+    with client_of(served, NOBODY) as client:
+        for path in addresses:
+            text = client.get(path).text
+            said = text.replace(f"{message}</h1>", "").replace(f"Content of {message}", "")
+            shown = set(re.findall(r"\+\d{8,}|[a-z]-[0-9a-f]{7}", said))
+            asked = {path.partition("%2B")[2]}
+            assert not {one for one in shown & (numbers | ids) if one[1:] not in asked}, path
+            assert "No text is kept" in text or not path.startswith("/text")
+
+
+# --- headers and mistakes ------------------------------------------------------------------------
+
+
+def test_headers_of_protection_are_everywhere(client: TestClient, stranger: TestClient) -> None:
+    answers = [client.get(path) for path in ("/overview", "/no-such-page", "/overview?since=x")]
+    answers += [stranger.get(path) for path in ("/sign-in", "/overview", "/static/pages.js")]
+    for answer in answers:
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'self'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "same-origin"
+    assert {one.headers.get("cache-control") for one in answers[:-1]} == {"no-store"}
+
+
+def test_only_reading_is_answered(client: TestClient) -> None:
+    assert client.head("/overview").status_code == 200
+    for method in ("POST", "PUT", "DELETE"):
+        assert client.request(method, "/overview").status_code == 405
+
+
+def test_a_page_that_is_not_there_says_so(client: TestClient) -> None:
+    answer = client.get("/no-such-page")
+    assert (answer.status_code, "There is no such page" in answer.text) == (404, True)
+
+
+def test_wrong_filters_are_said_at_their_fields_and_nothing_is_lost(client: TestClient) -> None:
+    answer = client.get("/overview?since=yesterday&channel=smoke&source=direct&source=moon&x=1")
+    assert answer.status_code == 400
+    for words in (
+        "is no date. Write it as 2026-11-22.",
+        "smoke is not known",
+        "moon is not known",
+        "is no filter of this report",
+        'value="yesterday"',
+        'value="direct" checked',
+        'value="moon" checked',
+        '<option value="smoke" selected>',
+    ):
+        assert words in answer.text, words
+
+
+def test_what_people_write_stays_text(client: TestClient, served: Served) -> None:
+    own, hostile = campaign(served.world), '<script>alert(1)</script>"'
+    for column in ("name", "audience", "creator"):
+        served.command(
+            f"INSERT INTO campaigns SELECT * REPLACE ('{hostile}' AS {column},"
+            " version + 1 AS version) FROM campaigns FINAL"
+            f" WHERE account = '{ACCOUNT}' AND campaign_id = '{own}'"
+        )
+    for path in (f"/campaign?campaign={own}", "/campaigns", f"/recipients?campaign={own}"):
+        text = client.get(path).text
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text, path
+        assert "<script>alert" not in text, path
+    said = client.get(f"/messages?recipient={hostile}&sent_by={hostile}").text
+    assert "<script>alert" not in said
+
+
+def test_labels_of_charts_stay_text() -> None:
+    section = BY_NAME["campaign"].section("reasons")
+    hostile = "</svg><script>alert(1)</script>'];\"\\"
+    records = [{"fail_reason": hostile, "failed": 3, "share": 1.0}]
+    day = date(2026, 11, 20)
+    ((title, spec),) = charts_of(section, section.columns, records, Period(day, day, "UTC"), 900)
+    drawn = Pictures().draw(spec, title)
+    assert "<script" not in drawn
+    assert "&lt;script&gt;" in drawn
+
+
+# --- what is shown -------------------------------------------------------------------------------
+
+
+def figures_in(text: str) -> dict[str, str]:
+    """Figures of a page by their label."""
+    found = re.findall(
+        r'<button[^>]*class="term"[^>]*>([^<]+)</button>.*?<dd>\s*(?:<a[^>]*>)?([^<]+?)\s*<',
+        text,
+        re.DOTALL,
+    )
+    return {label: value.strip() for label, value in reversed(found)}
+
+
+def test_the_overview_shows_what_is_true(client: TestClient, served: Served) -> None:
+    for last in ("3", "7", "30"):
+        truth = totals(served.world, last=[last])
+        shown = figures_in(client.get(f"/overview?last={last}").text)
+        for label, name in (("Sent", "sent"), ("Submitted", "submitted"), ("Hard bounces", "hard"),
+                            ("Undelivered", "undelivered"), ("Rejected", "rejected")):  # fmt: skip
+            assert shown[label] == f"{truth[name]:,}", (last, label)
+
+
+def test_every_figure_and_column_tells_its_meaning(client: TestClient, served: Served) -> None:
+    for path in paths(served.world):
+        text = client.get(path).text
+        described = re.findall(r'class="term" aria-describedby="([^"]+)"', text)
+        explained = dict(re.findall(r'role="tooltip" popover="manual" id="([^"]+)">([^<]+)<', text))
+        assert described, path
+        assert set(described) == set(explained), path
+        assert len(described) == len(set(described)), path
+
+
+def test_exports_hold_the_same_rows(client: TestClient, served: Served) -> None:
+    wanted = rows(served.world, question(served.world, "messages", last=["7"]))
+    answer = client.get("/export/messages.csv?last=7")
+    assert answer.headers["content-disposition"].startswith('attachment; filename="messages-')
+    found = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [one["message_id"] for one in found] == [one["message_id"] for one in wanted]
+    assert len(wanted) > 500
+    assert client.get("/export/messages.exe").status_code == 404
+    assert client.get("/export/messages.csv?since=x").status_code == 400
+
+
+def test_where_nothing_is_the_page_says_what_to_do(served: Served, client: TestClient) -> None:
+    nothing = client.get("/overview?channel=whatsapp&source=verification&since=2026-01-01"
+                         "&until=2026-01-02").text  # fmt: skip
+    assert "Ask with fewer filters" in nothing
+    assert "Look at the last 30 days" in nothing
+    with client_of(served, NOBODY) as newcomer:
+        for path in ("/overview", "/messages", "/campaigns"):
+            text = newcomer.get(path).text
+            assert "No message of nobody has arrived yet" in text
+            assert "receipts demo" in text
+
+
+def test_a_report_that_needs_a_word_asks_for_it(client: TestClient) -> None:
+    for path in ("/recipients", "/failed", "/campaign", "/person"):
+        answer = client.get(path)
+        assert (answer.status_code, "Say which" in answer.text) == (200, True), path
+        assert 'aria-invalid="true"' not in answer.text
+
+
+# --- a database that is away ----------------------------------------------------------------------
+
+
+def test_without_a_database_the_page_says_so(served: Served) -> None:
+    away = app("http://default:@127.0.0.1:9/nowhere", {token_of(ACCOUNT): ACCOUNT})
+    with TestClient(away, headers={"authorization": f"Bearer {token_of(ACCOUNT)}"}) as client:
+        answer = client.get("/overview")
+        assert (answer.status_code, "No database" in answer.text) == (503, True)
+        assert client.get("/healthz").status_code == 200
+
+
+def test_without_tables_the_page_names_the_command(served: Served) -> None:
+    url = served.world.url.rpartition("/")[0] + "/empty"
+    clickhouse = connect(url)
+    clickhouse.create_database()
+    clickhouse.close()
+    bare = app(url, {token_of(ACCOUNT): ACCOUNT})
+    with TestClient(bare, headers={"authorization": f"Bearer {token_of(ACCOUNT)}"}) as client:
+        answer = client.get("/overview")
+        assert (answer.status_code, "receipts migrate" in answer.text) == (503, True)
