@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from reports.exports.cells import Write, harmless, in_zone, joined, kind_of, number
-from reports.exports.table import Book, Table, Tell
+from reports.exports.table import Book, Table, Tell, rows_of
 from reports.report import Column
 
 
@@ -25,7 +25,7 @@ def csv_of(book: Book, tell: Tell) -> Iterator[bytes]:
 def _lines(table: Table, zone: str, tell: Tell) -> Iterator[bytes]:
     writers = [_writer(column, zone) for column in table.columns]
     done = 0
-    with table.opened() as blocks:
+    with rows_of(table) as blocks:
         yield _written([[column.name for column in table.columns]])
         for block in blocks:
             yield _written([_row(writers, row) for row in block])

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from reports.exports.cells import Write, in_zone, kind_of, number
-from reports.exports.table import Book, Table, Tell
+from reports.exports.table import Book, Table, Tell, rows_of
 from reports.report import Column
 
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
@@ -23,7 +23,7 @@ def json_of(book: Book, tell: Tell) -> Iterator[bytes]:
     head = {"report": book.name, "asked": {fact.name: fact.words for fact in book.asked}}
     start, done = _ENCODER.encode(head)[:-1] + b',"sections":{', 0
     for table in book.tables:
-        with table.opened() as blocks:
+        with rows_of(table) as blocks:
             yield start + _ENCODER.encode(table.name) + b":["
             for piece, rows in _pieces(table, blocks, book.zone):
                 yield piece

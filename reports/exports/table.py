@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -13,8 +13,11 @@ from reports.database import Database
 from reports.report import Column, Section
 
 Blocks = Iterator[Sequence[tuple[Any, ...]]]
-#: Told after every block how many rows of the file are written.
+#: Told again and again how many rows of the file are written.
 Tell = Callable[[int], None]
+
+
+_AT_A_TIME: Final = 10_000
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -25,6 +28,17 @@ class Table(msgspec.Struct, frozen=True):
     meaning: str
     columns: tuple[Column, ...]
     opened: Callable[[], AbstractContextManager[Blocks]]
+
+
+@contextmanager
+def rows_of(table: Table) -> Iterator[Blocks]:
+    """The rows of a table, few enough at a time that what is made of them is small."""
+    with table.opened() as blocks:
+        yield (
+            block[start : start + _AT_A_TIME]
+            for block in blocks
+            for start in range(0, len(block), _AT_A_TIME)
+        )
 
 
 class Fact(NamedTuple):

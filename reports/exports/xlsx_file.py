@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import xlsxwriter  # type: ignore[import-untyped]
 
 from reports.exports.cells import Kind, joined, kind_of, number
-from reports.exports.table import Book, Table, Tell
+from reports.exports.table import Book, Table, Tell, rows_of
 from reports.report import Column
 
 #: What a sheet of Excel holds besides its heading, and what one cell holds.
@@ -79,7 +79,7 @@ class _Workbook:
     def _table(self, table: Table, tell: Tell) -> None:
         kinds = [kind_of(column) for column in table.columns]
         looks = [self._looks.get(column.shown) for column in table.columns]
-        with table.opened() as blocks:
+        with rows_of(table) as blocks:
             sheet, place = self._sheet(table, kinds), 0
             for block in blocks:
                 for row in block:

@@ -3,10 +3,14 @@
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,6 +19,7 @@ import pytest
 
 from reports.asked import Asked, BadQuestion, ask
 from reports.catalogue import BY_NAME, REPORTS
+from reports.database import reach
 from reports.exports import (
     FORMATS,
     Book,
@@ -28,6 +33,10 @@ from reports.exports import (
 )
 from reports.exports.xlsx_file import MOST_CHARACTERS, xlsx_of
 from reports.report import Column, Report, Section
+from reports.views import statements
+from sinks.client import connect
+from sinks.migrate import migrate
+from tests.contract.servers import Front
 from tests.reports.asking import ZONE, account_of, question
 from tests.reports.world import World
 
@@ -332,6 +341,54 @@ def test_csv_and_json_read_a_block_only_when_they_are_asked_for_it() -> None:
         for _ in range(10):
             next(pieces)
         assert len(asked_for) < 11
+
+
+FEW, MANY_ROWS, MOST_GROWTH_MB = 50_000, 250_000, 110
+
+FILL = """
+INSERT INTO messages (account, message_id, channel, direction, source, sender_id, recipient,
+    country, provider, segments, credits, attempts, sent_at, status, platform_status,
+    carrier_status, version)
+SELECT 'big', concat('m-', toString(number)), 'sms', 'outbound', 'direct', 'Big',
+    concat('+358', toString(400000000 + number)), 'FI', 'twilio', 1, 0.01, 1,
+    toDateTime64('2026-11-14 00:00:00', 3, 'UTC') + toIntervalSecond(number), 'delivered',
+    'submitted', 'delivered', 1
+FROM numbers({rows:UInt64})
+"""
+
+
+@pytest.fixture(scope="module")
+def big(reports_front: Front) -> str:
+    """URL of a database with one account of many messages in four days."""
+    url = reports_front.url("big")
+    clickhouse = connect(url)
+    migrate(clickhouse, 90, views=statements())
+    clickhouse.close()
+    client = reach(url)
+    client.command(FILL, parameters={"rows": MANY_ROWS})
+    client.close()
+    return url
+
+
+def peak_mb(url: str, path: Path, rows: int) -> float:
+    """Memory at its highest of a process that exports so many rows."""
+    words = ["report", "messages", "--account=big", "--since=2026-11-14", "--until=2026-11-17"]
+    command = [sys.executable, "-m", "deploy.cli", *words, f"--limit={rows}", "-o", str(path)]
+    process = subprocess.Popen(command, env={**os.environ, "RECEIPTS_CLICKHOUSE_URL": url})
+    _, status, used = os.wait4(process.pid, 0)
+    assert status == 0
+    return used.ru_maxrss / 1024
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_many_rows_take_no_more_memory_than_few(big: str, tmp_path: Path, form: str) -> None:
+    """What holds all rows grows by 200 MB and more here; a block of rows is tens of them."""
+    path = tmp_path / f"many.{form}"
+    few = peak_mb(big, tmp_path / f"few.{form}", FEW)
+    many = peak_mb(big, path, MANY_ROWS)
+    with path.open("rb") as file:
+        assert sum(b"+358" in line for line in file) == MANY_ROWS
+    assert many - few < MOST_GROWTH_MB
 
 
 def test_a_full_sheet_goes_on_in_the_next() -> None:
