@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Final
 
 from reports.asked import ask
 from reports.catalogue import REPORTS
 from reports.pasted import pasted
-from reports.report import Filter, Report, Section
+from reports.report import Filter, Report, Section, parameters_of
+from reports.views import base
 
 _NOW: Final = datetime(2026, 11, 8, 12, tzinfo=UTC)
 _HEAD: Final = """\
@@ -36,11 +38,20 @@ and JSON are written row by row and may be as long as you like.
 |---|---|
 """
 
+_BASE: Final = """
+## Views beneath
+
+What the reports read, and what BI tools may read too.
+"""
+_COLUMN: Final = re.compile(r"^    (\w+) +(.+) COMMENT '(.*)',?$", re.MULTILINE)
+_NAMED: Final = re.compile(r"^CREATE OR REPLACE VIEW (\w+)$", re.MULTILINE)
+_ABOUT: Final = re.compile(r"^COMMENT '(.*)';?$", re.MULTILINE)
+
 
 def reports_page() -> str:
     """The page docs/reports.md."""
     index = "".join(f"| [{one.name}](#{one.name}) | {one.about} |\n" for one in REPORTS)
-    return _HEAD + index + "".join(map(_report, REPORTS))
+    return _HEAD + index + "".join(map(_report, REPORTS)) + _BASE + "".join(map(_view, base()))
 
 
 def _report(report: Report) -> str:
@@ -85,6 +96,23 @@ def example(report: Report, section: Section) -> str:
 def example_of(one: Filter) -> str:
     """A word that may stand for a filter."""
     return one.example or (one.choices[0] if one.choices else one.name)
+
+
+def _view(statement: str) -> str:
+    """A view that reports read, from the statement that creates it."""
+    (name,), (about,) = _NAMED.findall(statement), _ABOUT.findall(statement)
+    takes = ", ".join(f"`{one}` {kind}" for one, kind in parameters_of(statement).items())
+    rows = (
+        f"| `{column}` | {_cell(kind)} | {_cell(_plain(meaning))} |\n"
+        for column, kind, meaning in _COLUMN.findall(statement)
+    )
+    head = f"\n### {name}\n\n{_plain(about)}\n" + (f"\nTakes {takes}.\n" if takes else "")
+    return head + "\n| column | type | meaning |\n|---|---|---|\n" + "".join(rows)
+
+
+def _plain(text: str) -> str:
+    """What stands between quotes in SQL."""
+    return text.replace("\\'", "'").replace("\\\\", "\\")
 
 
 def _cell(text: str) -> str:

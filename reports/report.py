@@ -103,7 +103,7 @@ class Section(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def parameters(self) -> dict[str, str]:
         """Query parameters the SELECT needs, with their types."""
-        return dict(_PARAMETER.findall(self.sql))
+        return parameters_of(self.sql)
 
     @cached_property
     def count_sql(self) -> str:
@@ -115,6 +115,11 @@ class Section(msgspec.Struct, frozen=True, dict=True):
     def _conditions(self) -> str:
         found = [self.only, *(one.condition for one in self.filters)]
         return "\n    AND ".join(filter(None, found)) or "true"
+
+
+def parameters_of(sql: str) -> dict[str, str]:
+    """Query parameters that SQL needs, with their types."""
+    return dict(_PARAMETER.findall(sql))
 
 
 def _part(named: re.Match[str]) -> str:

@@ -12,8 +12,12 @@ from reports.report import SQL, Column, Section
 
 def statements() -> list[str]:
     """Every statement in order: the views that reports read, then one view a section."""
-    base = [path.read_text(encoding="utf-8") for path in sorted((SQL / "base").glob("*.sql"))]
-    return base + [view(section) for report in REPORTS for section in report.sections]
+    return base() + [view(section) for report in REPORTS for section in report.sections]
+
+
+def base() -> list[str]:
+    """The statements of the views that reports read."""
+    return [path.read_text(encoding="utf-8") for path in sorted((SQL / "base").glob("*.sql"))]
 
 
 def view(section: Section) -> str:

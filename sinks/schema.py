@@ -29,7 +29,8 @@ _INTRODUCTION: Final = """# Schema
 Made from the comments in `sinks/migrations/` by `python -m sinks.schema`; a test keeps it current.
 
 People and BI tools read the views; their names, columns and order are stable. The tables behind
-them hold every version of a row that was written and not yet merged away, and may change.
+them hold every version of a row that was written and not yet merged away, and may change. The views
+of the reports are in [reports.md](reports.md), how to connect BI tools in [bi.md](bi.md).
 
 - Every time is UTC with milliseconds. In views, NULL is a time that has not come; in tables, 1970.
 - An empty text is "unknown" or "none"; texts are never NULL, except in `dead_letters`.

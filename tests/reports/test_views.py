@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from deploy.report_docs import example
+from deploy.report_docs import example, reports_page
 from reports.asked import ask
 from reports.catalogue import REPORTS
 from reports.pasted import pasted
@@ -86,6 +86,8 @@ def test_a_view_that_reports_read_explains_every_column(world: World, view: str)
     assert columns
     assert head.count(" COMMENT '") == len(columns)
     assert created.count("COMMENT '") > len(columns)  # one of the view itself
+    documented = reports_page().partition(f"\n### {view}\n")[2].partition("\n### ")[0]
+    assert re.findall(r"^\| `(\w+)`", documented, re.MULTILINE) == columns
 
 
 HOSTILE = (
