@@ -127,7 +127,7 @@ def _explained(said: str) -> BadQuestion:
     where = path.strip("`").removeprefix("$").removeprefix(".")
     field = where.rpartition(".")[2].partition("[")[0]
     missing = problem.rpartition("missing required field ")[2].strip("`")
-    fix = _FIXES.get(field) or _FIXES.get(missing) or _SHAPE
+    fix = _FIXES.get(missing) or _FIXES.get(field) or _SHAPE
     return _bad(f"definition.{where}".rstrip("."), problem, fix)
 
 

@@ -11,24 +11,23 @@ from reports.database import Database
 from reports.segments.model import Node, parse
 
 _ALL: Final = """
-SELECT name, definition, updated_at, version FROM segments_current
+SELECT name, definition, updated_at FROM segments_current
 WHERE account = {account:String} ORDER BY name
 """
 
 
 class Segment(msgspec.Struct, frozen=True):
-    """A saved segment. updated_at: UTC. version: of its row."""
+    """A saved segment. updated_at: UTC."""
 
     name: str
     definition: Node
     updated_at: datetime
-    version: int
 
 
 def segments(database: Database, account: str) -> list[Segment]:
     """All saved segments of an account, by name."""
     rows = database.rows(_ALL, {"account": account}).rows
-    return [Segment(name, parse(text), at, version) for name, text, at, version in rows]
+    return [Segment(name, parse(text), at) for name, text, at in rows]
 
 
 def saved(database: Database, account: str) -> dict[str, Node]:

@@ -13,6 +13,10 @@ from reports.segments.model import Node, Saved, checked, write
 from reports.segments.saved import Segment, segments
 
 MOST_NAME: Final = 80
+#: Of deleted ones too.
+_VERSION: Final = """
+SELECT max(version) FROM segments WHERE account = {account:String} AND name = {name:String}
+"""
 
 
 class SegmentStore:
@@ -44,26 +48,25 @@ class SegmentStore:
             definitions = {other: one.definition for other, one in known.items()}
             definitions[name] = checked(definition)
             checked(resolved(Saved(name), definitions))
-            self._write(account, name, write(definition), known.get(name), now)
+            self._write(account, name, write(definition), now)
 
     def delete(self, account: str, name: str, now: datetime) -> bool:
         """Delete a segment; False: there was none. Others that name it can no longer be asked."""
         with self._one_at_a_time:
-            known = self.get(account, name)
+            known = self.get(account, name) is not None
             if known:
-                self._write(account, name, "", known, now)
-        return known is not None
+                self._write(account, name, "", now)
+        return known
 
     def close(self) -> None:
         """Let go of the connections."""
         self._database.close()
         self._writer.close()
 
-    def _write(
-        self, account: str, name: str, definition: str, before: Segment | None, now: datetime
-    ) -> None:
-        """No definition: deleted. Its version is above that before, whatever the clock says."""
-        version = max(int(now.timestamp() * 1000), before.version + 1 if before else 0)
+    def _write(self, account: str, name: str, definition: str, now: datetime) -> None:
+        """No definition: deleted. Its version is above those before, whatever the clock says."""
+        found = self._database.rows(_VERSION, {"account": account, "name": name}).rows
+        version = max(int(now.timestamp() * 1000), int(found[0][0]) + 1)
         self._writer.insert(
             "segments",
             {

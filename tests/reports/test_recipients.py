@@ -82,19 +82,19 @@ def settled(truth: Truth, rows: list[Row], tab: str) -> list[Row]:
 def test_every_tab_lists_exactly_its_people(world: World) -> None:
     seen: Counter[str] = Counter()
     several = 0
-    for account in (biggest(world), "acme-retail"):
-        truth = truth_of(world, account)
-        for campaign in truth.campaigns[:2] + truth.campaigns[-1:]:
-            sent = truth.of_campaign(campaign)
-            for tab in get_args(Did):
-                asked = question(world, RECIPIENTS, account, {"campaign": campaign, "tab": tab})
-                rows = settled(truth, answer(world, asked), tab)
-                is_meant = belong(truth, campaign, tab)
-                assert rows == people(truth, [one for one in sent if is_meant(one[1])])
-                seen[tab] += len(rows)
-                several += any(row["messages"] > 1 for row in rows)
-            everybody = answer(world, question(world, RECIPIENTS, account, {"campaign": campaign}))
-            assert truth.shown(everybody) == people(truth, sent)
+    account = biggest(world)
+    truth = truth_of(world, account)
+    for campaign in (truth.campaigns[0], truth.campaigns[-1]):
+        sent = truth.of_campaign(campaign)
+        for tab in get_args(Did):
+            asked = question(world, RECIPIENTS, account, {"campaign": campaign, "tab": tab})
+            rows = settled(truth, answer(world, asked), tab)
+            is_meant = belong(truth, campaign, tab)
+            assert rows == people(truth, [one for one in sent if is_meant(one[1])])
+            seen[tab] += len(rows)
+            several += any(row["messages"] > 1 for row in rows)
+        everybody = answer(world, question(world, RECIPIENTS, account, {"campaign": campaign}))
+        assert truth.shown(everybody) == people(truth, sent)
     assert several
     assert all(seen[tab] for tab in get_args(Did)), seen
 

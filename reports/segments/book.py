@@ -1,0 +1,28 @@
+"""A segment as a file: everybody who belongs to it when it is asked."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from reports.accounts import zone_of
+from reports.database import Database
+from reports.exports import Book, Fact, Table
+from reports.segments.members import COLUMNS, blocks
+from reports.segments.model import write
+from reports.segments.saved import Segment
+
+_MEANING: Final = "who belongs to it when it was asked, by number"
+
+
+def book_of_segment(database: Database, account: str, segment: Segment) -> Book:
+    """The members of a segment, ready to be written. Reads nothing of them yet."""
+    asked = (
+        Fact("account", "Account", account),
+        Fact("segment", "Segment", segment.name),
+        Fact("definition", "Definition", write(segment.definition)),
+    )
+    table = Table(
+        "members", "Members", _MEANING, COLUMNS,
+        lambda: blocks(database, account, segment.definition),
+    )  # fmt: skip
+    return Book("segment", segment.name, zone_of(database, account), asked, (table,))

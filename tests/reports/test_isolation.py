@@ -1,0 +1,245 @@
+"""An account sees itself alone: in every report, in segments, and whatever is typed.
+
+Each question is put twice: to a database that holds nothing but one account, and to one that holds
+the others too, and twins of that account under other names with the same messages, campaigns,
+people and events. The answers must be the same.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from reports.asked import Asked, BadQuestion
+from reports.catalogue import REPORTS
+from reports.database import Database
+from reports.report import Filter, Report
+from reports.segments.members import count, members
+from reports.segments.model import Combined, Node, People, Saved, write
+from reports.segments.store import SegmentStore
+from reports.texts import starts_of, text_of
+from reports.views import statements
+from sinks.client import connect
+from sinks.migrate import migrate
+from tests.contract.servers import Front
+from tests.reports.truth import biggest, question, truth_of
+from tests.reports.world import World
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+TABLES = (
+    "messages", "message_texts", "status_counters", "engagements", "campaigns", "accounts",
+    "strikes", "suppression_records", "suppression_requests", "orphans",
+)  # fmt: skip
+#: Accounts that have all the account has; one of them is named to be taken for SQL.
+TWINS = ("zz-twin", "x' OR account != '")
+HOSTILE = (
+    "'",
+    "\\",
+    "') OR 1=1 --",
+    "\\') OR 1=1 --",
+    "x') OR account != '' OR ('' = '",
+    "{account:String}",
+    "zz-twin",
+    "%\t\n",
+)
+
+
+class Two:
+    """The account alone, and in a crowd."""
+
+    def __init__(self, world: World, front: Front) -> None:
+        self.world = world
+        self.account = biggest(world)
+        alone, crowd = front.url("isolated_alone"), front.url("isolated_crowd")
+        _fill(alone, world, f"account = '{self.account}'", ())
+        _fill(crowd, world, "true", TWINS, self.account)
+        self.urls = (alone, crowd)
+        self.alone, self.crowd = Database(alone), Database(crowd)
+
+
+def _fill(url: str, world: World, where: str, twins: Iterable[str], account: str = "") -> None:
+    clickhouse = connect(url)
+    migrate(clickhouse, 90, views=statements())
+    source = world.url.rpartition("/")[2]
+    for table in TABLES:
+        rows = f"SELECT * FROM {source}.{table} WHERE"
+        clickhouse.command(f"INSERT INTO {table} {rows} {where}")
+        for twin in twins:
+            name = twin.replace("'", "\\'")
+            theirs = f"SELECT * REPLACE ('{name}' AS account) FROM ({rows} account = '{account}')"
+            clickhouse.command(f"INSERT INTO {table} {theirs}")
+    clickhouse.close()
+
+
+@pytest.fixture(scope="module")
+def two(worlds: list[World], reports_front: Front) -> Iterator[Two]:
+    """Two databases of one account."""
+    made = Two(worlds[0], reports_front)
+    yield made
+    made.alone.close()
+    made.crowd.close()
+
+
+def answers(database: Database, asked: Asked) -> list[list[tuple[Any, ...]]]:
+    """All rows of all sections, and the counts of those that are paged."""
+    found = []
+    for section in asked.report.sections:
+        parameters = asked.parameters(section)
+        found.append(database.rows(section.sql, parameters).rows)
+        if section.shape == "rows":
+            found.append(database.rows(section.count_sql, parameters).rows)
+    return found
+
+
+def needed(two: Two, report: Report) -> dict[str, str]:
+    """Words for the filters that a question cannot do without."""
+    truth = truth_of(two.world, two.account)
+    campaign = truth.campaigns[0]
+    known = {"campaign": campaign, "person": truth.of_campaign(campaign)[0][1].recipient}
+    return {one.name: known[one.name] for one in report.own_filters if one.required}
+
+
+def asked_of(two: Two, report: Report, said: dict[str, Any], account: str = "") -> Asked:
+    return question(two.world, report, account or two.account, {**needed(two, report), **said})
+
+
+every_report = pytest.mark.parametrize("report", REPORTS, ids=[one.name for one in REPORTS])
+
+
+def test_twins_have_all_that_the_account_has(two: Two) -> None:
+    for table in TABLES:
+        counted = f"SELECT count() FROM {table} FINAL WHERE account = {{account:String}}"
+        sizes = {
+            two.crowd.rows(counted, {"account": account}).rows[0][0]
+            for account in (two.account, *TWINS)
+        }
+        assert len(sizes) == 1 and sizes != {0}, table
+
+
+@every_report
+def test_an_account_sees_the_same_in_a_crowd(two: Two, report: Report) -> None:
+    asked = asked_of(two, report, {})
+    found = answers(two.crowd, asked)
+    assert found == answers(two.alone, asked)
+    assert any(found)
+    if "tab" in needed_names(report):
+        for tab in report_filter(report, "tab").choices:
+            asked = asked_of(two, report, {"tab": tab})
+            assert answers(two.crowd, asked) == answers(two.alone, asked)
+
+
+@every_report
+def test_a_campaign_of_others_is_empty(two: Two, report: Report) -> None:
+    if "campaign" not in needed_names(report):
+        return
+    owner = next(one for one in two.world.accounts if one != two.account)
+    foreign = truth_of(two.world, owner).campaigns[0]
+    asked = asked_of(two, report, {"campaign": foreign})
+    assert answers(two.crowd, asked) == answers(two.alone, asked)
+
+
+@every_report
+@pytest.mark.parametrize("account", ["nobody", "' OR '1' = '1", "{account:String}", "%"])
+def test_an_account_without_rows_sees_none(two: Two, report: Report, account: str) -> None:
+    asked = asked_of(two, report, {}, account)
+    assert answers(two.crowd, asked) == answers(two.alone, asked)
+
+
+def needed_names(report: Report) -> set[str]:
+    return {one.name for one in report.own_filters}
+
+
+def report_filter(report: Report, name: str) -> Filter:
+    return next(one for one in report.own_filters if one.name == name)
+
+
+TYPED = [(report, one.name) for report in REPORTS for one in report.own_filters if not one.choices]
+CHOSEN = [(report, one.name) for report in REPORTS for one in report.own_filters if one.choices]
+
+
+def named(pairs: list[tuple[Report, str]]) -> list[str]:
+    return [f"{report.name}-{name}" for report, name in pairs]
+
+
+@pytest.mark.parametrize(("report", "name"), TYPED, ids=named(TYPED))
+def test_hostile_words_find_nothing_of_others(two: Two, report: Report, name: str) -> None:
+    """They are words like any others: they break nothing, and open nothing."""
+    words: Iterable[Any] = HOSTILE
+    if report_filter(report, name).several:
+        words = (list(HOSTILE),)
+    for word in words:
+        asked = asked_of(two, report, {name: word})
+        assert answers(two.crowd, asked) == answers(two.alone, asked)
+
+
+@pytest.mark.parametrize(("report", "name"), CHOSEN, ids=named(CHOSEN))
+def test_hostile_words_are_no_choices(two: Two, report: Report, name: str) -> None:
+    for word in HOSTILE:
+        with pytest.raises(BadQuestion):
+            asked_of(two, report, {name: word})
+
+
+def test_texts_are_those_of_the_account(two: Two) -> None:
+    theirs = next(one for one in two.world.accounts if one != two.account)
+    foreign, own = truth_of(two.world, theirs).texts, truth_of(two.world, two.account).texts
+    mine, other = next(iter(own)), next(iter(foreign))
+    assert text_of(two.crowd, two.account, mine) == own[mine]
+    assert text_of(two.crowd, two.account, other) is None
+    assert list(starts_of(two.crowd, two.account, [mine, other, *HOSTILE])) == [mine]
+
+
+# --- segments ---------------------------------------------------------------------------------
+
+
+def test_segments_hold_people_of_the_account_alone(two: Two) -> None:
+    owner = next(one for one in two.world.accounts if one != two.account)
+    foreign = truth_of(two.world, owner).campaigns
+    own = truth_of(two.world, two.account).campaigns
+    theirs = People(foreign[:1])
+    assert count(two.crowd, owner, theirs)
+    nodes: tuple[Node, ...] = (
+        theirs,
+        People(foreign[:1], "clicked", True),
+        People(list(HOSTILE)),
+        People(own[:2], "clicked", False, list(HOSTILE)),
+        People(own[:1]),
+        People([*own[:1], *foreign[:1]], "not_clicked"),
+        Combined("or", [theirs, People(own[:1], "suppressed", True)]),
+        Combined("except", [People(own[:1]), theirs]),
+    )
+    for node in nodes:
+        assert count(two.crowd, two.account, node) == count(two.alone, two.account, node)
+        rows = members(two.crowd, two.account, node).rows
+        assert rows == members(two.alone, two.account, node).rows, write(node)
+    assert count(two.crowd, two.account, nodes[0]) == 0
+    assert count(two.crowd, two.account, nodes[4]) > 0
+
+
+def test_saved_segments_are_known_to_their_account_alone(two: Two) -> None:
+    store = SegmentStore(two.urls[1])
+    own = truth_of(two.world, two.account).campaigns
+    for twin in TWINS:
+        store.save(twin, "Everybody", People(own[:1]), NOW)
+        assert count(two.crowd, twin, Saved("Everybody"))
+    for name in ("Everybody", *HOSTILE):
+        with pytest.raises(BadQuestion, match="no segment is saved"):
+            count(two.crowd, two.account, Saved(name))
+        assert store.get(two.account, name) is None
+        assert not store.delete(two.account, name, NOW)
+    assert store.list(two.account) == []
+    assert [one.name for one in store.list(TWINS[1])] == ["Everybody"]
+    store.close()
+
+
+def test_hostile_names_are_kept_as_they_are(two: Two) -> None:
+    store = SegmentStore(two.urls[1])
+    names = sorted(name for name in HOSTILE if name.isprintable())
+    for name in names:
+        store.save("zz-names", name, People([name]), NOW)
+    assert [one.name for one in store.list("zz-names")] == names
+    assert [one.definition for one in store.list("zz-names")] == [People([name]) for name in names]
+    for name in names:
+        assert store.delete("zz-names", name, NOW)
+    assert store.list("zz-names") == []
+    store.close()

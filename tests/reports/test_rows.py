@@ -1,0 +1,38 @@
+"""What holds of every list of rows: its pages put together are the whole, in one order."""
+
+import pytest
+
+from reports.catalogue import REPORTS
+from reports.report import Report, Section
+from tests.reports.truth import answer, biggest, question, truth_of
+from tests.reports.world import World
+
+LISTS = [
+    (report, section)
+    for report in REPORTS
+    for section in report.sections
+    if section.shape == "rows"
+]
+SIZE, PAGES = 4, 4
+
+
+@pytest.mark.parametrize(("report", "section"), LISTS, ids=[section.view for _, section in LISTS])
+def test_pages_put_together_are_the_whole(
+    worlds: list[World], report: Report, section: Section
+) -> None:
+    world = worlds[0]
+    account = biggest(world)
+    campaign = truth_of(world, account).campaigns[0]
+    known = {
+        "campaign": campaign,
+        "person": truth_of(world, account).of_campaign(campaign)[0][1].recipient,
+    }
+    said = {one.name: known[one.name] for one in report.own_filters if one.required}
+    asked = question(world, report, account, said)
+    whole = answer(world, asked, section.name)
+    assert whole
+    pages = [
+        world.database.rows(section.sql, asked.parameters(section, SIZE, page * SIZE)).records()
+        for page in range(PAGES)
+    ]
+    assert [row for page in pages for row in page] == whole[: SIZE * PAGES]

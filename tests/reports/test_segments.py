@@ -1,0 +1,236 @@
+"""Segments: who belongs to them against the truth, their JSON, and the store."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from random import Random
+from typing import get_args
+
+import pytest
+
+from reports.asked import BadQuestion
+from reports.people import Did
+from reports.segments.members import COLUMNS, blocks, count, members
+from reports.segments.model import Combined, Node, People, Saved, parse, write
+from reports.segments.store import SegmentStore
+from tests.reports.test_recipients import belong
+from tests.reports.truth import Truth, biggest, truth_of
+from tests.reports.world import World
+
+#: What may have happened to nobody in a campaign.
+RARE = ("pending", "deleted", "suppressed", "unsubscribed")
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def numbers_of(truth: Truth, node: Node, saved: dict[str, Node]) -> set[str]:
+    """Who belongs to a segment, by the words of the issue."""
+    if isinstance(node, Saved):
+        return numbers_of(truth, saved[node.name], saved)
+    if isinstance(node, Combined):
+        first, *others = [numbers_of(truth, part, saved) for part in node.parts]
+        for other in others:
+            first = {"and": first & other, "or": first | other, "except": first - other}[node.op]
+        return first
+    found: set[str] = set()
+    everybody: set[str] = set()
+    avoided: set[str] = set()
+    for campaign in node.campaigns:
+        sent = [message for _, message in truth.of_campaign(campaign)]
+        everybody |= {message.recipient for message in sent}
+        clicked = truth.engaged("click", campaign, tuple(node.links))
+        avoided |= clicked
+        is_meant = belong(truth, campaign, node.did, tuple(node.links))
+        found |= {message.recipient for message in sent if is_meant(message)}
+    if node.did == "not_clicked":
+        found = everybody - avoided
+    return everybody - found if node.not_ else found
+
+
+def settled(truth: Truth, found: set[str], node: Node) -> set[str]:
+    """Without people of whom it depends on the moment whether they are suppressed."""
+    return found - truth.unsettled_numbers if "suppressed" in write(node) else found
+
+
+def check(world: World, truth: Truth, node: Node, saved: dict[str, Node] | None = None) -> int:
+    """Members and count are those of the truth. Returns how many there are."""
+    rows = members(world.database, truth.account, node).records()
+    found = [row["recipient"] for row in rows]
+    assert found == sorted(set(found))
+    assert count(world.database, truth.account, node) == len(found)
+    wanted = numbers_of(truth, node, saved or {})
+    assert settled(truth, set(found), node) == settled(truth, wanted, node)
+    return len(found)
+
+
+def test_people_who_did_or_did_not(world: World) -> None:
+    truth = truth_of(world, biggest(world))
+    campaigns = truth.campaigns[1:3]
+    for did in get_args(Did):
+        for not_ in (False, True):
+            found = check(world, truth, People(campaigns, did, not_))
+            assert found or (did, not_) == ("sent", True) or did in RARE
+    assert check(world, truth, People(campaigns, "clicked", False, ["l1"]))
+    assert check(world, truth, People(campaigns, "clicked", True, ["l1", "l2"]))
+
+
+def test_combinations(world: World) -> None:
+    truth = truth_of(world, biggest(world))
+    rng = Random(world.setting.seed)
+
+    def grown(depth: int) -> Node:
+        if depth == 0 or rng.random() < 0.2:
+            campaigns = rng.sample(truth.campaigns[:5], rng.randint(1, 3))
+            return People(campaigns, rng.choice(get_args(Did)), rng.random() < 0.4)
+        parts = [grown(depth - 1) for _ in range(rng.randint(2, 3))]
+        return Combined(rng.choice(("and", "or", "except")), parts)
+
+    sizes = [check(world, truth, grown(2)) for _ in range(8)]
+    assert len(set(sizes)) > 3
+
+
+def test_members_come_in_pages_and_blocks_with_what_is_known_of_them(world: World) -> None:
+    truth = truth_of(world, biggest(world))
+    campaign = truth.campaigns[0]
+    node = People([campaign], "delivered")
+    whole = members(world.database, truth.account, node)
+    assert whole.names == tuple(column.name for column in COLUMNS)
+    pages = [
+        row
+        for offset in range(0, len(whole.rows), 100)
+        for row in members(world.database, truth.account, node, 100, offset).rows
+    ]
+    assert pages == whole.rows
+    with blocks(world.database, truth.account, node) as found:
+        assert [row for block in found for row in block] == whole.rows
+    latest = {one.recipient: one for _, one in reversed(truth.of_campaign(campaign))}
+    for number, *known in whole.rows:
+        one = latest[number]
+        assert known == [one.external_id, one.email, one.country]
+
+
+# --- definitions ------------------------------------------------------------------------------
+
+
+def test_definitions_survive_json() -> None:
+    people = People(["a", "b"], "clicked", True, ["l1"])
+    node = Combined("except", [people, Combined("or", [Saved("x y"), People(["c"])])])
+    assert parse(write(node)) == node
+    assert parse('{"type": "people", "campaigns": ["a"]}') == People(["a"], "sent", False, [])
+
+
+PEOPLE = '{"type": "people", "campaigns": ["a"]}'
+DEEP = '{"type": "combined", "op": "or", "parts": [' + PEOPLE + ", "
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "fix"),
+    [
+        ("{", "definition", "write {"),
+        ("[]", "definition", "write {"),
+        ('{"type": "men"}', "definition.type", "use people, saved or combined"),
+        ('{"type": "people"}', "definition", "give a list of 1 to 100 campaign ids"),
+        ('{"type": "people", "campaigns": []}', "definition.campaigns", "give a list of 1"),
+        (
+            '{"type": "people", "campaigns": ["a"], "did": "x"}',
+            "definition.did",
+            "use sent, delivered",
+        ),
+        (
+            f'{{"type": "combined", "op": "or", "parts": [{PEOPLE}, {{"type": "saved"}}]}}',
+            "definition.parts[1]",
+            "give the name of a saved segment",
+        ),
+        (
+            f'{{"type": "combined", "op": "xor", "parts": [{PEOPLE}, {PEOPLE}]}}',
+            "definition.op",
+            "use and, or, except",
+        ),
+        (f'{{"type": "combined", "op": "or", "parts": [{PEOPLE}]}}', "definition.parts", "give a"),
+        ('{"type": "people", "campaigns": ["a"], "and": 1}', "definition", "write {"),
+        (DEEP * 10 + PEOPLE + "]}" * 10, "definition", "nest at most 10 deep"),
+        (DEEP * 500 + PEOPLE + "]}" * 500, "definition", "nest at most 10 deep"),
+        (" " * 60_000, "definition", "write at most 50000"),
+    ],
+)
+def test_mistakes_name_the_field_and_the_fix(text: str, field: str, fix: str) -> None:
+    with pytest.raises(BadQuestion) as refused:
+        parse(text)
+    (wrong,) = refused.value.wrongs
+    assert wrong.name == field
+    assert wrong.problem
+    assert wrong.fix.startswith(fix)
+
+
+# --- the store --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def store(worlds: list[World]) -> Iterator[SegmentStore]:
+    """The store of the first world, empty again afterwards."""
+    made = SegmentStore(worlds[0].url)
+    yield made
+    for account in worlds[0].accounts:
+        for segment in made.list(account):
+            made.delete(account, segment.name, NOW)
+    made.close()
+
+
+def test_a_saved_segment_is_listed_changed_and_deleted(store: SegmentStore) -> None:
+    one, other = People(["a"]), People(["b"], "clicked", True)
+    store.save("acme", "B", one, NOW)
+    store.save("acme", "A", one, NOW)
+    store.save("acme", "B", other, datetime(2020, 1, 1, tzinfo=UTC))
+    found = store.list("acme")
+    assert [(segment.name, segment.definition) for segment in found] == [("A", one), ("B", other)]
+    assert found[0].updated_at == NOW
+    assert store.delete("acme", "B", NOW)
+    assert store.get("acme", "B") is None
+    assert not store.delete("acme", "B", NOW)
+    store.save("acme", "B", one, datetime.now(UTC))
+    segment = store.get("acme", "B")
+    assert segment is not None and segment.definition == one
+
+
+def test_saved_segments_are_asked_as_they_are_then(
+    store: SegmentStore, worlds: list[World]
+) -> None:
+    world, account = worlds[0], biggest(worlds[0])
+    truth = truth_of(world, account)
+    first, second = truth.campaigns[:2]
+    saved: dict[str, Node] = {"Readers": People([first], "delivered")}
+    saved["Both"] = Combined("and", [Saved("Readers"), People([second])])
+    for name, definition in saved.items():
+        store.save(account, name, definition, NOW)
+    before = check(world, truth, Saved("Both"), saved)
+    saved["Readers"] = People([first, second])
+    store.save(account, "Readers", saved["Readers"], NOW)
+    assert check(world, truth, Saved("Both"), saved) > before
+    store.delete(account, "Readers", NOW)
+    with pytest.raises(BadQuestion, match="no segment is saved as 'Readers'"):
+        count(world.database, account, Saved("Both"))
+
+
+def test_segments_cannot_contain_themselves(store: SegmentStore) -> None:
+    store.save("acme", "one", People(["a"]), NOW)
+    store.save("acme", "two", Combined("or", [Saved("one"), People(["b"])]), NOW)
+    with pytest.raises(BadQuestion, match="one -> two -> one"):
+        store.save("acme", "one", Combined("and", [Saved("two"), People(["c"])]), NOW)
+    with pytest.raises(BadQuestion, match="me -> me"):
+        store.save("acme", "me", Saved("me"), NOW)
+    segment = store.get("acme", "one")
+    assert segment is not None and segment.definition == People(["a"])
+
+
+def test_names_that_multiply_are_refused_at_once(store: SegmentStore) -> None:
+    store.save("acme", "s0", Combined("or", [People(["a"]), People(["b"])]), NOW)
+    for level in range(1, 5):
+        twice = Combined("or", [Saved(f"s{level - 1}"), Saved(f"s{level - 1}")])
+        store.save("acme", f"s{level}", twice, NOW)
+    many = Combined("or", [Combined("or", [Saved("s4")] * 20)] * 20)
+    with pytest.raises(BadQuestion, match="combine at most"):
+        store.save("acme", "s5", many, NOW)
+
+
+@pytest.mark.parametrize("name", ["", " x", "x\n", "x" * 81, "\x00", "a\u202eb"])
+def test_names_nobody_could_read_are_refused(store: SegmentStore, name: str) -> None:
+    with pytest.raises(BadQuestion, match="printable"):
+        store.save("acme", name, People(["a"]), NOW)
