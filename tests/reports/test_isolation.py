@@ -23,7 +23,7 @@ from reports.views import statements
 from sinks.client import connect
 from sinks.migrate import migrate
 from tests.contract.servers import Front
-from tests.reports.truth import biggest, question, truth_of
+from tests.reports.truth import biggest, needed, question, truth_of
 from tests.reports.world import World
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -92,16 +92,9 @@ def answers(database: Database, asked: Asked) -> list[list[tuple[Any, ...]]]:
     return found
 
 
-def needed(two: Two, report: Report) -> dict[str, str]:
-    """Words for the filters that a question cannot do without."""
-    truth = truth_of(two.world, two.account)
-    campaign = truth.campaigns[0]
-    known = {"campaign": campaign, "person": truth.of_campaign(campaign)[0][1].recipient}
-    return {one.name: known[one.name] for one in report.own_filters if one.required}
-
-
 def asked_of(two: Two, report: Report, said: dict[str, Any], account: str = "") -> Asked:
-    return question(two.world, report, account or two.account, {**needed(two, report), **said})
+    words = {**needed(truth_of(two.world, two.account), report), **said}
+    return question(two.world, report, account or two.account, words)
 
 
 every_report = pytest.mark.parametrize("report", REPORTS, ids=[one.name for one in REPORTS])

@@ -163,6 +163,13 @@ TIMES = (
 )  # fmt: skip
 
 
+def needed(truth: Truth, report: Report) -> dict[str, str]:
+    """Words for the filters that a question cannot do without."""
+    campaign = truth.campaigns[0]
+    known = {"campaign": campaign, "person": truth.of_campaign(campaign)[0][1].recipient}
+    return {one.name: known[one.name] for one in report.own_filters if one.required}
+
+
 def question(
     world: World,
     report: Report,
