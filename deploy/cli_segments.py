@@ -25,7 +25,6 @@ from deploy.process import read_settings
 
 if TYPE_CHECKING:
     from reports.database import Database
-    from reports.exports import Book
     from reports.segments.model import Node
     from reports.segments.saved import Segment
     from reports.segments.store import SegmentStore
@@ -170,40 +169,24 @@ def members(account: str, name: str, limit: int) -> None:
 def export(account: str, name: str, form: str | None, output: Path | None, force: bool) -> None:
     """Write everybody who belongs to a segment now to a file."""
     from reports.exports import FORMATS, started
+    from reports.segments.book import book_of_segment
     from reports.segments.members import count
 
     form = format_of(form, output, FILES[0])
     with until_nobody_reads(), answering() as database:
         segment = _saved(database, account, name)
 
+        book = book_of_segment(database, account, segment)
+
         def total() -> int:
             return count(database, account, segment.definition)
 
         with opened(output, force=force) as write, rows_told(total) as tell:
-            for piece in started(FORMATS[form], _book(database, account, segment), tell):
+            for piece in started(FORMATS[form], book, tell):
                 write(piece)
 
 
 export.params += output_options(FILES)
-
-
-def _book(database: Database, account: str, segment: Segment) -> Book:
-    from reports.accounts import zone_of
-    from reports.exports import Book, Fact, Table
-    from reports.segments.members import COLUMNS, blocks
-    from reports.segments.model import write
-
-    asked = (
-        Fact("account", "Account", account),
-        Fact("segment", "Segment", segment.name),
-        Fact("definition", "Definition", write(segment.definition)),
-    )
-    meaning = "who belongs to it when it was asked, by number"
-    table = Table(
-        "members", "Members", meaning, COLUMNS,
-        lambda: blocks(database, account, segment.definition),
-    )  # fmt: skip
-    return Book("segment", segment.name, zone_of(database, account), asked, (table,))
 
 
 def _saved(database: Database, account: str, name: str) -> Segment:

@@ -18,7 +18,9 @@ from reports.pages.entrance import Entrance
 from reports.pages.guard import Protected, SignedIn
 from reports.pages.pages import Pages
 from reports.pages.rendering import Templates
+from reports.pages.segments import SegmentPages
 from reports.pages.signin import Guesses, Tokens
+from reports.pages.site import Site
 
 STATIC: Final = Path(__file__).with_name("static")
 
@@ -32,15 +34,16 @@ def _now() -> datetime:
 def app(url: str, accounts: Mapping[str, str], clock: Clock = _now) -> Starlette:
     """The pages. url: ClickHouse, as in the settings. accounts: account by token."""
     tokens, guesses, templates = Tokens(accounts), Guesses(), Templates()
-    entrance, pages = Entrance(tokens, guesses, templates), Pages(url, templates, clock)
+    entrance, site = Entrance(tokens, guesses, templates), Site(url, templates, clock)
     routes = [
         Route("/healthz", _healthz),
         Mount("/static", StaticFiles(directory=STATIC)),
         *entrance.routes(),
-        *pages.routes(),
+        *SegmentPages(site).routes(),
+        *Pages(site).routes(),
     ]
     middleware = [Middleware(Protected), Middleware(SignedIn, tokens=tokens, guesses=guesses)]
-    return Starlette(routes=routes, middleware=middleware, exception_handlers=pages.failures())
+    return Starlette(routes=routes, middleware=middleware, exception_handlers=site.failures())
 
 
 async def _healthz(_: Request) -> Response:

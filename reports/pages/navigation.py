@@ -11,7 +11,7 @@ from reports.catalogue import BY_NAME
 _GROUPS: Final = (
     ("Traffic", ("overview", "locations", "insight", "speed")),
     ("Campaigns", ("campaigns", "recipients", "failed")),
-    ("Messages", ("messages", "whatsapp", "singles", "person")),
+    ("Messages", ("messages", "whatsapp", "singles")),
     ("Numbers", ("suppressions",)),
 )
 
@@ -26,8 +26,9 @@ class Entry(msgspec.Struct, frozen=True):
 
 def menu(path: str) -> list[tuple[str, list[Entry]]]:
     """Groups of entries. path: of the page it stands on."""
-    return [(title, [_entry(name, path) for name in names if name in BY_NAME])
-            for title, names in _GROUPS]  # fmt: skip
+    groups = [(title, [_entry(name, path) for name in names]) for title, names in _GROUPS]
+    segments = Entry("Segments", "/segments", path.startswith("/segments"))
+    return [*groups, ("People", [_entry("person", path), segments])]
 
 
 def _entry(name: str, path: str) -> Entry:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,15 +14,14 @@ from starlette.routing import Route
 from reports.accounts import zone_of
 from reports.asked import Asked, BadQuestion, Wrong, ask
 from reports.catalogue import BY_NAME
-from reports.database import Database, DatabaseError, NotMigrated, Unavailable
+from reports.database import Database
 from reports.exports import FORMATS, exported, file_name
 from reports.pages.advice import advice
 from reports.pages.charts import NARROW, WIDTH
 from reports.pages.forms import Form, filters_of, form_of, words_of
-from reports.pages.navigation import menu
 from reports.pages.reading import Reader, columns_of
-from reports.pages.rendering import Templates
 from reports.pages.shown import Block
+from reports.pages.site import Site, account_of
 from reports.pages.tabs import tabs_of
 from reports.pages.words import Said, link, moment, offset
 from reports.report import Report
@@ -41,15 +39,11 @@ WHERE account = {account:String} AND campaign_id = {campaign:String}
 
 
 class Pages:
-    """Every report as a page, and its export. The account is that of the session."""
+    """Every report as a page, and its export."""
 
-    def __init__(self, url: str, templates: Templates, clock: Callable[[], datetime]) -> None:
-        self._url = url
-        self._templates = templates
-        self._clock = clock
+    def __init__(self, site: Site) -> None:
+        self._site = site
         self._reader = Reader()
-        self._lock = threading.Lock()
-        self._connected: Database | None = None
 
     def routes(self) -> list[Route]:
         """Its routes."""
@@ -60,35 +54,27 @@ class Pages:
             Route("/{report}", self._report),
         ]
 
-    def failures(self) -> Mapping[Any, Any]:
-        """What to show when a page cannot be shown."""
-        return {
-            HTTPException: self._no_page,
-            DatabaseError: self._no_answer,
-            BadQuestion: self._bad_question,
-        }
-
     async def _home(self, _: Request) -> Response:
         return RedirectResponse("/overview", 303)
 
     def _report(self, request: Request) -> Response:
-        report, database, now = _report_of(request), self._database(), self._clock()
+        report, database, now = _report_of(request), self._site.database(), self._site.clock()
         said = words_of(request.query_params.multi_items())
-        zone = zone_of(database, _account(request))
+        zone = zone_of(database, account_of(request))
         shown: dict[str, Any] = {"report": report, "zone": zone, "offset": offset(zone, now)}
         try:
-            asked = ask(report, _account(request), zone, filters_of(said), now)
+            asked = ask(report, account_of(request), zone, filters_of(said), now)
         except BadQuestion as bad:
             wrongs = _missing_nothing(report, said, bad.wrongs)
             form = form_of(report, said, wrongs, None)
-            return self._page(
+            return self._site.page(
                 request, "ask.html", 400 if wrongs else 200, form=form, asked=None, **shown
             )
         form = form_of(report, said, (), asked)
         shown |= {"asked": asked, "form": form, "updated": moment(now, zone)[-8:]}
         shown |= self._answers(database, asked, said, form, now, _width(request))
         name = f"{report.name}.html" if report.name in _OWN else "report.html"
-        return self._page(request, name, **shown)
+        return self._site.page(request, name, **shown)
 
     def _answers(
         self,
@@ -107,6 +93,7 @@ class Pages:
             "exports": {block.section.name: _files(asked, block, said) for block in blocks},
             "tabs": tabs_of(database, self._reader.pool, asked, said),
             "campaign": self._campaign(database, asked),
+            "segment": _segment(asked),
             "advice": advice(database, asked, said, form) if empty else None,
             "refresh_s": _refresh_s(asked, blocks, now),
         }
@@ -122,8 +109,8 @@ class Pages:
     def _text(self, request: Request) -> Response:
         """The content of one message, as a page and as a part of one."""
         message = request.query_params.get("message_id", "")
-        text = text_of(self._database(), _account(request), message)
-        return self._page(request, "text.html", 200, message=message, text=text)
+        text = text_of(self._site.database(), account_of(request), message)
+        return self._site.page(request, "text.html", 200, message=message, text=text)
 
     def _export(self, request: Request) -> Response:
         report, form = _report_of(request), FORMATS.get(request.path_params["form"])
@@ -131,53 +118,15 @@ class Pages:
             raise HTTPException(404)
         said = words_of(request.query_params.multi_items())
         section, columns = said.pop("section", []), said.pop("columns", [])
-        database, account = self._database(), _account(request)
-        asked = ask(report, account, zone_of(database, account), filters_of(said), self._clock())
+        database, account = self._site.database(), account_of(request)
+        asked = ask(
+            report, account, zone_of(database, account), filters_of(said), self._site.clock()
+        )
         sections = [one for one in report.sections if not section or one.name in section]
         pieces = exported(form, database, sections, asked, columns)
         name = file_name(form, asked, sections)
         headers = {"content-disposition": f'attachment; filename="{name}"'}
         return StreamingResponse(pieces, media_type=form.media_type, headers=headers)
-
-    def _page(self, request: Request, name: str, status: int = 200, **shown: Any) -> Response:
-        return self._templates.page(request, name, status, menu=menu(request.url.path), **shown)
-
-    def _database(self) -> Database:
-        with self._lock:
-            if self._connected is None:
-                self._connected = Database(self._url)
-            return self._connected
-
-    async def _no_page(self, request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        shown = {"title": error.detail, "words": "", "fix": ""}
-        if error.status_code == 404:
-            words = "Choose a report from the menu."
-            shown = {"title": "There is no such page", "words": words, "fix": ""}
-        return self._page(request, "failure.html", error.status_code, **shown)
-
-    async def _no_answer(self, request: Request, error: Exception) -> Response:
-        title, words, fix = _told(error)
-        status = 503 if isinstance(error, (Unavailable, NotMigrated)) else 500
-        return self._page(request, "failure.html", status, title=title, words=words, fix=fix)
-
-    async def _bad_question(self, request: Request, error: Exception) -> Response:
-        title = "This cannot be asked"
-        return self._page(request, "failure.html", 400, title=title, words=str(error), fix="")
-
-
-def _told(error: Exception) -> tuple[str, str, str]:
-    if isinstance(error, NotMigrated):
-        words = "The database has no tables or views for the reports yet."
-        return "Not set up yet", words, "receipts migrate"
-    if isinstance(error, Unavailable):
-        words = "The database gives no answer. The page will work again as soon as it does."
-        return "No database", words, ""
-    return "The database refused the question", str(error), ""
-
-
-def _account(request: Request) -> str:
-    return str(request.scope["account"])
 
 
 def _width(request: Request) -> int:
@@ -204,6 +153,14 @@ def _files(asked: Asked, block: Block, said: Said) -> dict[str, str]:
     if said.get("columns"):
         words["columns"] = [one.name for one in columns_of(block.section, asked, said)]
     return {name: link(f"/export/{asked.report.name}.{name}", words) for name in FORMATS}
+
+
+def _segment(asked: Asked) -> str:
+    """Where to make a segment of the people of a tab; empty: it shows no such people."""
+    if "tab" not in asked.values:
+        return ""
+    said = {name: asked.values[name] for name in ("campaign", "link")}
+    return link("/segments/new", said, did=asked.values["tab"] or "sent")
 
 
 def _refresh_s(asked: Asked, blocks: Sequence[Block], now: datetime) -> int:

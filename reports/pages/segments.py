@@ -1,0 +1,212 @@
+"""The pages of segments: make one, combine several, see who belongs to it, export, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, get_args
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from reports.accounts import zone_of
+from reports.asked import BadQuestion
+from reports.database import Database
+from reports.exports import FORMATS, started
+from reports.pages.forms import spoken, words_of
+from reports.pages.shown import PAGE_ROWS
+from reports.pages.site import Site, account_of
+from reports.pages.words import link, moment, shown
+from reports.people import Did
+from reports.segments.book import book_of_segment
+from reports.segments.members import COLUMNS, count, members
+from reports.segments.model import Combined, Node, People, Saved, parse
+from reports.segments.saved import Segment, segments
+from reports.segments.store import SegmentStore
+
+_OPERATORS: Final = {"and": "and", "or": "or", "except": "but not"}
+Words = Mapping[str, Sequence[str]]
+
+
+class SegmentPages:
+    """Saved groups of people of the account of the session."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def routes(self) -> list[Route]:
+        """Their routes."""
+        return [
+            Route("/segments", self._list),
+            Route("/segments", self._save, methods=["POST"]),
+            Route("/segments/new", self._new),
+            Route("/segments/members", self._members),
+            Route("/segments/delete", self._delete, methods=["POST"]),
+            Route("/segments/export.{form}", self._export),
+        ]
+
+    def _list(self, request: Request) -> Response:
+        return self._all(request, {}, ())
+
+    def _all(self, request: Request, said: Words, wrongs: Sequence[str]) -> Response:
+        database, account = self._site.database(), account_of(request)
+        zone = zone_of(database, account)
+        rows = [
+            {
+                "name": one.name,
+                "to": link("/segments/members", {}, name=one.name),
+                "words": in_words(one.definition),
+                "people": _counted(database, account, one.definition),
+                "saved": moment(one.updated_at, zone),
+            }
+            for one in segments(database, account)
+        ]
+        status = 400 if wrongs else 200
+        asked = {"rows": rows, "said": said, "wrongs": wrongs, "operators": _OPERATORS}
+        return self._site.page(request, "segments.html", status, **asked)
+
+    def _new(self, request: Request) -> Response:
+        return self._made(request, words_of(request.query_params.multi_items()), ())
+
+    def _made(self, request: Request, said: Words, wrongs: Sequence[str]) -> Response:
+        """The form of people of campaigns, with how many they are."""
+        people, problems = None, list(wrongs)
+        if said.get("campaign") and not wrongs:
+            try:
+                node = people_of(said)
+                people = count(self._site.database(), account_of(request), node)
+            except BadQuestion as bad:
+                problems = list(map(str, bad.wrongs))
+        choices = [(word, spoken(word)) for word in get_args(Did)]
+        asked = {"said": said, "wrongs": problems, "people": people, "choices": choices}
+        status = 400 if problems else 200
+        return self._site.page(request, "segment_new.html", status, **asked)
+
+    async def _save(self, request: Request) -> Response:
+        async with request.form() as form:
+            said = words_of([(name, str(word)) for name, word in form.multi_items()])
+        return await run_in_threadpool(self._saved, request, said)
+
+    def _saved(self, request: Request, said: Words) -> Response:
+        name = next(iter(said.get("name", ())), "")
+        combines = "op" in said
+        try:
+            node = combined_of(said) if combines else people_of(said)
+            store = SegmentStore(self._site.url)
+            try:
+                store.save(account_of(request), name, node, self._site.clock())
+            finally:
+                store.close()
+        except BadQuestion as bad:
+            again = self._all if combines else self._made
+            return again(request, said, list(map(str, bad.wrongs)))
+        return RedirectResponse(link("/segments/members", {}, name=name), 303)
+
+    def _members(self, request: Request) -> Response:
+        database, account = self._site.database(), account_of(request)
+        segment = _segment(database, account, request.query_params.get("name", ""))
+        page = _page_of(request.query_params.get("page", ""))
+        first, zone = (page - 1) * PAGE_ROWS, zone_of(database, account)
+        found = members(database, account, segment.definition, PAGE_ROWS, first)
+        total = count(database, account, segment.definition)
+        here = {"name": [segment.name]}
+        after = link("/segments/members", here, page=page + 1) if first + PAGE_ROWS < total else ""
+        before = link("/segments/members", here, page=page - 1) if page > 1 else ""
+        return self._site.page(
+            request,
+            "segment.html",
+            segment=segment,
+            words=in_words(segment.definition),
+            saved=moment(segment.updated_at, zone),
+            columns=COLUMNS,
+            rows=[[shown(*pair, zone) for pair in zip(COLUMNS, row, strict=True)]
+                  for row in found.rows],
+            grid={"first": first + 1, "last": first + len(found.rows), "total": total,
+                  "before": before, "after": after},
+            files={form: link(f"/segments/export.{form}", here) for form in FORMATS},
+        )  # fmt: skip
+
+    async def _delete(self, request: Request) -> Response:
+        async with request.form() as form:
+            name = str(form.get("name", ""))
+        await run_in_threadpool(self._deleted, account_of(request), name)
+        return RedirectResponse("/segments", 303)
+
+    def _deleted(self, account: str, name: str) -> None:
+        store = SegmentStore(self._site.url)
+        try:
+            store.delete(account, name, self._site.clock())
+        finally:
+            store.close()
+
+    def _export(self, request: Request) -> Response:
+        form = FORMATS.get(request.path_params["form"])
+        if form is None:
+            raise HTTPException(404)
+        database, account = self._site.database(), account_of(request)
+        segment = _segment(database, account, request.query_params.get("name", ""))
+        pieces = started(form, book_of_segment(database, account, segment))
+        plain = "".join(one if one.isascii() and one.isalnum() else "_" for one in segment.name)
+        headers = {"content-disposition": f'attachment; filename="segment-{plain}.{form.name}"'}
+        return StreamingResponse(pieces, media_type=form.media_type, headers=headers)
+
+
+def people_of(said: Words) -> Node:
+    """People of campaigns, as the form says it. Raises BadQuestion."""
+    typed = [one.strip() for word in said.get("campaign", ()) for one in word.split(",")]
+    definition = {
+        "type": "people",
+        "campaigns": [one for one in typed if one],
+        "did": next(iter(said.get("did", ())), "sent"),
+        "not": "not" in said,
+        "links": list(said.get("link", ())),
+    }
+    return parse(msgspec.json.encode(definition))
+
+
+def combined_of(said: Words) -> Node:
+    """Two saved segments together, as the form says it. Raises BadQuestion."""
+    parts = [{"type": "saved", "name": name} for name in said.get("part", ())]
+    definition = {"type": "combined", "op": said["op"][0], "parts": parts}
+    return parse(msgspec.json.encode(definition))
+
+
+def in_words(node: Node) -> str:
+    """A definition as people say it."""
+    match node:
+        case Saved(name):
+            return f"“{name}”"
+        case Combined(op, parts):
+            return f" {_OPERATORS[op]} ".join(_inner(part) for part in parts)
+        case People():
+            where = ", ".join(node.campaigns)
+            links = f" (links {', '.join(node.links)})" if node.links else ""
+            neither = "not: " if node.not_ else ""
+            return f"{neither}{spoken(node.did).lower()} in {where}{links}"
+
+
+def _inner(node: Node) -> str:
+    return f"({in_words(node)})" if isinstance(node, Combined) else in_words(node)
+
+
+def _counted(database: Database, account: str, node: Node) -> str:
+    """How many people, or why nobody can tell."""
+    try:
+        return f"{count(database, account, node):,}"
+    except BadQuestion as bad:
+        return str(bad.wrongs[0])
+
+
+def _segment(database: Database, account: str, name: str) -> Segment:
+    found: dict[str, Any] = {one.name: one for one in segments(database, account)}
+    if name not in found:
+        raise HTTPException(404)
+    segment: Segment = found[name]
+    return segment
+
+
+def _page_of(word: str) -> int:
+    return max(int(word), 1) if word.isascii() and word.isdigit() and len(word) < 7 else 1

@@ -1,0 +1,70 @@
+"""`receipts pages` as a process: it says where it is, ends when told, and refuses to be useless."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[2]
+NOWHERE = "http://default:@127.0.0.1:9/receipts"
+TOKEN = "a-token-of-sixteen-letters"
+
+
+def start(**settings: str) -> "subprocess.Popen[str]":
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("RECEIPTS_")}
+    named = {f"RECEIPTS_{name.upper()}": value for name, value in settings.items()}
+    return subprocess.Popen(
+        [sys.executable, "-m", "deploy.cli", "pages"],
+        cwd=ROOT,
+        env={**clean, **named},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)], ids=["ctrl-c", "sigterm"]
+)
+def test_it_serves_until_it_is_told_to_end(number: signal.Signals, code: int) -> None:
+    pages = start(pages_port="0", pages_tokens=f"acme={TOKEN}", clickhouse_url=NOWHERE)
+    watchdog = threading.Timer(60, pages.kill)
+    watchdog.start()
+    assert pages.stdout is not None
+    said = pages.stdout.readline()
+    address = re.search(r"http://127\.0\.0\.1:\d+", said)
+    assert address, said
+    assert httpx.get(f"{address[0]}/healthz").text == "ok\n"
+    away = httpx.get(f"{address[0]}/overview", headers={"authorization": f"Bearer {TOKEN}"})
+    assert (away.status_code, "No database" in away.text) == (503, True)
+    pages.send_signal(number)
+    _, err = pages.communicate(timeout=10)
+    watchdog.cancel()
+    assert (pages.returncode, "Traceback" in err) == (code, False), err
+    assert TOKEN not in said + err
+
+
+def test_without_tokens_it_says_what_to_set() -> None:
+    pages = start(clickhouse_url=NOWHERE)
+    _, err = pages.communicate(timeout=60)
+    assert pages.returncode == 2
+    assert err.startswith(
+        "receipts: RECEIPTS_PAGES_TOKENS: is empty, so nobody could sign in. Fix:"
+    )
+
+
+def test_a_port_that_is_taken_is_one_clear_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        pages = start(pages_port=port, pages_tokens=f"acme={TOKEN}", clickhouse_url=NOWHERE)
+        _, err = pages.communicate(timeout=60)
+    assert (pages.returncode, "Traceback" in err) == (1, False)
+    assert "receipts: error:" in err
+    assert "in use" in err

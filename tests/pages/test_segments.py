@@ -1,0 +1,104 @@
+"""Segments in a browser: made from tabs, combined, exported, deleted; and whose they are."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from starlette.testclient import TestClient
+
+from tests.pages.asking import campaign, question, rows
+from tests.pages.conftest import ACCOUNT, Served, Visitor, token_of
+
+pytestmark = pytest.mark.timeout(120)
+
+HERE = "http://pages.example"
+
+
+def people(served: Served, tab: str) -> set[str]:
+    """Numbers behind a tab of the biggest campaign."""
+    own = campaign(served.world)
+    asked = question(served.world, "recipients", campaign=[own], tab=[tab])
+    return {row["recipient"] for row in rows(served.world, asked)}
+
+
+def make(page: Page, served: Served, tab: str, name: str) -> None:
+    """A segment of a tab of the biggest campaign."""
+    page.goto(f"{served.url}/recipients?campaign={campaign(served.world)}&tab={tab}")
+    page.get_by_role("link", name="Make a segment of these people").click()
+    expect(page.get_by_role("status")).to_have_text(f"{len(people(served, tab)):,} people now")
+    page.get_by_label("Save under the name").fill(name)
+    page.get_by_role("button", name="Save").click()
+    page.wait_for_url("**/segments/members**")
+
+
+def combine(page: Page, served: Served, first: str, how: str, second: str, name: str) -> None:
+    """A segment of two others."""
+    page.goto(f"{served.url}/segments")
+    page.get_by_label("First").select_option(first)
+    page.get_by_label("How").select_option(how)
+    page.get_by_label("Second").select_option(second)
+    page.get_by_label("Name").fill(name)
+    page.get_by_role("button", name="Save").click()
+    page.wait_for_url("**/segments/members**")
+
+
+def test_segments_are_made_combined_exported_and_deleted(
+    visitor: Visitor, served: Served, tmp_path: Path
+) -> None:
+    page = visitor.sign_in().page
+    delivered, clicked = people(served, "delivered"), people(served, "clicked")
+    make(page, served, "delivered", "Reached")
+    make(page, served, "clicked", "Clickers <b>")
+    for how, wanted in (("and", delivered & clicked), ("or", delivered | clicked),
+                        ("but not", delivered - clicked)):  # fmt: skip
+        combine(page, served, "Reached", how, "Clickers <b>", f"Both {how}")
+        expect(page.get_by_role("heading", name=re.compile(r"people now|person now"))).to_have_text(
+            re.compile(f"^{len(wanted):,} ")
+        )
+        expect(page.locator(".heading")).to_contain_text(f"“Reached” {how} “Clickers <b>”")
+        with visitor.download("Export members as CSV", tmp_path).open(newline="") as file:
+            assert {row["recipient"] for row in csv.DictReader(file)} == wanted
+    page.goto(f"{served.url}/segments")
+    expect(page.get_by_role("row", name=re.compile("^Both or"))).to_contain_text(
+        f"{len(delivered | clicked):,}"
+    )
+    page.get_by_role("link", name="Both or").click()
+    page.get_by_text("Delete this segment").click()
+    page.get_by_role("button", name="Delete Both or").click()
+    page.wait_for_url("**/segments")
+    expect(page.get_by_role("link", name="Both or")).to_have_count(0)
+
+
+def test_what_cannot_be_a_segment_is_told_and_kept(served: Served) -> None:
+    headers = {"authorization": f"Bearer {token_of(ACCOUNT)}"}
+    client = TestClient(served.app, base_url=HERE, headers=headers, follow_redirects=False)
+    said = {"campaign": "spring, summer", "did": "danced", "name": "Mine"}
+    answer = client.post("/segments", data=said)
+    assert answer.status_code == 400
+    for words in ("definition.did", "not_clicked", 'value="spring, summer"', 'value="Mine"'):
+        assert words in answer.text, words
+    answer = client.post("/segments", data={**said, "did": "sent", "name": " "})
+    assert (answer.status_code, "cannot be a name" in answer.text) == (400, True)
+
+
+def test_nobody_sees_the_segments_of_others(served: Served) -> None:
+    def client(account: str) -> TestClient:
+        headers = {"authorization": f"Bearer {token_of(account)}"}
+        return TestClient(served.app, base_url=HERE, headers=headers, follow_redirects=False)
+
+    own, other = client(ACCOUNT), client("edu_hub")
+    said = {"campaign": campaign(served.world), "did": "sent", "name": "Ours alone"}
+    assert own.post("/segments", data=said).status_code == 303
+    assert "Ours alone" in own.get("/segments").text
+    assert "Ours alone" not in other.get("/segments").text
+    for path in ("/segments/members", "/segments/export.csv"):
+        assert other.get(f"{path}?name=Ours alone").status_code == 404
+    assert other.post("/segments/delete", data={"name": "Ours alone"}).status_code == 303
+    assert "Ours alone" in own.get("/segments").text
+    stolen = other.post("/segments", data={**said, "name": "Theirs"})
+    assert stolen.status_code == 303
+    assert "Nobody belongs to it now" in other.get("/segments/members?name=Theirs").text
