@@ -66,6 +66,14 @@ class Period(msgspec.Struct, frozen=True):
         """Whether it is broken down by hour."""
         return self.days <= HOURLY_DAYS
 
+    @property
+    def whole_hours(self) -> bool:
+        """Whether its days and hours begin with hours of UTC: not so in India and Nepal."""
+        midnights = (
+            _midnight(self.first + timedelta(days=day), self.zone) for day in range(self.days + 1)
+        )
+        return all(not (moment.minute or moment.second) for moment in midnights)
+
 
 class Asked(msgspec.Struct, frozen=True):
     """A checked question. values: of the report's own filters, neutral where nothing was said."""
@@ -83,6 +91,7 @@ class Asked(msgspec.Struct, frozen=True):
             "since": _wire(self.period.since),
             "until": _wire(self.period.until),
             "by_hour": self.period.by_hour,
+            "whole_hours": self.period.whole_hours,
             "limit": limit or 2**63 - 1,
             "offset": offset,
             **self.values,

@@ -2,7 +2,7 @@ SELECT
     country,
     sent / sum(sent) OVER () AS share,
     /*include counts*/
-FROM reported_messages
+FROM reported_counts(whole_hours = {whole_hours:Bool})
 WHERE /*filters*/ true
 GROUP BY country
 ORDER BY sent DESC, country

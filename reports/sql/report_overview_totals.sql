@@ -1,4 +1,4 @@
 SELECT
     /*include counts*/
-FROM reported_messages
+FROM reported_counts(whole_hours = {whole_hours:Bool})
 WHERE /*filters*/ true
