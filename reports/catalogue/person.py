@@ -11,18 +11,22 @@ RANGE_DAYS: Final = 30
 #: Ranges one can ask for: six months back.
 RANGES: Final = ("0", "1", "2", "3", "4", "5")
 
-#: Which column is meant stands in the question, so that its index finds the few rows.
-_COLUMN: Final = (
-    "if({identifier:String} = 'number'"
-    " OR ({identifier:String} = '' AND startsWith({person:String}, '+')), recipient,"
-    " if({identifier:String} = 'email'"
-    " OR ({identifier:String} = '' AND position({person:String}, '@') > 0), email, external_id))"
-)
+#: When which column is meant. It is known before any row is read, so that its index finds them.
+_MEANT: Final = {
+    "recipient": "{identifier:String} = 'number'"
+    " OR {identifier:String} = '' AND startsWith({person:String}, '+')",
+    "email": "{identifier:String} = 'email' OR {identifier:String} = ''"
+    " AND NOT startsWith({person:String}, '+') AND position({person:String}, '@') > 0",
+    "external_id": "{identifier:String} = 'external_id' OR {identifier:String} = ''"
+    " AND NOT startsWith({person:String}, '+') AND position({person:String}, '@') = 0",
+}
 PERSON: Final = Filter(
     "person",
     "Person",
     "number, e-mail address or external id of the recipient",
-    f"{_COLUMN} = {{person:String}}",
+    " AND ".join(
+        f"(NOT ({meant}) OR {column} = {{person:String}})" for column, meant in _MEANT.items()
+    ),
     "String",
     example="+358401234567",
     required=True,

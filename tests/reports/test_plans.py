@@ -1,34 +1,67 @@
-"""How ClickHouse reads: reports of a period and of a campaign go by the primary key of messages."""
+"""Reports of rows read what they need: their conditions reach keys and indexes of the tables.
 
-import re
+Looked up in ClickHouse's own plans, never in times.
+"""
 
 import pytest
 
-from reports.catalogue import REPORTS
-from reports.report import Report, Section
-from tests.reports.asking import question
+from reports.catalogue import BY_NAME
+from tests.reports.truth import biggest, needed, question, truth_of
 from tests.reports.world import World
 
-READ = re.compile(r"ReadFromMergeTree \(\w+\.messages\)(.*?)(?=ReadFromMergeTree|\Z)", re.DOTALL)
-KEY = re.compile(r"PrimaryKey.*?Condition: ([^\n]*)", re.DOTALL)
-SECTIONS = [
-    pytest.param(report, section, id=section.view)
-    for report in REPORTS
-    for section in report.sections
-    if "_messages" in section.sql
-]
+
+def plan(world: World, report: str, section: str, said: dict[str, str]) -> dict[str, list[str]]:
+    """What a plan says of each table it reads: keys, conditions and names of indexes."""
+    account = biggest(world)
+    definition = BY_NAME[report]
+    words = {**needed(truth_of(world, account), definition), **said}
+    asked = question(world, definition, account, words)
+    wanted = definition.section(section)
+    sql = f"EXPLAIN indexes = 1 {wanted.sql}"
+    found: dict[str, list[str]] = {}
+    table = ""
+    for (line,) in world.database.rows(sql, asked.parameters(wanted, 25)).rows:
+        said_there = line.strip(" │├└─")
+        if "ReadFromMergeTree (" in said_there:
+            table = said_there.rpartition(".")[2].rstrip(")")
+        elif said_there.startswith(("Condition:", "Name:")):
+            found.setdefault(table, []).append(said_there)
+    return found
 
 
-@pytest.mark.parametrize(("report", "section"), SECTIONS)
-def test_account_and_time_reach_the_primary_key(
-    worlds: list[World], report: Report, section: Section
+@pytest.mark.parametrize(
+    ("report", "section", "said", "table", "wanted"),
+    [
+        ("messages", "", {}, "messages", ("account in", "sent_at in (-Inf", "sent_at in ['")),
+        ("messages", "", {"recipient": "+1"}, "messages", ("Name: by_recipient",)),
+        ("messages", "", {"content": "yes"}, "message_texts", ("message_id in 25-element set",)),
+        ("whatsapp", "", {}, "messages", ("account in", "sent_at in (-Inf", "sent_at in ['")),
+        ("singles", "", {}, "messages", ("account in", "sent_at in (-Inf", "sent_at in ['")),
+        ("singles", "", {}, "message_texts", ("message_id in 25-element set", "account in")),
+        ("person", "", {"person": "+1"}, "messages", ("Name: by_recipient", "sent_at in (-Inf")),
+        ("person", "", {"person": "a@b.c"}, "messages", ("Name: by_email", "sent_at in ['")),
+        ("person", "", {"person": "crm-1"}, "messages", ("Name: by_external_id", "account in")),
+        ("recipients", "", {}, "messages", ("toDate(sent_at) in", "account in")),
+        ("failed", "", {}, "messages", ("toDate(sent_at) in", "account in")),
+        ("suppressions", "numbers", {}, "suppression_records", ("account in",)),
+        ("suppressions", "numbers", {}, "strikes", ("recipient in", "account in")),
+        ("suppressions", "strikes", {}, "strikes", ("recipient in", "account in")),
+        ("suppressions", "strikes", {}, "messages", ("sent_at in", "account in")),
+    ],
+)
+def test_conditions_reach_keys_and_indexes(
+    worlds: list[World],
+    report: str,
+    section: str,
+    said: dict[str, str],
+    table: str,
+    wanted: tuple[str, ...],
 ) -> None:
-    asked = question(worlds[0], report)
-    told = worlds[0].database.rows(f"EXPLAIN indexes = 1 {section.sql}", asked.parameters(section))
-    reads = READ.findall("\n".join(line for (line,) in told.rows))
-    assert reads
-    for read in reads:
-        key = KEY.search(read)
-        assert key, read
-        assert "account in" in key[1]
-        assert "sent_at" in key[1]
+    found = " ".join(plan(worlds[0], report, section, said)[table])
+    assert all(words in found for words in wanted), found
+
+
+def test_texts_are_not_read_unless_asked_for(worlds: list[World]) -> None:
+    assert "message_texts" in plan(worlds[0], "messages", "", {"content": "yes"})
+    quiet = plan(worlds[0], "messages", "", {})
+    assert "message_id in 0-element set" in " ".join(quiet["message_texts"])
