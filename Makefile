@@ -22,8 +22,8 @@ $(STAMP): pyproject.toml deploy/constraints.txt
 		--constraint deploy/constraints.txt --editable '.[$(KIND)]'
 	@touch $@
 
-demo: $(STAMP)  ## Run 50,000 simulated events through everything and check the ledger
-	@$(BIN)/receipts demo
+demo: $(STAMP)  ## Run 50,000 simulated events through everything, check the ledger, serve the reports (ARGS=--no-serve: do not)
+	@$(BIN)/receipts demo $(ARGS)
 
 test: $(STAMP)  ## Run the tests; those on real Kafka where Java and Maven are found
 	$(BIN)/python -m pytest $(ARGS)

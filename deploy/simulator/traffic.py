@@ -138,6 +138,7 @@ def _campaign_events(campaign: Campaign, journeys: Journeys) -> Iterator[Event]:
         }  # fmt: skip
         if status != "draft":
             fields["started_at"] = stamp(campaign.start_ms, zone)
+            fields["last_modified_by"] = f"{FIRST_NAMES[luck % 5]}@{account.name}.example"
         if status == "finished":
             fields["ended_at"] = stamp(at, zone)
         key = f"{account.name}/{name}".encode()
