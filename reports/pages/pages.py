@@ -126,7 +126,8 @@ class Pages:
         pieces = exported(form, database, sections, asked, columns)
         name = file_name(form, asked, sections)
         headers = {"content-disposition": f'attachment; filename="{name}"'}
-        return StreamingResponse(pieces, media_type=form.media_type, headers=headers)
+        sent = pieces if request.method == "GET" else iter(())
+        return StreamingResponse(sent, media_type=form.media_type, headers=headers)
 
 
 def _width(request: Request) -> int:

@@ -29,3 +29,5 @@ WARM: Final = (
 LINES: Final = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 #: The same in the accent's hue, for maps, where warm would say too much.
 FEW_TO_MANY: Final = tuple(f"rgba(12, 113, 181, {alpha})" for alpha in (0.2, 0.4, 0.6, 0.8, 1))
+#: Where nothing is.
+NONE: Final = "rgba(138, 151, 165, 0.13)"

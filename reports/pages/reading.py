@@ -62,7 +62,8 @@ class Reader:
         columns = columns_of(section, asked, said)
         table = grid(section, columns, records, asked)
         if section.shape == "rows":
-            table = _placed(table, section, page, count_of(database, section, asked), asked, said)
+            total = count_of(database, section, asked)
+            table, empty = _placed(table, section, page, total, asked, said), not total
         pictures = self._drawn(section, columns, records, asked, width) if page == 1 else []
         note = _note(columns, records)
         return Block(section, [], [], pictures, table, note, empty, pending)

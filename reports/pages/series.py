@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, timedelta
 from typing import Any, Final
 
 import altair as alt
 
 from reports.asked import Period
-from reports.pages.charts import HEIGHT, Spec, chart, colours, counts, done, shares, spans
-from reports.pages.palette import ACCENT, LINES, STATUS, WARM
+from reports.pages.charts import Spec, chart, colours, counts, done, shares, spans
+from reports.pages.heatmap import heatmap
+from reports.pages.palette import ACCENT, LINES, STATUS
 from reports.pages.slots import Slots, of_period, of_times
 from reports.pages.words import country, shown
 from reports.pages.worldmap import world
@@ -26,12 +26,13 @@ BREAKDOWNS: Final = (
     ("delivered", "pending", "failed"),
     ("delivered",),
 )
-#: Sections that stand beside others, and those that need no chart.
-_BESIDE: Final = frozenset(
-    {"report_campaign_timeline", "report_campaign_heatmap", "report_overview_whatsapp_slots"}
-)
+#: Sections that stand beside others, in pixels, and those that need no chart.
+_BESIDE: Final = {
+    "report_campaign_timeline": 470,
+    "report_campaign_heatmap": 470,
+    "report_overview_whatsapp_slots": 560,
+}
 _PLAIN: Final = frozenset({"report_campaign_links", "report_campaign_platforms"})
-_HALF: Final = 470
 #: Bars of a ranking; the table beside it has them all.
 RANKED: Final = 12
 _BAR: Final = 26
@@ -56,10 +57,10 @@ def charts_of(
     """
     if not records or section.view in _PLAIN:
         return []
-    width = min(width, _HALF) if section.view in _BESIDE else width
+    width = min(width, _BESIDE.get(section.view, width))
     names = [column.name for column in columns]
     if names[:2] == ["weekday", "hour"]:
-        return [(section.title, _heatmap(columns[2], records, width))]
+        return [(section.title, heatmap(columns[2], records, width))]
     if names[0] == "slot" and section.shape == "series":
         return _over_time(section, columns, records, period, width)
     if names[0] == "country" and section.shape == "series":
@@ -191,42 +192,6 @@ def _bar(
     what = " · ".join(filter(None, words)) or _UNKNOWN
     return {"place": place, "what": what, "n": record[count.name],
             "said": f"{what}: {record[count.name]:,}"}  # fmt: skip
-
-
-def _heatmap(count: Column, records: Sequence[Record], width: int) -> Spec:
-    """Weekdays and hours; warm is many."""
-    monday = date(2024, 1, 1)
-    days = [f"{monday + timedelta(days=n):%A}" for n in range(7)]
-    values = [
-        {
-            "day": days[one["weekday"] - 1],
-            "hour": one["hour"],
-            "n": one[count.name],
-            "said": f"{days[one['weekday'] - 1]} {one['hour']:02}:00, {one[count.name]:,}",
-        }
-        for one in records
-    ]
-    most = max(one["n"] for one in values)
-    cells = chart(values).mark_rect(cornerRadius=2)
-    return done(
-        cells.encode(
-            x=alt.X(
-                "hour:O",
-                title=None,
-                scale=alt.Scale(domain=list(range(24)), paddingInner=0.06),
-                axis=alt.Axis(labelExpr="datum.value + ':00'", values=list(range(0, 24, 4)),
-                              labelAngle=0, domain=False, ticks=False),
-            ),
-            y=alt.Y("day:O", title=None, scale=alt.Scale(domain=days, paddingInner=0.06),
-                    axis=alt.Axis(domain=False, ticks=False)),
-            color=alt.Color("n:Q", scale=alt.Scale(domain=[0, most], range=list(WARM)),
-                            legend=alt.Legend(format=",d", title=None, gradientLength=160,
-                                              tickMinStep=1, tickCount=3)),
-            description="said:N",
-        ),
-        width,
-        HEIGHT,
-    )  # fmt: skip
 
 
 def country_names(codes: Sequence[str]) -> str:

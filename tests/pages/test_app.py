@@ -6,17 +6,13 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from datetime import date
 from http.cookies import SimpleCookie
 
 import pytest
 from starlette.testclient import TestClient
 
-from reports.asked import Period
-from reports.catalogue import BY_NAME, REPORTS
+from reports.catalogue import REPORTS
 from reports.pages.app import app
-from reports.pages.drawing import Pictures
-from reports.pages.series import charts_of
 from reports.pages.signin import GUESSES
 from sinks.client import connect
 from tests.pages.asking import campaign, paths, question, rows, totals
@@ -210,17 +206,6 @@ def test_what_people_write_stays_text(client: TestClient, served: Served) -> Non
     assert "<script>alert" not in said
 
 
-def test_labels_of_charts_stay_text() -> None:
-    section = BY_NAME["campaign"].section("reasons")
-    hostile = "</svg><script>alert(1)</script>'];\"\\"
-    records = [{"fail_reason": hostile, "failed": 3, "share": 1.0}]
-    day = date(2026, 11, 20)
-    ((title, spec),) = charts_of(section, section.columns, records, Period(day, day, "UTC"), 900)
-    drawn = Pictures().draw(spec, title)
-    assert "<script" not in drawn
-    assert "&lt;script&gt;" in drawn
-
-
 # --- what is shown -------------------------------------------------------------------------------
 
 
@@ -274,6 +259,13 @@ def test_where_nothing_is_the_page_says_what_to_do(served: Served, client: TestC
             text = newcomer.get(path).text
             assert "No message of nobody has arrived yet" in text
             assert "receipts demo" in text
+
+
+def test_behind_the_last_page_is_the_way_back(client: TestClient) -> None:
+    for page in ("99999", "0", "-1", "x", "9" * 30):
+        answer = client.get(f"/messages?page={page}")
+        assert answer.status_code == 200, page
+    assert "There are only" in client.get("/messages?page=99999").text
 
 
 def test_a_report_that_needs_a_word_asks_for_it(client: TestClient) -> None:

@@ -118,13 +118,16 @@ document.addEventListener("click", (event) => {
 });
 
 /* --- a link may carry a token behind its #, which no server and no log sees --- */
-const entrance = document.getElementById("sign-in");
-const handed = new URLSearchParams(location.hash.slice(1)).get("token");
-if (entrance && handed) {
+const enter = () => {
+  const entrance = document.getElementById("sign-in");
+  const handed = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (!entrance || !handed) return;
   history.replaceState(null, "", location.pathname + location.search);
   entrance.elements.token.value = handed;
   entrance.requestSubmit();
-}
+};
+addEventListener("hashchange", enter);
+enter();
 
 showPause();
 wait();

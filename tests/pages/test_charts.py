@@ -1,0 +1,98 @@
+"""What charts are made of: places on axes, steps of a map, words that stay words."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from xml.etree import ElementTree
+
+import pytest
+
+from reports.asked import Period
+from reports.catalogue import BY_NAME
+from reports.pages.drawing import Pictures
+from reports.pages.series import charts_of
+from reports.pages.slots import of_period, of_times
+from reports.pages.words import seconds
+from reports.pages.worldmap import limits_of, unseen
+
+DAY = date(2026, 11, 20)
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "hours"),
+    [
+        ("Europe/Helsinki", date(2026, 10, 25), 25),
+        ("Europe/Helsinki", date(2027, 3, 28), 23),
+        ("Asia/Kathmandu", DAY, 24),
+    ],
+)
+def test_every_hour_of_a_day_has_its_own_place(zone: str, day: date, hours: int) -> None:
+    slots = of_period(Period(day, day, zone))
+    assert len(slots.words) == len(set(slots.words.values())) == hours
+    assert all(later - start == timedelta(hours=1) for start, later in pairwise(slots.words))
+    assert min(slots.words.values()).endswith("T00:00:00")
+
+
+def test_days_begin_at_local_midnight_across_a_change_of_the_clock() -> None:
+    slots = of_period(Period(date(2026, 10, 20), date(2026, 10, 29), "Europe/Helsinki"))
+    assert [word[8:] for word in slots.words.values()] == [
+        f"{day}T00:00:00" for day in range(20, 30)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("step", "apart"),
+    [
+        (timedelta(minutes=5), (0, 1, 4, 7)),
+        (timedelta(hours=1), (0, 2, 3, 30)),
+        (timedelta(days=1), (0, 1, 5)),
+    ],
+)
+def test_times_without_deliveries_have_places_too(step: timedelta, apart: tuple[int, ...]) -> None:
+    begin = datetime(2026, 11, 18, tzinfo=UTC)
+    slots = of_times([begin + step * place for place in apart], "UTC")
+    assert slots.step == step
+    assert list(slots.words) == [begin + step * place for place in range(apart[-1] + 1)]
+
+
+@pytest.mark.parametrize("most", [0, 1, 2, 3, 7, 50, 999, 1_000, 123_456, 30_000_000])
+def test_steps_of_a_map_are_four_and_rise(most: int) -> None:
+    limits = limits_of(most)
+    assert len(limits) == 4
+    assert all(low < high for low, high in pairwise([1, *limits]))
+
+
+def test_countries_a_map_cannot_show_are_named() -> None:
+    assert unseen(["FI", "SG", "US", ""]) == ["SG", ""]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(0.04, "0.0 s"), (99.9, "99.9 s"), (120, "2.0 min"), (7200, "2.0 h"), (259_200, "3.0 days")],
+)
+def test_spans_are_in_the_unit_people_would_choose(value: float, words: str) -> None:
+    assert seconds(value) == words
+
+
+def test_labels_of_charts_stay_text() -> None:
+    section = BY_NAME["campaign"].section("reasons")
+    hostile = "</svg><script>alert(1)</script>'];\"\\"
+    records = [{"fail_reason": hostile, "failed": 3, "share": 1.0}]
+    ((title, spec),) = charts_of(section, section.columns, records, Period(DAY, DAY, "UTC"), 900)
+    drawn = Pictures().draw(spec, title)
+    ElementTree.fromstring(str(drawn))
+    assert "<script" not in drawn
+    assert "&lt;script&gt;" in drawn
+
+
+def test_the_same_chart_is_drawn_once() -> None:
+    section = BY_NAME["campaign"].section("reasons")
+    records = [{"fail_reason": "absent", "failed": 3, "share": 1.0}]
+    pictures, drawn = Pictures(), []
+    for _ in range(2):
+        ((title, spec),) = charts_of(
+            section, section.columns, records, Period(DAY, DAY, "UTC"), 900
+        )
+        drawn.append(pictures.draw(spec, title))
+    assert drawn[0] is drawn[1]
