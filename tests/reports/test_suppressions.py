@@ -1,12 +1,18 @@
 """Suppressed numbers and the messages behind them against the truth."""
 
 from collections import Counter
-from datetime import datetime
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from reports.asked import ask
 from reports.catalogue.suppressions import SUPPRESSIONS
+from reports.database import Database
+from reports.views import statements
+from sinks.client import connect
+from sinks.migrate import migrate
+from tests.contract.servers import Front
 from tests.reports.truth import Row, Truth, answer, at, day_of, question, truth_of
 from tests.reports.world import ZONES, World
 
@@ -33,13 +39,13 @@ def strikes_of(world: World, truth: Truth) -> dict[str, list[tuple[str, int, int
     }
 
 
-def numbers_of(world: World, truth: Truth, zone: str, first: object, last: object) -> list[Row]:
+def numbers_of(world: World, truth: Truth, zone: str, first: date, last: date) -> list[Row]:
     """One row a suppressed number, the one suppressed last first."""
     strikes = strikes_of(world, truth)
     rows = []
     for number in truth.suppressed():
         stands = truth.numbers[number]
-        if first <= day_of(stands.since, zone) <= last:  # type: ignore[operator]
+        if first <= day_of(stands.since, zone) <= last:
             rows.append({
                 "recipient": number,
                 "reasons": ", ".join(stands.reasons),
@@ -100,3 +106,39 @@ def test_filters_leave_exactly_their_numbers(world: World) -> None:
         for one in everything[:2]:
             said = {"recipient": one["recipient"]}
             assert found(world, truth, "UTC", said, "numbers") == [one]
+
+
+def test_strikes_of_messages_from_before_a_release_do_not_count(reports_front: Front) -> None:
+    """Even when the receipt that struck came after it."""
+    url = reports_front.url("suppressions_released")
+    clickhouse = connect(url)
+    migrate(clickhouse, 90, views=statements())
+    for table, columns, rows in (
+        (
+            "strikes",
+            "account, recipient, sent_at, message_id, struck, occurred_at, code",
+            "('a', '+1', '2026-11-20 10:00', 'old', true, '2026-11-20 13:00', '7'),"
+            "('a', '+1', '2026-11-20 12:30', 'new', true, '2026-11-20 12:45', '8'),"
+            "('a', '+1', '2026-11-20 12:40', 'withdrawn', false, '2026-11-20 12:50', '9')",
+        ),
+        (
+            "suppression_requests",
+            "account, recipient, at, action",
+            "('a', '+1', '2026-11-20 12:00', 'release')",
+        ),
+        (
+            "suppression_records",
+            "account, recipient, suppressed, reasons, since, strikes",
+            "('a', '+1', true, ['manual'], '2026-11-20 14:00', 1)",
+        ),
+    ):
+        clickhouse.command(f"INSERT INTO {table} ({columns}) VALUES {rows}")
+    clickhouse.close()
+    asked = ask(SUPPRESSIONS, "a", "UTC", {}, datetime(2026, 11, 21, tzinfo=UTC))
+    database = Database(url)
+    numbers, strikes = SUPPRESSIONS.sections
+    (row,) = database.rows(numbers.sql, asked.parameters(numbers)).records()
+    assert (row["messages"], row["reasons"]) == ("new", "manual")
+    (row,) = database.rows(strikes.sql, asked.parameters(strikes)).records()
+    assert (row["message_id"], row["code"], row["fail_reason"]) == ("new", "8", "")
+    database.close()
