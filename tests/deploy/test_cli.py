@@ -15,8 +15,8 @@ from deploy.embedded.brokers import free_port
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = [
-    "worker", "sink", "migrate", "topics", "report", "segments", "suppressions", "simulate", "demo",
-    "version",
+    "worker", "sink", "migrate", "topics", "report", "segments", "pages", "suppressions",
+    "simulate", "demo", "version",
 ]  # fmt: skip
 
 
