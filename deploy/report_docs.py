@@ -26,8 +26,8 @@ made from one definition. BI tools: [bi.md](bi.md). Tables beneath: [schema.md](
 - Times in views are UTC; commands, files and pages write them in the account's zone.
 - Shares are 0 to 1 in views, CSV and JSON. Unknown is NULL or an empty text.
 - A view takes all its parameters. One that asks for nothing: `''`, `[]`. The examples do.
-- `whole_hours`: true when the period begins and ends on the hour (UTC) and the zone has no half hours;
-  counts then come from the counters by hour, which is faster. false is always right.
+- `whole_hours`: true when the period begins and ends on the hour (UTC) and the zone has no half
+  hours; counts then come from the counters by hour, which is faster. false is always right.
 - Counts are of messages as they stand now, under FINAL: a receipt that arrives later changes them.
 
 Exports. CSV: UTF-8, a header of column names, texts always quoted; a text that a spreadsheet would
