@@ -9,12 +9,13 @@ from reports.people import Did, clicked, did, sent_in
 from reports.report import Filter, Report, Section
 
 NAME: Final = "recipients"
-_CAMPAIGNS: Final = "[{campaign:String}]"
-_LINKS: Final = "{link:Array(String)}"
+#: SQL of the campaign and of the links that are asked about.
+CAMPAIGNS: Final = "[{campaign:String}]"
+LINKS: Final = "{link:Array(String)}"
 #: Tabs of clicks are decided with the links, so that clicks are read once.
 _CLICKS: Final = "('clicked', 'not_clicked')"
 _TABS: Final = " OR ".join(
-    f"{{tab:String}} = '{word}' AND {did(word, _CAMPAIGNS)}"
+    f"{{tab:String}} = '{word}' AND {did(word, CAMPAIGNS)}"
     for word in get_args(Did)
     if word not in ("clicked", "not_clicked")
 )
@@ -30,8 +31,8 @@ LINK: Final = Filter(
     "link",
     "Link",
     "ids of links: people who clicked one of them (tab not_clicked: none of them); none: any",
-    f"({{tab:String}} NOT IN {_CLICKS} AND empty({_LINKS})"
-    f" OR ({clicked(_CAMPAIGNS, _LINKS)}) = ({{tab:String}} != 'not_clicked'))",
+    f"({{tab:String}} NOT IN {_CLICKS} AND empty({LINKS})"
+    f" OR ({clicked(CAMPAIGNS, LINKS)}) = ({{tab:String}} != 'not_clicked'))",
 )
 SEARCH: Final = Filter(
     "search",
@@ -74,7 +75,7 @@ RECIPIENTS: Final = Report(
             "rows",
             COLUMNS,
             FILTERS,
-            source=sent_in(_CAMPAIGNS),
+            source=sent_in(CAMPAIGNS),
             counted="uniqExact(recipient)",
         ),
     ),

@@ -86,25 +86,19 @@ class Pages:
         width: int,
     ) -> dict[str, Any]:
         """Everything of a page that the database says."""
+        tabs = self._reader.pool.submit(tabs_of, database, asked, said)
+        campaign = self._reader.pool.submit(_campaign, database, asked)
         blocks = self._reader.blocks(database, asked, said, width)
         empty = all(block.empty for block in blocks)
         return {
             "blocks": {block.section.name: block for block in blocks},
             "exports": {block.section.name: _files(asked, block, said) for block in blocks},
-            "tabs": tabs_of(database, self._reader.pool, asked, said),
-            "campaign": self._campaign(database, asked),
+            "tabs": tabs.result(),
+            "campaign": campaign.result(),
             "segment": _segment(asked),
             "advice": advice(database, asked, said, form) if empty else None,
             "refresh_s": _refresh_s(asked, blocks, now),
         }
-
-    def _campaign(self, database: Database, asked: Asked) -> str:
-        """What people call the campaign that is asked about; empty: about none."""
-        campaign = asked.values.get("campaign", "")
-        if not campaign:
-            return ""
-        found = database.rows(_NAME, {"account": asked.account, "campaign": campaign}).rows
-        return str(found[0][0] if found else "") or str(campaign)
 
     def _text(self, request: Request) -> Response:
         """The content of one message, as a page and as a part of one."""
@@ -154,6 +148,15 @@ def _files(asked: Asked, block: Block, said: Said) -> dict[str, str]:
     if said.get("columns"):
         words["columns"] = [one.name for one in columns_of(block.section, asked, said)]
     return {name: link(f"/export/{asked.report.name}.{name}", words) for name in FORMATS}
+
+
+def _campaign(database: Database, asked: Asked) -> str:
+    """What people call the campaign that is asked about; empty: about none."""
+    campaign = asked.values.get("campaign", "")
+    if not campaign:
+        return ""
+    found = database.rows(_NAME, {"account": asked.account, "campaign": campaign}).rows
+    return str(found[0][0] if found else "") or str(campaign)
 
 
 def _segment(asked: Asked) -> str:

@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from reports.catalogue import REPORTS
 from reports.pages.app import app
 from reports.pages.signin import GUESSES
+from reports.pages.tabs import tabs_of
 from sinks.client import connect
 from tests.pages.asking import campaign, paths, question, rows, totals
 from tests.pages.conftest import ACCOUNT, NOBODY, Served, token_of
@@ -226,6 +227,21 @@ def test_the_overview_shows_what_is_true(client: TestClient, served: Served) -> 
         for label, name in (("Sent", "sent"), ("Submitted", "submitted"), ("Hard bounces", "hard"),
                             ("Undelivered", "undelivered"), ("Rejected", "rejected")):  # fmt: skip
             assert shown[label] == f"{truth[name]:,}", (last, label)
+
+
+def test_tabs_count_what_they_list(served: Served) -> None:
+    world, own = served.world, campaign(served.world)
+    link = rows(world, question(world, "campaign", campaign=[own]), "links")[0]["link_id"]
+    for said in ({"campaign": [own]}, {"campaign": [own], "link": [link]},
+                 {"campaign": [own], "search": ["1"], "channel": ["sms"]}):  # fmt: skip
+        asked = question(world, "recipients", **said)
+        counts = {tab.name: tab.count for tab in tabs_of(world.database, asked, said)}
+        listed = {
+            tab: len(rows(world, question(world, "recipients", **said, tab=[tab])))
+            for tab in counts
+        }
+        assert counts == listed
+        assert counts["clicked"] > 0
 
 
 def test_every_figure_and_column_tells_its_meaning(client: TestClient, served: Served) -> None:
