@@ -23,12 +23,11 @@ from reports.pages.shown import (
     is_empty,
     is_pending,
 )
-from reports.pages.words import Said, link
+from reports.pages.words import Said, link, page_number
 from reports.pages.worldmap import unseen, world
 from reports.report import Column, Section
 
 _THREADS: Final = 8
-_FARTHEST: Final = 100_000
 
 
 class Reader:
@@ -93,10 +92,8 @@ def page_name(section: Section) -> str:
 
 
 def page_of(section: Section, said: Said) -> int:
-    """Which page is asked for, from 1; what is no page is the first."""
-    word = next(iter(said.get(page_name(section), ())), "")
-    fits = word.isascii() and word.isdigit() and len(word) < 7
-    return min(max(int(word), 1), _FARTHEST) if fits else 1
+    """Which page is asked for."""
+    return page_number(next(iter(said.get(page_name(section), ())), ""))
 
 
 def columns_of(section: Section, asked: Asked, said: Said) -> tuple[Column, ...]:

@@ -19,7 +19,7 @@ from reports.exports import FORMATS, started
 from reports.pages.forms import spoken, words_of
 from reports.pages.shown import PAGE_ROWS
 from reports.pages.site import Site, account_of
-from reports.pages.words import link, moment, shown
+from reports.pages.words import link, moment, page_number, shown
 from reports.people import Did
 from reports.segments.book import book_of_segment
 from reports.segments.members import COLUMNS, count, members
@@ -108,7 +108,7 @@ class SegmentPages:
     def _members(self, request: Request) -> Response:
         database, account = self._site.database(), account_of(request)
         segment = _segment(database, account, request.query_params.get("name", ""))
-        page = _page_of(request.query_params.get("page", ""))
+        page = page_number(request.query_params.get("page", ""))
         first, zone = (page - 1) * PAGE_ROWS, zone_of(database, account)
         found = members(database, account, segment.definition, PAGE_ROWS, first)
         total = count(database, account, segment.definition)
@@ -206,7 +206,3 @@ def _segment(database: Database, account: str, name: str) -> Segment:
         raise HTTPException(404)
     segment: Segment = found[name]
     return segment
-
-
-def _page_of(word: str) -> int:
-    return max(int(word), 1) if word.isascii() and word.isdigit() and len(word) < 7 else 1

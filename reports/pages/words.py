@@ -80,3 +80,9 @@ def link(path: str, said: Said, **changes: str | int | Sequence[str] | None) -> 
     words: dict[str, Any] = {**said, **changes}
     kept = {name: value for name, value in words.items() if value not in (None, "", [], ())}
     return f"{path}?{urlencode(kept, doseq=True)}" if kept else path
+
+
+def page_number(word: str) -> int:
+    """A page of a table as an address says it, from 1; what is no page is the first."""
+    fits = word.isascii() and word.isdigit() and len(word) < 7
+    return max(int(word), 1) if fits else 1
