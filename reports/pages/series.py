@@ -38,7 +38,7 @@ RANKED: Final = 12
 _BAR: Final = 26
 #: The part of a chart that names beside bars may take, and pixels of a letter.
 _NAME: Final = 0.4
-_FITS: Final = 0.9
+_FITS: Final = 0.8
 _LETTER: Final = 7.5
 _AXES: Final[dict[Shown, Callable[[], alt.Axis]]] = {"share": shares, "seconds": spans}
 _UNKNOWN: Final = "unknown"
