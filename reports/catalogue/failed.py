@@ -17,6 +17,9 @@ IDENTIFIERS: Final = tuple(
     msgspec.structs.replace(column, dimension=column.name)
     for column in (c.EXTERNAL_ID, c.RECIPIENT, c.EMAIL, c.MESSAGE_ID, c.COUNTRY)
 )
+_REASON: Final = msgspec.structs.replace(
+    c.FAIL_REASON, label="Fail Reason", meaning="why it failed, in words for people"
+)
 CHOSEN: Final = Filter(
     "identifiers",
     "Identifiers",
@@ -40,7 +43,7 @@ FAILED: Final = Report(
             "One row a person (number) with a failed message of the campaign; of several the"
             " latest.",
             "rows",
-            (*IDENTIFIERS, *c.offered(c.SENT_AT), c.FAIL_REASON),
+            (*IDENTIFIERS, *c.offered(c.SENT_AT), _REASON),
             FILTERS,
             source=sent_in(_CAMPAIGNS),
             only=did("failed", _CAMPAIGNS),

@@ -17,7 +17,8 @@ from reports.people import Did
 
 MOST_PARTS: Final = 100
 MOST_DEPTH: Final = 10
-MOST_BYTES: Final = 50_000
+#: Of a definition as JSON, saved parts written out: parameters of queries travel in the URL.
+MOST_BYTES: Final = 20_000
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
@@ -77,7 +78,7 @@ _FIXES: Final = {
 def parse(text: str | bytes) -> Node:
     """A definition from JSON. Raises BadQuestion that names the field and the fix."""
     if len(text) > MOST_BYTES:
-        raise _bad("definition", f"it has {len(text)} bytes", f"write at most {MOST_BYTES}")
+        raise _too_long(len(text))
     try:
         node = _DECODER.decode(text)
     except RecursionError as error:
@@ -100,6 +101,8 @@ def checked(node: Node) -> Node:
         raise _too_deep()
     if len(places) > MOST_PARTS:
         raise too_many(len(places))
+    if (size := len(write(node))) > MOST_BYTES:
+        raise _too_long(size)
     return node
 
 
@@ -114,6 +117,11 @@ def walk(node: Node, depth: int = 1) -> Iterator[Place]:
     if isinstance(node, Combined):
         for part in node.parts:
             yield from walk(part, depth + 1)
+
+
+def _too_long(size: int) -> BadQuestion:
+    fix = f"write at most {MOST_BYTES}, saved segments written out"
+    return _bad("definition", f"it has {size} bytes", fix)
 
 
 def _too_deep() -> BadQuestion:
