@@ -137,9 +137,15 @@ class Front:
 
     async def _query(self, request: web.Request) -> web.Response:
         arguments = dict(request.query)
-        body = await request.read()
-        if request.content_type == "multipart/form-data":
-            return web.Response(status=501, text="Code: 48. DB::Exception: no form data here")
+        if request.content_type == "multipart/form-data":  # parameters too long for an address
+            body = b""
+            for name, value in (await request.post()).items():
+                if not isinstance(value, str):
+                    said = "Code: 48. DB::Exception: no external data here"
+                    return web.Response(status=501, text=said)
+                arguments[name] = value
+        else:
+            body = await request.read()
         loop = asyncio.get_running_loop()
         try:
             encoding = request.headers.get("Content-Encoding", "")

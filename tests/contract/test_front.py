@@ -26,6 +26,12 @@ def test_it_answers_pings_and_queries(client: Client) -> None:
     assert bound.result_rows == [("x'y\\ü",)]
 
 
+def test_long_parameters_come_as_a_form(client: Client) -> None:
+    long = ["'x'", "\\ü\n" * 5_000]
+    asked = client.query("SELECT {words:Array(String)}", {"words": long})
+    assert asked.result_rows == [(long,)]
+
+
 def test_settings_of_one_request_do_not_leak(client: Client) -> None:
     ask = "SELECT getSetting('max_threads')"
     before = client.query(ask).result_rows
