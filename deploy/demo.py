@@ -57,6 +57,7 @@ STUCK_S = 20.0
 ATTEMPTS = 4
 """A message may expire while the tables are read; then they are compared once more."""
 REMOVE_S = 6.0
+PIPED_WIDTH = 100
 TERMINATED = 128 + signal.SIGTERM
 MOST_ACCOUNTS = 50
 
@@ -285,6 +286,11 @@ def _ledger(client: Any, truth: Path) -> Ledger:
     return compare(client, expectation([truth], time.time_ns() // 1_000_000))
 
 
+def _console() -> Console:
+    """As wide as the terminal; in a pipe wide enough for the tables."""
+    return Console() if sys.stdout.isatty() else Console(width=PIPED_WIDTH)
+
+
 def _report(result: Result, as_json: bool) -> int:
     """Print what was found; the exit code."""
     ledger = result.ledger
@@ -292,7 +298,7 @@ def _report(result: Result, as_json: bool) -> int:
         counts = {key: getattr(ledger, key) for key in JSON_KEYS}
         print(json.dumps({**counts, "seconds": round(result.seconds, 1)}))
     else:
-        _print_tables(result, Console())
+        _print_tables(result, _console())
     if not ledger.balances:
         print(f"{ledger}\nThe end of the worker's log:\n{result.worker_log}", file=sys.stderr)
     return 0 if ledger.balances else 1
