@@ -13,7 +13,7 @@ from reports.views import statements
 from sinks.client import connect
 from sinks.migrate import migrate
 from tests.contract.servers import Front
-from tests.reports.truth import Row, Truth, answer, at, day_of, question, truth_of
+from tests.reports.truth import Row, Truth, answer, at, biggest, day_of, question, truth_of
 from tests.reports.world import ZONES, World
 
 
@@ -66,7 +66,7 @@ def found(world: World, truth: Truth, zone: str, said: Row, section: str) -> lis
 @pytest.mark.parametrize("zone", ZONES)
 def test_numbers_and_messages_are_those_of_the_truth(world: World, zone: str) -> None:
     reasons: Counter[str] = Counter()
-    for account in world.accounts:
+    for account in world.accounts if zone == "UTC" else [biggest(world)]:
         truth = truth_of(world, account)
         strikes = strikes_of(world, truth)
         for said in ({}, {"last": "2"}) if zone == "UTC" else ({"last": "3"},):
@@ -88,7 +88,7 @@ def test_numbers_and_messages_are_those_of_the_truth(world: World, zone: str) ->
                 if "fail_reason" not in truth.unsettled.get(row["message_id"], ()):
                     assert row["fail_reason"] == message.fail_reason != ""
             reasons.update(reason for row in wanted for reason in row["reasons"].split(", "))
-    assert "unsubscribed" in reasons
+    assert reasons["unsubscribed"]
     assert zone != "UTC" or len(reasons) == 3
 
 
