@@ -5,6 +5,7 @@ The clock and the account's time zone are arguments. Source: issue 5 §1.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final, NamedTuple
@@ -177,6 +178,8 @@ def _said(period: Period) -> dict[str, list[str]]:
 def _period(
     given: Mapping[str, Sequence[str]], zone: str, today: date, wrongs: list[Wrong]
 ) -> Period:
+    several = [name for name in ("since", "until", "last") if len(given.get(name, ())) > 1]
+    wrongs += [Wrong(name, "is given more than once", "give one value") for name in several]
     days = _days(given.get("last", ()), wrongs)
     last = _day("until", given, today, wrongs)
     first = _day("since", given, last - timedelta(days=days - 1), wrongs)
@@ -192,9 +195,10 @@ def _days(words: Sequence[str], wrongs: list[Wrong]) -> int:
     if not words:
         return DEFAULT_DAYS
     number = words[0].removesuffix("d")
-    if number.isascii() and number.isdigit() and 1 <= int(number) <= MOST_DAYS:
+    if re.fullmatch("[0-9]{1,4}", number) and 1 <= int(number) <= MOST_DAYS:
         return int(number)
-    wrongs.append(Wrong("last", f"{words[0]!r} is no number of days", f"give 1 to {MOST_DAYS}"))
+    said = words[0][:20]
+    wrongs.append(Wrong("last", f"{said!r} is no number of days", f"give 1 to {MOST_DAYS}"))
     return DEFAULT_DAYS
 
 

@@ -19,7 +19,7 @@ from models.settings import Settings, Topic
 from streams.batching import BatchTable, Outgoing
 from streams.plan import DeadLetter, Incoming, KeyValue, Plan, Stray
 
-#: States that wait for their strikes at most, however rarely offsets are committed.
+#: Strikes that wait at most, however rarely offsets are committed.
 MOST_WAITING: Final = 2_000
 
 
@@ -74,7 +74,8 @@ class Delivery:
         changes = self._hold_back(partition, plan)
         if changes:
             await self._table.put(partition, changes)
-        if len(self._waiting[partition].states) >= MOST_WAITING:
+        waiting = self._waiting.get(partition)
+        if waiting is not None and len(waiting.strikes) >= MOST_WAITING:
             await self.flush(partition)
 
     def _hold_back(self, partition: int, plan: Plan) -> dict[bytes, bytes | None]:
@@ -82,9 +83,9 @@ class Delivery:
 
         A message that waits goes on waiting: its newest state takes the place of the one before.
         """
-        waiting = self._waiting[partition]
-        if not plan.struck and not waiting.states:
+        if not plan.struck and partition not in self._waiting:
             return plan.changes
+        waiting = self._waiting[partition]
         waiting.strikes += plan.strikes
         late = (plan.struck | waiting.states.keys()) & plan.changes.keys()
         held = {key: plan.changes[key] for key in late}

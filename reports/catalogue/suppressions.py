@@ -22,13 +22,14 @@ FILTERS: Final = (
     f.ACCOUNT,
     msgspec.structs.replace(
         f.SINCE,
-        meaning="first day of suppressing, in the account's time zone",
-        condition="since >= {since:DateTime64(3, 'UTC')}",
+        meaning="first day of suppressing, in the account's time zone; a recipient that is asked"
+        " for is shown whenever it was suppressed",
+        condition="({recipient:String} != '' OR since >= {since:DateTime64(3, 'UTC')})",
     ),
     msgspec.structs.replace(
         f.UNTIL,
         meaning="last day of suppressing, itself included",
-        condition="since < {until:DateTime64(3, 'UTC')}",
+        condition="({recipient:String} != '' OR since < {until:DateTime64(3, 'UTC')})",
     ),
     REASON,
     f.TO_NUMBER,

@@ -106,6 +106,8 @@ def test_filters_leave_exactly_their_numbers(world: World) -> None:
         for one in everything[:2]:
             said = {"recipient": one["recipient"]}
             assert found(world, truth, "UTC", said, "numbers") == [one]
+            long_ago = {**said, "since": "2020-01-01", "until": "2020-01-02"}
+            assert found(world, truth, "UTC", long_ago, "numbers") == [one]
 
 
 def test_strikes_of_messages_from_before_a_release_do_not_count(reports_front: Front) -> None:

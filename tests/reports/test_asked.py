@@ -1,0 +1,72 @@
+"""Questions: whole days of a zone, every mistake at once, nothing absurd."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from reports.asked import Asked, BadQuestion, Period, ask
+from reports.catalogue import BY_NAME
+
+NOW = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)
+
+
+def asked(zone: str = "UTC", **said: list[str]) -> Asked:
+    return ask(BY_NAME["overview"], "acme", zone, said, NOW)
+
+
+def test_the_default_is_the_last_seven_days_of_the_zone() -> None:
+    period = asked("Asia/Kolkata").period  # there it is the 23rd already
+    assert (period.first.isoformat(), period.last.isoformat()) == ("2026-11-17", "2026-11-23")
+    assert period.since == datetime(2026, 11, 16, 18, 30, tzinfo=UTC)
+    assert period.until == datetime(2026, 11, 23, 18, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "whole"),
+    [
+        ("UTC", "2026-11-20", True),
+        ("Europe/Helsinki", "2026-10-25", True),
+        ("Asia/Kolkata", "2026-11-20", False),
+        ("Asia/Kathmandu", "2026-11-20", False),
+        ("Australia/Lord_Howe", "2026-10-04", False),  # half an hour forward on that day
+        ("Australia/Lord_Howe", "2026-11-20", True),
+    ],
+)
+def test_periods_of_whole_hours(zone: str, day: str, whole: bool) -> None:
+    assert asked(zone, since=[day], until=[day]).period.whole_hours is whole
+
+
+def test_every_mistake_is_told_at_once_with_its_fix() -> None:
+    with pytest.raises(BadQuestion) as bad:
+        asked(since=["yesterday"], channel=["fax"], colour=["red"])
+    assert {(one.name, one.problem) for one in bad.value.wrongs} == {
+        ("since", "'yesterday' is no date"),
+        ("channel", "fax is not known"),
+        ("colour", "is no filter of this report"),
+    }
+    assert all(one.fix for one in bad.value.wrongs)
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ({"last": ["9" * 5000]}, "last: '99999999999999999999' is no number of days"),
+        ({"last": ["0"]}, "last: '0' is no number of days"),
+        ({"last": ["٣"]}, "is no number of days"),
+        ({"since": ["2026-11-01"], "until": ["2026-10-01"]}, "since: 2026-11-01 is after"),
+        ({"since": ["2024-01-01"]}, "since: the period has 1057 days"),
+        ({"since": ["2026-11-01", "2026-11-02"]}, "since: is given more than once"),
+        ({"last": ["7", "8"]}, "last: is given more than once"),
+        ({"until": ["9999-12-31"]}, "until: '9999-12-31' is no date"),
+    ],
+)
+def test_what_cannot_be_asked(said: dict[str, list[str]], problem: str) -> None:
+    with pytest.raises(BadQuestion, match=problem):
+        asked(**said)
+
+
+def test_a_day_without_a_midnight_begins_with_its_first_moment() -> None:
+    day = datetime(2026, 9, 6).date()  # Santiago: clocks go from 24:00 to 1:00
+    period = Period(day, day, "America/Santiago")
+    assert period.since == datetime(2026, 9, 6, 4, 0, tzinfo=UTC)
+    assert (period.until - period.since).total_seconds() == 23 * 3600
