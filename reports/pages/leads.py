@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from reports.asked import Asked
 from reports.pages.words import link
-from reports.report import Column
+from reports.report import Column, Section
 
 Record = Mapping[str, Any]
 
@@ -31,15 +31,17 @@ _MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {
     "undelivered": {"carrier_status": "undelivered"},
     "rejected": {"status": "rejected"},
 }
+#: Sections that count the messages of one channel, whatever channel is asked for.
+_CHANNELS: Final = {"report_overview_whatsapp": "whatsapp"}
 
 
-def of_figure(column: Column, asked: Asked) -> str:
+def of_figure(section: Section, column: Column, asked: Asked) -> str:
     """The page behind a figure; empty: none."""
     name, report = column.name, asked.report.name
     if report == "campaign" and name in TABS:
         return _recipients(asked, TABS[name])
     if report == "overview" and name in _MESSAGES:
-        return link("/messages", {**asked.said(), **_several(_MESSAGES[name])})
+        return _messages(section, asked, _MESSAGES[name])
     return ""
 
 
@@ -67,6 +69,16 @@ def of_value(column: Column, record: Record, asked: Asked) -> str:
 def _recipients(asked: Asked, tab: str, **more: Sequence[str]) -> str:
     said = {"campaign": [asked.values["campaign"]], "tab": [tab]}
     return link("/recipients", {**said, **more})
+
+
+def _messages(section: Section, asked: Asked, words: Mapping[str, str]) -> str:
+    """The messages behind a figure; empty: of a channel that nobody asks for."""
+    said, channel = asked.said(), _CHANNELS.get(section.view, "")
+    if channel:
+        if channel not in said.get("channel", [channel]):
+            return ""
+        said["channel"] = [channel]
+    return link("/messages", {**said, **_several(words)})
 
 
 def _several(words: Mapping[str, str]) -> dict[str, list[str]]:

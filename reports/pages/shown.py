@@ -130,7 +130,7 @@ def _figure(section: Section, column: Column, record: Record, asked: Asked) -> F
         part = f"{value / whole:.1%} of sent"
     tone = column.name if column.name in STATUS else ""
     text = shown(column, value, asked.period.zone) or "–"
-    return Figure(heading(section, column), text, tone, part, of_figure(column, asked))
+    return Figure(heading(section, column), text, tone, part, of_figure(section, column, asked))
 
 
 def grid(

@@ -7,12 +7,14 @@ import io
 import re
 from collections.abc import Iterator
 from http.cookies import SimpleCookie
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from starlette.testclient import TestClient
 
 from reports.catalogue import REPORTS
 from reports.pages.app import app
+from reports.pages.leads import of_figure
 from reports.pages.signin import GUESSES
 from reports.pages.tabs import tabs_of
 from sinks.client import connect
@@ -242,6 +244,29 @@ def test_tabs_count_what_they_list(served: Served) -> None:
         }
         assert counts == listed
         assert counts["clicked"] > 0
+
+
+@pytest.mark.parametrize("said", [{}, {"channel": ["whatsapp"]}, {"source": ["direct"]}])
+def test_figures_of_the_overview_lead_to_as_many_messages(
+    served: Served, said: dict[str, list[str]]
+) -> None:
+    world, asked = served.world, question(served.world, "overview", last=["30"], **said)
+    led = 0
+    for section in (asked.report.section(name) for name in ("totals", "whatsapp")):
+        (record,) = rows(world, asked, section.name)
+        for column in section.columns:
+            words = parse_qs(urlsplit(of_figure(section, column, asked)).query)
+            if words:
+                listed = rows(world, question(world, "messages", **words))
+                assert len(listed) == record[column.name], (section.name, column.name)
+                led += bool(listed)
+    assert led > 4
+
+
+def test_messages_of_a_channel_nobody_asks_for_are_not_led_to(served: Served) -> None:
+    asked = question(served.world, "overview", channel=["sms"])
+    section = asked.report.section("whatsapp")
+    assert [of_figure(section, column, asked) for column in section.columns] == [""] * 5
 
 
 def test_every_figure_and_column_tells_its_meaning(client: TestClient, served: Served) -> None:
