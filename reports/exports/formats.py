@@ -70,7 +70,9 @@ def exported(
 
 
 def started(form: Format, book: Book, tell: Tell = _nobody) -> Iterator[bytes]:
-    """The same of any book."""
+    """The same of any book. Raises BadQuestion when it has no tables."""
+    if not book.tables:
+        raise BadQuestion([Wrong("section", "none is asked for", "choose at least one")])
     if len(book.tables) > 1 and not form.several:
         names = ", ".join(table.name for table in book.tables)
         problem = f"{form.name} holds one section, and {len(book.tables)} are asked for"

@@ -24,7 +24,7 @@ from reports.pages.shown import Block
 from reports.pages.site import Site, account_of
 from reports.pages.tabs import tabs_of
 from reports.pages.words import Said, link, moment, offset
-from reports.report import Report
+from reports.report import Report, Section
 from reports.texts import text_of
 
 #: Seconds until a page looks again: while messages wait for their outcome, and otherwise.
@@ -116,12 +116,12 @@ class Pages:
         asked = ask(
             report, account, zone_of(database, account), filters_of(said), self._site.clock()
         )
-        sections = [one for one in report.sections if not section or one.name in section]
-        pieces = exported(form, database, sections, asked, columns)
+        sections = _sections(report, section)
         name = file_name(form, asked, sections)
         headers = {"content-disposition": f'attachment; filename="{name}"'}
-        sent = pieces if request.method == "GET" else iter(())
-        return StreamingResponse(sent, media_type=form.media_type, headers=headers)
+        whole = request.method == "GET"
+        pieces = exported(form, database, sections, asked, columns) if whole else iter(())
+        return StreamingResponse(pieces, media_type=form.media_type, headers=headers)
 
 
 def _width(request: Request) -> int:
@@ -134,6 +134,17 @@ def _report_of(request: Request) -> Report:
     if found is None:
         raise HTTPException(404)
     return found
+
+
+def _sections(report: Report, names: Sequence[str]) -> list[Section]:
+    """Sections by name; no names: all. Raises BadQuestion."""
+    known = {one.name: one for one in report.sections}
+    fix = f"use {', '.join(known)}" if len(known) > 1 else "leave it out: there is only one"
+    problem = f"is no section of {report.title!r}"
+    wrongs = [Wrong("section", f"{name!r} {problem}", fix) for name in names if name not in known]
+    if wrongs:
+        raise BadQuestion(wrongs)
+    return [one for one in report.sections if not names or one.name in names]
 
 
 def _missing_nothing(report: Report, said: Said, wrongs: Sequence[Wrong]) -> list[Wrong]:

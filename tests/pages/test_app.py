@@ -13,6 +13,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from reports.catalogue import REPORTS
+from reports.database import Database
+from reports.exports import FORMATS
 from reports.pages.app import app
 from reports.pages.leads import of_figure
 from reports.pages.signin import GUESSES
@@ -288,6 +290,31 @@ def test_exports_hold_the_same_rows(client: TestClient, served: Served) -> None:
     assert len(wanted) > 500
     assert client.get("/export/messages.exe").status_code == 404
     assert client.get("/export/messages.csv?since=x").status_code == 400
+
+
+def test_an_unknown_section_is_refused_with_the_known_ones(client: TestClient) -> None:
+    for name in ("overview.json", "overview.xlsx", "overview.csv"):
+        answer = client.get(f"/export/{name}?section=totals&section=nope")
+        assert answer.status_code == 400, name
+        for words in ("section: &#39;nope&#39; is no section of", "whatsapp_slots"):
+            assert words in answer.text, name
+    answer = client.get("/export/messages.csv?section=nope")
+    assert (answer.status_code, "there is only one" in answer.text) == (400, True)
+
+
+def test_asking_about_a_file_does_not_make_it(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for form in FORMATS:
+        path = f"/export/messages.{form}?last=7"
+        made = client.get(path)
+        with monkeypatch.context() as patched:
+            patched.delattr(Database, "blocks")
+            told = client.head(path)
+        assert told.status_code == 200
+        assert told.content == b""
+        for name in ("content-type", "content-disposition"):
+            assert told.headers[name] == made.headers[name]
 
 
 def test_where_nothing_is_the_page_says_what_to_do(served: Served, client: TestClient) -> None:

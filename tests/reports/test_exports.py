@@ -420,6 +420,12 @@ def test_csv_of_several_sections_is_refused_with_their_names(world: World) -> No
     assert bad.value.wrongs[0].fix == f"choose one of {names}"
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_book_without_tables_is_refused(form: str) -> None:
+    with pytest.raises(BadQuestion, match="section: none is asked for"):
+        started(FORMATS[form], Book("report", "Report", ZONE, (), ()))
+
+
 def test_unknown_columns_are_refused_with_the_known_ones(world: World) -> None:
     report = BY_NAME["messages"]
     with pytest.raises(BadQuestion, match="'secret' is no column of 'Messages'") as bad:
