@@ -90,7 +90,10 @@ def show(account: str, name: str) -> None:
 @click.option("--campaign", multiple=True, help="Id of a campaign; may be given several times.")
 @click.option("--did", help="What people did there, a tab of the report recipients; else sent.")
 @click.option("--not", "not_", is_flag=True, help="Those who did it in none of them.")
-@click.option("--link", multiple=True, help="Only clicks of this link; may be given several times.")
+@click.option(
+    "--link", multiple=True, help="Only who clicked this link; may be given several times."
+)
+@click.option("--channel", help="Only messages of this channel, sms or whatsapp; else both.")
 @click.option("--definition", help="All that as JSON, or @FILE that holds it; @- for stdin.")
 def save(account: str, name: str, definition: str | None, **people: Any) -> None:
     """Save a segment, or change the one of that name.
@@ -109,13 +112,19 @@ def save(account: str, name: str, definition: str | None, **people: Any) -> None
         click.echo(f"{name}: {count(database, account, node):,} people")
 
 
-def _people(campaign: Sequence[str], did: str | None, not_: bool, link: Sequence[str]) -> Node:
+def _people(
+    campaign: Sequence[str],
+    did: str | None,
+    not_: bool,
+    link: Sequence[str],
+    channel: str | None,
+) -> Node:
     import msgspec
 
     from reports.segments.model import parse
 
     said = {"type": "people", "campaigns": campaign, "did": did or "sent", "not": not_}
-    return parse(msgspec.json.encode({**said, "links": link}))
+    return parse(msgspec.json.encode({**said, "links": link, "channel": channel}))
 
 
 def _parsed(definition: str) -> Node:

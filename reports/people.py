@@ -36,6 +36,10 @@ _SUPPRESSED: Final = (
 )
 
 
+#: Tabs of clicks: links are part of them.
+OF_CLICKS: Final = ("clicked", "not_clicked")
+
+
 def sent_in(campaigns: str) -> str:
     """The view to select from: messages of campaigns, read from the days of their sending alone.
 
@@ -56,6 +60,15 @@ def did(word: Did, campaigns: str, links: str = "") -> str:
     if word == "unsubscribed":
         return f"recipient IN ({_engaged('unsubscribe', campaigns)})"
     return _SUPPRESSED if word == "suppressed" else _OF_MESSAGES[word]
+
+
+def did_linked(word: Did, campaigns: str, links: str) -> str:
+    """The same of people who clicked one of the links, but for those who clicked none of them.
+
+    links: SQL of a filled array. Source: the filter `link` of the report recipients.
+    """
+    condition = did(word, campaigns, links)
+    return condition if word in OF_CLICKS else f"{condition} AND {clicked(campaigns, links)}"
 
 
 def clicked(campaigns: str, links: str) -> str:

@@ -5,7 +5,7 @@ from typing import Final, get_args
 from reports import columns as c
 from reports import filters as f
 from reports.columns import count, moment, text
-from reports.people import Did, clicked, did, sent_in
+from reports.people import OF_CLICKS, Did, clicked, did, sent_in
 from reports.report import Filter, Report, Section
 
 NAME: Final = "recipients"
@@ -13,11 +13,11 @@ NAME: Final = "recipients"
 CAMPAIGNS: Final = "[{campaign:String}]"
 LINKS: Final = "{link:Array(String)}"
 #: Tabs of clicks are decided with the links, so that clicks are read once.
-_CLICKS: Final = "('clicked', 'not_clicked')"
+_CLICKS: Final = str(OF_CLICKS)
 _TABS: Final = " OR ".join(
     f"{{tab:String}} = '{word}' AND {did(word, CAMPAIGNS)}"
     for word in get_args(Did)
-    if word not in ("clicked", "not_clicked")
+    if word not in OF_CLICKS
 )
 TAB: Final = Filter(
     "tab",

@@ -95,7 +95,7 @@ class Pages:
             "exports": {block.section.name: _files(asked, block, said) for block in blocks},
             "tabs": tabs.result(),
             "campaign": campaign.result(),
-            "segment": _segment(asked),
+            "segment": segment_link(asked),
             "advice": advice(database, asked, said, form) if empty else None,
             "refresh_s": _refresh_s(asked, blocks, now),
         }
@@ -170,11 +170,14 @@ def _campaign(database: Database, asked: Asked) -> str:
     return str(found[0][0] if found else "") or str(campaign)
 
 
-def _segment(asked: Asked) -> str:
-    """Where to make a segment of the people of a tab; empty: it shows no such people."""
+def segment_link(asked: Asked) -> str:
+    """Where to make a segment of the people of a tab; empty: it shows no such people.
+
+    A text that is searched for is no part of it: what segments say is what people did.
+    """
     if "tab" not in asked.values:
         return ""
-    said = {name: asked.values[name] for name in ("campaign", "link")}
+    said = {name: asked.values[name] for name in ("campaign", "link", "channel")}
     return link("/segments/new", said, did=asked.values["tab"] or "sent")
 
 

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from models.vocabulary import Channel
 from reports.accounts import zone_of
 from reports.asked import BadQuestion
 from reports.database import Database
@@ -81,7 +82,8 @@ class SegmentPages:
             except BadQuestion as bad:
                 problems = list(map(str, bad.wrongs))
         choices = [(word, spoken(word)) for word in get_args(Did)]
-        asked = {"said": said, "wrongs": problems, "people": people, "choices": choices}
+        asked = {"said": said, "wrongs": problems, "people": people, "choices": choices,
+                 "channels": get_args(Channel)}  # fmt: skip
         status = 400 if problems else 200
         return self._site.page(request, "segment_new.html", status, **asked)
 
@@ -163,6 +165,7 @@ def people_of(said: Words) -> Node:
         "did": next(iter(said.get("did", ())), "sent"),
         "not": "not" in said,
         "links": list(said.get("link", ())),
+        "channel": next(iter(said.get("channel", ())), "") or None,
     }
     return parse(msgspec.json.encode(definition))
 
@@ -183,9 +186,10 @@ def in_words(node: Node) -> str:
             return f" {_OPERATORS[op]} ".join(_inner(part) for part in parts)
         case People():
             where = ", ".join(node.campaigns)
+            channel = f" by {node.channel}" if node.channel else ""
             links = f" (links {', '.join(node.links)})" if node.links else ""
             neither = "not: " if node.not_ else ""
-            return f"{neither}{spoken(node.did).lower()} in {where}{links}"
+            return f"{neither}{spoken(node.did).lower()} in {where}{channel}{links}"
 
 
 def _inner(node: Node) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from reports.asked import BadQuestion, Wrong
 from reports.columns import COUNTRY, EMAIL, EXTERNAL_ID, RECIPIENT
 from reports.database import Database, Rows
-from reports.people import did, sent_in
+from reports.people import did, did_linked, sent_in
 from reports.segments.model import MOST_PARTS, Combined, Node, People, checked, too_many
 from reports.segments.saved import saved
 
@@ -99,7 +99,8 @@ class _Resolving:
 
 def _listed(database: Database, account: str, node: Node) -> tuple[str, dict[str, Any]]:
     sql, parameters = _question(database, account, node)
-    everywhere = sorted({one for name in parameters if name[0] == "c" for one in parameters[name]})
+    named = [ids for name, ids in parameters.items() if name.startswith("campaigns_")]
+    everywhere = sorted({one for ids in named for one in ids})
     listed = _LISTED.format(messages=sent_in("{everywhere:Array(String)}"), members=sql)
     return listed, {**parameters, "everywhere": everywhere}
 
@@ -122,10 +123,15 @@ def _select(node: Node, parameters: dict[str, Any]) -> str:
 
 def _people(node: People, parameters: dict[str, Any]) -> str:
     number = len(parameters)
+    campaigns, links = f"{{campaigns_{number}:Array(String)}}", f"{{links_{number}:Array(String)}}"
     parameters[f"campaigns_{number}"] = node.campaigns
-    parameters[f"links_{number}"] = node.links
-    campaigns = f"{{campaigns_{number}:Array(String)}}"
-    links = f"{{links_{number}:Array(String)}}"
-    everybody = f"SELECT DISTINCT recipient FROM {sent_in(campaigns)}"
-    did_it = f"{everybody} WHERE {did(node.did, campaigns, links)}"
-    return f"{everybody} WHERE recipient NOT IN ({did_it})" if node.not_ else did_it
+    everybody = f"SELECT DISTINCT recipient FROM {sent_in(campaigns)} WHERE true"
+    if node.channel:
+        parameters[f"channel_{number}"] = node.channel
+        everybody += f" AND channel = {{channel_{number}:String}}"
+    condition = did(node.did, campaigns)
+    if node.links:
+        parameters[f"links_{number}"] = node.links
+        condition = did_linked(node.did, campaigns, links)
+    did_it = f"{everybody} AND {condition}"
+    return f"{everybody} AND recipient NOT IN ({did_it})" if node.not_ else did_it

@@ -1,8 +1,8 @@
 """What a segment is: people of campaigns, saved segments, and what is combined of them.
 
 As JSON, `type` says which: {"type": "people", "campaigns": ["spring"], "did": "clicked",
-"not": false, "links": []}, {"type": "saved", "name": "Buyers"}, {"type": "combined", "op": "and",
-"parts": [...]}. Source: issue 5 §1.
+"not": false, "links": [], "channel": null}, {"type": "saved", "name": "Buyers"},
+{"type": "combined", "op": "and", "parts": [...]}. Source: issue 5 §1.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal, NamedTuple, get_args
 
 import msgspec
 
+from models.vocabulary import Channel
 from reports.asked import BadQuestion, Wrong
 from reports.people import Did
 
@@ -29,13 +30,16 @@ class People(
 ):
     """People with a number that the campaigns were sent to, who did something in one of them.
 
-    not_: those who did it in none of them. links: only clicks of these count; empty: of any.
+    not_: those who did it in none of them. links: who clicked one of these (not_clicked: none of
+    them); empty: any. channel: by messages of it alone; None: both. The tabs of the report
+    recipients mean the same by the same words.
     """
 
     campaigns: Annotated[list[Id], msgspec.Meta(min_length=1, max_length=100)]
     did: Did = "sent"
     not_: bool = msgspec.field(default=False, name="not")
     links: Annotated[list[Id], msgspec.Meta(max_length=100)] = []
+    channel: Channel | None = None
 
 
 class Saved(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="saved"):
@@ -69,6 +73,7 @@ _FIXES: Final = {
     "did": f"use {', '.join(get_args(Did))}",
     "not": "write true or false",
     "links": "give a list of up to 100 link ids",
+    "channel": f"use {', '.join(get_args(Channel))}, or leave it out",
     "name": "give the name of a saved segment, 1 to 80 characters",
     "op": "use and, or, except",
     "parts": "give a list of 2 to 20 segments",

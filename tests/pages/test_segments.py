@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import re
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
 from starlette.testclient import TestClient
 
+from reports.pages.pages import segment_link
+from reports.pages.segments import people_of
+from reports.pages.tabs import tabs_of
+from reports.segments.members import count
 from tests.pages.asking import campaign, question, rows
 from tests.pages.conftest import ACCOUNT, Served, Visitor, token_of
 
@@ -71,6 +77,31 @@ def test_segments_are_made_combined_exported_and_deleted(
     page.get_by_role("button", name="Delete Both or").click()
     page.wait_for_url("**/segments")
     expect(page.get_by_role("link", name="Both or")).to_have_count(0)
+
+
+def test_a_segment_holds_the_people_that_its_tab_counts(served: Served) -> None:
+    world, own = served.world, campaign(served.world)
+    seen = set()
+    for links, channel in itertools.product(([], ["l1"], ["l2", "l3"]), ("", "sms", "whatsapp")):
+        said = {"campaign": [own], "link": links, "channel": [channel]}
+        words = {name: word for name, word in said.items() if any(word)}
+        tabs = tabs_of(world.database, question(world, "recipients", **words), words)
+        for tab in tabs:
+            to = segment_link(question(world, "recipients", **words, tab=[tab.name]))
+            node = people_of(parse_qs(urlsplit(to).query))
+            assert count(world.database, ACCOUNT, node) == tab.count, to
+        seen.add(tuple(tab.count for tab in tabs))
+    assert len(seen) == 9
+
+
+def test_no_segment_is_offered_of_a_search(served: Served) -> None:
+    headers = {"authorization": f"Bearer {token_of(ACCOUNT)}"}
+    client = TestClient(served.app, base_url=HERE, headers=headers)
+    path, offer = f"/recipients?campaign={campaign(served.world)}", "Make a segment of these people"
+    assert offer in client.get(path).text
+    searched = client.get(f"{path}&search=anna").text
+    assert offer not in searched
+    assert "A segment takes no search" in searched
 
 
 def test_what_cannot_be_a_segment_is_told_and_kept(served: Served) -> None:

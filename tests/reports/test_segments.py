@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 
+from models.vocabulary import Channel
 from reports.asked import BadQuestion
 from reports.people import Did
 from reports.segments.members import COLUMNS, blocks, count, members
@@ -34,12 +35,17 @@ def numbers_of(truth: Truth, node: Node, saved: dict[str, Node]) -> set[str]:
     everybody: set[str] = set()
     avoided: set[str] = set()
     for campaign in node.campaigns:
-        sent = [message for _, message in truth.of_campaign(campaign)]
+        sent = [
+            message
+            for _, message in truth.of_campaign(campaign)
+            if node.channel in (None, message.channel)
+        ]
         everybody |= {message.recipient for message in sent}
         clicked = truth.engaged("click", campaign, tuple(node.links))
         avoided |= clicked
         is_meant = belong(truth, campaign, node.did, tuple(node.links))
-        found |= {message.recipient for message in sent if is_meant(message)}
+        did_it = {message.recipient for message in sent if is_meant(message)}
+        found |= did_it & clicked if node.links and node.did != "not_clicked" else did_it
     if node.did == "not_clicked":
         found = everybody - avoided
     return everybody - found if node.not_ else found
@@ -70,6 +76,21 @@ def test_people_who_did_or_did_not(world: World) -> None:
             assert found or (did, not_) == ("sent", True) or did in RARE
     assert check(world, truth, People(campaigns, "clicked", False, ["l1"]))
     assert check(world, truth, People(campaigns, "clicked", True, ["l1", "l2"]))
+
+
+def test_links_and_channel_narrow_every_word(world: World) -> None:
+    truth = truth_of(world, biggest(world))
+    campaigns = truth.campaigns[:1]
+    seen: set[tuple[bool, Channel | None]] = set()
+    for word in get_args(Did):
+        for links, channel in (([], "sms"), (["l1"], "whatsapp"), (["l1", "l2"], None)):
+            people = People(campaigns, word, False, links, channel)  # type: ignore[arg-type]
+            assert check(world, truth, people) <= count(
+                world.database, truth.account, People(campaigns)
+            )
+            if check(world, truth, people):
+                seen.add((bool(links), people.channel))
+    assert seen == {(False, "sms"), (True, "whatsapp"), (True, None)}
 
 
 def test_combinations(world: World) -> None:
