@@ -77,8 +77,9 @@ def _over_time(
     width: int,
 ) -> list[Drawn]:
     """Bars of what became of messages; lines of spans and shares where those are counted."""
+    times = [one["slot"] for one in records]
     whole = "since" in section.parameters
-    slots = of_period(period) if whole else of_times([one["slot"] for one in records], period.zone)
+    slots = of_period(period, times) if whole else of_times(times, period.zone)
     kinds: list[Shown] = ["seconds", "share"]
     groups = [[column for column in columns if column.shown == kind] for kind in kinds]
     if all(groups):
@@ -139,8 +140,7 @@ def _lines(columns: Sequence[Column], records: Sequence[Record], slots: Slots, w
 def _point(column: Column, record: Record, slots: Slots) -> dict[str, Any]:
     start, value = record["slot"], record[column.name]
     said = f"{slots.said(start)}, {column.label}: {shown(column, value, slots.zone)}"
-    place = slots.words.get(start, "")
-    return {"slot": place, "what": column.label, "n": float(value), "said": said}
+    return {"slot": slots.words[start], "what": column.label, "n": float(value), "said": said}
 
 
 def _ranked(
@@ -188,10 +188,17 @@ def _quoted(text: str) -> str:
 def _bar(
     place: int, names: Sequence[Column], count: Column, record: Record, period: Period
 ) -> dict[str, Any]:
-    words = [shown(one, record[one.name], period.zone) for one in names[:2]]
+    words = [shown(one, record[one.name], period.zone) for one in _telling(names)]
     what = " · ".join(filter(None, words)) or _UNKNOWN
     return {"place": place, "what": what, "n": record[count.name],
             "said": f"{what}: {record[count.name]:,}"}  # fmt: skip
+
+
+def _telling(names: Sequence[Column]) -> list[Column]:
+    """The columns that tell one bar from another; the last is what a short label may lose."""
+    first, *others = names
+    chosen = [one for one in others if one.dimension]
+    return list(dict.fromkeys([first, *chosen, *others[:1]]))
 
 
 def country_names(codes: Sequence[str]) -> str:

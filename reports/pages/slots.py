@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Final
@@ -55,13 +55,14 @@ class Slots(msgspec.Struct, frozen=True):
         )
 
 
-def of_period(period: Period) -> Slots:
-    """Every hour or day of a period."""
-    if period.by_hour:
-        return _named(_between(period.since, period.until, _STEPS[1]), _STEPS[1], period.zone)
-    days = (period.first + timedelta(days=n) for n in range(period.days))
-    starts = (Period(day, day, period.zone).since for day in days)
-    return _named(starts, _STEPS[2], period.zone)
+def of_period(period: Period, times: Sequence[datetime] = ()) -> Slots:
+    """Every hour or day of a period. times: starts that must have a place, whatever we think."""
+    days = [period.first + timedelta(days=n) for n in range(period.days)]
+    whole = [Period(day, day, period.zone) for day in days]
+    if not period.by_hour:
+        return _named([*(day.since for day in whole), *times], _STEPS[2], period.zone)
+    hours = [hour for day in whole for hour in _between(day.since, day.until, _STEPS[1])]
+    return _named([*hours, *times], _STEPS[1], period.zone)
 
 
 def of_times(times: Sequence[datetime], zone: str) -> Slots:
@@ -69,14 +70,15 @@ def of_times(times: Sequence[datetime], zone: str) -> Slots:
     least = min((later - start for start, later in pairwise(times)), default=_STEPS[1])
     step = next((one for one, longer in _LONGER.items() if least < longer), _STEPS[2])
     if step == _STEPS[2]:
-        return _named(_days(times, zone), step, zone)
+        return _named([*_days(times, zone), *times], step, zone)
     if (times[-1] - times[0]) / step > _MOST:
-        return _named(iter(times), step, zone)
-    return _named(_between(times[0], times[-1] + step, step), step, zone)
+        return _named(times, step, zone)
+    return _named([*_between(times[0], times[-1], step), *times], step, zone)
 
 
 def _between(first: datetime, until: datetime, step: timedelta) -> Iterator[datetime]:
-    return (first + n * step for n in range(int((until - first) / step)))
+    """Starts before the end; the last may be of a part: some clocks change by half an hour."""
+    return (first + n * step for n in range(-((first - until) // step)))
 
 
 def _days(times: Sequence[datetime], zone: str) -> Iterator[datetime]:
@@ -87,10 +89,10 @@ def _days(times: Sequence[datetime], zone: str) -> Iterator[datetime]:
     )
 
 
-def _named(starts: Iterator[datetime], step: timedelta, zone: str) -> Slots:
+def _named(starts: Iterable[datetime], step: timedelta, zone: str) -> Slots:
     seen, words = set[str](), {}
-    for start in starts:
+    for start in sorted({start.astimezone(UTC) for start in starts}):
         text = f"{start.astimezone(ZoneInfo(zone)):%Y-%m-%dT%H:%M:%S}"
-        words[start.astimezone(UTC)] = text if text not in seen else text[:-1] + "1"
+        words[start] = text if text not in seen else text[:-1] + "1"
         seen.add(text)
     return Slots(words, step, zone)

@@ -15,6 +15,7 @@ from reports.pages.series import charts_of
 from reports.pages.slots import of_period, of_times
 from reports.pages.words import seconds
 from reports.pages.worldmap import limits_of, unseen
+from tests.pages.conftest import Served
 
 DAY = date(2026, 11, 20)
 
@@ -39,6 +40,33 @@ def test_days_begin_at_local_midnight_across_a_change_of_the_clock() -> None:
     assert [word[8:] for word in slots.words.values()] == [
         f"{day}T00:00:00" for day in range(20, 30)
     ]
+
+
+@pytest.mark.parametrize(
+    ("first", "hours"),
+    [(date(2026, 4, 4), 24 + 25), (date(2026, 4, 5), 25 + 24),
+     (date(2026, 10, 3), 24 + 24), (date(2026, 10, 4), 24 + 24)],
+)  # fmt: skip
+def test_hours_are_those_of_the_database_where_the_clock_changes_by_half_an_hour(
+    served: Served, first: date, hours: int
+) -> None:
+    period = Period(first, first + timedelta(days=1), "Australia/Lord_Howe")
+    sql = """SELECT DISTINCT toDateTime(toStartOfHour(at, {zone:String}), 'UTC') AS slot
+             FROM (SELECT {since:DateTime('UTC')} + INTERVAL number * 5 MINUTE AS at
+                   FROM numbers({fives:UInt32})) ORDER BY slot"""
+    asked = {"zone": period.zone, "since": period.since,
+             "fives": (period.until - period.since) // timedelta(minutes=5)}  # fmt: skip
+    recorded = [slot for (slot,) in served.world.database.rows(sql, asked).rows]
+    slots = of_period(period)
+    assert list(slots.words) == recorded
+    assert len(slots.words) == len(set(slots.words.values())) == hours
+
+
+def test_a_time_between_two_places_gets_its_own() -> None:
+    begin = datetime(2026, 11, 18, tzinfo=UTC)
+    odd = begin + timedelta(minutes=65)
+    assert odd in of_times([begin, odd], "UTC").words
+    assert odd in of_period(Period(begin.date(), begin.date(), "UTC"), [odd]).words
 
 
 @pytest.mark.parametrize(
@@ -84,6 +112,19 @@ def test_labels_of_charts_stay_text() -> None:
     ElementTree.fromstring(str(drawn))
     assert "<script" not in drawn
     assert "&lt;script&gt;" in drawn
+
+
+def test_bars_of_errors_differ_by_what_is_chosen() -> None:
+    section = BY_NAME["speed"].section("errors")
+    columns = [one for one in section.columns if one.dimension in ("", "provider")]
+    records = [
+        {"error_code": "", "fail_reason": "expired", "bounce": "soft", "provider": provider,
+         "failed": 3, "share": 0.5}
+        for provider in ("alpha", "beta")
+    ]  # fmt: skip
+    ((_, spec),) = charts_of(section, columns, records, Period(DAY, DAY, "UTC"), 900)
+    labels = [value["what"] for value in spec["data"]["values"]]
+    assert labels == ["alpha · expired", "beta · expired"]
 
 
 def test_the_same_chart_is_drawn_once() -> None:
