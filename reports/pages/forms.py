@@ -161,9 +161,7 @@ def spoken(word: str, name: str = "") -> str:
 def _presets(report: Report, said: Said, asked: Asked | None) -> list[Preset]:
     if not report.has_period:
         return []
-    kept = {
-        name: words for name, words in said.items() if name not in _OF_PERIOD and not is_page(name)
-    }
+    kept = without_period(said)
     days = _last_days(said, asked)
     path = f"/{report.name}"
     return [
