@@ -15,7 +15,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from reports.pages.entrance import Entrance
-from reports.pages.guard import Protected, SignedIn
+from reports.pages.guard import Limited, Protected, SignedIn
 from reports.pages.pages import Pages
 from reports.pages.rendering import Templates
 from reports.pages.segments import SegmentPages
@@ -42,7 +42,11 @@ def app(url: str, accounts: Mapping[str, str], clock: Clock = _now) -> Starlette
         *SegmentPages(site).routes(),
         *Pages(site).routes(),
     ]
-    middleware = [Middleware(Protected), Middleware(SignedIn, tokens=tokens, guesses=guesses)]
+    middleware = [
+        Middleware(Protected),
+        Middleware(Limited),
+        Middleware(SignedIn, tokens=tokens, guesses=guesses),
+    ]
     return Starlette(routes=routes, middleware=middleware, exception_handlers=site.failures())
 
 

@@ -36,22 +36,26 @@ class Entrance:
         return self._templates.page(request, "sign_in.html", wanted=wanted, wrong="")
 
     async def _sign_in(self, request: Request) -> Response:
-        now, address = time.monotonic(), address_of(request)
-        async with request.form() as form:
+        async with request.form(max_files=0) as form:
             token, wanted = str(form.get("token", "")).strip(), inside(str(form.get("next", "")))
-        wait_s = self._guesses.wait_s(address, now)
-        if wait_s:
-            wrong = f"Too many wrong tokens from here. Try again in {int(wait_s) + 1} s."
-            page = self._templates.page(request, "sign_in.html", 429, wanted=wanted, wrong=wrong)
-            page.headers["retry-after"] = str(int(wait_s) + 1)
-            return page
         if self._tokens.account(token) is None:
-            self._guesses.wrong(address, now)
-            shown = {"wanted": wanted, "wrong": _UNKNOWN}
-            return self._templates.page(request, "sign_in.html", 401, **shown)
+            return self._wrong(request, wanted)
         answer = RedirectResponse(wanted or "/", 303)
         set_cookie(answer, request, self._tokens.cookie(token))
         return answer
+
+    def _wrong(self, request: Request, wanted: str) -> Response:
+        """The page again. Right tokens never wait: nobody locks out others of their address."""
+        now, address = time.monotonic(), address_of(request)
+        wait_s = self._guesses.wait_s(address, now)
+        if not wait_s:
+            self._guesses.wrong(address, now)
+            shown = {"wanted": wanted, "wrong": _UNKNOWN}
+            return self._templates.page(request, "sign_in.html", 401, **shown)
+        wrong = f"Too many wrong tokens from here. Try again in {int(wait_s) + 1} s."
+        page = self._templates.page(request, "sign_in.html", 429, wanted=wanted, wrong=wrong)
+        page.headers["retry-after"] = str(int(wait_s) + 1)
+        return page
 
     async def _sign_out(self, request: Request) -> Response:
         answer = RedirectResponse("/sign-in", 303)

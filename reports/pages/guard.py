@@ -6,7 +6,8 @@ import time
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,6 +24,8 @@ HEADERS: Final = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
 _SAFE: Final = frozenset({"GET", "HEAD"})
+#: Of a form, in bytes: more than the longest segment.
+MOST_BYTES: Final = 64 * 1024
 _OPEN: Final = ("/sign-in", "/healthz", "/static/")
 
 
@@ -45,6 +48,32 @@ class Protected:
             await send(message)
 
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
+class Limited:
+    """Reads no more of a request than a form of ours is long, whatever it says of its length."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; HTTPException 413 goes to whoever reads on."""
+        length = Headers(scope=scope).get("content-length", "") if scope["type"] == "http" else ""
+        if length.isdecimal() and int(length) > MOST_BYTES:
+            words = f"This is longer than any form here: {MOST_BYTES} bytes.\n"
+            await PlainTextResponse(words, 413, {"connection": "close"})(scope, receive, send)
+            return
+        came = 0
+
+        async def counted() -> Message:
+            nonlocal came
+            message = await receive()
+            came += len(message.get("body", b""))
+            if came > MOST_BYTES:
+                raise HTTPException(413, headers={"connection": "close"})
+            return message
+
+        await self._app(scope, counted, send)
 
 
 class SignedIn:
@@ -77,13 +106,13 @@ class SignedIn:
         return None if account else _to_sign_in(request)
 
     def _by_token(self, request: Request, token: str) -> Response | None:
+        request.scope["account"] = account = self._tokens.account(token)
+        if account:
+            return None
         now, address = time.monotonic(), address_of(request)
         wait_s = self._guesses.wait_s(address, now)
         if wait_s:
             return too_many(wait_s)
-        request.scope["account"] = account = self._tokens.account(token)
-        if account:
-            return None
         self._guesses.wrong(address, now)
         words = "This token is not known. Fix: ask whoever runs the pages for one.\n"
         return PlainTextResponse(words, 401, {"www-authenticate": "Bearer"})

@@ -88,7 +88,7 @@ class SegmentPages:
         return self._site.page(request, "segment_new.html", status, **asked)
 
     async def _save(self, request: Request) -> Response:
-        async with request.form() as form:
+        async with request.form(max_files=0) as form:
             said = words_of([(name, str(word)) for name, word in form.multi_items()])
         return await run_in_threadpool(self._saved, request, said)
 
@@ -132,7 +132,7 @@ class SegmentPages:
         )  # fmt: skip
 
     async def _delete(self, request: Request) -> Response:
-        async with request.form() as form:
+        async with request.form(max_files=0) as form:
             name = str(form.get("name", ""))
         await run_in_threadpool(self._deleted, account_of(request), name)
         return RedirectResponse("/segments", 303)

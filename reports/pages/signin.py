@@ -16,7 +16,7 @@ from starlette.requests import HTTPConnection
 
 COOKIE: Final = "receipts_session"
 SESSION_S: Final = 12 * 3600
-#: Wrong tokens of one address within a minute until it has to wait.
+#: Wrong tokens of one address within a minute until the next wrong ones are told to wait.
 GUESSES: Final = 8
 GUESS_WINDOW_S: Final = 60.0
 _ADDRESSES: Final = 10_000
@@ -74,7 +74,7 @@ def bearer(connection: HTTPConnection) -> str | None:
 
 
 class Guesses:
-    """Wrong tokens by address, so that nobody tries many."""
+    """Wrong tokens by address: who sends many is told to wait. Right ones are not held up."""
 
     def __init__(self) -> None:
         self._wrong: OrderedDict[str, deque[float]] = OrderedDict()

@@ -10,6 +10,8 @@ from http.cookies import SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from httpx import Response
+from starlette import formparsers
 from starlette.testclient import TestClient
 
 from reports.catalogue import REPORTS
@@ -24,14 +26,13 @@ from tests.pages.asking import campaign, paths, question, rows, totals
 from tests.pages.conftest import ACCOUNT, NOBODY, Served, token_of
 
 OTHER = "edu_hub"
+OURS = "http://pages.example"
 
 
 def client_of(served: Served, account: str | None = None) -> TestClient:
     """A program; signed in when an account is given."""
     headers = {"authorization": f"Bearer {token_of(account)}"} if account else {}
-    return TestClient(
-        served.app, base_url="http://pages.example", headers=headers, follow_redirects=False
-    )
+    return TestClient(served.app, base_url=OURS, headers=headers, follow_redirects=False)
 
 
 @pytest.fixture
@@ -46,9 +47,9 @@ def stranger(served: Served) -> Iterator[TestClient]:
         yield client
 
 
-def sign_in(client: TestClient, account: str, **more: str) -> object:
+def sign_in(client: TestClient, account: str, **more: str) -> Response:
     data = {"token": token_of(account), **more}
-    return client.post("/sign-in", data=data, headers={"origin": "http://pages.example"})
+    return client.post("/sign-in", data=data, headers={"origin": OURS})
 
 
 # --- who may see what -----------------------------------------------------------------------------
@@ -66,19 +67,55 @@ def test_nobody_sees_anything_without_signing_in(stranger: TestClient) -> None:
 
 def test_a_wrong_token_is_refused_and_guessing_is_slowed_down(served: Served) -> None:
     tokens = {token_of(ACCOUNT): ACCOUNT}
-    with TestClient(app(served.world.url, tokens)) as client:
+    with TestClient(app(served.world.url, tokens), base_url=OURS) as client:
         for _ in range(GUESSES):
             wrong = client.get("/overview", headers={"authorization": "Bearer wrong"})
             assert wrong.status_code == 401
+        waiting = client.get("/overview", headers={"authorization": "Bearer wrong"})
+        form = client.post("/sign-in", data={"token": "wrong"}, headers={"origin": OURS})
+        for answer in (waiting, form):
+            assert answer.status_code == 429
+            assert 0 < int(answer.headers["retry-after"]) <= 61
+
+
+def test_the_guesses_of_others_lock_nobody_out(served: Served) -> None:
+    tokens = {token_of(ACCOUNT): ACCOUNT}
+    with TestClient(app(served.world.url, tokens), base_url=OURS, follow_redirects=False) as client:
+        for _ in range(2 * GUESSES):
+            client.get("/overview", headers={"authorization": "Bearer wrong"})
         right = {"authorization": f"Bearer {token_of(ACCOUNT)}"}
-        waiting = client.get("/overview", headers=right)
-        assert waiting.status_code == 429
-        assert 0 < int(waiting.headers["retry-after"]) <= 61
+        assert client.get("/overview", headers=right).status_code == 200
+        assert sign_in(client, ACCOUNT).status_code == 303
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/segments", "/segments/delete"])
+@pytest.mark.parametrize("told", [True, False])
+def test_nothing_longer_than_a_form_is_read(
+    client: TestClient, path: str, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[int] = []
+    monkeypatch.setattr(
+        formparsers, "SpooledTemporaryFile", lambda max_size: kept.append(max_size) or io.BytesIO()
+    )
+    head = b'--x\r\ncontent-disposition: form-data; name="token"%s\r\n\r\n'
+    headers = {"origin": OURS, "content-type": "multipart/form-data; boundary=x"}
+
+    def post(named: bytes, size: int) -> int:
+        body = head % named + b"a" * size + b"\r\n--x--\r\n"
+        content = body if told else iter([body])
+        return client.post(path, content=content, headers=headers).status_code
+
+    assert post(b"", 1_000_000) == 413
+    assert post(b"", 1_000) != 413
+    file = b'; filename="a"'
+    assert post(file, 1_000_000) == 413
+    assert post(file, 1_000) == 400
+    assert not kept
 
 
 def test_a_session_is_that_of_its_token_and_outlives_a_restart(served: Served) -> None:
     tokens = {token_of(ACCOUNT): ACCOUNT, token_of(OTHER): OTHER}
-    with TestClient(app(served.world.url, tokens), base_url="http://pages.example") as first:
+    with TestClient(app(served.world.url, tokens), base_url=OURS) as first:
         sign_in(first, ACCOUNT)
         cookies = dict(first.cookies)
     again = TestClient(app(served.world.url, tokens), cookies=cookies, follow_redirects=False)
@@ -99,9 +136,7 @@ def test_a_session_cannot_be_made_up(served: Served, stranger: TestClient) -> No
 
 
 def test_the_cookie_is_for_this_site_and_no_script(stranger: TestClient) -> None:
-    answer = stranger.post(
-        "/sign-in", data={"token": token_of(ACCOUNT)}, headers={"origin": "http://pages.example"}
-    )
+    answer = stranger.post("/sign-in", data={"token": token_of(ACCOUNT)}, headers={"origin": OURS})
     cookie = SimpleCookie(answer.headers["set-cookie"])["receipts_session"]
     assert (cookie["httponly"], cookie["samesite"], cookie["secure"]) == (True, "strict", "")
     secure = TestClient(stranger.app, base_url="https://pages.example", follow_redirects=False)
@@ -114,7 +149,7 @@ def test_the_cookie_is_for_this_site_and_no_script(stranger: TestClient) -> None
 @pytest.mark.parametrize("path", ["//evil.example", "https://evil.example", "/\\evil.example"])
 def test_signing_in_leads_nowhere_else(stranger: TestClient, path: str) -> None:
     data = {"token": token_of(ACCOUNT), "next": path}
-    answer = stranger.post("/sign-in", data=data, headers={"origin": "http://pages.example"})
+    answer = stranger.post("/sign-in", data=data, headers={"origin": OURS})
     assert answer.headers["location"] == "/"
 
 
