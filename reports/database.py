@@ -24,9 +24,14 @@ DEFAULT_DATABASE: Final = "receipts"
 CONNECT_TIMEOUT_S: Final = 5
 #: A report that takes longer is given up: somebody waits for it. Exports are streams of many reads.
 QUERY_TIMEOUT_S: Final = 60
+#: The server gives up first and says so; a read without an answer is given up soon after.
+_READ_TIMEOUT_S: Final = QUERY_TIMEOUT_S + CONNECT_TIMEOUT_S
+_TIME_LIMIT: Final = "max_execution_time"
 
 #: ClickHouse: unknown table, unknown database, unknown identifier.
 _NO_SUCH: Final = frozenset({47, 60, 81})
+#: ClickHouse: time limit exceeded.
+_TOO_LONG: Final = 159
 
 
 class DatabaseError(Exception):
@@ -65,7 +70,7 @@ class Database:
     def rows(self, sql: str, parameters: Mapping[str, Any]) -> Rows:
         """All rows of a query. Raises Unavailable, NotMigrated or DatabaseError."""
         with self._client() as client:
-            result = client.query(sql, parameters=dict(parameters))
+            result = client.query(sql, parameters=dict(parameters), settings=self._limits(client))
             rows = [tuple(map(_aware, row)) for row in result.result_rows]
             return Rows(tuple(result.column_names), rows)
 
@@ -103,6 +108,15 @@ class Database:
             return self._idle.get_nowait()
         except Empty:
             return connect(self._url)
+
+    def _limits(self, client: Client) -> dict[str, Any]:
+        """What one query may take: nothing new where the server is stricter, or its user may not
+        change it. The driver itself asks that a closed connection ends its query."""
+        known = client.server_settings.get(_TIME_LIMIT)
+        if urlsplit(self._url).scheme == "chdb" or known is None or known.readonly:
+            return {}
+        stricter = 0 < float(known.value) <= QUERY_TIMEOUT_S
+        return {} if stricter else {_TIME_LIMIT: QUERY_TIMEOUT_S}
 
 
 class Writer:
@@ -149,7 +163,7 @@ def reach(url: str) -> Client:
         username=unquote(parts.username or "default"),
         password=unquote(parts.password or ""),
         connect_timeout=CONNECT_TIMEOUT_S,
-        send_receive_timeout=QUERY_TIMEOUT_S,
+        send_receive_timeout=_READ_TIMEOUT_S,
         autogenerate_session_id=False,
         client_name="receipts-reports",
         **cast(dict[str, Any], options),
@@ -176,6 +190,8 @@ def _typed(error: Exception) -> DatabaseError:
     code = getattr(error, "code", None)
     if code in _NO_SUCH:
         return NotMigrated(f"{error} Fix: run `receipts migrate`")
+    if code == _TOO_LONG:
+        return DatabaseError("It takes too long. Fix: ask for a shorter period or less at once")
     if code is None:
         return Unavailable(f"ClickHouse gives no answer: {error}")
     return DatabaseError(str(error))
