@@ -96,7 +96,7 @@ def show(account: str, name: str) -> None:
 @click.option("--channel", help="Only messages of this channel, sms or whatsapp; else both.")
 @click.option("--definition", help="All that as JSON, or @FILE that holds it; @- for stdin.")
 def save(account: str, name: str, definition: str | None, **people: Any) -> None:
-    """Save a segment, or change the one of that name.
+    """Save a segment, or replace the one of that name.
 
     With --definition segments can be combined: "and", "or", "except".
     """

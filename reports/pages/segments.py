@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, get_args
 
 import msgspec
@@ -26,9 +27,10 @@ from reports.segments.book import book_of_segment
 from reports.segments.members import COLUMNS, count, members
 from reports.segments.model import Combined, Node, People, Saved, parse
 from reports.segments.saved import Segment, segments
-from reports.segments.store import SegmentStore
 
 _OPERATORS: Final = {"and": "and", "or": "or", "except": "but not"}
+#: Segments of the list that are counted at once, for all who look.
+_THREADS: Final = 4
 Words = Mapping[str, Sequence[str]]
 
 
@@ -37,6 +39,7 @@ class SegmentPages:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="segment")
 
     def routes(self) -> list[Route]:
         """Their routes."""
@@ -54,16 +57,20 @@ class SegmentPages:
 
     def _all(self, request: Request, said: Words, wrongs: Sequence[str]) -> Response:
         database, account = self._site.database(), account_of(request)
-        zone = zone_of(database, account)
+        zone, found = zone_of(database, account), segments(database, account)
+        known = {one.name: one.definition for one in found}
+        counts = self._pool.map(
+            lambda node: _counted(database, account, node, known), known.values()
+        )
         rows = [
             {
                 "name": one.name,
                 "to": link("/segments/members", {}, name=one.name),
                 "words": in_words(one.definition),
-                "people": _counted(database, account, one.definition),
+                "people": people,
                 "saved": moment(one.updated_at, zone),
             }
-            for one in segments(database, account)
+            for one, people in zip(found, counts, strict=True)
         ]
         status = 400 if wrongs else 200
         asked = {"rows": rows, "said": said, "wrongs": wrongs, "operators": _OPERATORS}
@@ -97,11 +104,8 @@ class SegmentPages:
         combines = "op" in said
         try:
             node = combined_of(said) if combines else people_of(said)
-            store = SegmentStore(self._site.url)
-            try:
-                store.save(account_of(request), name, node, self._site.clock())
-            finally:
-                store.close()
+            store, now = self._site.segments(), self._site.clock()
+            store.save(account_of(request), name, node, now, replace=False)
         except BadQuestion as bad:
             again = self._all if combines else self._made
             return again(request, said, list(map(str, bad.wrongs)))
@@ -138,11 +142,7 @@ class SegmentPages:
         return RedirectResponse("/segments", 303)
 
     def _deleted(self, account: str, name: str) -> None:
-        store = SegmentStore(self._site.url)
-        try:
-            store.delete(account, name, self._site.clock())
-        finally:
-            store.close()
+        self._site.segments().delete(account, name, self._site.clock())
 
     def _export(self, request: Request) -> Response:
         form = FORMATS.get(request.path_params["form"])
@@ -196,10 +196,10 @@ def _inner(node: Node) -> str:
     return f"({in_words(node)})" if isinstance(node, Combined) else in_words(node)
 
 
-def _counted(database: Database, account: str, node: Node) -> str:
+def _counted(database: Database, account: str, node: Node, known: Mapping[str, Node]) -> str:
     """How many people, or why nobody can tell."""
     try:
-        return f"{count(database, account, node):,}"
+        return f"{count(database, account, node, known):,}"
     except BadQuestion as bad:
         return str(bad.wrongs[0])
 

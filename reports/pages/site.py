@@ -16,6 +16,7 @@ from reports.database import Database, DatabaseError, NotMigrated, Unavailable
 from reports.pages.guard import HEADERS
 from reports.pages.navigation import menu
 from reports.pages.rendering import Templates
+from reports.segments.store import SegmentStore
 
 
 class Site:
@@ -27,6 +28,7 @@ class Site:
         self._templates = templates
         self._lock = threading.Lock()
         self._connected: Database | None = None
+        self._segments: SegmentStore | None = None
 
     def database(self) -> Database:
         """The database; connected when it is first needed. Raises Unavailable."""
@@ -34,6 +36,13 @@ class Site:
             if self._connected is None:
                 self._connected = Database(self.url)
             return self._connected
+
+    def segments(self) -> SegmentStore:
+        """Where segments are saved: one for all, so that they are saved one at a time."""
+        with self._lock:
+            if self._segments is None:
+                self._segments = SegmentStore(self.url)
+            return self._segments
 
     def page(self, request: Request, name: str, status: int = 200, **shown: Any) -> Response:
         """A page with the menu."""

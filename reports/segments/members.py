@@ -35,9 +35,14 @@ LIMIT {{limit:UInt64}} OFFSET {{offset:UInt64}}
 _MOST: Final = 2**63 - 1
 
 
-def count(database: Database, account: str, node: Node) -> int:
-    """How many people belong to it. Raises BadQuestion, DatabaseError."""
-    sql, parameters = _question(database, account, node)
+def count(
+    database: Database, account: str, node: Node, known: Mapping[str, Node] | None = None
+) -> int:
+    """How many people belong to it. Raises BadQuestion, DatabaseError.
+
+    known: saved definitions by name, of whoever has read them already.
+    """
+    sql, parameters = _question(database, account, node, known)
     found = database.rows(f"SELECT uniqExact(recipient) FROM ({sql})", parameters).rows
     return int(found[0][0])
 
@@ -105,11 +110,14 @@ def _listed(database: Database, account: str, node: Node) -> tuple[str, dict[str
     return listed, {**parameters, "everywhere": everywhere}
 
 
-def _question(database: Database, account: str, node: Node) -> tuple[str, dict[str, Any]]:
+def _question(
+    database: Database, account: str, node: Node, known: Mapping[str, Node] | None = None
+) -> tuple[str, dict[str, Any]]:
     """The SELECT of a segment's numbers, and its parameters."""
-    plain = node if isinstance(node, People) else resolved(node, saved(database, account))
+    if not isinstance(node, People):
+        node = resolved(node, saved(database, account) if known is None else known)
     parameters: dict[str, Any] = {}
-    sql = _select(checked(plain), parameters)
+    sql = _select(checked(node), parameters)
     return sql, {**parameters, "account": account}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Final
@@ -10,9 +11,11 @@ from reports.asked import BadQuestion, Wrong
 from reports.database import Database, Writer
 from reports.segments.members import resolved
 from reports.segments.model import Node, Saved, checked, write
-from reports.segments.saved import Segment, segments
+from reports.segments.saved import Segment, saved, segments
 
 MOST_NAME: Final = 80
+#: Of an account: the list of segments counts the people of each.
+MOST_SEGMENTS: Final = 100
 #: Of deleted ones too.
 _VERSION: Final = """
 SELECT max(version) FROM segments WHERE account = {account:String} AND name = {name:String}
@@ -20,7 +23,11 @@ SELECT max(version) FROM segments WHERE account = {account:String} AND name = {n
 
 
 class SegmentStore:
-    """Segments of all accounts. Blocking: call it from threads, as many as you like."""
+    """Segments of all accounts. Blocking: call it from threads, as many as you like.
+
+    Saving checks what others have saved, so a process needs one store alone. Of two processes that
+    save at the same moment neither sees the other's; asking checks circles anew.
+    """
 
     def __init__(self, url: str) -> None:
         """url: of a user that may SELECT, and INSERT into `segments`. Raises Unavailable."""
@@ -36,16 +43,19 @@ class SegmentStore:
         """A segment by its name; None: not saved."""
         return {one.name: one for one in self.list(account)}.get(name)
 
-    def save(self, account: str, name: str, definition: Node, now: datetime) -> None:
-        """Save a segment, or change the one of that name.
+    def save(
+        self, account: str, name: str, definition: Node, now: datetime, *, replace: bool = True
+    ) -> None:
+        """Save a segment, or change the one of that name if it may be replaced.
 
-        Raises BadQuestion when the name cannot be one, when a segment it names is not saved, and
-        when it would contain itself; DatabaseError when it could not be written.
+        Raises BadQuestion when the name cannot be one or is taken, when there are too many, when a
+        segment it names is not saved, and when it would contain itself; DatabaseError when it could
+        not be written.
         """
         _check_name(name)
         with self._one_at_a_time:
-            known = {one.name: one for one in self.list(account)}
-            definitions = {other: one.definition for other, one in known.items()}
+            definitions = saved(self._database, account)
+            _check_room(name, definitions, replace=replace)
             definitions[name] = checked(definition)
             checked(resolved(Saved(name), definitions))
             self._write(account, name, write(definition), now)
@@ -84,3 +94,12 @@ def _check_name(name: str) -> None:
     if not (1 <= len(name) <= MOST_NAME and name.isprintable() and name == name.strip()):
         fix = f"give 1 to {MOST_NAME} printable characters, without spaces around them"
         raise BadQuestion([Wrong("name", f"{name!r} cannot be a name", fix)])
+
+
+def _check_room(name: str, known: Collection[str], *, replace: bool) -> None:
+    if name in known and not replace:
+        fix = "choose another, or delete that segment first"
+        raise BadQuestion([Wrong("name", f"{name!r} is taken", fix)])
+    if name not in known and len(known) >= MOST_SEGMENTS:
+        fix = "delete one that nobody needs"
+        raise BadQuestion([Wrong("name", f"{len(known)} segments are saved already", fix)])

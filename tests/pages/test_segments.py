@@ -116,6 +116,34 @@ def test_what_cannot_be_a_segment_is_told_and_kept(served: Served) -> None:
     assert (answer.status_code, "cannot be a name" in answer.text) == (400, True)
 
 
+def test_a_taken_name_is_refused_and_nothing_is_replaced(served: Served) -> None:
+    headers = {"authorization": f"Bearer {token_of('edu_hub')}"}
+    client = TestClient(served.app, base_url=HERE, headers=headers, follow_redirects=False)
+    said = {"campaign": "first-of-all", "did": "sent", "name": "Taken"}
+    assert client.post("/segments", data=said).status_code == 303
+    again = client.post("/segments", data={**said, "campaign": "second"})
+    assert (again.status_code, "is taken" in again.text) == (400, True)
+    listed = client.get("/segments").text
+    assert ("first-of-all" in listed, "second" in listed) == (True, False)
+    client.post("/segments/delete", data={"name": "Taken"})
+    assert client.post("/segments", data=said).status_code == 303
+
+
+def test_the_list_reads_definitions_once(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    headers = {"authorization": f"Bearer {token_of('edu_hub')}"}
+    client = TestClient(served.app, base_url=HERE, headers=headers, follow_redirects=False)
+    for name in ("Part", "Piece"):
+        client.post("/segments", data={"campaign": "spring", "did": "sent", "name": name})
+    both = {"op": "or", "part": ["Part", "Piece"], "name": "Whole"}
+    assert client.post("/segments", data=both).status_code == 303
+
+    def again(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("reports.segments.members.saved", again)
+    assert "Whole" in client.get("/segments").text
+
+
 def test_nobody_sees_the_segments_of_others(served: Served) -> None:
     def client(account: str) -> TestClient:
         headers = {"authorization": f"Bearer {token_of(account)}"}

@@ -1,6 +1,7 @@
 """Segments: who belongs to them against the truth, their JSON, and the store."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from random import Random
 from typing import get_args
@@ -199,7 +200,7 @@ def store(worlds: list[World]) -> Iterator[SegmentStore]:
     """The store of the first world, empty again afterwards."""
     made = SegmentStore(worlds[0].url)
     yield made
-    for account in worlds[0].accounts:
+    for account in ("acme", "other", *worlds[0].accounts):
         for segment in made.list(account):
             made.delete(account, segment.name, NOW)
     made.close()
@@ -259,6 +260,42 @@ def test_names_that_multiply_are_refused_at_once(store: SegmentStore) -> None:
     many = Combined("or", [Combined("or", [Saved("s4")] * 20)] * 20)
     with pytest.raises(BadQuestion, match="combine at most"):
         store.save("acme", "s5", many, NOW)
+
+
+def test_an_account_has_so_many_segments_and_no_more(
+    store: SegmentStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reports.segments.store.MOST_SEGMENTS", 2)
+    for name in ("one", "two"):
+        store.save("acme", name, People(["a"]), NOW)
+    with pytest.raises(BadQuestion, match="2 segments are saved already"):
+        store.save("acme", "three", People(["a"]), NOW)
+    store.save("acme", "two", People(["b"]), NOW)
+    store.save("other", "three", People(["a"]), NOW)
+    store.delete("other", "three", NOW)
+    store.delete("acme", "one", NOW)
+    store.save("acme", "three", People(["a"]), NOW)
+    assert [one.name for one in store.list("acme")] == ["three", "two"]
+
+
+def test_a_taken_name_is_replaced_only_when_it_may(store: SegmentStore) -> None:
+    store.save("acme", "mine", People(["a"]), NOW, replace=False)
+    with pytest.raises(BadQuestion, match="'mine' is taken"):
+        store.save("acme", "mine", People(["b"]), NOW, replace=False)
+    segment = store.get("acme", "mine")
+    assert segment is not None and segment.definition == People(["a"])
+
+
+def test_of_those_who_take_a_name_at_once_one_gets_it(store: SegmentStore) -> None:
+    def take(campaign: str) -> bool:
+        try:
+            store.save("acme", "wanted", People([campaign]), NOW, replace=False)
+        except BadQuestion:
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(pool.map(take, "abcdef")) == 1
 
 
 @pytest.mark.parametrize("name", ["", " x", "x\n", "x" * 81, "\x00", "a\u202eb"])
