@@ -33,7 +33,7 @@ made from one definition. BI tools: [bi.md](bi.md). Tables beneath: [schema.md](
 Exports. CSV: UTF-8, a header of column names, texts always quoted; a text that a spreadsheet would
 take for a formula has an apostrophe before it. XLSX: a sheet a section, numbers and dates as such,
 texts never formulas, and a sheet that says what the columns mean; Excel knows no zones, so headings
-name it; what is too long for one sheet goes on in another; it is sent when it is complete. JSON: one
+name it; what is too long for one sheet goes on in another; it is sent when complete. JSON: one
 object, rows by section. CSV and JSON are written row by row and may be as long as you like.
 
 | report | answers |
