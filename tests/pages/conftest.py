@@ -67,7 +67,7 @@ class Served:
         clickhouse.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The first world, served."""
     front = Front(tmp_path_factory.mktemp("pages")).start()
@@ -79,7 +79,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     front.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Headless Chromium; where CI runs it must be there."""
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
