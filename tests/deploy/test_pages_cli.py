@@ -51,6 +51,25 @@ def test_it_serves_until_it_is_told_to_end(number: signal.Signals, code: int) ->
     assert TOKEN not in said + err
 
 
+@pytest.mark.parametrize(("believed", "secure"), [("127.0.0.1", True), ("10.0.0.7", False)])
+def test_only_the_proxy_that_is_named_is_believed(
+    believed: str, secure: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", believed)
+    pages = start(pages_port="0", pages_tokens=f"acme={TOKEN}", clickhouse_url=NOWHERE)
+    watchdog = threading.Timer(60, pages.kill)
+    watchdog.start()
+    assert pages.stdout is not None
+    address = re.search(r"http://(127\.0\.0\.1:\d+)", pages.stdout.readline())
+    assert address
+    headers = {"origin": f"https://{address[1]}", "x-forwarded-proto": "https"}
+    answer = httpx.post(f"{address[0]}/sign-in", data={"token": TOKEN}, headers=headers)
+    assert (answer.status_code, "Secure" in answer.headers["set-cookie"]) == (303, secure)
+    pages.terminate()
+    pages.communicate(timeout=10)
+    watchdog.cancel()
+
+
 def test_without_tokens_it_says_what_to_set() -> None:
     pages = start(clickhouse_url=NOWHERE)
     _, err = pages.communicate(timeout=60)
