@@ -29,6 +29,7 @@ from typing import Any, Final, NamedTuple
 from urllib.request import Request, urlopen
 
 import click
+import clickhouse_connect
 import msgspec
 
 from deploy.children import Child
@@ -53,6 +54,7 @@ CHUNK: Final = 1_000_000
 RECENT_DAYS: Final = 7
 ARRIVING: Final = 5_000
 """Rows a second while unmerged reads are measured."""
+MERGE_TIMEOUT_S: Final = 1800
 WARM, TIMED = 2, 9
 
 
@@ -381,8 +383,9 @@ def _measured(url: str, messages: int, end: datetime, tell: Tell) -> Figures:
     tell(f"unmerged measured, {rate:,.0f} rows/s arriving")
     for table in ("messages", "status_counters"):
         clickhouse.command(f"SYSTEM START MERGES {table}")
+    patient = clickhouse_connect.get_client(dsn=url, send_receive_timeout=MERGE_TIMEOUT_S)
     for table in ("messages", "engagements", "status_counters", "campaigns"):
-        clickhouse.command(f"OPTIMIZE TABLE {table} FINAL")
+        patient.command(f"OPTIMIZE TABLE {table} FINAL")
     tell("merged")
     merged = [_timed(database, case, end) for case in cases]
     page_ms = _page_ms(url, end)
