@@ -98,7 +98,7 @@ class Section(msgspec.Struct, frozen=True, dict=True):
     def sql(self) -> str:
         """The SELECT, with shared parts and the conditions of the filters in place."""
         text = (SQL / f"{self.view}.sql").read_text(encoding="utf-8").strip().rstrip(";")
-        return _INCLUDE.sub(_part, text).replace(_HOLE, self._conditions())
+        return whole(text).replace(_HOLE, self._conditions())
 
     @cached_property
     def parameters(self) -> dict[str, str]:
@@ -122,10 +122,14 @@ def parameters_of(sql: str) -> dict[str, str]:
     return dict(_PARAMETER.findall(sql))
 
 
+def whole(sql: str) -> str:
+    """SQL with what several statements share, from `sql/parts/`, in place."""
+    return _INCLUDE.sub(_part, sql)
+
+
 def _part(named: re.Match[str]) -> str:
-    """What several SELECTs share, from `sql/parts/`."""
     text = (SQL / "parts" / f"{named[1]}.sql").read_text(encoding="utf-8").strip()
-    return _INCLUDE.sub(_part, text)
+    return whole(text)
 
 
 class Report(msgspec.Struct, frozen=True):

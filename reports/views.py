@@ -7,7 +7,7 @@ They hold no data, so they are no migrations.
 from collections.abc import Iterable
 
 from reports.catalogue import REPORTS
-from reports.report import SQL, Column, Section
+from reports.report import SQL, Column, Section, whole
 
 
 def statements() -> list[str]:
@@ -17,7 +17,9 @@ def statements() -> list[str]:
 
 def base() -> list[str]:
     """The statements of the views that reports read."""
-    return [path.read_text(encoding="utf-8") for path in sorted((SQL / "base").glob("*.sql"))]
+    return [
+        whole(path.read_text(encoding="utf-8")) for path in sorted((SQL / "base").glob("*.sql"))
+    ]
 
 
 def view(section: Section) -> str:
