@@ -13,12 +13,13 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from reports.report import CHOOSING, EVERYWHERE, Column, Filter, Report, Section
+from reports.report import CHOOSING, EVERYWHERE, Column, Filter, Pass, Report, Section
 
 DEFAULT_DAYS: Final = 7
 MOST_DAYS: Final = 400
 #: Periods up to this many days are broken down by hour.
 HOURLY_DAYS: Final = 2
+_NEWEST: Final = 16
 
 
 class Wrong(NamedTuple):
@@ -75,21 +76,36 @@ class Period(msgspec.Struct, frozen=True):
         )
         return all(not (moment.minute or moment.second) for moment in midnights)
 
+    def recent(self, now: datetime) -> datetime | None:
+        """When the newest part of it begins, UTC: a sixteenth, so that looking there first costs
+        little where it is not enough. None: it has not begun."""
+        until = min(self.until, now)
+        return until - (until - self.since) / _NEWEST if until > self.since else None
+
 
 class Asked(msgspec.Struct, frozen=True):
-    """A checked question. values: of the report's own filters, neutral where nothing was said."""
+    """A checked question. values: of the report's own filters, neutral where nothing was said. now:
+    when it was asked."""
 
     report: Report
     account: str
     period: Period
     values: dict[str, Any]
+    now: datetime
 
-    def parameters(self, section: Section, limit: int = 0, offset: int = 0) -> dict[str, Any]:
-        """Query parameters of a section. limit: rows at most, 0 for all."""
+    def parameters(
+        self,
+        section: Section | Pass,
+        limit: int = 0,
+        offset: int = 0,
+        since: datetime | None = None,
+    ) -> dict[str, Any]:
+        """Query parameters of a section. limit: rows at most, 0 for all. since: within the period,
+        where not all of it is read."""
         known = {
             "account": self.account,
             "zone": self.period.zone,
-            "since": _wire(self.period.since),
+            "since": _wire(since or self.period.since),
             "until": _wire(self.period.until),
             "by_hour": self.period.by_hour,
             "whole_hours": self.period.whole_hours,
@@ -135,7 +151,7 @@ def ask(
     wrongs += [Wrong(name, "is no filter of this report", fix) for name in unknown]
     if wrongs:
         raise BadQuestion(wrongs)
-    return Asked(report, account, period, values)
+    return Asked(report, account, period, values, now)
 
 
 def _value(one: Filter, words: Sequence[str], wrongs: list[Wrong]) -> Any:

@@ -69,13 +69,43 @@ class Filter(msgspec.Struct, frozen=True):
         return self.type.startswith("Array(")
 
 
+class Pass(msgspec.Struct, frozen=True, dict=True):
+    """One read of the tables that answers several sections; its column `section` says which one a
+    row is of.
+
+    name: of its SQL file in `sql/passes/`. order: of the rows of a section, names of columns, as in
+    ORDER BY. only: a condition that always holds, besides the filters.
+    """
+
+    name: str
+    filters: tuple[Filter, ...]
+    order: str
+    only: str = ""
+
+    @cached_property
+    def sql(self) -> str:
+        """The SELECT, with shared parts and the conditions of the filters in place."""
+        return f"{self.unordered}\nORDER BY section, {self.order}"
+
+    @cached_property
+    def unordered(self) -> str:
+        """The same in any order, to be read from."""
+        return _complete(f"passes/{self.name}", self.only, self.filters)
+
+    @cached_property
+    def parameters(self) -> dict[str, str]:
+        """Query parameters the SELECT needs, with their types."""
+        return parameters_of(self.sql)
+
+
 class Section(msgspec.Struct, frozen=True, dict=True):
     """One table of a report.
 
     name: "" when the report has only one. source: the view that a `rows` section counts its rows
     in, under the same filters; empty: it counts itself. counted: how its rows are counted there,
     where a row is not a row of the source. only: a condition that always holds, besides the
-    filters.
+    filters. within: the pass that answers it among others, instead of SQL of its own. newest_first:
+    its rows are messages of the period, ordered by `sent_at`, the newest first.
     """
 
     report: str
@@ -88,6 +118,8 @@ class Section(msgspec.Struct, frozen=True, dict=True):
     source: str = ""
     only: str = ""
     counted: str = "count()"
+    within: Pass | None = None
+    newest_first: bool = False
 
     @property
     def view(self) -> str:
@@ -97,8 +129,13 @@ class Section(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def sql(self) -> str:
         """The SELECT, with shared parts and the conditions of the filters in place."""
-        text = (SQL / f"{self.view}.sql").read_text(encoding="utf-8").strip().rstrip(";")
-        return whole(text).replace(_HOLE, self._conditions())
+        if self.within is None:
+            return _complete(self.view, self.only, self.filters)
+        names = ", ".join(column.name for column in self.columns)
+        return (
+            f"SELECT {names}\nFROM (\n{self.within.unordered}\n)\n"
+            f"WHERE section = '{self.name}'\nORDER BY {self.within.order}"
+        )
 
     @cached_property
     def parameters(self) -> dict[str, str]:
@@ -110,11 +147,17 @@ class Section(msgspec.Struct, frozen=True, dict=True):
         """How many rows a `rows` section has in all."""
         if not self.source:
             return f"SELECT count() AS rows FROM (\n{self.sql.removesuffix(_PAGE)})"
-        return f"SELECT {self.counted} AS rows FROM {self.source} WHERE {self._conditions()}"
+        conditions = _conditions(self.only, self.filters)
+        return f"SELECT {self.counted} AS rows FROM {self.source} WHERE {conditions}"
 
-    def _conditions(self) -> str:
-        found = [self.only, *(one.condition for one in self.filters)]
-        return "\n    AND ".join(filter(None, found)) or "true"
+
+def _complete(name: str, only: str, filters: tuple[Filter, ...]) -> str:
+    text = (SQL / f"{name}.sql").read_text(encoding="utf-8").strip().rstrip(";")
+    return whole(text).replace(_HOLE, _conditions(only, filters))
+
+
+def _conditions(only: str, filters: tuple[Filter, ...]) -> str:
+    return "\n    AND ".join(filter(None, [only, *(one.condition for one in filters)])) or "true"
 
 
 def parameters_of(sql: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from reports.columns import (
     word,
 )
 from reports.filters import ACCOUNT, IN_CAMPAIGN
-from reports.report import Column, Report, Section, Shape
+from reports.report import Column, Pass, Report, Section, Shape
 
 NAME: Final = "campaign"
 FILTERS: Final = (ACCOUNT, IN_CAMPAIGN)
@@ -68,10 +68,18 @@ TIMELINE: Final = (
 )
 
 
+_PASS: Final = Pass(NAME, FILTERS, order="clicks DESC, link_id, url")
+
+
 def _section(
-    name: str, title: str, meaning: str, columns: tuple[Column, ...], shape: Shape = "series"
+    name: str,
+    title: str,
+    meaning: str,
+    columns: tuple[Column, ...],
+    shape: Shape = "series",
+    within: Pass | None = None,
 ) -> Section:
-    return Section(NAME, name, title, meaning, shape, columns, FILTERS)
+    return Section(NAME, name, title, meaning, shape, columns, FILTERS, within=within)
 
 
 CAMPAIGN: Final = Report(
@@ -81,7 +89,9 @@ CAMPAIGN: Final = Report(
     FILTERS,
     (
         _section("context", "Context", "What is known of the campaign.", CONTEXT, "figures"),
-        _section("totals", "Totals", "All its messages, as they stand now.", TOTALS, "figures"),
+        _section(
+            "totals", "Totals", "All its messages, as they stand now.", TOTALS, "figures", _PASS
+        ),
         _section(
             "links",
             "Links",
@@ -92,6 +102,7 @@ CAMPAIGN: Final = Report(
                 CLICKS,
                 UNIQUE_CLICKS,
             ),
+            within=_PASS,
         ),
         _section(
             "platforms",

@@ -68,6 +68,7 @@ MESSAGES: Final = Report(
             FILTERS,
             source="reported_messages",
             only="is_sent",
+            newest_first=True,
         ),
     ),
 )

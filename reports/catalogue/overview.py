@@ -4,7 +4,7 @@ from typing import Final
 
 from reports.columns import COUNTS, DELIVERED, READ, SENT, count
 from reports.filters import SOURCE, STANDARD
-from reports.report import Column, Report, Section, Shape
+from reports.report import Column, Pass, Report, Section, Shape
 
 NAME: Final = "overview"
 FILTERS: Final = (*STANDARD, SOURCE)
@@ -16,7 +16,7 @@ SLOT: Final = Column(
     "start of the hour (periods up to two days) or day of sending, in the account's time zone",
     "time",
 )
-#: The words of WhatsApp pages; its SQL is sql/parts/whatsapp.sql.
+#: The words of WhatsApp pages.
 WHATSAPP: Final = (
     SENT,
     DELIVERED,
@@ -24,14 +24,13 @@ WHATSAPP: Final = (
     count("pending", "Pending", "messages the network has not decided about yet"),
     count("failed", "Failed", "messages that did not arrive: undelivered or rejected"),
 )
-_ALL: Final = "is_sent"
-_WHATSAPP: Final = "is_sent AND channel = 'whatsapp'"
+_PASS: Final = Pass(NAME, FILTERS, order="slot", only="is_sent")
 
 
 def _section(
-    name: str, title: str, meaning: str, shape: Shape, columns: tuple[Column, ...], only: str
+    name: str, title: str, meaning: str, shape: Shape, columns: tuple[Column, ...]
 ) -> Section:
-    return Section(NAME, name, title, meaning, shape, columns, FILTERS, only=only)
+    return Section(NAME, name, title, meaning, shape, columns, FILTERS, within=_PASS)
 
 
 OVERVIEW: Final = Report(
@@ -46,7 +45,6 @@ OVERVIEW: Final = Report(
             "All outbound messages sent in the period, as they stand now.",
             "figures",
             COUNTS,
-            _ALL,
         ),
         _section(
             "slots",
@@ -54,7 +52,6 @@ OVERVIEW: Final = Report(
             "The same by hour or day of sending; hours and days without messages are left out.",
             "series",
             (SLOT, *COUNTS),
-            _ALL,
         ),
         _section(
             "whatsapp",
@@ -62,7 +59,6 @@ OVERVIEW: Final = Report(
             "The WhatsApp messages among them: sent = delivered + pending + failed.",
             "figures",
             WHATSAPP,
-            _WHATSAPP,
         ),
         _section(
             "whatsapp_slots",
@@ -70,7 +66,6 @@ OVERVIEW: Final = Report(
             "The same by hour or day of sending; hours and days without messages are left out.",
             "series",
             (SLOT, *WHATSAPP),
-            _WHATSAPP,
         ),
     ),
 )

@@ -40,6 +40,7 @@ SINGLES: Final = Report(
             FILTERS,
             source="reported_messages",
             only="is_sent AND campaign_id = ''",
+            newest_first=True,
         ),
     ),
 )

@@ -82,6 +82,7 @@ WHATSAPP: Final = Report(
             FILTERS,
             source="reported_messages",
             only="channel = 'whatsapp'",
+            newest_first=True,
         ),
     ),
 )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from reports.answers import Together, answered, reads
 from reports.asked import Asked
 from reports.database import Database
 from reports.exports.table import count_of
@@ -42,26 +43,43 @@ class Reader:
 
         said: the words of the page, those of paging too. width: of its charts, in pixels.
         """
-        waiting = [
-            self.pool.submit(self._block, database, section, asked, said, width)
-            for section in asked.report.sections
+        sections = asked.report.sections
+        found = [
+            (
+                together,
+                self.pool.submit(answered, database, asked, together, *_limits(together, said)),
+            )
+            for together in reads(sections)
         ]
-        return [one.result() for one in waiting]
+        totals = {
+            one.name: self.pool.submit(count_of, database, one, asked)
+            for one in sections
+            if one.shape == "rows"
+        }
+        drawn = []
+        for together, answers in found:
+            for section, rows in zip(together, answers.result(), strict=True):
+                total = totals[section.name].result() if section.name in totals else 0
+                seen = (section, rows.records(), asked, said, width, total)
+                drawn.append(self.pool.submit(self._block, *seen))
+        return [one.result() for one in drawn]
 
     def _block(
-        self, database: Database, section: Section, asked: Asked, said: Said, width: int
+        self,
+        section: Section,
+        records: Sequence[Record],
+        asked: Asked,
+        said: Said,
+        width: int,
+        total: int,
     ) -> Block:
-        page = page_of(section, said) if section.shape == "rows" else 1
-        limits = (PAGE_ROWS, (page - 1) * PAGE_ROWS) if section.shape == "rows" else (0, 0)
-        records = database.rows(section.sql, asked.parameters(section, *limits)).records()
         empty, pending = is_empty(section, records), is_pending(records)
         if section.shape == "figures":
             first, others = figures(section, records[0], asked) if records else ([], [])
             return Block(section, first, others, empty=empty, pending=pending)
         columns = columns_of(section, asked, said)
-        table = grid(section, columns, records, asked)
+        table, page = grid(section, columns, records, asked), page_of(section, said)
         if section.shape == "rows":
-            total = count_of(database, section, asked)
             table, empty = _placed(table, section, page, total, asked, said), not total
         pictures = self._drawn(section, columns, records, asked, width) if page == 1 else []
         note = _note(columns, records)
@@ -92,8 +110,16 @@ def page_name(section: Section) -> str:
 
 
 def page_of(section: Section, said: Said) -> int:
-    """Which page is asked for."""
+    """Which page is asked for; others than `rows` have one."""
+    if section.shape != "rows":
+        return 1
     return page_number(next(iter(said.get(page_name(section), ())), ""))
+
+
+def _limits(together: Together, said: Said) -> tuple[int, int]:
+    section = together[0]
+    paged = section.shape == "rows"
+    return (PAGE_ROWS, (page_of(section, said) - 1) * PAGE_ROWS) if paged else (0, 0)
 
 
 def columns_of(section: Section, asked: Asked, said: Said) -> tuple[Column, ...]:

@@ -35,10 +35,12 @@ import msgspec
 from deploy.children import Child
 from deploy.embedded.brokers import free_port
 from models.settings import Settings
+from reports.answers import answered, reads
 from reports.asked import ask
 from reports.catalogue import BY_NAME
 from reports.database import Database
 from reports.exports.formats import FORMATS, exported
+from reports.exports.table import count_of
 from reports.views import statements
 from sinks.client import ClickHouse, connect
 from sinks.migrate import migrate
@@ -244,10 +246,14 @@ def _ask(database: Database, case: Case, end: datetime) -> int:
     """Everything a report shows at first, all at once as a page asks it; how many rows that was."""
     asked = ask(BY_NAME[case.report], ACCOUNT, "UTC", case.said, end - timedelta(seconds=1))
     sections = asked.report.sections
-    questions = [(one.sql, asked.parameters(one, limit=25)) for one in sections]
-    questions += [(one.count_sql, asked.parameters(one)) for one in sections if one.source]
-    with ThreadPoolExecutor(len(questions)) as pool:
-        return sum(pool.map(lambda one: len(database.rows(*one).rows), questions))
+    counted = [one for one in sections if one.shape == "rows"]
+    with ThreadPoolExecutor(len(sections) + len(counted)) as pool:
+        found = [
+            pool.submit(answered, database, asked, together, 25) for together in reads(sections)
+        ]
+        totals = [pool.submit(count_of, database, one, asked) for one in counted]
+        total = sum(one.result() for one in totals)
+        return total + sum(len(rows.rows) for one in found for rows in one.result())
 
 
 def _timed(database: Database, case: Case, end: datetime) -> list[float]:

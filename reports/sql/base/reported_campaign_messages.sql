@@ -1,5 +1,6 @@
 -- The messages of campaigns, found by the days the counters know: a campaign is looked up in its own
--- days, not in the whole history of its account.
+-- days, not in the whole history of its account. Old versions of the counters are read too, on purpose:
+-- a cell that became zero may only add a day, never hide one.
 CREATE OR REPLACE VIEW reported_campaign_messages
 (
     /*include message_columns*/
@@ -10,7 +11,6 @@ WHERE account = {account:String}
     AND is_sent
     AND has({campaigns:Array(String)}, campaign_id)
     AND toDate(sent_at) IN (
-        SELECT day FROM reported_campaign_days
-        WHERE account = {account:String} AND has({campaigns:Array(String)}, campaign_id)
+        /*include campaign_days*/
     )
 COMMENT 'Outbound messages of some campaigns of an account, as they stand now.';

@@ -1,4 +1,5 @@
--- What every report reads: messages_current, and the words that reports count by. Written once, here.
+-- What every report reads: the columns of messages_current, and the words that reports count by. Written
+-- once, here. It reads the table itself: planning a view of 45 columns takes a query 10 ms.
 CREATE OR REPLACE VIEW reported_messages
 (
     /*include message_columns*/
@@ -30,17 +31,17 @@ AS SELECT
     scope,
     error_code,
     fail_reason,
-    queued_at,
-    delivered_at,
-    read_at,
-    finalized_at,
-    clicked_at,
-    unsubscribed_at,
+    nullIf(queued_at, toDateTime64(0, 3, 'UTC')) AS queued_at,
+    nullIf(delivered_at, toDateTime64(0, 3, 'UTC')) AS delivered_at,
+    nullIf(read_at, toDateTime64(0, 3, 'UTC')) AS read_at,
+    nullIf(finalized_at, toDateTime64(0, 3, 'UTC')) AS finalized_at,
+    nullIf(clicked_at, toDateTime64(0, 3, 'UTC')) AS clicked_at,
+    nullIf(unsubscribed_at, toDateTime64(0, 3, 'UTC')) AS unsubscribed_at,
     version,
     error_text,
-    failed_attempt,
+    nullIf(failed_attempt, 0) AS failed_attempt,
     no_retry_reason,
-    next_attempt_at,
+    nullIf(next_attempt_at, toDateTime64(0, 3, 'UTC')) AS next_attempt_at,
     sent_to_suppressed,
     outcome,
     outcome != 'received' AS is_sent,
@@ -58,5 +59,5 @@ AS SELECT
     clicked_at IS NOT NULL AS is_clicked,
     unsubscribed_at IS NOT NULL AS is_unsubscribed,
     if(is_delivered, greatest(0, dateDiff('millisecond', sent_at, delivered_at)) / 1000, NULL) AS seconds_to_deliver
-FROM messages_current
+FROM messages FINAL
 COMMENT 'One row a message with everything that reports count by. Filter it by account and sent_at.';

@@ -1,0 +1,31 @@
+SELECT
+    section,
+    link_id,
+    url,
+    clicks,
+    unique_clicks,
+    unsubscribes,
+    (
+        SELECT nullIf(max(target_audience), 0)
+        FROM campaigns_current
+        WHERE account = {account:String} AND campaign_id = {campaign:String}
+    ) AS target_audience,
+    messages.*,
+    soft + hard AS bounced
+FROM (
+    SELECT
+        if(grouping(link_id) = 1, 'totals', 'links') AS section,
+        link_id,
+        url,
+        countIf(type = 'click') AS clicks,
+        uniqExactIf(recipient, type = 'click' AND recipient != '') AS unique_clicks,
+        uniqExactIf(recipient, type = 'unsubscribe' AND recipient != '') AS unsubscribes
+    FROM reported_engagements(account = {account:String}, campaigns = [{campaign:String}])
+    GROUP BY GROUPING SETS ((), (link_id, url))
+    HAVING section = 'totals' OR clicks > 0
+) AS engagements
+CROSS JOIN (
+    SELECT
+        /*include counts*/
+    FROM reported_campaign_messages(account = {account:String}, campaigns = [{campaign:String}])
+) AS messages

@@ -1,4 +1,0 @@
-SELECT
-    /*include counts*/
-FROM reported_counts(whole_hours = {whole_hours:Bool})
-WHERE /*filters*/ true
