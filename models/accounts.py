@@ -80,10 +80,7 @@ class Accounts:
 
     def of(self, account: str) -> AccountSettings:
         """The settings in force."""
-        return self._published.get(account) or self._default(account)
-
-    def _default(self, account: str) -> AccountSettings:
-        found = self._defaults.get(account)
+        found = self._published.get(account) or self._defaults.get(account)
         if found is None:
             found = self._defaults[account] = AccountSettings(account=account)
         return found

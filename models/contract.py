@@ -7,7 +7,7 @@ a value (`Refusal`), never an exception.
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -40,10 +40,10 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 _RFC_3339: Final = r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$"
 
 
-def _epoch_ms(instant: int | str) -> int:
-    if isinstance(instant, int):
-        return instant
-    return (datetime.fromisoformat(instant.upper()) - _EPOCH) // _MILLISECOND
+def _epoch_ms(instant: str) -> int:
+    if instant[-1] == "z" or instant[10] == "t":
+        instant = instant.upper()
+    return (datetime.fromisoformat(instant) - _EPOCH) // _MILLISECOND
 
 
 if TYPE_CHECKING:
@@ -52,9 +52,8 @@ else:
     # Digits in a string are refused: nobody can tell seconds from milliseconds in them.
     Instant = Annotated[
         Annotated[int, Field(ge=0, le=253_402_300_799_999)]
-        | Annotated[str, StringConstraints(pattern=_RFC_3339)],
+        | Annotated[str, StringConstraints(pattern=_RFC_3339), AfterValidator(_epoch_ms)],
         Field(union_mode="left_to_right"),
-        AfterValidator(_epoch_ms),
         WithJsonSchema(
             {
                 "anyOf": [
@@ -260,7 +259,8 @@ def validated(event: type[E], value: bytes | None, limit: int) -> E | Refusal:
     if len(value) > limit:
         return Refusal(Reason.OVERSIZED, f"value: {len(value)} bytes; at most {limit} are read")
     try:
-        return cast(E, event.__pydantic_validator__.validate_json(value))
+        read: E = event.__pydantic_validator__.validate_json(value)
+        return read
     except ValidationError as refused:
         return _refusal(refused.errors(include_url=False, include_context=False)[0])
 

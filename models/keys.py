@@ -1,8 +1,11 @@
 """Record keys and their partitions (DESIGN §3)."""
 
+from collections.abc import Callable
 from typing import Final
 
 from murmurhash2 import murmurhash2
+
+_hash: Final[Callable[[bytes, int], int]] = murmurhash2
 
 #: Seed of the murmur2 variant that Kafka's own clients partition by.
 KAFKA_SEED: Final = 0x9747B28C
@@ -26,4 +29,4 @@ def split_key(key: bytes) -> tuple[str, str]:
 
 def partition_of(key: bytes, partitions: int) -> int:
     """Partition of a key as Apache Kafka's own clients choose it."""
-    return int(murmurhash2(key, KAFKA_SEED) & 0x7FFFFFFF) % partitions
+    return (_hash(key, KAFKA_SEED) & 0x7FFFFFFF) % partitions

@@ -2,15 +2,15 @@
 
 What others must know (strikes, unsubscribes, retry requests) is acknowledged by the broker before
 the states it follows from are written; offsets are committed only after all of it is acknowledged,
-which the batched Faust sees to. Strikes wait for the next commit, and with them the states that
-struck: kept in memory, not yet logged. A worker that dies before has committed no offset of theirs
-either, so all of it is decided again. Dead letters and strays need no order: a replay refuses and
-sends on the same records again.
+which the batched Faust sees to. All of it waits for the next commit, and with it the states behind
+it: kept in memory, not yet logged (ADR 0009). A worker that dies before has committed no offset of
+theirs either, so all of it is decided again. Dead letters and strays need no order: a replay
+refuses and sends on the same records again.
 """
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
 from models.keys import partition_of
@@ -19,8 +19,12 @@ from models.settings import Settings, Topic
 from streams.batching import BatchTable, Outgoing
 from streams.plan import DeadLetter, Incoming, KeyValue, Plan, Stray
 
-#: Strikes that wait at most, however rarely offsets are committed.
+#: Records that wait at most, however rarely offsets are committed.
 MOST_WAITING: Final = 2_000
+_COUNTED_AS: Final[Mapping[str, str]] = {
+    "strikes": "receipts_strikes_total",
+    "retry-requests": "receipts_retry_requests_total",
+}
 
 
 class Sender(Protocol):
@@ -37,13 +41,18 @@ class Sender(Protocol):
 
 
 class _Waiting:
-    """Strikes of one partition that are not told yet, and the states that may follow them only."""
+    """What one partition has not told yet, by topic, and the states that may follow it only."""
 
-    __slots__ = ("states", "strikes")
+    __slots__ = ("states", "untold")
 
     def __init__(self) -> None:
-        self.strikes: list[KeyValue] = []
+        self.untold: defaultdict[Topic, list[KeyValue]] = defaultdict(list)
         self.states: dict[bytes, bytes | None] = {}
+
+    @property
+    def size(self) -> int:
+        """Records not told yet."""
+        return sum(map(len, self.untold.values()))
 
 
 class Delivery:
@@ -57,7 +66,8 @@ class Delivery:
         self._waiting: defaultdict[int, _Waiting] = defaultdict(_Waiting)
 
     async def deliver(self, partition: int, plan: Plan) -> None:
-        """Hand over everything a plan leads to; its states last, those that struck at `flush`.
+        """Hand over what a plan leads to; what others must know, and the states behind it, at
+        `flush`.
 
         Every batch has a few strikes: told one batch at a time they cost a round trip and several
         small requests each, and the suppression agent gets them in crumbs.
@@ -66,41 +76,41 @@ class Delivery:
             await self._bury(partition, plan.dead_letters)
         if plan.strays:
             await self._send_on(plan.strays)
-        if plan.requests or plan.retries:
-            await self._tell(
-                ("suppression-requests", plan.requests), ("retry-requests", plan.retries)
-            )
-            self._meter.add("receipts_retry_requests_total", len(plan.retries))
         changes = self._hold_back(partition, plan)
         if changes:
             await self._table.put(partition, changes)
         waiting = self._waiting.get(partition)
-        if waiting is not None and len(waiting.strikes) >= MOST_WAITING:
+        if waiting is not None and waiting.size >= MOST_WAITING:
             await self.flush(partition)
 
     def _hold_back(self, partition: int, plan: Plan) -> dict[bytes, bytes | None]:
-        """Keep what must wait for its strikes, in memory alone; the changes to write at once.
+        """Keep what must wait, in memory alone; the changes to write at once.
 
         A message that waits goes on waiting: its newest state takes the place of the one before.
         """
-        if not plan.struck and partition not in self._waiting:
+        tells = plan.strikes or plan.requests or plan.retries
+        if not tells and partition not in self._waiting:
             return plan.changes
         waiting = self._waiting[partition]
-        waiting.strikes += plan.strikes
-        late = (plan.struck | waiting.states.keys()) & plan.changes.keys()
+        if tells:
+            waiting.untold["strikes"] += plan.strikes
+            waiting.untold["suppression-requests"] += plan.requests
+            waiting.untold["retry-requests"] += plan.retries
+        late = (plan.told | waiting.states.keys()) & plan.changes.keys()
         held = {key: plan.changes[key] for key in late}
         self._table.keep(partition, held)
         waiting.states |= held
         return {key: value for key, value in plan.changes.items() if key not in late}
 
     async def flush(self, partition: int) -> None:
-        """Tell the strikes that wait; once they are acknowledged, write the states behind them."""
+        """Tell what waits; once it is acknowledged, write the states behind it."""
         waiting = self._waiting.pop(partition, None)
         if waiting is None:
             return
-        if waiting.strikes:
-            await self._tell(("strikes", waiting.strikes))
-            self._meter.add("receipts_strikes_total", len(waiting.strikes))
+        await self._tell(waiting.untold)
+        for topic, records in waiting.untold.items():
+            if records and topic in _COUNTED_AS:
+                self._meter.add(_COUNTED_AS[topic], len(records))
         if waiting.states:
             await self._table.put(partition, waiting.states)
 
@@ -108,11 +118,11 @@ class Delivery:
         """The partition went to another worker, which reads again what waited here."""
         self._waiting.pop(partition, None)
 
-    async def _tell(self, *told: tuple[Topic, list[KeyValue]]) -> None:
+    async def _tell(self, told: Mapping[Topic, list[KeyValue]]) -> None:
         """Send records to the partitions of their keys, and wait until the broker has them."""
         partitions = self._settings.partitions
         homes: defaultdict[tuple[str, int], list[KeyValue]] = defaultdict(list)
-        for name, records in told:
+        for name, records in told.items():
             for key, value in records:
                 home = partition_of(key, partitions)
                 homes[self._settings.topic(name), home].append((key, value))

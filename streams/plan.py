@@ -71,7 +71,7 @@ class Plan:
     dead_letters, strays: records that go elsewhere
     strikes, requests, retries: what others must know before the states are written: records of
         `strikes`, `suppression-requests` and `retry-requests`
-    struck: keys of the messages that the strikes tell of
+    told: keys of the messages that these tell of
     words: what each accepted event is counted as: a receipt's status, an engagement's type, a
         send's direction
     statuses: changed states by the slot they now count in
@@ -86,7 +86,7 @@ class Plan:
         self.statuses: Counter[int] = Counter()
         self.delays: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
         self.strikes: list[KeyValue] = []
-        self.struck: set[bytes] = set()
+        self.told: set[bytes] = set()
         self.requests: list[KeyValue] = []
         self.retries: list[KeyValue] = []
         self.failures: list[tuple[bytes, Exception]] = []

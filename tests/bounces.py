@@ -48,8 +48,8 @@ class Asked(NamedTuple):
 class World:
     """A worker's two shards and all they read and write, of one account unless said otherwise.
 
-    logged: what a new worker finds of states; untold: strikes that wait for the next commit, as do
-    the states that struck
+    logged: what a new worker finds of states; untold, unasked: what waits for the next commit, as
+    do the states behind it
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -57,6 +57,7 @@ class World:
         self.states: dict[bytes, bytes] = {}
         self.logged: dict[bytes, bytes] = {}
         self.untold: list[Record] = []
+        self.unasked: list[Asked] = []
         self.numbers: dict[bytes, bytes] = {}
         self.suppressed: dict[bytes, int] = {}
         self.told: dict[str, list[Record]] = {STRIKES: [], REQUESTS: []}
@@ -70,7 +71,7 @@ class World:
     def restart(self) -> None:
         """A new worker takes over what is stored."""
         self.logged = dict(self.states)
-        self.untold = []
+        self.untold, self.unasked = [], []
         self.generation += 1
         self.messages = Shard(0, self.states, _RULES, self.accounts, self.suppressed)
         list(self.messages.restore({}, self.generation))
@@ -101,16 +102,16 @@ class World:
             self._deliver(plan, at, dies)
 
     def _deliver(self, plan: Plan, at: int, dies: Death = "") -> None:
-        self.told[REQUESTS] += [record(REQUESTS, key, value, at) for key, value in plan.requests]
-        for _, value in plan.retries:
-            self.asked.append(Asked(msgspec.json.decode(value, type=RetryRequest), at))
         late = {key for key, value in self.states.items() if self.logged.get(key) != value}
         _write(self.states, plan)
-        self.untold += [record(STRIKES, key, value, at) for key, value in plan.strikes]
+        for topic, told in ((STRIKES, plan.strikes), (REQUESTS, plan.requests)):
+            self.untold += [record(topic, key, value, at) for key, value in told]
+        for _, value in plan.retries:
+            self.unasked.append(Asked(msgspec.json.decode(value, type=RetryRequest), at))
         if dies == "told":
-            self.told[STRIKES] += self.untold
+            self._tell()
         else:
-            for key in plan.changes.keys() - plan.struck - late:
+            for key in plan.changes.keys() - plan.told - late:
                 self.logged[key] = self.states[key]
         if dies == "written":
             self._flush()
@@ -119,10 +120,15 @@ class World:
             self.states.update(self.logged)
             self.restart()
 
+    def _tell(self) -> None:
+        for told in self.untold:
+            self.told[told.topic].append(told)
+        self.asked += self.unasked
+        self.untold, self.unasked = [], []
+
     def _flush(self) -> None:
-        """Strikes that wait are told, then the states behind them are written."""
-        self.told[STRIKES] += self.untold
-        self.untold = []
+        """What waits is told, then the states behind it are written."""
+        self._tell()
         self.logged = dict(self.states)
 
     # --- numbers ---------------------------------------------------------------------------------

@@ -117,16 +117,22 @@ class LifecycleAgent:
     # --- commits ---------------------------------------------------------------------------------
 
     async def before_commit(self) -> None:
-        """Move the clocks, tell strikes, publish changed cells: a commit leaves nothing behind."""
+        """Move the clocks, tell what waits, publish changed cells: a commit leaves nothing behind.
+
+        The partitions side by side: each waits for the broker more than once.
+        """
         async with self.turns.lock:
             to_rearm, self._to_rearm = self._to_rearm, set()
             for shard in self.shards.values():
                 for _ in shard.rearm(to_rearm) if to_rearm else ():
                     await asyncio.sleep(0)
-                await self._move_clock(shard)
-                await self._delivery.flush(shard.partition)
-                shard.touched_days.clear()
-                await self._publish_cells(shard)
+            await asyncio.gather(*map(self._close_off, self.shards.values()))
+
+    async def _close_off(self, shard: Shard) -> None:
+        await self._move_clock(shard)
+        await self._delivery.flush(shard.partition)
+        shard.touched_days.clear()
+        await self._publish_cells(shard)
 
     async def _move_clock(self, shard: Shard) -> None:
         now = self.turns.now(shard.partition)

@@ -6,7 +6,7 @@ delivers the plan puts its changes into the table.
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -54,6 +54,8 @@ PARSERS: Final[Mapping[str, Parse]] = {
     "receipts": parse_receipt,
     "engagements": parse_engagement,
 }
+#: Joins an event of one topic into its message: whether that changed it, None when it was refused.
+Hear = Callable[[Plan, Incoming, Touched, Any], bool | None]
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -93,6 +95,11 @@ class Shard:
         self.clock_ms = 0
         self.touched_days: set[int] = set()
         """Days of messages touched since the last commit began."""
+        self._hearers: Mapping[str, Hear] = {
+            "sends": self._hear_send,
+            "receipts": self._hear_receipt,
+            "engagements": self._hear_engagement,
+        }
 
     # --- restore ------------------------------------------------------------------------------
 
@@ -141,7 +148,7 @@ class Shard:
         self.clock_ms = clock_ms
         plan = Plan()
         touched: dict[bytes, Touched] = {}
-        parse = PARSERS[topic]
+        parse, hear = PARSERS[topic], self._hearers[topic]
         limit = self.rules.max_event_bytes
         for record in records:
             try:
@@ -153,10 +160,10 @@ class Shard:
                 plan.refuse(record, internal(error))
                 continue
             try:
-                self._join(plan, touched, record, event, clock_ms)
+                self._join(plan, touched, record, event, hear)
             except Exception as error:  # noqa: BLE001  (a rule that raises refuses its event)
                 plan.refuse(record, internal(error))
-                self._undo(touched, key_of(event), parse, clock_ms)
+                self._undo(touched, key_of(event), parse, hear)
         for key, message in touched.items():
             if message.changed:
                 self._settle(plan, key, message)
@@ -168,7 +175,7 @@ class Shard:
         touched: dict[bytes, Touched],
         record: Incoming,
         event: Event,
-        clock_ms: int,
+        hear: Hear,
     ) -> None:
         key = key_of(event)
         message = touched.get(key)
@@ -178,43 +185,56 @@ class Shard:
                 plan, record, key, self.partition, self.rules.partitions
             ):
                 return  # only keys of this partition ever enter its table
-            if isinstance(event, Engagement) and event.message_id is None:
+            if event.message_id is None:
                 self._hear_recipient(plan, event)
                 return
             message = touched[key] = message or self._touch(event.account, stored)
-        state = message.state
-        if isinstance(event, Receipt):
-            plan.words.append(event.status)
-            heard = self._day_heard(record, event.occurred_at)
-            outcome = outcome_of(event)
-            message.heard_hard = message.heard_hard or strikes(outcome)
-            changed = add_outcome(state, outcome, heard)
-        elif isinstance(event, Engagement):
-            plan.words.append(event.type)
-            changed = add_engagement(state, event, self._day_heard(record, event.occurred_at))
-            if event.type == "unsubscribe":
-                self._hear_unsubscribe(plan, event, state)
-        elif self._is_too_late(plan, record, event, clock_ms):
+        changed = hear(plan, record, message, event)
+        if changed is None:
             return
-        else:
-            plan.words.append(event.direction)
-            known_conflict = state.conflict
-            changed = add_send(state, send_fact(event))
-            plan.conflicts += state.conflict and not known_conflict
-            if changed and self.suppressed:
-                self._note_suppressed(plan, state, event)
         message.records.append(record)
         if changed:
             message.changed = True
 
-    def _undo(self, touched: dict[bytes, Touched], key: bytes, parse: Parse, clock_ms: int) -> None:
+    def _hear_send(self, plan: Plan, record: Incoming, message: Touched, send: Send) -> bool | None:
+        if self._is_too_late(plan, record, send):
+            return None
+        state = message.state
+        plan.words.append(send.direction)
+        known_conflict = state.conflict
+        changed = add_send(state, send_fact(send))
+        plan.conflicts += state.conflict and not known_conflict
+        if changed and self.suppressed:
+            self._note_suppressed(plan, state, send)
+        return changed
+
+    def _hear_receipt(
+        self, plan: Plan, record: Incoming, message: Touched, receipt: Receipt
+    ) -> bool:
+        plan.words.append(receipt.status)
+        outcome = outcome_of(receipt)
+        if strikes(outcome):
+            message.heard_hard = True
+        return add_outcome(message.state, outcome, self._day_heard(record, receipt.occurred_at))
+
+    def _hear_engagement(
+        self, plan: Plan, record: Incoming, message: Touched, event: Engagement
+    ) -> bool:
+        plan.words.append(event.type)
+        state = message.state
+        changed = add_engagement(state, event, self._day_heard(record, event.occurred_at))
+        if event.type == "unsubscribe":
+            self._hear_unsubscribe(plan, event, state)
+        return changed
+
+    def _undo(self, touched: dict[bytes, Touched], key: bytes, parse: Parse, hear: Hear) -> None:
         """After a rule raised: work the message's other events in again, without what it left."""
         message = touched.pop(key, None)
         told = Plan()  # what these events lead to is in the batch's plan already
         for record in message.records if message is not None else ():
             event = parse(record.value, record.timestamp, self.rules.max_event_bytes)
             if not isinstance(event, Refusal):
-                self._join(told, touched, record, event, clock_ms)
+                self._join(told, touched, record, event, hear)
 
     def _touch(self, account: str, stored: bytes | None) -> Touched:
         if stored is None:
@@ -252,13 +272,14 @@ class Shard:
             plan.to_suppressed += 1
             state.to_suppressed = True
 
-    def _is_too_late(self, plan: Plan, record: Incoming, send: Send, clock_ms: int) -> bool:
+    def _is_too_late(self, plan: Plan, record: Incoming, send: Send) -> bool:
         """Refuse a send of a retired day: its cells are final, its states have left.
 
         By the record's own time, so that a replay decides the same, and never by one that runs
         ahead of the clock.
         """
         first = send.first_sent_at if send.attempt > 1 and send.first_sent_at else send.sent_at
+        clock_ms = self.clock_ms
         read_at = min(record.timestamp, clock_ms) if record.timestamp >= 0 else clock_ms
         if first // DAY_MS > max(self.retired_day, self._last_retirable(read_at)):
             return False
@@ -353,6 +374,7 @@ class Shard:
         state.retry_decided, state.next_attempt_at = request.attempt, due_at
         if self._settle(plan, key, message) and not suppressed:
             plan.retries.append((key, encode_json(request)))
+            plan.told.add(key)
 
     def rearm(self, accounts: Collection[str]) -> Iterator[int]:
         """Set the timers of messages anew whose accounts changed their settings."""

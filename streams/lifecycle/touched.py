@@ -7,7 +7,7 @@ import msgspec
 from models.accounts import AccountSettings
 from models.counters import Contribution, contribution
 from models.facts import Outcome
-from models.keys import split_key
+from models.keys import message_key, split_key
 from models.reading import provider_of
 from models.reasons import EXPIRED, reason_of
 from models.requests import RECIPIENT, number_key
@@ -126,7 +126,7 @@ def _tell(plan: Plan, key: bytes, kind: Kind, blow: Blow, version: int) -> None:
     recipient, sent_at, occurred_at, code = blow
     strike = Strike(kind, account, recipient, message_id, sent_at, version, occurred_at, code)
     plan.strikes.append((strike.key, encode_strike(strike)))
-    plan.struck.add(key)
+    plan.told.add(key)
 
 
 _encode_json: Final = msgspec.json.Encoder().encode
@@ -143,3 +143,5 @@ def unsubscribe(plan: Plan, account: str, recipient: str, at_ms: int, message_id
         "why": f"message {message_id}" if message_id else "",
     }
     plan.requests.append((number_key(account, recipient), _encode_json(request)))
+    if message_id:
+        plan.told.add(message_key(account, message_id))

@@ -28,9 +28,9 @@ def _die() -> None:
 def _between_strike_and_state() -> None:
     tell = Delivery._tell
 
-    async def tell_and_die(self: Delivery, *told: tuple[Any, list[Any]]) -> None:
-        await tell(self, *told)
-        if any(topic == "strikes" and records for topic, records in told):
+    async def tell_and_die(self: Delivery, told: Mapping[Any, list[Any]]) -> None:
+        await tell(self, told)
+        if told.get("strikes"):
             _die()
 
     Delivery._tell = tell_and_die  # type: ignore[method-assign]
@@ -40,7 +40,7 @@ def _between_states_and_strike() -> None:
     flush = Delivery.flush
 
     async def settle_and_die(self: Delivery, partition: int) -> None:
-        if self._waiting[partition].strikes:
+        if self._waiting[partition].untold["strikes"]:
             await self._sender.settle()  # type: ignore[attr-defined]  # the app
             _die()
         await flush(self, partition)

@@ -168,6 +168,38 @@ def test_a_strike_is_acknowledged_before_its_state_is_written(world):
     assert list(world.named("states")[1]) == [b"acme/m1"]
 
 
+def test_an_unsubscribe_is_acknowledged_before_its_state_is_written(world):
+    world.take(event("sends"), event("sends", "other"))
+    world.broker.done.clear()
+    world.take(event("engagements", type="unsubscribe"), event("engagements", "other"))
+    (written,) = world.named("states")
+    assert list(written) == [b"acme/other"]
+    world.commit()
+    assert world.order() == ["states", "suppression-requests", "states", "cells"]
+    assert list(world.named("states")[1]) == [b"acme/m1"]
+
+
+def test_an_unsubscribe_of_a_recipient_alone_is_told_before_its_offset_is_committed(world):
+    unsubscribe = event("engagements", type="unsubscribe", recipient="+46701234567")
+    said = {**json.loads(unsubscribe.value or b""), "message_id": None}
+    key = f"acme/{said['recipient']}".encode()
+    world.take(unsubscribe._replace(key=key, value=json.dumps(said).encode()))
+    assert world.order() == []
+    world.commit()
+    assert world.order() == ["suppression-requests"]
+
+
+def test_a_retry_is_asked_for_before_its_state_is_written(world):
+    world.take(event("sends"))
+    world.take(event("receipts", status="undelivered"))
+    world.commit()
+    world.wall = NOON + 2 * 3_600_000
+    world.take(event("sends", "other", at=world.wall))
+    world.broker.done.clear()
+    world.commit()
+    assert world.order() == ["retry-requests", "states", "cells"]
+
+
 def test_what_waits_for_its_strike_is_known_at_once_and_written_as_it_stands_then(world):
     world.take(event("sends"))
     world.take(event("receipts", **HARD))
