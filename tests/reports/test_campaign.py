@@ -13,9 +13,13 @@ from deploy.simulator.facts import moment
 from deploy.simulator.messages import Message
 from deploy.simulator.publish import partition_of
 from deploy.simulator.wire import Fields, key_of, to_json
-from reports.asked import Asked, BadQuestion
+from reports.asked import Asked, BadQuestion, ask
 from reports.catalogue.campaign import CAMPAIGN
 from reports.catalogue.campaigns import CAMPAIGNS
+from reports.database import Database
+from reports.views import statements
+from sinks.client import connect
+from sinks.migrate import migrate
 from tests.contract.servers import Front
 from tests.reports.campaigning import (
     campaigns_of,
@@ -326,3 +330,43 @@ def test_the_list_finds_names_in_any_alphabet_and_case(corners: World) -> None:
         ("autumn", 1, 0),
         ("spring", 5, 3),
     ]
+
+
+def test_of_an_event_told_twice_with_other_words_the_earlier_one_counts(
+    reports_front: Front,
+) -> None:
+    """Old versions are read beside the one that stands, and must not count."""
+    url = reports_front.url("campaign_told_twice")
+    clickhouse = connect(url)
+    migrate(clickhouse, 90, views=statements())
+    for table, columns, rows in (
+        (
+            "messages",
+            "account, message_id, channel, direction, campaign_id, recipient, sent_at, status",
+            "('a', 'm', 'sms', 'outbound', 'c', '+1', '2026-11-20 10:00', 'delivered')",
+        ),
+        (
+            "status_counters",
+            "kind, account, window_start, campaign_id, delivered",
+            "('campaign', 'a', '2026-11-20', 'c', 1)",
+        ),
+        (
+            "engagements",
+            "account, event_id, type, occurred_at, message_id, campaign_id, link_id, version",
+            "('a', 'stays', 'click', '2026-11-20 12:00', 'm', 'c', 'old', 1),"
+            "('a', 'stays', 'click', '2026-11-20 11:00', 'm', 'c', 'new', 2),"
+            "('a', 'left', 'click', '2026-11-20 12:00', 'm', 'c', 'old', 1),"
+            "('a', 'left', 'click', '2026-11-20 11:00', 'x', 'other', 'new', 2),"
+            "('a', 'before', 'click', '2026-11-20 12:00', 'm', 'c', 'old', 1),"
+            "('a', 'before', 'click', '2026-11-18 11:00', 'm', 'c', 'new', 2),"
+            "('a', 'its message says', 'click', '2026-11-20 12:00', 'm', '', 'new', 1)",
+        ),
+    ):
+        clickhouse.command(f"INSERT INTO {table} ({columns}) VALUES {rows}")
+    clickhouse.close()
+    asked = ask(CAMPAIGN, "a", "UTC", {"campaign": ["c"]}, datetime(2026, 11, 21, tzinfo=UTC))
+    database = Database(url)
+    links = CAMPAIGN.section("links")
+    rows = database.rows(links.sql, asked.parameters(links)).records()
+    assert rows == [{"link_id": "new", "url": "", "clicks": 2, "unique_clicks": 1}]
+    database.close()
