@@ -6,6 +6,7 @@ import pytest
 LONGEST = "stream"
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A folder is one process's: its tests share brokers, databases and worlds."""
     folders = {item: item.nodeid.removeprefix("tests/").partition("/")[0] for item in items}

@@ -5,57 +5,30 @@ delivers the plan puts its changes into the table.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Final
 
 import msgspec
 
 from models.accounts import Accounts
-from models.contract import (
-    DAY_MS,
-    MAX_EVENT_BYTES,
-    Engagement,
-    Receipt,
-    Send,
-    parse_engagement,
-    parse_receipt,
-    parse_send,
-)
+from models.contract import MAX_EVENT_BYTES
 from models.counters import Cells, Contribution, contribution, decode_cell, decode_retired
 from models.counters import retired_key as retired_key_of
-from models.facts import outcome_of, send_fact, strikes
 from models.keys import message_key, split_key
 from models.reading import provider_of
-from models.refusal import Reason, Refusal
+from models.refusal import Refusal
 from models.requests import number_key
 from models.retries import close_late_retry, next_attempt, retry_request, wake_at
-from models.state import (
-    MessageState,
-    add_engagement,
-    add_outcome,
-    add_send,
-    anchor_day,
-    decode,
-    encode,
-    is_pending,
-)
+from models.state import MessageState, anchor_day, decode, encode, is_pending
 from models.timers import Timers
-from streams.lifecycle.touched import UNKNOWN, Touched, annotate, tell_number, unsubscribe
+from streams.lifecycle.hearing import HEARING, Hear, Parse, hear_recipient, last_retirable
+from streams.lifecycle.touched import UNKNOWN, Touched, annotate, tell_number
 from streams.plan import Event, Incoming, Plan, internal, is_stray
 
 encode_json: Final = msgspec.json.Encoder().encode
 
 #: States looked at between two breaths, so that heartbeats go on during long work.
 BREATH: Final = 2_000
-
-Parse = Callable[[bytes | None, int, int], Event | Refusal]
-PARSERS: Final[Mapping[str, Parse]] = {
-    "sends": parse_send,
-    "receipts": parse_receipt,
-    "engagements": parse_engagement,
-}
-#: Joins an event of one topic into its message: whether that changed it, None when it was refused.
-Hear = Callable[[Plan, Incoming, Touched, Any], bool | None]
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -95,11 +68,6 @@ class Shard:
         self.clock_ms = 0
         self.touched_days: set[int] = set()
         """Days of messages touched since the last commit began."""
-        self._hearers: Mapping[str, Hear] = {
-            "sends": self._hear_send,
-            "receipts": self._hear_receipt,
-            "engagements": self._hear_engagement,
-        }
 
     # --- restore ------------------------------------------------------------------------------
 
@@ -148,7 +116,7 @@ class Shard:
         self.clock_ms = clock_ms
         plan = Plan()
         touched: dict[bytes, Touched] = {}
-        parse, hear = PARSERS[topic], self._hearers[topic]
+        parse, hear = HEARING[topic]
         limit = self.rules.max_event_bytes
         for record in records:
             try:
@@ -186,46 +154,15 @@ class Shard:
             ):
                 return  # only keys of this partition ever enter its table
             if event.message_id is None:
-                self._hear_recipient(plan, event)
+                hear_recipient(plan, event)
                 return
             message = touched[key] = message or self._touch(event.account, stored)
-        changed = hear(plan, record, message, event)
+        changed = hear(self, plan, record, message, event)
         if changed is None:
             return
         message.records.append(record)
         if changed:
             message.changed = True
-
-    def _hear_send(self, plan: Plan, record: Incoming, message: Touched, send: Send) -> bool | None:
-        if self._is_too_late(plan, record, send):
-            return None
-        state = message.state
-        plan.words.append(send.direction)
-        known_conflict = state.conflict
-        changed = add_send(state, send_fact(send))
-        plan.conflicts += state.conflict and not known_conflict
-        if changed and self.suppressed:
-            self._note_suppressed(plan, state, send)
-        return changed
-
-    def _hear_receipt(
-        self, plan: Plan, record: Incoming, message: Touched, receipt: Receipt
-    ) -> bool:
-        plan.words.append(receipt.status)
-        outcome = outcome_of(receipt)
-        if strikes(outcome):
-            message.heard_hard = True
-        return add_outcome(message.state, outcome, self._day_heard(record, receipt.occurred_at))
-
-    def _hear_engagement(
-        self, plan: Plan, record: Incoming, message: Touched, event: Engagement
-    ) -> bool:
-        plan.words.append(event.type)
-        state = message.state
-        changed = add_engagement(state, event, self._day_heard(record, event.occurred_at))
-        if event.type == "unsubscribe":
-            self._hear_unsubscribe(plan, event, state)
-        return changed
 
     def _undo(self, touched: dict[bytes, Touched], key: bytes, parse: Parse, hear: Hear) -> None:
         """After a rule raised: work the message's other events in again, without what it left."""
@@ -244,54 +181,6 @@ class Shard:
         if day <= self.retired_day:  # about to leave: its day is final
             return Touched(account, MessageState(), self.accounts.of(account), UNKNOWN)
         return Touched(account, state, self.accounts.of(account), day)
-
-    def _hear_recipient(self, plan: Plan, event: Engagement) -> None:
-        """An engagement of a recipient alone: there is no message to join it to."""
-        plan.words.append(event.type)
-        if event.type == "unsubscribe" and event.recipient:
-            self._unsubscribe(plan, event, event.recipient)
-
-    def _hear_unsubscribe(self, plan: Plan, event: Engagement, state: MessageState) -> None:
-        """Of a message whose send is not known yet it is told when the send comes."""
-        if event.recipient:
-            self._unsubscribe(plan, event, event.recipient)
-        elif state.sends and state.sends[0].direction == "outbound":
-            self._unsubscribe(plan, event, state.sends[0].recipient)
-
-    def _unsubscribe(self, plan: Plan, event: Engagement, recipient: str) -> None:
-        unsubscribe(plan, event.account, recipient, event.occurred_at, event.message_id or "")
-
-    def _note_suppressed(self, plan: Plan, state: MessageState, send: Send) -> None:
-        """A send to a number that was suppressed before is told, so that nobody overlooks it."""
-        number = number_key(send.account, send.recipient)
-        if (
-            number in self.suppressed
-            and self.suppressed[number] < send.sent_at
-            and send.direction == "outbound"
-        ):
-            plan.to_suppressed += 1
-            state.to_suppressed = True
-
-    def _is_too_late(self, plan: Plan, record: Incoming, send: Send) -> bool:
-        """Refuse a send of a retired day: its cells are final, its states have left.
-
-        By the record's own time, so that a replay decides the same, and never by one that runs
-        ahead of the clock.
-        """
-        first = send.first_sent_at if send.attempt > 1 and send.first_sent_at else send.sent_at
-        clock_ms = self.clock_ms
-        read_at = min(record.timestamp, clock_ms) if record.timestamp >= 0 else clock_ms
-        if first // DAY_MS > max(self.retired_day, self._last_retirable(read_at)):
-            return False
-        days = self.rules.retention_days
-        detail = f"sent_at: its day ended more than {days} days ago and is final"
-        plan.refuse(record, Refusal(Reason.TOO_LATE, detail))
-        return True
-
-    def _day_heard(self, record: Incoming, occurred_at: int) -> int:
-        """UTC day on which an orphan was heard of; never one that has retired already."""
-        at = record.timestamp if record.timestamp >= 0 else occurred_at
-        return max(at // DAY_MS, self.retired_day + 1)
 
     # --- from a changed state to what it leads to ----------------------------------------------
 
@@ -387,10 +276,6 @@ class Shard:
             if looked_at % BREATH == 0:
                 yield looked_at
 
-    def _last_retirable(self, clock_ms: int) -> int:
-        """The latest day that ended a whole retention before the clock."""
-        return (clock_ms - self.rules.retention_days * DAY_MS) // DAY_MS - 1
-
     def day_to_retire(self, clock_ms: int) -> int | None:
         """The last day (since 1970) to retire now, None when there is none.
 
@@ -398,7 +283,7 @@ class Shard:
         messages of it were touched since the last commit: a replay of their records would find
         them gone.
         """
-        last = self._last_retirable(clock_ms)
+        last = last_retirable(clock_ms, self.rules.retention_days)
         leaving = any(day <= last for day in self.days)
         if not leaving or last <= self.retired_day or self.timers.any_due(clock_ms):
             return None

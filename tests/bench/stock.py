@@ -34,8 +34,9 @@ from models.state import (
     decode,
     encode,
 )
-from streams.lifecycle.shard import PARSERS, Event, key_of
-from streams.plan import DeadLetter
+from streams.lifecycle.hearing import HEARING
+from streams.lifecycle.shard import key_of
+from streams.plan import DeadLetter, Event
 from tests.bench.cluster import INPUTS
 from tests.bench.loop import COMMIT_S, Task
 
@@ -84,7 +85,7 @@ class Job:
         """One event: contract, state, counters, or a dead letter."""
         kind = self._kinds[record.topic]
         record_ms = int(record.timestamp * 1000)
-        event = PARSERS[kind](record.value, record_ms, 65_536)
+        event = HEARING[kind].parse(record.value, record_ms, 65_536)
         if isinstance(event, Refusal):
             await self._bury(record, event)
         elif isinstance(event, Send) and _is_too_late(event, record_ms):

@@ -12,6 +12,7 @@ from models.keys import message_key, partition_of
 from models.reading import read
 from models.refusal import Reason
 from models.state import decode
+from streams.lifecycle import hearing
 from streams.lifecycle import shard as shard_module
 from streams.lifecycle.shard import BREATH, Rules, Shard
 from streams.plan import FORWARDED, Plan
@@ -101,14 +102,14 @@ def test_a_refused_record_is_a_dead_letter_with_its_origin_and_the_rest_goes_on(
 
 def test_a_rule_that_raises_refuses_its_event_and_goes_on(monkeypatch):
     world = World()
-    original = shard_module.outcome_of
+    original = hearing.outcome_of
 
     def raising(receipt):
         if receipt.error_code == "boom":
             raise ZeroDivisionError("of the rule")
         return original(receipt)
 
-    monkeypatch.setattr(shard_module, "outcome_of", raising)
+    monkeypatch.setattr(hearing, "outcome_of", raising)
     world.take(event("sends"))
     plan = world.take(event("receipts", error_code="boom"), event("receipts"))
     (dead,) = plan.dead_letters
@@ -371,7 +372,7 @@ def test_orphans_of_a_retired_day_join_each_other():
 def test_a_rule_that_raises_leaves_nothing_of_its_event_behind(monkeypatch):
     world = World()
     world.take(event("sends"))
-    original = shard_module.add_outcome
+    original = hearing.add_outcome
 
     def raising(state, outcome, day):
         changed = original(state, outcome, day)
@@ -379,7 +380,7 @@ def test_a_rule_that_raises_leaves_nothing_of_its_event_behind(monkeypatch):
             raise ZeroDivisionError
         return changed
 
-    monkeypatch.setattr(shard_module, "add_outcome", raising)
+    monkeypatch.setattr(hearing, "add_outcome", raising)
     plan = world.take(
         event("receipts", status="queued"), event("receipts", status="read", error_code="boom")
     )
