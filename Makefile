@@ -25,10 +25,8 @@ $(STAMP): pyproject.toml deploy/constraints.txt
 demo: $(STAMP)  ## Run 50,000 simulated events through everything, check the ledger, serve the reports (ARGS=--no-serve: do not)
 	@$(BIN)/receipts demo $(ARGS)
 
-# A folder of tests is one process's. `make test JOBS=` runs all of them in one.
-JOBS ?= --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 test: $(STAMP)  ## Run the tests; those on real Kafka where Java and Maven are found
-	$(BIN)/python -m pytest $(JOBS) $(ARGS)
+	$(BIN)/python -m pytest $(ARGS)
 
 lint: $(STAMP)  ## Check style and types
 	$(BIN)/ruff check .

@@ -79,7 +79,7 @@ class Period(msgspec.Struct, frozen=True):
     def recent(self, now: datetime) -> datetime | None:
         """When the newest part of it begins, UTC: a sixteenth, so that looking there first costs
         little where it is not enough. None: it has not begun."""
-        until = min(self.until, now)
+        until = min(self.until, now.astimezone(UTC))
         return until - (until - self.since) / _NEWEST if until > self.since else None
 
 

@@ -19,7 +19,7 @@ from models.settings import Settings, Topic
 from streams.batching import BatchTable, Outgoing
 from streams.plan import DeadLetter, Incoming, KeyValue, Plan, Stray
 
-#: Records that wait at most, however rarely offsets are committed.
+#: When so many records wait, they are told, however rarely offsets are committed.
 MOST_WAITING: Final = 2_000
 _COUNTED_AS: Final[Mapping[str, str]] = {
     "strikes": "receipts_strikes_total",

@@ -1,4 +1,4 @@
-"""The answers to a question: every section asked at once, each drawn as soon as it is there."""
+"""The answers to a question: every section asked at once, drawn in their order as they come."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ from reports.pages.worldmap import unseen, world
 from reports.report import Column, Section
 
 _THREADS: Final = 8
+#: Drawing is work of the processor; it does not wait behind the reads of other pages.
+_DRAWERS: Final = 2
 
 
 class Reader:
@@ -37,6 +39,7 @@ class Reader:
     def __init__(self) -> None:
         self._pictures = Pictures()
         self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="section")
+        self._drawers = ThreadPoolExecutor(_DRAWERS, thread_name_prefix="drawing")
 
     def blocks(self, database: Database, asked: Asked, said: Said, width: int) -> list[Block]:
         """Every section of a report. Raises DatabaseError.
@@ -61,7 +64,7 @@ class Reader:
             for section, rows in zip(together, answers.result(), strict=True):
                 total = totals[section.name].result() if section.name in totals else 0
                 seen = (section, rows.records(), asked, said, width, total)
-                drawn.append(self.pool.submit(self._block, *seen))
+                drawn.append(self._drawers.submit(self._block, *seen))
         return [one.result() for one in drawn]
 
     def _block(

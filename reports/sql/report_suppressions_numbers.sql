@@ -10,7 +10,7 @@ SELECT
     arrayStringConcat(page.reasons, ', ') AS reasons,
     page.since AS since,
     page.until AS until,
-    page.strikes AS strikes,
+    toUInt64(page.strikes) AS strikes,
     arrayStringConcat(arraySlice(struck.strikes.message_id, 1, page.strikes), ', ') AS messages
 FROM page
 LEFT JOIN (

@@ -57,13 +57,32 @@ def test_a_view_has_the_columns_of_its_report_and_their_meanings(
 ) -> None:
     database = world.database
     described = database.rows(f"DESCRIBE TABLE {call(report, section)}", {}).records()
-    assert {one["name"] for one in described} == {column.name for column in section.columns}
+    assert {one["name"]: plain(one["type"]) for one in described} == {
+        column.name: plain(column.type) for column in section.columns
+    }
     ((created,),) = database.rows(f"SHOW CREATE VIEW {section.view}", {}).rows
     created = created.replace("\\'", "'")
     for column in section.columns:
         line = rf"^    `{column.name}` [^`]* COMMENT '{re.escape(column.meaning)}',?$"
         assert re.search(line, created, re.MULTILINE), column.name
     assert f"COMMENT '{section.meaning}'" in created
+
+
+def plain(kind: str) -> str:
+    """A type without what does not change its values: how they are stored, or may be absent."""
+    return re.sub(r"(?:LowCardinality|Nullable)\(((?:[^()]|\([^()]*\))*)\)", r"\1", kind)
+
+
+def test_messages_current_and_what_reports_read_of_it_agree(world: World) -> None:
+    """Both say how a stored message is read."""
+    described = world.database.rows("DESCRIBE TABLE messages_current", {}).records()
+    names = ", ".join(one["name"] for one in described)
+    whole, read = (
+        world.database.rows(f"SELECT {names} FROM {view} ORDER BY account, message_id", {}).rows
+        for view in ("messages_current", "reported_messages")
+    )
+    assert whole == read
+    assert len(whole) > LIMIT
 
 
 def call(report: Report, section: Section) -> str:

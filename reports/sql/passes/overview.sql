@@ -18,7 +18,7 @@ FROM (
     WHERE /*filters*/ true
     UNION ALL
     -- Who sent nothing, and nothing on WhatsApp, reads zeroes.
-    SELECT {since:DateTime64(3, 'UTC')}, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+    SELECT toDateTime({since:DateTime64(3, 'UTC')}, 'UTC'), 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
 )
 GROUP BY slot, of_whatsapp WITH CUBE
 HAVING (of_whatsapp OR grouping(of_whatsapp) = 1) AND (sent > 0 OR grouping(slot) = 1)
