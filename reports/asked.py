@@ -115,6 +115,17 @@ class Asked(msgspec.Struct, frozen=True):
         }
         return {name: known[name] for name in section.parameters}
 
+    def count_sql(self, section: Section) -> str:
+        """How many rows a `rows` section has in all: by the counters, where they know."""
+        tally = section.tally
+        if tally is None or not self.period.whole_hours:
+            return section.count_sql
+        said = {one.name for one in self.report.own_filters if one.condition and self._says(one)}
+        return tally.sql if said <= tally.knows else section.count_sql
+
+    def _says(self, one: Filter) -> bool:
+        return bool(self.values[one.name])
+
     def columns(self, section: Section) -> tuple[Column, ...]:
         """The columns of a section that answer this question, when nobody chose others."""
         chosen = {""}

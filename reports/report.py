@@ -98,6 +98,32 @@ class Pass(msgspec.Struct, frozen=True, dict=True):
         return parameters_of(self.sql)
 
 
+class Tally(msgspec.Struct, frozen=True):
+    """How the counters know the number of a section's rows, without a look at the messages.
+
+    number: SQL over the columns of reported_counts: rows a cell stands for. by: the filters that it
+    uses. filters: those that are conditions on cells. Asked by any other, the messages are counted.
+    """
+
+    number: str
+    by: tuple[Filter, ...]
+    filters: tuple[Filter, ...]
+
+    @property
+    def sql(self) -> str:
+        """The SELECT; for periods of whole hours only (ADR 0010)."""
+        conditions = _conditions("", self.filters)
+        return (
+            f"SELECT sum({self.number}) AS rows\n"
+            f"FROM reported_counts(whole_hours = true)\nWHERE {conditions}"
+        )
+
+    @property
+    def knows(self) -> frozenset[str]:
+        """Names of the filters that may be asked by."""
+        return frozenset(one.name for one in (*self.by, *self.filters))
+
+
 class Section(msgspec.Struct, frozen=True, dict=True):
     """One table of a report.
 
@@ -105,7 +131,8 @@ class Section(msgspec.Struct, frozen=True, dict=True):
     in, under the same filters; empty: it counts itself. counted: how its rows are counted there,
     where a row is not a row of the source. only: a condition that always holds, besides the
     filters. within: the pass that answers it among others, instead of SQL of its own. newest_first:
-    its rows are messages of the period, ordered by `sent_at`, the newest first.
+    its rows are messages of the period, ordered by `sent_at`, the newest first. tally: how the
+    counters know how many rows there are.
     """
 
     report: str
@@ -120,6 +147,7 @@ class Section(msgspec.Struct, frozen=True, dict=True):
     counted: str = "count()"
     within: Pass | None = None
     newest_first: bool = False
+    tally: Tally | None = None
 
     @property
     def view(self) -> str:

@@ -4,7 +4,7 @@ from typing import Final
 
 from reports import columns as c
 from reports import filters as f
-from reports.report import Report, Section
+from reports.report import Report, Section, Tally
 
 NAME: Final = "messages"
 FILTERS: Final = (
@@ -52,6 +52,24 @@ COLUMNS: Final = (
     ),
 )
 
+
+def _wanted(name: str, word: str) -> str:
+    """Whether the word is asked for, or nothing is."""
+    return f"(empty({{{name}:Array(String)}}) OR has({{{name}:Array(String)}}, '{word}'))"
+
+
+#: As platform_status and carrier_status of a message say; rejected ones have no carrier status.
+_TALLY: Final = Tally(
+    f"""
+    {_wanted("status", "submitted")} * (
+        {_wanted("carrier_status", "queued")} * is_queued
+        + {_wanted("carrier_status", "delivered")} * is_delivered
+        + {_wanted("carrier_status", "undelivered")} * is_undelivered
+    ) + {_wanted("status", "rejected")} * empty({{carrier_status:Array(String)}}) * is_rejected""",
+    by=(f.STATUS, f.CARRIER_STATUS),
+    filters=(*f.STANDARD, f.SOURCE, f.PROVIDER, f.IN_COUNTRY),
+)
+
 MESSAGES: Final = Report(
     NAME,
     "Message details",
@@ -69,6 +87,7 @@ MESSAGES: Final = Report(
             source="reported_messages",
             only="is_sent",
             newest_first=True,
+            tally=_TALLY,
         ),
     ),
 )

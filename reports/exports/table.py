@@ -140,5 +140,5 @@ def rows_in_all(database: Database, sections: Sequence[Section], asked: Asked) -
 
 def count_of(database: Database, section: Section, asked: Asked) -> int:
     """How many rows a `rows` section has in all."""
-    found = database.rows(section.count_sql, asked.parameters(section)).rows
+    found = database.rows(asked.count_sql(section), asked.parameters(section)).rows
     return int(found[0][0])

@@ -2,11 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
 from deploy.simulator.messages import Message
+from reports.asked import ask
 from reports.catalogue.messages import MESSAGES
+from reports.exports.table import count_of
 from reports.texts import starts_of, text_of
 from tests.reports.truth import Row, Truth, answer, message_row, only, question, truth_of
 from tests.reports.world import ZONES, World
@@ -83,6 +86,45 @@ def test_a_filter_leaves_exactly_its_messages(world: World, name: str) -> None:
         rows = truth.shown(answer(world, question(world, MESSAGES, account, {name: two})))
         matching = [(key, one) for key, one in sent if of(one) in two]
         assert rows == truth.shown(wanted(truth, matching))
+
+
+SECTION = MESSAGES.sections[0]
+SOME = ({}, {"channel": "sms"}, {"source": "campaign"}, {"provider": "twilio", "country": "IN"})
+STATUSES = ((), ("submitted",), ("rejected",), ("submitted", "rejected"))
+CARRIER_STATUSES = ((), ("queued",), ("delivered",), ("undelivered",), ("queued", "undelivered"))
+
+
+@pytest.mark.parametrize("some", SOME, ids=str)
+@pytest.mark.parametrize("status", STATUSES, ids=str)
+@pytest.mark.parametrize("carrier_status", CARRIER_STATUSES, ids=str)
+def test_the_counters_know_how_many_rows_there_are(
+    world: World, some: dict[str, str], status: tuple[str, ...], carrier_status: tuple[str, ...]
+) -> None:
+    account = world.accounts[-1]
+    words = {"status": status, "carrier_status": carrier_status}
+    said = {name: [word] for name, word in some.items()} | {
+        name: list(chosen) for name, chosen in words.items()
+    }
+    asked = ask(MESSAGES, account, "UTC", said, world.now)
+    assert "reported_counts" in asked.count_sql(SECTION)
+    (messages,) = world.database.rows(SECTION.count_sql, asked.parameters(SECTION)).rows[0]
+    assert count_of(world.database, SECTION, asked) == messages
+
+
+@pytest.mark.parametrize(
+    ("zone", "said"),
+    [
+        ("Asia/Kolkata", {}),
+        ("UTC", {"sender": ["acme"]}),
+        ("UTC", {"sent_by": ["eva"]}),
+        ("UTC", {"recipient": ["+46701234567"]}),
+    ],
+)
+def test_what_the_counters_do_not_know_is_counted_among_the_messages(
+    zone: str, said: dict[str, list[str]]
+) -> None:
+    asked = ask(MESSAGES, "acme", zone, said, datetime(2026, 11, 20, tzinfo=UTC))
+    assert asked.count_sql(SECTION) == SECTION.count_sql
 
 
 def test_filters_hold_together(world: World) -> None:
