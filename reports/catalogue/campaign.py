@@ -68,7 +68,10 @@ TIMELINE: Final = (
 )
 
 
-_PASS: Final = Pass(NAME, FILTERS, order="clicks DESC, link_id, url")
+_TOTALS_AND_LINKS: Final = Pass(NAME, FILTERS, order="clicks DESC, link_id, url")
+_MESSAGES: Final = Pass(
+    "campaign_messages", FILTERS, order="weight DESC, slot, weekday, hour, platform, fail_reason"
+)
 
 
 def _section(
@@ -90,7 +93,12 @@ CAMPAIGN: Final = Report(
     (
         _section("context", "Context", "What is known of the campaign.", CONTEXT, "figures"),
         _section(
-            "totals", "Totals", "All its messages, as they stand now.", TOTALS, "figures", _PASS
+            "totals",
+            "Totals",
+            "All its messages, as they stand now.",
+            TOTALS,
+            "figures",
+            _TOTALS_AND_LINKS,
         ),
         _section(
             "links",
@@ -102,7 +110,7 @@ CAMPAIGN: Final = Report(
                 CLICKS,
                 UNIQUE_CLICKS,
             ),
-            within=_PASS,
+            within=_TOTALS_AND_LINKS,
         ),
         _section(
             "platforms",
@@ -114,18 +122,21 @@ CAMPAIGN: Final = Report(
                 DELIVERED,
                 FAILED,
             ),
+            within=_MESSAGES,
         ),
         _section(
             "heatmap",
             "When they were delivered",
             "Deliveries by weekday and hour, in the account's time zone; the others have none.",
             HEATMAP,
+            within=_MESSAGES,
         ),
         _section(
             "timeline",
             "Deliveries over time",
             "Deliveries by time of delivery; times without deliveries are left out.",
             TIMELINE,
+            within=_MESSAGES,
         ),
         _section(
             "reasons",
@@ -136,6 +147,7 @@ CAMPAIGN: Final = Report(
                 FAILED,
                 share("share", "Share", "its part of all failed messages of the campaign"),
             ),
+            within=_MESSAGES,
         ),
     ),
 )
