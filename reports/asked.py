@@ -19,6 +19,7 @@ DEFAULT_DAYS: Final = 7
 MOST_DAYS: Final = 400
 #: Periods up to this many days are broken down by hour.
 HOURLY_DAYS: Final = 2
+#: Of a period, the part that newest rows are looked for in first.
 _NEWEST: Final = 16
 
 
@@ -120,11 +121,10 @@ class Asked(msgspec.Struct, frozen=True):
         tally = section.tally
         if tally is None or not self.period.whole_hours:
             return section.count_sql
-        said = {one.name for one in self.report.own_filters if one.condition and self._says(one)}
+        said = {
+            one.name for one in self.report.own_filters if one.condition and self.values[one.name]
+        }
         return tally.sql if said <= tally.knows else section.count_sql
-
-    def _says(self, one: Filter) -> bool:
-        return bool(self.values[one.name])
 
     def columns(self, section: Section) -> tuple[Column, ...]:
         """The columns of a section that answer this question, when nobody chose others."""
