@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from pydantic import BaseModel, ValidationError
 
@@ -20,6 +20,7 @@ from models.refusal import Refusal
 from models.requests import Action, number_key, parse_request
 from models.settings import Settings, Topic
 from models.suppression import Facts, Standing, StrikeFact, Suppression, decode, published
+from streams.kafka import clients
 
 POLL_MS = 200
 SILENT_S = 30.0
@@ -219,21 +220,14 @@ async def _partitions(client: Any, topic: Topic | str) -> int:
 
 @asynccontextmanager
 async def _consumer(settings: Settings) -> AsyncIterator[Any]:
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.brokers,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        fetch_max_wait_ms=POLL_MS // 2,
-    )
+    consumer = clients.consumer(settings.brokers, fetch_max_wait_ms=POLL_MS // 2)
     async with _started(settings, consumer):
         yield consumer
 
 
 @asynccontextmanager
 async def _producer(settings: Settings) -> AsyncIterator[Any]:
-    producer = AIOKafkaProducer(
-        bootstrap_servers=settings.brokers, acks="all", request_timeout_ms=SEND_MS
-    )
+    producer = clients.producer(settings.brokers, request_timeout_ms=SEND_MS)
     async with _started(settings, producer):
         yield producer
 

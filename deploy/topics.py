@@ -13,6 +13,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
 from models.settings import Settings, Topic
+from streams.kafka import clients
 
 DAY_MS = 86_400_000
 BROKER_MAX_BYTES = 1_048_588
@@ -180,7 +181,7 @@ def _warnings(found: list[Problem]) -> list[Problem]:
 
 @asynccontextmanager
 async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.brokers, client_id="receipts-topics")
+    admin = clients.admin(settings.brokers, client_id="receipts-topics")
     try:
         await admin.start()
         yield admin

@@ -11,12 +11,13 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple, cast
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from models.metrics import Health, Meter
 from models.settings import Settings, Topic
 from sinks.rows import TOPICS
+from streams.kafka import clients
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class Batches(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has 
         self._done.set()
         self.waiting = False
         """Set while ClickHouse is away: then a rebalance need not wait for the batch."""
-        self.consumer = AIOKafkaConsumer(**_consumer_options(settings))
+        self.consumer = clients.consumer(settings.brokers, **_consumer_options(settings))
 
     async def start(self) -> None:
         """Join the group. Raises KafkaConnectionError when no broker answers."""
@@ -149,11 +150,8 @@ def _consumer_options(settings: Settings) -> dict[str, Any]:
     return cast(
         dict[str, Any],
         {
-            "bootstrap_servers": settings.brokers,
             "group_id": settings.sink_group,
             "client_id": settings.sink_group,
-            "enable_auto_commit": False,
-            "auto_offset_reset": "earliest",
             "session_timeout_ms": settings.session_timeout_s * 1000,
             "heartbeat_interval_ms": 1000,
             "rebalance_timeout_ms": 30_000,

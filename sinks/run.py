@@ -16,7 +16,6 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError
 
 from models.metrics import Health, Meter
@@ -32,6 +31,7 @@ from sinks.patience import patiently
 from sinks.rows import map_records
 from sinks.thread import InsertThread
 from sinks.writer import BadRow, Writer
+from streams.kafka import clients
 
 log = logging.getLogger(__name__)
 
@@ -131,11 +131,8 @@ class Sink:
         self._thread = thread
         self._writer = Writer(clickhouse, meter, health)
         self._batches = Batches(settings, meter, health)
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=settings.brokers,
-            client_id=settings.sink_group,
-            acks="all",
-            max_request_size=_LARGEST_RECORD,
+        self._producer = clients.producer(
+            settings.brokers, client_id=settings.sink_group, max_request_size=_LARGEST_RECORD
         )
 
     async def run(self) -> None:

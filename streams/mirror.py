@@ -9,7 +9,9 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
+
+from streams.kafka import clients
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +37,7 @@ class Mirror:
 
     async def run(self) -> None:
         """Until cancelled. Raises KafkaError when the topic cannot be read."""
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._brokers, enable_auto_commit=False, auto_offset_reset="earliest"
-        )
+        consumer = clients.consumer(self._brokers)
         await consumer.start()
         try:
             partitions = await self._assign(consumer)

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from murmurhash2 import murmurhash2
 
@@ -25,6 +24,7 @@ from deploy.simulator.event import ACCOUNTS, KINDS, Event, Published
 from deploy.simulator.recording import Recorded, read_recording, to_line
 from deploy.simulator.shapes import SHAPES, Shape
 from deploy.simulator.traffic import generate
+from streams.kafka import clients
 
 AHEAD_S = 0.05  # events due within this time go together
 BATCH_BYTES = 512 * 1024
@@ -196,8 +196,8 @@ def _replayed(
 async def _publisher(
     brokers: str, truth_path: Path | None, idempotent: bool
 ) -> AsyncIterator[_Publisher]:
-    producer = AIOKafkaProducer(
-        bootstrap_servers=brokers, acks="all", enable_idempotence=idempotent,
+    producer = clients.producer(
+        brokers, enable_idempotence=idempotent,
         max_batch_size=BATCH_BYTES, max_request_size=4 * BATCH_BYTES, request_timeout_ms=30_000,
     )  # fmt: skip
     try:

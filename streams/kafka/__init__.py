@@ -1,0 +1,7 @@
+"""How every process talks to Kafka: the clients it uses and what they are guarded against.
+
+Knows nothing of receipts or Faust. The sink may import it too (pyproject.toml, ADR 0011): it reads
+Kafka by the same rules as the worker.
+
+clients    consumers, producers and admin clients with the options all of them share
+"""

@@ -1,0 +1,41 @@
+"""aiokafka's clients with the options that all processes share."""
+
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+
+#: A broker that does not answer for this long is taken for dead, and another is tried. Kafka's
+#: controller needs about as long to notice (`broker.session.timeout.ms`, 9 s by default).
+REQUEST_TIMEOUT_MS: Final = 10_000
+
+
+def consumer(brokers: str, **options: Any) -> AIOKafkaConsumer:
+    """A consumer that commits and resets nothing by itself. Call it inside a running loop."""
+    shared: dict[str, Any] = {
+        "bootstrap_servers": brokers,
+        "enable_auto_commit": False,
+        "auto_offset_reset": "earliest",
+        "isolation_level": "read_committed",
+        "request_timeout_ms": REQUEST_TIMEOUT_MS,
+    }
+    return AIOKafkaConsumer(**{**shared, **options})
+
+
+def producer(brokers: str, **options: Any) -> AIOKafkaProducer:
+    """A producer whose records all in-sync replicas have. Call it inside a running loop."""
+    shared: dict[str, Any] = {
+        "bootstrap_servers": brokers,
+        "acks": "all",
+        "request_timeout_ms": REQUEST_TIMEOUT_MS,
+    }
+    return AIOKafkaProducer(**{**shared, **options})
+
+
+def admin(brokers: str, **options: Any) -> AIOKafkaAdminClient:
+    """An admin client. Call it inside a running loop."""
+    shared: dict[str, Any] = {
+        "bootstrap_servers": brokers,
+        "request_timeout_ms": REQUEST_TIMEOUT_MS,
+    }
+    return AIOKafkaAdminClient(**{**shared, **options})
