@@ -12,14 +12,13 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
+from models.dead_letters import MAX_LETTER_BYTES
 from models.settings import Settings, Topic
 from streams.kafka import clients
 
 DAY_MS = 86_400_000
 BROKER_MAX_BYTES = 1_048_588
 """Kafka's own default for one record batch."""
-DEAD_LETTER_MAX_BYTES = 2_097_152
-"""A dead letter is the original record and its headers: it must always fit."""
 COMPACTED: frozenset[Topic] = frozenset(
     {"campaigns", "accounts", "message-states", "status-counters", "suppressions"}
 )
@@ -84,7 +83,7 @@ def _spec(topic: Topic, settings: Settings) -> TopicSpec:
     dead = topic == "dead-letters"
     config = {
         "cleanup.policy": "compact" if compacted else "delete",
-        "max.message.bytes": str(DEAD_LETTER_MAX_BYTES if dead else BROKER_MAX_BYTES),
+        "max.message.bytes": str(MAX_LETTER_BYTES if dead else BROKER_MAX_BYTES),
         "message.timestamp.type": "CreateTime",
     }
     if not compacted:

@@ -13,6 +13,7 @@ import msgspec
 from models.contract import DAY_MS
 from models.reading import provider_of
 from models.state import MessageState, is_pending
+from models.versions import check_version
 from models.vocabulary import Bounce, Status
 
 HOUR_MS: Final = 3_600_000
@@ -167,6 +168,12 @@ def decode_cell(key: bytes, value: bytes) -> CellRow | None:
         numbers["version"],
         tuple(numbers[slot] for slot in SLOTS),
     )
+
+
+def check_record(key: bytes, value: bytes) -> None:
+    """Raises DecodeError, KeyError or ValueError unless a record of `status-counters` is ours."""
+    cell = decode_cell(key, value)
+    check_version(cell.version if cell is not None else decode_retired(value)[0])
 
 
 def retired_key(partition: int) -> bytes:

@@ -79,6 +79,15 @@ TABLE: tuple[Metric, ...] = (
         "both",
     ),
     Metric(
+        "receipts_unreadable_records_total",
+        "counter",
+        ("topic",),
+        "records",
+        "Records stepped over because they cannot be read, on topics that a worker restores or "
+        "follows whole. The sink keeps them as dead letters.",
+        "worker",
+    ),
+    Metric(
         "receipts_state_changes_total",
         "counter",
         ("status",),

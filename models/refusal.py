@@ -24,6 +24,7 @@ class Reason(StrEnum):
     MISROUTED = "misrouted"
     INTERNAL_ERROR = "internal_error"
     BAD_ROW = "bad_row"
+    UNREADABLE = "unreadable"
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ import msgspec
 
 from models.accounts import MAX_STRIKE_LIMIT, AccountSettings
 from models.contract import DAY_MS
+from models.versions import check_version
 
 MAX_STRIKES: Final = 2 * MAX_STRIKE_LIMIT
 
@@ -243,6 +244,11 @@ def published(
         version,
         facts,
     )
+
+
+def check_record(key: bytes, value: bytes) -> None:
+    """Raises DecodeError or ValueError unless a record of `suppressions` is ours."""
+    check_version(decode(value).version)
 
 
 def join_encoded(held: bytes, read: bytes) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from models.refusal import MAX_DETAIL, Reason
+from streams.kafka.reading import UnreadableRecord
 
 
 class Record(Protocol):
@@ -39,6 +40,8 @@ def origin_of(letter: Record) -> Origin:
     A letter without readable headers is kept under its own place in `dead-letters`: refusing it
     would only make another dead letter.
     """
+    if type(letter) is UnreadableRecord:
+        return _own_place(letter, Reason.UNREADABLE, letter.fault)
     try:
         texts = {name: text.decode() for name, text in letter.headers}
         return Origin(
@@ -51,9 +54,12 @@ def origin_of(letter: Record) -> Origin:
         )
     except (KeyError, ValueError, AttributeError) as error:
         detail = f"headers: cannot be read ({type(error).__name__}: {error})"
-        own = max(letter.timestamp, 0)
-        place = (letter.topic, letter.partition, letter.offset, own)
-        return Origin(*place, Reason.INTERNAL_ERROR.value, detail[:MAX_DETAIL])
+        return _own_place(letter, Reason.INTERNAL_ERROR, detail)
+
+
+def _own_place(letter: Record, reason: Reason, detail: str) -> Origin:
+    place = (letter.topic, letter.partition, letter.offset, max(letter.timestamp, 0))
+    return Origin(*place, reason.value, detail[:MAX_DETAIL])
 
 
 def _within(text: str, bits: int) -> int:

@@ -34,6 +34,7 @@ from sinks.tables import (
     TEXTS,
     Row,
 )
+from streams.kafka.reading import UnreadableRecord
 
 #: The topics the sink reads. Their names on the cluster may carry a prefix.
 TOPICS: Final[tuple[Topic, ...]] = (
@@ -48,6 +49,11 @@ TOPICS: Final[tuple[Topic, ...]] = (
     "suppressions",
     "retry-requests",
     "dead-letters",
+)
+
+#: Topics that the worker reads too: it makes dead letters of what is refused there.
+REFUSED_BY_WORKER: Final[frozenset[Topic]] = frozenset(
+    {"sends", "engagements", "strikes", "suppression-requests"}
 )
 
 _LIVE: Final = (0,)
@@ -70,11 +76,24 @@ def map_records(records: Mapping[Topic, Iterable[Record]], max_event_bytes: int)
         put = _MAPPERS[topic]
         for record in batch:
             try:
-                put(record, mapped, max_event_bytes)
+                if type(record) is UnreadableRecord:
+                    _put_unreadable(topic, record, mapped)
+                else:
+                    put(record, mapped, max_event_bytes)
             except Exception as error:  # noqa: BLE001  (one bad record must not stop its partition)
                 said = f"value: cannot be read ({type(error).__name__}: {error})"
                 mapped.refused.append((record, Refusal(Reason.BAD_ROW, said)))
     return mapped
+
+
+def _put_unreadable(topic: Topic, record: UnreadableRecord, mapped: Mapped) -> None:
+    """A record that the Kafka client cannot read: a dead letter, unless the worker makes it."""
+    if topic == "dead-letters":
+        _put_letter(record, mapped, 0)
+    elif topic in REFUSED_BY_WORKER:
+        mapped.skip(topic, REFUSED)
+    else:
+        mapped.refused.append((record, Refusal(Reason.UNREADABLE, record.fault)))
 
 
 def _put_state(record: Record, mapped: Mapped, _: int) -> None:

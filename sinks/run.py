@@ -18,6 +18,7 @@ from typing import Final
 
 from aiokafka.errors import KafkaConnectionError
 
+from models.dead_letters import MAX_LETTER_BYTES, letter_of
 from models.metrics import Health, Meter
 from models.refusal import Reason, Refusal
 from models.settings import Settings
@@ -38,8 +39,6 @@ log = logging.getLogger(__name__)
 #: SIGTERM to end: what is being written may finish, then Kafka is told. Together below 10 s.
 STOP_GRACE_S: Final = 4.0
 LEAVE_GRACE_S: Final = 2.0
-#: dead-letters takes records of 2 MiB: the largest event, its headers, and room.
-_LARGEST_RECORD: Final = 2 << 20
 
 
 async def run_sink(
@@ -132,7 +131,7 @@ class Sink:
         self._writer = Writer(clickhouse, meter, health)
         self._batches = Batches(settings, meter, health)
         self._producer = clients.producer(
-            settings.brokers, client_id=settings.sink_group, max_request_size=_LARGEST_RECORD
+            settings.brokers, client_id=settings.sink_group, max_request_size=MAX_LETTER_BYTES
         )
 
     async def run(self) -> None:
@@ -220,18 +219,11 @@ class Sink:
             return
         topic = self._settings.topic("dead-letters")
         partitions = len(await self._producer.partitions_for(topic))
-        sent = [
-            await self._producer.send(
-                topic,
-                value=record.value,
-                key=record.key,
-                partition=record.partition % partitions,
-                headers=refusal.headers(
-                    record.topic, record.partition, record.offset, record.timestamp
-                ),
-            )
-            for record, refusal in refused
-        ]
+        sent = []
+        for record, refusal in refused:
+            key, value, headers = letter_of(record, refusal)
+            home = record.partition % partitions
+            sent.append(await self._producer.send(topic, value, key, home, headers=headers))
         await asyncio.gather(*sent)
         for record, refusal in refused:
             name = record.topic.removeprefix(self._settings.topic_prefix)

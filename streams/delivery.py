@@ -9,15 +9,21 @@ refuses and sends on the same records again.
 """
 
 import asyncio
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
+from models.dead_letters import letter_of
 from models.keys import partition_of
 from models.metrics import Meter
+from models.refusal import Reason
 from models.settings import Settings, Topic
 from streams.batching import BatchTable, Outgoing
+from streams.kafka.reading import place_of
 from streams.plan import DeadLetter, Incoming, KeyValue, Plan, Stray
+
+log = logging.getLogger(__name__)
 
 #: When so many records wait, they are told, however rarely offsets are committed.
 MOST_WAITING: Final = 2_000
@@ -134,10 +140,11 @@ class Delivery:
         )
 
     async def _bury(self, partition: int, dead_letters: list[DeadLetter]) -> None:
-        records = [
-            Outgoing(dead.record.key, dead.record.value, dead.headers()) for dead in dead_letters
-        ]
+        records = [Outgoing(*letter_of(dead.record, dead.refusal)) for dead in dead_letters]
         await self._sender.send_many(self._settings.topic("dead-letters"), partition, records)
+        for dead in dead_letters:
+            if dead.refusal.reason is Reason.UNREADABLE:
+                log.warning("%s: %s", place_of(dead.record), dead.refusal.detail)
         counted = Counter((dead.record.topic, dead.refusal.reason) for dead in dead_letters)
         for (topic, reason), number in counted.items():
             labels = {"topic": self._plain(topic), "reason": reason.value}

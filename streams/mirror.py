@@ -12,6 +12,7 @@ from typing import Any, Final
 from aiokafka import TopicPartition
 
 from streams.kafka import clients
+from streams.kafka.reading import Place, UnreadableRecord, place_of
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +20,8 @@ POLL_MS: Final = 500
 
 #: key, value (None: tombstone) of one record, in the order of its partition
 Take = Callable[[bytes, bytes | None], None]
+#: where a record is that cannot be read or taken, and why
+Report = Callable[[Place, str], object]
 #: a moment, in epoch ms, at which the topic held nothing that was not taken
 Hear = Callable[[int], None]
 
@@ -27,12 +30,18 @@ class Mirror:
     """Follows one topic; `take` is called with each record, also with those from before."""
 
     def __init__(
-        self, brokers: str, topic: str, take: Take, hear: Hear = lambda at_ms: None
+        self,
+        brokers: str,
+        topic: str,
+        take: Take,
+        report: Report,
+        hear: Hear = lambda at_ms: None,
     ) -> None:
         self.topic = topic
         self.caught_up = asyncio.Event()
         self._brokers = brokers
         self._take = take
+        self._report = report
         self._hear = hear
 
     async def run(self) -> None:
@@ -45,8 +54,7 @@ class Mirror:
                 batches = await consumer.getmany(timeout_ms=POLL_MS)
                 for records in batches.values():
                     for record in records:
-                        if record.key is not None:
-                            self._take(record.key, record.value)
+                        self._take_one(record)
                 if at_ms := await _at_head(consumer, partitions):
                     self._hear(at_ms)
                     if not self.caught_up.is_set():
@@ -54,6 +62,16 @@ class Mirror:
                         self.caught_up.set()
         finally:
             await consumer.stop()
+
+    def _take_one(self, record: Any) -> None:
+        """Garbage is stepped over: it would end every worker at every start."""
+        if type(record) is UnreadableRecord:
+            self._report(place_of(record), record.fault)
+        elif record.key is not None:
+            try:
+                self._take(record.key, record.value)
+            except Exception as error:  # noqa: BLE001  (whatever a decoder raises)
+                self._report(place_of(record), f"{type(error).__name__}: {error}")
 
     async def _assign(self, consumer: Any) -> list[TopicPartition]:
         while not (numbers := consumer.partitions_for_topic(self.topic)):

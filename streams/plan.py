@@ -1,7 +1,7 @@
 """What one batch leads to, as values: decided by the shards, done by `delivery` (DESIGN §5)."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -9,6 +9,7 @@ import msgspec
 from models.contract import Engagement, Receipt, Send
 from models.keys import partition_of
 from models.refusal import Reason, Refusal
+from streams.kafka.reading import UnreadableRecord
 
 Event = Send | Receipt | Engagement
 Headers = Sequence[tuple[str, bytes]]
@@ -41,15 +42,10 @@ class Incoming(Protocol):
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """A refused record and why (issue: dead letters)."""
+    """A refused record and why."""
 
     record: Incoming
     refusal: Refusal
-
-    def headers(self) -> list[tuple[str, bytes]]:
-        """Reason, detail and origin, as UTF-8 text."""
-        record = self.record
-        return self.refusal.headers(record.topic, record.partition, record.offset, record.timestamp)
 
 
 class Stray(msgspec.Struct, frozen=True):
@@ -104,6 +100,14 @@ class Plan:
         self.failures.append((key, error))
         for record in records:
             self.refuse(record, internal(error))
+
+    def readable(self, records: Iterable[Incoming]) -> Iterator[Incoming]:
+        """The records, without those that the Kafka client cannot read: they are refused."""
+        for record in records:
+            if type(record) is UnreadableRecord:
+                self.refuse(record, Refusal(Reason.UNREADABLE, record.fault))
+            else:
+                yield record
 
     def refuse(self, record: Incoming, refusal: Refusal) -> None:
         """Put a record among the dead letters."""

@@ -3,18 +3,19 @@
 import asyncio
 import gc
 import logging
-from typing import Final
 
 from faust.types import StreamT
 
+from models import counters, state
+from models import suppression as suppressions
 from models.accounts import Accounts, parse_account
+from models.dead_letters import MAX_LETTER_BYTES
 from models.metrics import Health, Meter
 from models.refusal import Refusal
 from models.settings import Settings, Topic
-from models.state import join_encoded as join_states
-from models.suppression import join_encoded as join_suppressions
 from streams.batching import Batch, BatchApp, run_worker
 from streams.delivery import Delivery
+from streams.kafka.reading import Place
 from streams.lifecycle import agent as lifecycle
 from streams.lifecycle.shard import Rules
 from streams.mirror import Mirror
@@ -24,9 +25,6 @@ from streams.turns import Turns
 from streams.watch import Watch
 
 log = logging.getLogger(__name__)
-
-#: A dead letter carries the largest record a broker takes by default, and its reason.
-MAX_RECORD_BYTES: Final = 2 * 1024**2
 
 
 def run(settings: Settings, meter: Meter, health: Health, suppressed: Suppressed) -> int:
@@ -54,16 +52,22 @@ class Worker:
             batch_size=settings.batch_size,
             commit_interval_s=settings.commit_interval_s,
             session_timeout_s=settings.session_timeout_s,
-            max_record_bytes=MAX_RECORD_BYTES,
+            max_record_bytes=MAX_LETTER_BYTES,
         )
         self._settings = settings
         self._meter = meter
         self.accounts = Accounts()
         self.suppressed = suppressed
         self._mirrors = (
-            Mirror(settings.brokers, settings.topic("accounts"), self._take_account),
             Mirror(
-                settings.brokers, settings.topic("suppressions"), suppressed.take, suppressed.hear
+                settings.brokers, settings.topic("accounts"), self._take_account, self._step_over
+            ),
+            Mirror(
+                settings.brokers,
+                settings.topic("suppressions"),
+                suppressed.take,
+                self._step_over,
+                suppressed.hear,
             ),
         )
         self.lifecycle = self._lifecycle()
@@ -73,6 +77,7 @@ class Worker:
         self.app.on_partition_ready = self._open
         self.app.on_partition_lost = self._close
         self.app.before_commit = self._before_commit
+        self.app.on_unreadable = self._step_over
 
     async def alongside(self) -> None:
         """What runs beside the agents, until cancelled."""
@@ -86,8 +91,12 @@ class Worker:
     def _lifecycle(self) -> lifecycle.LifecycleAgent:
         app, settings, meter = self.app, self._settings, self._meter
         topics = self._topics(lifecycle.SOURCES)
-        states = app.batch_table("messages", settings.topic("message-states"), merge=join_states)
-        cells = app.batch_table("counters", settings.topic("status-counters"))
+        states = app.batch_table(
+            "messages", settings.topic("message-states"), state.join_encoded, state.check_record
+        )
+        cells = app.batch_table(
+            "counters", settings.topic("status-counters"), check=counters.check_record
+        )
         rules = Rules(settings.partitions, settings.retention_days, settings.max_event_bytes)
         agent = lifecycle.LifecycleAgent(
             app,
@@ -112,7 +121,9 @@ class Worker:
         app, settings, meter = self.app, self._settings, self._meter
         topics = self._topics(suppression.SOURCES)
         changelog = settings.topic("suppressions")
-        numbers = app.batch_table("suppressions", changelog, merge=join_suppressions)
+        numbers = app.batch_table(
+            "suppressions", changelog, suppressions.join_encoded, suppressions.check_record
+        )
         agent = suppression.SuppressionAgent(
             app,
             Delivery(app, meter, settings, numbers),
@@ -141,6 +152,13 @@ class Worker:
     def _close(self, partition: int) -> None:
         self.lifecycle.close(partition)
         self.suppression.close(partition)
+
+    def _step_over(self, place: Place, fault: str) -> None:
+        """A record of a topic that is restored or followed whole cannot be read; the sink keeps it
+        as a dead letter."""
+        log.warning("%s: stepped over, it cannot be read: %s", place, fault)
+        topic = place.topic.removeprefix(self._settings.topic_prefix)
+        self._meter.add("receipts_unreadable_records_total", topic=topic)
 
     async def _before_commit(self) -> None:
         await self.lifecycle.before_commit()

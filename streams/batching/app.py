@@ -18,8 +18,9 @@ from streams.batching.fence import Fence
 from streams.batching.names import assert_private_names
 from streams.batching.producer import BatchProducer, Record
 from streams.batching.recovery import BatchRecovery, BatchTableManager, RestoreProgress
-from streams.batching.table import BatchTable, Merge
+from streams.batching.table import BatchTable, Check, Merge
 from streams.batching.topic import BatchStream, BatchTopic
+from streams.kafka.reading import Place
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,8 @@ class BatchApp(faust.App):
     cancelled and called anew when another rebalance comes; may put() and send_many()."""
     on_partition_lost: Callable[[int], object] | None = None
     """Called when a partition went to another worker; its data is gone already."""
+    on_unreadable: Callable[[Place, str], object] | None = None
+    """Called for each record of a changelog that a restore steps over, with the reason."""
     before_commit: Callable[[], Awaitable[object]] | None = None
     """Awaited every commit interval and at the last commit of an assignment, done batches or not.
     Then everything produced is settled, then the offsets done before the call are committed."""
@@ -90,17 +93,23 @@ class BatchApp(faust.App):
         return BatchTopic(self, topics=list(names), value_serializer="raw", key_serializer="raw")
 
     def batch_table(
-        self, name: str, changelog_topic: str, merge: Merge | None = None
+        self,
+        name: str,
+        changelog_topic: str,
+        merge: Merge | None = None,
+        check: Check | None = None,
     ) -> BatchTable:
         """A table of raw bytes on an existing compacted topic, partitioned as the sources.
 
         merge(held, read) -> kept joins records of one key while restoring; None: the last wins.
+        check(key, value) raises when a record cannot be one of ours: a restore steps over such
+        records and over those that merge raises at, and reports them to on_unreadable.
         """
         changelog = self.topic(
             changelog_topic, key_type=bytes, value_type=bytes, internal=False, acks=False
         )
         table = BatchTable(
-            self, name=name, merge=merge, changelog_topic=changelog, key_type=bytes,
+            self, name=name, merge=merge, check=check, changelog_topic=changelog, key_type=bytes,
             value_type=bytes, store="memory://", beacon=self.tables.beacon,
         )  # fmt: skip
         return cast(BatchTable, self.tables.add(table))

@@ -28,21 +28,27 @@ class Batch(Sequence[Any]):
     """Records of one partition in offset order (gaps are possible, order is not broken).
 
     tp: topic and partition. records: aiokafka ConsumerRecord, key and value raw bytes or None.
-    at_head: its last record is the last one before the high watermark of its fetch.
+    at_head: its last record is the last one before the high watermark of its fetch. next_offset:
+    to be committed when it is done; behind the last record, and behind the control records of
+    transactions and the gaps that follow it.
     """
 
-    __slots__ = ("_finished", "_on_done", "_taken", "_void", "at_head", "records", "tp")
+    __slots__ = (
+        "_finished", "_on_done", "_taken", "_void", "at_head", "next_offset", "records", "tp",
+    )  # fmt: skip
 
     def __init__(
         self,
         tp: TP,
         records: list[ConsumerRecord[bytes, bytes]],
         at_head: bool,
+        next_offset: int,
         on_done: Callable[[], object],
     ) -> None:
         self.tp = tp
         self.records = records
         self.at_head = at_head
+        self.next_offset = next_offset
         self._on_done = on_done
         self._finished = False
         self._taken = False

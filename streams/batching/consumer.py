@@ -123,32 +123,49 @@ class BatchConsumer(driver.Consumer):
         if epoch == self._epoch:
             self._note_heads(fetched)
         longest = max((len(part.records) for part in fetched.values()), default=0)
+        if self._may_hand_out(epoch):
+            for tp, part in fetched.items():
+                if not part.records and part.position is not None:
+                    self._pass_gap(tp, part.position)
         for start in range(0, longest, size):  # the partitions in turn
             for tp, part in fetched.items():
-                if epoch != self._epoch or not self._open or not self.flow_active:
+                if not self._may_hand_out(epoch):
                     return  # fetched before a seek: these offsets are read again after it
                 if start < len(part.records):
-                    last = start + size >= len(part.records)
-                    await self._hand_out_one(self._batch(tp, part, start), part, last)
+                    await self._hand_out_one(self._batch(tp, part, start), part)
+
+    def _may_hand_out(self, epoch: int) -> bool:
+        return epoch == self._epoch and self._open and self.flow_active
 
     def _batch(self, tp: TP, part: Fetched, start: int) -> Batch:
-        end = start + self._batch_app.batch_size
-        at_head = part.at_head and end >= len(part.records)
-        return Batch(tp, part.records[start:end], at_head, partial(self._on_done, tp))
+        records = part.records[start : start + self._batch_app.batch_size]
+        end = start + len(records)
+        if end < len(part.records):
+            at_head, following = False, part.records[end].offset
+        else:
+            at_head, following = part.at_head, max(part.position or 0, records[-1].offset + 1)
+        return Batch(tp, records, at_head, following, partial(self._on_done, tp))
 
-    async def _hand_out_one(self, batch: Batch, part: Fetched, last: bool) -> None:
-        tp, following = batch.tp, batch.records[-1].offset + 1
+    async def _hand_out_one(self, batch: Batch, part: Fetched) -> None:
+        tp = batch.tp
         self._out[tp].append(batch)
         if part.highwater is not None:
-            end = part.position if last and part.position is not None else following
-            self._heads[tp] = (end, part.highwater)
+            self._heads[tp] = (batch.next_offset, part.highwater)
         await self.wait_first(self.callback(self._message(batch)), self.suspend_flow.wait())
-        self._read_offset[tp] = following
+        self._read_offset[tp] = batch.next_offset
+
+    def _pass_gap(self, tp: TP, position: int) -> None:
+        """Offsets without a record for us (control records, aborted transactions) are done when
+        what was handed out before them is; else lag would never reach 0."""
+        if batches := self._out.get(tp):
+            batches[-1].next_offset = max(batches[-1].next_offset, position)
+        elif position > max(self._committed_offset[tp] or 0, self._done_up_to.get(tp, 0)):
+            self._done_up_to[tp] = position
 
     def _on_done(self, tp: TP) -> None:
         batches = self._out[tp]
         while batches and batches[0].finished:
-            self._done_up_to[tp] = batches.popleft().records[-1].offset + 1
+            self._done_up_to[tp] = batches.popleft().next_offset
         self._moved.set()
 
     def _message(self, batch: Batch) -> ConsumerMessage:

@@ -11,11 +11,14 @@ from faust.types import TP
 
 from streams.batching.batch import Fetched
 from streams.batching.errors import PartitionNotHeld
+from streams.kafka.reading import Place, UnreadableRecord, place_of
 
 if TYPE_CHECKING:
     from streams.batching.app import BatchApp
 
 Merge = Callable[[bytes, bytes], bytes]
+Check = Callable[[bytes, bytes], object]
+Report = Callable[[Place, str], object]
 
 
 class _Held:
@@ -38,9 +41,12 @@ class _Held:
 class BatchTable(Table[bytes, bytes]):
     """app.batch_table(...) makes one. Reading is by partition(), writing by put() and keep()."""
 
-    def __init__(self, app: Any, *, merge: Merge | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, app: Any, *, merge: Merge | None = None, check: Check | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(app, **kwargs)
-        self._merge = merge
+        self.merge = merge
+        self.check = check
         self._held: dict[int, _Held] = {}
 
     @property
@@ -93,10 +99,21 @@ class BatchTable(Table[bytes, bytes]):
         if records:
             held.changed = True
             held.restored += len(records)
-            _join(held, records, self._merge)
             held.applied = records[-1].offset
+            _join(held, records, self)
         if fetched.position is not None:
             held.applied = max(held.applied, fetched.position - 1)
+
+    def discard(self, partition: int, faults: Mapping[bytes, str]) -> None:
+        """Forget restored keys whose values turned out not to be ours; the log keeps them."""
+        for key, fault in faults.items():
+            self.report(Place(self.changelog_name, partition, key=key), fault)
+        self.keep(partition, dict.fromkeys(faults))
+
+    def report(self, place: Place, fault: str) -> None:
+        """Report a record of the changelog that cannot be used."""
+        if self._batch_app.on_unreadable is not None:
+            self._batch_app.on_unreadable(place, fault)
 
     def begin(self, partitions: Iterable[int]) -> None:
         """A new assignment: keep the partitions that stay, drop the others, restore all anew."""
@@ -168,25 +185,59 @@ def _apply(data: dict[bytes, bytes], changes: Iterable[tuple[bytes, bytes | None
             data[key] = value
 
 
-def _join(held: _Held, records: list[Any], merge: Merge | None) -> None:
-    data, amended = held.data, held.amended
-    if merge is None:
-        _apply(data, ((record.key, record.value) for record in records))
-        return
-    get = data.get
+def _join(held: _Held, records: Iterable[Any], table: BatchTable) -> None:
+    data, amended, merge = held.data, held.amended, table.merge
     for record in records:
         key, value = record.key, record.value
+        if fault := _fault(record, table.check):
+            table.report(place_of(record), fault)
+            if key in data:  # its log ends with garbage: what is known must be written once more
+                amended.add(key)
+            continue
         if value is None:
             data.pop(key, None)
             amended.discard(key)
             continue
-        known = get(key)
-        kept = value if known is None or known == value else merge(known, value)
+        known = data.get(key)
+        kept = value
+        if merge is not None and known is not None and known != value:
+            kept = _merged(known, record, merge, table.report)
         data[key] = kept
         if kept != value:
             amended.add(key)
         elif amended:
             amended.discard(key)
+
+
+def _fault(record: Any, check: Check | None) -> str:
+    """Why a record of a changelog cannot be ours; empty when it can.
+
+    Whoever can write to a changelog can write garbage, and it must not end every worker for good.
+    """
+    if type(record) is UnreadableRecord:
+        return str(record.fault)
+    if record.key is None:
+        return "it has no key"
+    if record.value is None or check is None:
+        return ""
+    try:
+        check(record.key, record.value)
+    except Exception as error:  # noqa: BLE001  (whatever a decoder raises)
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def _merged(known: bytes, record: Any, merge: Merge, report: Report) -> bytes:
+    """Both values merged; that which can be merged at all where the other cannot."""
+    try:
+        return merge(known, record.value)
+    except Exception as error:  # noqa: BLE001  (one of the two is not ours)
+        report(place_of(record), f"it does not merge with the one before: {error!r}")
+    try:
+        return merge(known, known)
+    except Exception:  # noqa: BLE001  (reported above; the older one is the fault)
+        value: bytes = record.value
+        return value
 
 
 def _acknowledged(held: _Held, count: int, done: Any) -> None:

@@ -13,6 +13,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams.batching.batch import Fetched
+from streams.kafka.reading import guard_reading
 
 if TYPE_CHECKING:
     from streams.batching.app import BatchApp
@@ -26,8 +27,11 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     """Runs aiokafka; everything here executes in the consumer's thread."""
 
     def _create_consumer(self, loop: asyncio.AbstractEventLoop) -> Any:
+        guard_reading()
         consumer = super()._create_consumer(loop=loop)
-        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # read by start()
+        # Both are read by start(). Faust reads committed records only within its own transactions.
+        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
+        consumer._isolation_level = "read_committed"
         return consumer
 
     async def on_start(self) -> None:

@@ -5,13 +5,19 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
+from streams.kafka.reading import guard_reading
+
 #: A broker that does not answer for this long is taken for dead, and another is tried. Kafka's
 #: controller needs about as long to notice (`broker.session.timeout.ms`, 9 s by default).
 REQUEST_TIMEOUT_MS: Final = 10_000
 
 
 def consumer(brokers: str, **options: Any) -> AIOKafkaConsumer:
-    """A consumer that commits and resets nothing by itself. Call it inside a running loop."""
+    """A consumer that commits nothing by itself. Call it inside a running loop.
+
+    What it cannot read comes as UnreadableRecords. Raises UnusableClient when a codec is missing.
+    """
+    guard_reading()
     shared: dict[str, Any] = {
         "bootstrap_servers": brokers,
         "enable_auto_commit": False,

@@ -64,6 +64,7 @@ class LifecycleAgent:
         shard = Shard(partition, states, self._rules, self._accounts, self._suppressed)
         for _ in shard.restore(cells, self._log.generation):
             await asyncio.sleep(0)
+        self._states.discard(partition, shard.unusable)
         for plan in shard.amend(self._states.take_amended(partition)):
             await self._deliver(shard, plan)
         await self._sweep(shard)

@@ -21,6 +21,7 @@ from models.requests import number_key
 from models.retries import close_late_retry, next_attempt, retry_request, wake_at
 from models.state import MessageState, anchor_day, decode, encode, is_pending
 from models.timers import Timers
+from models.versions import first_version
 from streams.lifecycle.hearing import HEARING, Hear, Parse, hear_recipient, last_retirable
 from streams.lifecycle.touched import UNKNOWN, Touched, annotate, tell_number
 from streams.plan import Event, Incoming, Plan, internal, is_stray
@@ -68,6 +69,8 @@ class Shard:
         self.clock_ms = 0
         self.touched_days: set[int] = set()
         """Days of messages touched since the last commit began."""
+        self.unusable: dict[bytes, str] = {}
+        """Keys whose restored state is not one of ours, and why: to be dropped from the table."""
 
     # --- restore ------------------------------------------------------------------------------
 
@@ -83,25 +86,27 @@ class Shard:
         if mark is not None:
             highest, self.retired_day = decode_retired(mark)
         for count, (key, value) in enumerate(self.states.items(), 1):
-            highest = max(highest, self._fold(key, decode(value)))
+            try:
+                highest = max(highest, self._fold(key, decode(value)))
+            except Exception as error:  # noqa: BLE001  (garbage that somebody wrote to the topic)
+                self.unusable[key] = f"{type(error).__name__}: {error}"
             if not count % BREATH:
                 yield count
         for key, value in published.items():
             row = decode_cell(key, value)
             highest = max(highest, row.version) if row is not None else highest
         self.cells.compare(published, self.retired_day)
-        self.version = ((highest >> 32) + generation + 1) << 32  # generations may start at 0
+        self.version = first_version(highest, generation)
         yield len(self.states)
 
     def _fold(self, key: bytes, state: MessageState) -> int:
-        day = anchor_day(state)
+        day, account = anchor_day(state), account_of(key)
+        counted = contribution(account, state)
+        wake = wake_at(state, self.accounts.of(account))
         self.days[day].append(key)
         if day > self.retired_day:
-            account = account_of(key)
-            counted = contribution(account, state)
             if counted is not None:
                 self.cells.add(counted)
-            wake = wake_at(state, self.accounts.of(account))
             if wake:
                 self.timers.set(key, wake)
         return state.version
@@ -118,7 +123,7 @@ class Shard:
         touched: dict[bytes, Touched] = {}
         parse, hear = HEARING[topic]
         limit = self.rules.max_event_bytes
-        for record in records:
+        for record in plan.readable(records):
             try:
                 event = parse(record.value, record.timestamp, limit)
                 if isinstance(event, Refusal):

@@ -50,6 +50,9 @@ class SuppressionAgent:
         shard = NumberShard(partition, numbers, self._partitions, self._accounts)
         for _ in shard.restore(self._log.generation):
             await asyncio.sleep(0)
+        self._numbers.discard(partition, shard.unusable)
+        merged = self._numbers.take_amended(partition) & numbers.keys()
+        await self._numbers.put(partition, {key: numbers[key] for key in merged})
         self.shards[partition] = shard
         self.turns.open(partition)
 

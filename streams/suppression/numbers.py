@@ -26,6 +26,7 @@ from models.suppression import (
     standing,
 )
 from models.timers import Timers
+from models.versions import first_version
 from streams.plan import Incoming, Plan, internal, is_stray
 
 BREATH: Final = 2_000
@@ -59,25 +60,30 @@ class NumberShard:
         self.accounts = accounts
         self.timers = Timers()
         self.version = 0
+        self.unusable: dict[bytes, str] = {}
+        """Keys whose restored record is not one of ours, and why: to be dropped from the table."""
         self._partitions = partitions
 
     def restore(self, generation: int) -> Iterator[int]:
         """Find the epoch above all before, and the suppressions that will end by themselves."""
         highest = 0
         for count, (key, value) in enumerate(self.numbers.items(), 1):
-            suppression = decode(value)
-            highest = max(highest, suppression.version)
-            self._set_timer(key, self._stands(suppression, 0))
+            try:
+                suppression = decode(value)
+                self._set_timer(key, self._stands(suppression, 0))
+                highest = max(highest, suppression.version)
+            except Exception as error:  # noqa: BLE001  (garbage that somebody wrote to the topic)
+                self.unusable[key] = f"{type(error).__name__}: {error}"
             if count % BREATH == 0:
                 yield count
-        self.version = ((highest >> 32) + generation + 1) << 32
+        self.version = first_version(highest, generation)
         yield len(self.numbers)
 
     def plan(self, topic: str, records: Iterable[Incoming], clock_ms: int) -> Plan:
         """Decide one batch of `strikes` or `suppression-requests`."""
         plan = Plan()
         touched: dict[bytes, Touched] = {}
-        for record in records:
+        for record in plan.readable(records):
             try:
                 event = _parsed(topic, record)
                 if isinstance(event, Refusal):

