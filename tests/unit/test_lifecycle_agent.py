@@ -62,6 +62,9 @@ class Table:
     def take_amended(self, partition: int) -> set[bytes]:
         return self.amended
 
+    def discard(self, partition: int, faults: Mapping[bytes, str]) -> None:
+        self.keep(partition, dict.fromkeys(faults))
+
     async def put(self, partition: int, changes: Mapping[bytes, bytes | None]) -> None:
         self.broker.done.append((self.name, dict(changes)))
         self.keep(partition, changes)

@@ -3,42 +3,22 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-import cramjam
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.consumer import fetcher
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.kafka import unpacking
 from streams.kafka.reading import FETCHES, UnreadableRecord, guard_reading
 from streams.kafka.unpacking import Damaged, missing_codecs, unpack
+from tests.kafka_batches import CODECS, Content, batch, packed, resealed, with_header_name
 
-CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
-_HEADER = 61
 _TP = TopicPartition("receipts", 3)
 
 guard_reading()
-
-Content = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes | None]]]
-
-
-def batch(base: int, records: Sequence[Content], codec: int = 0) -> bytes:
-    """A record batch as a producer sends it and a broker stores it."""
-    builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, -1, 1 << 30)
-    for place, (key, value, headers) in enumerate(records):
-        builder.append(place, 1_000 + place, key, value, list(headers))
-    return base.to_bytes(8, "big") + bytes(builder.build())[8:]
-
-
-def resealed(data: bytes) -> bytes:
-    """The batch with the checksum of what it holds now: damage by its producer."""
-    from aiokafka.record.util import calc_crc32c
-
-    return data[:17] + calc_crc32c(data[21:]).to_bytes(4, "big") + data[21:]
 
 
 def fetch(data: bytes, at: int) -> tuple[list[ConsumerRecord], int]:
@@ -83,28 +63,12 @@ def test_every_codec_is_read(codec: int) -> None:
 @pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
 def test_a_header_name_that_is_not_utf8_costs_its_record_alone(codec: int) -> None:
     payload = batch(5, [*plain(2), (b"k", b"value", [("BAD", b"1")]), *plain(2)])
-    payload = resealed(payload.replace(b"BAD", b"\xff\xfe!"))
-    log = _packed(payload, codec)
+    payload = with_header_name(payload, b"\xff\xfe!", b"BAD")
+    log = packed(payload, codec)
     records = read_all(log, 5, 10)
     assert [r.offset for r in records] == [5, 6, 7, 8, 9]
     assert faults(records) == {7: "header 1: its name is not UTF-8: b'\\xff\\xfe!'"}
     assert (records[2].key, records[2].value, records[2].timestamp) == (b"k", b"value", 1_002)
-
-
-def _packed(data: bytes, codec: int) -> bytes:
-    """The same batch packed, as the broker may do that with any batch it takes."""
-    pack = {
-        0: lambda b: b,
-        1: gzip.compress,
-        2: lambda b: bytes(cramjam.snappy.compress_raw(b)),
-        3: lambda b: bytes(cramjam.lz4.compress(b)),
-        4: lambda b: bytes(cramjam.zstd.compress(b)),
-    }[codec]
-    body = pack(data[_HEADER:])
-    head = bytearray(data[:_HEADER])
-    head[22] |= codec
-    head[8:12] = (len(head) - 12 + len(body)).to_bytes(4, "big")
-    return resealed(bytes(head) + body)
 
 
 def test_a_damaged_batch_is_fetched_again_and_then_stepped_over() -> None:
@@ -130,7 +94,7 @@ def test_a_batch_that_was_damaged_on_the_way_is_read_at_the_next_fetch() -> None
 @pytest.mark.parametrize("name", ["gzip", "snappy", "lz4", "zstd"])
 def test_a_batch_that_unpacks_to_gigabytes_is_not_unpacked(name: str) -> None:
     payload = batch(5, [(b"k", bytes(unpacking.MAX_UNPACKED_BYTES), [])])
-    records = read_all(_packed(payload, CODECS[name]) + batch(6, plain(1)), 5, 7)
+    records = read_all(packed(payload, CODECS[name]) + batch(6, plain(1)), 5, 7)
     assert [r.offset for r in records] == [5, 6]
     assert "unpack to more than 67108864" in faults(records)[5]
     assert len(records[0].value) < unpacking.MAX_UNPACKED_BYTES / 10
