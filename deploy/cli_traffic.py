@@ -71,6 +71,11 @@ def progress_bar(title: str, total: int | None) -> Iterator["Tell"]:
 @click.option("--speed", type=float, help="Pace of a replay: 1 its own, 2 twice as fast.")
 @click.option("--now", is_flag=True, help="Give replayed records the present as their time.")
 @click.option("--idempotent", is_flag=True, help="No repeats by the producer; Apache Kafka only.")
+@click.option(
+    "--compression",
+    type=click.Choice(["gzip", "snappy", "lz4", "zstd"]),
+    help="Compress batches, as most producers do; not at all when left out.",
+)
 def simulate(
     events: int,
     seed: int,
@@ -82,6 +87,7 @@ def simulate(
     speed: float | None,
     now: bool,
     idempotent: bool,
+    compression: str | None,
 ) -> None:
     """Publish seeded, realistic traffic, or a recording.
 
@@ -97,13 +103,24 @@ def simulate(
     if replay is None and (speed is not None or now):
         raise click.UsageError("--speed and --now belong to --replay")
     if replay is not None:
-        replayed = publish.ReplayOptions(settings.brokers, replay, speed, now, truth, idempotent)
+        replayed = publish.ReplayOptions(
+            settings.brokers, replay, speed, now, truth, idempotent, compression
+        )
         _publish(f"replaying {replay}", lambda tell, stop: publish.replay(replayed, tell, stop))
         return
     as_of_ms = int(as_of.replace(tzinfo=UTC).timestamp() * 1000) if as_of else None
     topics = _topics(settings)
     options = publish.SimulateOptions(
-        settings.brokers, seed, events, rate, SHAPES[shape], as_of_ms, truth, topics, idempotent
+        settings.brokers,
+        seed,
+        events,
+        rate,
+        SHAPES[shape],
+        as_of_ms,
+        truth,
+        topics,
+        idempotent,
+        compression,
     )
     _publish("publishing", lambda tell, stop: publish.simulate(options, tell, stop))
 

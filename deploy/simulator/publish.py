@@ -47,7 +47,7 @@ class SimulateOptions:
     brokers: "host:port,host:port". topics: topic name of each kind of event. rate: events a
     second (None: as fast as possible). as_of_ms: the present of the traffic, epoch ms (None: now).
     truth_path: where to write the truth file (None: nowhere). idempotent: for Apache Kafka; the
-    embedded broker cannot.
+    embedded broker cannot. compression: gzip, snappy, lz4 or zstd (None: not at all).
     """
 
     brokers: str
@@ -59,6 +59,7 @@ class SimulateOptions:
     truth_path: Path | None = None
     topics: Mapping[str, str] = field(default_factory=lambda: {kind: kind for kind in KINDS})
     idempotent: bool = False
+    compression: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class ReplayOptions:
     now: bool = False
     truth_path: Path | None = None
     idempotent: bool = False
+    compression: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ async def simulate(
     events = generate(options.seed, options.events, as_of_ms, options.shape)
     if options.rate is not None and options.rate <= 0:
         raise ValueError(f"rate: {options.rate} is not above 0 events a second")
-    async with _publisher(options.brokers, options.truth_path, options.idempotent) as publisher:
+    async with _publisher(options) as publisher:
         counts: dict[str, int] = {
             kind: publisher.partitions(options.topics[kind]) for kind in KINDS
         }
@@ -122,7 +124,7 @@ async def replay(
     if options.speed is not None and options.speed <= 0:
         raise ValueError(f"speed: {options.speed} is not above 0")
     as_of_ms = time.time_ns() // 1_000_000
-    async with _publisher(options.brokers, options.truth_path, options.idempotent) as publisher:
+    async with _publisher(options) as publisher:
         topics = {record.topic for record in read_recording(options.path)}
         counts = {topic: publisher.partitions(topic) for topic in sorted(topics)}
         outgoing = _replayed(options, read_recording(options.path), counts)
@@ -193,12 +195,11 @@ def _replayed(
 
 
 @asynccontextmanager
-async def _publisher(
-    brokers: str, truth_path: Path | None, idempotent: bool
-) -> AsyncIterator[_Publisher]:
+async def _publisher(options: SimulateOptions | ReplayOptions) -> AsyncIterator[_Publisher]:
     producer = clients.producer(
-        brokers, enable_idempotence=idempotent,
-        max_batch_size=BATCH_BYTES, max_request_size=4 * BATCH_BYTES, request_timeout_ms=30_000,
+        options.brokers, enable_idempotence=options.idempotent, max_batch_size=BATCH_BYTES,
+        max_request_size=4 * BATCH_BYTES, request_timeout_ms=30_000,
+        compression_type=options.compression,
     )  # fmt: skip
     try:
         await producer.start()
@@ -206,8 +207,9 @@ async def _publisher(
         cluster = await producer.client.fetch_all_metadata()
     except KafkaError as error:
         await producer.stop()
-        raise PublishError(f"brokers: {brokers} cannot be reached ({error})") from error
-    truth = truth_path.open("w", encoding="utf-8") if truth_path else None
+        raise PublishError(f"brokers: {options.brokers} cannot be reached ({error})") from error
+    path = options.truth_path
+    truth = path.open("w", encoding="utf-8") if path else None
     try:
         yield _Publisher(producer, cluster, truth)
     finally:

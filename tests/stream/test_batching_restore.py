@@ -90,7 +90,7 @@ async def test_a_compacted_log_with_gaps_is_restored(kafka_rig: Rig) -> None:
         "max.compaction.lag.ms": "100",
     })  # fmt: skip
     await _log(kafka_rig, [("a", [number]) for number in range(30)] + [("gone", [1])])
-    await _log(kafka_rig, [("gone", None)])
+    await _log(kafka_rig, [("gone", None), ("b", [7])])
     deadline = time.monotonic() + 30
     while not _has_gaps((await kafka_rig.read("states"))[0]):  # each write rolls the segment
         assert time.monotonic() < deadline, "the broker did not compact: nothing was tested"

@@ -68,13 +68,14 @@ async def consumed(broker: str, names: list[str], wanted: int) -> list[Any]:
     return found
 
 
+@pytest.mark.parametrize("compression", [None, "gzip", "snappy", "lz4", "zstd"])
 async def test_the_truth_file_is_what_the_broker_holds(
-    broker: str, topics: dict[str, str], tmp_path: Path
+    broker: str, topics: dict[str, str], tmp_path: Path, compression: str | None
 ) -> None:
     told: list[tuple[int, int]] = []
     path = tmp_path / "truth.jsonl"
     options = SimulateOptions(broker, seed=5, events=9_000, as_of_ms=AS_OF, truth_path=path,
-                              topics=topics)  # fmt: skip
+                              topics=topics, compression=compression)  # fmt: skip
     summary = await simulate(options, lambda done, wanted: told.append((done, wanted)))
     truth = {(r.topic, r.partition, r.offset): r for r in read_truth(path)}
     found = await consumed(broker, list(topics.values()), 9_000)
