@@ -34,8 +34,9 @@ WORKER_TOPICS = ("sends", "receipts", "engagements", "strikes", "suppression-req
 class Installation:
     """Worker and sink on one broker, and the way to write what no client library would."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, broker: Broker) -> None:
         self.system = system
+        self.broker = broker
         self.brokers = system.settings.brokers
         self.started = 0
         self.start()
@@ -47,10 +48,9 @@ class Installation:
         self.worker.wait_ready()
         self.sink.wait_ready()
 
-    def restart(self) -> None:
+    def stop(self) -> None:
         for process in (self.worker, self.sink):
             assert process.child.stop() == 0, process.child.tail()
-        self.start()
 
     def topic(self, name: str) -> str:
         return self.system.settings.topic_prefix + name
@@ -90,7 +90,7 @@ class Installation:
         return {
             "reason": reason,
             "detail": detail,
-            "key": bytes.fromhex(key),
+            "key": bytes.fromhex(key or ""),
             "value": bytes.fromhex(value),
         }
 
@@ -101,7 +101,7 @@ def installation(
 ) -> Iterator[Installation]:
     prefix = f"hostile{os.getpid()}."
     with running(kafka_broker.bootstrap, prefix, tmp_path_factory.mktemp("hostile")) as system:
-        yield Installation(system)
+        yield Installation(system, kafka_broker)
 
 
 def now_ms() -> int:
@@ -274,7 +274,12 @@ async def _lag(installation: Installation, group: str, topics: Sequence[str]) ->
 
 def test_a_start_on_all_of_it(installation: Installation) -> None:
     """Restores and followers read all of the garbage again, from the beginning."""
-    installation.restart()
+    installation.stop()
+    damaged = damage_on_disk(installation, "sends", partition=1)
+    installation.start()
+    letter = installation.letter("sends", 1, damaged)
+    assert letter["reason"] == "unreadable" and "checksum" in letter["detail"]
+    assert b"m-dxmaged" in letter["value"]
     stepped_over = installation.worker.value("receipts_unreadable_records_total")
     assert stepped_over >= 2 * len(RESTORED) + 1
     publish(installation, "after")
@@ -289,3 +294,17 @@ def test_a_start_on_all_of_it(installation: Installation) -> None:
     log = Path(installation.worker.child.log).read_text()
     for topic in RESTORED:
         assert f"topic {installation.topic(topic)}, partition 0, offset " in log
+
+
+def damage_on_disk(installation: Installation, topic: str, partition: int) -> int:
+    """A batch whose bytes change on the broker's disk; its offset."""
+    content = (b"acme/m-damaged", event(topic, "m-damaged"), ())
+    offset = installation.raw(topic, partition, batch(0, [content], timestamp_ms=now_ms()))
+    folder = installation.broker.home / "data" / f"{installation.topic(topic)}-{partition}"
+    (segment,) = folder.glob("*.log")
+    data = segment.read_bytes()
+    assert data.count(b'"m-damaged') == 1
+    with segment.open("r+b") as log:
+        log.seek(data.index(b'"m-damaged') + len(b'"m-d'))
+        log.write(b"x")
+    return offset
