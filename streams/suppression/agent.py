@@ -14,6 +14,7 @@ from models.settings import Topic
 from streams.batching import Batch, BatchTable
 from streams.delivery import Delivery
 from streams.plan import Plan
+from streams.reporting import RuleFailures, report_newer
 from streams.suppression.numbers import REQUESTS, STRIKES, NumberShard
 from streams.turns import Log, Turns
 
@@ -43,6 +44,7 @@ class SuppressionAgent:
         self._partitions = partitions
         self._numbers = numbers
         self._accounts = accounts
+        self._failures = RuleFailures("suppression", meter)
 
     async def open(self, partition: int) -> None:
         """Take over a restored partition; it yields to the loop, so heartbeats go on."""
@@ -50,6 +52,7 @@ class SuppressionAgent:
         shard = NumberShard(partition, numbers, self._partitions, self._accounts)
         for _ in shard.restore(self._log.generation):
             await asyncio.sleep(0)
+        report_newer(partition, "suppressions", shard.newer, self._meter)
         self.shards[partition] = shard
         self.turns.open(partition)
 
@@ -78,6 +81,7 @@ class SuppressionAgent:
 
     async def _deliver(self, shard: NumberShard, plan: Plan) -> None:
         await self._delivery.deliver(shard.partition, plan)
+        self._failures.report(plan)
         for change, number in (
             ("suppressed", plan.newly_suppressed),
             ("released", plan.newly_released),
