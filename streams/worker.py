@@ -2,17 +2,16 @@
 
 import asyncio
 import gc
-import logging
 from typing import Final
 
 from faust.types import StreamT
 
-from models.accounts import Accounts, parse_account
+from models.accounts import Accounts
 from models.metrics import Health, Meter
-from models.refusal import Refusal
 from models.settings import Settings, Topic
 from models.state import join_encoded as join_states
 from models.suppression import join_encoded as join_suppressions
+from streams.account_settings import AccountSettingsReader
 from streams.batching import Batch, BatchApp, run_worker
 from streams.delivery import Delivery
 from streams.lifecycle import agent as lifecycle
@@ -22,8 +21,6 @@ from streams.suppressed import Suppressed
 from streams.suppression import agent as suppression
 from streams.turns import Turns
 from streams.watch import Watch
-
-log = logging.getLogger(__name__)
 
 #: A dead letter carries the largest record a broker takes by default, and its reason.
 MAX_RECORD_BYTES: Final = 2 * 1024**2
@@ -60,8 +57,14 @@ class Worker:
         self._meter = meter
         self.accounts = Accounts()
         self.suppressed = suppressed
+        reader = AccountSettingsReader(
+            self.accounts,
+            lambda account: self.lifecycle.rearm(account),
+            meter,
+            settings.max_event_bytes,
+        )
         self._mirrors = (
-            Mirror(settings.brokers, settings.topic("accounts"), self._take_account),
+            Mirror(settings.brokers, settings.topic("accounts"), reader.take, reader.caught_up),
             Mirror(
                 settings.brokers, settings.topic("suppressions"), suppressed.take, suppressed.hear
             ),
@@ -145,17 +148,3 @@ class Worker:
     async def _before_commit(self) -> None:
         await self.lifecycle.before_commit()
         await self.suppression.before_commit()
-
-    # --- what all workers follow ---------------------------------------------------------------
-
-    def _take_account(self, key: bytes, value: bytes | None) -> None:
-        if value is None:
-            account = key.decode(errors="replace")
-            self.accounts.withdraw(account)
-            self.lifecycle.rearm(account)
-            return
-        settings = parse_account(value, self._settings.max_event_bytes)
-        if isinstance(settings, Refusal):
-            log.warning("settings of %r are not used, %s", key, settings.detail)
-        elif settings != self.accounts.publish(settings):
-            self.lifecycle.rearm(settings.account)
