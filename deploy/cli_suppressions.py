@@ -281,7 +281,7 @@ def _decisions(number: "Suppression") -> list[dict[str, int | str]]:
 
 
 def _why(number: "Suppression") -> str:
-    return ", ".join(WORDS[reason] for reason in number.reasons)
+    return ", ".join(WORDS.get(reason, reason) for reason in number.reasons)
 
 
 def _time(at_ms: int) -> str:

@@ -19,7 +19,9 @@ def settings_page() -> str:
         "# Settings\n\n"
         "Made from `models/settings.py` by `python -m deploy.docs`; a test keeps it current.\n"
         "Every process reads them from its environment. All mistakes are reported at once, with "
-        "exit code 2; a variable that starts with `RECEIPTS_` and is not listed is a mistake too.\n"
+        "exit code 2; a variable that starts with `RECEIPTS_` and is not listed is a mistake too,\n"
+        "unless Kubernetes made it of a service (`RECEIPTS_WORKER_SERVICE_HOST`, "
+        "`RECEIPTS_WORKER_PORT=tcp://10.0.0.1:6066` and the like): those are ignored.\n"
         "\n| variable | default | meaning | allowed |\n|---|---|---|---|\n"
     )
     rows = []

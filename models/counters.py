@@ -5,8 +5,9 @@ are kept by day as well, so that they can become final together with the states 
 0003); people read them summed over days.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -127,10 +128,26 @@ class CellRow(NamedTuple):
 _Key = tuple[str, int, str, str, str, str, str, str, int]
 _encode_json: Final = msgspec.json.Encoder().encode
 _decode_key: Final = msgspec.json.Decoder(_Key).decode
-_decode_value: Final = msgspec.json.Decoder(dict[str, int]).decode
+_decode_names: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+#: version and `SLOTS`; a slot that the writer did not know is 0, one that we do not is skipped.
+_Numbers: Final = msgspec.defstruct(
+    "_Numbers", [("version", int), *((slot, int, 0) for slot in SLOTS)]
+)
+_decode_numbers: Final[Any] = msgspec.json.Decoder(_Numbers).decode
+_NAMES: Final = frozenset(("version", *SLOTS))
 
+#: Windows that this version counts by; cells of others are left as they are.
+KINDS: Final = frozenset({"hour", "day", "campaign"})
 #: Kind of the record that says up to which day a partition's cells are final.
 RETIRED: Final = "retired"
+
+
+class _Mark(msgspec.Struct):
+    version: int
+    day: int
+
+
+_decode_mark: Final = msgspec.json.Decoder(_Mark).decode
 
 
 def cell_key(
@@ -149,12 +166,12 @@ def encode_cell(version: int, counts: Iterable[int]) -> bytes:
 def decode_cell(key: bytes, value: bytes) -> CellRow | None:
     """Read a record of `status-counters`; None for the mark of retired days, which is no cell.
 
-    Raises msgspec.DecodeError or KeyError when it is not one of ours.
+    Raises msgspec.DecodeError when it is not one of ours.
     """
     kind, start, account, channel, source, country, provider, campaign, partition = _decode_key(key)
     if kind == RETIRED:
         return None
-    numbers = _decode_value(value)
+    version, *counts = msgspec.structs.astuple(_decode_numbers(value))
     return CellRow(
         kind,
         start,
@@ -165,8 +182,8 @@ def decode_cell(key: bytes, value: bytes) -> CellRow | None:
         provider,
         campaign,
         partition,
-        numbers["version"],
-        tuple(numbers[slot] for slot in SLOTS),
+        version,
+        tuple(counts),
     )
 
 
@@ -174,6 +191,39 @@ def check_record(key: bytes, value: bytes) -> None:
     """Raises DecodeError, KeyError or ValueError unless a record of `status-counters` is ours."""
     cell = decode_cell(key, value)
     check_version(cell.version if cell is not None else decode_retired(value)[0])
+
+
+class PublishedCells(NamedTuple):
+    """What a partition's restored records of `status-counters` say.
+
+    rows: by key, without the mark of retired days
+    retired: (version, last retired day) of that mark; (0, -1): there is none
+    newer: slots and kinds that only a newer version knows, and in how many records
+    """
+
+    rows: dict[bytes, CellRow]
+    retired: tuple[int, int]
+    newer: Counter[str]
+
+
+def read_cells(published: Mapping[bytes, bytes], partition: int) -> PublishedCells:
+    """Read a partition's restored records of `status-counters`, each one `check_record` let by."""
+    rows: dict[bytes, CellRow] = {}
+    newer: Counter[str] = Counter()
+    retired, mark = (0, -1), retired_key(partition)
+    for key, value in published.items():
+        if key == mark:
+            retired = decode_retired(value)
+        elif (row := decode_cell(key, value)) is not None:
+            newer.update(_unknown_names(row.kind, value))
+            rows[key] = row
+    return PublishedCells(rows, retired, newer)
+
+
+def _unknown_names(kind: str, value: bytes) -> list[str]:
+    if kind not in KINDS:
+        return [f"kind {kind!r}"]
+    return [f"slot {name!r}" for name in sorted(_decode_names(value).keys() - _NAMES)]
 
 
 def retired_key(partition: int) -> bytes:
@@ -187,9 +237,9 @@ def encode_retired(version: int, day: int) -> bytes:
 
 
 def decode_retired(value: bytes) -> tuple[int, int]:
-    """(version, last retired day) of a mark."""
-    mark = _decode_value(value)
-    return mark["version"], mark["day"]
+    """(version, last retired day) of a mark. Raises msgspec.DecodeError when it is none."""
+    mark = _decode_mark(value)
+    return mark.version, mark.day
 
 
 class Cells:
@@ -246,16 +296,15 @@ class Cells:
     def _cell(self, key: bytes, day: int) -> Cell:
         return self.by_key.get(key) or self.by_key.setdefault(key, Cell(key, day))
 
-    def compare(self, published: dict[bytes, bytes], retired_day: int) -> None:
+    def compare(self, published: Mapping[bytes, CellRow], retired_day: int) -> None:
         """After a restore: mark as dirty what differs from what was last published.
 
         A cell that was published and is no longer in the fold becomes zero. Cells of retired days
-        are final and stay as they were published.
+        are final and stay as they were published, and so do those of a kind we do not count.
         """
         self.dirty = set(self.by_key.values())
-        for key, value in published.items():
-            row = decode_cell(key, value)
-            if row is None:
+        for key, row in published.items():
+            if row.kind not in KINDS:
                 continue
             if row.window_start // DAY_MS <= retired_day:
                 self.leftovers.append(key)

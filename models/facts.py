@@ -6,7 +6,7 @@ import msgspec
 
 from models.contract import Receipt, Send
 from models.countries import country_of
-from models.vocabulary import STATUS_OF_WORD, Bounce, Status
+from models.vocabulary import FAILURES, STATUS_OF_WORD, Bounce, Status
 
 
 class SendFact(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -119,8 +119,19 @@ def outcome_of(receipt: Receipt) -> Outcome:
 
 _HARD: Final = Bounce.HARD.value
 
-#: rank by status; a hard undelivered ranks with rejected and deleted
-_RANK: Final = (0, 1, 2, 3, 3, 4, 5)
+#: A hard undelivered ranks with rejected and deleted.
+_RANK: Final = {
+    Status.SUBMITTED.value: 0,
+    Status.QUEUED.value: 1,
+    Status.UNDELIVERED.value: 2,
+    Status.REJECTED.value: 3,
+    Status.DELETED.value: 3,
+    Status.DELIVERED.value: 4,
+    Status.READ.value: 5,
+}
+#: Of a status that only a newer version knows: nothing but a success or a later attempt replaces
+#: the fact, so that it is still there after the upgrade.
+_RANK_OF_UNKNOWN: Final = 3
 
 
 def outcome_order(outcome: Outcome) -> tuple[int, int, int, int]:
@@ -129,7 +140,7 @@ def outcome_order(outcome: Outcome) -> tuple[int, int, int, int]:
     Delivered or read on any attempt beats every failure, and read beats delivered; otherwise the
     latest attempt decides, then rank, then `occurred_at`.
     """
-    rank = _RANK[outcome.status]
+    rank = _RANK.get(outcome.status, _RANK_OF_UNKNOWN)
     if rank == 2 and outcome.bounce == _HARD:
         rank = 3
     return (rank if rank >= 4 else 0, outcome.attempt, rank, outcome.occurred_at)
@@ -145,4 +156,4 @@ def greater_outcome(one: Outcome, other: Outcome) -> Outcome:
 
 def strikes(outcome: Outcome) -> bool:
     """Whether a receipt says that its recipient is beyond reach: hard, and its own fault."""
-    return outcome.bounce == _HARD and outcome.scope == "recipient"
+    return outcome.bounce == _HARD and outcome.scope == "recipient" and outcome.status in FAILURES

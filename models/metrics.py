@@ -153,6 +153,34 @@ TABLE: tuple[Metric, ...] = (
         "worker",
     ),
     Metric(
+        "receipts_rule_failures_total",
+        "counter",
+        ("agent",),
+        "failures",
+        "Messages or numbers on which a rule raised: a bug. What an event led to is refused "
+        "(dead letter internal_error); what a timer led to is tried again. "
+        "agent: lifecycle or suppression.",
+        "worker",
+    ),
+    Metric(
+        "receipts_refused_account_settings",
+        "gauge",
+        (),
+        "accounts",
+        "Accounts whose newest record on the topic accounts is refused; the settings before it "
+        "stay in force.",
+        "worker",
+    ),
+    Metric(
+        "receipts_newer_values_total",
+        "counter",
+        ("topic",),
+        "values",
+        "Statuses, bounces and counter slots that only a newer version knows, read with defaults "
+        "(docs/semantics.md): by a worker while it restores, by the sink as it writes rows.",
+        "both",
+    ),
+    Metric(
         "receipts_retired_total",
         "counter",
         (),

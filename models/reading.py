@@ -2,10 +2,10 @@
 
 from typing import Final, NamedTuple
 
-from models.facts import SendFact
+from models.facts import Outcome, SendFact
 from models.keys import split_key
 from models.state import MessageState, is_pending
-from models.vocabulary import BOUNCE_WORDS, Status
+from models.vocabulary import SUCCESSES, Bounce, Status
 
 MESSAGE: Final = "message"
 ORPHAN: Final = "orphan"
@@ -75,7 +75,7 @@ class Verdict(NamedTuple):
     finalized_at: int
 
 
-_WORDS: Final = tuple(status.word for status in Status)
+_WORDS: Final = {status.value: status.word for status in Status}
 _PENDING: Final = {
     word: Verdict(word, "submitted", "queued", "", "", "", "", 0, 0)
     for word in ("submitted", "queued")
@@ -150,14 +150,14 @@ def verdict(state: MessageState) -> Verdict:
         return _expired(state) if state.expired_at and first else _pending(state)
     assert outcome is not None  # not pending
     status = _WORDS[outcome.status]
-    if outcome.status >= Status.DELIVERED:
+    if outcome.status in SUCCESSES:
         return Verdict(status, "submitted", "delivered", "", "", "", "", 0, state.delivered_at)
     rejected = outcome.status == Status.REJECTED
     return Verdict(
         status,
         "rejected" if rejected else "submitted",
         "" if rejected else "undelivered",
-        BOUNCE_WORDS[outcome.bounce],
+        _bounce_word(outcome),
         outcome.scope,
         outcome.error_code,
         outcome.reason,
@@ -166,11 +166,18 @@ def verdict(state: MessageState) -> Verdict:
     )
 
 
+def _bounce_word(outcome: Outcome) -> str:
+    """An undelivered message that is not hard is soft, as the counters have it."""
+    if outcome.bounce == Bounce.HARD:
+        return "hard"
+    return "soft" if outcome.status == Status.UNDELIVERED else ""
+
+
 def _pending(state: MessageState) -> Verdict:
     outcome = state.outcome
     if outcome is None or (state.sends and state.sends[-1].attempt > outcome.attempt):
         return _PENDING["submitted"]
-    return _PENDING[_WORDS[outcome.status]]
+    return _PENDING["queued" if outcome.status == Status.QUEUED else "submitted"]
 
 
 def _expired(state: MessageState) -> Verdict:

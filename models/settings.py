@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from models.mistakes import PREFIX, Mistake, SettingsError, field_of, mask_url, variable_of
+from models.service_links import is_service_link
 
 MIN_RETENTION_DAYS = 8
 """A message may be valid for 7 days (issue 3 §1) and must expire before its day retires."""
@@ -279,10 +280,12 @@ class Settings(BaseSettings):
     def read(cls, environ: Mapping[str, str]) -> Self:
         """Settings from the `RECEIPTS_…` entries of a mapping; everything else in it is ignored.
 
-        Raises SettingsError with every mistake found.
+        So are the variables that Kubernetes makes of services whose name begins like that. Raises
+        SettingsError with every mistake found.
         """
-        ours = {k: v for k, v in environ.items() if k.startswith(PREFIX) and k not in NOT_OURS}
-        fields = {field_of(k): v.strip() for k, v in ours.items()}
+        given = {k: v.strip() for k, v in environ.items() if k.startswith(PREFIX)}
+        ours = {k: v for k, v in given.items() if k not in NOT_OURS and not is_service_link(k, v)}
+        fields = {field_of(k): v for k, v in ours.items()}
         known = {k: v for k, v in fields.items() if k in cls.model_fields}
         mistakes = [_unknown(k) for k in sorted(set(fields) - set(known))]
         mistakes += _mistakes_in(known)
@@ -355,8 +358,6 @@ def _field_mistake(detail: ErrorDetails, given: Mapping[str, str]) -> Mistake:
     said = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     value = mask_url(given[field]) if "://" in given[field] else given[field]
     fix = _fix_of(field)
-    if field.endswith("_port") and value.startswith("tcp://"):
-        fix += "; Kubernetes sets this for a service of that name: use enableServiceLinks: false"
     if detail["type"] == "value_error":
         return Mistake(variable_of(field), said, fix)
     return Mistake(variable_of(field), f"{value!r} should be {said}", fix)

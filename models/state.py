@@ -16,9 +16,8 @@ import msgspec
 from models.contract import DAY_MS, Engagement
 from models.facts import Outcome, SendFact, canonical, greater_outcome, strikes
 from models.versions import check_version
-from models.vocabulary import Status
+from models.vocabulary import BOUNCES, FINAL_STATUSES, STATUSES, SUCCESSES, Status
 
-_DELIVERED: Final = Status.DELIVERED.value
 _READ: Final = Status.READ.value
 _QUEUED: Final = Status.QUEUED.value
 
@@ -149,7 +148,7 @@ def add_outcome(state: MessageState, outcome: Outcome, heard_day: int) -> bool:
     status, at = outcome.status, outcome.occurred_at
     if strikes(outcome) and not state.hard_seen:
         state.hard_seen = changed = True
-    if status >= _DELIVERED:
+    if status in SUCCESSES:
         if at > state.alive_at:
             state.alive_at = at
             changed = True
@@ -261,19 +260,37 @@ def deadline_ms(state: MessageState, validity_s: int) -> int:
     first = state.first_send
     if first is None or first.direction == "inbound" or state.expired_at:
         return 0
-    if not is_pending(state):
+    if not is_pending(state) or has_unknown_status(state):
         return 0
     return first.first_sent_at + (first.validity_s or validity_s) * 1000
 
 
 def is_pending(state: MessageState) -> bool:
-    """No final receipt decides: the latest attempt is submitted or queued (rank 0 or 1)."""
+    """No final receipt decides: the latest attempt is submitted or queued (rank 0 or 1).
+
+    A status that only a newer version knows counts as if its receipt had not come yet.
+    """
     outcome = state.outcome
-    if outcome is None or outcome.status <= _QUEUED:
+    if outcome is None or outcome.status not in FINAL_STATUSES:
         return True
-    if outcome.status >= _DELIVERED or not state.sends:
+    if outcome.status in SUCCESSES or not state.sends:
         return False
     return state.sends[-1].attempt > outcome.attempt
+
+
+def has_unknown_status(state: MessageState) -> bool:
+    """Whether a receipt decides whose status only a newer version knows."""
+    return state.outcome is not None and state.outcome.status not in STATUSES
+
+
+def unknown_values(state: MessageState) -> tuple[str, ...]:
+    """What only a newer version understands of a state, such as "status 7"; () as a rule."""
+    outcome = state.outcome
+    if outcome is None or (outcome.status in STATUSES and outcome.bounce in BOUNCES):
+        return ()
+    status = () if outcome.status in STATUSES else (f"status {outcome.status}",)
+    bounce = () if outcome.bounce in BOUNCES else (f"bounce {outcome.bounce}",)
+    return status + bounce
 
 
 def anchor_day(state: MessageState) -> int:

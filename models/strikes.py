@@ -5,9 +5,10 @@ strike, and when its outcome changes the strike is withdrawn. Records carry the 
 message, so their order does not matter.
 """
 
-from typing import Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 from models.facts import strikes
 from models.refusal import Reason, Refusal
@@ -15,6 +16,15 @@ from models.requests import number_key
 from models.state import MessageState, is_pending
 
 Kind = Literal["struck", "withdrawn", "delivered"]
+
+#: What the event contract allows; anything beyond could make the number's record too large, or a
+#: number that no reader can store.
+Account = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[A-Za-z0-9._-]+$")]
+Recipient = Annotated[str, Meta(max_length=16, pattern="^[+][1-9][0-9]{4,14}$")]
+MessageId = Annotated[str, Meta(min_length=1, max_length=128, pattern="^[^/]+$")]
+Code = Annotated[str, Meta(max_length=64)]
+Instant = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]
+Version = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class Strike(msgspec.Struct, frozen=True):
@@ -24,13 +34,13 @@ class Strike(msgspec.Struct, frozen=True):
     """
 
     kind: Kind
-    account: str
-    recipient: str
-    message_id: str
-    sent_at: int
-    version: int
-    occurred_at: int
-    code: str = ""
+    account: Account
+    recipient: Recipient
+    message_id: MessageId
+    sent_at: Instant
+    version: Version
+    occurred_at: Instant
+    code: Code = ""
 
     @property
     def key(self) -> bytes:

@@ -11,7 +11,7 @@ number is freed when that many newer messages to it struck and were then deliver
 evidently alive.
 """
 
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
@@ -22,6 +22,7 @@ from models.versions import check_version
 MAX_STRIKES: Final = 2 * MAX_STRIKE_LIMIT
 
 SuppressionReason = Literal["hard_bounces", "unsubscribed", "manual"]
+REASONS: Final[tuple[SuppressionReason, ...]] = get_args(SuppressionReason)
 
 
 class StrikeFact(msgspec.Struct, frozen=True, gc=False):
@@ -66,7 +67,7 @@ class Standing(msgspec.Struct, frozen=True):
     """
 
     suppressed: bool
-    reasons: tuple[SuppressionReason, ...]
+    reasons: tuple[str, ...]
     since: int
     until: int
     strikes: int
@@ -201,12 +202,13 @@ class Suppression(msgspec.Struct):
     """One record of `suppressions`: the current truth about a number, for senders, and its facts.
 
     Times in epoch ms, 0 = none. `facts` is how this system knows; its form may change.
+    reasons: those of `SuppressionReason`, and any that a newer version has stored
     """
 
     account: str
     recipient: str
     suppressed: bool
-    reasons: tuple[SuppressionReason, ...]
+    reasons: tuple[str, ...]
     since: int
     until: int
     strikes: int
@@ -223,6 +225,25 @@ class Suppression(msgspec.Struct):
             stands.until,
             stands.strikes,
         )
+
+
+def unknown_reasons(known: Suppression) -> tuple[str, ...]:
+    """The reasons of a record that only a newer version knows; () as a rule."""
+    return tuple(reason for reason in known.reasons if reason not in REASONS)
+
+
+def keep_unknown(stands: Standing, known: Suppression) -> Standing:
+    """A standing, and with it the reasons of a record that only a newer version can judge.
+
+    Such a number stays suppressed (the cautious side wins) until that version judges it.
+    """
+    unknown = unknown_reasons(known)
+    if not unknown:
+        return stands
+    since = min(stands.since or known.since, known.since)
+    return msgspec.structs.replace(
+        stands, suppressed=True, reasons=stands.reasons + unknown, since=since, until=0
+    )
 
 
 encode: Final = msgspec.json.Encoder().encode

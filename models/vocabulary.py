@@ -45,7 +45,13 @@ class Bounce(IntEnum):
     HARD = 2
 
 
-BOUNCE_WORDS: Final = ("", "soft", "hard")
+#: A number that a newer version has stored is in none of these: it is neither a success nor a
+#: failure, and the message waits (docs/semantics.md, upgrades).
+SUCCESSES: Final = frozenset({Status.DELIVERED.value, Status.READ.value})
+FAILURES: Final = frozenset({Status.UNDELIVERED.value, Status.REJECTED.value, Status.DELETED.value})
+FINAL_STATUSES: Final = SUCCESSES | FAILURES
+STATUSES: Final = frozenset(status.value for status in Status)
+BOUNCES: Final = frozenset(bounce.value for bounce in Bounce)
 
 #: Receipts that say "sent" count as queued (DESIGN §2).
 STATUS_OF_WORD: Final[dict[str, Status]] = {

@@ -34,6 +34,7 @@ class Mapped:
     """What a batch of records led to.
 
     accepted: events counted here, since no worker counts them, by topic and kind
+    newer: values that only a newer version knows, by topic
     """
 
     def __init__(self) -> None:
@@ -41,6 +42,7 @@ class Mapped:
         self.refused: list[tuple[Record, Refusal]] = []
         self.skipped: Counter[tuple[Topic, str]] = Counter()
         self.accepted: Counter[tuple[Topic, str]] = Counter()
+        self.newer: Counter[Topic] = Counter()
 
     def into(self, table: Table) -> TableRows:
         """The rows of a table, to add to."""

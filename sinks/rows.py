@@ -14,7 +14,7 @@ from models.counters import decode_cell
 from models.reading import MESSAGE, ORPHAN, Reading, read
 from models.refusal import Reason, Refusal
 from models.settings import Topic
-from models.state import decode
+from models.state import decode, unknown_values
 from sinks.bounces import (
     put_account,
     put_retry_request,
@@ -99,7 +99,10 @@ def _put_unreadable(topic: Topic, record: UnreadableRecord, mapped: Mapped) -> N
 def _put_state(record: Record, mapped: Mapped, _: int) -> None:
     if record.value is None or record.key is None:
         return _skip_tombstone("message-states", record, mapped)
-    reading = read(record.key, decode(record.value))
+    state = decode(record.value)
+    if unknown_values(state):
+        mapped.newer["message-states"] += 1
+    reading = read(record.key, state)
     if reading.kind == MESSAGE:
         mapped.into(MESSAGES).add(reading[_FIRST:_LAST] + _LIVE, record)
         if reading.superseded or reading.was_orphan:

@@ -236,6 +236,8 @@ class Sink:
             self._meter.add("receipts_sink_skipped_total", count, topic=topic, reason=reason)
         for (topic, kind), count in mapped.accepted.items():
             self._meter.add("receipts_events_total", count, topic=topic, kind=kind)
+        for newer, count in mapped.newer.items():
+            self._meter.add("receipts_newer_values_total", count, topic=newer)
 
     def _tell_of(self, batch: Batch, seconds: float) -> None:
         now_ms = self._clock() * 1000

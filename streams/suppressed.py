@@ -7,13 +7,11 @@ The lifecycle agent asks it about sends and retries, the worker's page about wha
 import time
 from collections.abc import Iterator, Mapping
 from struct import Struct
-from typing import Final, NamedTuple, get_args
+from typing import Final, NamedTuple
 
 import msgspec
 
-from models.suppression import SuppressionReason
-
-REASONS: Final[tuple[SuppressionReason, ...]] = get_args(SuppressionReason)
+from models.suppression import REASONS, SuppressionReason
 
 #: since, until, version, strikes, reasons as bits: packed, this is a third of the objects' memory
 _PACKED: Final = Struct("<qqHQB")
@@ -31,7 +29,7 @@ class Known(NamedTuple):
 
 class _Record(msgspec.Struct):
     suppressed: bool
-    reasons: tuple[SuppressionReason, ...]
+    reasons: tuple[str, ...]
     since: int
     until: int
     strikes: int
@@ -60,7 +58,8 @@ class Suppressed(Mapping[bytes, int]):
         if record is None or not record.suppressed:
             self._packed.pop(key, None)
             return
-        bits = sum(1 << REASONS.index(reason) for reason in set(record.reasons))
+        # For a reason that only a newer version knows, a number is suppressed all the same.
+        bits = sum(1 << place for place, reason in enumerate(REASONS) if reason in record.reasons)
         self._packed[key] = _PACKED.pack(
             record.since, record.until, record.strikes, record.version, bits
         )

@@ -8,11 +8,11 @@ from faust.types import StreamT
 
 from models import counters, state
 from models import suppression as suppressions
-from models.accounts import Accounts, parse_account
+from models.accounts import Accounts
 from models.dead_letters import MAX_LETTER_BYTES
 from models.metrics import Health, Meter
-from models.refusal import Refusal
 from models.settings import Settings, Topic
+from streams.account_settings import AccountSettingsReader
 from streams.batching import Batch, BatchApp, run_worker
 from streams.delivery import Delivery
 from streams.kafka.reading import Place
@@ -58,9 +58,19 @@ class Worker:
         self._meter = meter
         self.accounts = Accounts()
         self.suppressed = suppressed
+        reader = AccountSettingsReader(
+            self.accounts,
+            lambda account: self.lifecycle.rearm(account),
+            meter,
+            settings.max_event_bytes,
+        )
         self._mirrors = (
             Mirror(
-                settings.brokers, settings.topic("accounts"), self._take_account, self._step_over
+                settings.brokers,
+                settings.topic("accounts"),
+                reader.take,
+                self._step_over,
+                reader.caught_up,
             ),
             Mirror(
                 settings.brokers,
@@ -163,17 +173,3 @@ class Worker:
     async def _before_commit(self) -> None:
         await self.lifecycle.before_commit()
         await self.suppression.before_commit()
-
-    # --- what all workers follow ---------------------------------------------------------------
-
-    def _take_account(self, key: bytes, value: bytes | None) -> None:
-        if value is None:
-            account = key.decode(errors="replace")
-            self.accounts.withdraw(account)
-            self.lifecycle.rearm(account)
-            return
-        settings = parse_account(value, self._settings.max_event_bytes)
-        if isinstance(settings, Refusal):
-            log.warning("settings of %r are not used, %s", key, settings.detail)
-        elif settings != self.accounts.publish(settings):
-            self.lifecycle.rearm(settings.account)

@@ -19,6 +19,7 @@ from streams.batching import Batch, BatchTable
 from streams.delivery import Delivery
 from streams.lifecycle.shard import BREATH, Rules, Shard
 from streams.plan import Plan
+from streams.reporting import RuleFailures, report_newer
 from streams.turns import Log, Turns
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class LifecycleAgent:
         self._accounts = accounts
         self._suppressed = suppressed
         self._to_rearm: set[str] = set()
+        self._failures = RuleFailures("lifecycle", meter)
 
     # --- partitions come and go ----------------------------------------------------------------
 
@@ -65,11 +67,17 @@ class LifecycleAgent:
         for _ in shard.restore(cells, self._log.generation):
             await asyncio.sleep(0)
         self._states.discard(partition, shard.unusable)
+        self._report_restore(shard)
         for plan in shard.amend(self._states.take_amended(partition)):
             await self._deliver(shard, plan)
         await self._sweep(shard)
         self.shards[partition] = shard
         self.turns.open(partition)
+
+    def _report_restore(self, shard: Shard) -> None:
+        """Say what the restore found that this version cannot read."""
+        report_newer(shard.partition, "message-states", shard.newer, self._meter)
+        report_newer(shard.partition, "status-counters", shard.newer_cells, self._meter)
 
     def close(self, partition: int) -> None:
         """Forget a partition that went to another worker."""
@@ -105,8 +113,7 @@ class LifecycleAgent:
         for (channel, provider), seconds in plan.delays.items():
             labels = {"channel": channel, "provider": provider}
             meter.observe_many("receipts_time_to_deliver_seconds", seconds, **labels)
-        for key, error in plan.failures:
-            log.error("a rule failed on %r: %r", key, error)
+        self._failures.report(plan)
         for name, number in (
             ("receipts_conflicts_total", plan.conflicts),
             ("receipts_expired_total", plan.expired),

@@ -17,9 +17,9 @@ from models.contract import (
 from models.facts import outcome_of, send_fact, strikes
 from models.refusal import Reason, Refusal
 from models.requests import number_key
-from models.state import MessageState, add_engagement, add_outcome, add_send
+from models.state import add_engagement, add_outcome, add_send
 from streams.lifecycle.touched import Touched, unsubscribe
-from streams.plan import Event, Incoming, Plan
+from streams.plan import Event, Incoming, KeyValue, Plan
 
 if TYPE_CHECKING:
     from streams.lifecycle.shard import Shard
@@ -36,12 +36,12 @@ def hear_send(
     if _is_too_late(shard, plan, record, send):
         return None
     state = message.state
-    plan.words.append(send.direction)
     known_conflict = state.conflict
     changed = add_send(state, send_fact(send))
-    plan.conflicts += state.conflict and not known_conflict
+    message.conflicts += state.conflict and not known_conflict
     if changed and shard.suppressed:
-        _note_suppressed(shard, plan, state, send)
+        _note_suppressed(shard, message, send)
+    message.words.append(send.direction)
     return changed
 
 
@@ -49,7 +49,7 @@ def hear_receipt(
     shard: Shard, plan: Plan, record: Incoming, message: Touched, receipt: Receipt
 ) -> bool:
     """Join a receipt."""
-    plan.words.append(receipt.status)
+    message.words.append(receipt.status)
     outcome = outcome_of(receipt)
     if strikes(outcome):
         message.heard_hard = True
@@ -60,19 +60,19 @@ def hear_engagement(
     shard: Shard, plan: Plan, record: Incoming, message: Touched, event: Engagement
 ) -> bool:
     """Join a click or an unsubscribe; an unsubscribe is told on."""
-    plan.words.append(event.type)
+    message.words.append(event.type)
     state = message.state
     changed = add_engagement(state, event, _day_heard(shard, record, event.occurred_at))
     if event.type == "unsubscribe":
-        _hear_unsubscribe(plan, event, state)
+        _hear_unsubscribe(message, event)
     return changed
 
 
 def hear_recipient(plan: Plan, event: Engagement) -> None:
     """An engagement of a recipient alone: there is no message to join it to."""
-    plan.words.append(event.type)
     if event.type == "unsubscribe" and event.recipient:
-        _unsubscribe(plan, event, event.recipient)
+        plan.requests.append(_request(event, event.recipient))
+    plan.words.append(event.type)
 
 
 class Hearing(NamedTuple):
@@ -94,19 +94,20 @@ def last_retirable(clock_ms: int, retention_days: int) -> int:
     return (clock_ms - retention_days * DAY_MS) // DAY_MS - 1
 
 
-def _hear_unsubscribe(plan: Plan, event: Engagement, state: MessageState) -> None:
+def _hear_unsubscribe(message: Touched, event: Engagement) -> None:
     """Of a message whose send is not known yet it is told when the send comes."""
+    sends = message.state.sends
     if event.recipient:
-        _unsubscribe(plan, event, event.recipient)
-    elif state.sends and state.sends[0].direction == "outbound":
-        _unsubscribe(plan, event, state.sends[0].recipient)
+        message.requests += (_request(event, event.recipient),)
+    elif sends and sends[0].direction == "outbound":
+        message.requests += (_request(event, sends[0].recipient),)
 
 
-def _unsubscribe(plan: Plan, event: Engagement, recipient: str) -> None:
-    unsubscribe(plan, event.account, recipient, event.occurred_at, event.message_id or "")
+def _request(event: Engagement, recipient: str) -> KeyValue:
+    return unsubscribe(event.account, recipient, event.occurred_at, event.message_id or "")
 
 
-def _note_suppressed(shard: Shard, plan: Plan, state: MessageState, send: Send) -> None:
+def _note_suppressed(shard: Shard, message: Touched, send: Send) -> None:
     """A send to a number that was suppressed before is told, so that nobody overlooks it."""
     number = number_key(send.account, send.recipient)
     if (
@@ -114,8 +115,8 @@ def _note_suppressed(shard: Shard, plan: Plan, state: MessageState, send: Send) 
         and shard.suppressed[number] < send.sent_at
         and send.direction == "outbound"
     ):
-        plan.to_suppressed += 1
-        state.to_suppressed = True
+        message.to_suppressed += 1
+        message.state.to_suppressed = True
 
 
 def _is_too_late(shard: Shard, plan: Plan, record: Incoming, send: Send) -> bool:

@@ -4,22 +4,21 @@ Pure of I/O and clocks: records and the partition's clock come in, a `Plan` goes
 delivers the plan puts its changes into the table.
 """
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from models.accounts import Accounts
 from models.contract import MAX_EVENT_BYTES
-from models.counters import Cells, Contribution, contribution, decode_cell, decode_retired
-from models.counters import retired_key as retired_key_of
+from models.counters import Cells, Contribution, contribution, read_cells
 from models.keys import message_key, split_key
 from models.reading import provider_of
 from models.refusal import Refusal
 from models.requests import number_key
 from models.retries import close_late_retry, next_attempt, retry_request, wake_at
-from models.state import MessageState, anchor_day, decode, encode, is_pending
+from models.state import MessageState, anchor_day, decode, encode, is_pending, unknown_values
 from models.timers import Timers
 from models.versions import first_version
 from streams.lifecycle.hearing import HEARING, Hear, Parse, hear_recipient, last_retirable
@@ -30,6 +29,9 @@ encode_json: Final = msgspec.json.Encoder().encode
 
 #: States looked at between two breaths, so that heartbeats go on during long work.
 BREATH: Final = 2_000
+
+#: A timer whose rule raised is tried again after this time of the partition's clock.
+RETRY_MS: Final = 300_000
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -71,6 +73,11 @@ class Shard:
         """Days of messages touched since the last commit began."""
         self.unusable: dict[bytes, str] = {}
         """Keys whose restored state is not one of ours, and why: to be dropped from the table."""
+        self.uncounted: set[bytes] = set()
+        """States whose rules raised at the restore: in no cell until they are settled."""
+        self.newer: Counter[str] = Counter()
+        self.newer_cells: Counter[str] = Counter()
+        """What the restore found that only a newer version knows, and in how many records."""
 
     # --- restore ------------------------------------------------------------------------------
 
@@ -81,35 +88,46 @@ class Shard:
         generation: of the consumer group. With the highest epoch found it makes an epoch above
             that of every owner before, also of one that has written nothing yet (DESIGN §4).
         """
-        mark = published.get(retired_key_of(self.partition))
-        highest = 0
-        if mark is not None:
-            highest, self.retired_day = decode_retired(mark)
+        cells = read_cells(published, self.partition)
+        self.newer_cells = cells.newer
+        highest, self.retired_day = cells.retired
         for count, (key, value) in enumerate(self.states.items(), 1):
-            try:
-                highest = max(highest, self._fold(key, decode(value)))
-            except Exception as error:  # noqa: BLE001  (garbage that somebody wrote to the topic)
-                self.unusable[key] = f"{type(error).__name__}: {error}"
+            highest = max(highest, self._restored(key, value))
             if not count % BREATH:
                 yield count
-        for key, value in published.items():
-            row = decode_cell(key, value)
-            highest = max(highest, row.version) if row is not None else highest
-        self.cells.compare(published, self.retired_day)
+        for row in cells.rows.values():
+            highest = max(highest, row.version)
+        self.cells.compare(cells.rows, self.retired_day)
         self.version = first_version(highest, generation)
         yield len(self.states)
 
-    def _fold(self, key: bytes, state: MessageState) -> int:
-        day, account = anchor_day(state), account_of(key)
-        counted = contribution(account, state)
-        wake = wake_at(state, self.accounts.of(account))
+    def _restored(self, key: bytes, value: bytes) -> int:
+        """Fold one state; its version. One that a rule raises on waits for `tick`, uncounted."""
+        try:
+            state = decode(value)
+        except msgspec.MsgspecError as error:
+            self.unusable[key] = str(error)
+            return 0
+        try:
+            self._fold(key, state)
+        except Exception:  # noqa: BLE001  (`tick` raises it again, and reports it)
+            self.uncounted.add(key)
+            self.timers.set(key, 0)
+        return state.version
+
+    def _fold(self, key: bytes, state: MessageState) -> None:
+        day = anchor_day(state)
         self.days[day].append(key)
+        if unknown := unknown_values(state):
+            self.newer.update(unknown)
         if day > self.retired_day:
+            account = account_of(key)
+            wake = wake_at(state, self.accounts.of(account))
+            counted = contribution(account, state)
             if counted is not None:
                 self.cells.add(counted)
             if wake:
                 self.timers.set(key, wake)
-        return state.version
 
     # --- a batch ------------------------------------------------------------------------------
 
@@ -136,10 +154,10 @@ class Shard:
                 self._join(plan, touched, record, event, hear)
             except Exception as error:  # noqa: BLE001  (a rule that raises refuses its event)
                 plan.refuse(record, internal(error))
-                self._undo(touched, key_of(event), parse, hear)
+                self._undo(plan, touched, key_of(event), parse, hear)
         for key, message in touched.items():
-            if message.changed:
-                self._settle(plan, key, message)
+            if not message.changed or self._settle(plan, key, message):
+                message.emit(plan, key)
         return plan
 
     def _join(
@@ -161,7 +179,7 @@ class Shard:
             if event.message_id is None:
                 hear_recipient(plan, event)
                 return
-            message = touched[key] = message or self._touch(event.account, stored)
+            message = touched[key] = message or self._touch(key, event.account, stored)
         changed = hear(self, plan, record, message, event)
         if changed is None:
             return
@@ -169,30 +187,45 @@ class Shard:
         if changed:
             message.changed = True
 
-    def _undo(self, touched: dict[bytes, Touched], key: bytes, parse: Parse, hear: Hear) -> None:
-        """After a rule raised: work the message's other events in again, without what it left."""
-        message = touched.pop(key, None)
-        told = Plan()  # what these events lead to is in the batch's plan already
-        for record in message.records if message is not None else ():
-            event = parse(record.value, record.timestamp, self.rules.max_event_bytes)
-            if not isinstance(event, Refusal):
-                self._join(told, touched, record, event, hear)
+    def _undo(
+        self, plan: Plan, touched: dict[bytes, Touched], key: bytes, parse: Parse, hear: Hear
+    ) -> None:
+        """After a rule raised: work the message's other events in again, without what it left.
 
-    def _touch(self, account: str, stored: bytes | None) -> Touched:
-        if stored is None:
+        Where a rule raises again, all of them are refused.
+        """
+        message = touched.pop(key, None)
+        records = message.records if message is not None else []
+        done = Plan()  # they are neither strays nor refused: that was found out before
+        try:
+            for record in records:
+                event = parse(record.value, record.timestamp, self.rules.max_event_bytes)
+                if not isinstance(event, Refusal):
+                    self._join(done, touched, record, event, hear)
+        except Exception as error:  # noqa: BLE001  (a rule that raises refuses its events)
+            touched.pop(key, None)
+            plan.give_up(key, records, error)
+
+    def _touch(self, key: bytes, account: str, stored: bytes | None) -> Touched:
+        state = decode(stored) if stored is not None else None
+        if state is None or anchor_day(state) <= self.retired_day:  # its day is final: it leaves
             return Touched(account, MessageState(), self.accounts.of(account), UNKNOWN)
-        state = decode(stored)
-        day = anchor_day(state)
-        if day <= self.retired_day:  # about to leave: its day is final
-            return Touched(account, MessageState(), self.accounts.of(account), UNKNOWN)
-        return Touched(account, state, self.accounts.of(account), day)
+        return self._known(key, account, state)
+
+    def _known(self, key: bytes, account: str, state: MessageState) -> Touched:
+        """A message with a stored state, which counts as what it was restored or written as."""
+        message = Touched(account, state, self.accounts.of(account), anchor_day(state))
+        if self.uncounted and key in self.uncounted:
+            message.before = None
+        return message
 
     # --- from a changed state to what it leads to ----------------------------------------------
 
     def _settle(self, plan: Plan, key: bytes, message: Touched) -> bool:
         """Count a changed message anew, set its timer, and put its state into the plan.
 
-        False when a rule raised: then the records that led to it are refused.
+        All that can raise comes first. False when a rule raised: then nothing of the message is in
+        the plan, the records that led to it are refused, and a timer that did is set again.
         """
         state = message.state
         try:
@@ -202,12 +235,13 @@ class Shard:
             state.orphaned = state.orphaned or (not state.sends and state.outcome is not None)
             state.version = self.version + 1
             annotate(state, message.settings)
-            tell_number(plan, key, message)
+            tell_number(key, message)
             stored = encode(state)
         except Exception as error:  # noqa: BLE001  (a rule that raises refuses its events)
-            plan.give_up(key, message.records, error)
+            self._give_up(plan, key, message.records, error)
             return False
         self.version += 1
+        self.uncounted.discard(key)
         self._recount(message.before, after)
         if wake and wake != message.wake_at:
             self.timers.set(key, wake)
@@ -221,6 +255,14 @@ class Shard:
                 _note_delay(plan, state)
         return True
 
+    def _give_up(
+        self, plan: Plan, key: bytes, records: Sequence[Incoming], error: Exception
+    ) -> None:
+        """Refuse the records that a rule raised on; without any it was a timer: try it again."""
+        plan.give_up(key, records, error)
+        if not records:
+            self.timers.set(key, self.clock_ms + RETRY_MS)
+
     def _recount(self, before: Contribution | None, after: Contribution | None) -> None:
         if before == after:
             return
@@ -232,31 +274,52 @@ class Shard:
     # --- the clock ----------------------------------------------------------------------------
 
     def tick(self, clock_ms: int) -> Iterator[Plan]:
-        """Decide what is due: expiries and retries; a plan per at most BREATH messages."""
+        """Decide what is due: expiries and retries; a plan per at most BREATH messages.
+
+        A rule that raises stops nothing: its message is tried again after RETRY_MS.
+        """
         self.clock_ms = clock_ms
         while due := self.timers.take_due(clock_ms, BREATH):
             plan = Plan()
             for key in due:
-                self._wake(plan, key, clock_ms)
+                try:
+                    self._wake(plan, key, clock_ms)
+                except Exception as error:  # noqa: BLE001  (it is in the plan, and is logged)
+                    self._give_up(plan, key, (), error)
             yield plan
 
     def _wake(self, plan: Plan, key: bytes, clock_ms: int) -> None:
         stored = self.states.get(key)
         if stored is None or key in plan.changes:  # it left, or a timer was set for it twice
             return
-        state, account = decode(stored), account_of(key)
-        message = Touched(account, state, self.accounts.of(account), anchor_day(state))
+        state = decode(stored)
+        if anchor_day(state) <= self.retired_day:  # its day is final: it leaves
+            return
+        message = self._known(key, account_of(key), state)
         due_at = message.wake_at
         if due_at > clock_ms:
             self.timers.set(key, due_at)
         elif due_at:
-            if is_pending(state):
-                state.expired_at = due_at
-                plan.expired += self._settle(plan, key, message)
-            else:
-                self._decide_retry(plan, key, message, due_at)
-        elif state.next_attempt_at and state.retry_decided < next_attempt(state):
-            self._settle(plan, key, message)  # its account has switched retries off
+            self._decide(plan, key, message, due_at)
+            return
+        switched_off = state.next_attempt_at and state.retry_decided < next_attempt(state)
+        if switched_off or key in self.uncounted:
+            self._change(plan, key, message)
+
+    def _decide(self, plan: Plan, key: bytes, message: Touched, due_at: int) -> None:
+        """A message expires, or its next attempt is due."""
+        if is_pending(message.state):
+            message.state.expired_at = due_at
+            plan.expired += self._change(plan, key, message)
+        else:
+            self._decide_retry(plan, key, message, due_at)
+
+    def _change(self, plan: Plan, key: bytes, message: Touched) -> bool:
+        """Settle a message that no record changed; False when a rule raised."""
+        settled = self._settle(plan, key, message)
+        if settled:
+            message.emit(plan, key)
+        return settled
 
     def _decide_retry(self, plan: Plan, key: bytes, message: Touched, due_at: int) -> None:
         """Ask for the next attempt now that it is due, unless its number is suppressed."""
@@ -266,20 +329,28 @@ class Shard:
         suppressed = number_key(account, state.sends[0].recipient) in self.suppressed
         state.no_retry = "suppressed" if suppressed else ""
         state.retry_decided, state.next_attempt_at = request.attempt, due_at
-        if self._settle(plan, key, message) and not suppressed:
-            plan.retries.append((key, encode_json(request)))
+        encoded = encode_json(request)
+        if self._change(plan, key, message) and not suppressed:
+            plan.retries.append((key, encoded))
             plan.told.add(key)
 
     def rearm(self, accounts: Collection[str]) -> Iterator[int]:
         """Set the timers of messages anew whose accounts changed their settings."""
+        names = {account.encode() for account in accounts}
         for looked_at, (key, stored) in enumerate(list(self.states.items()), 1):
-            account = account_of(key)
-            if account in accounts:
-                wake = wake_at(decode(stored), self.accounts.of(account))
-                if wake:
-                    self.timers.set(key, wake)
+            if key.partition(b"/")[0] in names:
+                self._rearm(key, stored)
             if looked_at % BREATH == 0:
                 yield looked_at
+
+    def _rearm(self, key: bytes, stored: bytes) -> None:
+        try:
+            wake = wake_at(decode(stored), self.accounts.of(account_of(key)))
+        except Exception:  # noqa: BLE001  (`tick` raises it again, and reports it)
+            self.timers.set(key, self.clock_ms)
+            return
+        if wake:
+            self.timers.set(key, wake)
 
     def day_to_retire(self, clock_ms: int) -> int | None:
         """The last day (since 1970) to retire now, None when there is none.
@@ -315,16 +386,20 @@ class Shard:
         """Publish states that a restore joined from several: nobody has written them yet."""
         plan = Plan()
         for key in keys:
-            if key in self.states and not self._leaves(key):
-                state = decode(self.states[key])
-                account = account_of(key)
-                settings = self.accounts.of(account)
-                self._settle(plan, key, Touched(account, state, settings, anchor_day(state)))
+            try:
+                self._amend(plan, key)
+            except Exception as error:  # noqa: BLE001  (it is in the plan, and is logged)
+                self._give_up(plan, key, (), error)
             if len(plan.changes) >= BREATH:
                 yield plan
                 plan = Plan()
-        if plan.changes:
+        if plan.changes or plan.failures:
             yield plan
+
+    def _amend(self, plan: Plan, key: bytes) -> None:
+        if key in self.states and not self._leaves(key):
+            state = decode(self.states[key])
+            self._change(plan, key, self._known(key, account_of(key), state))
 
 
 def key_of(event: Event) -> bytes:

@@ -14,6 +14,7 @@ from models.settings import Topic
 from streams.batching import Batch, BatchTable
 from streams.delivery import Delivery
 from streams.plan import Plan
+from streams.reporting import RuleFailures, report_newer
 from streams.suppression.numbers import REQUESTS, STRIKES, NumberShard
 from streams.turns import Log, Turns
 
@@ -43,6 +44,7 @@ class SuppressionAgent:
         self._partitions = partitions
         self._numbers = numbers
         self._accounts = accounts
+        self._failures = RuleFailures("suppression", meter)
 
     async def open(self, partition: int) -> None:
         """Take over a restored partition; it yields to the loop, so heartbeats go on."""
@@ -53,6 +55,7 @@ class SuppressionAgent:
         self._numbers.discard(partition, shard.unusable)
         merged = self._numbers.take_amended(partition) & numbers.keys()
         await self._numbers.put(partition, {key: numbers[key] for key in merged})
+        report_newer(partition, "suppressions", shard.newer, self._meter)
         self.shards[partition] = shard
         self.turns.open(partition)
 
@@ -81,6 +84,7 @@ class SuppressionAgent:
 
     async def _deliver(self, shard: NumberShard, plan: Plan) -> None:
         await self._delivery.deliver(shard.partition, plan)
+        self._failures.report(plan)
         for change, number in (
             ("suppressed", plan.newly_suppressed),
             ("released", plan.newly_released),

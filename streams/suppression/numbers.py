@@ -1,7 +1,10 @@
 """One partition's numbers: what strikes and requests make of them. Pure of I/O and clocks."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
+
+import msgspec
 
 from models.accounts import Accounts
 from models.keys import split_key
@@ -22,8 +25,10 @@ from models.suppression import (
     add_unsubscribe,
     decode,
     encode,
+    keep_unknown,
     published,
     standing,
+    unknown_reasons,
 )
 from models.timers import Timers
 from models.versions import first_version
@@ -31,19 +36,26 @@ from streams.plan import Incoming, Plan, internal, is_stray
 
 BREATH: Final = 2_000
 
+#: A timer whose rule raised is tried again after this time of the partition's clock.
+RETRY_MS: Final = 300_000
+
 STRIKES: Final = "strikes"
 REQUESTS: Final = "suppression-requests"
 
 
 class Touched:
-    """A number while a batch works on it."""
+    """A number while a batch works on it.
 
-    __slots__ = ("changed", "records", "suppression")
+    words: as in `Plan`; they reach it only together with the encoded record
+    """
+
+    __slots__ = ("changed", "records", "suppression", "words")
 
     def __init__(self, suppression: Suppression) -> None:
         self.suppression = suppression
         self.changed = False
         self.records: list[Incoming] = []
+        self.words: list[str] = []
 
 
 class NumberShard:
@@ -62,22 +74,33 @@ class NumberShard:
         self.version = 0
         self.unusable: dict[bytes, str] = {}
         """Keys whose restored record is not one of ours, and why: to be dropped from the table."""
+        self.newer: Counter[str] = Counter()
+        """What the restore found that only a newer version knows, and in how many records."""
         self._partitions = partitions
 
     def restore(self, generation: int) -> Iterator[int]:
         """Find the epoch above all before, and the suppressions that will end by themselves."""
         highest = 0
         for count, (key, value) in enumerate(self.numbers.items(), 1):
-            try:
-                suppression = decode(value)
-                self._set_timer(key, self._stands(suppression, 0))
-                highest = max(highest, suppression.version)
-            except Exception as error:  # noqa: BLE001  (garbage that somebody wrote to the topic)
-                self.unusable[key] = f"{type(error).__name__}: {error}"
+            highest = max(highest, self._restored(key, value))
             if count % BREATH == 0:
                 yield count
         self.version = first_version(highest, generation)
         yield len(self.numbers)
+
+    def _restored(self, key: bytes, value: bytes) -> int:
+        """Set one number's timer; its version. One that a rule raises on waits for `tick`."""
+        try:
+            suppression = decode(value)
+        except msgspec.MsgspecError as error:
+            self.unusable[key] = str(error)
+            return 0
+        try:
+            self.newer.update(f"reason {reason!r}" for reason in unknown_reasons(suppression))
+            self._set_timer(key, self._stands(suppression, 0))
+        except Exception:  # noqa: BLE001  (`tick` raises it again, and reports it)
+            self.timers.set(key, 0)
+        return suppression.version
 
     def plan(self, topic: str, records: Iterable[Incoming], clock_ms: int) -> Plan:
         """Decide one batch of `strikes` or `suppression-requests`."""
@@ -93,8 +116,8 @@ class NumberShard:
             except Exception as error:  # noqa: BLE001  (a rule that raises refuses its event)
                 plan.refuse(record, internal(error))
         for key, number in touched.items():
-            if number.changed:
-                self._settle(plan, key, number, clock_ms)
+            if not number.changed or self._settle(plan, key, number, clock_ms):
+                plan.words += number.words
         return plan
 
     def _join(
@@ -109,11 +132,10 @@ class NumberShard:
             return
         number = touched.get(key) or touched.setdefault(key, self._touch(key))
         if isinstance(event, Strike):
-            plan.words.append(event.kind)
             changed = _hear_message(number.suppression.facts, event)
         else:
-            plan.words.append(event.action)
             changed = _hear_request(number.suppression.facts, event)
+        number.words.append(event.kind if isinstance(event, Strike) else event.action)
         number.records.append(record)
         number.changed |= changed
 
@@ -125,8 +147,12 @@ class NumberShard:
         nothing = published(account, recipient, Facts(), _CLEAR, 0)
         return Touched(nothing)
 
-    def _settle(self, plan: Plan, key: bytes, number: Touched, clock_ms: int) -> None:
-        """Judge a number anew by the settings in force, and put its record into the plan."""
+    def _settle(self, plan: Plan, key: bytes, number: Touched, clock_ms: int) -> bool:
+        """Judge a number anew by the settings in force, and put its record into the plan.
+
+        False when a rule raised: then nothing of the number is in the plan, the records that led
+        to it are refused, and a timer that did is set again.
+        """
         known = number.suppression
         try:
             stands = self._stands(known, clock_ms)
@@ -134,27 +160,48 @@ class NumberShard:
             record = published(known.account, known.recipient, known.facts, stands, version)
             stored = encode(record)
         except Exception as error:  # noqa: BLE001  (a rule that raises refuses its events)
-            plan.give_up(key, number.records, error)
-            return
+            self._give_up(plan, key, number.records, error, clock_ms)
+            return False
         self.version = version
         plan.changes[key] = stored
         plan.newly_suppressed += stands.suppressed and not known.suppressed
         plan.newly_released += known.suppressed and not stands.suppressed
         self._set_timer(key, stands)
+        return True
+
+    def _give_up(
+        self,
+        plan: Plan,
+        key: bytes,
+        records: Sequence[Incoming],
+        error: Exception,
+        clock_ms: int,
+    ) -> None:
+        """Refuse the records that a rule raised on; without any it was a timer: try it again."""
+        plan.give_up(key, records, error)
+        if not records:
+            self.timers.set(key, clock_ms + RETRY_MS)
 
     def _stands(self, suppression: Suppression, clock_ms: int) -> Standing:
-        return standing(suppression.facts, self.accounts.of(suppression.account), clock_ms)
+        settings = self.accounts.of(suppression.account)
+        return keep_unknown(standing(suppression.facts, settings, clock_ms), suppression)
 
     def _set_timer(self, key: bytes, stands: Standing) -> None:
         if stands.lapses_at:
             self.timers.set(key, stands.lapses_at)
 
     def tick(self, clock_ms: int) -> Iterator[Plan]:
-        """End the suppressions that lasted long enough; a plan per at most BREATH numbers."""
+        """End the suppressions that lasted long enough; a plan per at most BREATH numbers.
+
+        A rule that raises stops nothing: its number is tried again after RETRY_MS.
+        """
         while due := self.timers.take_due(clock_ms, BREATH):
             plan = Plan()
             for key in due:
-                self._end(plan, key, clock_ms)
+                try:
+                    self._end(plan, key, clock_ms)
+                except Exception as error:  # noqa: BLE001  (it is in the plan, and is logged)
+                    self._give_up(plan, key, (), error, clock_ms)
             yield plan
 
     def _end(self, plan: Plan, key: bytes, clock_ms: int) -> None:

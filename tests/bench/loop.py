@@ -20,6 +20,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from models.accounts import Accounts
 from models.counters import encode_cell
+from models.dead_letters import letter_of
 from streams.clock import PartitionClock
 from streams.lifecycle.shard import Rules, Shard
 from streams.plan import Plan
@@ -108,7 +109,7 @@ class Loop:
     async def _deliver(self, world: World, plan: Plan) -> None:
         outputs, partition = self._task.outputs, world.shard.partition
         if plan.dead_letters:
-            letters = ((d.record.key, d.record.value, d.headers()) for d in plan.dead_letters)
+            letters = (letter_of(dead.record, dead.refusal) for dead in plan.dead_letters)
             await self._send(outputs["dead-letters"], partition, letters)
         if plan.changes:
             for key, value in plan.changes.items():

@@ -36,7 +36,7 @@ from models.state import (
 )
 from streams.lifecycle.hearing import HEARING
 from streams.lifecycle.shard import key_of
-from streams.plan import DeadLetter, Event
+from streams.plan import Event
 from tests.bench.cluster import INPUTS
 from tests.bench.loop import COMMIT_S, Task
 
@@ -133,8 +133,8 @@ class Job:
             self._counters[cell.key] = encode_cell(self._version, cell.counts)
 
     async def _bury(self, record: Any, refusal: Refusal) -> None:
-        origin = Origin(record.topic, record.partition, record.offset, int(record.timestamp * 1000))
-        headers = DeadLetter(origin, refusal).headers()  # type: ignore[arg-type]
+        at = int(record.timestamp * 1000)
+        headers = refusal.headers(record.topic, record.partition, record.offset, at)
         await self._letters.send(
             key=record.key, value=record.value, headers=headers, partition=record.partition
         )
@@ -143,15 +143,6 @@ class Job:
 def _is_too_late(send: Send, record_ms: int) -> bool:
     first = send.first_sent_at if send.attempt > 1 and send.first_sent_at else send.sent_at
     return first // DAY_MS < record_ms // DAY_MS - RETENTION_DAYS
-
-
-class Origin(msgspec.Struct, frozen=True):
-    """Of a Faust message, what the headers of its dead letter say."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
 
 
 def make(task: Task) -> faust.App:

@@ -149,11 +149,6 @@ def test_a_wrong_url_with_a_password_is_reported_without_it() -> None:
     assert "hush" not in repr(caught.value)
 
 
-def test_a_kubernetes_service_variable_in_the_way_is_explained() -> None:
-    found = mistakes_of(worker_port="tcp://10.0.0.1:6066")
-    assert "enableServiceLinks: false" in found["RECEIPTS_WORKER_PORT"]
-
-
 def test_environ_reads_back_as_the_same_settings() -> None:
     settings = Settings(clickhouse_url="http://u:p@h:1/d", migrate_on_start=False, alive_s=9.5)
     assert Settings.read(settings.environ()) == settings
