@@ -60,12 +60,18 @@ def worker() -> None:
 
 
 def _worker(suppressed: "Suppressed", settings: Settings, meter: Meter, health: Health) -> int:
-    from deploy.topics import check_topics
     from streams.worker import run
+
+    _check_topics(settings)
+    return run(settings, meter, health, suppressed)
+
+
+def _check_topics(settings: Settings) -> None:
+    """Warn of what does no harm. Raises TopicsError with every difference and its fix."""
+    from deploy.topics import check_topics
 
     for warning in asyncio.run(check_topics(settings)):
         click.echo(f"receipts: warning: {warning}", err=True)
-    return run(settings, meter, health, suppressed)
 
 
 @command(
@@ -76,9 +82,10 @@ def _worker(suppressed: "Suppressed", settings: Settings, meter: Meter, health: 
 def sink() -> None:
     """Write everything to ClickHouse.
 
-    States, counters, texts, engagements, campaigns and dead letters, in whole batches. Applies
-    missing migrations first (unless RECEIPTS_MIGRATE_ON_START=false), then runs until SIGTERM or
-    Ctrl-C. While ClickHouse is away the rows wait in Kafka. Start more to share the partitions.
+    States, counters, texts, engagements, campaigns and dead letters, in whole batches. Checks the
+    topics and applies missing migrations (unless RECEIPTS_MIGRATE_ON_START=false) first, then runs
+    until SIGTERM or Ctrl-C. While ClickHouse is away the rows wait in Kafka. Start more to share
+    the partitions.
     """
     settings = read_settings()
     sys.exit(run_process("sink", settings.sink_host, settings.sink_port, settings, _sink))
@@ -88,6 +95,7 @@ def _sink(settings: Settings, meter: Meter, health: Health) -> int:
     from reports.views import statements
     from sinks.run import run_sink
 
+    _check_topics(settings)
     views = statements()
     return run_until_told(lambda stop: run_sink(settings, meter, health, stop, views=views), health)
 

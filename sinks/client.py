@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -98,6 +99,11 @@ _NEVER: Final = frozenset(
         516,  # AUTHENTICATION_FAILED
     }
 )
+#: HTTP statuses without a ClickHouse code come from what is in front of it, and these may pass: 404
+#: is a load balancer whose backends are away. Others (401, 403, 413 ...) are for a person to mend.
+_STATUS_LATER: Final = frozenset({"404", "408", "421", "425", "429"})
+#: One column without values: an insert context takes it and lets go of the columns before.
+_NO_ROWS: Final = [()]
 #: What the driver raises for a value that a column cannot hold, besides its own DataError.
 _VALUE_ERRORS: Final = (ValueError, TypeError, OverflowError, AttributeError, ArithmeticError)
 
@@ -105,7 +111,8 @@ _VALUE_ERRORS: Final = (ValueError, TypeError, OverflowError, AttributeError, Ar
 def classify(error: BaseException) -> SinkError:
     """The typed error for what the driver raised; codes nobody listed are taken for bad rows.
 
-    A wrong guess does no harm: an insert that refuses every row stops the sink (`sinks.deliver`).
+    A wrong guess does no harm for long: `sinks.writer` stops the sink when a table accepts nothing
+    any more.
     """
     code = getattr(error, "code", None)
     if code in _LATER:
@@ -115,7 +122,7 @@ def classify(error: BaseException) -> SinkError:
     if code is not None or isinstance(error, (DataError, *_VALUE_ERRORS)):
         return BadRows(f"{type(error).__name__}: {error}" if code is None else str(error))
     status = re.search(r"HTTP status (4\d\d)", str(error))
-    if status and status[1] not in ("408", "425", "429"):
+    if status and status[1] not in _STATUS_LATER:
         return Broken(str(error))
     return Unavailable(str(error))
 
@@ -128,7 +135,20 @@ def typed_errors() -> Iterator[None]:
     except SinkError:
         raise
     except (ClickHouseError, HTTPError, OSError, *_VALUE_ERRORS) as error:
+        _clear_calls(error)
         raise classify(error) from error
+
+
+def _clear_calls(error: BaseException) -> None:
+    """Clear the variables of the calls an error has passed; its traceback stays readable.
+
+    The driver and urllib3 keep the error in a variable of such a call: a cycle, with all the
+    columns in it, for every attempt while ClickHouse is away.
+    """
+    chain: BaseException | None = error
+    while chain is not None:
+        traceback.clear_frames(chain.__traceback__)
+        chain = chain.__cause__ or chain.__context__
 
 
 class ClickHouse:
@@ -152,14 +172,19 @@ class ClickHouse:
         of the rows may have been stored then (an insert over several partitions is not atomic).
         """
         with typed_errors():
-            self._client.insert(
+            context = self._client.create_insert_context(
                 table,
-                columns,
                 column_names=names,
                 column_type_names=types,
                 column_oriented=True,
                 settings=dict(INSERT_SETTINGS),
             )
+            try:
+                self._client.insert(data=columns, context=context)
+            finally:
+                # The context refers to itself and to the columns: without this every batch would
+                # stay in memory until the collector of cycles comes by.
+                context.data = _NO_ROWS
 
     def command(self, sql: str, *, in_database: bool = True) -> None:
         """Run one statement that gives no rows."""

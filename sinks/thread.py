@@ -28,7 +28,10 @@ class InsertThread:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
         self._jobs.put((loop, done, call))
-        return await done
+        try:
+            return await done
+        finally:
+            del done  # it holds the exception, whose traceback holds this frame
 
     def end(self) -> None:
         """Let the thread end after the calls it was given."""
@@ -37,12 +40,8 @@ class InsertThread:
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             loop, done, call = job
-            try:
-                result = call()
-            except BaseException as error:  # noqa: BLE001  (handed to who awaits it)
-                self._hand_over(loop, done, None, error)
-            else:
-                self._hand_over(loop, done, result, None)
+            self._hand_over(loop, done, *_outcome(call))
+            del job, done, call  # they hold a batch, and the next one may be long in coming
 
     @staticmethod
     def _hand_over(
@@ -61,3 +60,13 @@ class InsertThread:
 
         if not loop.is_closed():
             loop.call_soon_threadsafe(settle)
+
+
+def _outcome(call: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+    """Result or error of a call. No call the error has passed may hold the future it goes to: the
+    traceback would close a cycle around the batch.
+    """
+    try:
+        return call(), None
+    except BaseException as error:  # noqa: BLE001  (handed to who awaits it)
+        return None, error

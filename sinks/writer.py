@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -12,7 +13,7 @@ from sinks.letters import Record
 from sinks.mapped import TableRows
 from sinks.tables import DEAD_LETTERS, Row, Table
 
-#: More bad rows than this in one insert, and the schema is at fault, not the rows: stop.
+#: More rows refused than this since a table last accepted one, and the table is at fault: stop.
 MAX_BAD_ROWS: Final = 500
 
 _KINDS: Final = {Unavailable: "unavailable", BadRows: "bad_rows", Broken: "broken"}
@@ -39,16 +40,24 @@ class Writer:
         self._meter = meter
         self._health = health
         self._monotonic = monotonic
+        self._refused: Counter[str] = Counter()
+        """Rows each table has refused since it last accepted one, over inserts."""
         self.stopped = threading.Event()
         """Set it to give up between two inserts."""
 
     def write(self, batch: TableRows) -> list[BadRow]:
         """Insert all rows; return those that cannot be stored, once the others are.
 
-        Raises Unavailable (nothing is lost: write the same again) or Broken. Dead letters are
-        stored by their bytes alone, so one that is refused says that the schema is not ours.
+        Raises Unavailable (nothing is lost: write the same again), or Broken: the table accepts
+        nothing any more. Dead letters are stored by their bytes alone, so one that is refused says
+        that the schema is not ours.
         """
-        bad = self._halve(batch.table, batch.rows, 0)
+        refused_before = self._refused[batch.table.name]
+        try:
+            bad = self._halve(batch.table, batch.rows, 0)
+        except Unavailable:
+            self._refused[batch.table.name] = refused_before  # the same rows come again
+            raise
         if bad and batch.table is DEAD_LETTERS:
             place, said = bad[0]
             letter = batch.records[place]
@@ -64,15 +73,22 @@ class Writer:
             self._insert(table, rows)
         except BadRows as error:
             if len(rows) == 1:
+                self._count_refused(table, error)
                 return [(start, str(error))]
         else:
+            self._refused[table.name] = 0
             return []
         middle = len(rows) // 2
         bad = self._halve(table, rows[:middle], start)
         bad += self._halve(table, rows[middle:], start + middle)
-        if len(bad) > MAX_BAD_ROWS:
-            raise Broken(f"{table.name}: {len(bad)} bad rows in one insert, such as: {bad[0][1]}")
         return bad
+
+    def _count_refused(self, table: Table, error: BadRows) -> None:
+        self._refused[table.name] += 1
+        refused = self._refused[table.name]
+        if refused > MAX_BAD_ROWS:
+            wrong = f"refuses every row, {refused} by now, such as: {error}"
+            raise Broken(f"{table.name} {wrong}. Fix: compare its columns with docs/schema.md")
 
     def _insert(self, table: Table, rows: list[Row]) -> None:
         began = self._monotonic()

@@ -16,7 +16,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -181,9 +181,21 @@ class Front:
         return web.Response(body=body, headers=headers)
 
 
+def _frames(body: bytes) -> Iterator[bytes]:
+    """The content of each LZ4 frame: the driver sends a large insert as one frame a block."""
+    rest = memoryview(body)
+    while rest:
+        try:
+            block, used = lz4.frame.decompress(rest, return_bytes_read=True)
+        except RuntimeError as error:
+            raise ValueError(f"Code: 3. DB::Exception: LZ4 frame: {error}") from error
+        rest = rest[used:]
+        yield block
+
+
 def _decompressed(body: bytes, encoding: str) -> bytes:
     if encoding == "lz4":
-        return bytes(lz4.frame.decompress(body))
+        return b"".join(_frames(body))
     if encoding in ("", "identity", "gzip", "deflate", "zstd"):
         return body  # aiohttp has decoded it
     raise ValueError(f"Code: 48. DB::Exception: Content-Encoding {encoding} is not offered")

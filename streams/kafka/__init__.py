@@ -4,4 +4,6 @@ Knows nothing of receipts or Faust. The sink may import it too (pyproject.toml, 
 Kafka by the same rules as the worker.
 
 clients    consumers, producers and admin clients with the options all of them share
+liveness   whether the brokers answer a consumer, found out by asking them
+positions  how far a consumer has read, control records of transactions included
 """

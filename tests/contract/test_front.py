@@ -1,11 +1,13 @@
 """The HTTP front answers as a server does, as far as the real driver asks."""
 
 import gzip
+import random
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import clickhouse_connect
+import lz4.frame  # type: ignore[import-untyped]
 import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
@@ -59,6 +61,30 @@ def test_inserts_in_every_way(client: Client) -> None:
     )
     found = client.query("SELECT x, s FROM f.t ORDER BY x").result_rows
     assert found == [(1, "a"), (2, "b;\n FORMAT Native\n"), (3, "c"), (4, "d"), (5, "e")]
+
+
+@pytest.mark.parametrize(("rows", "size"), [(40, 100_000), (300_000, 20), (3, 1_500_000)])
+def test_every_row_of_a_large_insert_is_there(client: Client, rows: int, size: int) -> None:
+    """The driver sends blocks of about 1 MB, each as an LZ4 frame of its own."""
+    client.command("CREATE DATABASE IF NOT EXISTS f ENGINE = Atomic")
+    client.command("CREATE OR REPLACE TABLE f.l (x UInt32, s String) ENGINE = MergeTree ORDER BY x")
+    words = [random.Random(n).randbytes(size // 2).hex() for n in range(rows)]
+    client.insert("f.l", [range(rows), words], column_names=["x", "s"], column_oriented=True)
+    found = client.query("SELECT count(), uniqExact(x), sum(length(s)) FROM f.l").result_rows
+    assert found == [(rows, rows, sum(map(len, words)))]
+
+
+def test_a_frame_that_was_cut_off_stores_nothing(client: Client, front: Front) -> None:
+    client.command("CREATE DATABASE IF NOT EXISTS f ENGINE = Atomic")
+    client.command("CREATE OR REPLACE TABLE f.c (x UInt32) ENGINE = MergeTree ORDER BY x")
+    body = lz4.frame.compress(b"1\n") + lz4.frame.compress(b"2\n")[:-6]
+    url = f"http://127.0.0.1:{front.port}/?query=INSERT+INTO+f.c+FORMAT+TabSeparated"
+    asked = urllib.request.Request(url, body, {"Content-Encoding": "lz4"})
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(asked, timeout=10)
+    assert refused.value.headers["X-ClickHouse-Exception-Code"] == "3"
+    refused.value.close()
+    assert client.query("SELECT count() FROM f.c").result_rows == [(0,)]
 
 
 def test_requests_run_side_by_side(front: Front) -> None:

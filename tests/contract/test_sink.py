@@ -1,6 +1,7 @@
 """The sink between a broker and ClickHouse: write, then commit; wait out what goes away."""
 
 import asyncio
+import contextlib
 import json
 import time
 from pathlib import Path
@@ -205,6 +206,33 @@ async def test_it_ends_in_time_while_clickhouse_hangs(
         assert await sink.end() < 10
         silent.close()
     assert await committed(settings, "message-states") == 0
+
+
+async def answer_404(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """What a load balancer without a backend says to everything."""
+    with contextlib.suppress(asyncio.IncompleteReadError):
+        await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    writer.close()
+
+
+async def test_a_load_balancer_without_a_backend_is_waited_out(
+    embedded_broker: Broker, prefix: str, own_front: Front
+) -> None:
+    settings = await settings_for(embedded_broker.bootstrap, prefix, own_front.url("receipts"))
+    own_front.stop()
+    async with await asyncio.start_server(answer_404, "127.0.0.1", own_front.port):
+        sink = Running(settings)
+        await sink.until(lambda: "HTTP status 404" in sink.health.reasons.get("clickhouse", ""))
+    own_front.start()
+    await sink.joined()
+    own_front.stop()
+    async with await asyncio.start_server(answer_404, "127.0.0.1", own_front.port):
+        await publish(settings, states(5))
+        await sink.until(lambda: "HTTP status 404" in sink.health.reasons.get("clickhouse", ""))
+    own_front.start()
+    await sink.until(lambda: sink.rows("messages") == 5)
+    await sink.end()
 
 
 @one_way

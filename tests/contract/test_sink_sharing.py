@@ -4,6 +4,7 @@ import asyncio
 import time
 
 from aiokafka import TopicPartition
+from aiokafka.structs import OffsetAndMetadata
 
 from deploy.embedded.brokers import Broker
 from models.settings import Settings
@@ -73,10 +74,14 @@ async def test_a_rebalance_does_not_wait_for_a_batch_that_clickhouse_does_not_ta
 ) -> None:
     settings = await settings_for(embedded_broker.bootstrap, prefix, url)
     batches = Batches(settings, Meter(), Health())
-    batches._batch({TopicPartition(settings.topic("sends"), 0): [state_record(state(1))]}, 0, 1)  # type: ignore[list-item]
+    place = TopicPartition(settings.topic("sends"), 0)
+    batches._batch({place: [state_record(state(1))]}, {place: 1}, 0, 1)  # type: ignore[list-item]
     batches.waiting = True
     await asyncio.wait_for(batches.on_partitions_revoked([TopicPartition("t", 0)]), 1)
     await batches.stop()
+
+
+PLACE = TopicPartition("sends", 0)
 
 
 class Joining:
@@ -85,14 +90,24 @@ class Joining:
     def __init__(self, batches: Batches, *polls: tuple[bool, list[int]]) -> None:
         self._batches = batches
         self._polls = list(polls)
+        self._subscription = self
+        self.subscription = self.assignment = self
+        self.reassignment_in_progress = False
+        self.consumed: dict[TopicPartition, OffsetAndMetadata] = {}
+
+    def all_consumed_offsets(self) -> dict[TopicPartition, OffsetAndMetadata]:
+        return self.consumed
 
     async def getmany(self, **_: object) -> dict[TopicPartition, list[Record]]:
         changes, offsets = self._polls.pop(0)
-        place = TopicPartition("sends", 0)
         if changes:
-            await self._batches.on_partitions_revoked([place])
-            await self._batches.on_partitions_assigned([place])
-        return {place: [Record("sends", 0, n, T0, None, None) for n in offsets]} if offsets else {}
+            await self._batches.on_partitions_revoked([PLACE])
+            await self._batches.on_partitions_assigned([PLACE])
+            self.consumed = {}  # an assignment begins without positions
+        if not offsets:
+            return {}
+        self.consumed = {PLACE: OffsetAndMetadata(offsets[-1] + 1, "")}
+        return {PLACE: [Record("sends", 0, n, T0, None, None) for n in offsets]}
 
 
 async def collected(*polls: tuple[bool, list[int]], most: int = 3) -> tuple[Batch | None, Batches]:
@@ -114,6 +129,33 @@ async def test_records_of_the_old_assignment_are_left_to_who_reads_them_again() 
     assert [record.offset for record in batch.records["sends"]] == [0, 1, 2]
     assert batch.offsets == {TopicPartition("sends", 0): 3}
     assert batch.assignment == batches._assignment
+
+
+async def test_records_given_up_in_a_rebalance_are_never_committed() -> None:
+    """Taken away and not yet given again: the consumer's positions are behind what was given up."""
+    batches = Batches(Settings(sink_max_rows=3, sink_max_wait_s=5), Meter(), Health())
+
+    class Leaving(Joining):
+        async def getmany(self, **_: object) -> dict[TopicPartition, list[Record]]:
+            found = await super().getmany()
+            if not found:
+                self.reassignment_in_progress = True
+                await batches.on_partitions_revoked([PLACE])
+            return found
+
+    batches.consumer = Leaving(batches, (False, [0, 1]), (False, []))
+    assert await batches.collect(asyncio.Event()) is None
+
+
+async def test_a_position_moves_on_without_records() -> None:
+    batches = Batches(Settings(sink_max_rows=3, sink_max_wait_s=5), Meter(), Health())
+    batches.consumer = consumer = Joining(batches, (False, []), (False, []))
+    consumer.consumed = {PLACE: OffsetAndMetadata(7, "")}
+    batch = await batches.collect(asyncio.Event())
+    assert batch is not None
+    assert (batch.records, batch.offsets, batch.size) == ({}, {PLACE: 7}, 0)
+    batches._passed[PLACE] = 7
+    assert await batches.collect(asyncio.Event()) is None, "nothing to commit twice"
 
 
 async def test_nothing_is_a_batch_of_nothing() -> None:

@@ -3,14 +3,14 @@
 import random
 import time
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from models.counters import cell_key, encode_cell
 from models.refusal import Reason, Refusal
-from sinks.errors import Broken
+from sinks.errors import Broken, Unavailable
 from sinks.letters import Record as SinkRecord
-from sinks.writer import MAX_BAD_ROWS
 from tests.contract.fakes import AT_T0, T0, headers_of, receipt, send, state, state_record
 from tests.contract.world import World
 from tests.records import Record
@@ -257,10 +257,66 @@ def test_a_counter_below_zero_is_a_bad_row(world: World) -> None:
     assert world.rows("SELECT submitted FROM counters_hour") == [(1,)]
 
 
-def test_too_many_bad_rows_stop_the_sink(world: World) -> None:
-    records = [bad_message(n) for n in range(MAX_BAD_ROWS + 1)]
-    with pytest.raises(Broken, match=r"messages: 501 bad rows in one insert, such as: .*version"):
+def good_message(n: int) -> Record:
+    return state_record(state(1, send(f"m{n}")), f"m{n}", offset=n)
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> int:
+    """A limit that is reached sooner."""
+    monkeypatch.setattr("sinks.writer.MAX_BAD_ROWS", 20)
+    return 20
+
+
+REFUSES = r"messages refuses every row, 21 by now, such as: .*version.* Fix: .*docs/schema.md"
+
+
+def test_a_table_that_accepts_nothing_stops_the_sink(world: World, few: int) -> None:
+    with pytest.raises(Broken, match=REFUSES):
+        world.write("message-states", *map(bad_message, range(few + 1)))
+
+
+def test_a_table_that_accepts_nothing_stops_the_sink_over_inserts(world: World, few: int) -> None:
+    for start in range(0, few, 5):
+        assert len(world.write("message-states", *map(bad_message, range(start, start + 5)))) == 5
+    world.write("status-counters", cell(1, [1, *[0] * 10]))  # another table that accepts
+    with pytest.raises(Broken, match=REFUSES):
+        world.write("message-states", bad_message(few))
+
+
+def test_bad_rows_alone_in_their_inserts_do_not_stop_a_table_that_accepts_others(
+    world: World, few: int
+) -> None:
+    for n in range(few + 10):
+        assert len(world.write("message-states", bad_message(n))) == 1
+        if n == few - 1:
+            assert world.write("message-states", good_message(n)) == []
+
+
+def test_many_bad_rows_among_good_ones_do_not_stop_the_sink(world: World, few: int) -> None:
+    """However many there are: rows that are accepted say that the table is as it must be."""
+    both = [make(n) for n in range(few + 10) for make in (bad_message, good_message)]
+    assert len(world.write("message-states", *both)) == few + 10
+    assert world.rows("SELECT count() FROM messages_current") == [(few + 10,)]
+
+
+def test_attempts_that_are_cut_off_are_not_counted_twice(
+    world: World, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inserted, insert = 0, world.clickhouse.insert
+
+    def cut_off(*given: Any) -> None:
+        nonlocal inserted
+        inserted += 1
+        if inserted == 20:
+            raise Unavailable("cut off")
+        insert(*given)
+
+    monkeypatch.setattr(world.clickhouse, "insert", cut_off)
+    records = [bad_message(n) for n in range(few - 5)]
+    with pytest.raises(Unavailable):
         world.write("message-states", *records)
+    assert len(world.write("message-states", *records)) == few - 5
 
 
 def test_a_dead_letter_that_is_refused_stops_the_sink(world: World) -> None:

@@ -11,7 +11,9 @@ from click.testing import CliRunner
 
 from deploy import __version__
 from deploy.cli import cli
-from deploy.embedded.brokers import free_port
+from deploy.embedded.brokers import EmbeddedBroker, free_port
+from deploy.topics import wanted
+from models.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = [
@@ -97,15 +99,35 @@ def test_wrong_usage_exits_2(arguments: list[str]) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("command", [["topics"], ["topics", "--check"], ["worker"], ["simulate"]])
+@pytest.mark.parametrize(
+    "command", [["topics"], ["topics", "--check"], ["worker"], ["sink"], ["simulate"]]
+)
 def test_a_broker_that_is_away_is_one_clear_line_and_exit_1(command: list[str]) -> None:
     address = f"127.0.0.1:{free_port()}"
-    done = receipts(*command, brokers=address, worker_port="0", log_level="error")
+    done = receipts(*command, brokers=address, worker_port="0", sink_port="0", log_level="error")
     assert done.returncode == 1
     errors = [line for line in done.stderr.splitlines() if line.startswith("receipts: error: ")]
     assert len(errors) == 1
     assert address in errors[0]
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["worker", "sink"])
+def test_topics_that_differ_are_all_named_with_their_fix_and_exit_1(command: str) -> None:
+    def errors(**settings: str) -> list[str]:
+        done = receipts(command, worker_port="0", sink_port="0", **settings)
+        assert done.returncode == 1
+        return [line for line in done.stderr.splitlines() if line.startswith("receipts: error: ")]
+
+    with EmbeddedBroker() as broker:
+        ours = {"brokers": broker.bootstrap, "partitions": "2"}
+        assert receipts("topics", **ours).returncode == 0
+        (mistyped,) = errors(**ours, topic_prefix="typo.")
+        assert "topics are missing: typo.sends, " in mistyped
+        assert mistyped.endswith("Fix: run `receipts topics`")
+        others = errors(**{**ours, "partitions": "6"})
+    assert len(others) == len(wanted(Settings()))
+    assert all(line.endswith("Fix: set RECEIPTS_PARTITIONS=2") for line in others)
 
 
 @pytest.mark.parametrize("arguments", [["migrate"], ["migrate", "--status"]])

@@ -1,0 +1,58 @@
+"""Whether Kafka answers a consumer: known by asking, since silence says nothing.
+
+An idle topic delivers nothing, and neither does a lost broker. So the brokers are asked, every few
+seconds, for two small answers: the leaders of the assigned partitions for their end offsets, and
+the coordinator of the group for a committed offset. Both are needed to go on working.
+
+Call it in the event loop of the consumer. For every process that has one:
+
+    watching = asyncio.create_task(watch(consumer, report))   # after consumer.start()
+
+`report("")` means Kafka answers; any other text says who does not. A loss is reported within
+PROBE_EVERY_S + PROBE_TIMEOUT_S, the return within the same time after the client has connected.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+PROBE_EVERY_S: Final = 2.0
+PROBE_TIMEOUT_S: Final = 5.0
+
+
+async def watch(
+    consumer: AIOKafkaConsumer,
+    report: Callable[[str], None],
+    *,
+    every_s: float = PROBE_EVERY_S,
+    timeout_s: float = PROBE_TIMEOUT_S,
+) -> None:
+    """Report the outcome of one probe after the other, until cancelled."""
+    while True:
+        report(await probe(consumer, timeout_s))
+        await asyncio.sleep(every_s)
+
+
+async def probe(consumer: AIOKafkaConsumer, timeout_s: float = PROBE_TIMEOUT_S) -> str:
+    """Why Kafka cannot be used now, in words; "" when it can.
+
+    consumer: started, with a group. Never raises KafkaError: what a broker refuses is a reason too.
+    """
+    partitions = sorted(consumer.assignment())
+    # The group may give this member nothing; the coordinator answers for any partition.
+    known = partitions or [TopicPartition(topic, 0) for topic in sorted(consumer.subscription())]
+    asked = "the coordinator of the group"
+    try:
+        async with asyncio.timeout(timeout_s):
+            for partition in known[:1]:
+                await consumer.committed(partition)
+            asked = f"the leaders of {len(partitions)} partitions"
+            await consumer.end_offsets(partitions)
+    except TimeoutError:
+        return f"no answer from {asked} within {timeout_s:g} s"
+    except KafkaError as error:
+        return f"{asked}: {error!r}"
+    return ""
