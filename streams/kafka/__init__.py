@@ -3,5 +3,6 @@
 Knows nothing of receipts or Faust. The sink may import it too (pyproject.toml, ADR 0011): it reads
 Kafka by the same rules as the worker.
 
-clients    consumers, producers and admin clients with the options all of them share
+clients      consumers, producers and admin clients with the options all of them share
+connections  how they connect: brokers that die, freeze or reset connections
 """

@@ -5,6 +5,8 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
+from streams.kafka.connections import adopt
+
 #: A broker that does not answer for this long is taken for dead, and another is tried. Kafka's
 #: controller needs about as long to notice (`broker.session.timeout.ms`, 9 s by default).
 REQUEST_TIMEOUT_MS: Final = 10_000
@@ -19,7 +21,9 @@ def consumer(brokers: str, **options: Any) -> AIOKafkaConsumer:
         "isolation_level": "read_committed",
         "request_timeout_ms": REQUEST_TIMEOUT_MS,
     }
-    return AIOKafkaConsumer(**{**shared, **options})
+    made = AIOKafkaConsumer(**{**shared, **options})
+    adopt(made._client)
+    return made
 
 
 def producer(brokers: str, **options: Any) -> AIOKafkaProducer:
@@ -29,7 +33,9 @@ def producer(brokers: str, **options: Any) -> AIOKafkaProducer:
         "acks": "all",
         "request_timeout_ms": REQUEST_TIMEOUT_MS,
     }
-    return AIOKafkaProducer(**{**shared, **options})
+    made = AIOKafkaProducer(**{**shared, **options})
+    adopt(made.client)
+    return made
 
 
 def admin(brokers: str, **options: Any) -> AIOKafkaAdminClient:
@@ -38,4 +44,6 @@ def admin(brokers: str, **options: Any) -> AIOKafkaAdminClient:
         "bootstrap_servers": brokers,
         "request_timeout_ms": REQUEST_TIMEOUT_MS,
     }
-    return AIOKafkaAdminClient(**{**shared, **options})
+    made = AIOKafkaAdminClient(**{**shared, **options})
+    adopt(made._client)
+    return made
