@@ -40,6 +40,10 @@ class Watch:
 
     def _tell_readiness(self) -> None:
         app = self._app
+        if trouble := app.trouble():
+            self._health.unready("kafka", trouble)
+        else:
+            self._health.ready("kafka")
         restoring = app.assigned_partitions - app.ready_partitions
         if not app.fence.held:
             self._health.unready("partitions", "the worker is joining its consumer group")

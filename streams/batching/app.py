@@ -13,19 +13,22 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams.batching.consumer import BatchConsumer
-from streams.batching.errors import BatchingError
+from streams.batching.errors import BatchingError, FenceLost
 from streams.batching.fence import Fence
 from streams.batching.names import assert_private_names
 from streams.batching.producer import BatchProducer, Record
 from streams.batching.recovery import BatchRecovery, BatchTableManager, RestoreProgress
 from streams.batching.table import BatchTable, Check, Merge
 from streams.batching.topic import BatchStream, BatchTopic
+from streams.kafka.clients import REQUEST_TIMEOUT_MS
 from streams.kafka.reading import Place
 
 log = logging.getLogger(__name__)
 
 REBALANCE_TIMEOUT_S = 60.0
-PRODUCE_TIMEOUT_S = 30.0
+PATIENCE_S = 86_400.0
+"""How long Faust and aiokafka wait for what takes several requests (positions, a restore, fetching
+again): while Kafka is away the worker waits. Each single request has REQUEST_TIMEOUT_MS."""
 MAX_BATCH_BYTES = 1_000_000
 MAX_REQUEST_BYTES = 8 * 1024**2
 MAX_FETCH_BYTES = 4 * 1024**2
@@ -65,7 +68,7 @@ class BatchApp(faust.App):
         brokers: str,
         batch_size: int = 2000,
         commit_interval_s: float = 1.0,
-        session_timeout_s: float = 6.0,
+        session_timeout_s: float = 10.0,
         max_record_bytes: int = MAX_BATCH_BYTES,
         quiesce_timeout_s: float = 20.0,
         **settings: Any,
@@ -126,12 +129,13 @@ class BatchApp(faust.App):
     ) -> None:
         """Hand records to the producer as whole batches; the next commit waits for them.
 
+        Waits while the group coordinator does not confirm our membership, and while Kafka is away.
         Raises RecordTooLarge, PartitionNotHeld (between assignments) and FenceLost before
         anything is sent. Call it from agents, hooks and tasks of this app's loop.
         """
         await self.stand_still_if_failed()
         limit = self.max_record_bytes if max_record_bytes is None else max_record_bytes
-        prepared = self.batch_producer.prepare(topic, records, limit)
+        prepared = await self.batch_producer.prepare(topic, records, limit)
         await self.batch_producer.ship(topic, partition, prepared)
 
     async def send_acknowledged(
@@ -142,7 +146,7 @@ class BatchApp(faust.App):
         For what must be known before something else is sent. A failure stops the app as well.
         """
         await self.stand_still_if_failed()
-        prepared = self.batch_producer.prepare(topic, records, self.max_record_bytes)
+        prepared = await self.batch_producer.prepare(topic, records, self.max_record_bytes)
         shipped = await self.batch_producer.ship(topic, partition, prepared)
         await asyncio.gather(*(future for future, _ in shipped))
 
@@ -189,6 +193,19 @@ class BatchApp(faust.App):
         """The consumer, by its own type."""
         return cast(BatchConsumer, self.consumer)
 
+    def coordinator_silent(self) -> bool:
+        """Whether the group coordinator gave no good answer for half a session."""
+        return self.fence.age_s > self.fence.session_timeout_s / 2
+
+    def trouble(self) -> str | None:
+        """What Kafka does not do at the moment, in words; None when all is well."""
+        if self.coordinator_silent():
+            return f"waiting for the group coordinator, last heartbeat {self.fence.age_s:.1f} s ago"
+        late = self.batch_producer.oldest_unacknowledged()
+        if late is not None and late.age_s > REQUEST_TIMEOUT_MS / 1000:
+            return f"{late} not acknowledged for {late.age_s:.1f} s"
+        return None
+
     # ------------------------------------------------------------------ failing
 
     def fail(self, error: BaseException, cause: BaseException | None = None) -> None:
@@ -204,6 +221,7 @@ class BatchApp(faust.App):
         logging.disable(logging.ERROR)
         self.batch_producer.admit(False)
         self.fence.lose(f"the worker is stopping: {error!r}")
+        self.batch_producer.abandon(FenceLost("the worker is stopping"))
         self.failed.set()
 
     async def stand_still_if_failed(self) -> None:
@@ -310,7 +328,8 @@ def _settings(brokers: str, commit_interval_s: float, session_timeout_s: float) 
         "broker_session_timeout": session_timeout_s,
         "broker_heartbeat_interval": min(1.0, session_timeout_s / 4),
         "broker_rebalance_timeout": REBALANCE_TIMEOUT_S,
-        "broker_request_timeout": PRODUCE_TIMEOUT_S,
+        "broker_request_timeout": PATIENCE_S,  # thread.py gives each request its own
+        "broker_max_poll_interval": PATIENCE_S,
         "broker_commit_interval": commit_interval_s,
         "consumer_auto_offset_reset": "earliest",
         "consumer_max_fetch_size": MAX_FETCH_BYTES,
@@ -319,7 +338,7 @@ def _settings(brokers: str, commit_interval_s: float, session_timeout_s: float) 
         "producer_linger": 0,
         "producer_max_batch_size": MAX_BATCH_BYTES,
         "producer_max_request_size": MAX_REQUEST_BYTES,
-        "producer_request_timeout": PRODUCE_TIMEOUT_S,
+        "producer_request_timeout": REQUEST_TIMEOUT_MS / 1000,
         "recovery_consistency_check": False,
         "stream_wait_empty": False,
         "table_standby_replicas": 0,

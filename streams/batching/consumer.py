@@ -20,13 +20,15 @@ from faust.types import TP, ConsumerMessage
 from mode import Service
 
 from streams.batching.batch import Batch, Fetched, FetchedMap
-from streams.batching.errors import FenceLost, NotQuiet
+from streams.batching.errors import NotQuiet
 from streams.batching.thread import BatchConsumerThread
+from streams.batching.watching import Watching
 
 if TYPE_CHECKING:
     from streams.batching.app import BatchApp
 
 FETCH_TIMEOUT_S = 0.1
+QUIET_LOOK_S = 0.25
 OPEN_BATCHES = 2
 """A partition is fetched while fewer of its batches are unfinished."""
 
@@ -46,7 +48,9 @@ class BatchConsumer(driver.Consumer):
         self._open = False
         self._fetching = asyncio.Lock()
         self._moved = asyncio.Event()
+        self._subscribed: set[str] = set()
         super().__init__(*args, **kwargs)
+        self._watching = Watching(self._batch_app)
 
     @property
     def _batch_app(self) -> BatchApp:
@@ -199,6 +203,7 @@ class BatchConsumer(driver.Consumer):
         self._out.clear()
         self._done_up_to.clear()
         self._heads.clear()
+        self._watching.forget()
 
     # ------------------------------------------------------------------ rebalancing
 
@@ -207,6 +212,7 @@ class BatchConsumer(driver.Consumer):
         wanted = set(topics)
         if self._batch_app.check_topics(await self._thread.partition_counts(wanted)):
             await super().subscribe(wanted)
+            self._subscribed.update(wanted)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Finish, settle and commit before the group goes on; then Faust's own part.
@@ -215,7 +221,7 @@ class BatchConsumer(driver.Consumer):
         after the rebalance timeout, which quiesce() stays well below.
         """
         if not self.app.should_stop:
-            await self.quiesce(self._batch_app.quiesce_timeout_s)
+            await self.quiesce(self._batch_app.quiesce_timeout_s, patient=True)
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
@@ -225,25 +231,44 @@ class BatchConsumer(driver.Consumer):
         self._batch_app.begin_assignment({ensure_TP(tp) for tp in assigned})
         await super().on_partitions_assigned(assigned, generation_id)
 
-    async def quiesce(self, timeout_s: float) -> None:
+    async def quiesce(self, timeout_s: float, *, patient: bool = False) -> None:
         """No new batches; wait for those in agents' hands; commit; give up producing.
 
-        Any failure, NotQuiet included, stops the app.
+        Any failure, NotQuiet included, stops the app. patient: time in which the group coordinator
+        is silent does not count, since it cannot give our partitions away meanwhile.
         """
         app = self._batch_app
         async with self._quieting:
             was_open, self._open = self._open, False
             self._epoch += 1
             try:
-                async with asyncio.timeout(timeout_s):
-                    await self._finish(was_open)
+                await self._finish_within(timeout_s, was_open, patient)
             except TimeoutError:
-                late = self._late() or "produced records"
-                app.fail(NotQuiet(f"after {timeout_s:g} s not done or not acknowledged: {late}"))
+                app.fail(NotQuiet(self._not_quiet(timeout_s)))
             except Exception as error:  # noqa: BLE001 - becomes the app's failure
                 app.fail(error)
             app.close_partitions()
             self._advance_epoch()
+
+    def _not_quiet(self, timeout_s: float) -> str:
+        late = self._late() or self._batch_app.batch_producer.oldest_unacknowledged() or "a commit"
+        trouble = self._batch_app.trouble()
+        why = f" (Kafka: {trouble})" if trouble else ""
+        return f"after {timeout_s:g} s not done or not acknowledged: {late}{why}"
+
+    async def _finish_within(self, left_s: float, was_open: bool, patient: bool) -> None:
+        finishing = asyncio.ensure_future(self._finish(was_open))
+        try:
+            while not finishing.done():
+                if left_s <= 0:
+                    raise TimeoutError
+                await asyncio.wait([finishing], timeout=min(left_s, QUIET_LOOK_S))
+                if not (patient and self._batch_app.coordinator_silent()):
+                    left_s -= QUIET_LOOK_S
+            finishing.result()
+        finally:
+            finishing.cancel()
+            await asyncio.wait([finishing])
 
     async def _finish(self, was_open: bool) -> None:
         app = self._batch_app
@@ -311,10 +336,20 @@ class BatchConsumer(driver.Consumer):
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Nothing: Faust's watch counts single events and would complain."""
 
+    # ------------------------------------------------------------------ watching
+
     @Service.task
     async def _watch_fence(self) -> None:
-        while not self.should_stop:
-            await self.sleep(0.25)
-            if reason := self._batch_app.fence.expired():
-                self._batch_app.fail(FenceLost(reason))
-                return
+        await self._watching.run(self._subscribed)
+
+    def positions(self) -> dict[TP, int]:
+        """Offsets handed out up to, by partition, since the partitions were opened."""
+        return {tp: start for tp, (start, _) in self._heads.items()}
+
+    def coordination_error(self) -> Exception | None:
+        """What ended aiokafka's heartbeats or its coordination of the group for good."""
+        return self._thread.coordination_error()
+
+    def unknown(self, topics: Iterable[str]) -> set[str]:
+        """Topics that are missing in the newest metadata of the client."""
+        return self._thread.unknown(topics)

@@ -3,9 +3,10 @@
 BatchingError
 ├── RecordTooLarge      decide: the record cannot be produced at its size; nothing was sent
 ├── PartitionNotHeld    skip: the partition is not (or not yet) ours; nothing was applied or sent
+├── FenceNotProved      wait: the group coordinator did not confirm our membership lately
 ├── IncompatibleVersions  install the pinned versions
 └── Stop                nothing to decide: the process must end without committing
-    ├── FenceLost       the consumer group may have given our partitions to another worker
+    ├── FenceLost       the consumer group gave our partitions to another worker, or may have
     ├── ProduceFailed   a record was not acknowledged by the broker
     ├── NotQuiet        an agent did not finish its batch in time when partitions had to be given up
     └── AgentEnded      an agent left its stream, so its partitions would stand still
@@ -13,7 +14,14 @@ BatchingError
 
 from __future__ import annotations
 
-from aiokafka.errors import KafkaError
+import time
+
+from aiokafka.errors import (
+    InvalidTimestampError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
 
 
 class BatchingError(Exception):
@@ -34,6 +42,10 @@ class PartitionNotHeld(BatchingError):
     """The partition is not held by this worker, or not restored yet."""
 
 
+class FenceNotProved(BatchingError):
+    """Membership was not proved within the session timeout; it may be again."""
+
+
 class IncompatibleVersions(BatchingError):
     """Faust, mode or aiokafka lack a private name this package relies on."""
 
@@ -43,7 +55,7 @@ class Stop(BatchingError):
 
 
 class FenceLost(Stop, KafkaError):  # type: ignore[misc]
-    """No proof that we still own our partitions.
+    """We do not own our partitions any more, or none are assigned.
 
     Also a KafkaError, not retriable: aiokafka then fails the produce futures it guards
     (aiokafka/producer/sender.py:783 catches nothing else).
@@ -62,3 +74,31 @@ class NotQuiet(Stop):
 
 class AgentEnded(Stop):
     """An agent returned or left its `async for`."""
+
+
+def refusal_in_words(error: BaseException, topic: str) -> str:
+    """Why Kafka did not take records for a topic, and what to do about it."""
+    if isinstance(error, InvalidTimestampError):
+        now = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
+        return (
+            f"Kafka refuses the time of a record for topic {topic} (InvalidTimestampError): it is "
+            "further ahead of the broker's clock than the topic's message.timestamp.after.max.ms, "
+            f"1 hour by default. This machine's clock says {now} UTC. Fix: set the clocks of this "
+            "machine and of the brokers right (NTP), then start again"
+        )
+    if isinstance(error, UnknownTopicOrPartitionError):
+        return f"topic {topic} does not exist. Fix: create it, then start again"
+    if isinstance(error, TopicAuthorizationFailedError):
+        return f"Kafka does not allow writing to topic {topic}. Fix: grant it, then start again"
+    return repr(error)
+
+
+def with_advice(error: BaseException) -> str:
+    """A failure in words, with what to do about it."""
+    own = isinstance(error, BatchingError)
+    text = str(error) if own else repr(error)
+    if "Fix: " in text:
+        return text
+    if own:
+        return f"{text}. Fix: start it again; what was not committed is read again"
+    return f"{text}. Fix: see the traceback above; what was not committed is read again"

@@ -7,21 +7,31 @@ them itself: every produce request passes check() right before it is written to 
 Proof is an accepted heartbeat or SyncGroup answer; its time is that of the request's departure, so
 the broker's own session timer always ends later than ours (aiokafka keeps the time of the last
 heartbeat in a local variable only, consumer/group_coordinator.py:752, so the requests are watched).
+
+A proof that is too old is no reason to end: the group coordinator may be away. The worker waits and
+writes nothing. A heartbeat that is accepted later, for the same member and generation, proves that
+no rebalance was completed meanwhile, so nobody else had our partitions. Only the group's word that
+it no longer knows us is final (docs/adr/0012-a-fence-that-waits.md).
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from aiokafka import errors
-from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
+from aiokafka.protocol.commit import OffsetCommitRequest
+from aiokafka.protocol.group import HeartbeatRequest, LeaveGroupRequest, SyncGroupRequest
 
-from streams.batching.errors import FenceLost
+from streams.batching.errors import FenceLost, FenceNotProved
 
 _ALIVE = frozenset({0, errors.RebalanceInProgressError.errno})
 _FORGOTTEN = frozenset({errors.UnknownMemberIdError.errno, errors.IllegalGenerationError.errno})
+
+#: How often a waiting caller looks. Proofs come from another thread, about once a second.
+LOOK_S: Final = 0.05
 
 
 def clock() -> float:
@@ -39,27 +49,39 @@ class Fence:
         self._proved_at = 0.0
         self._lost: str | None = None
 
-    def check(self) -> None:
-        """Raises FenceLost unless membership was proved within the session timeout."""
-        if reason := self.reason():
-            raise FenceLost(reason)
-
-    def reason(self) -> str | None:
-        """Why nothing may be produced now; None when it may."""
-        if self._lost is None and not self.held:
-            return "no partitions are held: nothing may be produced between assignments"
-        return self.expired()
-
-    def expired(self) -> str | None:
-        """Why the fence is lost for good; None when it is not."""
-        if self._lost is None and self.held:
-            age = self.now() - self._proved_at
-            if age > self.session_timeout_s:
-                self._lost = (
-                    f"the last accepted heartbeat is {age:.1f} s old, the session timeout is "
-                    f"{self.session_timeout_s:g} s: other workers may own our partitions"
-                )
+    @property
+    def lost(self) -> str | None:
+        """Why nothing may ever be produced again; None when it may."""
         return self._lost
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the last proof; 0 while no partitions are held."""
+        return max(0.0, self.now() - self._proved_at) if self.held else 0.0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether partitions are held, but not proved to be ours at the moment."""
+        return self._lost is None and self.age_s > self.session_timeout_s
+
+    def check(self) -> None:
+        """Raises FenceNotProved when nothing may be produced now, FenceLost when never again."""
+        self._raise_if_lost()
+        if (age := self.age_s) > self.session_timeout_s:
+            raise FenceNotProved(f"the last accepted heartbeat is {age:.1f} s old")
+
+    async def proved(self) -> None:
+        """Wait until something may be produced. Raises FenceLost when it never may again."""
+        self._raise_if_lost()
+        while self.waiting:
+            await asyncio.sleep(LOOK_S)
+            self._raise_if_lost()
+
+    def _raise_if_lost(self) -> None:
+        if self._lost is not None:
+            raise FenceLost(self._lost)
+        if not self.held:
+            raise FenceLost("no partitions are held: nothing may be produced between assignments")
 
     def release(self) -> None:
         """All partitions are given up: no proof is needed, nothing may be produced."""
@@ -69,16 +91,19 @@ class Fence:
         """Nothing may be produced any more, for good."""
         self._lost = self._lost or reason
 
-    def observe(self, request: object, error_code: int, sent_at: float) -> None:
+    def observe(self, request: object, error_codes: frozenset[int], sent_at: float) -> None:
         """Take note of the group coordinator's answer to a request sent at `sent_at`."""
-        if isinstance(request, SyncGroupRequest) and error_code == 0:
+        if isinstance(request, SyncGroupRequest) and error_codes == {0}:
             self._proved_at = sent_at
             self.held = True
-        elif isinstance(request, HeartbeatRequest) and self.held and not self.expired():
-            if error_code in _ALIVE:
-                self._proved_at = sent_at
-            elif error_code in _FORGOTTEN:
-                self._lost = "the consumer group no longer knows this worker"
+        elif self.held and isinstance(request, HeartbeatRequest | OffsetCommitRequest):
+            if error_codes & _FORGOTTEN:
+                self.lose(
+                    f"the consumer group no longer knows this worker, whose last accepted "
+                    f"heartbeat is {self.age_s:.1f} s old: others may own its partitions"
+                )
+            elif isinstance(request, HeartbeatRequest) and error_codes <= _ALIVE:
+                self._proved_at = max(self._proved_at, sent_at)
 
     def watch(self, coordinator: Any) -> None:
         """Observe every request of an aiokafka GroupCoordinator.
@@ -90,8 +115,18 @@ class Fence:
 
         async def watched(request: Any) -> Any:
             sent_at = self.now()
+            if isinstance(request, LeaveGroupRequest) and self.held:
+                self.lose("this worker left its consumer group while it held partitions")
             response = await send(request)
-            self.observe(request, getattr(response, "error_code", 0), sent_at)
+            self.observe(request, error_codes(response), sent_at)
             return response
 
         coordinator._send_req = watched
+
+
+def error_codes(response: Any) -> frozenset[int]:
+    """All error codes in the answer of a group coordinator: of the whole, or of each partition."""
+    topics = getattr(response, "topics", None)
+    if topics is None:
+        return frozenset({getattr(response, "error_code", 0)})
+    return frozenset(partition[1] for _, partitions in topics for partition in partitions)

@@ -11,9 +11,11 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer.fetcher import Fetcher as AIOKafkaFetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import TopicPartitionState
+from aiokafka.producer.message_accumulator import MessageAccumulator
 from faust import App, Stream, Topic
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
@@ -41,7 +43,10 @@ _METHODS: tuple[tuple[Any, str], ...] = (
     (Recovery, "_slurp_changelogs on_recovery_completed on_rebalance need_recovery"),
     (GroupCoordinator, "_send_req _do_heartbeat _heartbeat_routine"),
     (AIOKafkaProducer, "create_batch send_batch"),
-    (AIOKafkaClient, "send ready fetch_all_metadata"),
+    (AIOKafkaClient, "send ready fetch_all_metadata force_metadata_update _get_conn"),
+    (AIOKafkaClient, "_get_conn_lock _metadata_update get_random_node"),
+    (AIOKafkaConnection, "send connected close"),
+    (MessageAccumulator, "fail_all"),
     (AIOKafkaFetcher, "fetched_records"),
     (TopicPartitionState, "has_valid_position position consumed_to"),
 )
@@ -54,9 +59,11 @@ _ATTRIBUTES: tuple[tuple[Any, str], ...] = (
     (Stream, "_active_agens _finalized"),
     (AIOKafkaConsumer, "_client _coordinator _fetch_max_wait_ms _isolation_level"),
     (AIOKafkaConsumer, "_subscription"),
-    (AIOKafkaProducer, "client"),
+    (AIOKafkaProducer, "client _message_accumulator"),
+    (AIOKafkaClient, "_conns _topics cluster _request_timeout_ms"),
+    (MessageAccumulator, "_batch_ttl"),
     (TopicPartitionState, "highwater"),
-    (GroupCoordinator, "generation"),
+    (GroupCoordinator, "generation _pending_exception _coordination_task"),
 )
 
 

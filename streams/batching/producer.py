@@ -4,24 +4,44 @@ Order on retries holds without idempotence: aiokafka has at most one request in 
 mutes its partitions until it is answered (aiokafka/producer/sender.py:128, 138), and a batch to be
 retried goes to the front (message_accumulator.py:466). A retry after a lost answer may write a
 batch twice; readers must be idempotent.
+
+Batches have no time to live: while Kafka is away they wait, and with them their senders. What ends
+the wait is an answer that no retry can change, a lost fence, or the end of the process.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 from aiokafka.client import ConnectionGroup
+from aiokafka.errors import (
+    KafkaError,
+    KafkaTimeoutError,
+    NodeNotReadyError,
+    UnknownTopicOrPartitionError,
+)
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from faust.transport.drivers import aiokafka as driver
 
-from streams.batching.errors import PartitionNotHeld, ProduceFailed, RecordTooLarge
+from streams.batching.errors import (
+    FenceNotProved,
+    PartitionNotHeld,
+    ProduceFailed,
+    RecordTooLarge,
+    refusal_in_words,
+)
+from streams.batching.watching import missing_topics
+from streams.kafka.connections import adopt
 
 if TYPE_CHECKING:
     from streams.batching.app import BatchApp
+    from streams.batching.fence import Fence
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -38,6 +58,27 @@ class Outgoing(NamedTuple):
 
 Record = tuple[bytes | None, bytes | None] | Outgoing
 
+
+class Unacknowledged:
+    """Records on their way. since: seconds of time.monotonic()"""
+
+    __slots__ = ("partition", "records", "since", "topic")
+
+    def __init__(self, topic: str, partition: int, records: int) -> None:
+        self.topic = topic
+        self.partition = partition
+        self.records = records
+        self.since = time.monotonic()
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since they were handed to the client."""
+        return time.monotonic() - self.since
+
+    def __str__(self) -> str:
+        return f"{self.records} records to {self.topic}[{self.partition}]"
+
+
 _SLACK = 256  # upper bound of a header-less record's overhead in a batch of its own
 
 
@@ -46,7 +87,7 @@ class BatchProducer(driver.Producer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._unacknowledged: set[asyncio.Future[Any]] = set()
+        self._unacknowledged: dict[asyncio.Future[Any], Unacknowledged] = {}
         self._calls: set[asyncio.Task[Any]] = set()
         self._locks: defaultdict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._admitting = False
@@ -58,7 +99,9 @@ class BatchProducer(driver.Producer):
     def _new_producer(self, transactional_id: str | None = None) -> Any:
         # faust drivers/aiokafka.py:1400: called at start. The client belongs to this producer.
         producer = super()._new_producer(transactional_id)
-        self._guard(producer.client)
+        # aiokafka fails a batch that is older than a request timeout (message_accumulator.py:251).
+        producer._message_accumulator._batch_ttl = math.inf
+        self._guard(adopt(producer.client))
         return producer
 
     def _guard(self, client: Any) -> None:
@@ -68,10 +111,7 @@ class BatchProducer(driver.Producer):
             node_id: int, request: Any, *, group: Any = ConnectionGroup.DEFAULT
         ) -> Any:
             if isinstance(request, ProduceRequest):
-                # Connecting may take long; after ready() send() writes without another await
-                # (aiokafka/client.py:463-476).
-                await client.ready(node_id, group=group)
-                fence.check()
+                await _until_writable(fence, client, node_id, group)
             return await send(node_id, request, group=group)
 
         client.send = guarded
@@ -80,18 +120,32 @@ class BatchProducer(driver.Producer):
         """Open or close send_many() for everybody."""
         self._admitting = admitting
 
-    def check_admitted(self) -> None:
-        """Raises PartitionNotHeld between assignments, FenceLost when the fence is lost."""
+    def abandon(self, error: Exception) -> None:
+        """Fail everything that is not acknowledged yet; nothing can be handed over any more."""
+        if self._producer is not None:
+            self._producer._message_accumulator.fail_all(error)
+
+    async def admitted(self) -> None:
+        """Wait until the fence allows to produce.
+
+        Raises PartitionNotHeld between assignments, FenceLost when the fence is lost.
+        """
+        self._raise_unless_admitting()
+        await self._batch_app.fence.proved()
+        self._raise_unless_admitting()
+
+    def _raise_unless_admitting(self) -> None:
         if not self._admitting:
             raise PartitionNotHeld("nothing can be produced while partitions are reassigned")
-        self._batch_app.fence.check()
 
-    def prepare(self, topic: str, records: Iterable[Record], max_record_bytes: int) -> list[Record]:
-        """The records, when they may be produced now.
+    async def prepare(
+        self, topic: str, records: Iterable[Record], max_record_bytes: int
+    ) -> list[Record]:
+        """The records, as soon as they may be produced. The caller's partition may be lost then.
 
         Raises RecordTooLarge, PartitionNotHeld, FenceLost; nothing is sent.
         """
-        self.check_admitted()
+        await self.admitted()
         return [_checked(record, topic, max_record_bytes) for record in records]
 
     async def ship(
@@ -119,22 +173,48 @@ class BatchProducer(driver.Producer):
 
     async def _ship(self, batch: Any, topic: str, partition: int) -> asyncio.Future[Any]:
         batch.close()
-        self._batch_app.fence.check()
-        sent = await self._ensure_producer().send_batch(batch, topic, partition=partition)
-        future = cast("asyncio.Future[Any]", sent)
-        self._track(future, f"{batch.record_count()} records to {topic}[{partition}]")
+        await self._batch_app.fence.proved()
+        future = await self._enqueue(batch, topic, partition)
+        self._track(future, Unacknowledged(topic, partition, batch.record_count()))
         return future
 
-    def _track(self, future: asyncio.Future[Any], what: str) -> None:
-        self._unacknowledged.add(future)
+    async def _enqueue(self, batch: Any, topic: str, partition: int) -> asyncio.Future[Any]:
+        """Wait for aiokafka's one place a partition, however long Kafka is away.
+
+        Raises UnknownTopicOrPartitionError when Kafka answers that there is no such topic.
+        """
+        producer = self._ensure_producer()
+        while True:
+            try:
+                sent = await producer.send_batch(batch, topic, partition=partition)
+                return cast("asyncio.Future[Any]", sent)
+            except KafkaTimeoutError:
+                self._raise_failure()
+            except UnknownTopicOrPartitionError:
+                # Also what aiokafka says while no broker answers (client.py:_wait_on_metadata).
+                if await _answering(producer.client):
+                    raise
+                self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        if (failure := self._batch_app.failure) is not None:
+            raise failure
+
+    def _track(self, future: asyncio.Future[Any], what: Unacknowledged) -> None:
+        self._unacknowledged[future] = what
 
         def acknowledged(done: asyncio.Future[Any]) -> None:
-            self._unacknowledged.discard(done)
+            self._unacknowledged.pop(done, None)
             error = asyncio.CancelledError() if done.cancelled() else done.exception()
             if error is not None:
-                self._batch_app.fail(ProduceFailed(f"{what} failed: {error!r}"), error)
+                why = refusal_in_words(error, what.topic)
+                self._batch_app.fail(ProduceFailed(f"{what} failed: {why}"), error)
 
         future.add_done_callback(acknowledged)
+
+    def oldest_unacknowledged(self) -> Unacknowledged | None:
+        """What waits longest for its acknowledgement; None when nothing waits."""
+        return next(iter(self._unacknowledged.values()), None)
 
     def _on_call_done(self, call: asyncio.Task[Any]) -> None:
         self._calls.discard(call)
@@ -145,10 +225,22 @@ class BatchProducer(driver.Producer):
 
     async def send(self, *args: Any, **kwargs: Any) -> Any:
         """Faust's Topic.send(): one record, tracked as well."""
-        self.check_admitted()
+        await self.admitted()
         future = await super().send(*args, **kwargs)
-        self._track(cast("asyncio.Future[Any]", future), f"a record to {args[:1]}")
+        self._track(cast("asyncio.Future[Any]", future), Unacknowledged(str(args[0]), -1, 1))
         return future
+
+    def unknown(self) -> set[str]:
+        """Topics produced to that are missing in the newest metadata of the client."""
+        if self._producer is None:
+            return set()
+        client = self._producer.client
+        known = client.cluster.partitions_for_topic
+        return {name for name in client._topics if not known(name)}
+
+    async def missing(self, topics: Iterable[str]) -> list[str]:
+        """Those of the topics that the cluster does not know; empty when no broker answers."""
+        return await missing_topics(self._ensure_producer().client, topics)
 
     def send_soon(self, fut: Any) -> NoReturn:
         """Refused: Faust's buffer loses track of its records (holes H1, H2)."""
@@ -164,8 +256,33 @@ class BatchProducer(driver.Producer):
         if futures := set(self._unacknowledged):
             await asyncio.wait(futures)
         await asyncio.sleep(0)  # let the done callbacks of those futures run first
-        if (failure := self._batch_app.failure) is not None:
-            raise failure
+        self._raise_failure()
+
+
+async def _until_writable(fence: Fence, client: Any, node_id: int, group: Any) -> None:
+    """Return when a request to the node would be written now and the fence allows it.
+
+    Both may take long, and one may go while the other is waited for; after ready() the client
+    writes without another await (streams/kafka/connections.py). Raises NodeNotReadyError, to be
+    retried, and FenceLost.
+    """
+    while True:
+        await fence.proved()
+        if not await client.ready(node_id, group=group):
+            raise NodeNotReadyError(f"broker {node_id} cannot be connected to")
+        try:
+            return fence.check()
+        except FenceNotProved:
+            continue
+
+
+async def _answering(client: Any) -> bool:
+    """Whether any broker answers at all."""
+    try:
+        await client.fetch_all_metadata()
+    except KafkaError:
+        return False
+    return True
 
 
 def _batches(producer: Any, records: list[Record]) -> Iterator[Any]:

@@ -15,6 +15,7 @@ from typing import Any
 import uvloop
 
 from streams.batching.app import BatchApp
+from streams.batching.errors import with_advice
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +35,8 @@ def run_worker(app: BatchApp, alongside: Alongside | None = None) -> int:
     alongside: started first on the app's loop, also while tables are restored, and cancelled at
         the end; its failure stops the worker.
 
-    0: asked to stop; everything done is committed. 70: a failure, logged once, nothing committed
-    after it. Ends within 10 s of a signal; when Faust cannot be stopped by then, the process is
+    0: asked to stop; everything done is committed. 70: a failure, logged when it happens and again
+    as the last line; nothing is committed after it. Ends within 10 s of a signal; when Faust cannot be stopped by then, the process is
     ended from here with the same code. Debug logging is off for good: Faust and aiokafka would
     build records for each message (16 % of the time).
     """
@@ -66,8 +67,16 @@ async def _run(app: BatchApp, alongside: Alongside | None) -> int:
         await app.batch_consumer.quiesce(QUIESCE_S)
     code = EXIT_OK if app.failure is None else EXIT_FAILED
     await _stop(app, starting, code)
-    log.info("Stopped in %.1f s with exit code %d", time.monotonic() - began, code)
+    _say_end(app, code, time.monotonic() - began)
     return code
+
+
+def _say_end(app: BatchApp, code: int, seconds: float) -> None:
+    """The last line of the log: after a failure its reason once more, behind what followed it."""
+    if app.failure is None:
+        log.info("Stopped in %.1f s with exit code %d", seconds, code)
+    else:
+        log.critical("Ended with exit code %d: %s", code, with_advice(app.failure))
 
 
 async def _beside(app: BatchApp, alongside: Alongside | None) -> None:
@@ -100,6 +109,7 @@ async def _stop(app: BatchApp, starting: asyncio.Future[None], code: int) -> Non
     await asyncio.wait([stopping], timeout=STOP_S)
     if not stopping.done():
         log.warning("Faust did not stop within %g s: ending the process", STOP_S)
+        _say_end(app, code, STOP_S)
         logging.shutdown()
         sys.stdout.flush()
         os._exit(code)

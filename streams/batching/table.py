@@ -75,9 +75,10 @@ class BatchTable(Table[bytes, bytes]):
         PartitionNotHeld, FenceLost and RecordTooLarge before anything is applied or sent.
         """
         await self._batch_app.stand_still_if_failed()
-        held = self._ready(partition)
+        self._ready(partition)
         producer, limit = self._batch_app.batch_producer, self._batch_app.max_record_bytes
-        records = producer.prepare(self.changelog_name, changes.items(), limit)
+        records = await producer.prepare(self.changelog_name, changes.items(), limit)
+        held = self._ready(partition)  # it may have been lost while prepare() waited
         _apply(held.data, changes.items())
         for future, count in await producer.ship(self.changelog_name, partition, records):
             future.add_done_callback(partial(_acknowledged, held, count))

@@ -13,6 +13,8 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams.batching.batch import Fetched
+from streams.kafka.clients import REQUEST_TIMEOUT_MS
+from streams.kafka.connections import adopt
 from streams.kafka.reading import guard_reading
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         # Both are read by start(). Faust reads committed records only within its own transactions.
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
         consumer._isolation_level = "read_committed"
+        adopt(consumer._client)._request_timeout_ms = REQUEST_TIMEOUT_MS
         return consumer
 
     async def on_start(self) -> None:
@@ -46,7 +49,15 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             # Tansu counts generations from 0; aiokafka takes that for "never joined"
             # (consumer/group_coordinator.py:375). LeaveGroup does not carry the number.
             self._consumer._coordinator.generation = 1
-        await super().on_thread_stop()
+        try:
+            await super().on_thread_stop()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._consumer is None or (task is not None and task.cancelling()):
+                raise
+            # Not ours: aiokafka cancels its fetches and awaits them unguarded while one waits to
+            # be tried again (consumer/fetcher.py:455). All that is left of its stop() is this.
+            await self._consumer._client.close()
 
     async def _fetch_records(
         self,
@@ -80,6 +91,25 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         """Number of partitions of each topic, 0 where it does not exist."""
         cluster = await self.call_thread(self._ensure_consumer()._client.fetch_all_metadata)
         return {name: len(cluster.partitions_for_topic(name) or ()) for name in sorted(topics)}
+
+    def coordination_error(self) -> Exception | None:
+        """What aiokafka would raise from the next call of its consumer; None while all is well.
+
+        Faust makes no such call while it waits for records, so somebody must look.
+        """
+        coordinator = None if self._consumer is None else self._consumer._coordinator
+        if coordinator is None:  # not started yet
+            return None
+        task = coordinator._coordination_task
+        failed = task.done() and not task.cancelled() and task.exception()
+        return cast("Exception | None", failed or coordinator._pending_exception)
+
+    def unknown(self, topics: Iterable[str]) -> set[str]:
+        """Topics that are missing in the newest metadata of the client."""
+        if self._consumer is None:
+            return set()
+        cluster = self._consumer._client.cluster
+        return {name for name in topics if not cluster.partitions_for_topic(name)}
 
     async def start_over(self, partitions: set[TP]) -> None:
         """Seek partitions that have no committed offset to the start of their log.

@@ -5,6 +5,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
+from streams.kafka.connections import adopt
 from streams.kafka.reading import guard_reading
 
 #: A broker that does not answer for this long is taken for dead, and another is tried. Kafka's
@@ -25,7 +26,9 @@ def consumer(brokers: str, **options: Any) -> AIOKafkaConsumer:
         "isolation_level": "read_committed",
         "request_timeout_ms": REQUEST_TIMEOUT_MS,
     }
-    return AIOKafkaConsumer(**{**shared, **options})
+    made = AIOKafkaConsumer(**{**shared, **options})
+    adopt(made._client)
+    return made
 
 
 def producer(brokers: str, **options: Any) -> AIOKafkaProducer:
@@ -35,7 +38,9 @@ def producer(brokers: str, **options: Any) -> AIOKafkaProducer:
         "acks": "all",
         "request_timeout_ms": REQUEST_TIMEOUT_MS,
     }
-    return AIOKafkaProducer(**{**shared, **options})
+    made = AIOKafkaProducer(**{**shared, **options})
+    adopt(made.client)
+    return made
 
 
 def admin(brokers: str, **options: Any) -> AIOKafkaAdminClient:
@@ -44,4 +49,6 @@ def admin(brokers: str, **options: Any) -> AIOKafkaAdminClient:
         "bootstrap_servers": brokers,
         "request_timeout_ms": REQUEST_TIMEOUT_MS,
     }
-    return AIOKafkaAdminClient(**{**shared, **options})
+    made = AIOKafkaAdminClient(**{**shared, **options})
+    adopt(made._client)
+    return made

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError
-from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
+from aiokafka.errors import (
+    IllegalGenerationError,
+    NodeNotReadyError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
+from aiokafka.protocol.commit import OffsetCommitRequest
+from aiokafka.protocol.group import HeartbeatRequest, LeaveGroupRequest, SyncGroupRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.produce import ProduceRequest
 from faust.transport.consumer import Consumer
@@ -16,14 +23,17 @@ from faust.types import TP
 
 from streams.batching import Batch, BatchApp, FenceLost, Outgoing, RecordTooLarge
 from streams.batching.batch import Fetched
-from streams.batching.errors import IncompatibleVersions
-from streams.batching.fence import Fence
+from streams.batching.errors import FenceNotProved, IncompatibleVersions
+from streams.batching.fence import Fence, error_codes
 from streams.batching.names import assert_private_names
 from streams.batching.producer import BatchProducer, _batches, _checked
 from streams.batching.runner import run_worker
 
 SYNC = SyncGroupRequest("group", 1, "member", None, [])
 BEAT = HeartbeatRequest("group", 1, "member")
+COMMIT = OffsetCommitRequest("group", 1, "member", -1, [])
+OK = frozenset({0})
+REBALANCING = frozenset({RebalanceInProgressError.errno})
 
 
 class Clock:
@@ -41,7 +51,7 @@ def clock() -> Clock:
 @pytest.fixture
 def fence(clock: Clock) -> Fence:
     made = Fence(6.0, clock)
-    made.observe(SYNC, 0, clock.now)
+    made.observe(SYNC, OK, clock.now)
     return made
 
 
@@ -53,41 +63,101 @@ def test_the_fence_is_closed_before_the_first_assignment() -> None:
 def test_the_fence_holds_for_one_session_timeout(fence: Fence, clock: Clock) -> None:
     clock.now += 5.9
     fence.check()
+    assert not fence.waiting
     clock.now += 0.2
-    with pytest.raises(FenceLost, match=r"last accepted heartbeat is 6\.1 s old"):
+    with pytest.raises(FenceNotProved, match=r"last accepted heartbeat is 6\.1 s old"):
         fence.check()
+    assert fence.waiting
 
 
 def test_a_heartbeat_counts_from_its_departure(fence: Fence, clock: Clock) -> None:
     clock.now += 5
-    fence.observe(BEAT, RebalanceInProgressError.errno, clock.now - 2)
+    fence.observe(BEAT, REBALANCING, clock.now - 2)
     clock.now += 3.9
     fence.check()
     clock.now += 0.2
-    with pytest.raises(FenceLost):
+    with pytest.raises(FenceNotProved):
         fence.check()
 
 
-def test_a_lost_fence_stays_lost(fence: Fence, clock: Clock) -> None:
+def test_an_answer_to_an_old_heartbeat_proves_nothing(fence: Fence, clock: Clock) -> None:
+    """A worker that was paused reads the answer to what it sent before the pause."""
+    sent_at = clock.now
     clock.now += 20
-    fence.observe(BEAT, 0, clock.now)
-    fence.observe(SYNC, 0, clock.now)
-    with pytest.raises(FenceLost):
+    fence.observe(BEAT, OK, sent_at)
+    with pytest.raises(FenceNotProved):
         fence.check()
+
+
+@pytest.mark.parametrize("answer", [OK, REBALANCING])
+def test_a_later_heartbeat_opens_the_fence_again(
+    fence: Fence, clock: Clock, answer: frozenset[int]
+) -> None:
+    clock.now += 20
+    fence.observe(BEAT, answer, clock.now)
+    fence.check()
+
+
+async def test_a_waiting_caller_goes_on_with_the_next_proof(fence: Fence, clock: Clock) -> None:
+    clock.now += 20
+    waiting = asyncio.ensure_future(fence.proved())
+    await asyncio.sleep(0.2)
+    assert not waiting.done()
+    fence.observe(BEAT, OK, clock.now)
+    await asyncio.wait_for(waiting, 5)
+
+
+async def test_a_waiting_caller_learns_that_the_fence_is_lost(fence: Fence, clock: Clock) -> None:
+    clock.now += 20
+    waiting = asyncio.ensure_future(fence.proved())
+    await asyncio.sleep(0.1)
+    fence.observe(BEAT, frozenset({UnknownMemberIdError.errno}), clock.now)
+    with pytest.raises(FenceLost, match="no longer knows"):
+        await asyncio.wait_for(waiting, 5)
 
 
 @pytest.mark.parametrize("error", [UnknownMemberIdError, IllegalGenerationError])
-def test_a_forgotten_member_loses_the_fence(fence: Fence, clock: Clock, error: Any) -> None:
-    fence.observe(BEAT, error.errno, clock.now)
-    with pytest.raises(FenceLost, match="no longer knows"):
+@pytest.mark.parametrize("sent", [BEAT, COMMIT])
+def test_a_forgotten_member_loses_the_fence_for_good(
+    fence: Fence, clock: Clock, error: Any, sent: object
+) -> None:
+    clock.now += 20
+    fence.observe(sent, frozenset({0, error.errno}), clock.now)
+    fence.observe(BEAT, OK, clock.now)
+    fence.observe(SYNC, OK, clock.now)
+    with pytest.raises(FenceLost, match=r"no longer knows .* heartbeat is 20\.0 s old"):
         fence.check()
+
+
+def test_a_commit_is_no_proof(fence: Fence, clock: Clock) -> None:
+    clock.now += 20
+    fence.observe(COMMIT, OK, clock.now)
+    assert fence.waiting
+
+
+async def test_a_worker_that_leaves_its_group_loses_the_fence(fence: Fence) -> None:
+    async def send(request: object) -> object:
+        return SimpleNamespace(error_code=0)
+
+    coordinator = SimpleNamespace(_send_req=send)
+    fence.watch(coordinator)
+    await coordinator._send_req(LeaveGroupRequest("group", "member"))
+    with pytest.raises(FenceLost, match="left its consumer group"):
+        fence.check()
+
+
+def test_the_codes_of_all_partitions_of_a_commit_are_seen() -> None:
+    answer = SimpleNamespace(topics=[("a", [(0, 0), (1, 22)]), ("b", [(0, 25)])])
+    assert error_codes(answer) == {0, 22, 25}
+    assert error_codes(SimpleNamespace(error_code=27)) == {27}
 
 
 def test_an_older_error_does_not_matter_between_assignments(fence: Fence, clock: Clock) -> None:
     fence.release()
     clock.now += 60
-    assert fence.expired() is None
-    fence.observe(SYNC, 0, clock.now)
+    assert fence.lost is None
+    assert not fence.waiting
+    fence.observe(SYNC, OK, clock.now)
     fence.check()
 
 
@@ -147,14 +217,15 @@ async def test_batches_split_where_they_are_full_and_keep_the_order() -> None:
 class Client:
     """Stands for the producer's AIOKafkaClient; connecting takes `delay_s` of the fence's time."""
 
-    def __init__(self, clock: Clock, delay_s: float = 0) -> None:
+    def __init__(self, clock: Clock, delay_s: float = 0, *, connects: bool = True) -> None:
         self.sent: list[object] = []
         self.clock = clock
         self.delay_s = delay_s
+        self.connects = connects
 
     async def ready(self, node_id: int, *, group: object) -> bool:
         self.clock.now += self.delay_s
-        return True
+        return self.connects
 
     async def send(self, node_id: int, request: object, *, group: object) -> str:
         self.sent.append(request)
@@ -167,20 +238,36 @@ def _guarded(client: Client, fence: Fence) -> Any:
     return client
 
 
-async def test_every_produce_request_passes_the_fence(fence: Fence, clock: Clock) -> None:
+async def test_every_produce_request_waits_for_the_fence(fence: Fence, clock: Clock) -> None:
     client = _guarded(Client(clock), fence)
     produce, metadata = ProduceRequest(None, -1, 1000, []), MetadataRequest([])
     assert await client.send(0, produce) == "answer"
     clock.now += 7
-    with pytest.raises(FenceLost):
-        await client.send(0, produce)
+    waiting = asyncio.ensure_future(client.send(0, produce))
+    await asyncio.sleep(0.2)
     assert await client.send(0, metadata) == "answer"
     assert client.sent == [produce, metadata]
+    fence.observe(BEAT, OK, clock.now)
+    assert await asyncio.wait_for(waiting, 5) == "answer"
+    assert client.sent == [produce, metadata, produce]
 
 
-async def test_the_fence_is_asked_after_connecting(fence: Fence, clock: Clock) -> None:
+async def test_the_fence_is_looked_at_after_connecting(fence: Fence, clock: Clock) -> None:
     client = _guarded(Client(clock, delay_s=7), fence)
+    waiting = asyncio.ensure_future(client.send(0, ProduceRequest(None, -1, 1000, [])))
+    await asyncio.sleep(0.2)
+    assert client.sent == []
+    client.delay_s = 0
+    fence.observe(BEAT, frozenset({UnknownMemberIdError.errno}), clock.now)
     with pytest.raises(FenceLost):
+        await asyncio.wait_for(waiting, 5)
+    assert client.sent == []
+
+
+async def test_a_node_that_is_not_ready_is_not_written_to(fence: Fence, clock: Clock) -> None:
+    """Between a failed ready() and a second try in send() the fence could be lost."""
+    client = _guarded(Client(clock, connects=False), fence)
+    with pytest.raises(NodeNotReadyError):
         await client.send(0, ProduceRequest(None, -1, 1000, []))
     assert client.sent == []
 

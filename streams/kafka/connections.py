@@ -1,0 +1,183 @@
+"""aiokafka's client, mended for brokers that die, freeze or reset their connections.
+
+What the pinned version lacks, and what happens without it:
+
+- A connection is opened under one lock for all brokers, and the handshake with a frozen broker
+  takes a whole request timeout: meanwhile no other broker can be reached.
+- Metadata and coordinators are looked up at a random broker, so again and again at the dead one.
+- A write to a connection that was just reset raises RuntimeError (uvloop). Unlike KafkaError that
+  ends the producer, the heartbeats or the metadata updates for good, though nothing was written.
+
+`adopt()` turns the client of any aiokafka consumer, producer or admin client into such a one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections import defaultdict
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any, Final, cast
+
+from aiokafka.client import AIOKafkaClient, ConnectionGroup
+from aiokafka.conn import AIOKafkaConnection, CloseReason
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    NodeNotReadyError,
+    RequestTimedOutError,
+)
+from aiokafka.protocol.coordination import FindCoordinatorRequest
+from aiokafka.protocol.group import HeartbeatRequest
+from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.protocol.produce import ProduceRequest
+
+log = logging.getLogger(__name__)
+
+#: A handshake, metadata, a coordinator, a heartbeat: a broker that is well answers at once.
+QUICK_TIMEOUT_S: Final = 5.0
+
+#: A broker that failed is asked last for this long when any broker would do.
+AVOIDED_S: Final = 30.0
+
+_QUICK: Final = (FindCoordinatorRequest, HeartbeatRequest)
+
+
+class Connection(AIOKafkaConnection):  # type: ignore[misc]
+    """One connection to one broker."""
+
+    def send(self, request: Any, expect_response: bool = True) -> Any:
+        """As aiokafka's. Raises KafkaConnectionError also where uvloop raises RuntimeError."""
+        try:
+            return super().send(request, expect_response)
+        except RuntimeError as error:
+            self.close(reason=CloseReason.CONNECTION_BROKEN)
+            raise KafkaConnectionError(
+                f"the connection to {self.host}:{self.port} was closed before the request was "
+                f"written: {error}"
+            ) from error
+
+
+class Client(AIOKafkaClient):  # type: ignore[misc]
+    """Made by adopt() only."""
+
+    _opening: defaultdict[tuple[Any, Any], asyncio.Lock]
+    _failed_at: dict[Any, float]
+
+    @property
+    def _get_conn_lock(self) -> AbstractAsyncContextManager[None]:
+        return nullcontext()  # each broker has a lock of its own in _get_conn
+
+    async def _get_conn(
+        self, node_id: Any, *, group: Any = ConnectionGroup.DEFAULT, no_hint: bool = False
+    ) -> Any:
+        conn = self._conns.get((node_id, group))
+        if conn is not None and conn.connected():
+            return conn
+        asked_at = time.monotonic()
+        async with self._opening[node_id, group]:
+            if self._failed_at.get(node_id, 0.0) > asked_at:
+                return None  # somebody else tried while we waited
+            conn = await self._open(node_id, group)
+        self._note(node_id, well=conn is not None)
+        return conn
+
+    async def _open(self, node_id: Any, group: Any) -> Any:
+        try:
+            async with asyncio.timeout(QUICK_TIMEOUT_S):
+                conn = await super()._get_conn(node_id, group=group)
+        except (TimeoutError, RuntimeError) as error:
+            log.warning("Broker %s cannot be connected to: %r", node_id, error)
+            self.force_metadata_update()
+            return None
+        if conn is not None:
+            conn.__class__ = Connection
+        return conn
+
+    async def send(
+        self, node_id: Any, request: Any, *, group: Any = ConnectionGroup.DEFAULT
+    ) -> Any:
+        """As aiokafka's; what answers quickly is waited for shortly.
+
+        Raises NodeNotReadyError, KafkaConnectionError or RequestTimedOutError, all retriable.
+        """
+        if not await self.ready(node_id, group=group):
+            raise NodeNotReadyError(f"broker {node_id} cannot be connected to")
+        limit = QUICK_TIMEOUT_S if isinstance(request, _QUICK) else None
+        return await self._ask(node_id, self._conns[node_id, group], request, limit)
+
+    async def _ask(self, node_id: Any, conn: Any, request: Any, limit_s: float | None) -> Any:
+        # From here to the write in conn.send() nothing is awaited.
+        answered = not (isinstance(request, ProduceRequest) and request.required_acks == 0)
+        try:
+            async with asyncio.timeout(limit_s):
+                response = await conn.send(request, expect_response=answered)
+        except TimeoutError as error:
+            self._note(node_id, well=False)
+            conn.close(reason=CloseReason.CONNECTION_TIMEOUT)
+            raise RequestTimedOutError(f"broker {node_id} gave no answer in time") from error
+        except KafkaConnectionError:
+            self._note(node_id, well=False)
+            raise
+        self._note(node_id, well=True)
+        return response
+
+    def _note(self, node_id: Any, *, well: bool) -> None:
+        if well:
+            self._failed_at.pop(node_id, None)
+        else:
+            self._failed_at[node_id] = time.monotonic()
+
+    def _by_health(self, node_ids: list[Any]) -> list[Any]:
+        """In random order, those that failed lately last."""
+        random.shuffle(node_ids)
+        since = time.monotonic() - AVOIDED_S
+        return sorted(node_ids, key=lambda node_id: self._failed_at.get(node_id, since) > since)
+
+    def get_random_node(self) -> Any:
+        """A broker that did not fail lately, if there is one; None when none is known."""
+        known = self._by_health([broker.nodeId for broker in self.cluster.brokers()])
+        return known[0] if known else None
+
+    async def _metadata_update(self, cluster_metadata: Any, topics: Any) -> bool:
+        request = MetadataRequest(list(topics) if topics else None)
+        for node_id in self._by_health(self._metadata_sources()):
+            conn = await self._get_conn(node_id)
+            if conn is None:
+                continue
+            try:
+                metadata = await self._ask(node_id, conn, request, QUICK_TIMEOUT_S)
+            except KafkaError as error:
+                log.warning("No metadata from broker %s: %r", node_id, error)
+                continue
+            if not metadata.brokers:
+                return False
+            cluster_metadata.update_metadata(metadata)
+            self._drop_bootstrap()
+            return True
+        log.warning("No metadata from any broker")
+        cluster_metadata.failed_update(None)
+        return False
+
+    def _metadata_sources(self) -> list[Any]:
+        nodes = [broker.nodeId for broker in self.cluster.brokers()]
+        bootstrap = ("bootstrap", ConnectionGroup.DEFAULT) in self._conns
+        return [*nodes, "bootstrap"] if bootstrap else nodes
+
+    def _drop_bootstrap(self) -> None:
+        """As aiokafka: the first connection serves only until brokers are known by number."""
+        if self.cluster.brokers():
+            conn = self._conns.pop(("bootstrap", ConnectionGroup.DEFAULT), None)
+            if conn is not None:
+                conn.close()
+
+
+def adopt(client: AIOKafkaClient) -> Client:
+    """The same client, mended. Call it before the client is started."""
+    client.__class__ = Client
+    mended = cast(Client, client)
+    mended._opening = defaultdict(asyncio.Lock)
+    mended._failed_at = {}
+    return mended
