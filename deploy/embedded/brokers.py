@@ -113,17 +113,24 @@ class Broker:
 
         Raises BrokerError with the end of the broker's log when it exits or stays silent.
         """
-        if self._process is not None:
-            return self
+        if self._process is None:
+            self.launch()
+            self.wait_ready()
+        return self
+
+    def launch(self) -> None:
+        """Start the process (again) on the same port; wait_ready() waits for its answer."""
         with (self.home / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.home,
                 preexec_fn=_die_with_parent, start_new_session=True,
             )  # fmt: skip
-        self._wait_ready(self._process)
-        return self
 
-    def _wait_ready(self, process: subprocess.Popen[bytes]) -> None:
+    def wait_ready(self) -> None:
+        """Wait until a client is answered. Raises BrokerError as start() does."""
+        if self._process is None:
+            raise BrokerError(f"{self.name} is not running: call start() first")
+        process = self._process
         deadline = time.monotonic() + self.start_timeout_s
         while not answers(self.bootstrap):
             if process.poll() is not None:
@@ -253,6 +260,12 @@ def _copy_jars(target: Path) -> None:
         raise BrokerError(f"Maven could not fetch Kafka {KAFKA_VERSION}: {output}")
 
 
+def new_cluster_id() -> str:
+    """A random id of a Kafka cluster."""
+    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    return cluster.replace("-", "_")  # a leading dash would be taken for an option
+
+
 class KafkaBroker(Broker):
     """Apache Kafka, one KRaft node: topics and offsets survive stop(), kill() and start()."""
 
@@ -261,7 +274,8 @@ class KafkaBroker(Broker):
     def __init__(self, heap: str = "768m", **settings: str) -> None:
         """heap: JVM heap, as 768m. settings: more server properties, underscores for dots."""
         super().__init__()
-        self._controller_port = free_port()
+        self.controller_port = free_port()
+        self.cluster_id = new_cluster_id()
         self._heap = heap
         self._settings = {name.replace("_", "."): value for name, value in settings.items()}
 
@@ -271,26 +285,30 @@ class KafkaBroker(Broker):
 
     def command(self) -> list[str]:
         """Raises BrokerError as fetch_kafka does, or when the storage cannot be formatted."""
-        java = ["java", f"-Xmx{self._heap}", "-cp", f"{fetch_kafka()}/*"]
-        if not self._properties.exists():
-            self._format(java)
-        return [*java, "kafka.Kafka", str(self._properties)]
+        self.format()
+        return [*self._java(), "kafka.Kafka", str(self._properties)]
 
-    def _format(self, java: list[str]) -> None:
+    def _java(self) -> list[str]:
+        return ["java", f"-Xmx{self._heap}", "-cp", f"{fetch_kafka()}/*"]
+
+    def format(self) -> None:
+        """Prepare the storage, once. Raises BrokerError."""
+        if self._properties.exists():
+            return
         lines = (f"{name}={value}\n" for name, value in self._server_properties().items())
         self._properties.write_text("".join(lines))
-        # A leading dash would be taken for an option.
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        cluster = cluster.replace("-", "_")
-        command = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._properties)]
-        done = subprocess.run([*java, *command], capture_output=True, text=True, check=False)
+        command = ["kafka.tools.StorageTool", "format", "-c", str(self._properties)]
+        command += ["-t", self.cluster_id]
+        done = subprocess.run(
+            [*self._java(), *command], capture_output=True, text=True, check=False
+        )
         if done.returncode != 0:
             self._properties.unlink()
             output = (done.stdout + done.stderr)[-2000:]
             raise BrokerError(f"{self.name} could not format its storage: {output}")
 
     def _server_properties(self) -> dict[str, str]:
-        controller = f"127.0.0.1:{self._controller_port}"
+        controller = f"127.0.0.1:{self.controller_port}"
         return {
             "process.roles": "broker,controller",
             "node.id": "1",
