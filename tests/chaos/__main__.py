@@ -1,0 +1,129 @@
+"""`python -m tests.chaos`: see --help.
+
+Exit codes: 0 every ledger balances and nothing ended that should not have; 1 something is wrong;
+2 wrong usage or no Kafka; 130 after Ctrl-C, 143 after SIGTERM.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+import click
+import uvloop
+
+from deploy.cli_help import command
+from deploy.embedded.brokers import missing_for_kafka
+from tests.chaos import report
+from tests.chaos.driver import Driver, Options
+from tests.chaos.faults import FAULTS, Fault
+
+RATE, SHORT_RATE = 400, 250
+
+
+@command(
+    "python -m tests.chaos",
+    "python -m tests.chaos --seed 7 --minutes 30 --json build/chaos.json",
+    "python -m tests.chaos --brokers 3 --only kill-brokers --only freeze-broker",
+    "python -m tests.chaos --skip full-replay --markdown",
+    "python -m tests.chaos --short        # what CI runs",
+)
+@click.option("--seed", default=1, show_default=True, help="What all chances are drawn from.")
+@click.option("--minutes", type=float, help="Go on with the faults, in turn, until then "
+              "[default: each once].")  # fmt: skip
+@click.option("--rate", type=click.IntRange(10), help=f"Events a second [default: {RATE}; "
+              f"{SHORT_RATE} with --short].")  # fmt: skip
+@click.option("--brokers", type=click.Choice(("1", "3")), default="1", show_default=True,
+              help="Brokers of Apache Kafka.")  # fmt: skip
+@click.option("--only", multiple=True, metavar="NAME", help="Only this fault; may be given again.")
+@click.option("--skip", multiple=True, metavar="NAME", help="Not this fault; may be given again.")
+@click.option("--short", is_flag=True, help="A handful of faults, each once, in about a minute.")
+@click.option("--list", "listing", is_flag=True, help="Show the faults and leave.")
+@click.option("--markdown", is_flag=True, help="The table as in docs/reliability.md.")
+@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path),
+              help="Write everything that was found to this file.")  # fmt: skip
+def main(
+    seed: int, minutes: float | None, rate: int | None, brokers: str, only: tuple[str, ...],
+    skip: tuple[str, ...], short: bool, listing: bool, markdown: bool, json_path: Path | None,
+) -> None:  # fmt: skip
+    """Break a whole installation on real Kafka, and see whether its ledger still balances.
+
+    Kafka, two workers, a sink and ClickHouse's engine run as processes, simulated events flow, and
+    one fault after another is done to them. The ledger says what got lost, doubled or wrong.
+    """
+    faults = chosen(only, skip, int(brokers), short)
+    if listing:
+        for one in faults:
+            click.echo(f"{one.name:20} {one.meaning}")
+        return
+    if lack := missing_for_kafka():
+        raise click.UsageError(lack)
+    options = Options(seed, rate or (SHORT_RATE if short else RATE), int(brokers), short)
+    sys.exit(_run(options, plan(faults, seed, short), minutes, markdown, json_path))
+
+
+def chosen(only: Sequence[str], skip: Sequence[str], brokers: int, short: bool) -> list[Fault]:
+    """The faults to run, in the order of their definition. Raises click.UsageError."""
+    if unknown := sorted({*only, *skip} - FAULTS.keys()):
+        raise click.UsageError(f"no such fault: {', '.join(unknown)}. --list shows them all")
+    wanted = [one for one in FAULTS.values() if brokers in one.brokers and one.name not in skip]
+    if only:
+        wanted = [one for one in wanted if one.name in only]
+    elif short:
+        wanted = [one for one in wanted if one.short]
+    if not wanted:
+        raise click.UsageError(f"no fault is left for {brokers} broker(s)")
+    return wanted
+
+
+def plan(faults: Sequence[Fault], seed: int, short: bool) -> list[list[Fault]]:
+    """Rounds, in an order drawn from the seed: a fault a round; when short all in one."""
+    shuffled = list(faults)
+    Random(seed).shuffle(shuffled)
+    return [shuffled] if short else [[one] for one in shuffled]
+
+
+def _run(
+    options: Options, rounds: list[list[Fault]], minutes: float | None, markdown: bool,
+    json_path: Path | None,
+) -> int:  # fmt: skip
+    logging.basicConfig(level=logging.CRITICAL)  # clients of the driver see every fault too
+    with tempfile.TemporaryDirectory(prefix="receipts-chaos-", ignore_cleanup_errors=True) as home:
+        driver = Driver(options, Path(home))
+        code = uvloop.run(_until_told(driver, rounds, minutes))
+    report.show(driver.outcomes, markdown)
+    if json_path:
+        json_path.parent.mkdir(parents=True, exist_ok=True)
+        found = {"options": options._asdict(), "outcomes": report.as_json(driver.outcomes)}
+        json_path.write_text(json.dumps(found, indent=1, ensure_ascii=False), encoding="utf-8")
+    passed = bool(driver.outcomes) and all(outcome.passed for outcome in driver.outcomes)
+    return code or (0 if passed else 1)
+
+
+async def _until_told(driver: Driver, rounds: list[list[Fault]], minutes: float | None) -> int:
+    """Ctrl-C and SIGTERM end it cleanly."""
+    work = asyncio.ensure_future(driver.run(rounds, minutes))
+    told: list[int] = []
+
+    def tell(number: int) -> None:
+        told.append(number)
+        work.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, tell, number)
+    try:
+        await work
+    except asyncio.CancelledError:
+        return 128 + told[0] if told else 1
+    return 0
+
+
+if __name__ == "__main__":
+    main()
