@@ -7,7 +7,8 @@ cluster       one or three real Kafka brokers, each behind such a relay
 processes     worker, sink and ClickHouse's front as processes; what ends is started again
 traffic       simulated events at a steady rate, and a truth file of what was acknowledged
 installation  all of the above for one topic prefix
-faults        what is done to it, a function a fault; `hostile` makes the records for some of them
+faults        what a fault is; `process_faults` and `record_faults` hold them, `catalogue` chooses
+hostile       the records that no producer should write
 watch         how long each partition had no new state and no commit of the sink
 verdict       the ledger, the dead letters of hostile records, the lag
 driver        runs a plan of faults; `report` shows what came out

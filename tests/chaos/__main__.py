@@ -12,9 +12,7 @@ import logging
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
-from random import Random
 
 import click
 import uvloop
@@ -22,8 +20,9 @@ import uvloop
 from deploy.cli_help import command
 from deploy.embedded.brokers import missing_for_kafka
 from tests.chaos import report
+from tests.chaos.catalogue import Unknown, chosen, plan
 from tests.chaos.driver import Driver, Options
-from tests.chaos.faults import FAULTS, Fault
+from tests.chaos.faults import Fault
 
 RATE, SHORT_RATE = 400, 250
 
@@ -58,7 +57,10 @@ def main(
     Kafka, two workers, a sink and ClickHouse's engine run as processes, simulated events flow, and
     one fault after another is done to them. The ledger says what got lost, doubled or wrong.
     """
-    faults = chosen(only, skip, int(brokers), short)
+    try:
+        faults = chosen(only, skip, int(brokers), short)
+    except Unknown as error:
+        raise click.UsageError(str(error)) from error
     if listing:
         for one in faults:
             click.echo(f"{one.name:20} {one.meaning}")
@@ -67,27 +69,6 @@ def main(
         raise click.UsageError(lack)
     options = Options(seed, rate or (SHORT_RATE if short else RATE), int(brokers), short)
     sys.exit(_run(options, plan(faults, seed, short), minutes, markdown, json_path))
-
-
-def chosen(only: Sequence[str], skip: Sequence[str], brokers: int, short: bool) -> list[Fault]:
-    """The faults to run, in the order of their definition. Raises click.UsageError."""
-    if unknown := sorted({*only, *skip} - FAULTS.keys()):
-        raise click.UsageError(f"no such fault: {', '.join(unknown)}. --list shows them all")
-    wanted = [one for one in FAULTS.values() if brokers in one.brokers and one.name not in skip]
-    if only:
-        wanted = [one for one in wanted if one.name in only]
-    elif short:
-        wanted = [one for one in wanted if one.short]
-    if not wanted:
-        raise click.UsageError(f"no fault is left for {brokers} broker(s)")
-    return wanted
-
-
-def plan(faults: Sequence[Fault], seed: int, short: bool) -> list[list[Fault]]:
-    """Rounds, in an order drawn from the seed: a fault a round; when short all in one."""
-    shuffled = list(faults)
-    Random(seed).shuffle(shuffled)
-    return [shuffled] if short else [[one] for one in shuffled]
 
 
 def _run(

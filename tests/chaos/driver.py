@@ -28,7 +28,7 @@ from tests.chaos.watch import SINK, WORKER
 WARM_UP_S = 30.0  # at most, from the start of the traffic to states and commits everywhere
 RECOVER_S = 40.0
 CALM_S = 1.0
-BALANCE_S = 40.0
+BALANCE_S, HOPELESS_S = 40.0, 10.0  # for the ledger; when something stopped for good
 LAG_S = 15.0
 #: The oracle reads all events again after each round: above so many the next round begins anew.
 MOST_EVENTS = 40_000
@@ -193,8 +193,13 @@ class Driver:
         except FAILURES as error:
             last.problems.append(_words(error))
         self.say(f"the ledger of {system.traffic.events:,} events")
+        stopped = any(outcome.problems for outcome in outcomes)
         verdict = await asyncio.to_thread(
-            judge, system.clickhouse_url, system.traffic.truths, system.hostile, BALANCE_S
+            judge,
+            system.clickhouse_url,
+            system.traffic.truths,
+            system.hostile,
+            HOPELESS_S if stopped else BALANCE_S,
         )
         for outcome in outcomes:
             outcome.ledger = verdict.ledger

@@ -13,7 +13,7 @@ from deploy.topics import create_topics
 from models.settings import Settings
 from tests.chaos.cluster import Brokers
 from tests.chaos.processes import ASK_S, Exit, Front, Launcher, Member
-from tests.chaos.traffic import Publisher, Traffic
+from tests.chaos.traffic import Publisher, Traffic, events, published
 from tests.chaos.verdict import Hostile
 from tests.chaos.watch import SINK, WORKER, Watch
 
@@ -47,6 +47,7 @@ class Installation:
             replication=len(brokers.nodes),
             clickhouse_url=self._clickhouse(self.front.proxy.port),
         )
+        self._side_seed = seed * 1_000 + 500
         self.traffic = Traffic(brokers.bootstrap, self.settings, rate, self.folder, seed * 1_000)
         self.watch = Watch(brokers.bootstrap, self.settings)
         self.exits: list[Exit] = []
@@ -95,7 +96,7 @@ class Installation:
                 await asyncio.sleep(ASK_S)
 
     async def until_flowing(self, since: float, timeout_s: float) -> None:
-        """Until every partition had a new state and a commit of the sink since then. Raises Late."""
+        """Until each partition had a state and a commit of the sink since then. Raises Late."""
         give_up = time.monotonic() + timeout_s
         while silent := self.silent(since):
             if time.monotonic() > give_up:
@@ -110,8 +111,14 @@ class Installation:
                 found.append(f"no {what} in partitions {', '.join(map(str, left))}")
         return " and ".join(found)
 
+    def side_events(self, count: int) -> list[Published]:
+        """Valid events of messages of their own, not yet published."""
+        self._side_seed += 1
+        simulated = events(self._side_seed, count)
+        return [r for r in published(simulated, self.settings) if not r.expect]
+
     async def publish(self, records: Iterable[Published], **options: Any) -> None:
-        """Valid records, for the truth. options: of the producer."""
+        """Records for the truth. options: of the producer."""
         async with Publisher(self.brokers.bootstrap, **options) as publisher:
             try:
                 for record in records:

@@ -101,7 +101,7 @@ class Member:
         return self._poll() is None
 
     def send(self, number: signal.Signals) -> None:
-        """A signal. After SIGKILL and SIGTERM its end counts as ours; after SIGTERM it must be 0."""
+        """A signal. An end after SIGKILL is ours, and one after SIGTERM when its code is 0."""
         if not self.runs or self._child is None:
             return
         if number in (signal.SIGKILL, signal.SIGTERM):

@@ -45,7 +45,7 @@ class Publisher:
         self._waiting: set[asyncio.Future[Any]] = set()
 
     async def send(self, record: Published, headers: Iterable[Header] = ()) -> None:
-        """Hand over a record; it is in `acknowledged`, with its offset, once the brokers have it."""
+        """Hand over a record; once the brokers have it, it is in `acknowledged`."""
         answer = await self._hand_over(record, list(headers))
         self._waiting.add(answer)
         answer.add_done_callback(lambda done: self._note(done, record))

@@ -12,6 +12,7 @@ import time
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from aiokafka import ConsumerRecord, TopicPartition
@@ -40,14 +41,18 @@ def parse_commit(key: bytes | None, value: bytes | None) -> Commit | None:
     """A commit of an offset; None for every other record of the topic."""
     if not key or not value or struct.unpack_from(">h", key)[0] > 1:
         return None
-    texts, position = [], 2
-    for _ in range(2):
-        (length,) = struct.unpack_from(">h", key, position)
-        texts.append(key[position + 2 : position + 2 + length].decode())
-        position += 2 + length
+    group, position = _text(key, 2)
+    topic, position = _text(key, position)
     (partition,) = struct.unpack_from(">i", key, position)
     (offset,) = struct.unpack_from(">q", value, 2)
-    return Commit(*texts, partition, offset)
+    return Commit(group, topic, partition, offset)
+
+
+def _text(data: bytes, position: int) -> tuple[str, int]:
+    """A text with its length before it, and the position behind it."""
+    (length,) = struct.unpack_from(">h", data, position)
+    end = position + 2 + length
+    return data[position + 2 : end].decode(), end
 
 
 class Gaps:
@@ -68,7 +73,7 @@ class Gaps:
         moments = self._moments[kind, partition]
         inside = moments[bisect_left(moments, begin) : bisect_right(moments, end)]
         edges = [begin, *inside, max(end, begin)]
-        return max(after - before for before, after in zip(edges, edges[1:], strict=False))
+        return max(after - before for before, after in pairwise(edges))
 
     def silent_since(self, kind: str, partitions: Iterable[int], since: float) -> list[int]:
         """Partitions without a moment after that one."""
