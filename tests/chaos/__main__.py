@@ -7,11 +7,12 @@ Exit codes: 0 every ledger balances and nothing ended that should not have; 1 so
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -48,9 +49,12 @@ RATE, SHORT_RATE = 400, 250
 @click.option("--markdown", is_flag=True, help="The table as in docs/reliability.md.")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path),
               help="Write everything that was found to this file.")  # fmt: skip
+@click.option("--keep", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
+              help="Keep logs and truth files in this folder, which must not exist.")  # fmt: skip
 def main(
     seed: int, minutes: float | None, rate: int | None, brokers: str, only: tuple[str, ...],
     skip: tuple[str, ...], short: bool, listing: bool, markdown: bool, json_path: Path | None,
+    keep: Path | None,
 ) -> None:  # fmt: skip
     """Break a whole installation on real Kafka, and see whether its ledger still balances.
 
@@ -68,24 +72,30 @@ def main(
     if lack := missing_for_kafka():
         raise click.UsageError(lack)
     options = Options(seed, rate or (SHORT_RATE if short else RATE), int(brokers), short)
-    sys.exit(_run(options, plan(faults, seed, short), minutes, markdown, json_path))
-
-
-def _run(
-    options: Options, rounds: list[list[Fault]], minutes: float | None, markdown: bool,
-    json_path: Path | None,
-) -> int:  # fmt: skip
     logging.basicConfig(level=logging.CRITICAL)  # clients of the driver see every fault too
-    with tempfile.TemporaryDirectory(prefix="receipts-chaos-", ignore_cleanup_errors=True) as home:
-        driver = Driver(options, Path(home))
-        code = uvloop.run(_until_told(driver, rounds, minutes))
-    report.show(driver.outcomes, markdown)
-    if json_path:
-        json_path.parent.mkdir(parents=True, exist_ok=True)
-        found = {"options": options._asdict(), "outcomes": report.as_json(driver.outcomes)}
-        json_path.write_text(json.dumps(found, indent=1, ensure_ascii=False), encoding="utf-8")
+    with _folder(keep) as home:
+        driver = Driver(options, home)
+        try:
+            code = uvloop.run(_until_told(driver, plan(faults, seed, short), minutes))
+        finally:
+            report.show(driver.outcomes, markdown)
+            if json_path:
+                report.write(json_path, options, driver.outcomes)
     passed = bool(driver.outcomes) and all(outcome.passed for outcome in driver.outcomes)
-    return code or (0 if passed else 1)
+    sys.exit(code or (0 if passed else 1))
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    """For logs and truth files."""
+    if keep is None:
+        with tempfile.TemporaryDirectory(
+            prefix="receipts-chaos-", ignore_cleanup_errors=True
+        ) as home:
+            yield Path(home)
+    else:
+        keep.mkdir(parents=True)
+        yield keep
 
 
 async def _until_told(driver: Driver, rounds: list[list[Fault]], minutes: float | None) -> int:

@@ -173,6 +173,7 @@ class Driver:
         try:
             await self._brokers.heal()
             await system.heal()
+            await system.until_ready(RECOVER_S)
             await system.until_flowing(time.monotonic(), RECOVER_S)
             await asyncio.sleep(CALM_S)
         except FAILURES as error:
@@ -204,7 +205,8 @@ class Driver:
         for outcome in outcomes:
             outcome.ledger = verdict.ledger
         last.problems += verdict.missing
-        last.problems += await self._lag(system)
+        if not stopped:
+            last.problems += await self._lag(system)
         last.exits = [*last.exits, *system.exits[before:]]
 
     async def _lag(self, system: Installation) -> list[str]:

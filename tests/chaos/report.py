@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from tests.chaos.driver import Outcome
+from deploy.simulator.ledger import Ledger
+from tests.chaos.driver import Options, Outcome
 
 HEADINGS = ("fault", "tried", "exits", "lost", "doubled", "wrong", "worker s", "sink s", "verdict")
 WIDTH = 110
 COUNTED = ("lost", "doubled")
+MOST_EXITS, SAMPLES = 6, 2
 
 
 def rows(outcomes: Sequence[Outcome]) -> Iterable[tuple[str, ...]]:
@@ -68,17 +73,39 @@ def markdown(outcomes: Sequence[Outcome]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def failures(outcomes: Sequence[Outcome]) -> Iterable[str]:
-    """Every reason why an outcome failed, in words."""
+def failures(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """Every reason why an outcome failed, in words. A ledger is of a whole round: once."""
+    shown: set[int] = set()
     for outcome in outcomes:
         if outcome.finished and not outcome.passed:
             yield f"{outcome.fault.name}, round {outcome.round}:"
-            yield from (f"  {problem}" for problem in outcome.problems)
-            yield from (
-                f"  {e.name} ended with exit code {e.code}: {e.line}" for e in outcome.wrong_exits
-            )
-            if outcome.ledger is not None and not outcome.ledger.balances:
-                yield f"  the ledger {outcome.ledger}"
+            yield from (f"  {reason}" for reason in _reasons(outcome))
+            if outcome.round not in shown and outcome.ledger is not None:
+                shown.add(outcome.round)
+                yield from _differences(outcome.ledger)
+
+
+def _reasons(outcome: Outcome) -> Iterator[str]:
+    yield from outcome.problems
+    exits = Counter((e.name, e.code, e.line) for e in outcome.wrong_exits)
+    for (name, code, line), times in exits.most_common(MOST_EXITS):
+        yield f"{name} ended with exit code {code}, {times} times: {line}"
+    if outcome.ledger is None:
+        yield "this round has no ledger"
+    elif not outcome.ledger.balances:
+        yield "the ledger does not balance"
+
+
+def _differences(ledger: Ledger) -> Iterator[str]:
+    """The first few of each kind."""
+    if not ledger.balances:
+        yield f"  ledger of {ledger.events:,} events:"
+        seen = Counter[str]()
+        for sample in ledger.samples:
+            heading = sample.partition(":")[0]
+            seen[heading] += 1
+            if seen[heading] <= SAMPLES:
+                yield f"    {sample[:WIDTH]} ({getattr(ledger, heading):,} of these)"
 
 
 def as_json(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
@@ -100,6 +127,13 @@ def as_json(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
         }
         for o in outcomes
     ]
+
+
+def write(path: Path, options: Options, outcomes: Sequence[Outcome]) -> None:
+    """Everything that was found, as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    found = {"options": options._asdict(), "outcomes": as_json(outcomes)}
+    path.write_text(json.dumps(found, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def show(outcomes: Sequence[Outcome], as_markdown: bool) -> None:
