@@ -106,7 +106,8 @@ def test_markers_lie_in_the_partition_they_are_for(topic: str) -> None:
     assert [marker.partition for marker in markers] == [0, 1, 2, 3]
 
 
-BALANCED = Ledger(**{f.name: 0 for f in fields(Ledger) if f.name != "samples"})
+NOTHING: dict[str, Any] = {f.name: 0 for f in fields(Ledger) if f.name != "samples"}
+BALANCED = Ledger(**NOTHING)
 
 
 def outcome(name: str, **fields: Any) -> Outcome:
