@@ -48,8 +48,8 @@ class Proxy:
     def reset(self) -> int:
         """Reset every connection, on both sides; how many there were."""
         for writer in (writers := list(self._open)):
-            with suppress(OSError):
-                sock = writer.get_extra_info("socket")
+            sock = writer.get_extra_info("socket")
+            if sock is not None and not writer.is_closing():
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             writer.transport.abort()
         return len(writers) // 2

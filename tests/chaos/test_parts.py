@@ -4,6 +4,7 @@ import asyncio
 import struct
 from collections.abc import AsyncIterator
 from dataclasses import fields
+from pathlib import Path
 from random import Random
 from typing import Any, get_args
 
@@ -202,3 +203,9 @@ async def test_the_relay_stalls_and_answers_itself(proxy: Proxy) -> None:
     writer.write(b"hello")
     assert await reader.read() == b"sorry"
     writer.close()
+
+
+def test_the_page_lists_every_fault() -> None:
+    page = (Path(__file__).parents[2] / "docs/reliability.md").read_text()
+    for one in FAULTS.values():
+        assert f"| {one.name} | {one.meaning} |" in page
