@@ -15,6 +15,9 @@ from models.refusal import Refusal
 
 MAX_STRIKE_LIMIT: Final = 20
 
+#: Accounts without settings whose defaults are kept; beyond, they are made again when needed.
+MAX_DEFAULTS: Final = 10_000
+
 Seconds = Annotated[int, Field(ge=60, le=31_536_000)]
 Days = Annotated[int, Field(ge=1, le=3_650)]
 #: "provider:code", or a code alone for every provider.
@@ -82,6 +85,8 @@ class Accounts:
         """The settings in force."""
         found = self._published.get(account) or self._defaults.get(account)
         if found is None:
+            if len(self._defaults) >= MAX_DEFAULTS:
+                self._defaults.clear()
             found = self._defaults[account] = AccountSettings(account=account)
         return found
 

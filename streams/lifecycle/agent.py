@@ -27,6 +27,10 @@ log = logging.getLogger(__name__)
 #: Portions of due messages worked off before one commit; the rest waits for the next.
 PORTIONS: Final = 10
 
+#: Providers that the delays are measured by; the rest is one more, `OTHER`.
+MAX_PROVIDERS: Final = 100
+OTHER: Final = "other"
+
 SOURCES: Final[tuple[Topic, ...]] = ("sends", "receipts", "engagements")
 
 
@@ -57,6 +61,7 @@ class LifecycleAgent:
         self._suppressed = suppressed
         self._to_rearm: set[str] = set()
         self._failures = RuleFailures("lifecycle", meter)
+        self._providers: set[str] = set()
 
     # --- partitions come and go ----------------------------------------------------------------
 
@@ -111,7 +116,7 @@ class LifecycleAgent:
         for slot, number in plan.statuses.items():
             meter.add("receipts_state_changes_total", number, status=SLOTS[slot])
         for (channel, provider), seconds in plan.delays.items():
-            labels = {"channel": channel, "provider": provider}
+            labels = {"channel": channel, "provider": self._provider_label(provider)}
             meter.observe_many("receipts_time_to_deliver_seconds", seconds, **labels)
         self._failures.report(plan)
         for name, number in (
@@ -121,6 +126,13 @@ class LifecycleAgent:
         ):
             if number:
                 meter.add(name, number)
+
+    def _provider_label(self, provider: str) -> str:
+        """The provider, unless there are so many that they would fill the memory of all metrics."""
+        if provider in self._providers or len(self._providers) < MAX_PROVIDERS:
+            self._providers.add(provider)
+            return provider
+        return OTHER
 
     # --- commits ---------------------------------------------------------------------------------
 

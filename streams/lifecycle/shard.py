@@ -297,13 +297,12 @@ class Shard:
             return
         message = self._known(key, account_of(key), state)
         due_at = message.wake_at
-        if due_at > clock_ms:
-            self.timers.set(key, due_at)
-        elif due_at:
+        if 0 < due_at <= clock_ms:
             self._decide(plan, key, message, due_at)
             return
-        switched_off = state.next_attempt_at and state.retry_decided < next_attempt(state)
-        if switched_off or key in self.uncounted:
+        if due_at:
+            self.timers.set(key, due_at)
+        if key in self.uncounted or (not due_at and _is_announced(state)):
             self._change(plan, key, message)
 
     def _decide(self, plan: Plan, key: bytes, message: Touched, due_at: int) -> None:
@@ -410,6 +409,11 @@ def key_of(event: Event) -> bytes:
 def account_of(key: bytes) -> str:
     """The account of a message key."""
     return key.partition(b"/")[0].decode()
+
+
+def _is_announced(state: MessageState) -> bool:
+    """Whether a retry was announced and not decided; where none is due, retries are off now."""
+    return bool(state.next_attempt_at) and state.retry_decided < next_attempt(state)
 
 
 def _note_delay(plan: Plan, state: MessageState) -> None:

@@ -154,3 +154,13 @@ def test_a_tombstone_gives_the_defaults_back_also_to_an_account_never_heard_of()
     accounts.withdraw("acme")
     accounts.withdraw("other")
     assert accounts.of("acme") == AccountSettings(account="acme")
+
+
+def test_accounts_without_settings_do_not_fill_the_memory(monkeypatch):
+    monkeypatch.setattr("models.accounts.MAX_DEFAULTS", 3)
+    accounts = Accounts()
+    accounts.publish(AccountSettings(account="acme", strike_limit=9))
+    for number in range(10):
+        assert accounts.of(f"a{number}").strike_limit == 3
+    assert len(accounts._defaults) <= 3
+    assert accounts.of("acme").strike_limit == 9

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from models.accounts import Accounts
+from models.accounts import Accounts, AccountSettings
 from models.contract import DAY_MS
 from models.counters import decode_cell, encode_cell, encode_retired, retired_key
 from models.dead_letters import letter_of
@@ -409,3 +409,14 @@ def test_a_stray_with_huge_headers_is_a_dead_letter():
     stray = event("receipts", THEIRS)._replace(headers=(("x", b"y" * 20_000),))
     (dead,) = World().take(stray).dead_letters
     assert dead.refusal.reason is Reason.OVERSIZED
+
+
+def test_a_retry_that_new_settings_put_off_is_looked_at_then_and_written_by_nobody_before():
+    world = World()
+    world.take(event("sends"))
+    world.take(event("receipts", status="undelivered"))
+    hour = 3_600_000
+    world.accounts.publish(AccountSettings(account="acme", retry_every_s=7_200))
+    assert [plan.changes for plan in world.shard.tick(T0 + hour)] == [{}]
+    (plan,) = world.shard.tick(T0 + 2 * hour)
+    assert len(plan.retries) == 1
