@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 KIND   := embedded,dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint docs bench bench-reports check clean
+.PHONY: help install demo test lint docs bench bench-reports chaos check clean
 
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ bench: $(STAMP)  ## Measure, on real Kafka; writes docs/benchmarks.md
 MESSAGES ?= 3000000
 bench-reports: $(STAMP)  ## Measure the reports over 3,000,000 messages (MESSAGES=30000000 for more)
 	$(BIN)/python -m tests.bench.reporting --messages $(MESSAGES)
+
+chaos: $(STAMP)  ## Break everything on purpose, on real Kafka, for ten minutes (ARGS=--help: more)
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 check: lint test  ## What CI runs
 

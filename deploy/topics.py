@@ -28,7 +28,7 @@ who released a number, and they are few."""
 FATAL = frozenset({"cleanup.policy", "max.message.bytes", "message.timestamp.type"})
 """Configuration that the promises rest on. Other differences are only reported."""
 
-EXISTS = 36
+UNKNOWN, EXISTS = 3, 36
 VISIBLE_S = 15.0
 
 
@@ -200,17 +200,20 @@ async def _found(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> dict[str
     present = sorted(names & shapes.keys())
     configs = await _configs(admin, present) if present else {}
     return {
-        name: Found(len(shapes[name]), len(shapes[name][0]["replicas"]), configs[name])
-        for name in present
+        name: Found(len(shapes[name]), len(shapes[name][0]["replicas"]), config)
+        for name, config in configs.items()
     }
 
 
 async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
+    """By topic, without those that the broker asked does not know."""
     # One request a topic: the embedded broker answers only for the first of several.
     held = {}
     for name in names:
         (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
         code, message, _, _, entries = answer.resources[0]
+        if code == UNKNOWN:
+            continue  # of several brokers one does not know a young topic yet: not visible
         if code:
             raise TopicsError(f"topic {name}: cannot read its configuration: {message} ({code})")
         held[name] = {entry[0]: entry[1] for entry in entries}

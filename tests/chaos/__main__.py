@@ -7,7 +7,6 @@ Exit codes: 0 every ledger balances and nothing ended that should not have; 1 so
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import sys
 import tempfile
@@ -20,6 +19,7 @@ import uvloop
 
 from deploy.cli_help import command
 from deploy.embedded.brokers import missing_for_kafka
+from deploy.process import silence_libraries
 from tests.chaos import report
 from tests.chaos.catalogue import Unknown, chosen, plan
 from tests.chaos.driver import Driver, Options
@@ -72,7 +72,7 @@ def main(
     if lack := missing_for_kafka():
         raise click.UsageError(lack)
     options = Options(seed, rate or (SHORT_RATE if short else RATE), int(brokers), short)
-    logging.basicConfig(level=logging.CRITICAL)  # clients of the driver see every fault too
+    silence_libraries()  # the clients of the driver see every fault too
     with _folder(keep) as home:
         driver = Driver(options, home)
         try:

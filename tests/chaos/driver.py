@@ -27,7 +27,7 @@ from tests.chaos.watch import SINK, WORKER
 
 WARM_UP_S = 30.0  # at most, from the start of the traffic to states and commits everywhere
 RECOVER_S = 40.0
-CALM_S = 1.0
+CALM_S = 1.0  # not when short
 BALANCE_S, HOPELESS_S = 40.0, 10.0  # for the ledger; when something stopped for good
 LAG_S = 15.0
 #: The oracle reads all events again after each round: above so many the next round begins anew.
@@ -175,7 +175,7 @@ class Driver:
             await system.heal()
             await system.until_ready(RECOVER_S)
             await system.until_flowing(time.monotonic(), RECOVER_S)
-            await asyncio.sleep(CALM_S)
+            await asyncio.sleep(0 if self._options.short else CALM_S)
         except FAILURES as error:
             outcome.problems.append(_words(error))
         end = time.monotonic()

@@ -57,10 +57,15 @@ async def rolling_restart(stage: Stage) -> None:
     members = list(stage.system.members)
     stage.rng.shuffle(members)
     for member in members:
-        stage.say(f"SIGTERM {member.name}")
-        member.send(SIGTERM)
-        await member.gone(STOP_S)
-        await stage.system.until_ready(READY_S)
+        await restart(stage, member)
+
+
+async def restart(stage: Stage, member: Member) -> None:
+    """SIGTERM, and until all are ready again. Raises TimeoutError when it does not end."""
+    stage.say(f"SIGTERM {member.name}")
+    member.send(SIGTERM)
+    await member.gone(STOP_S)
+    await stage.system.until_ready(READY_S)
 
 
 # --- brokers --------------------------------------------------------------------------------------

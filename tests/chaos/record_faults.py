@@ -17,7 +17,7 @@ from streams.kafka import clients
 from tests.chaos import hostile
 from tests.chaos.faults import Stage, fault
 from tests.chaos.installation import Installation, Late
-from tests.chaos.process_faults import READY_S, STOP_S, kill_worker
+from tests.chaos.process_faults import READY_S, STOP_S, restart
 from tests.chaos.traffic import Publisher
 from tests.chaos.verdict import Hostile, lag
 
@@ -76,14 +76,14 @@ def _neighbours(system: Installation, topic: str, partition: int) -> list[Publis
     return [hostile.marker(system.settings, topic, partition) for _ in range(2)]
 
 
-@fault("garbage", "garbage and tombstones on all topics, then restores over them", short=True)
+@fault("garbage", "garbage and tombstones on all topics, then a restore over them", short=True)
 async def garbage(stage: Stage) -> None:
     system = stage.system
     records = list(hostile.garbage(system.settings, stage.rng))
     stage.say(f"{len(records)} records on all {len({r.topic for r in records})} topics")
     await system.publish_hostile(records, hostile.must_be_dead_letter)
     await asyncio.sleep(1)
-    await kill_worker(stage)
+    await restart(stage, stage.rng.choice(system.of_kind("worker")))
 
 
 @fault("transactions", "transactions committed, aborted, held open, and left open", short=True)

@@ -4,9 +4,11 @@ import asyncio
 import os
 import uuid
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource
 
 from deploy.embedded.brokers import (
     Broker,
@@ -196,3 +198,23 @@ def test_fewer_copies_are_a_warning_and_smaller_dead_letters_are_not() -> None:
         (False, "has 2 copies, the settings say 1"),
         (True, "max.message.bytes is 1000, not 2097152"),
     ]
+
+
+async def test_a_young_topic_that_one_of_the_brokers_does_not_know_is_waited_for(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three brokers the one asked for the configuration may be behind: it answers error 3."""
+    describe, asked = AIOKafkaAdminClient.describe_configs, list[str]()
+
+    async def behind(self: AIOKafkaAdminClient, resources: list[ConfigResource]) -> Any:
+        (answer,) = await describe(self, resources)
+        asked.append(resources[0].name)
+        if asked.count(resources[0].name) <= 2:
+            answer.resources[0] = (3, "", *answer.resources[0][2:])
+        return (answer,)
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "describe_configs", behind)
+    outcome = await create_topics(settings)
+    assert len(outcome.created) == len(wanted(settings))
+    assert all(asked.count(spec.name) == 3 for spec in outcome.created)
+    assert await check_topics(settings) == []
