@@ -16,7 +16,15 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaTimeoutError,
+    LeaderNotAvailableError,
+    NodeNotReadyError,
+    NotEnoughReplicasError,
+    NotLeaderForPartitionError,
+    RequestTimedOutError,
+)
 
 from models.dead_letters import MAX_LETTER_BYTES, letter_of
 from models.metrics import Health, Meter
@@ -39,6 +47,16 @@ log = logging.getLogger(__name__)
 #: SIGTERM to end: what is being written may finish, then Kafka is told. Together below 10 s.
 STOP_GRACE_S: Final = 4.0
 LEAVE_GRACE_S: Final = 2.0
+#: What the producer raises while brokers are away or change.
+KAFKA_AWAY: Final = (
+    KafkaConnectionError,
+    KafkaTimeoutError,
+    LeaderNotAvailableError,
+    NodeNotReadyError,
+    NotEnoughReplicasError,
+    NotLeaderForPartitionError,
+    RequestTimedOutError,
+)
 
 
 async def run_sink(
@@ -191,10 +209,12 @@ class Sink:
         try:
             for rows in mapped.tables.values():
                 bad += await self._write(rows)
-        except Unavailable as error:
+            await self._send_letters(_refusals(mapped, bad))
+        except (Unavailable, *KAFKA_AWAY) as error:
+            if not self._stop.is_set():
+                raise
             log.info("asked to stop with a batch not written: %s", error)
             return False
-        await self._send_letters(_refusals(mapped, bad))
         self._count(mapped)
         return True
 
@@ -214,9 +234,23 @@ class Sink:
         return bad
 
     async def _send_letters(self, refused: list[tuple[Record, Refusal]]) -> None:
-        """To the partition the record came from, as far as dead-letters has as many."""
+        """Produce dead letters, for as long as Kafka is away; twice the same letter is harmless."""
+
+        def tell(error: BaseException) -> None:
+            self._health.beat("batches")
+            log.warning("Kafka does not take dead letters, they are sent again: %r", error)
+
         if not refused:
             return
+        await patiently(lambda: self._produce_letters(refused), KAFKA_AWAY, self._stop, tell)
+        for record, refusal in refused:
+            name = record.topic.removeprefix(self._settings.topic_prefix)
+            reason = refusal.reason.value
+            self._meter.add("receipts_dead_letters_total", topic=name, reason=reason)
+        log.warning("%d dead letters, such as: %s: %s", len(refused), name, refusal.detail)
+
+    async def _produce_letters(self, refused: list[tuple[Record, Refusal]]) -> None:
+        """To the partition the record came from, as far as dead-letters has as many."""
         topic = self._settings.topic("dead-letters")
         partitions = len(await self._producer.partitions_for(topic))
         sent = []
@@ -225,11 +259,6 @@ class Sink:
             home = record.partition % partitions
             sent.append(await self._producer.send(topic, value, key, home, headers=headers))
         await asyncio.gather(*sent)
-        for record, refusal in refused:
-            name = record.topic.removeprefix(self._settings.topic_prefix)
-            reason = refusal.reason.value
-            self._meter.add("receipts_dead_letters_total", topic=name, reason=reason)
-        log.warning("%d dead letters, such as: %s: %s", len(refused), name, refusal.detail)
 
     def _count(self, mapped: Mapped) -> None:
         for (topic, reason), count in mapped.skipped.items():

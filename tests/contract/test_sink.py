@@ -5,8 +5,11 @@ import contextlib
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaTimeoutError, NotLeaderForPartitionError
 
 from deploy.embedded.brokers import Broker, free_port
 from models.counters import cell_key, encode_cell
@@ -147,6 +150,29 @@ async def test_poison_becomes_dead_letters_and_stops_nothing(
     for topic in ("strikes", "suppression-requests"):
         assert sink.meter.value("receipts_sink_skipped_total", topic, "refused") == 1
     assert await committed(settings, "message-states") == 22
+
+
+@one_way
+async def test_dead_letters_wait_while_kafka_does_not_take_them(
+    embedded_broker: Broker,
+    prefix: str,
+    url: str,
+    reader: ClickHouse,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    send, refusals = AIOKafkaProducer.send, [KafkaTimeoutError(), NotLeaderForPartitionError()]
+
+    async def fails_twice(self: AIOKafkaProducer, topic: str, *args: Any, **named: Any) -> Any:
+        if topic == f"{prefix}dead-letters" and refusals:
+            raise refusals.pop()
+        return await send(self, topic, *args, **named)
+
+    settings = await settings_for(embedded_broker.bootstrap, prefix, url)
+    async with running(settings) as sink:
+        monkeypatch.setattr(AIOKafkaProducer, "send", fails_twice)
+        await publish(settings, [Record("campaigns", 0, 0, T0, None, b"{")])
+        await sink.until(lambda: count(reader, "dead_letters") == 1)
+    assert not refusals
 
 
 def _hex(record: Record) -> tuple[str, str]:
