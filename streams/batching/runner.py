@@ -36,9 +36,9 @@ def run_worker(app: BatchApp, alongside: Alongside | None = None) -> int:
         the end; its failure stops the worker.
 
     0: asked to stop; everything done is committed. 70: a failure, logged when it happens and again
-    as the last line; nothing is committed after it. Ends within 10 s of a signal; when Faust cannot be stopped by then, the process is
-    ended from here with the same code. Debug logging is off for good: Faust and aiokafka would
-    build records for each message (16 % of the time).
+    as the last line; nothing is committed after it. Ends within 10 s of a signal; when Faust cannot
+    be stopped by then, the process is ended from here with the same code. Debug logging is off for
+    good: Faust and aiokafka would build records for each message (16 % of the time).
     """
     if app._loop is not None:  # mode/services.py: read once, kept for ever
         raise RuntimeError(
