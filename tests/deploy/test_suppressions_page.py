@@ -21,6 +21,7 @@ from deploy.topics import create_topics
 from models.requests import number_key
 from models.settings import Settings
 from models.suppression import Facts, Standing, encode, published
+from streams.kafka.reading import Place
 from streams.mirror import Mirror
 from streams.suppressed import Suppressed
 
@@ -192,7 +193,14 @@ async def test_the_age_grows_while_the_broker_is_silent_and_falls_when_it_speaks
         settings = Settings(brokers=broker.bootstrap)
         await create_topics(settings)
         topic = settings.topic("suppressions")
-        mirror = Mirror(settings.brokers, topic, suppressed.take, suppressed.hear)
+        faults: list[tuple[Place, str]] = []
+        mirror = Mirror(
+            settings.brokers,
+            topic,
+            suppressed.take,
+            lambda place, fault: faults.append((place, fault)),
+            suppressed.hear,
+        )
         following = asyncio.create_task(mirror.run())
         try:
             await asyncio.wait_for(mirror.caught_up.wait(), 20)
@@ -211,6 +219,7 @@ async def test_the_age_grows_while_the_broker_is_silent_and_falls_when_it_speaks
             following.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await following
+    assert faults == []
 
 
 def young(suppressed: Suppressed) -> float:

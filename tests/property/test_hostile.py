@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from models.accounts import Accounts
 from models.contract import MAX_ATTEMPT, Receipt, Send
 from models.counters import encode_cell
+from models.dead_letters import letter_of
 from models.facts import outcome_of, send_fact
 from models.state import MAX_SORT_KEYS, MessageState, add_outcome, add_send, decode, encode
 from models.strikes import Strike, encode_strike
@@ -38,7 +39,7 @@ def applied(table: dict[bytes, bytes], plan: Plan) -> Plan:
         assert len(key) + len(value) < BROKER_BYTES
         table[key] = value
     for dead in plan.dead_letters:
-        assert dead.headers()
+        assert len(letter_of(dead.record, dead.refusal).headers) == 6
     for stray in plan.strays:
         assert stray.headers()
     return plan
