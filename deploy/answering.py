@@ -16,7 +16,7 @@ from deploy.process import read_settings, silence_libraries
 from models.mistakes import mask_url
 
 if TYPE_CHECKING:
-    from reports.database import Database
+    from reports.query.database import Database
 
 USAGE: Final = 2
 #: Formats of files; a table is for people who look at a terminal.
@@ -30,8 +30,8 @@ def answering() -> Iterator[Database]:
 
     Raises DatabaseError with the fix.
     """
-    from reports.asked import BadQuestion
-    from reports.database import Database, Unavailable
+    from reports.query.database import Database, Unavailable
+    from reports.query.query import BadQuestion
 
     url = read_settings().reports_url
     silence_libraries()
@@ -60,8 +60,8 @@ def _as_typed(name: str) -> str:
 
 def require_account(database: Database, account: str) -> None:
     """Raises BadQuestion for an account without messages and settings: probably it is misspelt."""
-    from reports.accounts import is_known, some
-    from reports.asked import BadQuestion, Wrong
+    from reports.query.accounts import is_known, some
+    from reports.query.query import BadQuestion, Wrong
 
     if is_known(database, account):
         return

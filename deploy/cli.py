@@ -244,7 +244,7 @@ def _expected() -> tuple[type[Exception], ...]:
     from deploy.simulator.recording import BadRecording
     from deploy.suppressions import SuppressionsError
     from deploy.topics import TopicsError
-    from reports.database import DatabaseError
+    from reports.query.database import DatabaseError
     from sinks.errors import SinkError
 
     return (

@@ -26,9 +26,9 @@ from deploy.answering import (
 from deploy.cli_help import Examples, GroupWithExamples
 
 if TYPE_CHECKING:
-    from reports.asked import Asked
-    from reports.database import Database
-    from reports.report import Filter, Report, Section
+    from reports.definition.report import Filter, Report, Section
+    from reports.query.database import Database
+    from reports.query.query import Asked
 
 TABLE: Final = "table"
 DEFAULT_ROWS: Final = 25
@@ -195,8 +195,8 @@ def _words(value: Any) -> list[str]:
 def _asked(
     database: Database, definition: Report, account: str, said: Mapping[str, Sequence[str]]
 ) -> Asked:
-    from reports.accounts import zone_of
-    from reports.asked import ask
+    from reports.query.accounts import zone_of
+    from reports.query.query import ask
 
     require_account(database, account)
     return ask(definition, account, zone_of(database, account), said, datetime.now(UTC))
@@ -204,7 +204,7 @@ def _asked(
 
 def _print_sql(sections: Sequence[Section], asked: Asked, wanted: _Wanted) -> None:
     from reports.exports import chosen
-    from reports.pasted import pasted
+    from reports.query.render_sql import pasted
 
     for section in sections:
         parameters = asked.parameters(section, wanted.limit or 0)

@@ -24,7 +24,7 @@ from deploy.cli_help import command, group
 from deploy.process import read_settings
 
 if TYPE_CHECKING:
-    from reports.database import Database
+    from reports.query.database import Database
     from reports.segments.model import Node
     from reports.segments.saved import Segment
     from reports.segments.store import SegmentStore
@@ -49,8 +49,8 @@ def segments() -> None:
 def list_(account: str) -> None:
     """List the saved segments."""
     from deploy.report_tables import show_rows
-    from reports.accounts import zone_of
-    from reports.columns import moment, text
+    from reports.definition.columns import moment, text
+    from reports.query.accounts import zone_of
     from reports.segments.model import write
     from reports.segments.saved import segments as saved
 
@@ -159,7 +159,7 @@ def delete(account: str, name: str) -> None:
 def members(account: str, name: str, limit: int) -> None:
     """List who belongs to a segment now, and count them."""
     from deploy.report_tables import show_rows
-    from reports.accounts import zone_of
+    from reports.query.accounts import zone_of
     from reports.segments.members import COLUMNS, count, members
 
     with until_nobody_reads(), answering() as database:
@@ -200,7 +200,7 @@ export.params += output_options(FILES)
 
 def _saved(database: Database, account: str, name: str) -> Segment:
     """A saved segment. Raises BadQuestion that names those there are."""
-    from reports.asked import BadQuestion, Wrong
+    from reports.query.query import BadQuestion, Wrong
     from reports.segments.saved import segments as saved
 
     require_account(database, account)

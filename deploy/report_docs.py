@@ -6,10 +6,10 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
-from reports.asked import ask
 from reports.catalogue import REPORTS
-from reports.pasted import pasted
-from reports.report import Filter, Report, Section, parameters_of
+from reports.definition.report import Filter, Report, Section, parameters_of
+from reports.query.query import ask
+from reports.query.render_sql import pasted
 from reports.views import base
 
 _NOW: Final = datetime(2026, 11, 8, 12, tzinfo=UTC)

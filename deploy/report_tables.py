@@ -12,12 +12,12 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from reports.asked import Asked
-from reports.database import Database
+from reports.definition.report import Column, Section, Shape
 from reports.exports import book_of
 from reports.exports.table import count_of
-from reports.pages.words import NUMERIC, shown
-from reports.report import Column, Section, Shape
+from reports.formatting import NUMERIC, shown
+from reports.query.database import Database
+from reports.query.query import Asked
 
 _WIDEST: Final = 10_000
 

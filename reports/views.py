@@ -7,7 +7,7 @@ They hold no data, so they are no migrations.
 from collections.abc import Iterable
 
 from reports.catalogue import REPORTS
-from reports.report import SQL, Column, Section, whole
+from reports.definition.report import SQL, Column, Section, whole
 
 
 def statements() -> list[str]:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from reports.columns import (
+from reports.definition.columns import (
     CLICKS,
     COUNTS,
     DELIVERED,
@@ -15,8 +15,8 @@ from reports.columns import (
     text,
     word,
 )
-from reports.filters import ACCOUNT, IN_CAMPAIGN
-from reports.report import Column, Pass, Report, Section, Shape
+from reports.definition.filters import ACCOUNT, IN_CAMPAIGN
+from reports.definition.report import Column, Pass, Report, Section, Shape
 
 NAME: Final = "campaign"
 FILTERS: Final = (ACCOUNT, IN_CAMPAIGN)

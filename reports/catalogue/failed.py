@@ -4,10 +4,10 @@ from typing import Final
 
 import msgspec
 
-from reports import columns as c
-from reports import filters as f
-from reports.people import did, sent_in
-from reports.report import Filter, Report, Section
+from reports.definition import columns as c
+from reports.definition import filters as f
+from reports.definition.audience import did, sent_in
+from reports.definition.report import Filter, Report, Section
 
 NAME: Final = "failed"
 _CAMPAIGNS: Final = "[{campaign:String}]"

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from reports import columns as c
-from reports import filters as f
-from reports.report import Report, Section, Tally
+from reports.definition import columns as c
+from reports.definition import filters as f
+from reports.definition.report import Report, Section, Tally
 
 NAME: Final = "messages"
 FILTERS: Final = (

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from reports.columns import COUNTS, DELIVERED, READ, SENT, count
-from reports.filters import SOURCE, STANDARD
-from reports.report import Column, Pass, Report, Section, Shape
+from reports.definition.columns import COUNTS, DELIVERED, READ, SENT, count
+from reports.definition.filters import SOURCE, STANDARD
+from reports.definition.report import Column, Pass, Report, Section, Shape
 
 NAME: Final = "overview"
 FILTERS: Final = (*STANDARD, SOURCE)

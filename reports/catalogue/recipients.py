@@ -2,11 +2,11 @@
 
 from typing import Final, get_args
 
-from reports import columns as c
-from reports import filters as f
-from reports.columns import count, moment, text
-from reports.people import OF_CLICKS, Did, clicked, did, sent_in
-from reports.report import Filter, Report, Section
+from reports.definition import columns as c
+from reports.definition import filters as f
+from reports.definition.audience import OF_CLICKS, Did, clicked, did, sent_in
+from reports.definition.columns import count, moment, text
+from reports.definition.report import Filter, Report, Section
 
 NAME: Final = "recipients"
 #: SQL of the campaign and of the links that are asked about.

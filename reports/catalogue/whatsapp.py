@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from reports import columns as c
-from reports import filters as f
-from reports.columns import word
-from reports.report import Filter, Report, Section
+from reports.definition import columns as c
+from reports.definition import filters as f
+from reports.definition.columns import word
+from reports.definition.report import Filter, Report, Section
 
 NAME: Final = "whatsapp"
 _WORDS: Final = {

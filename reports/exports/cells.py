@@ -9,7 +9,7 @@ from math import isfinite
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
-from reports.report import Column
+from reports.definition.report import Column
 
 Kind = Literal["text", "number", "time", "date", "flag", "list", "map"]
 Write = Callable[[Any], Any]

@@ -11,9 +11,9 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from reports.definition.report import Column
 from reports.exports.cells import Write, harmless, in_zone, joined, kind_of, number
 from reports.exports.table import Book, Table, Tell, rows_of
-from reports.report import Column
 
 
 def csv_of(book: Book, tell: Tell) -> Iterator[bytes]:

@@ -9,13 +9,13 @@ from typing import Final
 
 import msgspec
 
-from reports.asked import Asked, BadQuestion, Wrong
-from reports.database import Database
+from reports.definition.report import Section
 from reports.exports.csv_file import csv_of
 from reports.exports.json_file import json_of
 from reports.exports.table import Book, Tell, book_of
 from reports.exports.xlsx_file import xlsx_of
-from reports.report import Section
+from reports.query.database import Database
+from reports.query.query import Asked, BadQuestion, Wrong
 
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
 

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import msgspec
 
+from reports.definition.report import Column
 from reports.exports.cells import Write, in_zone, kind_of, number
 from reports.exports.table import Book, Table, Tell, rows_of
-from reports.report import Column
 
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 

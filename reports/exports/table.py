@@ -8,9 +8,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from reports.asked import Asked, BadQuestion, Wrong
-from reports.database import Database
-from reports.report import Column, Section
+from reports.definition.report import Column, Section
+from reports.query.database import Database
+from reports.query.query import Asked, BadQuestion, Wrong
 
 Blocks = Iterator[Sequence[tuple[Any, ...]]]
 #: Told again and again how many rows of the file are written.

@@ -16,9 +16,9 @@ from zoneinfo import ZoneInfo
 
 import xlsxwriter  # type: ignore[import-untyped]
 
+from reports.definition.report import Column
 from reports.exports.cells import Kind, joined, kind_of, number
 from reports.exports.table import Book, Table, Tell, rows_of
-from reports.report import Column
 
 #: What a sheet of Excel holds besides its heading, and what one cell holds.
 MOST_ROWS: Final = 1_048_575

@@ -14,12 +14,12 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from reports.pages.entrance import Entrance
-from reports.pages.guard import Limited, Protected, SignedIn
-from reports.pages.pages import Pages
+from reports.pages.auth.middleware import Limited, Protected, SignedIn
+from reports.pages.auth.routes import Entrance
+from reports.pages.auth.tokens import Guesses, Tokens
 from reports.pages.rendering import Templates
+from reports.pages.report.pages import Pages
 from reports.pages.segments import SegmentPages
-from reports.pages.signin import Guesses, Tokens
 from reports.pages.site import Site
 
 STATIC: Final = Path(__file__).with_name("static")

@@ -14,15 +14,15 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from models.vocabulary import Channel
-from reports.accounts import zone_of
-from reports.asked import BadQuestion
-from reports.database import Database
+from reports.definition.audience import Did
 from reports.exports import FORMATS, started
-from reports.pages.forms import spoken, words_of
-from reports.pages.shown import PAGE_ROWS
+from reports.formatting import link, moment, page_number, shown
+from reports.pages.report.forms import spoken, words_of
+from reports.pages.report.view_model import PAGE_ROWS
 from reports.pages.site import Site, account_of
-from reports.pages.words import link, moment, page_number, shown
-from reports.people import Did
+from reports.query.accounts import zone_of
+from reports.query.database import Database
+from reports.query.query import BadQuestion
 from reports.segments.book import book_of_segment
 from reports.segments.members import COLUMNS, count, members
 from reports.segments.model import Combined, Node, People, Saved, parse

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from reports.accounts import zone_of
-from reports.database import Database
 from reports.exports import Book, Fact, Table
+from reports.query.accounts import zone_of
+from reports.query.database import Database
 from reports.segments.members import COLUMNS, blocks
 from reports.segments.model import write
 from reports.segments.saved import Segment

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
-from reports.asked import BadQuestion, Wrong
-from reports.columns import COUNTRY, EMAIL, EXTERNAL_ID, RECIPIENT
-from reports.database import Database, Rows
-from reports.people import did, did_linked, sent_in
+from reports.definition.audience import did, did_linked, sent_in
+from reports.definition.columns import COUNTRY, EMAIL, EXTERNAL_ID, RECIPIENT
+from reports.query.database import Database, Rows
+from reports.query.query import BadQuestion, Wrong
 from reports.segments.model import MOST_PARTS, Combined, Node, People, checked, too_many
 from reports.segments.saved import saved
 

@@ -13,8 +13,8 @@ from typing import Annotated, Final, Literal, NamedTuple, get_args
 import msgspec
 
 from models.vocabulary import Channel
-from reports.asked import BadQuestion, Wrong
-from reports.people import Did
+from reports.definition.audience import Did
+from reports.query.query import BadQuestion, Wrong
 
 MOST_PARTS: Final = 100
 MOST_DEPTH: Final = 10

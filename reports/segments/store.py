@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import Final
 
-from reports.asked import BadQuestion, Wrong
-from reports.database import Database, Writer
+from reports.query.database import Database, Writer
+from reports.query.query import BadQuestion, Wrong
 from reports.segments.members import resolved
 from reports.segments.model import Node, Saved, checked, write
 from reports.segments.saved import Segment, saved, segments

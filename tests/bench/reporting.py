@@ -35,12 +35,12 @@ import msgspec
 from deploy.children import Child
 from deploy.embedded.brokers import free_port
 from models.settings import Settings
-from reports.answers import answered, reads
-from reports.asked import ask
 from reports.catalogue import BY_NAME
-from reports.database import Database
 from reports.exports.formats import FORMATS, exported
 from reports.exports.table import count_of
+from reports.query.database import Database
+from reports.query.fetch import answered, reads
+from reports.query.query import ask
 from reports.views import statements
 from sinks.client import ClickHouse, connect
 from sinks.migrate import migrate

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from reports.accounts import zone_of
-from reports.asked import Asked, ask
 from reports.catalogue import BY_NAME
+from reports.query.accounts import zone_of
+from reports.query.query import Asked, ask
 from tests.pages.conftest import ACCOUNT
 from tests.reports.counting import Row, counted, sent
 from tests.reports.world import World

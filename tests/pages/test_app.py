@@ -15,12 +15,12 @@ from starlette import formparsers
 from starlette.testclient import TestClient
 
 from reports.catalogue import REPORTS
-from reports.database import Database
 from reports.exports import FORMATS
 from reports.pages.app import app
-from reports.pages.leads import of_figure
-from reports.pages.signin import GUESSES
-from reports.pages.tabs import tabs_of
+from reports.pages.auth.tokens import GUESSES
+from reports.pages.report.drilldown import of_figure
+from reports.pages.report.tabs import tabs_of
+from reports.query.database import Database
 from sinks.client import connect
 from tests.pages.asking import campaign, paths, question, rows, totals
 from tests.pages.conftest import ACCOUNT, NOBODY, Served, token_of

@@ -8,13 +8,13 @@ from xml.etree import ElementTree
 
 import pytest
 
-from reports.asked import Period
 from reports.catalogue import BY_NAME
-from reports.pages.drawing import Pictures
-from reports.pages.series import charts_of
-from reports.pages.slots import of_period, of_times
-from reports.pages.words import seconds
-from reports.pages.worldmap import limits_of, unseen
+from reports.formatting import seconds
+from reports.pages.charts.choose import charts_of
+from reports.pages.charts.svg import Pictures
+from reports.pages.charts.time_axis import of_period, of_times
+from reports.pages.charts.worldmap import limits_of, unseen
+from reports.query.query import Period
 from tests.pages.conftest import Served
 
 DAY = date(2026, 11, 20)

@@ -12,9 +12,9 @@ import pytest
 from playwright.sync_api import Page, expect
 from starlette.testclient import TestClient
 
-from reports.pages.pages import segment_link
+from reports.pages.report.pages import segment_link
+from reports.pages.report.tabs import tabs_of
 from reports.pages.segments import people_of
-from reports.pages.tabs import tabs_of
 from reports.segments.members import count
 from tests.pages.asking import campaign, question, rows
 from tests.pages.conftest import ACCOUNT, Served, Visitor, token_of

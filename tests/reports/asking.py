@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from reports.asked import Asked, ask
-from reports.report import Report
+from reports.definition.report import Report
+from reports.query.query import Asked, ask
 from tests.reports.world import World
 
 ZONE = "Asia/Kolkata"

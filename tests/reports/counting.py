@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from deploy.simulator.messages import Message
-from reports.asked import Asked
-from reports.report import Report
+from reports.definition.report import Report
+from reports.query.query import Asked
 from tests.reports.truth import Truth, day_of, question
 from tests.reports.world import ZONES, World
 

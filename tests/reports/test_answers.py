@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from reports.answers import answered, reads
-from reports.asked import Asked, Period, ask
 from reports.catalogue import REPORTS
-from reports.database import Database, Rows
-from reports.report import Report, Section
+from reports.definition.report import Report, Section
+from reports.query.database import Database, Rows
+from reports.query.fetch import answered, reads
+from reports.query.query import Asked, Period, ask
 from tests.reports.asking import account_of, question
 from tests.reports.world import ZONES, World
 

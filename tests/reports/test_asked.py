@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from reports.asked import Asked, BadQuestion, Period, ask
 from reports.catalogue import BY_NAME
+from reports.query.query import Asked, BadQuestion, Period, ask
 
 NOW = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)
 

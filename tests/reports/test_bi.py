@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from reports.asked import ask
 from reports.catalogue import BY_NAME
+from reports.query.query import ask
 from tests.reports.asking import account_of, words_for
 from tests.reports.world import World
 

@@ -13,10 +13,10 @@ from deploy.simulator.facts import moment
 from deploy.simulator.messages import Message
 from deploy.simulator.publish import partition_of
 from deploy.simulator.wire import Fields, key_of, to_json
-from reports.asked import Asked, BadQuestion, ask
 from reports.catalogue.campaign import CAMPAIGN
 from reports.catalogue.campaigns import CAMPAIGNS
-from reports.database import Database
+from reports.query.database import Database
+from reports.query.query import Asked, BadQuestion, ask
 from reports.views import statements
 from sinks.client import connect
 from sinks.migrate import migrate

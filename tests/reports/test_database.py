@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import urllib3
 
-import reports.database
-from reports.database import QUERY_TIMEOUT_S, Database, DatabaseError
+import reports.query.database
+from reports.query.database import QUERY_TIMEOUT_S, Database, DatabaseError
 from tests.contract.servers import Front
 
 LIMIT = "SELECT toFloat64(getSetting('max_execution_time'))"
@@ -50,7 +50,7 @@ def test_a_report_has_a_limit_of_time_and_an_export_has_that_of_the_server(
 def test_a_query_that_takes_too_long_ends_with_a_fix(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reports.database, "QUERY_TIMEOUT_S", 1)
+    monkeypatch.setattr(reports.query.database, "QUERY_TIMEOUT_S", 1)
     with pytest.raises(DatabaseError, match="Fix: ask for a shorter period"):
         database.rows(ENDLESS, {})
     assert database.rows("SELECT 1", {}).rows == [(1,)]

@@ -17,9 +17,8 @@ from zoneinfo import ZoneInfo
 import openpyxl
 import pytest
 
-from reports.asked import Asked, BadQuestion, ask
 from reports.catalogue import BY_NAME, REPORTS
-from reports.database import reach
+from reports.definition.report import Column, Report, Section
 from reports.exports import (
     FORMATS,
     Book,
@@ -32,7 +31,8 @@ from reports.exports import (
     started,
 )
 from reports.exports.xlsx_file import MOST_CHARACTERS, xlsx_of
-from reports.report import Column, Report, Section
+from reports.query.database import reach
+from reports.query.query import Asked, BadQuestion, ask
 from reports.views import statements
 from sinks.client import connect
 from sinks.migrate import migrate

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from reports.asked import Asked, BadQuestion
 from reports.catalogue import REPORTS
-from reports.database import Database
-from reports.report import Filter, Report
+from reports.definition.report import Filter, Report
+from reports.query.database import Database
+from reports.query.query import Asked, BadQuestion
+from reports.query.texts import starts_of, text_of
 from reports.segments.members import count, members
 from reports.segments.model import Combined, Node, People, Saved, write
 from reports.segments.store import SegmentStore
-from reports.texts import starts_of, text_of
 from reports.views import statements
 from sinks.client import connect
 from sinks.migrate import migrate

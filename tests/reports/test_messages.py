@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import pytest
 
 from deploy.simulator.messages import Message
-from reports.asked import ask
 from reports.catalogue.messages import MESSAGES
 from reports.exports.table import count_of
-from reports.texts import starts_of, text_of
+from reports.query.query import ask
+from reports.query.texts import starts_of, text_of
 from tests.reports.truth import Row, Truth, answer, message_row, only, question, truth_of
 from tests.reports.world import ZONES, World
 

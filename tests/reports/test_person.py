@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from deploy.simulator.messages import Message
-from reports.asked import BadQuestion
 from reports.catalogue.person import PERSON_REPORT, RANGES
+from reports.query.query import BadQuestion
 from tests.reports.truth import (
     Row,
     Truth,

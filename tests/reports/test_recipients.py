@@ -6,7 +6,7 @@ from typing import get_args
 
 from deploy.simulator.messages import Message
 from reports.catalogue.recipients import RECIPIENTS
-from reports.people import Did
+from reports.definition.audience import Did
 from tests.reports.truth import (
     Row,
     Truth,

@@ -18,8 +18,8 @@ from click.testing import CliRunner, Result
 from deploy.cli import cli
 from deploy.embedded.brokers import free_port
 from reports.catalogue import BY_NAME, REPORTS
+from reports.definition.report import Report
 from reports.exports import FORMATS, exported
-from reports.report import Report
 from tests.deploy.test_cli import receipts
 from tests.reports.asking import account_of, words_for
 from tests.reports.world import World
@@ -138,8 +138,8 @@ def test_the_sql_that_is_printed_can_be_run(world: World, report: Report) -> Non
 
 
 def test_the_file_is_the_export(world: World, tmp_path: Path) -> None:
-    from reports.accounts import zone_of
-    from reports.asked import ask
+    from reports.query.accounts import zone_of
+    from reports.query.query import ask
 
     report, path = BY_NAME["messages"], tmp_path / "messages.csv"
     words = ["--source=direct", "--source=program", "--columns=recipient, sent_at", "-o", str(path)]

@@ -3,7 +3,7 @@
 import pytest
 
 from reports.catalogue import REPORTS
-from reports.report import Report, Section
+from reports.definition.report import Report, Section
 from tests.reports.truth import Row, answer, needed, question, truth_of
 from tests.reports.world import World
 

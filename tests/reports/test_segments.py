@@ -9,8 +9,8 @@ from typing import get_args
 import pytest
 
 from models.vocabulary import Channel
-from reports.asked import BadQuestion
-from reports.people import Did
+from reports.definition.audience import Did
+from reports.query.query import BadQuestion
 from reports.segments.members import COLUMNS, blocks, count, members
 from reports.segments.model import MOST_BYTES, Combined, Node, People, Saved, parse, write
 from reports.segments.store import SegmentStore

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from deploy.simulator.messages import Message
-from reports.asked import Asked
 from reports.catalogue.speed import SPEED
+from reports.query.query import Asked
 from tests.reports.counting import (
     Messages,
     Row,

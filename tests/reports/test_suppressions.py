@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from reports.asked import ask
 from reports.catalogue.suppressions import SUPPRESSIONS
-from reports.database import Database
+from reports.query.database import Database
+from reports.query.query import ask
 from reports.views import statements
 from sinks.client import connect
 from sinks.migrate import migrate

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 import pytest
 
 from deploy.report_docs import example, reports_page
-from reports.asked import ask
 from reports.catalogue import REPORTS
-from reports.pasted import pasted
-from reports.report import SQL, Report, Section
+from reports.definition.report import SQL, Report, Section
+from reports.query.query import ask
+from reports.query.render_sql import pasted
 from tests.reports.asking import question
 from tests.reports.world import World
 

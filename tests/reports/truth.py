@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 
 from deploy.simulator.facts import moment
 from deploy.simulator.messages import Message
-from reports.asked import Asked, ask
-from reports.report import Report
+from reports.definition.report import Report
+from reports.query.query import Asked, ask
 from tests.reports.world import World
 
 Row = dict[str, Any]

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import altair as alt
 import msgspec
 
-from reports.asked import Period
+from reports.query.query import Period
 
 #: Five minutes, an hour, a day: what slots can be apart.
 _STEPS: Final = (timedelta(minutes=5), timedelta(hours=1), timedelta(days=1))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from reports.asked import Asked
-from reports.database import Database, Rows
-from reports.report import Section
+from reports.definition.report import Section
+from reports.query.database import Database, Rows
+from reports.query.query import Asked
 
 Together = tuple[Section, ...]
 """Sections that one read answers."""

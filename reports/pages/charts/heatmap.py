@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import altair as alt
 
-from reports.pages.charts import HEIGHT, Spec, chart, done
-from reports.pages.palette import NONE, WARM
-from reports.report import Column
+from reports.definition.report import Column
+from reports.pages.charts.charts import HEIGHT, Spec, chart, done
+from reports.pages.charts.palette import NONE, WARM
 
 _DAYS: Final = tuple(calendar.day_name)
 _HOURS: Final = tuple(range(24))

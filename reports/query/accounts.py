@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from reports.database import Database
+from reports.query.database import Database
 
 DEFAULT_ZONE: Final = "UTC"
 _ZONE: Final = "SELECT time_zone FROM accounts_current WHERE account = {account:String}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from reports.asked import Asked
-from reports.pages.words import link
-from reports.report import Column, Section
+from reports.definition.report import Column, Section
+from reports.formatting import link
+from reports.query.query import Asked
 
 Record = Mapping[str, Any]
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from reports.report import Column
+from reports.definition.report import Column
 
 
 def count(name: str, label: str, meaning: str) -> Column:

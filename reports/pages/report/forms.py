@@ -7,9 +7,9 @@ from typing import Final
 
 import msgspec
 
-from reports.asked import Asked, Wrong
-from reports.pages.words import Said, link
-from reports.report import EVERYWHERE, Filter, Report
+from reports.definition.report import EVERYWHERE, Filter, Report
+from reports.formatting import Said, link
+from reports.query.query import Asked, Wrong
 
 #: Words of an address that say a period.
 _OF_PERIOD: Final = ("since", "until", "last")

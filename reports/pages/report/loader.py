@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from reports.answers import Together, answered, reads
-from reports.asked import Asked
-from reports.database import Database
+from reports.definition.report import Column, Section
 from reports.exports.table import count_of
-from reports.pages.charts import WIDTH
-from reports.pages.drawing import Pictures
-from reports.pages.series import charts_of, country_names
-from reports.pages.shown import (
+from reports.formatting import Said, link, page_number
+from reports.pages.charts.charts import WIDTH
+from reports.pages.charts.choose import charts_of, country_names
+from reports.pages.charts.svg import Pictures
+from reports.pages.charts.worldmap import unseen, world
+from reports.pages.report.view_model import (
     PAGE_ROWS,
     Block,
     Grid,
@@ -24,9 +24,9 @@ from reports.pages.shown import (
     is_empty,
     is_pending,
 )
-from reports.pages.words import Said, link, page_number
-from reports.pages.worldmap import unseen, world
-from reports.report import Column, Section
+from reports.query.database import Database
+from reports.query.fetch import Together, answered, reads
+from reports.query.query import Asked
 
 _THREADS: Final = 8
 #: Drawing is work of the processor; it does not wait behind the reads of other pages.

@@ -13,11 +13,11 @@ import altair as alt
 import msgspec
 import pycountry
 
-from reports.pages.charts import WIDTH, Spec, done
-from reports.pages.palette import FEW_TO_MANY
-from reports.pages.words import country
+from reports.formatting import country
+from reports.pages.charts.charts import WIDTH, Spec, done
+from reports.pages.charts.palette import FEW_TO_MANY
 
-_WORLD: Final = Path(__file__).with_name("static") / "countries-110m.json"
+_WORLD: Final = Path(__file__).parents[1] / "static" / "countries-110m.json"
 _HEIGHT: Final = 430
 _LOW: Final = 240
 _ANTARCTICA: Final = "010"

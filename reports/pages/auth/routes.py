@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from reports.pages.guard import address_of
+from reports.pages.auth.middleware import address_of
+from reports.pages.auth.tokens import COOKIE, SESSION_S, Guesses, Tokens
 from reports.pages.rendering import Templates
-from reports.pages.signin import COOKIE, SESSION_S, Guesses, Tokens
 
 _UNKNOWN = "This token is not known. Check that it was copied whole, or ask whoever runs the pages."
 

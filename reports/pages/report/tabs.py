@@ -7,13 +7,13 @@ from typing import Final, cast
 
 import msgspec
 
-from reports.asked import Asked
 from reports.catalogue.recipients import CAMPAIGNS, LINKS
-from reports.database import Database
-from reports.pages.forms import is_page, spoken
-from reports.pages.words import Said, link
-from reports.people import Did, did
-from reports.report import Filter, Report, Section
+from reports.definition.audience import Did, did
+from reports.definition.report import Filter, Report, Section
+from reports.formatting import Said, link
+from reports.pages.report.forms import is_page, spoken
+from reports.query.database import Database
+from reports.query.query import Asked
 
 _FIRST: Final = "sent"
 

@@ -11,21 +11,21 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from reports.accounts import zone_of
-from reports.asked import Asked, BadQuestion, Wrong, ask
 from reports.catalogue import BY_NAME
-from reports.database import Database
+from reports.definition.report import Report, Section
 from reports.exports import FORMATS, exported, file_name
-from reports.pages.advice import advice
-from reports.pages.charts import NARROW, WIDTH
-from reports.pages.forms import Form, filters_of, form_of, words_of
-from reports.pages.reading import Reader, columns_of
-from reports.pages.shown import Block
+from reports.formatting import Said, link, moment, offset
+from reports.pages.charts.charts import NARROW, WIDTH
+from reports.pages.report.empty_state import advice
+from reports.pages.report.forms import Form, filters_of, form_of, words_of
+from reports.pages.report.loader import Reader, columns_of
+from reports.pages.report.tabs import tabs_of
+from reports.pages.report.view_model import Block
 from reports.pages.site import Site, account_of
-from reports.pages.tabs import tabs_of
-from reports.pages.words import Said, link, moment, offset
-from reports.report import Report, Section
-from reports.texts import text_of
+from reports.query.accounts import zone_of
+from reports.query.database import Database
+from reports.query.query import Asked, BadQuestion, Wrong, ask
+from reports.query.texts import text_of
 
 #: Seconds until a page looks again: while messages wait for their outcome, and otherwise.
 SOON_S: Final = 5

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from reports.report import CHOOSING, EVERYWHERE, Column, Filter, Pass, Report, Section
+from reports.definition.report import CHOOSING, EVERYWHERE, Column, Filter, Pass, Report, Section
 
 DEFAULT_DAYS: Final = 7
 MOST_DAYS: Final = 400

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pycountry
 
-from reports.report import Column
+from reports.definition.report import Column
 
 #: Kinds of values that stand under each other, right-aligned.
 NUMERIC: Final = frozenset({"count", "credits", "share", "seconds", "number"})

@@ -3,7 +3,7 @@
 from typing import Final, get_args
 
 from models.vocabulary import Channel, Source
-from reports.report import Filter
+from reports.definition.report import Filter
 
 
 def _one_of(name: str, label: str, meaning: str, column: str = "", **more: object) -> Filter:

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 import msgspec
 
-SQL: Final = Path(__file__).with_name("sql")
+SQL: Final = Path(__file__).parents[1] / "sql"
 _HOLE: Final = "/*filters*/ true"
 _INCLUDE: Final = re.compile(r"/\*include (\w+)\*/")
 _PAGE: Final = "LIMIT {limit:UInt64} OFFSET {offset:UInt64}"

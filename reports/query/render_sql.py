@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reports.report import Section
+from reports.definition.report import Section
 
 
 def pasted(section: Section, parameters: Mapping[str, Any], names: Sequence[str] = ("*",)) -> str:

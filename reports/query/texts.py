@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from reports.database import Database
+from reports.query.database import Database
 
 #: Characters of a text that are enough to recognise it.
 START: Final = 60

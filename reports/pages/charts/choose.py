@@ -7,14 +7,14 @@ from typing import Any, Final
 
 import altair as alt
 
-from reports.asked import Period
-from reports.pages.charts import Spec, chart, colours, counts, done, shares, spans
-from reports.pages.heatmap import heatmap
-from reports.pages.palette import ACCENT, LINES, STATUS
-from reports.pages.slots import Slots, of_period, of_times
-from reports.pages.words import country, shown
-from reports.pages.worldmap import world
-from reports.report import Column, Section, Shown
+from reports.definition.report import Column, Section, Shown
+from reports.formatting import country, shown
+from reports.pages.charts.charts import Spec, chart, colours, counts, done, shares, spans
+from reports.pages.charts.heatmap import heatmap
+from reports.pages.charts.palette import ACCENT, LINES, STATUS
+from reports.pages.charts.time_axis import Slots, of_period, of_times
+from reports.pages.charts.worldmap import world
+from reports.query.query import Period
 
 Record = Mapping[str, Any]
 #: A chart: what it shows in a few words, and its specification.

@@ -9,11 +9,11 @@ from typing import Any, Final
 import msgspec
 from markupsafe import Markup
 
-from reports.asked import Asked
-from reports.pages.leads import of_figure, of_value
-from reports.pages.palette import STATUS
-from reports.pages.words import NUMERIC, link, shown, slot
-from reports.report import Column, Section
+from reports.definition.report import Column, Section
+from reports.formatting import NUMERIC, link, shown, slot
+from reports.pages.charts.palette import STATUS
+from reports.pages.report.drilldown import of_figure, of_value
+from reports.query.query import Asked
 
 Record = Mapping[str, Any]
 

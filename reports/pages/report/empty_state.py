@@ -6,11 +6,11 @@ from typing import Final
 
 import msgspec
 
-from reports.accounts import is_known
-from reports.asked import Asked
-from reports.database import Database
-from reports.pages.forms import Form, filters_of, without_period
-from reports.pages.words import Said, link
+from reports.formatting import Said, link
+from reports.pages.report.forms import Form, filters_of, without_period
+from reports.query.accounts import is_known
+from reports.query.database import Database
+from reports.query.query import Asked
 
 _LONGER: Final = (30, 365)
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from reports.pages.signin import COOKIE, Guesses, Tokens, bearer
+from reports.pages.auth.tokens import COOKIE, Guesses, Tokens, bearer
 
 HEADERS: Final = {
     "content-security-policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; "
