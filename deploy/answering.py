@@ -31,7 +31,7 @@ def answering() -> Iterator[Database]:
     Raises DatabaseError with the fix.
     """
     from reports.query.database import Database, Unavailable
-    from reports.query.query import BadQuestion
+    from reports.query.query import InvalidQuery
 
     url = read_settings().reports_url
     silence_libraries()
@@ -41,7 +41,7 @@ def answering() -> Iterator[Database]:
             yield database
         finally:
             database.close()
-    except BadQuestion as error:
+    except InvalidQuery as error:
         for wrong in error.wrongs:
             named = _as_typed(wrong.name)
             click.echo(f"receipts: {named}: {wrong.problem}. Fix: {wrong.fix}", err=True)
@@ -59,16 +59,16 @@ def _as_typed(name: str) -> str:
 
 
 def require_account(database: Database, account: str) -> None:
-    """Raises BadQuestion for an account without messages and settings: probably it is misspelt."""
+    """Raises InvalidQuery for an account without messages and settings: probably it is misspelt."""
     from reports.query.accounts import is_known, some
-    from reports.query.query import BadQuestion, Wrong
+    from reports.query.query import InvalidQuery, Wrong
 
     if is_known(database, account):
         return
     found = some(database, _NAMED_ACCOUNTS)
     fix = f"there are {', '.join(found)}" if found else "there is none yet: send something first"
     problem = f"{account!r} has no messages and no settings"
-    raise BadQuestion([Wrong("account", problem, fix)])
+    raise InvalidQuery([Wrong("account", problem, fix)])
 
 
 def output_options(formats: tuple[str, ...]) -> list[click.Parameter]:

@@ -75,9 +75,9 @@ def offset(zone: str, now: datetime) -> str:
     return f"UTC{text[:3]}:{text[3:]}" if zone != "UTC" else ""
 
 
-def link(path: str, said: Said, **changes: str | int | Sequence[str] | None) -> str:
+def link(path: str, raw_params: Said, **changes: str | int | Sequence[str] | None) -> str:
     """An address with these words, some of them changed; None or empty takes one away."""
-    words: dict[str, Any] = {**said, **changes}
+    words: dict[str, Any] = {**raw_params, **changes}
     kept = {name: value for name, value in words.items() if value not in (None, "", [], ())}
     return f"{path}?{urlencode(kept, doseq=True)}" if kept else path
 

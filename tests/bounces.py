@@ -38,7 +38,7 @@ Death = Literal["", "waiting", "told", "written"]
 _RULES = Rules(partitions=1, retention_days=400)
 
 
-class Asked(NamedTuple):
+class ReportQuery(NamedTuple):
     """A retry request and the clock at which it was published."""
 
     request: RetryRequest
@@ -57,12 +57,12 @@ class World:
         self.states: dict[bytes, bytes] = {}
         self.logged: dict[bytes, bytes] = {}
         self.untold: list[Record] = []
-        self.unasked: list[Asked] = []
+        self.unasked: list[ReportQuery] = []
         self.numbers: dict[bytes, bytes] = {}
         self.suppressed: dict[bytes, int] = {}
         self.told: dict[str, list[Record]] = {STRIKES: [], REQUESTS: []}
         self.heard = {STRIKES: 0, REQUESTS: 0}
-        self.asked: list[Asked] = []
+        self.asked: list[ReportQuery] = []
         self.to_suppressed = 0
         self.generation = 0
         self.accounts.publish(AccountSettings(account="acme", **settings))
@@ -107,7 +107,7 @@ class World:
         for topic, told in ((STRIKES, plan.strikes), (REQUESTS, plan.requests)):
             self.untold += [record(topic, key, value, at) for key, value in told]
         for _, value in plan.retries:
-            self.unasked.append(Asked(msgspec.json.decode(value, type=RetryRequest), at))
+            self.unasked.append(ReportQuery(msgspec.json.decode(value, type=RetryRequest), at))
         if dies == "told":
             self._tell()
         else:

@@ -59,7 +59,7 @@ COLUMNS: Final = (
     c.CARRIER_STATUS,
     c.FAIL_REASON,
     c.RECIPIENT,
-    *c.offered(
+    *c.optional(
         c.MESSAGE_ID,
         c.STATUS,
         c.ATTEMPTS,

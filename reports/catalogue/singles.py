@@ -14,7 +14,7 @@ COLUMNS: Final = (
     c.COUNTRY,
     c.SENT_AT,
     text("start_of_content", "Content", "first 60 characters of the text of the latest attempt"),
-    *c.offered(
+    *c.optional(
         c.CONTENT,
         c.MESSAGE_ID,
         c.CHANNEL,

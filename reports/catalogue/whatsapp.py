@@ -56,7 +56,7 @@ COLUMNS: Final = (
     word("state", "Status", "pending, delivered, read or failed; received when inbound"),
     c.FAIL_REASON,
     c.CONTENT_ON_DEMAND,
-    *c.offered(
+    *c.optional(
         c.MESSAGE_ID,
         c.DELIVERED_AT,
         c.READ_AT,

@@ -6,7 +6,7 @@ A person is a recipient's number within an account. Words: issue 5 §1.
 from typing import Final, Literal
 
 #: What people did, or what became of what they were sent.
-Did = Literal[
+Action = Literal[
     "sent",
     "delivered",
     "pending",
@@ -40,7 +40,7 @@ _SUPPRESSED: Final = (
 OF_CLICKS: Final = ("clicked", "not_clicked")
 
 
-def sent_in(campaigns: str) -> str:
+def messages_of(campaigns: str) -> str:
     """The view to select from: messages of campaigns, read from the days of their sending alone.
 
     campaigns: SQL of an array of campaign ids, such as a query parameter.
@@ -48,8 +48,8 @@ def sent_in(campaigns: str) -> str:
     return _of("reported_campaign_messages", campaigns)
 
 
-def did(word: Did, campaigns: str, links: str = "") -> str:
-    """Condition on the messages of `sent_in`: those of people who did it in these campaigns.
+def condition_for(word: Action, campaigns: str, links: str = "") -> str:
+    """Condition on the messages of `messages_of`: those of people who did it in these campaigns.
 
     links: SQL of an array of link ids, clicks of others do not count; empty array or none: any.
     """
@@ -62,12 +62,12 @@ def did(word: Did, campaigns: str, links: str = "") -> str:
     return _SUPPRESSED if word == "suppressed" else _OF_MESSAGES[word]
 
 
-def did_linked(word: Did, campaigns: str, links: str) -> str:
+def condition_for_link(word: Action, campaigns: str, links: str) -> str:
     """The same of people who clicked one of the links, but for those who clicked none of them.
 
     links: SQL of a filled array. Source: the filter `link` of the report recipients.
     """
-    condition = did(word, campaigns, links)
+    condition = condition_for(word, campaigns, links)
     return condition if word in OF_CLICKS else f"{condition} AND {clicked(campaigns, links)}"
 
 

@@ -32,9 +32,9 @@ def text(name: str, label: str, meaning: str) -> Column:
     return Column(name, "String", label, meaning)
 
 
-def offered(*columns: Column) -> tuple[Column, ...]:
+def optional(*columns: Column) -> tuple[Column, ...]:
     """The same columns, shown only to those who ask for them."""
-    return tuple(msgspec.structs.replace(column, offered=True) for column in columns)
+    return tuple(msgspec.structs.replace(column, optional=True) for column in columns)
 
 
 SENT: Final = count("sent", "Sent", "messages sent: submitted + rejected")

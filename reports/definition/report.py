@@ -14,13 +14,15 @@ from typing import Final, Literal
 import msgspec
 
 SQL: Final = Path(__file__).parents[1] / "sql"
-_HOLE: Final = "/*filters*/ true"
+_FILTERS_MARK: Final = "/*filters*/ true"
 _INCLUDE: Final = re.compile(r"/\*include (\w+)\*/")
 _PAGE: Final = "LIMIT {limit:UInt64} OFFSET {offset:UInt64}"
 _PARAMETER: Final = re.compile(r"\{(\w+):([^}]+)\}")
 
 #: How a value is shown: in the words of people, the same on a page, in a table and in a file.
-Shown = Literal["text", "count", "credits", "share", "seconds", "time", "number", "country", "flag"]
+ValueFormat = Literal[
+    "text", "count", "credits", "share", "seconds", "time", "number", "country", "flag"
+]
 #: figures: one row. series: rows of time or rank, all shown. rows: many rows, shown by the page.
 Shape = Literal["figures", "series", "rows"]
 
@@ -30,15 +32,15 @@ class Column(msgspec.Struct, frozen=True):
 
     label: its heading. meaning: one sentence, shown wherever the figure is. offered: not shown
     unless asked for (`--columns`, the page's column menu), yet always part of the view. dimension:
-    the value of one of the filters CHOOSING without which this column is empty or not shown.
+    the value of one of the filters COLUMN_FILTERS without which this column is empty or not shown.
     """
 
     name: str
     type: str
     label: str
     meaning: str
-    shown: Shown = "text"
-    offered: bool = False
+    shown: ValueFormat = "text"
+    optional: bool = False
     dimension: str = ""
 
 
@@ -69,7 +71,7 @@ class Filter(msgspec.Struct, frozen=True):
         return self.type.startswith("Array(")
 
 
-class Pass(msgspec.Struct, frozen=True, dict=True):
+class SharedQuery(msgspec.Struct, frozen=True, dict=True):
     """One read of the tables that answers several sections; its column `section` says which one a
     row is of.
 
@@ -98,7 +100,7 @@ class Pass(msgspec.Struct, frozen=True, dict=True):
         return parameters_of(self.sql)
 
 
-class Tally(msgspec.Struct, frozen=True):
+class CounterTotal(msgspec.Struct, frozen=True):
     """How the counters know the number of a section's rows, without a look at the messages.
 
     number: SQL over the columns of reported_counts: rows a cell stands for. by: the filters that it
@@ -145,9 +147,9 @@ class Section(msgspec.Struct, frozen=True, dict=True):
     source: str = ""
     only: str = ""
     counted: str = "count()"
-    within: Pass | None = None
+    within: SharedQuery | None = None
     newest_first: bool = False
-    tally: Tally | None = None
+    tally: CounterTotal | None = None
 
     @property
     def view(self) -> str:
@@ -181,7 +183,7 @@ class Section(msgspec.Struct, frozen=True, dict=True):
 
 def _complete(name: str, only: str, filters: tuple[Filter, ...]) -> str:
     text = (SQL / f"{name}.sql").read_text(encoding="utf-8").strip().rstrip(";")
-    return whole(text).replace(_HOLE, _conditions(only, filters))
+    return expand_includes(text).replace(_FILTERS_MARK, _conditions(only, filters))
 
 
 def _conditions(only: str, filters: tuple[Filter, ...]) -> str:
@@ -193,14 +195,14 @@ def parameters_of(sql: str) -> dict[str, str]:
     return dict(_PARAMETER.findall(sql))
 
 
-def whole(sql: str) -> str:
+def expand_includes(sql: str) -> str:
     """SQL with what several statements share, from `sql/parts/`, in place."""
     return _INCLUDE.sub(_part, sql)
 
 
 def _part(named: re.Match[str]) -> str:
     text = (SQL / "parts" / f"{named[1]}.sql").read_text(encoding="utf-8").strip()
-    return whole(text)
+    return expand_includes(text)
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -229,10 +231,10 @@ class Report(msgspec.Struct, frozen=True):
     @property
     def own_filters(self) -> tuple[Filter, ...]:
         """The filters besides those that every report has."""
-        return tuple(one for one in self.filters if one.name not in EVERYWHERE)
+        return tuple(one for one in self.filters if one.name not in COMMON_FILTERS)
 
 
 #: Filters that are not asked for as such: the account is known, the period has words of its own.
-EVERYWHERE: Final = ("account", "since", "until")
+COMMON_FILTERS: Final = ("account", "since", "until")
 #: Filters whose values choose columns, by their `dimension`.
-CHOOSING: Final = ("by", "identifiers", "content")
+COLUMN_FILTERS: Final = ("by", "identifiers", "content")

@@ -15,7 +15,7 @@ from reports.pages.auth.middleware import HEADERS
 from reports.pages.navigation import menu
 from reports.pages.rendering import Templates
 from reports.query.database import Database, DatabaseError, NotMigrated, Unavailable
-from reports.query.query import BadQuestion
+from reports.query.query import InvalidQuery
 from reports.segments.store import SegmentStore
 
 
@@ -53,7 +53,7 @@ class Site:
         return {
             HTTPException: self._no_page,
             DatabaseError: self._no_answer,
-            BadQuestion: self._bad_question,
+            InvalidQuery: self._bad_question,
             Exception: self._bug,
         }
 

@@ -7,20 +7,20 @@ from itertools import groupby
 
 from reports.definition.report import Section
 from reports.query.database import Database, Rows
-from reports.query.query import Asked
+from reports.query.query import ReportQuery
 
-Together = tuple[Section, ...]
+SectionGroup = tuple[Section, ...]
 """Sections that one read answers."""
 
 
-def reads(sections: Sequence[Section]) -> list[Together]:
+def group_reads(sections: Sequence[Section]) -> list[SectionGroup]:
     """The sections by the read that answers them; those of a pass stand side by side."""
     kept = groupby(sections, key=lambda one: one.within or one)
     return [tuple(together) for _, together in kept]
 
 
-def answered(
-    database: Database, asked: Asked, together: Together, limit: int = 0, offset: int = 0
+def fetch(
+    database: Database, query: ReportQuery, together: SectionGroup, limit: int = 0, offset: int = 0
 ) -> list[Rows]:
     """The rows of each of some sections that one read answers. Raises DatabaseError.
 
@@ -29,26 +29,28 @@ def answered(
     if len(together) == 1:
         (section,) = together
         if section.newest_first and limit:
-            return [_newest(database, asked, section, limit, offset)]
-        return [database.rows(section.sql, asked.parameters(section, limit, offset))]
-    return _passed(database, asked, together)
+            return [_newest(database, query, section, limit, offset)]
+        return [database.rows(section.sql, query.parameters(section, limit, offset))]
+    return _fetch_shared(database, query, together)
 
 
-def _newest(database: Database, asked: Asked, section: Section, limit: int, offset: int) -> Rows:
+def _newest(
+    database: Database, query: ReportQuery, section: Section, limit: int, offset: int
+) -> Rows:
     """A page of the newest rows: most often the newest part of the period fills it, and the rest
     need not be read."""
-    recent = asked.period.recent(asked.now)
+    recent = query.period.recent(query.now)
     if recent:
-        found = database.rows(section.sql, asked.parameters(section, limit, offset, recent))
+        found = database.rows(section.sql, query.parameters(section, limit, offset, recent))
         if len(found.rows) == limit:
             return found
-    return database.rows(section.sql, asked.parameters(section, limit, offset))
+    return database.rows(section.sql, query.parameters(section, limit, offset))
 
 
-def _passed(database: Database, asked: Asked, together: Together) -> list[Rows]:
+def _fetch_shared(database: Database, query: ReportQuery, together: SectionGroup) -> list[Rows]:
     within = together[0].within
     assert within is not None
-    found = database.rows(within.sql, asked.parameters(within))
+    found = database.rows(within.sql, query.parameters(within))
     return [_part(found, section) for section in together]
 
 

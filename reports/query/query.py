@@ -13,7 +13,15 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from reports.definition.report import CHOOSING, EVERYWHERE, Column, Filter, Pass, Report, Section
+from reports.definition.report import (
+    COLUMN_FILTERS,
+    COMMON_FILTERS,
+    Column,
+    Filter,
+    Report,
+    Section,
+    SharedQuery,
+)
 
 DEFAULT_DAYS: Final = 7
 MOST_DAYS: Final = 400
@@ -34,7 +42,7 @@ class Wrong(NamedTuple):
         return f"{self.name}: {self.problem}. Fix: {self.fix}"
 
 
-class BadQuestion(ValueError):
+class InvalidQuery(ValueError):
     """Everything that is wrong with a question."""
 
     def __init__(self, wrongs: Sequence[Wrong]) -> None:
@@ -84,7 +92,7 @@ class Period(msgspec.Struct, frozen=True):
         return until - (until - self.since) / _NEWEST if until > self.since else None
 
 
-class Asked(msgspec.Struct, frozen=True):
+class ReportQuery(msgspec.Struct, frozen=True):
     """A checked question. values: of the report's own filters, neutral where nothing was said. now:
     when it was asked."""
 
@@ -96,7 +104,7 @@ class Asked(msgspec.Struct, frozen=True):
 
     def parameters(
         self,
-        section: Section | Pass,
+        section: Section | SharedQuery,
         limit: int = 0,
         offset: int = 0,
         since: datetime | None = None,
@@ -121,20 +129,20 @@ class Asked(msgspec.Struct, frozen=True):
         tally = section.tally
         if tally is None or not self.period.whole_hours:
             return section.count_sql
-        said = {
+        raw_params = {
             one.name for one in self.report.own_filters if one.condition and self.values[one.name]
         }
-        return tally.sql if said <= tally.knows else section.count_sql
+        return tally.sql if raw_params <= tally.knows else section.count_sql
 
     def columns(self, section: Section) -> tuple[Column, ...]:
         """The columns of a section that answer this question, when nobody chose others."""
         chosen = {""}
-        for name in CHOOSING:
+        for name in COLUMN_FILTERS:
             value = self.values.get(name, ())
             chosen.update([value] if isinstance(value, str) else value)
-        return tuple(one for one in section.columns if not one.offered and one.dimension in chosen)
+        return tuple(one for one in section.columns if not one.optional and one.dimension in chosen)
 
-    def said(self) -> dict[str, list[str]]:
+    def raw_params(self) -> dict[str, list[str]]:
         """The question as words again, without what is neutral: for links."""
         words = _said(self.period) if self.report.has_period else {}
         for name, value in self.values.items():
@@ -144,16 +152,16 @@ class Asked(msgspec.Struct, frozen=True):
         return words
 
 
-def ask(
-    report: Report, account: str, zone: str, said: Mapping[str, Sequence[str]], now: datetime
-) -> Asked:
+def parse_query(
+    report: Report, account: str, zone: str, raw_params: Mapping[str, Sequence[str]], now: datetime
+) -> ReportQuery:
     """Check a question. said: words by filter name (`since`, `until` and `last` for the period,
     where the report has one).
 
-    Unknown names are mistakes too. Raises BadQuestion with all of them.
+    Unknown names are mistakes too. Raises InvalidQuery with all of them.
     """
     wrongs: list[Wrong] = []
-    given = {name: [one for one in words if one] for name, words in said.items()}
+    given = {name: [one for one in words if one] for name, words in raw_params.items()}
     values = {one.name: _value(one, given.get(one.name, ()), wrongs) for one in report.own_filters}
     period, words = _when(report, values, given, now.astimezone(ZoneInfo(zone)), wrongs)
     known = {*values, *words}
@@ -161,8 +169,8 @@ def ask(
     unknown = sorted(given.keys() - known)
     wrongs += [Wrong(name, "is no filter of this report", fix) for name in unknown]
     if wrongs:
-        raise BadQuestion(wrongs)
-    return Asked(report, account, period, values, now)
+        raise InvalidQuery(wrongs)
+    return ReportQuery(report, account, period, values, now)
 
 
 def _value(one: Filter, words: Sequence[str], wrongs: list[Wrong]) -> Any:
@@ -189,7 +197,7 @@ def _when(
     """The period asked for, and the words it can be asked for with. now: in the account's zone."""
     zone, today = str(now.tzinfo), now.date()
     if report.has_period:
-        return _period(given, zone, today, wrongs), (*EVERYWHERE, "last")
+        return _period(given, zone, today, wrongs), (*COMMON_FILTERS, "last")
     if not report.range_days:
         return _period({}, zone, today, wrongs), ("account",)
     word = values["range"]
@@ -224,8 +232,8 @@ def _days(words: Sequence[str], wrongs: list[Wrong]) -> int:
     number = words[0].removesuffix("d")
     if re.fullmatch("[0-9]{1,4}", number) and 1 <= int(number) <= MOST_DAYS:
         return int(number)
-    said = words[0][:20]
-    wrongs.append(Wrong("last", f"{said!r} is no number of days", f"give 1 to {MOST_DAYS}"))
+    raw_params = words[0][:20]
+    wrongs.append(Wrong("last", f"{raw_params!r} is no number of days", f"give 1 to {MOST_DAYS}"))
     return DEFAULT_DAYS
 
 

@@ -19,8 +19,8 @@ WHERE account = {account:String} AND message_id IN {message_ids:Array(String)}
 
 def text_of(database: Database, account: str, message_id: str) -> str | None:
     """Text of the latest attempt of a message; None: unknown, or not kept any more."""
-    asked = {"account": account, "message_id": message_id}
-    found = database.rows(_TEXT, asked).rows
+    query = {"account": account, "message_id": message_id}
+    found = database.rows(_TEXT, query).rows
     return str(found[0][0]) if found else None
 
 
@@ -31,5 +31,5 @@ def starts_of(
 
     By message id; messages without a text are left out.
     """
-    asked = {"account": account, "message_ids": list(message_ids), "length": length}
-    return dict(database.rows(_STARTS, asked).rows)
+    query = {"account": account, "message_ids": list(message_ids), "length": length}
+    return dict(database.rows(_STARTS, query).rows)

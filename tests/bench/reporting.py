@@ -39,8 +39,8 @@ from reports.catalogue import BY_NAME
 from reports.exports.formats import FORMATS, exported
 from reports.exports.table import count_of
 from reports.query.database import Database
-from reports.query.fetch import answered, reads
-from reports.query.query import ask
+from reports.query.fetch import fetch, reads
+from reports.query.query import parse_query
 from reports.views import statements
 from sinks.client import ClickHouse, connect
 from sinks.migrate import migrate
@@ -244,14 +244,12 @@ def _day(end: datetime, back: int) -> str:
 
 def _ask(database: Database, case: Case, end: datetime) -> int:
     """Everything a report shows at first, all at once as a page asks it; how many rows that was."""
-    asked = ask(BY_NAME[case.report], ACCOUNT, "UTC", case.said, end - timedelta(seconds=1))
-    sections = asked.report.sections
+    query = parse_query(BY_NAME[case.report], ACCOUNT, "UTC", case.said, end - timedelta(seconds=1))
+    sections = query.report.sections
     counted = [one for one in sections if one.shape == "rows"]
     with ThreadPoolExecutor(len(sections) + len(counted)) as pool:
-        found = [
-            pool.submit(answered, database, asked, together, 25) for together in reads(sections)
-        ]
-        totals = [pool.submit(count_of, database, one, asked) for one in counted]
+        found = [pool.submit(fetch, database, query, together, 25) for together in reads(sections)]
+        totals = [pool.submit(count_of, database, one, query) for one in counted]
         total = sum(one.result() for one in totals)
         return total + sum(len(rows.rows) for one in found for rows in one.result())
 
@@ -307,11 +305,11 @@ def export(url: str, since: str, until: str) -> Export:
     """Write a million rows of message details as CSV to nowhere, in this process."""
     database = Database(url)
     said = {"since": [since], "until": [until]}
-    asked = ask(BY_NAME["messages"], ACCOUNT, "UTC", said, datetime.now(UTC))
-    section = asked.report.sections[0]
+    query = parse_query(BY_NAME["messages"], ACCOUNT, "UTC", said, datetime.now(UTC))
+    section = query.report.sections[0]
     rows, before, began, most = -1, 0, time.perf_counter(), 0
     with open(os.devnull, "wb") as nowhere:
-        pieces = exported(FORMATS["csv"], database, [section], asked)
+        pieces = exported(FORMATS["csv"], database, [section], query)
         for number, piece in enumerate(pieces):
             nowhere.write(piece)
             rows += piece.count(b"\r\n")
@@ -337,8 +335,8 @@ def _page_ms(url: str, end: datetime) -> list[float]:
     found = []
     with Child("pages", [sys.executable, "-m", "deploy.cli", "pages"], settings.environ(),
                Path(tempfile.mkdtemp()) / "log") as child:  # fmt: skip
-        asked = f"http://127.0.0.1:{port}/overview?since={_day(end, 6)}&until={_day(end, 0)}"
-        request = Request(asked, headers={"Authorization": f"Bearer {token}"})
+        query = f"http://127.0.0.1:{port}/overview?since={_day(end, 6)}&until={_day(end, 0)}"
+        request = Request(query, headers={"Authorization": f"Bearer {token}"})
         _wait_for(port, child)
         for turn in range(WARM + TIMED):
             began = time.perf_counter()

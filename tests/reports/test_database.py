@@ -30,11 +30,11 @@ def database(url: str) -> Iterator[Database]:
 
 def settings_of_all_queries(monkeypatch: pytest.MonkeyPatch, settings: str) -> None:
     """As if the user of the server had them: in force unless a query says otherwise."""
-    name, asked = settings.partition("=")[0], urllib3.PoolManager.request
+    name, query = settings.partition("=")[0], urllib3.PoolManager.request
 
     def request(self: urllib3.PoolManager, method: str, url: str, **more: Any) -> Any:
         theirs = url if f"{name}=" in url else url.replace("?", f"?{settings}&", 1)
-        return asked(self, method, theirs, **more)
+        return query(self, method, theirs, **more)
 
     monkeypatch.setattr(urllib3.PoolManager, "request", request)
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from reports.pages.auth.tokens import COOKIE, Guesses, Tokens, bearer
+from reports.pages.auth.tokens import COOKIE, RateLimiter, Tokens, bearer
 
 HEADERS: Final = {
     "content-security-policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; "
@@ -29,7 +29,7 @@ MOST_BYTES: Final = 64 * 1024
 _OPEN: Final = ("/sign-in", "/healthz", "/static/")
 
 
-class Protected:
+class SecurityHeaders:
     """Adds the headers to every answer; data is stored nowhere."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -50,7 +50,7 @@ class Protected:
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
 
 
-class Limited:
+class BodyLimit:
     """Reads no more of a request than a form of ours is long, whatever it says of its length."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -76,10 +76,10 @@ class Limited:
         await self._app(scope, counted, send)
 
 
-class SignedIn:
+class RequireAccount:
     """Lets nobody by without an account, and no change by that another site started."""
 
-    def __init__(self, app: ASGIApp, tokens: Tokens, guesses: Guesses) -> None:
+    def __init__(self, app: ASGIApp, tokens: Tokens, guesses: RateLimiter) -> None:
         self._app = app
         self._tokens = tokens
         self._guesses = guesses

@@ -9,16 +9,16 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from reports.pages.auth.middleware import address_of
-from reports.pages.auth.tokens import COOKIE, SESSION_S, Guesses, Tokens
+from reports.pages.auth.tokens import COOKIE, SESSION_S, RateLimiter, Tokens
 from reports.pages.rendering import Templates
 
 _UNKNOWN = "This token is not known. Check that it was copied whole, or ask whoever runs the pages."
 
 
-class Entrance:
+class AuthRoutes:
     """The page that asks for a token, and the way out."""
 
-    def __init__(self, tokens: Tokens, guesses: Guesses, templates: Templates) -> None:
+    def __init__(self, tokens: Tokens, guesses: RateLimiter, templates: Templates) -> None:
         self._tokens = tokens
         self._guesses = guesses
         self._templates = templates
@@ -32,12 +32,15 @@ class Entrance:
         ]
 
     async def _ask(self, request: Request) -> Response:
-        wanted = inside(request.query_params.get("next", ""))
+        wanted = safe_redirect(request.query_params.get("next", ""))
         return self._templates.page(request, "sign_in.html", wanted=wanted, wrong="")
 
     async def _sign_in(self, request: Request) -> Response:
         async with request.form(max_files=0) as form:
-            token, wanted = str(form.get("token", "")).strip(), inside(str(form.get("next", "")))
+            token, wanted = (
+                str(form.get("token", "")).strip(),
+                safe_redirect(str(form.get("next", ""))),
+            )
         if self._tokens.account(token) is None:
             return self._wrong(request, wanted)
         answer = RedirectResponse(wanted or "/", 303)
@@ -75,7 +78,7 @@ def set_cookie(answer: Response, request: Request, session: str) -> None:
     )
 
 
-def inside(path: str) -> str:
+def safe_redirect(path: str) -> str:
     """A path of ours to go on to; empty when it would lead elsewhere."""
     stays = path.startswith("/") and not path.startswith("//") and "\\" not in path
     return path if stays and path.isprintable() else ""

@@ -73,7 +73,7 @@ def bearer(connection: HTTPConnection) -> str | None:
     return token.strip() if kind.lower() == "bearer" else None
 
 
-class Guesses:
+class RateLimiter:
     """Wrong tokens by address: who sends many is told to wait. Right ones are not held up."""
 
     def __init__(self) -> None:

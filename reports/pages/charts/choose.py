@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import altair as alt
 
-from reports.definition.report import Column, Section, Shown
+from reports.definition.report import Column, Section, ValueFormat
 from reports.formatting import country, shown
 from reports.pages.charts.charts import Spec, chart, colours, counts, done, shares, spans
 from reports.pages.charts.heatmap import heatmap
@@ -40,7 +40,7 @@ _BAR: Final = 26
 _NAME: Final = 0.4
 _FITS: Final = 0.8
 _LETTER: Final = 7.5
-_AXES: Final[dict[Shown, Callable[[], alt.Axis]]] = {"share": shares, "seconds": spans}
+_AXES: Final[dict[ValueFormat, Callable[[], alt.Axis]]] = {"share": shares, "seconds": spans}
 _UNKNOWN: Final = "unknown"
 
 
@@ -80,7 +80,7 @@ def _over_time(
     times = [one["slot"] for one in records]
     whole = "since" in section.parameters
     slots = of_period(period, times) if whole else of_times(times, period.zone)
-    kinds: list[Shown] = ["seconds", "share"]
+    kinds: list[ValueFormat] = ["seconds", "share"]
     groups = [[column for column in columns if column.shown == kind] for kind in kinds]
     if all(groups):
         return [(_listed(group), _lines(group, records, slots, width)) for group in groups]
@@ -139,8 +139,8 @@ def _lines(columns: Sequence[Column], records: Sequence[Record], slots: Slots, w
 
 def _point(column: Column, record: Record, slots: Slots) -> dict[str, Any]:
     start, value = record["slot"], record[column.name]
-    said = f"{slots.said(start)}, {column.label}: {shown(column, value, slots.zone)}"
-    return {"slot": slots.words[start], "what": column.label, "n": float(value), "said": said}
+    raw_params = f"{slots.raw_params(start)}, {column.label}: {shown(column, value, slots.zone)}"
+    return {"slot": slots.words[start], "what": column.label, "n": float(value), "said": raw_params}
 
 
 def _ranked(

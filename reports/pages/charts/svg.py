@@ -55,7 +55,7 @@ CONFIG: Final[dict[str, Any]] = {
 }
 
 
-class Pictures:
+class ChartRenderer:
     """Drawn charts, the latest kept by what they show. Safe to use from threads."""
 
     def __init__(self) -> None:

@@ -31,7 +31,7 @@ class Slots(msgspec.Struct, frozen=True):
     step: timedelta
     zone: str
 
-    def said(self, start: datetime) -> str:
+    def raw_params(self, start: datetime) -> str:
         """A slot as people write it."""
         form = "%a %d %b" if self.step >= _STEPS[2] else "%a %d %b, %H:%M"
         return f"{start.astimezone(ZoneInfo(self.zone)):{form}}"

@@ -78,10 +78,10 @@ def _colour(words: list[str], label: str, width: int) -> alt.Color:
 def limits_of(most: int) -> list[int]:
     """Where one colour ends and the next begins: 1, 2 or 5 times a power of ten, each once."""
     steps = [number * 10**power for power in range(12) for number in (1, 2, 5)]
-    inside = [step for step in steps if 1 < step <= max(most, 2)]
+    safe_redirect = [step for step in steps if 1 < step <= max(most, 2)]
     wanted = len(FEW_TO_MANY) - 1
-    spread = max(1, len(inside) // wanted)
-    chosen = inside[::-1][::spread][:wanted][::-1]
+    spread = max(1, len(safe_redirect) // wanted)
+    chosen = safe_redirect[::-1][::spread][:wanted][::-1]
     return chosen + [chosen[-1] * 10**n for n in range(1, wanted - len(chosen) + 1)]
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from reports.definition.report import Column, Section
 from reports.formatting import link
-from reports.query.query import Asked
+from reports.query.query import ReportQuery
 
 Record = Mapping[str, Any]
 
@@ -35,19 +35,19 @@ _MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {
 _CHANNELS: Final = {"report_overview_whatsapp": "whatsapp"}
 
 
-def of_figure(section: Section, column: Column, asked: Asked) -> str:
+def of_figure(section: Section, column: Column, query: ReportQuery) -> str:
     """The page behind a figure; empty: none."""
-    name, report = column.name, asked.report.name
+    name, report = column.name, query.report.name
     if report == "campaign" and name in TABS:
-        return _recipients(asked, TABS[name])
+        return _recipients(query, TABS[name])
     if report == "overview" and name in _MESSAGES:
-        return _messages(section, asked, _MESSAGES[name])
+        return _messages(section, query, _MESSAGES[name])
     return ""
 
 
-def of_value(column: Column, record: Record, asked: Asked) -> str:
+def of_value(column: Column, record: Record, query: ReportQuery) -> str:
     """The page behind a value in a table; empty: none."""
-    report, value = asked.report.name, record[column.name]
+    report, value = query.report.name, record[column.name]
     if not value:
         return ""
     match column.name:
@@ -58,27 +58,27 @@ def of_value(column: Column, record: Record, asked: Asked) -> str:
         case "name" if report == "campaigns":
             return link("/campaign", {}, campaign=record["campaign_id"])
         case "link_id" if report == "campaign":
-            return _recipients(asked, "clicked", link=[value])
+            return _recipients(query, "clicked", link=[value])
         case "country" if report == "locations":
-            return link("/messages", asked.said(), country=[value])
+            return link("/messages", query.raw_params(), country=[value])
         case "strikes" if report == "suppressions":
-            return link("/suppressions", asked.said(), recipient=record["recipient"])
+            return link("/suppressions", query.raw_params(), recipient=record["recipient"])
     return ""
 
 
-def _recipients(asked: Asked, tab: str, **more: Sequence[str]) -> str:
-    said = {"campaign": [asked.values["campaign"]], "tab": [tab]}
-    return link("/recipients", {**said, **more})
+def _recipients(query: ReportQuery, tab: str, **more: Sequence[str]) -> str:
+    raw_params = {"campaign": [query.values["campaign"]], "tab": [tab]}
+    return link("/recipients", {**raw_params, **more})
 
 
-def _messages(section: Section, asked: Asked, words: Mapping[str, str]) -> str:
+def _messages(section: Section, query: ReportQuery, words: Mapping[str, str]) -> str:
     """The messages behind a figure; empty: of a channel that nobody asks for."""
-    said, channel = asked.said(), _CHANNELS.get(section.view, "")
+    raw_params, channel = query.raw_params(), _CHANNELS.get(section.view, "")
     if channel:
-        if channel not in said.get("channel", [channel]):
+        if channel not in raw_params.get("channel", [channel]):
             return ""
-        said["channel"] = [channel]
-    return link("/messages", {**said, **_several(words)})
+        raw_params["channel"] = [channel]
+    return link("/messages", {**raw_params, **_several(words)})
 
 
 def _several(words: Mapping[str, str]) -> dict[str, list[str]]:

@@ -7,9 +7,9 @@ from typing import Final
 
 import msgspec
 
-from reports.definition.report import EVERYWHERE, Filter, Report
+from reports.definition.report import COMMON_FILTERS, Filter, Report
 from reports.formatting import Said, link
-from reports.query.query import Asked, Wrong
+from reports.query.query import ReportQuery, Wrong
 
 #: Words of an address that say a period.
 _OF_PERIOD: Final = ("since", "until", "last")
@@ -86,10 +86,12 @@ class Form(msgspec.Struct, frozen=True):
         return any(field.wrong for field in self.fields)
 
 
-def form_of(report: Report, said: Said, wrongs: Sequence[Wrong], asked: Asked | None) -> Form:
+def form_of(
+    report: Report, raw_params: Said, wrongs: Sequence[Wrong], query: ReportQuery | None
+) -> Form:
     """The form. said: words as they came. asked: what they mean, unless something is wrong."""
     problems = {one.name: f"{one.problem}. {one.fix[:1].upper()}{one.fix[1:]}." for one in wrongs}
-    shown = {**said, **(asked.said() if asked else {})}
+    shown = {**raw_params, **(query.raw_params() if query else {})}
     fields = [
         _field(one, shown.get(one.name, one.default), problems.get(one.name, ""))
         for one in report.filters
@@ -100,19 +102,19 @@ def form_of(report: Report, said: Said, wrongs: Sequence[Wrong], asked: Asked | 
     others = [one for one in wrongs if one.name not in named]
     kept = _kept(report, shown)
     return Form(
-        [*fields, *_more_columns(report, said)],
-        _presets(report, said, asked),
+        [*fields, *_more_columns(report, raw_params)],
+        _presets(report, raw_params, query),
         others,
-        bool(own & said.keys() - kept.keys()),
+        bool(own & raw_params.keys() - kept.keys()),
         link(f"/{report.name}", {one.name: shown.get(one.name, ()) for one in report.own_filters
                                  if one.required} | kept),
         kept,
     )  # fmt: skip
 
 
-def _kept(report: Report, said: Said) -> dict[str, Sequence[str]]:
+def _kept(report: Report, raw_params: Said) -> dict[str, Sequence[str]]:
     """What the form carries on without a field: the tab."""
-    tab = any(one.name == "tab" for one in report.filters) and said.get("tab")
+    tab = any(one.name == "tab" for one in report.filters) and raw_params.get("tab")
     return {"tab": tab} if tab else {}
 
 
@@ -120,29 +122,29 @@ def _field(one: Filter, words: Sequence[str], wrong: str) -> Field:
     kind = _kind(one)
     value = ", ".join(words) if kind in ("date", "text", "one", "flag") else ""
     known = dict.fromkeys((*one.choices, *words))
-    choices = [Choice(word, spoken(word, one.name), word in words) for word in known]
+    choices = [Choice(word, label_of(word, one.name), word in words) for word in known]
     meaning = one.meaning
     return Field(
         one.name, one.label, meaning, kind, value, choices, one.example, wrong, one.required
     )
 
 
-def _more_columns(report: Report, said: Said) -> list[Field]:
+def _more_columns(report: Report, raw_params: Said) -> list[Field]:
     """Columns that are shown to those who ask for them."""
     found = {
         one.name: one.label
         for section in report.sections
         for one in section.columns
-        if one.offered and one.name != "content"
+        if one.optional and one.name != "content"
     }
-    wanted = said.get("columns", ())
+    wanted = raw_params.get("columns", ())
     choices = [Choice(name, label, name in wanted) for name, label in found.items()]
     meaning = "columns shown besides the usual ones, in exports too"
     return [Field("columns", "More columns", meaning, "some", choices=choices)] if found else []
 
 
 def _kind(one: Filter) -> str:
-    if one.name in EVERYWHERE:
+    if one.name in COMMON_FILTERS:
         return "date"
     if one.choices == ("yes",):
         return "flag"
@@ -151,29 +153,29 @@ def _kind(one: Filter) -> str:
     return "any" if one.several else "text"
 
 
-def spoken(word: str, name: str = "") -> str:
+def label_of(word: str, name: str = "") -> str:
     """A word of a filter as people write it. name: of the filter."""
     if name == "range" and word.isdecimal():
         return f"{int(word) * 30} to {int(word) * 30 + 30} days ago"
     return _SPOKEN.get(word, word.replace("_", " ").capitalize())
 
 
-def _presets(report: Report, said: Said, asked: Asked | None) -> list[Preset]:
+def _presets(report: Report, raw_params: Said, query: ReportQuery | None) -> list[Preset]:
     if not report.has_period:
         return []
-    kept = without_period(said)
-    days = _last_days(said, asked)
+    kept = without_period(raw_params)
+    days = _last_days(raw_params, query)
     path = f"/{report.name}"
     return [
         Preset(label, link(path, kept, last=number), days == number) for number, label in _PERIODS
     ]
 
 
-def _last_days(said: Said, asked: Asked | None) -> str:
+def _last_days(raw_params: Said, query: ReportQuery | None) -> str:
     """Which preset is in force; empty: days of one's own choice."""
-    if "since" in said or "until" in said or not asked:
+    if "since" in raw_params or "until" in raw_params or not query:
         return ""
-    return str(asked.period.days)
+    return str(query.period.days)
 
 
 def words_of(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
@@ -190,13 +192,17 @@ def is_page(name: str) -> bool:
     return name == "page" or name.endswith("_page")
 
 
-def without_period(said: Said) -> dict[str, Sequence[str]]:
+def without_period(raw_params: Said) -> dict[str, Sequence[str]]:
     """The words that hold for other periods too."""
     return {
-        name: words for name, words in said.items() if name not in _OF_PERIOD and not is_page(name)
+        name: words
+        for name, words in raw_params.items()
+        if name not in _OF_PERIOD and not is_page(name)
     }
 
 
-def filters_of(said: Said) -> dict[str, Sequence[str]]:
+def filters_of(raw_params: Said) -> dict[str, Sequence[str]]:
     """The words that are filters."""
-    return {name: words for name, words in said.items() if name != "columns" and not is_page(name)}
+    return {
+        name: words for name, words in raw_params.items() if name != "columns" and not is_page(name)
+    }

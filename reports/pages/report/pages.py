@@ -13,18 +13,18 @@ from starlette.routing import Route
 
 from reports.catalogue import BY_NAME
 from reports.definition.report import Report, Section
-from reports.exports import FORMATS, exported, file_name
+from reports.exports import FORMATS, export, file_name
 from reports.formatting import Said, link, moment, offset
 from reports.pages.charts.charts import NARROW, WIDTH
-from reports.pages.report.empty_state import advice
+from reports.pages.report.empty_state import empty_state
 from reports.pages.report.forms import Form, filters_of, form_of, words_of
-from reports.pages.report.loader import Reader, columns_of
+from reports.pages.report.loader import Loader, columns_of
 from reports.pages.report.tabs import tabs_of
 from reports.pages.report.view_model import Block
 from reports.pages.site import Site, account_of
 from reports.query.accounts import zone_of
 from reports.query.database import Database
-from reports.query.query import Asked, BadQuestion, Wrong, ask
+from reports.query.query import InvalidQuery, ReportQuery, Wrong, parse_query
 from reports.query.texts import text_of
 
 #: Seconds until a page looks again: while messages wait for their outcome, and otherwise.
@@ -43,7 +43,7 @@ class Pages:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._reader = Reader()
+        self._reader = Loader()
 
     def routes(self) -> list[Route]:
         """Its routes."""
@@ -59,45 +59,45 @@ class Pages:
 
     def _report(self, request: Request) -> Response:
         report, database, now = _report_of(request), self._site.database(), self._site.clock()
-        said = words_of(request.query_params.multi_items())
+        raw_params = words_of(request.query_params.multi_items())
         zone = zone_of(database, account_of(request))
         shown: dict[str, Any] = {"report": report, "zone": zone, "offset": offset(zone, now)}
         try:
-            asked = ask(report, account_of(request), zone, filters_of(said), now)
-        except BadQuestion as bad:
-            wrongs = _missing_nothing(report, said, bad.wrongs)
-            form = form_of(report, said, wrongs, None)
+            query = parse_query(report, account_of(request), zone, filters_of(raw_params), now)
+        except InvalidQuery as bad:
+            wrongs = _missing_nothing(report, raw_params, bad.wrongs)
+            form = form_of(report, raw_params, wrongs, None)
             return self._site.page(
-                request, "ask.html", 400 if wrongs else 200, form=form, asked=None, **shown
+                request, "ask.html", 400 if wrongs else 200, form=form, query=None, **shown
             )
-        form = form_of(report, said, (), asked)
-        shown |= {"asked": asked, "form": form, "updated": moment(now, zone)[-8:]}
-        shown |= self._answers(database, asked, said, form, now, _width(request))
+        form = form_of(report, raw_params, (), query)
+        shown |= {"asked": query, "form": form, "updated": moment(now, zone)[-8:]}
+        shown |= self._answers(database, query, raw_params, form, now, _width(request))
         name = f"{report.name}.html" if report.name in _OWN else "report.html"
         return self._site.page(request, name, **shown)
 
     def _answers(
         self,
         database: Database,
-        asked: Asked,
-        said: Said,
+        query: ReportQuery,
+        raw_params: Said,
         form: Form,
         now: datetime,
         width: int,
     ) -> dict[str, Any]:
         """Everything of a page that the database says."""
-        tabs = self._reader.pool.submit(tabs_of, database, asked, said)
-        campaign = self._reader.pool.submit(_campaign, database, asked)
-        blocks = self._reader.blocks(database, asked, said, width)
+        tabs = self._reader.pool.submit(tabs_of, database, query, raw_params)
+        campaign = self._reader.pool.submit(_campaign, database, query)
+        blocks = self._reader.blocks(database, query, raw_params, width)
         empty = all(block.empty for block in blocks)
         return {
             "blocks": {block.section.name: block for block in blocks},
-            "exports": {block.section.name: _files(asked, block, said) for block in blocks},
+            "exports": {block.section.name: _files(query, block, raw_params) for block in blocks},
             "tabs": tabs.result(),
             "campaign": campaign.result(),
-            "segment": segment_link(asked),
-            "advice": advice(database, asked, said, form) if empty else None,
-            "refresh_s": _refresh_s(asked, blocks, now),
+            "segment": segment_link(query),
+            "advice": empty_state(database, query, raw_params, form) if empty else None,
+            "refresh_s": _refresh_s(query, blocks, now),
         }
 
     def _text(self, request: Request) -> Response:
@@ -110,17 +110,17 @@ class Pages:
         report, form = _report_of(request), FORMATS.get(request.path_params["form"])
         if form is None:
             raise HTTPException(404)
-        said = words_of(request.query_params.multi_items())
-        section, columns = said.pop("section", []), said.pop("columns", [])
+        raw_params = words_of(request.query_params.multi_items())
+        section, columns = raw_params.pop("section", []), raw_params.pop("columns", [])
         database, account = self._site.database(), account_of(request)
-        asked = ask(
-            report, account, zone_of(database, account), filters_of(said), self._site.clock()
+        query = parse_query(
+            report, account, zone_of(database, account), filters_of(raw_params), self._site.clock()
         )
         sections = _sections(report, section)
-        name = file_name(form, asked, sections)
+        name = file_name(form, query, sections)
         headers = {"content-disposition": f'attachment; filename="{name}"'}
         whole = request.method == "GET"
-        pieces = exported(form, database, sections, asked, columns) if whole else iter(())
+        pieces = export(form, database, sections, query, columns) if whole else iter(())
         return StreamingResponse(pieces, media_type=form.media_type, headers=headers)
 
 
@@ -137,52 +137,52 @@ def _report_of(request: Request) -> Report:
 
 
 def _sections(report: Report, names: Sequence[str]) -> list[Section]:
-    """Sections by name; no names: all. Raises BadQuestion."""
+    """Sections by name; no names: all. Raises InvalidQuery."""
     known = {one.name: one for one in report.sections}
     fix = f"use {', '.join(known)}" if len(known) > 1 else "leave it out: there is only one"
     problem = f"is no section of {report.title!r}"
     wrongs = [Wrong("section", f"{name!r} {problem}", fix) for name in names if name not in known]
     if wrongs:
-        raise BadQuestion(wrongs)
+        raise InvalidQuery(wrongs)
     return [one for one in report.sections if not names or one.name in names]
 
 
-def _missing_nothing(report: Report, said: Said, wrongs: Sequence[Wrong]) -> list[Wrong]:
+def _missing_nothing(report: Report, raw_params: Said, wrongs: Sequence[Wrong]) -> list[Wrong]:
     """Without what nobody was asked for yet: a page opened from the menu is no mistake."""
-    asked_for = {one.name for one in report.filters if one.required} - said.keys()
-    return [one for one in wrongs if one.name not in asked_for or said.keys() - {"tab"}]
+    asked_for = {one.name for one in report.filters if one.required} - raw_params.keys()
+    return [one for one in wrongs if one.name not in asked_for or raw_params.keys() - {"tab"}]
 
 
-def _files(asked: Asked, block: Block, said: Said) -> dict[str, str]:
+def _files(query: ReportQuery, block: Block, raw_params: Said) -> dict[str, str]:
     """Addresses of a section's files by format."""
-    words: dict[str, Sequence[str]] = {**asked.said(), "section": [block.section.name]}
-    if said.get("columns"):
-        words["columns"] = [one.name for one in columns_of(block.section, asked, said)]
-    return {name: link(f"/export/{asked.report.name}.{name}", words) for name in FORMATS}
+    words: dict[str, Sequence[str]] = {**query.raw_params(), "section": [block.section.name]}
+    if raw_params.get("columns"):
+        words["columns"] = [one.name for one in columns_of(block.section, query, raw_params)]
+    return {name: link(f"/export/{query.report.name}.{name}", words) for name in FORMATS}
 
 
-def _campaign(database: Database, asked: Asked) -> str:
+def _campaign(database: Database, query: ReportQuery) -> str:
     """What people call the campaign that is asked about; empty: about none."""
-    campaign = asked.values.get("campaign", "")
+    campaign = query.values.get("campaign", "")
     if not campaign:
         return ""
-    found = database.rows(_NAME, {"account": asked.account, "campaign": campaign}).rows
+    found = database.rows(_NAME, {"account": query.account, "campaign": campaign}).rows
     return str(found[0][0] if found else "") or str(campaign)
 
 
-def segment_link(asked: Asked) -> str:
+def segment_link(query: ReportQuery) -> str:
     """Where to make a segment of the people of a tab; empty: it shows no such people.
 
     A text that is searched for is no part of it: what segments say is what people did.
     """
-    if "tab" not in asked.values:
+    if "tab" not in query.values:
         return ""
-    said = {name: asked.values[name] for name in ("campaign", "link", "channel")}
-    return link("/segments/new", said, did=asked.values["tab"] or "sent")
+    raw_params = {name: query.values[name] for name in ("campaign", "link", "channel")}
+    return link("/segments/new", raw_params, did=query.values["tab"] or "sent")
 
 
-def _refresh_s(asked: Asked, blocks: Sequence[Block], now: datetime) -> int:
+def _refresh_s(query: ReportQuery, blocks: Sequence[Block], now: datetime) -> int:
     """Seconds until the page looks again; 0: it shows what cannot change any more."""
     if any(block.pending for block in blocks):
         return SOON_S
-    return LATER_S if asked.period.until > now else 0
+    return LATER_S if query.period.until > now else 0

@@ -13,7 +13,7 @@ from reports.definition.report import Column, Section
 from reports.formatting import NUMERIC, link, shown, slot
 from reports.pages.charts.palette import STATUS
 from reports.pages.report.drilldown import of_figure, of_value
-from reports.query.query import Asked
+from reports.query.query import ReportQuery
 
 Record = Mapping[str, Any]
 
@@ -116,29 +116,31 @@ def heading(section: Section, column: Column) -> Heading:
     return Heading(key, column.label, column.meaning, column.shown in NUMERIC)
 
 
-def figures(section: Section, record: Record, asked: Asked) -> tuple[list[Figure], list[Figure]]:
+def figures(
+    section: Section, record: Record, query: ReportQuery
+) -> tuple[list[Figure], list[Figure]]:
     """The figures of a section: those read first, and the others."""
-    made = {one.name: _figure(section, one, record, asked) for one in section.columns}
+    made = {one.name: _figure(section, one, record, query) for one in section.columns}
     names = next((names for names in HEADLINES if made.keys() >= set(names)), ())
     return [made.pop(name) for name in names], list(made.values())
 
 
-def _figure(section: Section, column: Column, record: Record, asked: Asked) -> Figure:
+def _figure(section: Section, column: Column, record: Record, query: ReportQuery) -> Figure:
     value, whole = record[column.name], record.get(_WHOLE)
     part = ""
     if column.shown == "count" and column.name in STATUS and whole:
         part = f"{value / whole:.1%} of sent"
     tone = column.name if column.name in STATUS else ""
-    text = shown(column, value, asked.period.zone) or "–"
-    return Figure(heading(section, column), text, tone, part, of_figure(section, column, asked))
+    text = shown(column, value, query.period.zone) or "–"
+    return Figure(heading(section, column), text, tone, part, of_figure(section, column, query))
 
 
 def grid(
-    section: Section, columns: Sequence[Column], records: Sequence[Record], asked: Asked
+    section: Section, columns: Sequence[Column], records: Sequence[Record], query: ReportQuery
 ) -> Grid:
     """Records as a table; where a message has a content, it comes when somebody asks for it."""
     headings = [heading(section, column) for column in columns]
-    rows = [[cell(column, one, asked) for column in columns] for one in records]
+    rows = [[cell(column, one, query) for column in columns] for one in records]
     content = next((one for one in section.columns if one.name == "content"), None)
     if content is None or content in columns:
         return Grid(headings, rows, total=len(rows))
@@ -150,17 +152,17 @@ def grid(
     return Grid([*headings, heading(section, content)], rows, total=len(rows))
 
 
-def cell(column: Column, record: Record, asked: Asked) -> Cell:
+def cell(column: Column, record: Record, query: ReportQuery) -> Cell:
     """One value of a row."""
-    value, zone = record[column.name], asked.period.zone
+    value, zone = record[column.name], query.period.zone
     text = shown(column, value, zone)
     if isinstance(value, datetime):
-        hours = asked.period.by_hour
+        hours = query.period.by_hour
         words = slot(value, zone, by_hour=hours) if column.name == "slot" else text
         return Cell(words, iso=value.isoformat())
     tone = text if column.name in _STATES and text in STATUS else ""
     text = text.replace("_", " ") if column.name in _WORDS else text
-    return Cell(text, column.shown in NUMERIC, tone, of_value(column, record, asked))
+    return Cell(text, column.shown in NUMERIC, tone, of_value(column, record, query))
 
 
 def is_empty(section: Section, records: Sequence[Record]) -> bool:
