@@ -283,7 +283,7 @@ def test_tabs_count_what_they_list(served: Served) -> None:
         assert counts["clicked"] > 0
 
 
-@pytest.mark.parametrize("said", [{}, {"channel": ["whatsapp"]}, {"source": ["direct"]}])
+@pytest.mark.parametrize("raw_params", [{}, {"channel": ["whatsapp"]}, {"source": ["direct"]}])
 def test_figures_of_the_overview_lead_to_as_many_messages(
     served: Served, raw_params: dict[str, list[str]]
 ) -> None:

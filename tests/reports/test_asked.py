@@ -48,7 +48,7 @@ def test_every_mistake_is_told_at_once_with_its_fix() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "problem"),
+    ("raw_params", "problem"),
     [
         ({"last": ["9" * 5000]}, "last: '99999999999999999999' is no number of days"),
         ({"last": ["0"]}, "last: '0' is no number of days"),

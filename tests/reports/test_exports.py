@@ -28,7 +28,7 @@ from reports.exports import (
     export,
     file_name,
     rows_in_all,
-    started,
+    start_export,
 )
 from reports.exports.xlsx_file import MOST_CHARACTERS, xlsx_of
 from reports.query.database import reach
@@ -201,13 +201,13 @@ def book_of_rows(
 
 def csv_rows(book: ExportDocument) -> list[list[str]]:
     """Rows of a CSV file without its header."""
-    text = b"".join(started(FORMATS["csv"], book)).decode()
+    text = b"".join(start_export(FORMATS["csv"], book)).decode()
     return list(csv.reader(io.StringIO(text, newline="")))[1:]
 
 
 def sheet_of(book: ExportDocument) -> Any:
     """The first sheet of an XLSX file."""
-    return openpyxl.load_workbook(io.BytesIO(b"".join(started(FORMATS["xlsx"], book)))).worksheets[
+    return openpyxl.load_workbook(io.BytesIO(b"".join(start_export(FORMATS["xlsx"], book)))).worksheets[
         0
     ]
 
@@ -228,7 +228,7 @@ def test_several_values_in_a_cell_are_looked_at_too() -> None:
 
 
 def test_texts_are_always_quoted_so_that_no_other_separator_finds_a_formula() -> None:
-    line = b"".join(started(FORMATS["csv"], book_of_rows([TEXT], [("a;=1+1",)]))).splitlines()[1]
+    line = b"".join(start_export(FORMATS["csv"], book_of_rows([TEXT], [("a;=1+1",)]))).splitlines()[1]
     assert line == b'"a;=1+1"'
 
 
@@ -270,7 +270,7 @@ def test_types_in_csv() -> None:
 
 def test_types_in_json() -> None:
     raw_params = json.loads(
-        b"".join(started(FORMATS["json"], book_of_rows(MANY, [ROW]))), parse_float=Decimal
+        b"".join(start_export(FORMATS["json"], book_of_rows(MANY, [ROW]))), parse_float=Decimal
     )
     assert raw_params["sections"]["rows"] == [{
         "n": 12_345, "share": Decimal("0.125"), "credits": Decimal("1234567890.123456"),
@@ -297,14 +297,14 @@ def test_unknown_is_empty_everywhere() -> None:
     book = book_of_rows(MANY, [nothing])
     assert csv_rows(book) == [[""] * len(MANY)]
     assert {cell.value for cell in sheet_of(book)[2]} == {None}
-    raw_params = json.loads(b"".join(started(FORMATS["json"], book)))
+    raw_params = json.loads(b"".join(start_export(FORMATS["json"], book)))
     assert set(raw_params["sections"]["rows"][0].values()) == {None}
 
 
 def test_what_is_no_number_is_unknown() -> None:
     book = book_of_rows(MANY[1:2], [(float("nan"),), (float("inf"),)])
     assert csv_rows(book) == [[""], [""]]
-    assert b"NaN" not in b"".join(started(FORMATS["json"], book))
+    assert b"NaN" not in b"".join(start_export(FORMATS["json"], book))
     assert sheet_of(book)["A2"].value is None
 
 
@@ -319,15 +319,15 @@ def test_the_hour_that_comes_twice_differs_by_its_offset() -> None:
 
 def test_a_file_without_rows_has_its_header() -> None:
     for book in (book_of_rows(MANY), book_of_rows(MANY, [])):
-        assert b"".join(started(FORMATS["csv"], book)).count(b"\r\n") == 1
+        assert b"".join(start_export(FORMATS["csv"], book)).count(b"\r\n") == 1
         assert sheet_of(book).max_row == 1
-        assert json.loads(b"".join(started(FORMATS["json"], book)))["sections"] == {"rows": []}
+        assert json.loads(b"".join(start_export(FORMATS["json"], book)))["sections"] == {"rows": []}
 
 
 def test_rows_are_told_after_every_block() -> None:
     for form in FORMATS.values():
         told: list[int] = []
-        list(started(form, book_of_rows([TEXT], [("a",), ("b",)], [("c",)]), told.append))
+        list(start_export(form, book_of_rows([TEXT], [("a",), ("b",)], [("c",)]), told.append))
         assert told == [2, 3], form.name
 
 
@@ -341,7 +341,7 @@ def test_csv_and_json_read_a_block_only_when_they_are_asked_for_it() -> None:
     for form in (FORMATS["csv"], FORMATS["json"]):
         asked_for.clear()
         table = Table("rows", "Rows", "some rows", (TEXT,), opened)
-        pieces = started(form, ExportDocument("made", "Made", ZONE, (), (table,)))
+        pieces = start_export(form, ExportDocument("made", "Made", ZONE, (), (table,)))
         for _ in range(10):
             next(pieces)
         assert len(asked_for) < 11
@@ -427,7 +427,7 @@ def test_csv_of_several_sections_is_refused_with_their_names(world: World) -> No
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_book_without_tables_is_refused(form: str) -> None:
     with pytest.raises(InvalidQuery, match="section: none is asked for"):
-        started(FORMATS[form], ExportDocument("report", "Report", ZONE, (), ()))
+        start_export(FORMATS[form], ExportDocument("report", "Report", ZONE, (), ()))
 
 
 def test_unknown_columns_are_refused_with_the_known_ones(world: World) -> None:

@@ -112,7 +112,7 @@ def test_the_counters_know_how_many_rows_there_are(
 
 
 @pytest.mark.parametrize(
-    ("zone", "said"),
+    ("zone", "raw_params"),
     [
         ("Asia/Kolkata", {}),
         ("UTC", {"sender": ["acme"]}),

@@ -79,7 +79,7 @@ def test_ranges_are_thirty_days_each_and_touch(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "raw_params",
     [
         {},
         {"person": "x", "range": "6"},

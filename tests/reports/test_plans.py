@@ -32,7 +32,7 @@ def plan(
 
 
 @pytest.mark.parametrize(
-    ("report", "section", "said", "table", "wanted"),
+    ("report", "section", "raw_params", "table", "wanted"),
     [
         ("messages", "", {}, "messages", ("account in", "sent_at in (-Inf", "sent_at in ['")),
         ("messages", "", {"recipient": "+1"}, "messages", ("Name: by_recipient",)),

@@ -185,7 +185,7 @@ def test_nothing_to_show_says_what_to_do(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "raw_params"),
     [
         (["--source=carrier pigeon"], "--source: carrier pigeon is not known. Fix: use "),
         (["--since=2026-13-01"], "--since: '2026-13-01' is no date. Fix: write it as 2026-11-22"),
@@ -213,7 +213,7 @@ def test_all_mistakes_are_said_at_once(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "raw_params"),
     [
         (["--format=csv"], "--section: csv holds one section"),
         (["--output=report.txt"], "--output: report.txt does not tell its format. Fix: "),

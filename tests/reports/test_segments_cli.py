@@ -121,7 +121,7 @@ def test_a_definition_can_stand_in_a_file(world: World, campaign: str, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "raw_params"),
     [
         (["x", "--campaign=c", "--did=bought"], "definition.did: Invalid enum value 'bought'"),
         (["x", "--definition={}"], "definition: "),
