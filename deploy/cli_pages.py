@@ -5,7 +5,8 @@ import sys
 import click
 
 from deploy.cli_help import command
-from deploy.process import log_to_stderr, read_settings
+from deploy.logs import log_to_stderr
+from deploy.process import read_settings
 from models.mistakes import Mistake, SettingsError, variable_of
 from models.settings import Settings
 

@@ -14,6 +14,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from deploy import __version__
+from deploy.logs import log_to_stderr
 from deploy.serving import ProcessHealth, PrometheusMeter, serving
 from models.metrics import Health, Meter
 from models.settings import Settings
@@ -30,15 +31,6 @@ log = logging.getLogger("receipts")
 def read_settings() -> Settings:
     """Settings of this process's environment. Raises SettingsError with every mistake."""
     return Settings.read(os.environ)
-
-
-def log_to_stderr(level: str) -> None:
-    """One line an event on stderr; the Kafka clients only from warnings on, unless debugging."""
-    logging.basicConfig(
-        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-    )
-    if level != "debug":
-        logging.getLogger("aiokafka").setLevel(logging.WARNING)
 
 
 def silence_libraries() -> None:

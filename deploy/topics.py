@@ -6,11 +6,12 @@ Nothing that exists is ever altered: a difference is reported with its fix. Sour
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import NamedTuple, get_args
+from functools import partial
+from typing import Any, NamedTuple, get_args
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, for_code
 
 from models.dead_letters import MAX_LETTER_BYTES
 from models.settings import Settings, Topic
@@ -196,7 +197,8 @@ async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
 async def _found(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> dict[str, Found]:
     # All topics are listed: asking by name would create them on the embedded broker.
     names = {spec.name for spec in specs}
-    shapes = {t["topic"]: t["partitions"] for t in await admin.describe_topics()}
+    described = await clients.patiently(admin.describe_topics)
+    shapes = {t["topic"]: t["partitions"] for t in described}
     present = sorted(names & shapes.keys())
     configs = await _configs(admin, present) if present else {}
     return {
@@ -210,7 +212,8 @@ async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, di
     # One request a topic: the embedded broker answers only for the first of several.
     held = {}
     for name in names:
-        (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
+        topic = ConfigResource(ConfigResourceType.TOPIC, name)
+        (answer,) = await clients.patiently(partial(admin.describe_configs, [topic]))
         code, message, _, _, entries = answer.resources[0]
         if code == UNKNOWN:
             continue  # of several brokers one does not know a young topic yet: not visible
@@ -222,7 +225,7 @@ async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, di
 
 async def _create(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:
     new = [NewTopic(s.name, s.partitions, s.replication, None, dict(s.config)) for s in specs]
-    answer = await admin.create_topics(new)
+    answer = await clients.patiently(partial(_ask_to_create, admin, new))
     refused = [
         f"topic {name}: Kafka refused it: {message or 'no reason given'} (error {code})"
         for name, code, message in answer.topic_errors
@@ -230,6 +233,14 @@ async def _create(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:
     ]
     if refused:
         raise TopicsError("\n".join(refused))
+
+
+async def _ask_to_create(admin: AIOKafkaAdminClient, new: list[NewTopic]) -> Any:
+    answer = await admin.create_topics(new)
+    for _, code, message in answer.topic_errors:
+        if (error := for_code(code)).retriable:
+            raise error(message)
+    return answer
 
 
 async def _wait_visible(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:

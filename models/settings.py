@@ -131,8 +131,9 @@ class Settings(BaseSettings):
         le=60,
     )
     session_timeout_s: int = _setting(
-        6,
-        "seconds without a heartbeat until Kafka gives a process's partitions away",
+        10,
+        "seconds without a heartbeat until Kafka gives a process's partitions away; above the time "
+        "in which Kafka notices a dead broker (`broker.session.timeout.ms`, 9 s by default)",
         "give seconds from 6 (Kafka's own minimum) to 300",
         ge=6,
         le=300,

@@ -291,6 +291,10 @@ def _refusals(mapped: Mapped, bad: list[BadRow]) -> list[tuple[Record, Refusal]]
 
 
 async def _within(seconds: float, *calls: Awaitable[None]) -> None:
-    """Await calls side by side, but no longer than `seconds` in all."""
+    """Await calls side by side, but no longer than `seconds` in all. What they raise is logged:
+    it must not hide the reason for which they are called."""
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(asyncio.gather(*calls), seconds)
+        ending = asyncio.gather(*calls, return_exceptions=True)
+        for error in await asyncio.wait_for(ending, seconds):
+            if error is not None:
+                log.warning("while leaving: %r", error)

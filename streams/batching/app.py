@@ -20,6 +20,7 @@ from streams.batching.producer import BatchProducer, Record
 from streams.batching.recovery import BatchRecovery, BatchTableManager, RestoreProgress
 from streams.batching.table import BatchTable, Check, Merge
 from streams.batching.topic import BatchStream, BatchTopic
+from streams.batching.watching import topics_gone
 from streams.kafka.clients import REQUEST_TIMEOUT_MS
 from streams.kafka.reading import Place
 
@@ -233,6 +234,8 @@ class BatchApp(faust.App):
 
     def begin_assignment(self, assigned: set[TP]) -> None:
         """Called by the consumer with every new assignment."""
+        if assigned and (left_out := self.batch_consumer.left_out({tp.topic for tp in assigned})):
+            self.fail(topics_gone(left_out))
         partitions = {tp.partition for tp in assigned}
         lost, self._partitions = self._partitions - partitions, partitions
         self._informed -= lost

@@ -350,6 +350,14 @@ class BatchConsumer(driver.Consumer):
         """What ended aiokafka's heartbeats or its coordination of the group for good."""
         return self._thread.coordination_error()
 
+    def left_out(self, assigned: set[str]) -> list[str]:
+        """Subscribed topics that an assignment lacks.
+
+        All topics have the same partitions, so whoever gets one of a topic gets one of each. A
+        topic that did not exist at that moment is ignored by the assignor, for good (a warning).
+        """
+        return sorted(self._subscribed - assigned)
+
     def unknown(self, topics: Iterable[str]) -> set[str]:
         """Topics that are missing in the newest metadata of the client."""
         return self._thread.unknown(topics)

@@ -27,6 +27,7 @@ from aiokafka.errors import (
 )
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.structs import RecordMetadata
 from faust.transport.drivers import aiokafka as driver
 
 from streams.batching.errors import (
@@ -36,7 +37,7 @@ from streams.batching.errors import (
     RecordTooLarge,
     refusal_in_words,
 )
-from streams.batching.watching import missing_topics
+from streams.batching.watching import log_begins_anew, missing_topics
 from streams.kafka.connections import adopt
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class BatchProducer(driver.Producer):
         self._calls: set[asyncio.Task[Any]] = set()
         self._locks: defaultdict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._admitting = False
+        self._written_up_to: dict[tuple[str, int], int] = {}
 
     @property
     def _batch_app(self) -> BatchApp:
@@ -209,8 +211,18 @@ class BatchProducer(driver.Producer):
             if error is not None:
                 why = refusal_in_words(error, what.topic)
                 self._batch_app.fail(ProduceFailed(f"{what} failed: {why}"), error)
+            else:
+                self._compare(done.result())
 
         future.add_done_callback(acknowledged)
+
+    def _compare(self, written: RecordMetadata) -> None:
+        """A log only grows: an offset below the last one is that of another log."""
+        home = written.topic, written.partition
+        before = self._written_up_to.get(home, -1)
+        if written.offset < before:
+            self._batch_app.fail(log_begins_anew(*home, written.offset, before))
+        self._written_up_to[home] = written.offset
 
     def oldest_unacknowledged(self) -> Unacknowledged | None:
         """What waits longest for its acknowledgement; None when nothing waits."""

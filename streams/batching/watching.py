@@ -34,6 +34,7 @@ class Watching:
         self._app = app
         self._said_at: float | None = None
         self._began_at = 0.0
+        self._said: tuple[int, frozenset[int], bool] | None = None
         self._missing_since: dict[str, float] = {}
         self._read_up_to: dict[TP, int] = {}
 
@@ -44,6 +45,7 @@ class Watching:
                 self._app.fail(error)
                 return
             self._say_trouble(self._app.trouble())
+            self._say_partitions()
             await self._look_for(topics)
             await asyncio.sleep(LOOK_S)
 
@@ -67,6 +69,21 @@ class Watching:
             self._said_at = now
             log.warning("Kafka: %s; this worker waits and goes on by itself", trouble)
 
+    def _say_partitions(self) -> None:
+        """One line for an assignment, one when its tables are restored."""
+        app = self._app
+        assigned = app.assigned_partitions
+        state = (app.generation, assigned, app.ready_partitions == assigned)
+        if not assigned or not app.fence.held or state == self._said:
+            return
+        names = ", ".join(map(str, sorted(assigned)))
+        if state[2]:
+            restored = sum(progress.restored for progress in app.restoring)
+            log.info("Partitions %s are ready, %d records were restored", names, restored)
+        else:
+            log.info("Partitions %s are assigned (generation %d)", names, app.generation)
+        self._said = state
+
     # ------------------------------------------------------------------ topics
 
     async def _look_for(self, topics: Iterable[str]) -> None:
@@ -82,11 +99,7 @@ class Watching:
         """What is read of a partition goes on where it ended, unless its log begins anew."""
         for tp, offset in self._app.batch_consumer.positions().items():
             if offset < self._read_up_to.get(tp, 0):
-                return BatchingError(
-                    f"topic {tp.topic}, partition {tp.partition} continues at offset {offset} "
-                    f"after {self._read_up_to[tp]}: it was deleted and made again, or lost "
-                    "records. Fix: start again, so that states are restored from what is there"
-                )
+                return log_begins_anew(tp.topic, tp.partition, offset, self._read_up_to[tp])
             self._read_up_to[tp] = offset
         return None
 
@@ -98,8 +111,17 @@ class Watching:
 def topics_gone(names: list[str]) -> BatchingError:
     """The failure of a worker whose topics were deleted under it."""
     return BatchingError(
-        f"topics do not exist any more: {', '.join(names)}. Fix: create them again, then start "
-        "again; what only they held is lost"
+        f"topics do not exist any more: {', '.join(names)}. Fix: create them again (if somebody "
+        "did already, start again); what only they held is lost"
+    )
+
+
+def log_begins_anew(topic: str, partition: int, offset: int, before: int) -> BatchingError:
+    """The failure of a worker under which a log was replaced by a shorter one."""
+    return BatchingError(
+        f"topic {topic}, partition {partition} continues at offset {offset} after {before}: it was "
+        "deleted and made again, or lost records. Fix: start again, so that states are restored "
+        "from what is there"
     )
 
 

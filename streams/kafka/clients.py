@@ -1,9 +1,12 @@
 """aiokafka's clients with the options that all processes share."""
 
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from streams.kafka.connections import adopt
 from streams.kafka.reading import guard_reading
@@ -11,6 +14,12 @@ from streams.kafka.reading import guard_reading
 #: A broker that does not answer for this long is taken for dead, and another is tried. Kafka's
 #: controller needs about as long to notice (`broker.session.timeout.ms`, 9 s by default).
 REQUEST_TIMEOUT_MS: Final = 10_000
+
+#: What a command asks of the cluster is tried again for this long: a dead broker's partitions, and
+#: a dead controller, have successors by then.
+PATIENCE_S: Final = 30.0
+
+Answer = TypeVar("Answer")
 
 
 def consumer(brokers: str, **options: Any) -> AIOKafkaConsumer:
@@ -52,3 +61,21 @@ def admin(brokers: str, **options: Any) -> AIOKafkaAdminClient:
     made = AIOKafkaAdminClient(**{**shared, **options})
     adopt(made._client)
     return made
+
+
+async def patiently(ask: Callable[[], Awaitable[Answer]], patience_s: float = PATIENCE_S) -> Answer:
+    """The answer to ask(), called again while it fails with what another broker may answer.
+
+    Raises what ask() raised last: KafkaError or TimeoutError.
+    """
+    retrying = AsyncRetrying(
+        retry=retry_if_exception(_may_pass),
+        stop=stop_after_delay(patience_s),
+        wait=wait_fixed(0.5),
+        reraise=True,
+    )
+    return await retrying(ask)
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, TimeoutError) or (isinstance(error, KafkaError) and error.retriable)

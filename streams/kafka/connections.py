@@ -5,6 +5,11 @@ What the pinned version lacks, and what happens without it:
 - A connection is opened under one lock for all brokers, and the handshake with a frozen broker
   takes a whole request timeout: meanwhile no other broker can be reached.
 - Metadata and coordinators are looked up at a random broker, so again and again at the dead one.
+- A request to a frozen broker is waited for a whole request timeout, though the cluster has given
+  its partitions to others long ago; and another client of the process, which had nothing to send
+  then, begins the same wait later. Metadata are five minutes old at most.
+- A broker answers the requests of one connection in order. Metadata and heartbeats wait behind
+  a produce request or a commit that waits for a dead replica, and are taken for lost.
 - A write to a connection that was just reset raises RuntimeError (uvloop). Unlike KafkaError that
   ends the producer, the heartbeats or the metadata updates for good, though nothing was written.
 
@@ -39,10 +44,18 @@ log = logging.getLogger(__name__)
 #: A handshake, metadata, a coordinator, a heartbeat: a broker that is well answers at once.
 QUICK_TIMEOUT_S: Final = 5.0
 
+#: The same for a handshake with a broker that failed lately.
+RETRY_TIMEOUT_S: Final = 2.0
+
+#: Age of the metadata of the topics in use, at most. Kafka names only brokers that are well in it.
+METADATA_AGE_MS: Final = 1_000
+
 #: A broker that failed is asked last for this long when any broker would do.
 AVOIDED_S: Final = 30.0
 
-_QUICK: Final = (FindCoordinatorRequest, HeartbeatRequest)
+#: Connections of their own, beside those of aiokafka's ConnectionGroup.
+_METADATA: Final = "metadata"
+_HEARTBEATS: Final = "heartbeats"
 
 
 class Connection(AIOKafkaConnection):  # type: ignore[misc]
@@ -84,9 +97,15 @@ class Client(AIOKafkaClient):  # type: ignore[misc]
         self._note(node_id, well=conn is not None)
         return conn
 
+    @property
+    def _metadata_max_age_ms(self) -> int:
+        # Without topics aiokafka asks for those of the whole cluster.
+        return METADATA_AGE_MS if self._topics else self.__dict__["_metadata_max_age_ms"]
+
     async def _open(self, node_id: Any, group: Any) -> Any:
+        limit_s = RETRY_TIMEOUT_S if self._failed_lately(node_id) else QUICK_TIMEOUT_S
         try:
-            async with asyncio.timeout(QUICK_TIMEOUT_S):
+            async with asyncio.timeout(limit_s):
                 conn = await super()._get_conn(node_id, group=group)
         except (TimeoutError, RuntimeError) as error:
             log.warning("Broker %s cannot be connected to: %r", node_id, error)
@@ -103,9 +122,12 @@ class Client(AIOKafkaClient):  # type: ignore[misc]
 
         Raises NodeNotReadyError, KafkaConnectionError or RequestTimedOutError, all retriable.
         """
+        if isinstance(request, HeartbeatRequest):
+            group = _HEARTBEATS
         if not await self.ready(node_id, group=group):
             raise NodeNotReadyError(f"broker {node_id} cannot be connected to")
-        limit = QUICK_TIMEOUT_S if isinstance(request, _QUICK) else None
+        quick = isinstance(request, FindCoordinatorRequest | HeartbeatRequest)
+        limit = QUICK_TIMEOUT_S if quick else None
         return await self._ask(node_id, self._conns[node_id, group], request, limit)
 
     async def _ask(self, node_id: Any, conn: Any, request: Any, limit_s: float | None) -> Any:
@@ -130,11 +152,15 @@ class Client(AIOKafkaClient):  # type: ignore[misc]
         else:
             self._failed_at[node_id] = time.monotonic()
 
+    def _failed_lately(self, node_id: Any) -> bool:
+        failed_at = self._failed_at.get(node_id)
+        return failed_at is not None and time.monotonic() - failed_at < AVOIDED_S
+
     def _by_health(self, node_ids: list[Any]) -> list[Any]:
-        """In random order, those that failed lately last."""
+        """In random order, those that failed lately last, those connected for metadata first."""
         random.shuffle(node_ids)
-        since = time.monotonic() - AVOIDED_S
-        return sorted(node_ids, key=lambda node_id: self._failed_at.get(node_id, since) > since)
+        unconnected = {node_id for node_id in node_ids if (node_id, _METADATA) not in self._conns}
+        return sorted(node_ids, key=lambda node: (self._failed_lately(node), node in unconnected))
 
     def get_random_node(self) -> Any:
         """A broker that did not fail lately, if there is one; None when none is known."""
@@ -144,7 +170,7 @@ class Client(AIOKafkaClient):  # type: ignore[misc]
     async def _metadata_update(self, cluster_metadata: Any, topics: Any) -> bool:
         request = MetadataRequest(list(topics) if topics else None)
         for node_id in self._by_health(self._metadata_sources()):
-            conn = await self._get_conn(node_id)
+            conn = await self._get_conn(node_id, group=_group_of(node_id))
             if conn is None:
                 continue
             try:
@@ -156,6 +182,7 @@ class Client(AIOKafkaClient):  # type: ignore[misc]
                 return False
             cluster_metadata.update_metadata(metadata)
             self._drop_bootstrap()
+            self._give_up_all_but({broker.nodeId for broker in cluster_metadata.brokers()})
             return True
         log.warning("No metadata from any broker")
         cluster_metadata.failed_update(None)
@@ -166,12 +193,27 @@ class Client(AIOKafkaClient):  # type: ignore[misc]
         bootstrap = ("bootstrap", ConnectionGroup.DEFAULT) in self._conns
         return [*nodes, "bootstrap"] if bootstrap else nodes
 
+    def _give_up_all_but(self, well: set[Any]) -> None:
+        """Close the connections to brokers that the cluster has taken for dead.
+
+        What waits for their answers fails at once and is tried again at the new leaders.
+        """
+        for (node_id, _), conn in list(self._conns.items()):
+            if node_id not in well and node_id != "bootstrap" and conn.connected():
+                log.warning("Broker %s is not part of the cluster at the moment", node_id)
+                self._note(node_id, well=False)
+                conn.close(reason=CloseReason.CONNECTION_BROKEN)
+
     def _drop_bootstrap(self) -> None:
         """As aiokafka: the first connection serves only until brokers are known by number."""
         if self.cluster.brokers():
             conn = self._conns.pop(("bootstrap", ConnectionGroup.DEFAULT), None)
             if conn is not None:
                 conn.close()
+
+
+def _group_of(node_id: Any) -> Any:
+    return ConnectionGroup.DEFAULT if node_id == "bootstrap" else _METADATA
 
 
 def adopt(client: AIOKafkaClient) -> Client:

@@ -14,7 +14,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
-from deploy.topics import COMPACTED, DEAD_LETTER_MAX_BYTES, wanted
+from deploy.topics import COMPACTED, wanted
+from models.dead_letters import MAX_LETTER_BYTES
 from models.settings import Settings
 
 INPUTS = ("sends", "receipts", "engagements")
@@ -63,7 +64,7 @@ class Cluster:
             policy = "compact" if ours in COMPACTED else "delete"
             config = {"cleanup.policy": policy, "message.timestamp.type": "CreateTime"}
             if ours == "dead-letters":
-                config["max.message.bytes"] = str(DEAD_LETTER_MAX_BYTES)
+                config["max.message.bytes"] = str(MAX_LETTER_BYTES)
             topics.append(NewTopic(name, partitions, 1, None, config))
         await self._create(topics)
 

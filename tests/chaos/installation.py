@@ -98,9 +98,13 @@ class Installation:
                 await asyncio.sleep(ASK_S)
 
     async def until_flowing(self, since: float, timeout_s: float) -> None:
-        """Until each partition had a state and a commit of the sink since then. Raises Late."""
+        """Until each partition had a state and a commit of the sink since then.
+
+        Raises Late, or what ended the traffic.
+        """
         give_up = time.monotonic() + timeout_s
         while silent := self.silent(since):
+            self.traffic.check()
             if time.monotonic() > give_up:
                 raise Late(f"after {timeout_s:g} s still {silent}")
             await asyncio.sleep(ASK_S)

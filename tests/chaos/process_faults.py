@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
 from typing import Final
 
@@ -37,7 +38,13 @@ async def _kill(stage: Stage, member: Member) -> None:
     stage.say(f"kill -9 {member.name}")
     member.send(SIGKILL)
     await member.gone(STOP_S)
+    await _going_on(stage)
+
+
+async def _going_on(stage: Stage) -> None:
+    """All are ready, and everything flows: what comes next is an outage of its own."""
     await stage.system.until_ready(READY_S)
+    await stage.system.until_flowing(time.monotonic(), READY_S)
 
 
 @fault("freeze-worker", "SIGSTOP of a worker for longer than its session", may_end=["worker"])
@@ -71,9 +78,12 @@ async def restart(stage: Stage, member: Member) -> None:
 # --- brokers --------------------------------------------------------------------------------------
 
 
-@fault("kill-broker", "kill -9 of the one broker; it comes back", brokers=(1,), short=True)
+@fault("kill-broker", "kill -9 of the one broker, back soon, then late", brokers=(1,), short=True)
 async def kill_broker(stage: Stage) -> None:
-    await _kill_node(stage, 0, stage.seconds(1, 5))
+    await _kill_node(stage, 0, stage.seconds(1, 4))
+    if not stage.short:
+        await _going_on(stage)
+        await _kill_node(stage, 0, stage.seconds(10, 14))
 
 
 @fault("kill-brokers", "kill -9 of each of three brokers in turn", brokers=(3,), deadline_s=180)
@@ -92,10 +102,23 @@ async def _kill_node(stage: Stage, number: int, seconds: float) -> None:
     await stage.brokers.restart(number)
 
 
-@fault("freeze-broker", "SIGSTOP of a broker")
+@fault(
+    "freeze-broker",
+    "SIGSTOP of the one broker, for longer than the session of the workers",
+    may_end=["worker"],  # it may forget its members when it goes on
+    brokers=(1,),
+)
 async def freeze_broker(stage: Stage) -> None:
-    number = stage.rng.randrange(len(stage.brokers.nodes))
-    seconds = stage.seconds(8, 12) if len(stage.brokers.nodes) == 1 else stage.seconds(18, 22)
+    session_s = stage.system.settings.session_timeout_s
+    await _freeze_node(stage, 0, session_s + stage.seconds(2, 6))
+
+
+@fault("freeze-brokers", "SIGSTOP of one of three brokers", brokers=(3,))
+async def freeze_brokers(stage: Stage) -> None:
+    await _freeze_node(stage, stage.rng.randrange(len(stage.brokers.nodes)), stage.seconds(18, 22))
+
+
+async def _freeze_node(stage: Stage, number: int, seconds: float) -> None:
     stage.say(f"SIGSTOP broker {number + 1}, {seconds:g} s")
     stage.brokers.freeze(number)
     await asyncio.sleep(seconds)
@@ -118,6 +141,7 @@ async def clickhouse_killed(stage: Stage) -> None:
         stage.say(f"kill -9 {after * 1000:.0f} ms after the begin of an insert")
         front.kill()
         await front.start()
+        await _going_on(stage)
 
 
 @fault("clickhouse-away", "ClickHouse is away")

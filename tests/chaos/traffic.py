@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from aiokafka.errors import KafkaTimeoutError
+from aiokafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from deploy.simulator.event import ACCOUNTS, Event, Published
 from deploy.simulator.publish import PublishError, partition_of
@@ -21,11 +21,14 @@ from streams.kafka import clients
 
 REQUEST_TIMEOUT_MS = 5_000
 BATCH_BYTES = 512 * 1024
-NEVER_S = 600.0
+NEVER_S = 120.0
 FLUSH_S = 40.0
 LEARN_S = 1.0  # from the last account settings to the traffic they are for
 TICK_S = 0.02
 SEGMENT_S = 30  # traffic of one seed; then the next one
+#: What a producer raises before it has taken a record: it has no room while a broker is away, and a
+#: broker that comes back does not know its topics for a moment.
+NOT_TAKEN = (KafkaTimeoutError, UnknownTopicOrPartitionError)
 
 
 class Publisher:
@@ -59,9 +62,10 @@ class Publisher:
                     headers,
                 )  # fmt: skip
                 return answer
-            except KafkaTimeoutError:  # no room while a broker is away: it was not taken
+            except NOT_TAKEN:
                 if time.monotonic() > give_up:
                     raise
+                await asyncio.sleep(TICK_S)
 
     def _note(self, done: asyncio.Future[Any], record: Published) -> None:
         self._waiting.discard(done)
@@ -137,6 +141,11 @@ class Traffic:
         flowing, self._flowing = self._flowing, None
         if flowing is not None:
             await flowing
+
+    def check(self) -> None:
+        """Raises what ended it, when something did."""
+        if self._flowing is not None and self._flowing.done():
+            self._flowing.result()
 
     def note(self, records: list[Published]) -> None:
         """Records that are in Kafka and belong to the truth."""

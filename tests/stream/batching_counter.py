@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.protocol.produce import ProduceRequest
 
-from streams.batching import Batch, BatchApp, run_worker
+from streams.batching import Batch, BatchApp, Outgoing, run_worker
 from streams.batching.producer import BatchProducer
 
 
@@ -91,7 +91,9 @@ class Counter:
         if self.config.get("raise_at") in numbers:
             raise ValueError("no luck in the agent")
         await asyncio.sleep(self.config.get("batch_s", 0))
-        out = [(record.key, record.value) for record in batch]
+        ahead_s = self.config.get("ahead_s")
+        stamp = None if ahead_s is None else int((time.time() + ahead_s) * 1000)
+        out = [Outgoing(record.key, record.value, (), stamp) for record in batch]
         await self.app.send_many(self.prefix + "out", partition, out)
         await self.states.put(partition, self.joined(batch))
         name = str(self.config.get("name", "")).encode()

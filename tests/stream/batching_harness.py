@@ -106,6 +106,7 @@ class Rig:
 
     def __init__(self, broker: Broker, prefix: str, create: Callable[..., Awaitable[None]]) -> None:
         self.broker = broker
+        self.bootstrap = broker.bootstrap
         self.prefix = prefix
         self._create = create
         self.workers: list[Worker] = []
@@ -113,7 +114,7 @@ class Rig:
 
     async def set_up(self, **states_config: str) -> None:
         """Create the topics."""
-        bootstrap = self.broker.bootstrap
+        bootstrap = self.bootstrap
         names = [self.prefix + name for name in ("src", "out")]
         await self._create(bootstrap, *names, partitions=PARTITIONS)
         names = [self.prefix + name for name in ("states", "marks")]
@@ -122,7 +123,7 @@ class Rig:
 
     def start(self, **config: Any) -> Worker:
         """Start a worker."""
-        given: dict[str, Any] = {"prefix": self.prefix, "brokers": self.broker.bootstrap}
+        given: dict[str, Any] = {"prefix": self.prefix, "brokers": self.bootstrap}
         if isinstance(self.broker, EmbeddedBroker):  # joining takes half of it; Kafka wants 6 s
             given["session_timeout_s"] = 2
         given.update(config)
@@ -131,7 +132,7 @@ class Rig:
 
     async def feed(self, count: int) -> None:
         """Publish `count` more numbers."""
-        async with AIOKafkaProducer(bootstrap_servers=self.broker.bootstrap, linger_ms=2) as sender:
+        async with AIOKafkaProducer(bootstrap_servers=self.bootstrap, linger_ms=2) as sender:
             for number in range(self.fed, self.fed + count):
                 key = number % KEYS
                 await sender.send(
@@ -145,7 +146,7 @@ class Rig:
         parts = [TopicPartition(self.prefix + name, part) for part in range(PARTITIONS)]
         records: dict[int, list[Any]] = {part.partition: [] for part in parts}
         async with AIOKafkaConsumer(
-            bootstrap_servers=self.broker.bootstrap, auto_offset_reset="earliest",
+            bootstrap_servers=self.bootstrap, auto_offset_reset="earliest",
             fetch_max_wait_ms=50, enable_auto_commit=False,
         ) as consumer:  # fmt: skip
             consumer.assign(parts)
@@ -157,7 +158,7 @@ class Rig:
     async def committed(self) -> dict[int, int]:
         """Committed offset by partition of `src`, 0 where there is none."""
         async with AIOKafkaConsumer(
-            bootstrap_servers=self.broker.bootstrap, group_id=self.prefix + "counter",
+            bootstrap_servers=self.bootstrap, group_id=self.prefix + "counter",
             enable_auto_commit=False,
         ) as consumer:  # fmt: skip
             parts = [TopicPartition(self.prefix + "src", part) for part in range(PARTITIONS)]

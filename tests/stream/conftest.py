@@ -57,12 +57,16 @@ async def create_topics(
     *names: str,
     partitions: int = 4,
     config: Mapping[str, str] | None = None,
+    replication: int = 1,
 ) -> None:
-    """Create topics of one replica and wait for them; raises when the broker refuses one."""
+    """Create topics and wait for them; raises when the broker refuses one."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
-        wanted = [NewTopic(name, partitions, 1, topic_configs=dict(config or {})) for name in names]
+        wanted = [
+            NewTopic(name, partitions, replication, topic_configs=dict(config or {}))
+            for name in names
+        ]
         answer = await admin.create_topics(wanted)
         refused = [entry for entry in answer.topic_errors if entry[1] != 0]
         assert not refused, f"topics not created: {refused}"

@@ -94,3 +94,23 @@ def _told(system: System, worker: Any, send: dict[str, Any]) -> bool:
     )
     time.sleep(0.5)
     return bool(worker.value("receipts_sends_to_suppressed_total") > 0)
+
+
+def test_refused_account_settings_are_one_line_at_each_start(system):
+    refused = [
+        {
+            "topic": "accounts",
+            "key": name,
+            "value": json.dumps({"account": name, "strike_limit": 99}),
+        }
+        for name in (f"a{number:02}" for number in range(20))
+    ]
+    mended = [{"topic": "accounts", "key": "a00", "value": json.dumps({"account": "a00"})}]
+    system.replay_lines(refused + mended)
+    for start in range(2):
+        worker = system.process("worker", f"worker-{start}").wait_ready()
+        assert worker.value("receipts_refused_account_settings") == 19
+        said = worker.child.log.read_text()
+        assert said.count("19 accounts have settings that are refused") == 1
+        assert "are not used" not in said
+        worker.child.stop()
