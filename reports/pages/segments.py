@@ -73,7 +73,7 @@ class SegmentPages:
             for one, people in zip(found, counts, strict=True)
         ]
         status = 400 if wrongs else 200
-        query = {"rows": rows, "said": raw_params, "wrongs": wrongs, "operators": _OPERATORS}
+        query = {"rows": rows, "raw_params": raw_params, "wrongs": wrongs, "operators": _OPERATORS}
         return self._site.page(request, "segments.html", status, **query)
 
     def _new(self, request: Request) -> Response:
@@ -89,7 +89,7 @@ class SegmentPages:
             except InvalidQuery as bad:
                 problems = list(map(str, bad.wrongs))
         choices = [(word, label_of(word)) for word in get_args(Action)]
-        query = {"said": raw_params, "wrongs": problems, "people": people, "choices": choices,
+        query = {"raw_params": raw_params, "wrongs": problems, "people": people, "choices": choices,
                  "channels": get_args(Channel)}  # fmt: skip
         status = 400 if problems else 200
         return self._site.page(request, "segment_new.html", status, **query)

@@ -36,10 +36,10 @@ from deploy.children import Child
 from deploy.embedded.brokers import free_port
 from models.settings import Settings
 from reports.catalogue import BY_NAME
-from reports.exports.formats import FORMATS, exported
+from reports.exports.formats import FORMATS, export
 from reports.exports.table import count_of
 from reports.query.database import Database
-from reports.query.fetch import fetch, reads
+from reports.query.fetch import fetch, group_reads
 from reports.query.query import parse_query
 from reports.views import statements
 from sinks.client import ClickHouse, connect
@@ -248,7 +248,9 @@ def _ask(database: Database, case: Case, end: datetime) -> int:
     sections = query.report.sections
     counted = [one for one in sections if one.shape == "rows"]
     with ThreadPoolExecutor(len(sections) + len(counted)) as pool:
-        found = [pool.submit(fetch, database, query, together, 25) for together in reads(sections)]
+        found = [
+            pool.submit(fetch, database, query, group, 25) for group in group_reads(sections)
+        ]
         totals = [pool.submit(count_of, database, one, query) for one in counted]
         total = sum(one.result() for one in totals)
         return total + sum(len(rows.rows) for one in found for rows in one.result())
@@ -301,7 +303,7 @@ class Export(msgspec.Struct):
     grew_bytes: int
 
 
-def export(url: str, since: str, until: str) -> Export:
+def measured_export(url: str, since: str, until: str) -> Export:
     """Write a million rows of message details as CSV to nowhere, in this process."""
     database = Database(url)
     said = {"since": [since], "until": [until]}
@@ -309,7 +311,7 @@ def export(url: str, since: str, until: str) -> Export:
     section = query.report.sections[0]
     rows, before, began, most = -1, 0, time.perf_counter(), 0
     with open(os.devnull, "wb") as nowhere:
-        pieces = exported(FORMATS["csv"], database, [section], query)
+        pieces = export(FORMATS["csv"], database, [section], query)
         for number, piece in enumerate(pieces):
             nowhere.write(piece)
             rows += piece.count(b"\r\n")
@@ -393,7 +395,7 @@ def _measured(url: str, messages: int, end: datetime, tell: Tell) -> Figures:
     tell("merged")
     merged = [_timed(database, case, end) for case in cases]
     page_ms = _page_ms(url, end)
-    exported = _export(url, end)
+    measured = _export(url, end)
     timings = [
         Timing(case.name, case.target_ms, fast, slow)
         for case, fast, slow in zip(cases, merged, unmerged, strict=True)
@@ -405,9 +407,9 @@ def _measured(url: str, messages: int, end: datetime, tell: Tell) -> Figures:
         timings=timings,
         page_ms=page_ms,
         arrived_per_s=round(rate),
-        export_rows=exported.rows,
-        export_s=exported.seconds,
-        export_grew_bytes=exported.grew_bytes,
+        export_rows=measured.rows,
+        export_s=measured.seconds,
+        export_grew_bytes=measured.grew_bytes,
     )
 
 
@@ -430,7 +432,7 @@ def main(
 ) -> None:
     """Measure the reports over many messages, in the embedded engine behind its HTTP front."""
     if export_of:
-        sys.stdout.write(msgspec.json.encode(export(*export_of)).decode())
+        sys.stdout.write(msgspec.json.encode(measured_export(*export_of)).decode())
         return
     if messages < RECENT_DAYS * PER_DAY:
         raise click.UsageError(f"--messages: at least {RECENT_DAYS * PER_DAY:,}, a week of them")

@@ -49,7 +49,7 @@ class Served:
         """Serve in a thread."""
         self._thread.start()
         deadline = time.monotonic() + 20
-        while not self._server.start_export:
+        while not self._server.started:
             assert time.monotonic() < deadline
             time.sleep(0.02)
         return self

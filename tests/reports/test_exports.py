@@ -207,9 +207,9 @@ def csv_rows(book: ExportDocument) -> list[list[str]]:
 
 def sheet_of(book: ExportDocument) -> Any:
     """The first sheet of an XLSX file."""
-    return openpyxl.load_workbook(io.BytesIO(b"".join(start_export(FORMATS["xlsx"], book)))).worksheets[
-        0
-    ]
+    return openpyxl.load_workbook(
+        io.BytesIO(b"".join(start_export(FORMATS["xlsx"], book)))
+    ).worksheets[0]
 
 
 @pytest.mark.parametrize("text", FORMULAS)
@@ -228,7 +228,9 @@ def test_several_values_in_a_cell_are_looked_at_too() -> None:
 
 
 def test_texts_are_always_quoted_so_that_no_other_separator_finds_a_formula() -> None:
-    line = b"".join(start_export(FORMATS["csv"], book_of_rows([TEXT], [("a;=1+1",)]))).splitlines()[1]
+    line = b"".join(start_export(FORMATS["csv"], book_of_rows([TEXT], [("a;=1+1",)]))).splitlines()[
+        1
+    ]
     assert line == b'"a;=1+1"'
 
 

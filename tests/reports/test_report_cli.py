@@ -247,7 +247,7 @@ def test_an_export_that_fails_leaves_no_file(
         yield b"half of it"
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("reports.exports.exported", interrupted)
+    monkeypatch.setattr("reports.exports.export", interrupted)
     done = run(world, *arguments(world, BY_NAME["messages"]), f"--output={tmp_path}/half.csv")
     assert done.exit_code != 0
     assert list(tmp_path.iterdir()) == []

@@ -71,7 +71,7 @@ class Pages:
                 request, "ask.html", 400 if wrongs else 200, form=form, query=None, **shown
             )
         form = form_of(report, raw_params, (), query)
-        shown |= {"asked": query, "form": form, "updated": moment(now, zone)[-8:]}
+        shown |= {"query": query, "form": form, "updated": moment(now, zone)[-8:]}
         shown |= self._answers(database, query, raw_params, form, now, _width(request))
         name = f"{report.name}.html" if report.name in _OWN else "report.html"
         return self._site.page(request, name, **shown)
@@ -96,7 +96,7 @@ class Pages:
             "tabs": tabs.result(),
             "campaign": campaign.result(),
             "segment": segment_link(query),
-            "advice": empty_state(database, query, raw_params, form) if empty else None,
+            "empty_state": empty_state(database, query, raw_params, form) if empty else None,
             "refresh_s": _refresh_s(query, blocks, now),
         }
 
