@@ -173,6 +173,7 @@ async def _demo(events: int, seed: int, home: Path) -> Result:
             brokers=broker.bootstrap,
             clickhouse_url=_engine(home),
             worker_port=free_port(),
+            session_timeout_s=6,  # joining a group of the embedded broker takes half of it
         )
         await create_topics(settings)
         command = [sys.executable, "-m", "deploy.cli", "worker"]

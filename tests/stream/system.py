@@ -44,6 +44,7 @@ class System:
             partitions=partitions,
             clickhouse_url=f"http://default:@127.0.0.1:{self.port}/receipts",
             batch_size=500,
+            session_timeout_s=6,  # joining a group of the embedded broker takes half of it
         )
         self._children: list[Child] = []
         self.truths: list[Path] = []

@@ -85,9 +85,9 @@ def test_every_mistake_is_reported_at_once_with_its_name_and_fix() -> None:
 @pytest.mark.parametrize(
     ("environ", "variable", "words"),
     [
-        ({"commit_interval_s": "6"}, "RECEIPTS_COMMIT_INTERVAL_S", "below the session timeout"),
+        ({"commit_interval_s": "10"}, "RECEIPTS_COMMIT_INTERVAL_S", "below the session timeout"),
         ({"session_timeout_s": "60"}, "RECEIPTS_ALIVE_S", "above the session timeout"),
-        ({"alive_s": "7", "sink_max_wait_s": "8"}, "RECEIPTS_SINK_MAX_WAIT_S", "idle sink"),
+        ({"alive_s": "11", "sink_max_wait_s": "12"}, "RECEIPTS_SINK_MAX_WAIT_S", "idle sink"),
         ({"worker_port": "6067"}, "RECEIPTS_SINK_PORT", "the worker's port"),
         ({"session_timeout_s": "5"}, "RECEIPTS_SESSION_TIMEOUT_S", "Kafka's own minimum"),
     ],
@@ -150,7 +150,7 @@ def test_a_wrong_url_with_a_password_is_reported_without_it() -> None:
 
 
 def test_environ_reads_back_as_the_same_settings() -> None:
-    settings = Settings(clickhouse_url="http://u:p@h:1/d", migrate_on_start=False, alive_s=9.5)
+    settings = Settings(clickhouse_url="http://u:p@h:1/d", migrate_on_start=False, alive_s=12.5)
     assert Settings.read(settings.environ()) == settings
 
 

@@ -1,0 +1,37 @@
+"""What the worker's readiness says of Kafka."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from deploy.serving import ProcessHealth, PrometheusMeter
+from streams.watch import Watch
+
+
+class App:
+    """What Watch reads of a BatchApp that has all its partitions."""
+
+    assigned_partitions = ready_partitions = frozenset({0})
+    restoring: tuple[()] = ()
+    generation = 1
+    fence = SimpleNamespace(held=True)
+    said: str | None = None
+
+    def trouble(self) -> str | None:
+        return self.said
+
+
+def test_a_worker_without_kafka_is_not_ready_and_says_why() -> None:
+    meter = PrometheusMeter(CollectorRegistry())
+    health = ProcessHealth(60.0, meter)
+    app: Any = App()
+    watch = Watch(app, SimpleNamespace(shards={}), [], meter, health)  # type: ignore[arg-type]
+    watch._tell_readiness()
+    assert health.reasons() == {}
+    app.said = "waiting for the group coordinator, last heartbeat 7.3 s ago"
+    watch._tell_readiness()
+    assert health.reasons() == {"kafka": app.said}
+    app.said = None
+    watch._tell_readiness()
+    assert health.reasons() == {}
