@@ -27,7 +27,7 @@ from models.mistakes import SettingsError, mask_url
 from models.settings import Settings
 
 if TYPE_CHECKING:
-    from streams.suppressed import Suppressed
+    from streams.followers.suppression_index import Suppressed
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -51,7 +51,7 @@ def worker() -> None:
     Checks the topics, then runs until SIGTERM or Ctrl-C. Start more to share the partitions.
     """
     from deploy.suppressions_page import suppressions_page
-    from streams.suppressed import Suppressed
+    from streams.followers.suppression_index import Suppressed
 
     settings, suppressed = read_settings(), Suppressed()
     page = suppressions_page(suppressed, settings.alive_s)

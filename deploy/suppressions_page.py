@@ -10,7 +10,7 @@ import math
 from aiohttp import web
 
 from deploy.suppressions import BadNumber, key_of_number
-from streams.suppressed import Known, Suppressed
+from streams.followers.suppression_index import Known, Suppressed
 
 NOTHING = {
     "suppressed": False,

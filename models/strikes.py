@@ -12,8 +12,8 @@ from msgspec import Meta
 
 from models.facts import strikes
 from models.refusal import Reason, Refusal
-from models.requests import number_key
 from models.state import MessageState, is_pending
+from models.suppression_requests import number_key
 
 Kind = Literal["struck", "withdrawn", "delivered"]
 

@@ -258,7 +258,7 @@ def _remote(url: str) -> ClickHouse:
         client_name="receipts",
         **_transport(parts.scheme, dict(parse_qsl(parts.query))),
     )
-    # The driver's own retries are off: `sinks.patience` alone decides when to try again. One stays,
+    # The driver's own retries are off: `sinks.retry` alone decides when to try again. One stays,
     # after a kept-alive connection was closed by the other side; rows written twice do no harm.
     client.http_retries = 0  # type: ignore[attr-defined]
     return ClickHouse(client, unquote(parts.path).strip("/") or DEFAULT_DATABASE)

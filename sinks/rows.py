@@ -11,19 +11,19 @@ from typing import Final
 
 from models.contract import Campaign, Engagement, Send, parse_campaign, parse_engagement, parse_send
 from models.counters import decode_cell
-from models.reading import MESSAGE, ORPHAN, Reading, read
+from models.message_row import MESSAGE, ORPHAN, Reading, read
 from models.refusal import Reason, Refusal
 from models.settings import Topic
 from models.state import decode, unknown_values
-from sinks.bounces import (
+from sinks.account_rows import (
     put_account,
     put_retry_request,
     put_strike,
     put_suppression,
     put_suppression_request,
 )
-from sinks.letters import Record, origin_of
-from sinks.mapped import REFUSED, TOMBSTONE, Mapped, first_wins, last_wins
+from sinks.dead_letters import Record, origin_of
+from sinks.mapped_batch import REFUSED, TOMBSTONE, Mapped, first_wins, last_wins
 from sinks.tables import (
     CAMPAIGNS,
     COUNTERS,

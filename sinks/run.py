@@ -30,13 +30,13 @@ from models.dead_letters import MAX_LETTER_BYTES, letter_of
 from models.metrics import Health, Meter
 from models.refusal import Reason, Refusal
 from models.settings import Settings
-from sinks.batches import Batch, Batches
 from sinks.client import ClickHouse, connect
+from sinks.consumer import Batch, Batches
+from sinks.dead_letters import Record
 from sinks.errors import Unavailable
-from sinks.letters import Record
-from sinks.mapped import Mapped, TableRows
+from sinks.mapped_batch import Mapped, TableRows
 from sinks.migrate import migrate, require
-from sinks.patience import patiently
+from sinks.retry import patiently
 from sinks.rows import map_records
 from sinks.thread import InsertThread
 from sinks.writer import BadRow, Writer

@@ -12,17 +12,17 @@ from models.accounts import Accounts
 from models.dead_letters import MAX_LETTER_BYTES
 from models.metrics import Health, Meter
 from models.settings import Settings, Topic
-from streams.account_settings import AccountSettingsReader
 from streams.batching import Batch, BatchApp, run_worker
-from streams.delivery import Delivery
+from streams.common.context import Turns
+from streams.common.delivery import Delivery
+from streams.followers.account_settings import AccountSettingsReader
+from streams.followers.suppression_index import Suppressed
+from streams.followers.topic_follower import Mirror
+from streams.health_reporter import Watch
 from streams.kafka.reading import Place
 from streams.lifecycle import agent as lifecycle
 from streams.lifecycle.shard import Rules
-from streams.mirror import Mirror
-from streams.suppressed import Suppressed
 from streams.suppression import agent as suppression
-from streams.turns import Turns
-from streams.watch import Watch
 
 log = logging.getLogger(__name__)
 

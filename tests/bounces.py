@@ -12,15 +12,15 @@ import msgspec
 from models.accounts import Accounts, AccountSettings
 from models.contract import Engagement, Event, Receipt, Send
 from models.keys import message_key
-from models.reading import Reading, read
-from models.requests import SuppressionRequest
+from models.message_row import Reading, read
 from models.retries import RetryRequest
 from models.state import decode
 from models.suppression import Suppression
 from models.suppression import decode as decode_suppression
+from models.suppression_requests import SuppressionRequest
+from streams.common.plan import Plan
 from streams.lifecycle.shard import Rules, Shard, key_of
-from streams.plan import Plan
-from streams.suppression.numbers import REQUESTS, STRIKES, NumberShard
+from streams.suppression.shard import REQUESTS, STRIKES, NumberShard
 from tests.records import Record, record
 
 T0 = 1_795_132_800_000  # 2026-11-20T00:00:00Z

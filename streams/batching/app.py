@@ -15,12 +15,12 @@ from faust.types import TP
 from streams.batching.consumer import BatchConsumer
 from streams.batching.errors import BatchingError, FenceLost
 from streams.batching.fence import Fence
-from streams.batching.names import assert_private_names
+from streams.batching.private_api import assert_private_names
 from streams.batching.producer import BatchProducer, Record
 from streams.batching.recovery import BatchRecovery, BatchTableManager, RestoreProgress
 from streams.batching.table import BatchTable, Check, Merge
 from streams.batching.topic import BatchStream, BatchTopic
-from streams.batching.watching import topics_gone
+from streams.batching.watchdog import topics_gone
 from streams.kafka.clients import REQUEST_TIMEOUT_MS
 from streams.kafka.reading import Place
 

@@ -22,7 +22,7 @@ from mode import Service
 from streams.batching.batch import Batch, Fetched, FetchedMap
 from streams.batching.errors import NotQuiet
 from streams.batching.thread import BatchConsumerThread
-from streams.batching.watching import Watching
+from streams.batching.watchdog import Watching
 
 if TYPE_CHECKING:
     from streams.batching.app import BatchApp

@@ -37,7 +37,7 @@ from streams.batching.errors import (
     RecordTooLarge,
     refusal_in_words,
 )
-from streams.batching.watching import log_begins_anew, missing_topics
+from streams.batching.watchdog import log_begins_anew, missing_topics
 from streams.kafka.connections import adopt
 
 if TYPE_CHECKING:

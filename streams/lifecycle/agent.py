@@ -16,11 +16,11 @@ from models.counters import SLOTS, encode_cell, encode_retired, retired_key
 from models.metrics import Meter
 from models.settings import Topic
 from streams.batching import Batch, BatchTable
-from streams.delivery import Delivery
+from streams.common.context import Log, Turns
+from streams.common.delivery import Delivery
+from streams.common.plan import Plan
+from streams.common.reporting import RuleFailures, report_newer
 from streams.lifecycle.shard import BREATH, Rules, Shard
-from streams.plan import Plan
-from streams.reporting import RuleFailures, report_newer
-from streams.turns import Log, Turns
 
 log = logging.getLogger(__name__)
 

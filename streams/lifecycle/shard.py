@@ -14,16 +14,16 @@ from models.accounts import Accounts
 from models.contract import MAX_EVENT_BYTES
 from models.counters import Cells, Contribution, contribution, read_cells
 from models.keys import message_key, split_key
-from models.reading import provider_of
+from models.message_row import provider_of
 from models.refusal import Refusal
-from models.requests import number_key
 from models.retries import close_late_retry, next_attempt, retry_request, wake_at
 from models.state import MessageState, anchor_day, decode, encode, is_pending, unknown_values
+from models.suppression_requests import number_key
 from models.timers import Timers
 from models.versions import first_version
-from streams.lifecycle.hearing import HEARING, Hear, Parse, hear_recipient, last_retirable
-from streams.lifecycle.touched import UNKNOWN, Touched, annotate, tell_number
-from streams.plan import Event, Incoming, Plan, internal, is_stray
+from streams.common.plan import Event, Incoming, Plan, internal, is_stray
+from streams.lifecycle.handlers import HEARING, Hear, Parse, hear_recipient, last_retirable
+from streams.lifecycle.pending import UNKNOWN, Touched, annotate, tell_number
 
 encode_json: Final = msgspec.json.Encoder().encode
 

@@ -12,11 +12,11 @@ from models.accounts import Accounts
 from models.metrics import Meter
 from models.settings import Topic
 from streams.batching import Batch, BatchTable
-from streams.delivery import Delivery
-from streams.plan import Plan
-from streams.reporting import RuleFailures, report_newer
-from streams.suppression.numbers import REQUESTS, STRIKES, NumberShard
-from streams.turns import Log, Turns
+from streams.common.context import Log, Turns
+from streams.common.delivery import Delivery
+from streams.common.plan import Plan
+from streams.common.reporting import RuleFailures, report_newer
+from streams.suppression.shard import REQUESTS, STRIKES, NumberShard
 
 PORTIONS: Final = 10
 

@@ -21,9 +21,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from models.accounts import Accounts
 from models.counters import encode_cell
 from models.dead_letters import letter_of
-from streams.clock import PartitionClock
+from streams.common.clock import PartitionClock
+from streams.common.plan import Plan
 from streams.lifecycle.shard import Rules, Shard
-from streams.plan import Plan
 from tests.bench.cluster import INPUTS
 
 BATCH = 2000

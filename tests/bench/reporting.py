@@ -248,9 +248,7 @@ def _ask(database: Database, case: Case, end: datetime) -> int:
     sections = query.report.sections
     counted = [one for one in sections if one.shape == "rows"]
     with ThreadPoolExecutor(len(sections) + len(counted)) as pool:
-        found = [
-            pool.submit(fetch, database, query, group, 25) for group in group_reads(sections)
-        ]
+        found = [pool.submit(fetch, database, query, group, 25) for group in group_reads(sections)]
         totals = [pool.submit(count_of, database, one, query) for one in counted]
         total = sum(one.result() for one in totals)
         return total + sum(len(rows.rows) for one in found for rows in one.result())

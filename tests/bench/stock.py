@@ -34,9 +34,9 @@ from models.state import (
     decode,
     encode,
 )
-from streams.lifecycle.hearing import HEARING
+from streams.common.plan import Event
+from streams.lifecycle.handlers import HEARING
 from streams.lifecycle.shard import key_of
-from streams.plan import Event
 from tests.bench.cluster import INPUTS
 from tests.bench.loop import COMMIT_S, Task
 

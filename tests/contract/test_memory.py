@@ -15,9 +15,9 @@ from aiokafka import ConsumerRecord
 from aiokafka.consumer.fetcher import PartitionRecords
 
 from deploy.embedded.brokers import Broker
-from sinks import patience
-from sinks.batches import Batches
+from sinks import retry as patience
 from sinks.client import ClickHouse, connect
+from sinks.consumer import Batches
 from sinks.errors import Unavailable
 from sinks.rows import TOPICS, map_records
 from sinks.thread import InsertThread

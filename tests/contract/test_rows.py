@@ -7,11 +7,11 @@ import msgspec
 import pytest
 
 from models.counters import SLOTS, cell_key, encode_cell, encode_retired, retired_key
-from models.reading import Reading
+from models.message_row import Reading
 from models.refusal import MAX_DETAIL, Reason, Refusal
 from models.settings import Topic
-from sinks.letters import origin_of
-from sinks.mapped import Mapped
+from sinks.dead_letters import origin_of
+from sinks.mapped_batch import Mapped
 from sinks.rows import TOPICS, map_records
 from sinks.tables import COUNTERS, MESSAGES
 from tests.contract.fakes import T0, headers_of, receipt, send, state, state_record

@@ -8,8 +8,8 @@ from aiokafka.structs import OffsetAndMetadata
 
 from deploy.embedded.brokers import Broker
 from models.settings import Settings
-from sinks.batches import Batch, Batches
 from sinks.client import ClickHouse
+from sinks.consumer import Batch, Batches
 from sinks.rows import TOPICS
 from tests.contract.fakes import T0, Health, Meter, state, state_record
 from tests.contract.sinks import (

@@ -18,11 +18,11 @@ from deploy.embedded.brokers import EmbeddedBroker
 from deploy.serving import ProcessHealth, PrometheusMeter, serving
 from deploy.suppressions_page import suppressions_page
 from deploy.topics import create_topics
-from models.requests import number_key
 from models.settings import Settings
 from models.suppression import Facts, Standing, encode, published
-from streams.mirror import Mirror
-from streams.suppressed import Suppressed
+from models.suppression_requests import number_key
+from streams.followers.suppression_index import Suppressed
+from streams.followers.topic_follower import Mirror
 
 NUMBER = "+447700900123"
 KEY = number_key("acme", NUMBER)

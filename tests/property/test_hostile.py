@@ -17,11 +17,11 @@ from models.state import MAX_SORT_KEYS, MessageState, add_outcome, add_send, dec
 from models.strikes import Strike, encode_strike
 from models.suppression import decode as decode_suppression
 from sinks.rows import TOPICS, map_records
-from streams.account_settings import AccountSettingsReader
+from streams.common.plan import Plan
+from streams.followers.account_settings import AccountSettingsReader
+from streams.followers.suppression_index import Suppressed
 from streams.lifecycle.shard import Rules, Shard
-from streams.plan import Plan
-from streams.suppressed import Suppressed
-from streams.suppression.numbers import NumberShard
+from streams.suppression.shard import NumberShard
 from tests.meters import KeptMeter
 from tests.property.events import NOON_MS
 from tests.property.hostile import BYTES, KEYS, VALUES, records, stored

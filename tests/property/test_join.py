@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from models.contract import DAY_MS, Engagement, Receipt, Send
 from models.facts import outcome_of, send_fact
-from models.reading import read
+from models.message_row import read
 from models.state import (
     MAX_SORT_KEYS,
     MessageState,

@@ -11,8 +11,8 @@ from models.contract import Engagement, Receipt, Send
 from models.counters import SLOTS, decode_cell, encode_cell
 from models.keys import message_key
 from models.state import decode
+from streams.common.plan import Plan
 from streams.lifecycle.shard import Rules, Shard
-from streams.plan import Plan
 from tests.property.events import NOON_MS, events
 from tests.records import record
 

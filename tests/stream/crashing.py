@@ -15,10 +15,10 @@ from typing import Any
 
 from deploy.cli import main
 from streams.batching.consumer import BatchConsumer
-from streams.delivery import Delivery
-from streams.plan import Plan
+from streams.common.delivery import Delivery
+from streams.common.plan import Plan
 from streams.suppression.agent import SuppressionAgent
-from streams.suppression.numbers import NumberShard
+from streams.suppression.shard import NumberShard
 
 
 def _die() -> None:

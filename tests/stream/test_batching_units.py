@@ -25,7 +25,7 @@ from streams.batching import Batch, BatchApp, FenceLost, Outgoing, RecordTooLarg
 from streams.batching.batch import Fetched
 from streams.batching.errors import FenceNotProved, IncompatibleVersions
 from streams.batching.fence import Fence, error_codes
-from streams.batching.names import assert_private_names
+from streams.batching.private_api import assert_private_names
 from streams.batching.producer import BatchProducer, _batches, _checked
 from streams.batching.runner import run_worker
 

@@ -1,6 +1,6 @@
 """The clock of a partition (ADR 0004)."""
 
-from streams.clock import PartitionClock
+from streams.common.clock import PartitionClock
 
 WALL = 1_000_000
 

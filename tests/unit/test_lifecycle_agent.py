@@ -12,12 +12,12 @@ from models.contract import DAY_MS
 from models.counters import decode_cell, retired_key
 from models.settings import Settings
 from models.state import decode
-from streams import turns as turns_module
-from streams.delivery import Delivery
+from streams.common import context as turns_module
+from streams.common.context import Turns
+from streams.common.delivery import Delivery
+from streams.common.plan import Plan
 from streams.lifecycle.agent import LifecycleAgent
 from streams.lifecycle.shard import Rules
-from streams.plan import Plan
-from streams.turns import Turns
 from tests.records import Record
 from tests.unit.test_shard import T0, event
 
@@ -221,7 +221,7 @@ def test_what_waits_for_its_strike_is_known_at_once_and_written_as_it_stands_the
 
 
 def test_what_waits_is_flushed_when_it_is_much(world, monkeypatch):
-    monkeypatch.setattr("streams.delivery.MOST_WAITING", 2)
+    monkeypatch.setattr("streams.common.delivery.MOST_WAITING", 2)
     world.take(*many(2, NOON))
     world.broker.done.clear()
     world.take(event("receipts", "n0", **HARD))

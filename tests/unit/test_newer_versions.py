@@ -17,7 +17,7 @@ from models.counters import (
     retired_key,
 )
 from models.facts import Outcome, greater_outcome
-from models.reading import read
+from models.message_row import read
 from models.state import MessageState, decode, encode, join_encoded, joined
 from models.strikes import blow_of
 from models.suppression import Facts, published, standing
@@ -25,8 +25,8 @@ from models.suppression import decode as decode_suppression
 from models.suppression import encode as encode_suppression
 from models.vocabulary import Bounce, Status
 from sinks.rows import map_records
-from streams.suppressed import Suppressed
-from streams.suppression.numbers import NumberShard
+from streams.followers.suppression_index import Suppressed
+from streams.suppression.shard import NumberShard
 from tests.records import record
 from tests.unit.test_shard import HERE, OURS, T0, World, event
 

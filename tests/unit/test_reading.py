@@ -8,7 +8,7 @@ import pytest
 from models.contract import Receipt, Send
 from models.counters import SLOTS, contribution
 from models.facts import outcome_of, send_fact
-from models.reading import Reading, read
+from models.message_row import Reading, read
 from models.state import MessageState, add_outcome, add_send, deadline_ms
 
 T0 = 1_795_176_000_000  # 2026-11-20T12:00:00Z

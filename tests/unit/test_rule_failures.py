@@ -16,16 +16,17 @@ from models.settings import Settings
 from models.state import decode
 from models.strikes import Strike, encode_strike
 from models.suppression import decode as decode_suppression
-from streams import turns as turns_module
-from streams.delivery import Delivery
-from streams.lifecycle import hearing, touched
+from streams.common import context as turns_module
+from streams.common.context import Turns
+from streams.common.delivery import Delivery
+from streams.common.plan import Plan
+from streams.lifecycle import handlers as hearing
+from streams.lifecycle import pending as touched
 from streams.lifecycle import shard as shard_module
 from streams.lifecycle.agent import LifecycleAgent
 from streams.lifecycle.shard import RETRY_MS, Rules
-from streams.plan import Plan
-from streams.suppression import numbers
+from streams.suppression import shard as numbers
 from streams.suppression.agent import SuppressionAgent
-from streams.turns import Turns
 from tests.meters import KeptMeter
 from tests.records import Record, record
 from tests.unit import test_shard

@@ -10,13 +10,13 @@ from models.contract import DAY_MS
 from models.counters import decode_cell, encode_cell, encode_retired, retired_key
 from models.dead_letters import letter_of
 from models.keys import message_key, partition_of
-from models.reading import read
+from models.message_row import read
 from models.refusal import Reason
 from models.state import decode
-from streams.lifecycle import hearing
+from streams.common.plan import FORWARDED, Plan
+from streams.lifecycle import handlers as hearing
 from streams.lifecycle import shard as shard_module
 from streams.lifecycle.shard import BREATH, Rules, Shard
-from streams.plan import FORWARDED, Plan
 from tests.records import Record, record
 
 T0 = 1_795_176_000_000  # 2026-11-20T12:00:00Z

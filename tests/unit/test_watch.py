@@ -6,7 +6,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from deploy.serving import ProcessHealth, PrometheusMeter
-from streams.watch import Watch
+from streams.health_reporter import Watch
 
 
 class App:

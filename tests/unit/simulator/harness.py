@@ -16,12 +16,12 @@ from deploy.simulator.publish import partition_of
 from deploy.simulator.traffic import generate
 from models.accounts import Accounts, AccountSettings, parse_account
 from models.counters import SLOTS, decode_cell, encode_cell
-from models.reading import Reading, read
+from models.message_row import Reading, read
 from models.state import decode
 from models.suppression import decode as decode_suppression
+from streams.common.plan import FORWARDED, Plan
 from streams.lifecycle.shard import Rules, Shard
-from streams.plan import FORWARDED, Plan
-from streams.suppression.numbers import NumberShard
+from streams.suppression.shard import NumberShard
 from tests.records import Record
 
 AS_OF = 1_795_300_000_000

@@ -6,7 +6,7 @@ from zlib import crc32
 
 from models.refusal import Refusal
 from models.settings import Topic
-from sinks.letters import Record
+from sinks.dead_letters import Record
 from sinks.tables import Row, Table
 
 #: Why records are left out, as the metric says it.

@@ -20,8 +20,8 @@ from models.metrics import Meter
 from models.refusal import Reason
 from models.settings import Settings, Topic
 from streams.batching import BatchTable, Outgoing
+from streams.common.plan import DeadLetter, Incoming, KeyValue, Plan, Stray
 from streams.kafka.reading import place_of
-from streams.plan import DeadLetter, Incoming, KeyValue, Plan, Stray
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from typing import Final, Protocol
 
 from models.metrics import Meter
 from streams.batching import Batch
-from streams.clock import PartitionClock
-from streams.plan import Plan
+from streams.common.clock import PartitionClock
+from streams.common.plan import Plan
 
 #: How far beyond the newest record time the wall clock is believed where nothing can be undone.
 TRUST_MS: Final = 2 * 86_400_000

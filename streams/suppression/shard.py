@@ -9,7 +9,6 @@ import msgspec
 from models.accounts import Accounts
 from models.keys import split_key
 from models.refusal import Refusal
-from models.requests import SuppressionRequest, number_key, parse_request
 from models.strikes import Strike, parse_strike
 from models.suppression import (
     Facts,
@@ -30,9 +29,10 @@ from models.suppression import (
     standing,
     unknown_reasons,
 )
+from models.suppression_requests import SuppressionRequest, number_key, parse_request
 from models.timers import Timers
 from models.versions import first_version
-from streams.plan import Incoming, Plan, internal, is_stray
+from streams.common.plan import Incoming, Plan, internal, is_stray
 
 BREATH: Final = 2_000
 

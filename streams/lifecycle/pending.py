@@ -8,14 +8,14 @@ from models.accounts import AccountSettings
 from models.counters import Contribution, contribution
 from models.facts import Outcome
 from models.keys import split_key
-from models.reading import provider_of
+from models.message_row import provider_of
 from models.reasons import EXPIRED, reason_of
-from models.requests import RECIPIENT, number_key
 from models.retries import outlook, wake_at
 from models.state import MessageState, has_unknown_status, is_pending
 from models.strikes import Blow, Kind, Strike, blow_of, encode_strike
+from models.suppression_requests import RECIPIENT, number_key
 from models.vocabulary import SUCCESSES
-from streams.plan import Incoming, KeyValue, Plan
+from streams.common.plan import Incoming, KeyValue, Plan
 
 #: Anchor day of a message nothing is known of yet.
 UNKNOWN: Final = -1

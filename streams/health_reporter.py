@@ -6,8 +6,8 @@ from typing import Final
 
 from models.metrics import Health, Meter
 from streams.batching import BatchApp
+from streams.common.context import Turns
 from streams.lifecycle.agent import LifecycleAgent
-from streams.turns import Turns
 
 WATCH_S: Final = 1.0
 

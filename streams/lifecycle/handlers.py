@@ -16,10 +16,10 @@ from models.contract import (
 )
 from models.facts import outcome_of, send_fact, strikes
 from models.refusal import Reason, Refusal
-from models.requests import number_key
 from models.state import add_engagement, add_outcome, add_send
-from streams.lifecycle.touched import Touched, unsubscribe
-from streams.plan import Event, Incoming, KeyValue, Plan
+from models.suppression_requests import number_key
+from streams.common.plan import Event, Incoming, KeyValue, Plan
+from streams.lifecycle.pending import Touched, unsubscribe
 
 if TYPE_CHECKING:
     from streams.lifecycle.shard import Shard

@@ -8,7 +8,7 @@ from typing import Final
 
 from models.metrics import Meter
 from models.settings import Topic
-from streams.plan import Plan
+from streams.common.plan import Plan
 
 log = logging.getLogger(__name__)
 

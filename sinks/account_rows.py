@@ -10,12 +10,12 @@ import msgspec
 
 from models.accounts import AccountSettings, parse_account
 from models.refusal import Reason, Refusal
-from models.requests import parse_request
 from models.retries import RetryRequest
 from models.strikes import parse_strike
 from models.suppression import decode as decode_suppression
-from sinks.letters import Record
-from sinks.mapped import REFUSED, TOMBSTONE, Mapped, first_wins, published_at
+from models.suppression_requests import parse_request
+from sinks.dead_letters import Record
+from sinks.mapped_batch import REFUSED, TOMBSTONE, Mapped, first_wins, published_at
 from sinks.tables import (
     ACCOUNTS,
     RETRIES,
