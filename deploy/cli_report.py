@@ -1,6 +1,6 @@
 """The commands that answer: `receipts report NAME …`, one for each report of the catalogue.
 
-Options, help and columns come from the definitions in `reports/catalogue/`. Source: issue 5 §2.
+Options, help and columns come from the definitions in `reports/catalogue/`.
 """
 
 from __future__ import annotations

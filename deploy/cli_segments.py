@@ -1,4 +1,4 @@
-"""The commands about saved segments of people: `receipts segments …`. Source: issue 5 §1."""
+"""The commands about saved segments of people: `receipts segments …`."""
 
 from __future__ import annotations
 

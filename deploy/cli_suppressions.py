@@ -1,4 +1,4 @@
-"""The commands about suppressed numbers: `receipts suppressions …`. Source: issue 4 §3."""
+"""The commands about suppressed numbers: `receipts suppressions …`."""
 
 import asyncio
 import getpass

@@ -1,4 +1,4 @@
-"""The whole system once, on one machine with Python only: `receipts demo`. Source: issue 3 §9.
+"""The whole system once, on one machine with Python only: `receipts demo`.
 
 An embedded broker and the worker run as child processes; the sink runs here, on the embedded
 engine. At the end the report pages are served here over the same engine. Everything lives in a

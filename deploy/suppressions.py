@@ -1,5 +1,5 @@
 """Suppressed numbers, straight from Kafka: what the compacted topic `suppressions` says of one or
-all of them, and decisions of people published to `suppression-requests`. Source: issue 4 §3.
+all of them, and decisions of people published to `suppression-requests`.
 
 Nothing here needs a worker or ClickHouse; the worker decides what a request leads to.
 """

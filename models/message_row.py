@@ -1,4 +1,4 @@
-"""What people and tables see of one state (DESIGN §2; issue: messages_current)."""
+"""What people and tables see of one state (docs/design.md)."""
 
 from typing import Final, NamedTuple
 
@@ -10,10 +10,10 @@ from models.vocabulary import SUCCESSES, Bounce, Status
 MESSAGE: Final = "message"
 ORPHAN: Final = "orphan"
 #: Only an engagement is known: it has its own table, so the state waits without a row.
-UNSEEN: Final = "none"
+NO_ROW: Final = "none"
 
 
-class Reading(NamedTuple):
+class MessageRow(NamedTuple):
     """One row as people see it. Times in epoch ms, 0 = not yet; "" = absent; credits in 10^-6."""
 
     kind: str
@@ -61,7 +61,7 @@ class Reading(NamedTuple):
     was_orphan: bool
 
 
-class Verdict(NamedTuple):
+class StatusColumns(NamedTuple):
     """The status columns of a reading."""
 
     status: str
@@ -77,24 +77,24 @@ class Verdict(NamedTuple):
 
 _WORDS: Final = {status.value: status.word for status in Status}
 _PENDING: Final = {
-    word: Verdict(word, "submitted", "queued", "", "", "", "", 0, 0)
+    word: StatusColumns(word, "submitted", "queued", "", "", "", "", 0, 0)
     for word in ("submitted", "queued")
 }
-_RECEIVED: Final = Verdict("received", "", "", "", "", "", "", 0, 0)
-_NOBODY: Final = SendFact(0, 0, 0, "", "", "", "", "", segments=0, validity_s=0)
+_RECEIVED: Final = StatusColumns("received", "", "", "", "", "", "", 0, 0)
+_NO_SEND: Final = SendFact(0, 0, 0, "", "", "", "", "", segments=0, validity_s=0)
 
 
-def read(key: bytes, state: MessageState) -> Reading:
+def row_of(key: bytes, state: MessageState) -> MessageRow:
     """Read a state as a row of `messages`, of `orphans`, or as none.
 
     Raises ValueError when `key` is no message key.
     """
     account, message_id = split_key(key)
     sends, outcome = state.sends, state.outcome
-    first = sends[0] if sends else _NOBODY
-    kind = MESSAGE if sends else ORPHAN if outcome is not None else UNSEEN
-    stands = verdict(state)
-    return Reading(
+    first = sends[0] if sends else _NO_SEND
+    kind = MESSAGE if sends else ORPHAN if outcome is not None else NO_ROW
+    stands = status_columns(state)
+    return MessageRow(
         kind,
         account,
         message_id,
@@ -141,7 +141,7 @@ def read(key: bytes, state: MessageState) -> Reading:
     )
 
 
-def verdict(state: MessageState) -> Verdict:
+def status_columns(state: MessageState) -> StatusColumns:
     """Status, carrier status, bounce and reason in force."""
     first, outcome = state.first_send, state.outcome
     if first is not None and first.direction == "inbound":
@@ -151,9 +151,11 @@ def verdict(state: MessageState) -> Verdict:
     assert outcome is not None  # not pending
     status = _WORDS[outcome.status]
     if outcome.status in SUCCESSES:
-        return Verdict(status, "submitted", "delivered", "", "", "", "", 0, state.delivered_at)
+        return StatusColumns(
+            status, "submitted", "delivered", "", "", "", "", 0, state.delivered_at
+        )
     rejected = outcome.status == Status.REJECTED
-    return Verdict(
+    return StatusColumns(
         status,
         "rejected" if rejected else "submitted",
         "" if rejected else "undelivered",
@@ -173,20 +175,22 @@ def _bounce_word(outcome: Outcome) -> str:
     return "soft" if outcome.status == Status.UNDELIVERED else ""
 
 
-def _pending(state: MessageState) -> Verdict:
+def _pending(state: MessageState) -> StatusColumns:
     outcome = state.outcome
     if outcome is None or (state.sends and state.sends[-1].attempt > outcome.attempt):
         return _PENDING["submitted"]
     return _PENDING["queued" if outcome.status == Status.QUEUED else "submitted"]
 
 
-def _expired(state: MessageState) -> Verdict:
+def _expired(state: MessageState) -> StatusColumns:
     attempt, at = state.sends[-1].attempt, state.expired_at
-    return Verdict("undelivered", "submitted", "undelivered", "soft", "time", "", "", attempt, at)
+    return StatusColumns(
+        "undelivered", "submitted", "undelivered", "soft", "time", "", "", attempt, at
+    )
 
 
 def provider_of(state: MessageState) -> str:
-    """The provider of the latest attempt's send, else that of the winning receipt (DESIGN §4)."""
+    """The provider of the latest attempt's send, else that of the winning receipt."""
     provider = state.sends[-1].provider if state.sends else ""
     if not provider and state.outcome is not None:
         return state.outcome.provider

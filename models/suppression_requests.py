@@ -1,4 +1,4 @@
-"""What a person or a recipient decides about a number (issue: suppression agent)."""
+"""What a person or a recipient decides about a number."""
 
 from typing import Annotated, Final, Literal
 

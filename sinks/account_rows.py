@@ -1,4 +1,4 @@
-"""Rows of what decides about bounces: accounts, strikes, suppressions, requests (issue 4).
+"""Rows of what decides about bounces: accounts, strikes, suppressions, requests.
 
 Accounts are refused here, since this is the only place that reads each of them once. Strikes and
 suppression requests are refused by the worker: here they are left out and counted.
@@ -15,7 +15,7 @@ from models.strikes import parse_strike
 from models.suppression import decode as decode_suppression
 from models.suppression_requests import parse_request
 from sinks.dead_letters import Record
-from sinks.mapped_batch import REFUSED, TOMBSTONE, Mapped, first_wins, published_at
+from sinks.mapped_batch import REFUSED, TOMBSTONE, MappedBatch, first_wins, published_at
 from sinks.tables import (
     ACCOUNTS,
     RETRIES,
@@ -32,7 +32,7 @@ DELIVERED: Final = "delivered"
 _decode_retry: Final = msgspec.json.Decoder(RetryRequest).decode
 
 
-def put_account(record: Record, mapped: Mapped, limit: int) -> None:
+def put_account(record: Record, mapped: MappedBatch, limit: int) -> None:
     """Settings of an account; without a value they are withdrawn, as the workers understand it."""
     if record.key is None:
         said = "key: none; expected the account, or no worker reads the record"
@@ -40,14 +40,14 @@ def put_account(record: Record, mapped: Mapped, limit: int) -> None:
         return
     if record.value is None:
         gone = AccountSettings.model_construct(account=record.key.decode(errors="replace"))
-        mapped.into(ACCOUNTS).add((*_account(gone, record), 1), record)
+        mapped.rows_for(ACCOUNTS).add((*_account(gone, record), 1), record)
         mapped.accept("accounts", "account")
         return
     settings = parse_account(record.value, limit)
     if isinstance(settings, Refusal):
         mapped.refused.append((record, settings))
     else:
-        mapped.into(ACCOUNTS).add((*_account(settings, record), 0), record)
+        mapped.rows_for(ACCOUNTS).add((*_account(settings, record), 0), record)
         mapped.accept("accounts", "account")
 
 
@@ -72,7 +72,7 @@ def _account(settings: AccountSettings, record: Record) -> Row:
     )
 
 
-def put_strike(record: Record, mapped: Mapped, _: int) -> None:
+def put_strike(record: Record, mapped: MappedBatch, _: int) -> None:
     """A strike or its withdrawal: the message's highest version stands."""
     strike = parse_strike(record.value)
     if isinstance(strike, Refusal):
@@ -90,10 +90,10 @@ def put_strike(record: Record, mapped: Mapped, _: int) -> None:
             strike.code,
             strike.version,
         )
-        mapped.into(STRIKES).add(row, record)
+        mapped.rows_for(STRIKES).add(row, record)
 
 
-def put_suppression(record: Record, mapped: Mapped, _: int) -> None:
+def put_suppression(record: Record, mapped: MappedBatch, _: int) -> None:
     """How a number stands now, and the same among its history."""
     if record.value is None:
         mapped.skip("suppressions", TOMBSTONE)
@@ -110,11 +110,11 @@ def put_suppression(record: Record, mapped: Mapped, _: int) -> None:
         published_at(record),
         known.version,
     )
-    mapped.into(SUPPRESSIONS).add(row, record)
-    mapped.into(SUPPRESSION_VERSIONS).add(row, record)
+    mapped.rows_for(SUPPRESSIONS).add(row, record)
+    mapped.rows_for(SUPPRESSION_VERSIONS).add(row, record)
 
 
-def put_suppression_request(record: Record, mapped: Mapped, limit: int) -> None:
+def put_suppression_request(record: Record, mapped: MappedBatch, limit: int) -> None:
     """What somebody decided about a number."""
     request = parse_request(record.value, record.timestamp, limit)
     if isinstance(request, Refusal):
@@ -128,10 +128,10 @@ def put_suppression_request(record: Record, mapped: Mapped, limit: int) -> None:
         request.who,
         request.why,
     )
-    mapped.into(SUPPRESSION_REQUESTS).add(row, record)
+    mapped.rows_for(SUPPRESSION_REQUESTS).add(row, record)
 
 
-def put_retry_request(record: Record, mapped: Mapped, _: int) -> None:
+def put_retry_request(record: Record, mapped: MappedBatch, _: int) -> None:
     """An attempt that a sender was asked to make; of several publications the first stands."""
     if record.value is None:
         raise ValueError("the record has no value")
@@ -140,4 +140,4 @@ def put_retry_request(record: Record, mapped: Mapped, _: int) -> None:
     content = (asked.first_sent_at, asked.due_at, asked.recipient, asked.channel)
     version = first_wins(at, *content)
     row = (asked.account, asked.message_id, asked.attempt, *content, at, version)
-    mapped.into(RETRIES).add(row, record)
+    mapped.rows_for(RETRIES).add(row, record)

@@ -50,7 +50,7 @@ class Batch(NamedTuple):
     size: int
 
 
-class Batches(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """The sink's consumer. Only one task may collect, and it must say when a batch is done."""
 
     def __init__(self, settings: Settings, meter: Meter, health: Health) -> None:

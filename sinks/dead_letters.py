@@ -1,7 +1,7 @@
 """Dead letters as records: what the sink writes to `dead-letters`, and what it reads from there.
 
 Key and value are the original bytes untouched; the headers, all UTF-8 text, say reason, detail,
-origin topic, partition, offset and time (Kafka timestamp in epoch ms; issue 3 §5).
+origin topic, partition, offset and time (Kafka timestamp in epoch ms).
 """
 
 from collections.abc import Sequence

@@ -30,7 +30,7 @@ class TableRows:
         self.records.append(record)
 
 
-class Mapped:
+class MappedBatch:
     """What a batch of records led to.
 
     accepted: events counted here, since no worker counts them, by topic and kind
@@ -44,7 +44,7 @@ class Mapped:
         self.accepted: Counter[tuple[Topic, str]] = Counter()
         self.newer: Counter[Topic] = Counter()
 
-    def into(self, table: Table) -> TableRows:
+    def rows_for(self, table: Table) -> TableRows:
         """The rows of a table, to add to."""
         rows = self.tables.get(table.name)
         if rows is None:

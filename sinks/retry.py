@@ -15,7 +15,7 @@ FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 5.0
 
 
-async def patiently(
+async def retry_until_stopped(
     call: Callable[[], Awaitable[T]],
     again: type[Exception] | tuple[type[Exception], ...],
     stop: asyncio.Event,

@@ -6,26 +6,26 @@ from typing import Final
 
 from models.metrics import Health, Meter
 from streams.batching import BatchApp
-from streams.common.context import Turns
+from streams.common.context import AgentContext
 from streams.lifecycle.agent import LifecycleAgent
 
-WATCH_S: Final = 1.0
+REPORT_INTERVAL_S: Final = 1.0
 
 
-class Watch:
+class HealthReporter:
     """turns: of all agents of the worker"""
 
     def __init__(
         self,
         app: BatchApp,
         lifecycle: LifecycleAgent,
-        turns: list[Turns],
+        context: list[AgentContext],
         meter: Meter,
         health: Health,
     ) -> None:
         self._app = app
         self._lifecycle = lifecycle
-        self._turns = turns
+        self._turns = context
         self._meter = meter
         self._health = health
         self._generation: int | None = None
@@ -36,7 +36,7 @@ class Watch:
             self._health.beat("loop")
             self._tell_readiness()
             self._tell_partitions()
-            await asyncio.sleep(WATCH_S)
+            await asyncio.sleep(REPORT_INTERVAL_S)
 
     def _tell_readiness(self) -> None:
         app = self._app
@@ -59,13 +59,13 @@ class Watch:
 
     def _tell_partitions(self) -> None:
         app, meter = self._app, self._meter
-        sources = [topic for turns in self._turns for topic in turns.topics]
+        sources = [topic for context in self._turns for topic in context.topics]
         meter.set("receipts_partitions", len(app.assigned_partitions) * len(sources))
         for partition, shard in self._lifecycle.shards.items():
             meter.set("receipts_states", len(shard.states), partition=str(partition))
             meter.set("receipts_cells", len(shard.cells.by_key), partition=str(partition))
-        for turns in self._turns:
-            for topic, name in turns.topics.items():
+        for context in self._turns:
+            for topic, name in context.topics.items():
                 self._tell_lags(topic, name)
         left: Counter[int] = Counter()
         for progress in app.restoring:

@@ -1,6 +1,6 @@
 """Who did what in campaigns: the conditions behind recipients' tabs and segments, written once.
 
-A person is a recipient's number within an account. Words: issue 5 §1.
+A person is a recipient's number within an account. Words: docs/reports.md.
 """
 
 from typing import Final, Literal

@@ -1,7 +1,7 @@
 """The language reports are written in: what a report shows, by which filters, in which columns.
 
 A report is defined once, in `reports/catalogue/`, and its SQL once, in `reports/sql/`; the views in
-ClickHouse, the command line and the pages are made from these. Source: issue 5.
+ClickHouse, the command line and the pages are made from these.
 """
 
 from __future__ import annotations

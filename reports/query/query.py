@@ -1,6 +1,6 @@
 """What somebody asks of a report: words in, checked values out, or every mistake at once.
 
-The clock and the account's time zone are arguments. Source: issue 5 §1.
+The clock and the account's time zone are arguments.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 As JSON, `type` says which: {"type": "people", "campaigns": ["spring"], "did": "clicked",
 "not": false, "links": [], "channel": null}, {"type": "saved", "name": "Buyers"},
-{"type": "combined", "op": "and", "parts": [...]}. Source: issue 5 §1.
+{"type": "combined", "op": "and", "parts": [...]}.
 """
 
 from __future__ import annotations

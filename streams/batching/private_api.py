@@ -1,6 +1,6 @@
 """The private names of Faust, mode and aiokafka this package relies on, asserted at start.
 
-They are why faust-streaming, mode-streaming and aiokafka are pinned exactly: see DESIGN section 6.
+They are why faust-streaming, mode-streaming and aiokafka are pinned exactly: see docs/design.md.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _readable(kind: type) -> bool:
     return kind.__module__.startswith(("faust.", "aiokafka."))
 
 
-def assert_private_names() -> None:
+def assert_private_api() -> None:
     """Raises IncompatibleVersions, naming what is missing and which versions are installed."""
     if missing := missing_names():
         installed = ", ".join(f"{name} {metadata.version(name)}" for name in _PINNED)

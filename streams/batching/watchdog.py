@@ -27,7 +27,7 @@ SAY_AGAIN_S: Final = 60.0
 MISSING_S: Final = 3.0
 
 
-class Watching:
+class Watchdog:
     """One per consumer. run() ends when the app failed, or when it is cancelled."""
 
     def __init__(self, app: BatchApp) -> None:

@@ -13,13 +13,13 @@ class PartitionClock:
     """What time it is for one partition of several co-partitioned topics. All in epoch ms."""
 
     def __init__(self, topics: Iterable[str]) -> None:
-        self._heard: dict[str, int] = dict.fromkeys(topics, 0)
+        self._newest_read: dict[str, int] = dict.fromkeys(topics, 0)
         self._at_head: defaultdict[str, bool] = defaultdict(bool)
         self._now = 0
 
-    def hear(self, topic: str, record_ms: int, *, at_head: bool) -> None:
+    def advance(self, topic: str, record_ms: int, *, at_head: bool) -> None:
         """A batch of `topic` was read up to a record of this time; `at_head`: it was the last."""
-        self._heard[topic] = max(self._heard[topic], record_ms)
+        self._newest_read[topic] = max(self._newest_read[topic], record_ms)
         self._at_head[topic] = at_head
 
     def idle(self, topic: str, *, at_head: bool) -> None:
@@ -29,13 +29,13 @@ class PartitionClock:
     @property
     def newest(self) -> int:
         """The latest record time heard of any topic."""
-        return max(self._heard.values())
+        return max(self._newest_read.values())
 
     def now(self, wall_ms: int) -> int:
         """The partition's time; 0 while a topic that lies behind has not been heard of yet."""
         times = (
             wall_ms if self._at_head[topic] else min(heard, wall_ms)
-            for topic, heard in self._heard.items()
+            for topic, heard in self._newest_read.items()
         )
         self._now = max(self._now, min(times))
         return self._now

@@ -19,7 +19,7 @@ from streams.common.plan import Plan
 TRUST_MS: Final = 2 * 86_400_000
 
 
-class Log(Protocol):
+class GroupView(Protocol):
     """What an agent asks of the app about its partitions."""
 
     @property
@@ -28,7 +28,7 @@ class Log(Protocol):
     def lag(self, topic: str, partition: int) -> int | None:
         """Records not worked through yet; None before the first fetch."""
 
-    async def settle(self) -> None:
+    async def flush(self) -> None:
         """Wait until everything sent is acknowledged."""
 
 
@@ -37,13 +37,13 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Turns:
+class AgentContext:
     """One agent's lock and the clocks of its partitions.
 
     topics: the installation's topic name → its plain name
     """
 
-    def __init__(self, log: Log, meter: Meter, topics: Mapping[str, str]) -> None:
+    def __init__(self, log: GroupView, meter: Meter, topics: Mapping[str, str]) -> None:
         self.lock = asyncio.Lock()
         self.topics = topics
         self._log = log
@@ -58,12 +58,12 @@ class Turns:
         """A partition went."""
         self._clocks.pop(partition, None)
 
-    def hear(self, batch: Batch) -> int:
+    def advance(self, batch: Batch) -> int:
         """The clock for a batch, not before its own records, in epoch ms."""
         clock, now = self._clocks[batch.tp.partition], wall_ms()
         heard: int = batch[-1].timestamp
         self._look(batch.tp.partition)
-        clock.hear(batch.tp.topic, heard, at_head=batch.at_head)
+        clock.advance(batch.tp.topic, heard, at_head=batch.at_head)
         return max(clock.now(now), min(heard, now))
 
     def now(self, partition: int) -> int:
@@ -86,7 +86,7 @@ class Turns:
     def report(self, batch: Batch, plan: Plan, seconds: float) -> None:
         """Tell the metrics of a batch that is done."""
         topic, meter = self.topics[batch.tp.topic], self._meter
-        for kind, number in Counter(plan.words).items():
+        for kind, number in Counter(plan.accepted_kinds).items():
             meter.add("receipts_events_total", number, topic=topic, kind=kind)
         meter.observe("receipts_batch_records", len(batch), topic=topic)
         meter.observe("receipts_batch_seconds", seconds, topic=topic)

@@ -1,4 +1,4 @@
-"""Doing what a plan decided, in the order that makes replays safe (DESIGN §4).
+"""Doing what a plan decided, in the order that makes replays safe (docs/design.md, convergence).
 
 What others must know (strikes, unsubscribes, retry requests) is acknowledged by the broker before
 the states it follows from are written; offsets are committed only after all of it is acknowledged,
@@ -20,13 +20,13 @@ from models.metrics import Meter
 from models.refusal import Reason
 from models.settings import Settings, Topic
 from streams.batching import BatchTable, Outgoing
-from streams.common.plan import DeadLetter, Incoming, KeyValue, Plan, Stray
+from streams.common.plan import DeadLetter, Incoming, KeyValue, MisroutedRecord, Plan
 from streams.kafka.reading import place_of
 
 log = logging.getLogger(__name__)
 
 #: When so many records wait, they are told, however rarely offsets are committed.
-MOST_WAITING: Final = 2_000
+MAX_DEFERRED: Final = 2_000
 _COUNTED_AS: Final[Mapping[str, str]] = {
     "strikes": "receipts_strikes_total",
     "retry-requests": "receipts_retry_requests_total",
@@ -46,19 +46,19 @@ class Sender(Protocol):
         """The same, and wait until the broker has them."""
 
 
-class _Waiting:
+class _Deferred:
     """What one partition has not told yet, by topic, and the states that may follow it only."""
 
-    __slots__ = ("states", "untold")
+    __slots__ = ("outputs", "states")
 
     def __init__(self) -> None:
-        self.untold: defaultdict[Topic, list[KeyValue]] = defaultdict(list)
+        self.outputs: defaultdict[Topic, list[KeyValue]] = defaultdict(list)
         self.states: dict[bytes, bytes | None] = {}
 
     @property
     def size(self) -> int:
         """Records not told yet."""
-        return sum(map(len, self.untold.values()))
+        return sum(map(len, self.outputs.values()))
 
 
 class Delivery:
@@ -69,7 +69,7 @@ class Delivery:
         self._meter = meter
         self._settings = settings
         self._table = table
-        self._waiting: defaultdict[int, _Waiting] = defaultdict(_Waiting)
+        self._deferred: defaultdict[int, _Deferred] = defaultdict(_Deferred)
 
     async def deliver(self, partition: int, plan: Plan) -> None:
         """Hand over what a plan leads to; what others must know, and the states behind it, at
@@ -79,56 +79,56 @@ class Delivery:
         small requests each, and the suppression agent gets them in crumbs.
         """
         if plan.dead_letters:
-            await self._bury(partition, plan.dead_letters)
-        if plan.strays:
-            await self._send_on(plan.strays)
-        changes = self._hold_back(partition, plan)
+            await self._produce_dead_letters(partition, plan.dead_letters)
+        if plan.rerouted:
+            await self._reroute(plan.rerouted)
+        changes = self._defer(partition, plan)
         if changes:
             await self._table.put(partition, changes)
-        waiting = self._waiting.get(partition)
-        if waiting is not None and waiting.size >= MOST_WAITING:
+        deferred = self._deferred.get(partition)
+        if deferred is not None and deferred.size >= MAX_DEFERRED:
             await self.flush(partition)
 
-    def _hold_back(self, partition: int, plan: Plan) -> dict[bytes, bytes | None]:
+    def _defer(self, partition: int, plan: Plan) -> dict[bytes, bytes | None]:
         """Keep what must wait, in memory alone; the changes to write at once.
 
         A message that waits goes on waiting: its newest state takes the place of the one before.
         """
         tells = plan.strikes or plan.requests or plan.retries
-        if not tells and partition not in self._waiting:
+        if not tells and partition not in self._deferred:
             return plan.changes
-        waiting = self._waiting[partition]
+        deferred = self._deferred[partition]
         if tells:
-            waiting.untold["strikes"] += plan.strikes
-            waiting.untold["suppression-requests"] += plan.requests
-            waiting.untold["retry-requests"] += plan.retries
-        late = (plan.told | waiting.states.keys()) & plan.changes.keys()
+            deferred.outputs["strikes"] += plan.strikes
+            deferred.outputs["suppression-requests"] += plan.requests
+            deferred.outputs["retry-requests"] += plan.retries
+        late = (plan.deferred_keys | deferred.states.keys()) & plan.changes.keys()
         held = {key: plan.changes[key] for key in late}
-        self._table.keep(partition, held)
-        waiting.states |= held
+        self._table.apply_unlogged(partition, held)
+        deferred.states |= held
         return {key: value for key, value in plan.changes.items() if key not in late}
 
     async def flush(self, partition: int) -> None:
         """Tell what waits; once it is acknowledged, write the states behind it."""
-        waiting = self._waiting.pop(partition, None)
-        if waiting is None:
+        deferred = self._deferred.pop(partition, None)
+        if deferred is None:
             return
-        await self._tell(waiting.untold)
-        for topic, records in waiting.untold.items():
+        await self._produce_acknowledged(deferred.outputs)
+        for topic, records in deferred.outputs.items():
             if records and topic in _COUNTED_AS:
                 self._meter.add(_COUNTED_AS[topic], len(records))
-        if waiting.states:
-            await self._table.put(partition, waiting.states)
+        if deferred.states:
+            await self._table.put(partition, deferred.states)
 
     def forget(self, partition: int) -> None:
         """The partition went to another worker, which reads again what waited here."""
-        self._waiting.pop(partition, None)
+        self._deferred.pop(partition, None)
 
-    async def _tell(self, told: Mapping[Topic, list[KeyValue]]) -> None:
+    async def _produce_acknowledged(self, deferred_keys: Mapping[Topic, list[KeyValue]]) -> None:
         """Send records to the partitions of their keys, and wait until the broker has them."""
         partitions = self._settings.partitions
         homes: defaultdict[tuple[str, int], list[KeyValue]] = defaultdict(list)
-        for name, records in told.items():
+        for name, records in deferred_keys.items():
             for key, value in records:
                 home = partition_of(key, partitions)
                 homes[self._settings.topic(name), home].append((key, value))
@@ -139,7 +139,7 @@ class Delivery:
             )
         )
 
-    async def _bury(self, partition: int, dead_letters: list[DeadLetter]) -> None:
+    async def _produce_dead_letters(self, partition: int, dead_letters: list[DeadLetter]) -> None:
         records = [Outgoing(*letter_of(dead.record, dead.refusal)) for dead in dead_letters]
         await self._sender.send_many(self._settings.topic("dead-letters"), partition, records)
         for dead in dead_letters:
@@ -150,9 +150,9 @@ class Delivery:
             labels = {"topic": self._plain(topic), "reason": reason.value}
             self._meter.add("receipts_dead_letters_total", number, **labels)
 
-    async def _send_on(self, strays: list[Stray]) -> None:
+    async def _reroute(self, rerouted: list[MisroutedRecord]) -> None:
         homes: defaultdict[tuple[str, int], list[Outgoing]] = defaultdict(list)
-        for stray in strays:
+        for stray in rerouted:
             record = stray.record
             homes[record.topic, stray.partition].append(
                 Outgoing(stray.key, record.value, stray.headers(), _timestamp(record))

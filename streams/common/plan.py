@@ -1,4 +1,4 @@
-"""What one batch leads to, as values: decided by the shards, done by `delivery` (DESIGN §5)."""
+"""What one batch leads to, as values: shards decide it, `delivery` does it."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -48,7 +48,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     refusal: Refusal
 
 
-class Stray(msgspec.Struct, frozen=True):
+class MisroutedRecord(msgspec.Struct, frozen=True):
     """A record to send on once: right key and partition, value and timestamp unchanged."""
 
     record: Incoming
@@ -77,12 +77,12 @@ class Plan:
     def __init__(self) -> None:
         self.changes: dict[bytes, bytes | None] = {}
         self.dead_letters: list[DeadLetter] = []
-        self.strays: list[Stray] = []
-        self.words: list[str] = []
+        self.rerouted: list[MisroutedRecord] = []
+        self.accepted_kinds: list[str] = []
         self.statuses: Counter[int] = Counter()
         self.delays: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
         self.strikes: list[KeyValue] = []
-        self.told: set[bytes] = set()
+        self.deferred_keys: set[bytes] = set()
         self.requests: list[KeyValue] = []
         self.retries: list[KeyValue] = []
         self.failures: list[tuple[bytes, Exception]] = []
@@ -92,7 +92,7 @@ class Plan:
         self.newly_released = 0
         self.expired = 0
 
-    def give_up(self, key: bytes, records: Sequence["Incoming"], error: Exception) -> None:
+    def reject_events(self, key: bytes, records: Sequence["Incoming"], error: Exception) -> None:
         """A rule raised on what became of a message or number: refuse what led to it.
 
         Without records it was a timer: it is told, and the message stays as it was.
@@ -114,8 +114,8 @@ class Plan:
         self.dead_letters.append(DeadLetter(record, refusal))
 
 
-def is_stray(plan: Plan, record: Incoming, key: bytes, partition: int, partitions: int) -> bool:
-    """Whether a record's key or partition is not `key`'s; it is then sent on once (DESIGN §3)."""
+def is_misrouted(plan: Plan, record: Incoming, key: bytes, partition: int, partitions: int) -> bool:
+    """Whether a record's key or partition is not `key`'s; it is then rerouted once."""
     home = partition_of(key, partitions)
     if record.key == key and home == partition:
         return False
@@ -127,7 +127,7 @@ def is_stray(plan: Plan, record: Incoming, key: bytes, partition: int, partition
         detail = f"key: sent on once and still not in its partition {home}"
         plan.refuse(record, Refusal(Reason.MISROUTED, detail))
     else:
-        plan.strays.append(Stray(record, key, home))
+        plan.rerouted.append(MisroutedRecord(record, key, home))
     return True
 
 

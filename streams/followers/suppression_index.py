@@ -17,7 +17,7 @@ from models.suppression import REASONS, SuppressionReason
 _PACKED: Final = Struct("<qqHQB")
 
 
-class Known(NamedTuple):
+class SuppressionEntry(NamedTuple):
     """What is kept of a suppressed number. Times in epoch ms; `until` 0: no end is set."""
 
     reasons: tuple[SuppressionReason, ...]
@@ -39,7 +39,7 @@ class _Record(msgspec.Struct):
 _decode: Final = msgspec.json.Decoder(_Record).decode
 
 
-class Suppressed(Mapping[bytes, int]):
+class SuppressionIndex(Mapping[bytes, int]):
     """number key → since when it is suppressed (epoch ms); others are not in it.
 
     Written by the worker's loop alone; any thread may read.
@@ -64,24 +64,24 @@ class Suppressed(Mapping[bytes, int]):
             record.since, record.until, record.strikes, record.version, bits
         )
 
-    def hear(self, at_ms: int) -> None:
+    def mark_caught_up(self, at_ms: int) -> None:
         """The topic held nothing more at this moment (epoch ms)."""
         self._known_at_ms = at_ms
 
-    def age_s(self) -> float | None:
+    def staleness_s(self) -> float | None:
         """Seconds since all that the topic held was known here; None: it never was yet."""
         if not self._known_at_ms:
             return None
         return max(0.0, time.time() - self._known_at_ms / 1000)
 
-    def known(self, key: bytes) -> Known | None:
+    def known(self, key: bytes) -> SuppressionEntry | None:
         """What is kept of a number; None: it is not suppressed."""
         packed = self._packed.get(key)
         if packed is None:
             return None
         since, until, strikes, version, bits = _PACKED.unpack(packed)
         reasons = tuple(reason for place, reason in enumerate(REASONS) if bits >> place & 1)
-        return Known(reasons, since, until, strikes, version)
+        return SuppressionEntry(reasons, since, until, strikes, version)
 
     def __getitem__(self, key: bytes) -> int:
         since: int = _PACKED.unpack(self._packed[key])[0]

@@ -23,10 +23,10 @@ Take = Callable[[bytes, bytes | None], None]
 #: where a record is that cannot be read or taken, and why
 Report = Callable[[Place, str], object]
 #: a moment, in epoch ms, at which the topic held nothing that was not taken
-Hear = Callable[[int], None]
+CaughtUp = Callable[[int], None]
 
 
-class Mirror:
+class TopicFollower:
     """Follows one topic; `take` is called with each record, also with those from before."""
 
     def __init__(
@@ -35,14 +35,14 @@ class Mirror:
         topic: str,
         take: Take,
         report: Report,
-        hear: Hear = lambda at_ms: None,
+        hear: CaughtUp = lambda at_ms: None,
     ) -> None:
         self.topic = topic
         self.caught_up = asyncio.Event()
         self._brokers = brokers
         self._take = take
         self._report = report
-        self._hear = hear
+        self._caught_up = hear
 
     async def run(self) -> None:
         """Until cancelled. Raises KafkaError when the topic cannot be read."""
@@ -56,7 +56,7 @@ class Mirror:
                     for record in records:
                         self._take_one(record)
                 if at_ms := await _at_head(consumer, partitions):
-                    self._hear(at_ms)
+                    self._caught_up(at_ms)
                     if not self.caught_up.is_set():
                         log.info("%s is read whole", self.topic)
                         self.caught_up.set()

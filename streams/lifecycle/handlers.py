@@ -1,4 +1,4 @@
-"""What one event of each topic does to its message (DESIGN §4): joined in, told on, or refused."""
+"""What one event of each topic does to its message: it is joined, forwarded or refused."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from models.refusal import Reason, Refusal
 from models.state import add_engagement, add_outcome, add_send
 from models.suppression_requests import number_key
 from streams.common.plan import Event, Incoming, KeyValue, Plan
-from streams.lifecycle.pending import Touched, unsubscribe
+from streams.lifecycle.pending import PendingMessage, unsubscribe
 
 if TYPE_CHECKING:
     from streams.lifecycle.shard import Shard
 
 Parse = Callable[[bytes | None, int, int], Event | Refusal]
 #: Whether the event changed its message; None when it was refused.
-Hear = Callable[["Shard", Plan, Incoming, Touched, Any], bool | None]
+Apply = Callable[["Shard", Plan, Incoming, PendingMessage, Any], bool | None]
 
 
-def hear_send(
-    shard: Shard, plan: Plan, record: Incoming, message: Touched, send: Send
+def apply_send(
+    shard: Shard, plan: Plan, record: Incoming, message: PendingMessage, send: Send
 ) -> bool | None:
     """Join a send, unless its day is final."""
     if _is_too_late(shard, plan, record, send):
@@ -41,51 +41,51 @@ def hear_send(
     message.conflicts += state.conflict and not known_conflict
     if changed and shard.suppressed:
         _note_suppressed(shard, message, send)
-    message.words.append(send.direction)
+    message.accepted_kinds.append(send.direction)
     return changed
 
 
-def hear_receipt(
-    shard: Shard, plan: Plan, record: Incoming, message: Touched, receipt: Receipt
+def apply_receipt(
+    shard: Shard, plan: Plan, record: Incoming, message: PendingMessage, receipt: Receipt
 ) -> bool:
     """Join a receipt."""
-    message.words.append(receipt.status)
+    message.accepted_kinds.append(receipt.status)
     outcome = outcome_of(receipt)
     if strikes(outcome):
-        message.heard_hard = True
-    return add_outcome(message.state, outcome, _day_heard(shard, record, receipt.occurred_at))
+        message.saw_hard_bounce = True
+    return add_outcome(message.state, outcome, _event_day(shard, record, receipt.occurred_at))
 
 
-def hear_engagement(
-    shard: Shard, plan: Plan, record: Incoming, message: Touched, event: Engagement
+def apply_engagement(
+    shard: Shard, plan: Plan, record: Incoming, message: PendingMessage, event: Engagement
 ) -> bool:
     """Join a click or an unsubscribe; an unsubscribe is told on."""
-    message.words.append(event.type)
+    message.accepted_kinds.append(event.type)
     state = message.state
-    changed = add_engagement(state, event, _day_heard(shard, record, event.occurred_at))
+    changed = add_engagement(state, event, _event_day(shard, record, event.occurred_at))
     if event.type == "unsubscribe":
-        _hear_unsubscribe(message, event)
+        _forward_unsubscribe(message, event)
     return changed
 
 
-def hear_recipient(plan: Plan, event: Engagement) -> None:
+def apply_to_recipient(plan: Plan, event: Engagement) -> None:
     """An engagement of a recipient alone: there is no message to join it to."""
     if event.type == "unsubscribe" and event.recipient:
         plan.requests.append(_request(event, event.recipient))
-    plan.words.append(event.type)
+    plan.accepted_kinds.append(event.type)
 
 
-class Hearing(NamedTuple):
+class TopicHandler(NamedTuple):
     """How the records of a topic are read, and what becomes of what they say."""
 
     parse: Parse
-    hear: Hear
+    apply: Apply
 
 
-HEARING: Final[Mapping[str, Hearing]] = {
-    "sends": Hearing(parse_send, hear_send),
-    "receipts": Hearing(parse_receipt, hear_receipt),
-    "engagements": Hearing(parse_engagement, hear_engagement),
+HANDLERS: Final[Mapping[str, TopicHandler]] = {
+    "sends": TopicHandler(parse_send, apply_send),
+    "receipts": TopicHandler(parse_receipt, apply_receipt),
+    "engagements": TopicHandler(parse_engagement, apply_engagement),
 }
 
 
@@ -94,7 +94,7 @@ def last_retirable(clock_ms: int, retention_days: int) -> int:
     return (clock_ms - retention_days * DAY_MS) // DAY_MS - 1
 
 
-def _hear_unsubscribe(message: Touched, event: Engagement) -> None:
+def _forward_unsubscribe(message: PendingMessage, event: Engagement) -> None:
     """Of a message whose send is not known yet it is told when the send comes."""
     sends = message.state.sends
     if event.recipient:
@@ -107,7 +107,7 @@ def _request(event: Engagement, recipient: str) -> KeyValue:
     return unsubscribe(event.account, recipient, event.occurred_at, event.message_id or "")
 
 
-def _note_suppressed(shard: Shard, message: Touched, send: Send) -> None:
+def _note_suppressed(shard: Shard, message: PendingMessage, send: Send) -> None:
     """A send to a number that was suppressed before is told, so that nobody overlooks it."""
     number = number_key(send.account, send.recipient)
     if (
@@ -135,7 +135,7 @@ def _is_too_late(shard: Shard, plan: Plan, record: Incoming, send: Send) -> bool
     return True
 
 
-def _day_heard(shard: Shard, record: Incoming, occurred_at: int) -> int:
+def _event_day(shard: Shard, record: Incoming, occurred_at: int) -> int:
     """UTC day on which an orphan was heard of; never one that has retired already."""
     at = record.timestamp if record.timestamp >= 0 else occurred_at
     return max(at // DAY_MS, shard.retired_day + 1)

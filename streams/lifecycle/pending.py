@@ -10,9 +10,9 @@ from models.facts import Outcome
 from models.keys import split_key
 from models.message_row import provider_of
 from models.reasons import EXPIRED, reason_of
-from models.retries import outlook, wake_at
+from models.retries import next_timer_at, retry_decision
 from models.state import MessageState, has_unknown_status, is_pending
-from models.strikes import Blow, Kind, Strike, blow_of, encode_strike
+from models.strikes import ActiveStrike, Kind, Strike, active_strike, encode_strike
 from models.suppression_requests import RECIPIENT, number_key
 from models.vocabulary import SUCCESSES
 from streams.common.plan import Incoming, KeyValue, Plan
@@ -21,7 +21,7 @@ from streams.common.plan import Incoming, KeyValue, Plan
 UNKNOWN: Final = -1
 
 
-class Touched:
+class PendingMessage:
     """A message in work: its state, what it counted as and stood for before, and its side effects.
 
     The side effects reach the plan only together with the encoded state (`emit`): when a rule
@@ -32,24 +32,24 @@ class Touched:
     """
 
     __slots__ = (
+        "accepted_kinds",
         "account",
-        "alive_at",
         "before",
-        "blow",
         "changed",
         "conflicts",
         "day",
         "delivered_at",
-        "heard_hard",
         "known_sends",
+        "last_delivered_at",
+        "next_timer_at",
         "records",
         "requests",
+        "saw_hard_bounce",
         "settings",
         "state",
+        "strike",
         "strikes",
         "to_suppressed",
-        "wake_at",
-        "words",
     )
 
     def __init__(
@@ -62,14 +62,14 @@ class Touched:
         self.changed = False
         self.records: list[Incoming] = []
         self.before: Contribution | None = contribution(account, state) if known else None
-        self.blow: Blow | None = blow_of(state) if known else None
-        self.wake_at = wake_at(state, settings) if known else 0
+        self.strike: ActiveStrike | None = active_strike(state) if known else None
+        self.next_timer_at = next_timer_at(state, settings) if known else 0
         self.day = day
         self.known_sends = len(state.sends)
         self.delivered_at = state.delivered_at
-        self.alive_at = state.alive_at
-        self.heard_hard = False
-        self.words: list[str] = []
+        self.last_delivered_at = state.last_delivered_at
+        self.saw_hard_bounce = False
+        self.accepted_kinds: list[str] = []
         self.strikes: tuple[KeyValue, ...] = ()
         self.requests: tuple[KeyValue, ...] = ()
         self.conflicts = 0
@@ -77,13 +77,13 @@ class Touched:
 
     def emit(self, plan: Plan, key: bytes) -> None:
         """Put the side effects into the plan."""
-        plan.words += self.words
+        plan.accepted_kinds += self.accepted_kinds
         plan.conflicts += self.conflicts
         plan.to_suppressed += self.to_suppressed
         if self.strikes or self.requests:
             plan.strikes += self.strikes
             plan.requests += self.requests
-            plan.told.add(key)
+            plan.deferred_keys.add(key)
 
 
 def annotate(state: MessageState, settings: AccountSettings) -> None:
@@ -102,49 +102,49 @@ def annotate(state: MessageState, settings: AccountSettings) -> None:
 def _annotate_failure(state: MessageState, outcome: Outcome, settings: AccountSettings) -> None:
     state.fail_reason = reason_of(outcome, provider_of(state), settings)
     if state.sends:
-        state.no_retry, state.next_attempt_at = outlook(state, settings)
+        state.no_retry, state.next_attempt_at = retry_decision(state, settings)
 
 
-def tell_number(key: bytes, message: Touched) -> None:
+def emit_recipient_events(key: bytes, message: PendingMessage) -> None:
     """Put into the side effects what a changed message says about its recipient's number."""
     state = message.state
-    after = blow_of(state)
-    if after is not None or message.blow is not None:
-        _tell_blows(key, message, after)
+    after = active_strike(state)
+    if after is not None or message.strike is not None:
+        _emit_strike_changes(key, message, after)
     if not state.sends or state.sends[0].direction == "inbound":
         return
     news = not message.known_sends
-    moved = state.hard_seen and len(state.sends) != message.known_sends
-    if after is None and (message.heard_hard or moved) and not has_unknown_status(state):
+    moved = state.had_hard_bounce and len(state.sends) != message.known_sends
+    if after is None and (message.saw_hard_bounce or moved) and not has_unknown_status(state):
         # A strike may have been told by a worker that died before it wrote the state.
         for sent_at in state.sort_keys or [state.sends[0].first_sent_at]:
-            withdrawn = Blow(state.sends[0].recipient, sent_at, 0, "")
-            _tell(key, message, "withdrawn", withdrawn)
-    resets = state.alive_at and message.settings.strikes_reset_on_delivery
-    if resets and (news or state.alive_at != message.alive_at):
+            withdrawn = ActiveStrike(state.sends[0].recipient, sent_at, 0, "")
+            _emit(key, message, "withdrawn", withdrawn)
+    resets = state.last_delivered_at and message.settings.strikes_reset_on_delivery
+    if resets and (news or state.last_delivered_at != message.last_delivered_at):
         first = state.sends[0]
-        alive = Blow(first.recipient, first.first_sent_at, state.alive_at, "")
-        _tell(key, message, "delivered", alive)
+        alive = ActiveStrike(first.recipient, first.first_sent_at, state.last_delivered_at, "")
+        _emit(key, message, "delivered", alive)
     if news and state.last_unsubscribed_at:
         account, message_id = split_key(key)
         recipient, at = state.sends[0].recipient, state.last_unsubscribed_at
         message.requests += (unsubscribe(account, recipient, at, message_id),)
 
 
-def _tell_blows(key: bytes, message: Touched, after: Blow | None) -> None:
+def _emit_strike_changes(key: bytes, message: PendingMessage, after: ActiveStrike | None) -> None:
     """A strike that moved to another number or time is withdrawn there and struck here."""
-    before = message.blow
+    before = message.strike
     if before == after:
         return
     if before is not None and (after is None or before[:2] != after[:2]):
-        _tell(key, message, "withdrawn", before)
+        _emit(key, message, "withdrawn", before)
     if after is not None:
-        _tell(key, message, "struck", after)
+        _emit(key, message, "struck", after)
 
 
-def _tell(key: bytes, message: Touched, kind: Kind, blow: Blow) -> None:
+def _emit(key: bytes, message: PendingMessage, kind: Kind, active: ActiveStrike) -> None:
     account, message_id = split_key(key)
-    recipient, sent_at, occurred_at, code = blow
+    recipient, sent_at, occurred_at, code = active
     version = message.state.version
     strike = Strike(kind, account, recipient, message_id, sent_at, version, occurred_at, code)
     message.strikes += ((strike.key, encode_strike(strike)),)

@@ -32,9 +32,9 @@ from models.suppression import (
 from models.suppression_requests import SuppressionRequest, number_key, parse_request
 from models.timers import Timers
 from models.versions import first_version
-from streams.common.plan import Incoming, Plan, internal, is_stray
+from streams.common.plan import Incoming, Plan, internal, is_misrouted
 
-BREATH: Final = 2_000
+CHUNK_SIZE: Final = 2_000
 
 #: A timer whose rule raised is tried again after this time of the partition's clock.
 RETRY_MS: Final = 300_000
@@ -43,22 +43,22 @@ STRIKES: Final = "strikes"
 REQUESTS: Final = "suppression-requests"
 
 
-class Touched:
+class PendingRecipient:
     """A number while a batch works on it.
 
     words: as in `Plan`; they reach it only together with the encoded record
     """
 
-    __slots__ = ("changed", "records", "suppression", "words")
+    __slots__ = ("accepted_kinds", "changed", "records", "suppression")
 
     def __init__(self, suppression: Suppression) -> None:
         self.suppression = suppression
         self.changed = False
         self.records: list[Incoming] = []
-        self.words: list[str] = []
+        self.accepted_kinds: list[str] = []
 
 
-class NumberShard:
+class RecipientShard:
     """The numbers of one partition.
 
     numbers: the table's live mapping, number key → stored suppression; read and never written
@@ -83,7 +83,7 @@ class NumberShard:
         highest = 0
         for count, (key, value) in enumerate(self.numbers.items(), 1):
             highest = max(highest, self._restored(key, value))
-            if count % BREATH == 0:
+            if count % CHUNK_SIZE == 0:
                 yield count
         self.version = first_version(highest, generation)
         yield len(self.numbers)
@@ -105,49 +105,49 @@ class NumberShard:
     def plan(self, topic: str, records: Iterable[Incoming], clock_ms: int) -> Plan:
         """Decide one batch of `strikes` or `suppression-requests`."""
         plan = Plan()
-        touched: dict[bytes, Touched] = {}
+        pending: dict[bytes, PendingRecipient] = {}
         for record in plan.readable(records):
             try:
                 event = _parsed(topic, record)
                 if isinstance(event, Refusal):
                     plan.refuse(record, event)
                 else:
-                    self._join(plan, touched, record, event)
+                    self._join(plan, pending, record, event)
             except Exception as error:  # noqa: BLE001  (a rule that raises refuses its event)
                 plan.refuse(record, internal(error))
-        for key, number in touched.items():
+        for key, number in pending.items():
             if not number.changed or self._settle(plan, key, number, clock_ms):
-                plan.words += number.words
+                plan.accepted_kinds += number.accepted_kinds
         return plan
 
     def _join(
         self,
         plan: Plan,
-        touched: dict[bytes, Touched],
+        pending: dict[bytes, PendingRecipient],
         record: Incoming,
         event: Strike | SuppressionRequest,
     ) -> None:
         key = number_key(event.account, event.recipient)
-        if is_stray(plan, record, key, self.partition, self._partitions):
+        if is_misrouted(plan, record, key, self.partition, self._partitions):
             return
-        number = touched.get(key) or touched.setdefault(key, self._touch(key))
+        number = pending.get(key) or pending.setdefault(key, self._touch(key))
         if isinstance(event, Strike):
-            changed = _hear_message(number.suppression.facts, event)
+            changed = _apply_strike(number.suppression.facts, event)
         else:
-            changed = _hear_request(number.suppression.facts, event)
-        number.words.append(event.kind if isinstance(event, Strike) else event.action)
+            changed = _apply_request(number.suppression.facts, event)
+        number.accepted_kinds.append(event.kind if isinstance(event, Strike) else event.action)
         number.records.append(record)
         number.changed |= changed
 
-    def _touch(self, key: bytes) -> Touched:
+    def _touch(self, key: bytes) -> PendingRecipient:
         stored = self.numbers.get(key)
         if stored is not None:
-            return Touched(decode(stored))
+            return PendingRecipient(decode(stored))
         account, recipient = split_key(key)
         nothing = published(account, recipient, Facts(), _CLEAR, 0)
-        return Touched(nothing)
+        return PendingRecipient(nothing)
 
-    def _settle(self, plan: Plan, key: bytes, number: Touched, clock_ms: int) -> bool:
+    def _settle(self, plan: Plan, key: bytes, number: PendingRecipient, clock_ms: int) -> bool:
         """Judge a number anew by the settings in force, and put its record into the plan.
 
         False when a rule raised: then nothing of the number is in the plan, the records that led
@@ -178,7 +178,7 @@ class NumberShard:
         clock_ms: int,
     ) -> None:
         """Refuse the records that a rule raised on; without any it was a timer: try it again."""
-        plan.give_up(key, records, error)
+        plan.reject_events(key, records, error)
         if not records:
             self.timers.set(key, clock_ms + RETRY_MS)
 
@@ -195,7 +195,7 @@ class NumberShard:
 
         A rule that raises stops nothing: its number is tried again after RETRY_MS.
         """
-        while due := self.timers.take_due(clock_ms, BREATH):
+        while due := self.timers.take_due(clock_ms, CHUNK_SIZE):
             plan = Plan()
             for key in due:
                 try:
@@ -213,7 +213,7 @@ class NumberShard:
         if suppression.tells(stands):
             self._set_timer(key, stands)
         else:
-            self._settle(plan, key, Touched(suppression), clock_ms)
+            self._settle(plan, key, PendingRecipient(suppression), clock_ms)
 
 
 _CLEAR: Final = Standing(suppressed=False, reasons=(), since=0, until=0, strikes=0)
@@ -225,7 +225,7 @@ def _parsed(topic: str, record: Incoming) -> Strike | SuppressionRequest | Refus
     return parse_request(record.value, record.timestamp)
 
 
-def _hear_message(facts: Facts, strike: Strike) -> bool:
+def _apply_strike(facts: Facts, strike: Strike) -> bool:
     if strike.kind == "delivered":
         return add_delivery(facts, strike.occurred_at)
     struck = strike.kind == "struck"
@@ -235,7 +235,7 @@ def _hear_message(facts: Facts, strike: Strike) -> bool:
     return add_strike(facts, fact)
 
 
-def _hear_request(facts: Facts, request: SuppressionRequest) -> bool:
+def _apply_request(facts: Facts, request: SuppressionRequest) -> bool:
     match request.action:
         case "unsubscribe":
             return add_unsubscribe(facts, request.at)

@@ -99,7 +99,7 @@ class Loop:
         world = self._worlds[tp.partition]
         kind, last = self._kinds[tp.topic], records[-1]
         at_head = last.offset + 1 >= (self._consumer.highwater(tp) or 0)
-        world.clock.hear(kind, last.timestamp, at_head=at_head)
+        world.clock.advance(kind, last.timestamp, at_head=at_head)
         now_ms = time.time_ns() // 1_000_000
         heard_ms = max(world.clock.now(now_ms), min(last.timestamp, now_ms))
         plan = world.shard.plan(kind, records, heard_ms)

@@ -1,4 +1,4 @@
-"""Reports over millions of messages: `make bench-reports` (issue 5 §4).
+"""Reports over millions of messages: `make bench-reports`.
 
 A front with the embedded engine is filled with messages of one account at 167,000 a day, half of
 them in campaigns of six hours, made inside the engine. Then, through the real HTTP driver:
