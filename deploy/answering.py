@@ -16,7 +16,7 @@ from deploy.process import read_settings, silence_libraries
 from models.mistakes import mask_url
 
 if TYPE_CHECKING:
-    from reports.database import Database
+    from reports.query.database import Database
 
 USAGE: Final = 2
 #: Formats of files; a table is for people who look at a terminal.
@@ -30,8 +30,8 @@ def answering() -> Iterator[Database]:
 
     Raises DatabaseError with the fix.
     """
-    from reports.asked import BadQuestion
-    from reports.database import Database, Unavailable
+    from reports.query.database import Database, Unavailable
+    from reports.query.query import InvalidQuery
 
     url = read_settings().reports_url
     silence_libraries()
@@ -41,7 +41,7 @@ def answering() -> Iterator[Database]:
             yield database
         finally:
             database.close()
-    except BadQuestion as error:
+    except InvalidQuery as error:
         for wrong in error.wrongs:
             named = _as_typed(wrong.name)
             click.echo(f"receipts: {named}: {wrong.problem}. Fix: {wrong.fix}", err=True)
@@ -59,16 +59,16 @@ def _as_typed(name: str) -> str:
 
 
 def require_account(database: Database, account: str) -> None:
-    """Raises BadQuestion for an account without messages and settings: probably it is misspelt."""
-    from reports.accounts import is_known, some
-    from reports.asked import BadQuestion, Wrong
+    """Raises InvalidQuery for an account without messages and settings: probably it is misspelt."""
+    from reports.query.accounts import is_known, some
+    from reports.query.query import InvalidQuery, Wrong
 
     if is_known(database, account):
         return
     found = some(database, _NAMED_ACCOUNTS)
     fix = f"there are {', '.join(found)}" if found else "there is none yet: send something first"
     problem = f"{account!r} has no messages and no settings"
-    raise BadQuestion([Wrong("account", problem, fix)])
+    raise InvalidQuery([Wrong("account", problem, fix)])
 
 
 def output_options(formats: tuple[str, ...]) -> list[click.Parameter]:

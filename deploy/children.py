@@ -12,7 +12,7 @@ from deploy.embedded.brokers import _die_with_parent
 from models.mistakes import PREFIX
 
 STOP_S = 12.0
-"""A worker or sink ends within 10 s of SIGTERM (issue 3 §7)."""
+"""A worker or sink ends within 10 s of SIGTERM."""
 
 
 class ChildError(RuntimeError):

@@ -1,7 +1,7 @@
 """The command line `receipts`: settings from the environment, one clear line for every failure.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 the number asked about is suppressed, 130
-ended by Ctrl-C. Source: issue 3 §7, issue 4 §3.
+ended by Ctrl-C.
 Commands import what they run only when they run: `receipts --help` needs no Kafka client.
 """
 
@@ -27,7 +27,7 @@ from models.mistakes import SettingsError, mask_url
 from models.settings import Settings
 
 if TYPE_CHECKING:
-    from streams.suppressed import Suppressed
+    from streams.followers.suppression_index import SuppressionIndex
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -51,15 +51,17 @@ def worker() -> None:
     Checks the topics, then runs until SIGTERM or Ctrl-C. Start more to share the partitions.
     """
     from deploy.suppressions_page import suppressions_page
-    from streams.suppressed import Suppressed
+    from streams.followers.suppression_index import SuppressionIndex
 
-    settings, suppressed = read_settings(), Suppressed()
+    settings, suppressed = read_settings(), SuppressionIndex()
     page = suppressions_page(suppressed, settings.alive_s)
     at = (settings.worker_host, settings.worker_port)
     sys.exit(run_process("worker", *at, settings, partial(_worker, suppressed), [page]))
 
 
-def _worker(suppressed: "Suppressed", settings: Settings, meter: Meter, health: Health) -> int:
+def _worker(
+    suppressed: "SuppressionIndex", settings: Settings, meter: Meter, health: Health
+) -> int:
     from streams.worker import run
 
     _check_topics(settings)
@@ -244,7 +246,7 @@ def _expected() -> tuple[type[Exception], ...]:
     from deploy.simulator.recording import BadRecording
     from deploy.suppressions import SuppressionsError
     from deploy.topics import TopicsError
-    from reports.database import DatabaseError
+    from reports.query.database import DatabaseError
     from sinks.errors import SinkError
 
     return (

@@ -1,4 +1,4 @@
-"""The command that serves the reports to browsers: `receipts pages`. Source: issue 5 §2."""
+"""The command that serves the reports to browsers: `receipts pages`."""
 
 import sys
 

@@ -1,6 +1,6 @@
 """The commands that answer: `receipts report NAME …`, one for each report of the catalogue.
 
-Options, help and columns come from the definitions in `reports/catalogue/`. Source: issue 5 §2.
+Options, help and columns come from the definitions in `reports/catalogue/`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from deploy.answering import (
 from deploy.cli_help import Examples, GroupWithExamples
 
 if TYPE_CHECKING:
-    from reports.asked import Asked
-    from reports.database import Database
-    from reports.report import Filter, Report, Section
+    from reports.definition.report import Filter, Report, Section
+    from reports.query.database import Database
+    from reports.query.query import ReportQuery
 
 TABLE: Final = "table"
 DEFAULT_ROWS: Final = 25
@@ -169,22 +169,22 @@ class _Wanted(NamedTuple):
 def _run(definition: Report, **options: Any) -> None:
     wanted = _Wanted(**{name: options.pop(name) for name in _Wanted._fields if name in options})
     account = options.pop("account")
-    said = {name: _words(value) for name, value in options.items()}
+    raw_params = {name: _words(value) for name, value in options.items()}
     form = format_of(wanted.form, wanted.output, TABLE)
     with until_nobody_reads(), answering() as database:
-        asked = _asked(database, definition, account, said)
+        query = _asked(database, definition, account, raw_params)
         sections = [
             one for one in definition.sections if not wanted.section or one.name in wanted.section
         ]
         if wanted.sql:
-            _print_sql(sections, asked, wanted)
+            _print_sql(sections, query, wanted)
         elif form == TABLE:
             from deploy.report_tables import print_sections
 
             limit = DEFAULT_ROWS if wanted.limit is None else wanted.limit
-            print_sections(database, sections, asked, wanted.names, limit)
+            print_sections(database, sections, query, wanted.names, limit)
         else:
-            _export(form, database, sections, asked, wanted)
+            _export(form, database, sections, query, wanted)
 
 
 def _words(value: Any) -> list[str]:
@@ -193,35 +193,37 @@ def _words(value: Any) -> list[str]:
 
 
 def _asked(
-    database: Database, definition: Report, account: str, said: Mapping[str, Sequence[str]]
-) -> Asked:
-    from reports.accounts import zone_of
-    from reports.asked import ask
+    database: Database, definition: Report, account: str, raw_params: Mapping[str, Sequence[str]]
+) -> ReportQuery:
+    from reports.query.accounts import zone_of
+    from reports.query.query import parse_query
 
     require_account(database, account)
-    return ask(definition, account, zone_of(database, account), said, datetime.now(UTC))
+    return parse_query(
+        definition, account, zone_of(database, account), raw_params, datetime.now(UTC)
+    )
 
 
-def _print_sql(sections: Sequence[Section], asked: Asked, wanted: _Wanted) -> None:
+def _print_sql(sections: Sequence[Section], query: ReportQuery, wanted: _Wanted) -> None:
     from reports.exports import chosen
-    from reports.pasted import pasted
+    from reports.query.render_sql import pasted
 
     for section in sections:
-        parameters = asked.parameters(section, wanted.limit or 0)
-        names = [one.name for one in chosen(section, asked, wanted.names)]
+        parameters = query.parameters(section, wanted.limit or 0)
+        names = [one.name for one in chosen(section, query, wanted.names)]
         click.echo(f"-- {section.title}: {section.meaning}")
         click.echo(f"{pasted(section, parameters, names)};\n")
 
 
 def _export(
-    form: str, database: Database, sections: Sequence[Section], asked: Asked, wanted: _Wanted
+    form: str, database: Database, sections: Sequence[Section], query: ReportQuery, wanted: _Wanted
 ) -> None:
-    from reports.exports import FORMATS, exported, rows_in_all
+    from reports.exports import FORMATS, export, rows_in_all
 
     def total() -> int | None:
-        return wanted.limit or rows_in_all(database, sections, asked)
+        return wanted.limit or rows_in_all(database, sections, query)
 
     with opened(wanted.output, force=wanted.force) as write, rows_told(total) as tell:
-        question = database, sections, asked, wanted.names, wanted.limit or 0
-        for piece in exported(FORMATS[form], *question, tell):
+        question = database, sections, query, wanted.names, wanted.limit or 0
+        for piece in export(FORMATS[form], *question, tell):
             write(piece)

@@ -1,4 +1,4 @@
-"""The commands about saved segments of people: `receipts segments …`. Source: issue 5 §1."""
+"""The commands about saved segments of people: `receipts segments …`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from deploy.cli_help import command, group
 from deploy.process import read_settings
 
 if TYPE_CHECKING:
-    from reports.database import Database
+    from reports.query.database import Database
     from reports.segments.model import Node
     from reports.segments.saved import Segment
     from reports.segments.store import SegmentStore
@@ -49,8 +49,8 @@ def segments() -> None:
 def list_(account: str) -> None:
     """List the saved segments."""
     from deploy.report_tables import show_rows
-    from reports.accounts import zone_of
-    from reports.columns import moment, text
+    from reports.definition.columns import moment, text
+    from reports.query.accounts import zone_of
     from reports.segments.model import write
     from reports.segments.saved import segments as saved
 
@@ -123,8 +123,8 @@ def _people(
 
     from reports.segments.model import parse
 
-    said = {"type": "people", "campaigns": campaign, "did": did or "sent", "not": not_}
-    return parse(msgspec.json.encode({**said, "links": link, "channel": channel}))
+    raw_params = {"type": "people", "campaigns": campaign, "did": did or "sent", "not": not_}
+    return parse(msgspec.json.encode({**raw_params, "links": link, "channel": channel}))
 
 
 def _parsed(definition: str) -> Node:
@@ -159,7 +159,7 @@ def delete(account: str, name: str) -> None:
 def members(account: str, name: str, limit: int) -> None:
     """List who belongs to a segment now, and count them."""
     from deploy.report_tables import show_rows
-    from reports.accounts import zone_of
+    from reports.query.accounts import zone_of
     from reports.segments.members import COLUMNS, count, members
 
     with until_nobody_reads(), answering() as database:
@@ -177,21 +177,21 @@ def members(account: str, name: str, limit: int) -> None:
 @NAME
 def export(account: str, name: str, form: str | None, output: Path | None, force: bool) -> None:
     """Write everybody who belongs to a segment now to a file."""
-    from reports.exports import FORMATS, started
-    from reports.segments.book import book_of_segment
+    from reports.exports import FORMATS, start_export
+    from reports.segments.book import document_of_segment
     from reports.segments.members import count
 
     form = format_of(form, output, FILES[0])
     with until_nobody_reads(), answering() as database:
         segment = _saved(database, account, name)
 
-        book = book_of_segment(database, account, segment)
+        book = document_of_segment(database, account, segment)
 
         def total() -> int:
             return count(database, account, segment.definition)
 
         with opened(output, force=force) as write, rows_told(total) as tell:
-            for piece in started(FORMATS[form], book, tell):
+            for piece in start_export(FORMATS[form], book, tell):
                 write(piece)
 
 
@@ -199,15 +199,15 @@ export.params += output_options(FILES)
 
 
 def _saved(database: Database, account: str, name: str) -> Segment:
-    """A saved segment. Raises BadQuestion that names those there are."""
-    from reports.asked import BadQuestion, Wrong
+    """A saved segment. Raises InvalidQuery that names those there are."""
+    from reports.query.query import InvalidQuery, Wrong
     from reports.segments.saved import segments as saved
 
     require_account(database, account)
     found = {one.name: one for one in saved(database, account)}
     if name not in found:
         fix = f"there are {', '.join(found)}" if found else "save one with receipts segments save"
-        raise BadQuestion([Wrong("name", f"no segment is saved as {name!r}", fix)])
+        raise InvalidQuery([Wrong("name", f"no segment is saved as {name!r}", fix)])
     return found[name]
 
 

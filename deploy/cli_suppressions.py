@@ -1,4 +1,4 @@
-"""The commands about suppressed numbers: `receipts suppressions …`. Source: issue 4 §3."""
+"""The commands about suppressed numbers: `receipts suppressions …`."""
 
 import asyncio
 import getpass
@@ -14,9 +14,9 @@ from deploy.cli_help import command, group
 from deploy.process import read_settings, silence_libraries
 
 if TYPE_CHECKING:
-    from models.requests import Action
     from models.settings import Settings
     from models.suppression import Suppression
+    from models.suppression_requests import Action
 
 SUPPRESSED = 3
 WORDS = {

@@ -1,4 +1,4 @@
-"""The whole system once, on one machine with Python only: `receipts demo`. Source: issue 3 §9.
+"""The whole system once, on one machine with Python only: `receipts demo`.
 
 An embedded broker and the worker run as child processes; the sink runs here, on the embedded
 engine. At the end the report pages are served here over the same engine. Everything lives in a
@@ -114,8 +114,8 @@ def run(events: int, seed: int, as_json: bool, serve: bool) -> int:
 def _serve(home: Path) -> int:
     """The report pages over the engine the sink has written, in this process."""
     from deploy.pages import serve, tokens_for
-    from reports.accounts import some
-    from reports.database import Database
+    from reports.query.accounts import some
+    from reports.query.database import Database
 
     url = _engine(home)
     database = Database(url)

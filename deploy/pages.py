@@ -9,7 +9,7 @@ from typing import Any, Final
 import uvicorn
 
 from reports.pages.app import app
-from reports.pages.reading import warm_up
+from reports.pages.report.loader import warm_up
 
 STOP_S: Final = 3
 """Requests that are being answered may take so long after Ctrl-C or SIGTERM."""

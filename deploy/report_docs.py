@@ -6,10 +6,10 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
-from reports.asked import ask
 from reports.catalogue import REPORTS
-from reports.pasted import pasted
-from reports.report import Filter, Report, Section, parameters_of
+from reports.definition.report import Filter, Report, Section, parameters_of
+from reports.query.query import parse_query
+from reports.query.render_sql import pasted
 from reports.views import base
 
 _NOW: Final = datetime(2026, 11, 8, 12, tzinfo=UTC)
@@ -91,8 +91,8 @@ def _section(report: Report, section: Section) -> str:
 def example(report: Report, section: Section) -> str:
     """A question in SQL: a week of an account, and an example of whatever must be said."""
     said = {one.name: [example_of(one)] for one in report.own_filters if one.required}
-    asked = ask(report, "acme", "Europe/Helsinki", said, _NOW)
-    return pasted(section, asked.parameters(section, limit=25))
+    query = parse_query(report, "acme", "Europe/Helsinki", said, _NOW)
+    return pasted(section, query.parameters(section, limit=25))
 
 
 def example_of(one: Filter) -> str:

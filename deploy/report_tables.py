@@ -12,12 +12,12 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from reports.asked import Asked
-from reports.database import Database
-from reports.exports import book_of
+from reports.definition.report import Column, Section, Shape
+from reports.exports import document_of
 from reports.exports.table import count_of
-from reports.pages.words import NUMERIC, shown
-from reports.report import Column, Section, Shape
+from reports.formatting import NUMERIC, shown
+from reports.query.database import Database
+from reports.query.query import ReportQuery
 
 _WIDEST: Final = 10_000
 
@@ -25,14 +25,14 @@ _WIDEST: Final = 10_000
 def print_sections(
     database: Database,
     sections: Sequence[Section],
-    asked: Asked,
+    query: ReportQuery,
     columns: Sequence[str],
     limit: int,
 ) -> None:
     """Print sections one after the other. limit: of the rows of long ones; 0: none."""
-    zone = asked.period.zone
-    _print(Text(" · ".join([asked.report.title, asked.account, *_days(asked), zone]), "bold"))
-    book = book_of(database, sections, asked, columns, limit + 1 if limit else 0)
+    zone = query.period.zone
+    _print(Text(" · ".join([query.report.title, query.account, *_days(query), zone]), "bold"))
+    book = document_of(database, sections, query, columns, limit + 1 if limit else 0)
     for section, table in zip(sections, book.tables, strict=True):
         if section.name:
             _print(Text(f"\n{section.title}"))
@@ -41,18 +41,18 @@ def print_sections(
         most = limit if limit and section.shape == "rows" else len(rows)
         _print(_table(section.shape, table.columns, rows[:most], zone))
         if len(rows) > most:
-            _print(Text(_more(database, section, asked, most)))
+            _print(Text(_more(database, section, query, most)))
 
 
-def _days(asked: Asked) -> list[str]:
-    period = asked.period
-    if not (asked.report.has_period or asked.report.range_days):
+def _days(query: ReportQuery) -> list[str]:
+    period = query.period
+    if not (query.report.has_period or query.report.range_days):
         return []
     return [f"{period.first} to {period.last}" if period.days > 1 else f"{period.first}"]
 
 
-def _more(database: Database, section: Section, asked: Asked, most: int) -> str:
-    total = count_of(database, section, asked)
+def _more(database: Database, section: Section, query: ReportQuery, most: int) -> str:
+    total = count_of(database, section, query)
     return f"{most:,} of {total:,} rows. All of them: --limit 0, or -o FILE"
 
 

@@ -1,7 +1,7 @@
 """What a process shows the world: metrics, whether it is alive, whether it is ready.
 
 The pages are served by a thread of their own, so that they still answer when the process's event
-loop hangs: then /healthz says so. Source: issue 3 §7.
+loop hangs: then /healthz says so.
 """
 
 import asyncio

@@ -1,5 +1,5 @@
 """Suppressed numbers, straight from Kafka: what the compacted topic `suppressions` says of one or
-all of them, and decisions of people published to `suppression-requests`. Source: issue 4 §3.
+all of them, and decisions of people published to `suppression-requests`.
 
 Nothing here needs a worker or ClickHouse; the worker decides what a request leads to.
 """
@@ -17,9 +17,9 @@ from pydantic import BaseModel, ValidationError
 from models.contract import E164, Account
 from models.keys import partition_of
 from models.refusal import Refusal
-from models.requests import Action, number_key, parse_request
 from models.settings import Settings, Topic
 from models.suppression import Facts, Standing, StrikeFact, Suppression, decode, published
+from models.suppression_requests import Action, number_key, parse_request
 from streams.kafka import clients
 
 POLL_MS = 200

@@ -1,5 +1,5 @@
 """GET /suppressions/{account}/{recipient}: whether a number may be sent to, for senders that do not
-keep the topic `suppressions` themselves. Source: issue 4 §3, ADR 0008.
+keep the topic `suppressions` themselves. See ADR 0008.
 
 Answered from what every worker keeps of the whole topic, so any worker answers for any number.
 """
@@ -10,7 +10,7 @@ import math
 from aiohttp import web
 
 from deploy.suppressions import BadNumber, key_of_number
-from streams.suppressed import Known, Suppressed
+from streams.followers.suppression_index import SuppressionEntry, SuppressionIndex
 
 NOTHING = {
     "suppressed": False,
@@ -23,7 +23,7 @@ NOTHING = {
 """Of numbers that are not suppressed nothing is kept: not their strikes, nor a version."""
 
 
-def suppressions_page(suppressed: Suppressed, max_age_s: float) -> web.RouteDef:
+def suppressions_page(suppressed: SuppressionIndex, max_age_s: float) -> web.RouteDef:
     """The page as a route; it answers from the thread that serves the pages.
 
     200 and JSON with the fields of a record of the topic, times in epoch ms, 0 = none; the header
@@ -38,21 +38,21 @@ def suppressions_page(suppressed: Suppressed, max_age_s: float) -> web.RouteDef:
             key = key_of_number(account, recipient)
         except BadNumber as error:
             return _json({"error": str(error)}, 400)
-        age_s = suppressed.age_s()
-        if age_s is None:
+        staleness_s = suppressed.staleness_s()
+        if staleness_s is None:
             reading = "the topic suppressions is still being read; ask again, or another worker"
             return _json({"error": reading}, 503)
-        if age_s > max_age_s:
-            silence = f"nothing was heard of the topic suppressions for {age_s:.0f} s"
+        if staleness_s > max_age_s:
+            silence = f"nothing was heard of the topic suppressions for {staleness_s:.0f} s"
             return _json({"error": f"{silence}; ask another worker"}, 503)
         said = {"account": account, "recipient": recipient, **_said(suppressed.known(key))}
         # Rounded up: what was published within Age seconds may be missing.
-        return _json(said, 200, Age=str(math.ceil(age_s)))
+        return _json(said, 200, Age=str(math.ceil(staleness_s)))
 
     return web.get("/suppressions/{account}/{recipient}", page)
 
 
-def _said(known: Known | None) -> dict[str, object]:
+def _said(known: SuppressionEntry | None) -> dict[str, object]:
     return NOTHING if known is None else {"suppressed": True, **known._asdict()}
 
 

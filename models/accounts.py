@@ -1,4 +1,4 @@
-"""What an account decides for itself (issue: account settings); a missing account has the defaults.
+"""What an account decides for itself; a missing account has the defaults.
 
 A change takes effect for what happens after it: it never rewrites what was counted, expired,
 struck or suppressed before (docs/semantics.md).

@@ -239,7 +239,7 @@ def parse_campaign(
 
 
 def out_of_time(field: str, at: int | None, record_ms: int) -> Refusal | None:
-    """Times before 2000 or over a day after the record's own timestamp are refused (DESIGN §4).
+    """Times before 2000 or over a day after the record's own timestamp are refused.
 
     The wall clock is never asked: a replay must decide the same.
     """

@@ -1,4 +1,4 @@
-"""Windowed counters: a fold over message states (DESIGN §4; issue: windowed counters).
+"""Windowed counters: a fold over message states (docs/design.md, convergence).
 
 A message contributes to at most three cells: its hour, its day, and its campaign. Campaign cells
 are kept by day as well, so that they can become final together with the states of that day (ADR
@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from models.contract import DAY_MS
-from models.reading import provider_of
+from models.message_row import provider_of
 from models.state import MessageState, is_pending
 from models.versions import check_version
 from models.vocabulary import Bounce, Status
@@ -20,7 +20,7 @@ from models.vocabulary import Bounce, Status
 HOUR_MS: Final = 3_600_000
 
 #: Places of a cell's numbers. The first nine count messages by their current status.
-SLOTS: Final = (
+COUNT_NAMES: Final = (
     "submitted",
     "queued",
     "delivered",
@@ -33,19 +33,19 @@ SLOTS: Final = (
     "segments",
     "credits",
 )
-_SEGMENTS: Final = SLOTS.index("segments")
-_CREDITS: Final = SLOTS.index("credits")
-_EXPIRED: Final = SLOTS.index("expired")
-_SUBMITTED: Final = SLOTS.index("submitted")
-_QUEUED: Final = SLOTS.index("queued")
-_SOFT: Final = SLOTS.index("undelivered_soft")
+_SEGMENTS: Final = COUNT_NAMES.index("segments")
+_CREDITS: Final = COUNT_NAMES.index("credits")
+_EXPIRED: Final = COUNT_NAMES.index("expired")
+_SUBMITTED: Final = COUNT_NAMES.index("submitted")
+_QUEUED: Final = COUNT_NAMES.index("queued")
+_SOFT: Final = COUNT_NAMES.index("undelivered_soft")
 
 _SLOT_OF_STATUS: Final = {
-    Status.UNDELIVERED.value: SLOTS.index("undelivered_hard"),
-    Status.REJECTED.value: SLOTS.index("rejected"),
-    Status.DELETED.value: SLOTS.index("deleted"),
-    Status.DELIVERED.value: SLOTS.index("delivered"),
-    Status.READ.value: SLOTS.index("read"),
+    Status.UNDELIVERED.value: COUNT_NAMES.index("undelivered_hard"),
+    Status.REJECTED.value: COUNT_NAMES.index("rejected"),
+    Status.DELETED.value: COUNT_NAMES.index("deleted"),
+    Status.DELIVERED.value: COUNT_NAMES.index("delivered"),
+    Status.READ.value: COUNT_NAMES.index("read"),
 }
 
 #: hour (ms), account, channel, source, country, provider, campaign
@@ -99,14 +99,14 @@ def _slot(state: MessageState) -> int:
 
 
 class Cell:
-    """One counter cell: its key, its numbers in the order of `SLOTS`."""
+    """One counter cell: its key, its numbers in the order of `COUNT_NAMES`."""
 
     __slots__ = ("counts", "day", "key")
 
     def __init__(self, key: bytes, day: int) -> None:
         self.key = key
         self.day = day
-        self.counts = [0] * len(SLOTS)
+        self.counts = [0] * len(COUNT_NAMES)
 
 
 class CellRow(NamedTuple):
@@ -129,12 +129,13 @@ _Key = tuple[str, int, str, str, str, str, str, str, int]
 _encode_json: Final = msgspec.json.Encoder().encode
 _decode_key: Final = msgspec.json.Decoder(_Key).decode
 _decode_names: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-#: version and `SLOTS`; a slot that the writer did not know is 0, one that we do not is skipped.
+#: version and `COUNT_NAMES`; a count that the writer did not know is 0, one that we do not know is
+#: skipped.
 _Numbers: Final = msgspec.defstruct(
-    "_Numbers", [("version", int), *((slot, int, 0) for slot in SLOTS)]
+    "_Numbers", [("version", int), *((slot, int, 0) for slot in COUNT_NAMES)]
 )
 _decode_numbers: Final[Any] = msgspec.json.Decoder(_Numbers).decode
-_NAMES: Final = frozenset(("version", *SLOTS))
+_NAMES: Final = frozenset(("version", *COUNT_NAMES))
 
 #: Windows that this version counts by; cells of others are left as they are.
 KINDS: Final = frozenset({"hour", "day", "campaign"})
@@ -160,7 +161,7 @@ def cell_key(
 
 def encode_cell(version: int, counts: Iterable[int]) -> bytes:
     """Record value of a cell: a JSON object of its version and its numbers."""
-    return _encode_json({"version": version, **dict(zip(SLOTS, counts, strict=True))})
+    return _encode_json({"version": version, **dict(zip(COUNT_NAMES, counts, strict=True))})
 
 
 def decode_cell(key: bytes, value: bytes) -> CellRow | None:
@@ -253,7 +254,7 @@ class Cells:
         self.partition = partition
         self.by_key: dict[bytes, Cell] = {}
         self.dirty: set[Cell] = set()
-        self.leftovers: list[bytes] = []
+        self.stale_keys: list[bytes] = []
         self._of_message: dict[Dimensions, tuple[Cell, ...]] = {}
 
     def add(self, entering: Contribution) -> None:
@@ -307,7 +308,7 @@ class Cells:
             if row.kind not in KINDS:
                 continue
             if row.window_start // DAY_MS <= retired_day:
-                self.leftovers.append(key)
+                self.stale_keys.append(key)
                 continue
             cell = self._cell(key, row.window_start // DAY_MS)
             if tuple(cell.counts) == row.counts:
@@ -325,8 +326,8 @@ class Cells:
         keys = [key for key, cell in self.by_key.items() if cell.day <= day]
         for key in keys:
             self.dirty.discard(self.by_key.pop(key))
-        keys += self.leftovers
-        self.leftovers = []
+        keys += self.stale_keys
+        self.stale_keys = []
         last_hour = (day + 1) * DAY_MS
         self._of_message = {
             dimensions: cells

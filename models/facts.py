@@ -1,4 +1,4 @@
-"""Facts: what one event says, in the form in which states keep it (DESIGN §4)."""
+"""Facts: what one event says, in the form in which states keep it (docs/design.md)."""
 
 from typing import Final
 
@@ -80,7 +80,7 @@ def send_fact(send: Send) -> SendFact:
     )
 
 
-#: A failure's (word, bounce) → status, bounce and scope in force: the defaults of DESIGN §4.
+#: A failure's (word, bounce) → status, bounce and scope in force: the defaults of docs/design.md.
 _FAILURES: Final[dict[tuple[str, str | None], tuple[Status, Bounce, str]]] = {
     ("undelivered", None): (Status.UNDELIVERED, Bounce.SOFT, ""),
     ("undelivered", "soft"): (Status.UNDELIVERED, Bounce.SOFT, ""),
@@ -135,7 +135,7 @@ _RANK_OF_UNKNOWN: Final = 3
 
 
 def outcome_order(outcome: Outcome) -> tuple[int, int, int, int]:
-    """Place of a receipt in the total order, before the tie-break by canonical bytes (DESIGN §4).
+    """Rank of a receipt in the total order, before the tie-break by canonical bytes.
 
     Delivered or read on any attempt beats every failure, and read beats delivered; otherwise the
     latest attempt decides, then rank, then `occurred_at`.

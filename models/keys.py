@@ -1,4 +1,4 @@
-"""Record keys and their partitions (DESIGN §3)."""
+"""Record keys and their partitions (docs/design.md, flow)."""
 
 from collections.abc import Callable
 from typing import Final

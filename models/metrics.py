@@ -1,7 +1,7 @@
 """The one table of metric names, and what streams and sinks are given to report with.
 
 Names, kinds, labels, units and meanings stand here and nowhere else; `docs/metrics.md` is made
-from this table and a test keeps it current. Source: issue 3 §7.
+from this table and a test keeps it current.
 """
 
 from collections.abc import Iterable

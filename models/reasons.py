@@ -1,4 +1,4 @@
-"""Why a message failed, in words for people (issue: failure reasons).
+"""Why a message failed, in words for people.
 
 The codes are the providers' own; the same number means different things to different providers, and
 SMPP `err` values differ by route. So a provider without a table here is believed its own words, and

@@ -9,7 +9,7 @@ MAX_DETAIL = 1_000
 
 
 class Reason(StrEnum):
-    """Enumerated `reason` header of a dead letter (issue: dead letters). Words are stable."""
+    """Enumerated `reason` header of a dead letter. Words are stable."""
 
     EMPTY = "empty"
     OVERSIZED = "oversized"

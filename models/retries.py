@@ -1,4 +1,4 @@
-"""When a message that bounced softly is due again, and why it is not (issue: retry requests)."""
+"""When a message that bounced softly is due again, and why it is not."""
 
 from typing import Final, Literal
 
@@ -46,7 +46,7 @@ def retry_request(account: str, message_id: str, state: MessageState, due_at: in
     )
 
 
-def ended_softly(state: MessageState) -> bool:
+def is_soft_bounced(state: MessageState) -> bool:
     """The latest attempt known ended as undelivered and soft, and nothing better is known."""
     outcome = state.outcome
     return (
@@ -71,7 +71,7 @@ def retry_due_at(state: MessageState, settings: AccountSettings) -> int:
     first_sent_at + k × retry_every_s, the first such moment after the bounce, never beyond
     first_sent_at + retry_for_s, and before the message's validity ends: it would expire at once.
     """
-    if not settings.retry_soft_bounces or state.expired_at or not ended_softly(state):
+    if not settings.retry_soft_bounces or state.expired_at or not is_soft_bounced(state):
         return 0
     assert state.outcome is not None  # it ended
     first, validity_s = state.sends[0].first_sent_at, state.sends[0].validity_s
@@ -90,33 +90,33 @@ def last_retry_at(state: MessageState, settings: AccountSettings) -> int:
 
 def close_late_retry(state: MessageState, settings: AccountSettings, clock_ms: int) -> None:
     """A bounce that is heard of when the time for retries is over leads to no request."""
-    if not ended_softly(state) or state.retry_decided >= next_attempt(state):
+    if not is_soft_bounced(state) or state.retry_decided >= next_attempt(state):
         return
     if clock_ms > last_retry_at(state, settings) and retry_due_at(state, settings):
         state.retry_decided, state.no_retry = next_attempt(state), "too_late"
         state.next_attempt_at = 0
 
 
-def wake_at(state: MessageState, settings: AccountSettings) -> int:
+def next_timer_at(state: MessageState, settings: AccountSettings) -> int:
     """When the clock has something to decide about this message, in epoch ms; 0: never.
 
     A pending message expires; one that ended softly is due again, unless that was decided already.
     """
     if is_pending(state):
         return deadline_ms(state, settings.validity_s)
-    if not ended_softly(state) or state.retry_decided >= next_attempt(state):
+    if not is_soft_bounced(state) or state.retry_decided >= next_attempt(state):
         return 0
     return retry_due_at(state, settings)
 
 
-def outlook(state: MessageState, settings: AccountSettings) -> tuple[NoRetry, int]:
+def retry_decision(state: MessageState, settings: AccountSettings) -> tuple[NoRetry, int]:
     """Of a failed message: why no further attempt will be made ("": one will), and when it is due.
 
     What was decided at the due time stands.
     """
     if state.expired_at:
         return "expired", 0
-    if not ended_softly(state):
+    if not is_soft_bounced(state):
         return "final", 0
     if state.retry_decided >= next_attempt(state):
         return decided(state.no_retry), state.next_attempt_at

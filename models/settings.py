@@ -1,7 +1,7 @@
 """Every setting of every process: one frozen object that reports all mistakes at once.
 
 Settings come from a mapping the caller gives (deploy passes the environment), so this module reads
-nothing itself. Names are the field names in capitals behind `RECEIPTS_`. Source: issue 3 §7.
+nothing itself. Names are the field names in capitals behind `RECEIPTS_`.
 """
 
 import difflib
@@ -18,7 +18,7 @@ from models.mistakes import PREFIX, Mistake, SettingsError, field_of, mask_url, 
 from models.service_links import is_service_link
 
 MIN_RETENTION_DAYS = 8
-"""A message may be valid for 7 days (issue 3 §1) and must expire before its day retires."""
+"""A message may be valid for 7 days and must expire before its day retires."""
 
 Topic = Literal[
     "sends", "receipts", "engagements", "campaigns", "accounts", "suppression-requests",
@@ -26,7 +26,7 @@ Topic = Literal[
     "dead-letters"
 ]  # fmt: skip
 
-NOT_OURS = frozenset({"RECEIPTS_KAFKA_HOME"})
+IGNORED_VARIABLES = frozenset({"RECEIPTS_KAFKA_HOME"})
 """Of the test tools: where Kafka's jars are kept."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9._-]{1,64}=[A-Za-z0-9_-]{16,200}", re.ASCII)
@@ -285,7 +285,11 @@ class Settings(BaseSettings):
         SettingsError with every mistake found.
         """
         given = {k: v.strip() for k, v in environ.items() if k.startswith(PREFIX)}
-        ours = {k: v for k, v in given.items() if k not in NOT_OURS and not is_service_link(k, v)}
+        ours = {
+            k: v
+            for k, v in given.items()
+            if k not in IGNORED_VARIABLES and not is_service_link(k, v)
+        }
         fields = {field_of(k): v for k, v in ours.items()}
         known = {k: v for k, v in fields.items() if k in cls.model_fields}
         mistakes = [_unknown(k) for k in sorted(set(fields) - set(known))]

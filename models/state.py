@@ -1,4 +1,4 @@
-"""The state of one message: the join of the facts seen so far (DESIGN §4).
+"""The state of one message: the join of the facts seen so far (docs/design.md).
 
 Merging is commutative, associative and idempotent: any order, any duplicates and any replay of the
 same events end in the same state. Only `version`, `orphaned` and what stands beside them for people
@@ -30,7 +30,7 @@ class MessageState(msgspec.Struct, array_like=True, gc=False):
 
     sends: the winning send of each attempt known, by attempt
     outcome: the greatest receipt seen, in the order of `outcome_order`
-    heard_day: UTC day (days since 1970) of the last record that brought a receipt or engagement
+    last_event_day: UTC day (days since 1970) of the last record with a receipt or engagement
     expired_at: the deadline at which our own timer found it pending
     conflict: two different sends of one attempt were seen
     orphaned: a row of the orphans table was published
@@ -38,8 +38,8 @@ class MessageState(msgspec.Struct, array_like=True, gc=False):
     to_suppressed: a send of it went to a number that was suppressed before
     retry_decided: attempt up to which it was decided whether to ask for a retry
     fail_reason, no_retry, next_attempt_at: as published with this version, for people
-    hard_seen: some receipt, winning or not, said that the recipient cannot be reached for good
-    alive_at: the latest time of a delivered or read receipt
+    had_hard_bounce: some receipt, winning or not, was a hard bounce of the recipient
+    last_delivered_at: the latest time of a delivered or read receipt
     last_unsubscribed_at: the latest unsubscribe, where `unsubscribed_at` is the first
     """
 
@@ -51,7 +51,7 @@ class MessageState(msgspec.Struct, array_like=True, gc=False):
     read_at: int = 0
     clicked_at: int = 0
     unsubscribed_at: int = 0
-    heard_day: int = 0
+    last_event_day: int = 0
     expired_at: int = 0
     conflict: bool = False
     orphaned: bool = False
@@ -61,8 +61,8 @@ class MessageState(msgspec.Struct, array_like=True, gc=False):
     fail_reason: str = ""
     no_retry: str = ""
     next_attempt_at: int = 0
-    hard_seen: bool = False
-    alive_at: int = 0
+    had_hard_bounce: bool = False
+    last_delivered_at: int = 0
     last_unsubscribed_at: int = 0
 
     @property
@@ -139,18 +139,18 @@ def _keep_sort_keys(state: MessageState, sort_keys: Iterable[int]) -> None:
     state.sort_keys = kept if len(kept) > 1 else []
 
 
-def add_outcome(state: MessageState, outcome: Outcome, heard_day: int) -> bool:
-    """Join one receipt into the state; `heard_day` is the UTC day of its Kafka record."""
+def add_outcome(state: MessageState, outcome: Outcome, last_event_day: int) -> bool:
+    """Join one receipt into the state; `last_event_day` is the UTC day of its Kafka record."""
     known = state.outcome
     winner = outcome if known is None else greater_outcome(known, outcome)
     changed = winner != known
     state.outcome = winner
     status, at = outcome.status, outcome.occurred_at
-    if strikes(outcome) and not state.hard_seen:
-        state.hard_seen = changed = True
+    if strikes(outcome) and not state.had_hard_bounce:
+        state.had_hard_bounce = changed = True
     if status in SUCCESSES:
-        if at > state.alive_at:
-            state.alive_at = at
+        if at > state.last_delivered_at:
+            state.last_delivered_at = at
             changed = True
         if not state.delivered_at or at < state.delivered_at:
             state.delivered_at = at
@@ -161,13 +161,13 @@ def add_outcome(state: MessageState, outcome: Outcome, heard_day: int) -> bool:
     elif status == _QUEUED and (not state.queued_at or at < state.queued_at):
         state.queued_at = at
         changed = True
-    return _hear(state, heard_day) or changed
+    return _hear(state, last_event_day) or changed
 
 
-def add_engagement(state: MessageState, engagement: Engagement, heard_day: int) -> bool:
+def add_engagement(state: MessageState, engagement: Engagement, last_event_day: int) -> bool:
     """Join a click (the first counts) or an unsubscribe into the state."""
     at = engagement.occurred_at
-    heard = _hear(state, heard_day)
+    heard = _hear(state, last_event_day)
     if engagement.type == "click":
         first = earliest(state.clicked_at, at)
         changed, state.clicked_at = first != state.clicked_at, first
@@ -179,9 +179,9 @@ def add_engagement(state: MessageState, engagement: Engagement, heard_day: int) 
 
 
 def _hear(state: MessageState, day: int) -> bool:
-    if day <= state.heard_day:
+    if day <= state.last_event_day:
         return False
-    state.heard_day = day
+    state.last_event_day = day
     return True
 
 
@@ -191,7 +191,7 @@ def earliest(one: int, other: int) -> int:
 
 
 def joined(one: MessageState, other: MessageState) -> MessageState:
-    """The join of two states of one message: all that either knows (restore, DESIGN §4)."""
+    """The join of two states of one message: all that either knows (restore, docs/design.md)."""
     sort_keys = _sort_keys(one) | _sort_keys(other)
     latest = one if one.version > other.version else other
     whole = MessageState(
@@ -203,7 +203,7 @@ def joined(one: MessageState, other: MessageState) -> MessageState:
         read_at=earliest(one.read_at, other.read_at),
         clicked_at=earliest(one.clicked_at, other.clicked_at),
         unsubscribed_at=earliest(one.unsubscribed_at, other.unsubscribed_at),
-        heard_day=max(one.heard_day, other.heard_day),
+        last_event_day=max(one.last_event_day, other.last_event_day),
         expired_at=earliest(one.expired_at, other.expired_at),
         conflict=one.conflict or other.conflict,
         orphaned=one.orphaned or other.orphaned,
@@ -212,8 +212,8 @@ def joined(one: MessageState, other: MessageState) -> MessageState:
         fail_reason=latest.fail_reason,
         no_retry=latest.no_retry,
         next_attempt_at=latest.next_attempt_at,
-        hard_seen=one.hard_seen or other.hard_seen,
-        alive_at=max(one.alive_at, other.alive_at),
+        had_hard_bounce=one.had_hard_bounce or other.had_hard_bounce,
+        last_delivered_at=max(one.last_delivered_at, other.last_delivered_at),
         last_unsubscribed_at=max(one.last_unsubscribed_at, other.last_unsubscribed_at),
     )
     for fact in other.sends:
@@ -229,7 +229,7 @@ def join_encoded(held: bytes, read: bytes) -> bytes:
     """Join two stored states. One owner's writes follow each other: its later one holds all.
 
     States of different owners (epochs) are really joined: a worker that lost its partition may
-    have written after its successor had restored (DESIGN §4).
+    have written after its successor had restored (docs/design.md).
     """
     one, other = decode(held), decode(read)
     later, earlier = (other, one) if other.version >= one.version else (one, other)
@@ -293,6 +293,6 @@ def unknown_values(state: MessageState) -> tuple[str, ...]:
     return status + bounce
 
 
-def anchor_day(state: MessageState) -> int:
+def retention_day(state: MessageState) -> int:
     """UTC day (days since 1970) whose retention the state follows: sent, else last heard of."""
-    return state.sends[0].first_sent_at // DAY_MS if state.sends else state.heard_day
+    return state.sends[0].first_sent_at // DAY_MS if state.sends else state.last_event_day

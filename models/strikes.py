@@ -1,4 +1,4 @@
-"""Strikes: what the end of a message says about its recipient (issue: strikes).
+"""Strikes: what the end of a message says about its recipient.
 
 Only an outcome that is hard and the recipient's own fault strikes; one message is at most one
 strike, and when its outcome changes the strike is withdrawn. Records carry the version of the
@@ -12,8 +12,8 @@ from msgspec import Meta
 
 from models.facts import strikes
 from models.refusal import Reason, Refusal
-from models.requests import number_key
 from models.state import MessageState, is_pending
+from models.suppression_requests import number_key
 
 Kind = Literal["struck", "withdrawn", "delivered"]
 
@@ -47,7 +47,7 @@ class Strike(msgspec.Struct, frozen=True):
         return number_key(self.account, self.recipient)
 
 
-class Blow(NamedTuple):
+class ActiveStrike(NamedTuple):
     """What a message says of its recipient now: that it struck, when and with which code."""
 
     recipient: str
@@ -56,7 +56,7 @@ class Blow(NamedTuple):
     code: str
 
 
-def blow_of(state: MessageState) -> Blow | None:
+def active_strike(state: MessageState) -> ActiveStrike | None:
     """The strike a state stands for; None when it stands for none."""
     outcome = state.outcome
     if (
@@ -68,7 +68,9 @@ def blow_of(state: MessageState) -> Blow | None:
     ):
         return None
     first = state.sends[0]
-    return Blow(first.recipient, first.first_sent_at, outcome.occurred_at, outcome.error_code)
+    return ActiveStrike(
+        first.recipient, first.first_sent_at, outcome.occurred_at, outcome.error_code
+    )
 
 
 _encoder: Final = msgspec.json.Encoder()

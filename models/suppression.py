@@ -1,6 +1,6 @@
 """Whether a number may still be sent to: the join of all that is known of it.
 
-Strikes, unsubscribes, manual entries and releases are merged like message states (DESIGN §4): any
+Strikes, unsubscribes, manual entries and releases are merged like message states: any
 order, duplicates and replays end in the same facts. Whether they suppress the number is decided
 from them by the account's settings and the clock.
 

@@ -1,4 +1,4 @@
-"""Timers of one partition: derived from the states, rebuilt with them, never stored (DESIGN §4)."""
+"""Timers of one partition: derived from the states, rebuilt with them, never stored."""
 
 import heapq
 

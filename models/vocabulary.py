@@ -1,4 +1,4 @@
-"""The field's words as types (DESIGN §2): what may stand in an event, and what a table may show."""
+"""The field's words as types: what an event may hold, and what a table may show."""
 
 from enum import IntEnum
 from typing import Final, Literal
@@ -53,7 +53,7 @@ FINAL_STATUSES: Final = SUCCESSES | FAILURES
 STATUSES: Final = frozenset(status.value for status in Status)
 BOUNCES: Final = frozenset(bounce.value for bounce in Bounce)
 
-#: Receipts that say "sent" count as queued (DESIGN §2).
+#: Receipts that say "sent" count as queued (docs/design.md).
 STATUS_OF_WORD: Final[dict[str, Status]] = {
     "submitted": Status.SUBMITTED,
     "queued": Status.QUEUED,

@@ -7,7 +7,7 @@ They hold no data, so they are no migrations.
 from collections.abc import Iterable
 
 from reports.catalogue import REPORTS
-from reports.report import SQL, Column, Section, whole
+from reports.definition.report import SQL, Column, Section, expand_includes
 
 
 def statements() -> list[str]:
@@ -18,7 +18,8 @@ def statements() -> list[str]:
 def base() -> list[str]:
     """The statements of the views that reports read."""
     return [
-        whole(path.read_text(encoding="utf-8")) for path in sorted((SQL / "base").glob("*.sql"))
+        expand_includes(path.read_text(encoding="utf-8"))
+        for path in sorted((SQL / "base").glob("*.sql"))
     ]
 
 

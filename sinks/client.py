@@ -29,7 +29,7 @@ CONNECT_TIMEOUT_S: Final = 5
 INSERT_TIMEOUT_S: Final = 30
 
 #: Own whole batches: nothing is gained by asynchronous inserts, and deduplication by block hash may
-#: drop rows silently (research/clickhouse.md §3). Late events may touch many months at once.
+#: drop rows silently. Late events may touch many months at once.
 INSERT_SETTINGS: Final[Mapping[str, Any]] = {
     "async_insert": 0,
     "insert_deduplicate": 0,
@@ -40,7 +40,7 @@ INSERT_SETTINGS: Final[Mapping[str, Any]] = {
 logging.getLogger("clickhouse_connect.driver.transform").setLevel(logging.CRITICAL)
 
 #: ClickHouse error codes after which the same insert may succeed later.
-_LATER: Final = frozenset(
+_RETRYABLE_CODES: Final = frozenset(
     {
         3,  # UNEXPECTED_END_OF_FILE: the request was cut off
         159,  # TIMEOUT_EXCEEDED
@@ -72,7 +72,7 @@ _LATER: Final = frozenset(
     }
 )
 #: Codes that only a person can mend.
-_NEVER: Final = frozenset(
+_FATAL_CODES: Final = frozenset(
     {
         16,  # NO_SUCH_COLUMN_IN_TABLE
         36,  # BAD_ARGUMENTS
@@ -101,7 +101,7 @@ _NEVER: Final = frozenset(
 )
 #: HTTP statuses without a ClickHouse code come from what is in front of it, and these may pass: 404
 #: is a load balancer whose backends are away. Others (401, 403, 413 ...) are for a person to mend.
-_STATUS_LATER: Final = frozenset({"404", "408", "421", "425", "429"})
+_RETRYABLE_STATUSES: Final = frozenset({"404", "408", "421", "425", "429"})
 #: One column without values: an insert context takes it and lets go of the columns before.
 _NO_ROWS: Final = [()]
 #: What the driver raises for a value that a column cannot hold, besides its own DataError.
@@ -115,14 +115,14 @@ def classify(error: BaseException) -> SinkError:
     any more.
     """
     code = getattr(error, "code", None)
-    if code in _LATER:
+    if code in _RETRYABLE_CODES:
         return Unavailable(str(error))
-    if code in _NEVER or isinstance(error, ProgrammingError):
+    if code in _FATAL_CODES or isinstance(error, ProgrammingError):
         return Broken(str(error))
     if code is not None or isinstance(error, (DataError, *_VALUE_ERRORS)):
         return BadRows(f"{type(error).__name__}: {error}" if code is None else str(error))
     status = re.search(r"HTTP status (4\d\d)", str(error))
-    if status and status[1] not in _STATUS_LATER:
+    if status and status[1] not in _RETRYABLE_STATUSES:
         return Broken(str(error))
     return Unavailable(str(error))
 
@@ -258,7 +258,7 @@ def _remote(url: str) -> ClickHouse:
         client_name="receipts",
         **_transport(parts.scheme, dict(parse_qsl(parts.query))),
     )
-    # The driver's own retries are off: `sinks.patience` alone decides when to try again. One stays,
+    # The driver's own retries are off: `sinks.retry` alone decides when to try again. One stays,
     # after a kept-alive connection was closed by the other side; rows written twice do no harm.
     client.http_retries = 0  # type: ignore[attr-defined]
     return ClickHouse(client, unquote(parts.path).strip("/") or DEFAULT_DATABASE)

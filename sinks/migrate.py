@@ -142,7 +142,7 @@ def migrate(
     for migration in missing:
         _apply(clickhouse, migration)
         tell(migration)
-    keep_texts(clickhouse, text_days)
+    set_text_ttl(clickhouse, text_days)
     for view in views:
         clickhouse.command(view)
     return missing
@@ -164,7 +164,7 @@ def _apply(clickhouse: ClickHouse, migration: Migration) -> None:
     clickhouse.insert("schema_migrations", names, types, record)
 
 
-def keep_texts(clickhouse: ClickHouse, days: int) -> None:
+def set_text_ttl(clickhouse: ClickHouse, days: int) -> None:
     """Set the time to live of message texts, counted from sent_at, when it is another."""
     wanted = f"toDateTime(sent_at) + toIntervalDay({days:d})"
     where = "WHERE database = {database:String} AND name = 'message_texts'"

@@ -11,19 +11,19 @@ from typing import Final
 
 from models.contract import Campaign, Engagement, Send, parse_campaign, parse_engagement, parse_send
 from models.counters import decode_cell
-from models.reading import MESSAGE, ORPHAN, Reading, read
+from models.message_row import MESSAGE, ORPHAN, MessageRow, row_of
 from models.refusal import Reason, Refusal
 from models.settings import Topic
 from models.state import decode, unknown_values
-from sinks.bounces import (
+from sinks.account_rows import (
     put_account,
     put_retry_request,
     put_strike,
     put_suppression,
     put_suppression_request,
 )
-from sinks.letters import Record, origin_of
-from sinks.mapped import REFUSED, TOMBSTONE, Mapped, first_wins, last_wins
+from sinks.dead_letters import Record, origin_of
+from sinks.mapped_batch import REFUSED, TOMBSTONE, MappedBatch, first_wins, last_wins
 from sinks.tables import (
     CAMPAIGNS,
     COUNTERS,
@@ -59,19 +59,19 @@ REFUSED_BY_WORKER: Final[frozenset[Topic]] = frozenset(
 _LIVE: Final = (0,)
 _DELETED: Final = (1,)
 #: A Reading holds the columns of messages in order, between its kind and those of orphans only.
-_FIRST: Final = Reading._fields.index("account")
-_LAST: Final = Reading._fields.index("version") + 1
+_FIRST: Final = MessageRow._fields.index("account")
+_LAST: Final = MessageRow._fields.index("version") + 1
 #: A send without these bytes has no text (the name could only be hidden by an escape).
 _TEXT_KEY: Final = b'"text"'
 _ESCAPE: Final = b"\\u"
 
 
-def map_records(records: Mapping[Topic, Iterable[Record]], max_event_bytes: int) -> Mapped:
+def map_records(records: Mapping[Topic, Iterable[Record]], max_event_bytes: int) -> MappedBatch:
     """Rows, refusals and omissions of whole batches, by logical topic name.
 
     Never raises for a record, whatever is in it: what nobody can read becomes a dead letter.
     """
-    mapped = Mapped()
+    mapped = MappedBatch()
     for topic, batch in records.items():
         put = _MAPPERS[topic]
         for record in batch:
@@ -86,7 +86,7 @@ def map_records(records: Mapping[Topic, Iterable[Record]], max_event_bytes: int)
     return mapped
 
 
-def _put_unreadable(topic: Topic, record: UnreadableRecord, mapped: Mapped) -> None:
+def _put_unreadable(topic: Topic, record: UnreadableRecord, mapped: MappedBatch) -> None:
     """A record that the Kafka client cannot read: a dead letter, unless the worker makes it."""
     if topic == "dead-letters":
         _put_letter(record, mapped, 0)
@@ -96,69 +96,69 @@ def _put_unreadable(topic: Topic, record: UnreadableRecord, mapped: Mapped) -> N
         mapped.refused.append((record, Refusal(Reason.UNREADABLE, record.fault)))
 
 
-def _put_state(record: Record, mapped: Mapped, _: int) -> None:
+def _put_state(record: Record, mapped: MappedBatch, _: int) -> None:
     if record.value is None or record.key is None:
         return _skip_tombstone("message-states", record, mapped)
     state = decode(record.value)
     if unknown_values(state):
         mapped.newer["message-states"] += 1
-    reading = read(record.key, state)
-    if reading.kind == MESSAGE:
-        mapped.into(MESSAGES).add(reading[_FIRST:_LAST] + _LIVE, record)
-        if reading.superseded or reading.was_orphan:
-            _put_deletes(reading, record, mapped)
-    elif reading.kind == ORPHAN:
-        mapped.into(ORPHANS).add(_orphan(reading) + _LIVE, record)
+    row = row_of(record.key, state)
+    if row.kind == MESSAGE:
+        mapped.rows_for(MESSAGES).add(row[_FIRST:_LAST] + _LIVE, record)
+        if row.superseded or row.was_orphan:
+            _put_deletes(row, record, mapped)
+    elif row.kind == ORPHAN:
+        mapped.rows_for(ORPHANS).add(_orphan(row) + _LIVE, record)
     return None
 
 
-def _put_deletes(reading: Reading, record: Record, mapped: Mapped) -> None:
+def _put_deletes(row: MessageRow, record: Record, mapped: MappedBatch) -> None:
     """Rows that delete what the message was before: other sort keys, the row among the orphans."""
-    for sent_at in reading.superseded:
-        gone = reading._replace(sent_at=sent_at)
-        mapped.into(MESSAGES).add(gone[_FIRST:_LAST] + _DELETED, record)
-    if reading.was_orphan:
-        mapped.into(ORPHANS).add(_orphan(reading) + _DELETED, record)
+    for sent_at in row.superseded:
+        gone = row._replace(sent_at=sent_at)
+        mapped.rows_for(MESSAGES).add(gone[_FIRST:_LAST] + _DELETED, record)
+    if row.was_orphan:
+        mapped.rows_for(ORPHANS).add(_orphan(row) + _DELETED, record)
 
 
-def _orphan(reading: Reading) -> Row:
+def _orphan(row: MessageRow) -> Row:
     return (
-        reading.account,
-        reading.message_id,
-        reading.status,
-        reading.bounce,
-        reading.scope,
-        reading.error_code,
-        reading.error_text,
-        reading.fail_reason,
-        reading.provider,
-        reading.provider_message_id,
-        reading.recipient,
-        reading.occurred_at,
-        reading.queued_at,
-        reading.delivered_at,
-        reading.read_at,
-        reading.version,
+        row.account,
+        row.message_id,
+        row.status,
+        row.bounce,
+        row.scope,
+        row.error_code,
+        row.error_text,
+        row.fail_reason,
+        row.provider,
+        row.provider_message_id,
+        row.recipient,
+        row.occurred_at,
+        row.queued_at,
+        row.delivered_at,
+        row.read_at,
+        row.version,
     )
 
 
-def _put_cell(record: Record, mapped: Mapped, _: int) -> None:
+def _put_cell(record: Record, mapped: MappedBatch, _: int) -> None:
     if record.value is None or record.key is None:
         return _skip_tombstone("status-counters", record, mapped)
     cell = decode_cell(record.key, record.value)
     if cell is not None:
         kind, start, *dimensions, counts = cell
-        mapped.into(COUNTERS).add((kind, start, *dimensions, *counts), record)
+        mapped.rows_for(COUNTERS).add((kind, start, *dimensions, *counts), record)
     return None
 
 
-def _skip_tombstone(topic: Topic, record: Record, mapped: Mapped) -> None:
+def _skip_tombstone(topic: Topic, record: Record, mapped: MappedBatch) -> None:
     if record.value is not None:
         raise ValueError("the record has no key")
     mapped.skip(topic, TOMBSTONE)
 
 
-def _put_text(record: Record, mapped: Mapped, limit: int) -> None:
+def _put_text(record: Record, mapped: MappedBatch, limit: int) -> None:
     value = record.value
     if value is None or (_TEXT_KEY not in value and _ESCAPE not in value):
         return
@@ -166,7 +166,7 @@ def _put_text(record: Record, mapped: Mapped, limit: int) -> None:
     if isinstance(send, Refusal):
         mapped.skip("sends", REFUSED)
     elif send.text:
-        mapped.into(TEXTS).add(_text(send, send.text), record)
+        mapped.rows_for(TEXTS).add(_text(send, send.text), record)
 
 
 def _text(send: Send, text: str) -> Row:
@@ -174,12 +174,12 @@ def _text(send: Send, text: str) -> Row:
     return (send.account, send.message_id, send.attempt, send.sent_at, text, version)
 
 
-def _put_engagement(record: Record, mapped: Mapped, limit: int) -> None:
+def _put_engagement(record: Record, mapped: MappedBatch, limit: int) -> None:
     engagement = parse_engagement(record.value, record.timestamp, limit)
     if isinstance(engagement, Refusal):
         mapped.skip("engagements", REFUSED)
     else:
-        mapped.into(ENGAGEMENTS).add(_engagement(engagement), record)
+        mapped.rows_for(ENGAGEMENTS).add(_engagement(engagement), record)
 
 
 def _engagement(event: Engagement) -> Row:
@@ -194,7 +194,7 @@ def _engagement(event: Engagement) -> Row:
     return (event.account, event.event_id, event.type, event.occurred_at, *content, version)
 
 
-def _put_campaign(record: Record, mapped: Mapped, limit: int) -> None:
+def _put_campaign(record: Record, mapped: MappedBatch, limit: int) -> None:
     if record.value is None:
         mapped.skip("campaigns", TOMBSTONE)
         return
@@ -202,7 +202,7 @@ def _put_campaign(record: Record, mapped: Mapped, limit: int) -> None:
     if isinstance(campaign, Refusal):
         mapped.refused.append((record, campaign))
     else:
-        mapped.into(CAMPAIGNS).add(_campaign(campaign), record)
+        mapped.rows_for(CAMPAIGNS).add(_campaign(campaign), record)
         mapped.accept("campaigns", "campaign")
 
 
@@ -225,7 +225,7 @@ def _campaign(campaign: Campaign) -> Row:
     return (campaign.account, campaign.campaign_id, *content, campaign.updated_at, version)
 
 
-def _put_letter(record: Record, mapped: Mapped, _: int) -> None:
+def _put_letter(record: Record, mapped: MappedBatch, _: int) -> None:
     origin = origin_of(record)
     row = (
         *origin,
@@ -236,10 +236,10 @@ def _put_letter(record: Record, mapped: Mapped, _: int) -> None:
         record.offset,
         record.offset,
     )
-    mapped.into(DEAD_LETTERS).add(row, record)
+    mapped.rows_for(DEAD_LETTERS).add(row, record)
 
 
-_MAPPERS: Final[dict[Topic, Callable[[Record, Mapped, int], None]]] = {
+_MAPPERS: Final[dict[Topic, Callable[[Record, MappedBatch, int], None]]] = {
     "message-states": _put_state,
     "status-counters": _put_cell,
     "sends": _put_text,

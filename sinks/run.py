@@ -30,13 +30,13 @@ from models.dead_letters import MAX_LETTER_BYTES, letter_of
 from models.metrics import Health, Meter
 from models.refusal import Reason, Refusal
 from models.settings import Settings
-from sinks.batches import Batch, Batches
 from sinks.client import ClickHouse, connect
+from sinks.consumer import Batch, SinkConsumer
+from sinks.dead_letters import Record
 from sinks.errors import Unavailable
-from sinks.letters import Record
-from sinks.mapped import Mapped, TableRows
+from sinks.mapped_batch import MappedBatch, TableRows
 from sinks.migrate import migrate, require
-from sinks.patience import patiently
+from sinks.retry import retry_until_stopped
 from sinks.rows import map_records
 from sinks.thread import InsertThread
 from sinks.writer import BadRow, Writer
@@ -114,7 +114,9 @@ async def _open(
         health.unready("clickhouse", f"cannot be reached: {error}")
         log.warning("waiting for ClickHouse: %s", error)
 
-    opening = asyncio.create_task(patiently(lambda: thread.run(prepare), Unavailable, stop, tell))
+    opening = asyncio.create_task(
+        retry_until_stopped(lambda: thread.run(prepare), Unavailable, stop, tell)
+    )
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -147,7 +149,7 @@ class Sink:
         self._clock = clock
         self._thread = thread
         self._writer = Writer(clickhouse, meter, health)
-        self._batches = Batches(settings, meter, health)
+        self._consumer = SinkConsumer(settings, meter, health)
         self._producer = clients.producer(
             settings.brokers, client_id=settings.sink_group, max_request_size=MAX_LETTER_BYTES
         )
@@ -162,11 +164,11 @@ class Sink:
         finally:
             self._writer.stopped.set()
             stopping.cancel()
-            await self._leave(work)
+            await self._shutdown(work)
 
-    async def _leave(self, work: "asyncio.Task[None]") -> None:
+    async def _shutdown(self, work: "asyncio.Task[None]") -> None:
         gave_up = work.cancel()
-        await _within(LEAVE_GRACE_S, self._batches.stop(), self._producer.stop())
+        await _within(LEAVE_GRACE_S, self._consumer.stop(), self._producer.stop())
         if gave_up:
             log.warning("stopped with a batch not written; it is read again at the next start")
         else:
@@ -176,9 +178,9 @@ class Sink:
         await self._join()
         while not self._stop.is_set():
             self._health.beat("batches")
-            batch = await self._batches.collect(self._stop)
+            batch = await self._consumer.collect(self._stop)
             if batch is not None:
-                await self._pass_on(batch)
+                await self._process(batch)
 
     async def _join(self) -> None:
         def tell(error: BaseException) -> None:
@@ -187,19 +189,19 @@ class Sink:
             log.warning("waiting for Kafka: %s", error)
 
         try:
-            await patiently(self._producer.start, KafkaConnectionError, self._stop, tell)
-            await patiently(self._batches.start, KafkaConnectionError, self._stop, tell)
+            await retry_until_stopped(self._producer.start, KafkaConnectionError, self._stop, tell)
+            await retry_until_stopped(self._consumer.start, KafkaConnectionError, self._stop, tell)
         except KafkaConnectionError:
             log.info("asked to stop before Kafka answered")
 
-    async def _pass_on(self, batch: Batch) -> None:
+    async def _process(self, batch: Batch) -> None:
         began = time.monotonic()
         try:
-            if await self._deliver(batch) and await self._batches.commit(batch):
-                self._batches.measure_lag(batch)
-                self._tell_of(batch, time.monotonic() - began)
+            if await self._deliver(batch) and await self._consumer.commit(batch):
+                self._consumer.measure_lag(batch)
+                self._record_metrics(batch, time.monotonic() - began)
         finally:
-            self._batches.done()
+            self._consumer.done()
 
     async def _deliver(self, batch: Batch) -> bool:
         """Rows into ClickHouse, what is refused into dead-letters; False when asked to stop."""
@@ -222,14 +224,14 @@ class Sink:
         def tell(error: BaseException) -> None:
             self._health.beat("batches")
             self._health.unready("clickhouse", f"does not take rows: {error}")
-            self._batches.waiting = True
+            self._consumer.waiting = True
             log.warning("ClickHouse does not take rows, they stay in Kafka: %s", error)
 
         write = self._writer.write
-        bad = await patiently(
+        bad = await retry_until_stopped(
             lambda: self._thread.run(lambda: write(rows)), Unavailable, self._stop, tell
         )
-        self._batches.waiting = False
+        self._consumer.waiting = False
         self._health.ready("clickhouse")
         return bad
 
@@ -242,7 +244,9 @@ class Sink:
 
         if not refused:
             return
-        await patiently(lambda: self._produce_letters(refused), KAFKA_AWAY, self._stop, tell)
+        await retry_until_stopped(
+            lambda: self._produce_letters(refused), KAFKA_AWAY, self._stop, tell
+        )
         for record, refusal in refused:
             name = record.topic.removeprefix(self._settings.topic_prefix)
             reason = refusal.reason.value
@@ -260,7 +264,7 @@ class Sink:
             sent.append(await self._producer.send(topic, value, key, home, headers=headers))
         await asyncio.gather(*sent)
 
-    def _count(self, mapped: Mapped) -> None:
+    def _count(self, mapped: MappedBatch) -> None:
         for (topic, reason), count in mapped.skipped.items():
             self._meter.add("receipts_sink_skipped_total", count, topic=topic, reason=reason)
         for (topic, kind), count in mapped.accepted.items():
@@ -268,7 +272,7 @@ class Sink:
         for newer, count in mapped.newer.items():
             self._meter.add("receipts_newer_values_total", count, topic=newer)
 
-    def _tell_of(self, batch: Batch, seconds: float) -> None:
+    def _record_metrics(self, batch: Batch, seconds: float) -> None:
         now_ms = self._clock() * 1000
         for topic, records in batch.records.items():
             self._meter.observe("receipts_batch_records", len(records), topic=topic)
@@ -279,7 +283,7 @@ class Sink:
                 self._meter.observe("receipts_sink_delay_seconds", delay, topic=topic)
 
 
-def _refusals(mapped: Mapped, bad: list[BadRow]) -> list[tuple[Record, Refusal]]:
+def _refusals(mapped: MappedBatch, bad: list[BadRow]) -> list[tuple[Record, Refusal]]:
     """One a record, even when several of its rows are bad."""
     refused = list(mapped.refused)
     seen: set[int] = set()

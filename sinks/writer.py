@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 
 from models.metrics import Health, Meter
 from sinks.client import ClickHouse
+from sinks.dead_letters import Record
 from sinks.errors import BadRows, Broken, SinkError, Unavailable
-from sinks.letters import Record
-from sinks.mapped import TableRows
+from sinks.mapped_batch import TableRows
 from sinks.tables import DEAD_LETTERS, Row, Table
 
 #: More rows refused than this since a table last accepted one, and the table is at fault: stop.

@@ -12,22 +12,22 @@ from models.accounts import Accounts
 from models.dead_letters import MAX_LETTER_BYTES
 from models.metrics import Health, Meter
 from models.settings import Settings, Topic
-from streams.account_settings import AccountSettingsReader
 from streams.batching import Batch, BatchApp, run_worker
-from streams.delivery import Delivery
+from streams.common.context import AgentContext
+from streams.common.delivery import Delivery
+from streams.followers.account_settings import AccountSettingsReader
+from streams.followers.suppression_index import SuppressionIndex
+from streams.followers.topic_follower import TopicFollower
+from streams.health_reporter import HealthReporter
 from streams.kafka.reading import Place
 from streams.lifecycle import agent as lifecycle
 from streams.lifecycle.shard import Rules
-from streams.mirror import Mirror
-from streams.suppressed import Suppressed
 from streams.suppression import agent as suppression
-from streams.turns import Turns
-from streams.watch import Watch
 
 log = logging.getLogger(__name__)
 
 
-def run(settings: Settings, meter: Meter, health: Health, suppressed: Suppressed) -> int:
+def run(settings: Settings, meter: Meter, health: Health, suppressed: SuppressionIndex) -> int:
     """Run the worker until SIGTERM, SIGINT or a failure; the process's exit code.
 
     suppressed: empty; it is filled from the topic `suppressions`, and others may read it
@@ -37,14 +37,14 @@ def run(settings: Settings, meter: Meter, health: Health, suppressed: Suppressed
     gc.set_threshold(50_000, 20, 100)
     health.unready("partitions", "the worker is joining its consumer group")
     worker = Worker(settings, meter, health, suppressed)
-    return run_worker(worker.app, alongside=worker.alongside)
+    return run_worker(worker.app, background=worker.background)
 
 
 class Worker:
     """The app, its two agents, and the two topics that all workers follow whole."""
 
     def __init__(
-        self, settings: Settings, meter: Meter, health: Health, suppressed: Suppressed
+        self, settings: Settings, meter: Meter, health: Health, suppressed: SuppressionIndex
     ) -> None:
         self.app = BatchApp(
             settings.app_id,
@@ -64,34 +64,36 @@ class Worker:
             meter,
             settings.max_event_bytes,
         )
-        self._mirrors = (
-            Mirror(
+        self._followers = (
+            TopicFollower(
                 settings.brokers,
                 settings.topic("accounts"),
                 reader.take,
                 self._step_over,
                 reader.caught_up,
             ),
-            Mirror(
+            TopicFollower(
                 settings.brokers,
                 settings.topic("suppressions"),
                 suppressed.take,
                 self._step_over,
-                suppressed.hear,
+                suppressed.mark_caught_up,
             ),
         )
         self.lifecycle = self._lifecycle()
         self.suppression = self._suppression()
-        turns = [self.lifecycle.turns, self.suppression.turns]
-        self._watch = Watch(self.app, self.lifecycle, turns, meter, health)
+        context = [self.lifecycle.context, self.suppression.context]
+        self._health_reporter = HealthReporter(self.app, self.lifecycle, context, meter, health)
         self.app.on_partition_ready = self._open
         self.app.on_partition_lost = self._close
         self.app.before_commit = self._before_commit
         self.app.on_unreadable = self._step_over
 
-    async def alongside(self) -> None:
+    async def background(self) -> None:
         """What runs beside the agents, until cancelled."""
-        await asyncio.gather(self._watch.run(), *(mirror.run() for mirror in self._mirrors))
+        await asyncio.gather(
+            self._health_reporter.run(), *(follower.run() for follower in self._followers)
+        )
 
     # --- agents -----------------------------------------------------------------------------------
 
@@ -115,7 +117,7 @@ class Worker:
             rules,
             states,
             cells,
-            Turns(app, meter, topics),
+            AgentContext(app, meter, topics),
             self.accounts,
             self.suppressed,
         )
@@ -140,7 +142,7 @@ class Worker:
             meter,
             settings.partitions,
             numbers,
-            Turns(app, meter, topics),
+            AgentContext(app, meter, topics),
             self.accounts,
         )
 
@@ -154,8 +156,8 @@ class Worker:
     # --- hooks of the app ----------------------------------------------------------------------
 
     async def _open(self, partition: int) -> None:
-        for mirror in self._mirrors:
-            await mirror.caught_up.wait()
+        for follower in self._followers:
+            await follower.caught_up.wait()
         await self.lifecycle.open(partition)
         await self.suppression.open(partition)
 

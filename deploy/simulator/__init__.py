@@ -1,4 +1,4 @@
-"""Simulated traffic, and the ledger that checks what became of it (issues 3 §8, 4 §6).
+"""Simulated traffic, and the ledger that checks what became of it.
 
 traffic.generate   seeded events in order of arrival
 publish            simulate and replay: to Kafka, with a truth file of what was acknowledged

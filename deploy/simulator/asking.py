@@ -1,4 +1,4 @@
-"""Which retries the senders must have been asked for, and which they may have been (issue 4 §4).
+"""Which retries the senders must have been asked for, and which they may have been.
 
 Part of the oracle, so it shares no code with the worker. A worker that reads old events quickly
 sees a soft bounce that a later event overtakes: it may ask, and need not.

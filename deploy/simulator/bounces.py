@@ -1,4 +1,4 @@
-"""Compares strikes, suppressed numbers, retry requests and settings with the tables (issue 4)."""
+"""Compares strikes, suppressed numbers, retry requests and settings with the tables."""
 
 from __future__ import annotations
 

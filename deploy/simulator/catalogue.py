@@ -1,6 +1,6 @@
 """The fixed world of the simulator: accounts, providers, reasons of failure, words.
 
-Shares and delays follow research/receipts-domain §6; codes follow §1 of the same page.
+Shares, delays and codes are those that providers publish.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class Send(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """One statement about an attempt, with the defaults of DESIGN §4 filled in.
+    """One statement about an attempt, with the defaults of docs/design.md, convergence filled in.
 
     rank: 0 submitted, 1 queued, 2 soft failure, 3 other failure, 4 delivered, 5 read.
     status: the status a message has when this receipt decides.
@@ -122,7 +122,7 @@ def _words(fields: Mapping[str, Any]) -> Callable[[str], str]:
 
 
 def send_of(fields: Mapping[str, Any]) -> Send:
-    """Defaults as in issue 3 §1."""
+    """Defaults as in docs/contract."""
     word = _words(fields)
     sent_at = moment(fields["sent_at"])
     attempt = fields.get("attempt", 1)
@@ -151,7 +151,7 @@ def send_of(fields: Mapping[str, Any]) -> Send:
 
 
 def receipt_of(fields: Mapping[str, Any]) -> Receipt:
-    """The receipt with what DESIGN §4 says about rank, bounce and scope."""
+    """The receipt with what docs/design.md, convergence says about rank, bounce and scope."""
     word = _words(fields)
     rank, status, bounce = _judge(fields["status"], word("bounce"))
     failed = rank in (2, 3)

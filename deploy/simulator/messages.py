@@ -1,6 +1,6 @@
 """What the tables must say of one message and count it as, by the written rules alone.
 
-Part of the oracle, so it shares no code with the worker. Rules: DESIGN §4, issue 4 §4 and §5.
+Part of the oracle, so it shares no code with the worker. Rules: docs/semantics.md.
 """
 
 from __future__ import annotations

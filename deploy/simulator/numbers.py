@@ -1,4 +1,4 @@
-"""What must be known of a number: its strikes, and whether it is suppressed (issue 4 §2, §3).
+"""What must be known of a number: its strikes, and whether it is suppressed.
 
 Part of the oracle: written from the rules as text, sharing no code with the worker.
 """

@@ -1,6 +1,6 @@
 """What the tables must say, computed from the truth by the written rules and by nothing else.
 
-Deliberately simple and slow; independent of the order of events. Rules: DESIGN §4, issue 4.
+Deliberately simple and slow; independent of the order of events. Rules: docs/semantics.md.
 """
 
 from __future__ import annotations

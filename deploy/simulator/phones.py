@@ -1,7 +1,7 @@
 """Mobile numbers of 26 countries, shared calling codes included, all valid by `phonenumbers`.
 
 Each country lists prefixes; the remaining digits are free. A *person* is a small integer, so the
-same recipients come back and a dead number stays dead (research/receipts-domain §7).
+same recipients come back and a dead number stays dead.
 """
 
 from __future__ import annotations

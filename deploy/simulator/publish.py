@@ -42,7 +42,7 @@ class PublishError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class SimulateOptions:
-    """What to simulate. Source: issue 3 §8.
+    """What to simulate.
 
     brokers: "host:port,host:port". topics: topic name of each kind of event. rate: events a
     second (None: as fast as possible). as_of_ms: the present of the traffic, epoch ms (None: now).

@@ -1,4 +1,4 @@
-"""What the oracle knows of accounts: their settings, and the words for failures (issue 4 §1, §5).
+"""What the oracle knows of accounts: their settings, and the words for failures.
 
 Part of the oracle: written from the rules as text, sharing no code with the worker.
 """

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from deploy.simulator.messages import COUNTED, Cell, CellKey, Message, Orphan
 
-# In a row, our own expiry is known by these words (DESIGN §4); no provider gave a code for it.
+# In a row, our own expiry is known by these words (docs/design.md); no provider gave a code for it.
 _STATUS_COUNTED = """multiIf(status = 'undelivered' AND fail_reason = 'expired' AND scope = 'time'
   AND error_code = '' AND error_text = '', 'expired',
   status = 'undelivered', concat('undelivered_', bounce), status)"""

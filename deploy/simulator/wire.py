@@ -39,6 +39,6 @@ def stamp(ms: int, zone: str, seconds_only: bool = False) -> int | str:
 
 
 def key_of(fields: Fields) -> bytes:
-    """The record key an honest producer uses (issues 3 §1, 4 §1)."""
+    """The record key an honest producer uses."""
     part = fields.get("message_id") or fields.get("recipient") or fields.get("campaign_id")
     return (f"{fields['account']}/{part}" if part else str(fields["account"])).encode()

@@ -15,7 +15,7 @@ from reports.catalogue.singles import SINGLES
 from reports.catalogue.speed import SPEED
 from reports.catalogue.suppressions import SUPPRESSIONS
 from reports.catalogue.whatsapp import WHATSAPP
-from reports.report import Report
+from reports.definition.report import Report
 
 REPORTS: Final[tuple[Report, ...]] = (
     OVERVIEW,

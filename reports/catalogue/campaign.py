@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from reports.columns import (
+from reports.definition.columns import (
     CLICKS,
     COUNTS,
     DELIVERED,
@@ -15,8 +15,8 @@ from reports.columns import (
     text,
     word,
 )
-from reports.filters import ACCOUNT, IN_CAMPAIGN
-from reports.report import Column, Pass, Report, Section, Shape
+from reports.definition.filters import ACCOUNT, IN_CAMPAIGN
+from reports.definition.report import Column, Report, Section, Shape, SharedQuery
 
 NAME: Final = "campaign"
 FILTERS: Final = (ACCOUNT, IN_CAMPAIGN)
@@ -68,8 +68,8 @@ TIMELINE: Final = (
 )
 
 
-_TOTALS_AND_LINKS: Final = Pass(NAME, FILTERS, order="clicks DESC, link_id, url")
-_MESSAGES: Final = Pass(
+_TOTALS_AND_LINKS: Final = SharedQuery(NAME, FILTERS, order="clicks DESC, link_id, url")
+_MESSAGES: Final = SharedQuery(
     "campaign_messages", FILTERS, order="weight DESC, slot, weekday, hour, platform, fail_reason"
 )
 
@@ -80,7 +80,7 @@ def _section(
     meaning: str,
     columns: tuple[Column, ...],
     shape: Shape = "series",
-    within: Pass | None = None,
+    within: SharedQuery | None = None,
 ) -> Section:
     return Section(NAME, name, title, meaning, shape, columns, FILTERS, within=within)
 

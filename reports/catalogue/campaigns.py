@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from reports.columns import CLICKS, UNIQUE_CLICKS, count, moment, text, word
-from reports.filters import STANDARD
-from reports.report import Filter, Report, Section
+from reports.definition.columns import CLICKS, UNIQUE_CLICKS, count, moment, text, word
+from reports.definition.filters import STANDARD
+from reports.definition.report import Filter, Report, Section
 
 NAME: Final = "campaigns"
 

@@ -4,10 +4,10 @@ from typing import Final
 
 import msgspec
 
-from reports import columns as c
-from reports import filters as f
-from reports.people import did, sent_in
-from reports.report import Filter, Report, Section
+from reports.definition import columns as c
+from reports.definition import filters as f
+from reports.definition.audience import condition_for, messages_of
+from reports.definition.report import Filter, Report, Section
 
 NAME: Final = "failed"
 _CAMPAIGNS: Final = "[{campaign:String}]"
@@ -43,10 +43,10 @@ FAILED: Final = Report(
             "One row a person (number) with a failed message of the campaign; of several the"
             " latest.",
             "rows",
-            (*IDENTIFIERS, *c.offered(c.SENT_AT), _REASON),
+            (*IDENTIFIERS, *c.optional(c.SENT_AT), _REASON),
             FILTERS,
-            source=sent_in(_CAMPAIGNS),
-            only=did("failed", _CAMPAIGNS),
+            source=messages_of(_CAMPAIGNS),
+            only=condition_for("failed", _CAMPAIGNS),
             counted="uniqExact(recipient)",
         ),
     ),

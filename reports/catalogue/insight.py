@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from reports.columns import CREDITS, SEGMENTS, count, share
-from reports.filters import IN_COUNTRY, PROVIDER, SOURCE, STANDARD, broken_down_by
-from reports.report import Column, Report, Section
+from reports.definition.columns import CREDITS, SEGMENTS, count, share
+from reports.definition.filters import IN_COUNTRY, PROVIDER, SOURCE, STANDARD, broken_down_by
+from reports.definition.report import Column, Report, Section
 
 NAME: Final = "insight"
 

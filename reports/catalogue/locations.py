@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from reports.columns import COUNTRY, COUNTS, share
-from reports.filters import SOURCE, STANDARD
-from reports.report import Report, Section
+from reports.definition.columns import COUNTRY, COUNTS, share
+from reports.definition.filters import SOURCE, STANDARD
+from reports.definition.report import Report, Section
 
 NAME: Final = "locations"
 FILTERS: Final = (*STANDARD, SOURCE)

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from reports import columns as c
-from reports import filters as f
-from reports.report import Report, Section, Tally
+from reports.definition import columns as c
+from reports.definition import filters as f
+from reports.definition.report import CounterTotal, Report, Section
 
 NAME: Final = "messages"
 FILTERS: Final = (
@@ -34,7 +34,7 @@ COLUMNS: Final = (
     c.ATTEMPTS,
     c.PROVIDER,
     c.CONTENT_ON_DEMAND,
-    *c.offered(
+    *c.optional(
         c.STATUS,
         c.BOUNCE,
         c.ERROR_CODE,
@@ -59,7 +59,7 @@ def _wanted(name: str, word: str) -> str:
 
 
 #: As platform_status and carrier_status of a message say; rejected ones have no carrier status.
-_TALLY: Final = Tally(
+_COUNTER_TOTAL: Final = CounterTotal(
     f"""
     {_wanted("status", "submitted")} * (
         {_wanted("carrier_status", "queued")} * is_queued
@@ -87,7 +87,7 @@ MESSAGES: Final = Report(
             source="reported_messages",
             only="is_sent",
             newest_first=True,
-            tally=_TALLY,
+            tally=_COUNTER_TOTAL,
         ),
     ),
 )

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from reports.columns import COUNTS, DELIVERED, READ, SENT, count
-from reports.filters import SOURCE, STANDARD
-from reports.report import Column, Pass, Report, Section, Shape
+from reports.definition.columns import COUNTS, DELIVERED, READ, SENT, count
+from reports.definition.filters import SOURCE, STANDARD
+from reports.definition.report import Column, Report, Section, Shape, SharedQuery
 
 NAME: Final = "overview"
 FILTERS: Final = (*STANDARD, SOURCE)
@@ -24,13 +24,13 @@ WHATSAPP: Final = (
     count("pending", "Pending", "messages the network has not decided about yet"),
     count("failed", "Failed", "messages that did not arrive: undelivered or rejected"),
 )
-_PASS: Final = Pass(NAME, FILTERS, order="slot", only="is_sent")
+_SHARED: Final = SharedQuery(NAME, FILTERS, order="slot", only="is_sent")
 
 
 def _section(
     name: str, title: str, meaning: str, shape: Shape, columns: tuple[Column, ...]
 ) -> Section:
-    return Section(NAME, name, title, meaning, shape, columns, FILTERS, within=_PASS)
+    return Section(NAME, name, title, meaning, shape, columns, FILTERS, within=_SHARED)
 
 
 OVERVIEW: Final = Report(

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from reports import columns as c
-from reports import filters as f
-from reports.report import Filter, Report, Section
+from reports.definition import columns as c
+from reports.definition import filters as f
+from reports.definition.report import Filter, Report, Section
 
 NAME: Final = "person"
 RANGE_DAYS: Final = 30
@@ -59,7 +59,7 @@ COLUMNS: Final = (
     c.CARRIER_STATUS,
     c.FAIL_REASON,
     c.RECIPIENT,
-    *c.offered(
+    *c.optional(
         c.MESSAGE_ID,
         c.STATUS,
         c.ATTEMPTS,

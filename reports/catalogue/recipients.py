@@ -2,11 +2,11 @@
 
 from typing import Final, get_args
 
-from reports import columns as c
-from reports import filters as f
-from reports.columns import count, moment, text
-from reports.people import OF_CLICKS, Did, clicked, did, sent_in
-from reports.report import Filter, Report, Section
+from reports.definition import columns as c
+from reports.definition import filters as f
+from reports.definition.audience import OF_CLICKS, Action, clicked, condition_for, messages_of
+from reports.definition.columns import count, moment, text
+from reports.definition.report import Filter, Report, Section
 
 NAME: Final = "recipients"
 #: SQL of the campaign and of the links that are asked about.
@@ -15,8 +15,8 @@ LINKS: Final = "{link:Array(String)}"
 #: Tabs of clicks are decided with the links, so that clicks are read once.
 _CLICKS: Final = str(OF_CLICKS)
 _TABS: Final = " OR ".join(
-    f"{{tab:String}} = '{word}' AND {did(word, CAMPAIGNS)}"
-    for word in get_args(Did)
+    f"{{tab:String}} = '{word}' AND {condition_for(word, CAMPAIGNS)}"
+    for word in get_args(Action)
     if word not in OF_CLICKS
 )
 TAB: Final = Filter(
@@ -25,7 +25,7 @@ TAB: Final = Filter(
     "people with at least one message of the campaign like this, or who did this; none: sent",
     f"({{tab:String}} = '' OR {{tab:String}} IN {_CLICKS} OR {_TABS})",
     "String",
-    choices=get_args(Did),
+    choices=get_args(Action),
 )
 LINK: Final = Filter(
     "link",
@@ -52,7 +52,7 @@ COLUMNS: Final = (
     c.PLATFORM_STATUS,
     c.CARRIER_STATUS,
     c.FAIL_REASON,
-    *c.offered(
+    *c.optional(
         text("message_id", "Message id", "id of their latest message of this tab"),
         count("messages", "Messages", "their messages of this tab"),
         moment("clicked_at", "Clicked at", "first click through one of these messages"),
@@ -75,7 +75,7 @@ RECIPIENTS: Final = Report(
             "rows",
             COLUMNS,
             FILTERS,
-            source=sent_in(CAMPAIGNS),
+            source=messages_of(CAMPAIGNS),
             counted="uniqExact(recipient)",
         ),
     ),

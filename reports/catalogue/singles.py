@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from reports import columns as c
-from reports import filters as f
-from reports.columns import text
-from reports.report import Report, Section
+from reports.definition import columns as c
+from reports.definition import filters as f
+from reports.definition.columns import text
+from reports.definition.report import Report, Section
 
 NAME: Final = "singles"
 FILTERS: Final = (*f.STANDARD, f.TO_NUMBER)
@@ -14,7 +14,7 @@ COLUMNS: Final = (
     c.COUNTRY,
     c.SENT_AT,
     text("start_of_content", "Content", "first 60 characters of the text of the latest attempt"),
-    *c.offered(
+    *c.optional(
         c.CONTENT,
         c.MESSAGE_ID,
         c.CHANNEL,

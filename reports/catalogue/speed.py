@@ -3,9 +3,9 @@
 from typing import Final
 
 from reports.catalogue.overview import SLOT
-from reports.columns import DELIVERED, DELIVERY_RATE, SENT, count, share, text
-from reports.filters import IN_COUNTRY, PROVIDER, SOURCE, STANDARD, broken_down_by
-from reports.report import Column, Report, Section
+from reports.definition.columns import DELIVERED, DELIVERY_RATE, SENT, count, share, text
+from reports.definition.filters import IN_COUNTRY, PROVIDER, SOURCE, STANDARD, broken_down_by
+from reports.definition.report import Column, Report, Section
 
 NAME: Final = "speed"
 

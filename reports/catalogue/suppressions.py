@@ -5,10 +5,10 @@ from typing import Final, get_args
 import msgspec
 
 from models.suppression import SuppressionReason
-from reports import columns as c
-from reports import filters as f
-from reports.columns import count, moment, text, word
-from reports.report import Filter, Report, Section
+from reports.definition import columns as c
+from reports.definition import filters as f
+from reports.definition.columns import count, moment, text, word
+from reports.definition.report import Filter, Report, Section
 
 NAME: Final = "suppressions"
 REASON: Final = Filter(

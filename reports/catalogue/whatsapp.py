@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from reports import columns as c
-from reports import filters as f
-from reports.columns import word
-from reports.report import Filter, Report, Section
+from reports.definition import columns as c
+from reports.definition import filters as f
+from reports.definition.columns import word
+from reports.definition.report import Filter, Report, Section
 
 NAME: Final = "whatsapp"
 _WORDS: Final = {
@@ -56,7 +56,7 @@ COLUMNS: Final = (
     word("state", "Status", "pending, delivered, read or failed; received when inbound"),
     c.FAIL_REASON,
     c.CONTENT_ON_DEMAND,
-    *c.offered(
+    *c.optional(
         c.MESSAGE_ID,
         c.DELIVERED_AT,
         c.READ_AT,

@@ -3,20 +3,28 @@
 `exported(FORMATS["csv"], database, [section], asked)` gives the bytes of a file piece by piece.
 """
 
-from reports.exports.formats import FORMATS, Format, exported, file_name, started
-from reports.exports.table import Book, Fact, Table, Tell, book_of, chosen, rows_in_all
+from reports.exports.formats import FORMATS, Format, export, file_name, start_export
+from reports.exports.table import (
+    ExportDocument,
+    OnProgress,
+    QueryParam,
+    Table,
+    chosen,
+    document_of,
+    rows_in_all,
+)
 
 __all__ = [
     "FORMATS",
-    "Book",
-    "Fact",
+    "ExportDocument",
     "Format",
+    "OnProgress",
+    "QueryParam",
     "Table",
-    "Tell",
-    "book_of",
     "chosen",
-    "exported",
+    "document_of",
+    "export",
     "file_name",
     "rows_in_all",
-    "started",
+    "start_export",
 ]

@@ -9,7 +9,7 @@ from math import isfinite
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
-from reports.report import Column
+from reports.definition.report import Column
 
 Kind = Literal["text", "number", "time", "date", "flag", "list", "map"]
 Write = Callable[[Any], Any]
@@ -59,7 +59,7 @@ def number(value: Any) -> Any:
     return value if not isinstance(value, float) or isfinite(value) else None
 
 
-def harmless(text: str) -> str:
+def escape_formula(text: str) -> str:
     """A text that no spreadsheet takes for a formula; numbers, also with their +, stay."""
     if _FORMULA.match(text) and not _HARMLESS.fullmatch(text):
         return "'" + text

@@ -11,18 +11,18 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from reports.exports.cells import Write, harmless, in_zone, joined, kind_of, number
-from reports.exports.table import Book, Table, Tell, rows_of
-from reports.report import Column
+from reports.definition.report import Column
+from reports.exports.cells import Write, escape_formula, in_zone, joined, kind_of, number
+from reports.exports.table import ExportDocument, OnProgress, Table, rows_of
 
 
-def csv_of(book: Book, tell: Tell) -> Iterator[bytes]:
+def csv_of(book: ExportDocument, tell: OnProgress) -> Iterator[bytes]:
     """The only table of a book, a piece for every block."""
     (table,) = book.tables
     return _lines(table, book.zone, tell)
 
 
-def _lines(table: Table, zone: str, tell: Tell) -> Iterator[bytes]:
+def _lines(table: Table, zone: str, tell: OnProgress) -> Iterator[bytes]:
     writers = [_writer(column, zone) for column in table.columns]
     done = 0
     with rows_of(table) as blocks:
@@ -56,7 +56,7 @@ def _writer(column: Column, zone: str) -> Write:
     if kind == "flag":
         return lambda value: "true" if value else "false"
     if kind in ("list", "map"):
-        return lambda value: harmless(joined(value))
+        return lambda value: escape_formula(joined(value))
     if kind == "number":
         return number
-    return lambda value: harmless(str(value))
+    return lambda value: escape_formula(str(value))

@@ -9,13 +9,13 @@ from typing import Final
 
 import msgspec
 
-from reports.asked import Asked, BadQuestion, Wrong
-from reports.database import Database
+from reports.definition.report import Section
 from reports.exports.csv_file import csv_of
 from reports.exports.json_file import json_of
-from reports.exports.table import Book, Tell, book_of
+from reports.exports.table import ExportDocument, OnProgress, document_of
 from reports.exports.xlsx_file import xlsx_of
-from reports.report import Section
+from reports.query.database import Database
+from reports.query.query import InvalidQuery, ReportQuery, Wrong
 
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -26,7 +26,7 @@ class Format(msgspec.Struct, frozen=True):
     name: str
     media_type: str
     several: bool
-    pieces: Callable[[Book, Tell], Iterator[bytes]]
+    pieces: Callable[[ExportDocument, OnProgress], Iterator[bytes]]
 
 
 FORMATS: Final = {
@@ -48,14 +48,14 @@ def _nobody(_: int) -> None:
     """Tells nobody."""
 
 
-def exported(
+def export(
     form: Format,
     database: Database,
     sections: Sequence[Section],
-    asked: Asked,
+    query: ReportQuery,
     columns: Sequence[str] = (),
     limit: int = 0,
-    tell: Tell = _nobody,
+    tell: OnProgress = _nobody,
 ) -> Iterator[bytes]:
     """The bytes of a file, piece by piece.
 
@@ -63,32 +63,32 @@ def exported(
     at most of a `rows` section, 0 for all. tell: hears of rows written so far.
 
     The first piece is made before this returns, so what cannot be answered is known before
-    anything is sent: raises BadQuestion, Unavailable, NotMigrated, DatabaseError; the last three
+    anything is sent: raises InvalidQuery, Unavailable, NotMigrated, DatabaseError; the last three
     also later. Dropping the iterator ends the query.
     """
-    return started(form, book_of(database, sections, asked, columns, limit), tell)
+    return start_export(form, document_of(database, sections, query, columns, limit), tell)
 
 
-def started(form: Format, book: Book, tell: Tell = _nobody) -> Iterator[bytes]:
-    """The same of any book. Raises BadQuestion when it has no tables."""
+def start_export(form: Format, book: ExportDocument, tell: OnProgress = _nobody) -> Iterator[bytes]:
+    """The same of any book. Raises InvalidQuery when it has no tables."""
     if not book.tables:
-        raise BadQuestion([Wrong("section", "none is asked for", "choose at least one")])
+        raise InvalidQuery([Wrong("section", "none is asked for", "choose at least one")])
     if len(book.tables) > 1 and not form.several:
         names = ", ".join(table.name for table in book.tables)
         problem = f"{form.name} holds one section, and {len(book.tables)} are asked for"
-        raise BadQuestion([Wrong("section", problem, f"choose one of {names}")])
+        raise InvalidQuery([Wrong("section", problem, f"choose one of {names}")])
     pieces = form.pieces(book, tell)
     return chain((next(pieces),), pieces)
 
 
-def file_name(form: Format, asked: Asked, sections: Sequence[Section]) -> str:
+def file_name(form: Format, query: ReportQuery, sections: Sequence[Section]) -> str:
     """A name for the file: report, section when it is one of several, account, what and when."""
-    report, period = asked.report, asked.period
+    report, period = query.report, query.period
     words = [report.name]
     if len(sections) == 1:
         words.append(sections[0].name)
-    words.append(asked.account)
-    words += [str(asked.values[one.name]) for one in report.own_filters if one.required]
+    words.append(query.account)
+    words += [str(query.values[one.name]) for one in report.own_filters if one.required]
     if report.has_period or report.range_days:
         words += [period.first.isoformat(), period.last.isoformat()]
     return f"{'-'.join(_UNSAFE.sub('_', word) for word in words if word)}.{form.name}"

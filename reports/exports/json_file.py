@@ -11,16 +11,16 @@ from typing import Any, Final
 
 import msgspec
 
+from reports.definition.report import Column
 from reports.exports.cells import Write, in_zone, kind_of, number
-from reports.exports.table import Book, Table, Tell, rows_of
-from reports.report import Column
+from reports.exports.table import ExportDocument, OnProgress, Table, rows_of
 
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 
 
-def json_of(book: Book, tell: Tell) -> Iterator[bytes]:
+def json_of(book: ExportDocument, tell: OnProgress) -> Iterator[bytes]:
     """All tables of a book, a piece for every block."""
-    head = {"report": book.name, "asked": {fact.name: fact.words for fact in book.asked}}
+    head = {"report": book.name, "asked": {fact.name: fact.words for fact in book.query}}
     start, done = _ENCODER.encode(head)[:-1] + b',"sections":{', 0
     for table in book.tables:
         with rows_of(table) as blocks:

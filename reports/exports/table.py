@@ -8,13 +8,13 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from reports.asked import Asked, BadQuestion, Wrong
-from reports.database import Database
-from reports.report import Column, Section
+from reports.definition.report import Column, Section
+from reports.query.database import Database
+from reports.query.query import InvalidQuery, ReportQuery, Wrong
 
 Blocks = Iterator[Sequence[tuple[Any, ...]]]
 #: Told again and again how many rows of the file are written.
-Tell = Callable[[int], None]
+OnProgress = Callable[[int], None]
 
 
 _AT_A_TIME: Final = 10_000
@@ -41,7 +41,7 @@ def rows_of(table: Table) -> Iterator[Blocks]:
         )
 
 
-class Fact(NamedTuple):
+class QueryParam(NamedTuple):
     """One thing that was asked for: its name for programs, its label and words for people."""
 
     name: str
@@ -49,7 +49,7 @@ class Fact(NamedTuple):
     words: str
 
 
-class Book(msgspec.Struct, frozen=True):
+class ExportDocument(msgspec.Struct, frozen=True):
     """Tables that belong together.
 
     zone: IANA name; times are written in it. asked: what the question was.
@@ -58,20 +58,20 @@ class Book(msgspec.Struct, frozen=True):
     name: str
     title: str
     zone: str
-    asked: tuple[Fact, ...]
+    query: tuple[QueryParam, ...]
     tables: tuple[Table, ...]
 
 
 ALL: Final = "all"
 
 
-def chosen(section: Section, asked: Asked, names: Sequence[str] = ()) -> tuple[Column, ...]:
+def chosen(section: Section, query: ReportQuery, names: Sequence[str] = ()) -> tuple[Column, ...]:
     """Columns by name, in the order of the names; none: those that answer; "all": every one.
 
-    Raises BadQuestion.
+    Raises InvalidQuery.
     """
     if not names:
-        return asked.columns(section)
+        return query.columns(section)
     if list(names) == [ALL]:
         return section.columns
     known = {column.name: column for column in section.columns}
@@ -82,40 +82,40 @@ def chosen(section: Section, asked: Asked, names: Sequence[str] = ()) -> tuple[C
         if name not in known
     ]
     if wrongs:
-        raise BadQuestion(wrongs)
+        raise InvalidQuery(wrongs)
     return tuple(known[name] for name in dict.fromkeys(names))
 
 
-def book_of(
+def document_of(
     database: Database,
     sections: Sequence[Section],
-    asked: Asked,
+    query: ReportQuery,
     columns: Sequence[str] = (),
     limit: int = 0,
-) -> Book:
+) -> ExportDocument:
     """The answers to a question. columns: of the section, when it is only one. limit: 0 for all.
 
-    Raises BadQuestion; reads nothing yet.
+    Raises InvalidQuery; reads nothing yet.
     """
     if columns and len(sections) > 1:
         several = f"are given for {len(sections)} sections"
-        raise BadQuestion([Wrong("columns", several, "choose one section with them")])
-    tables = tuple(_table(database, section, asked, columns, limit) for section in sections)
-    report = asked.report
-    return Book(report.name, report.title, asked.period.zone, _facts(asked), tables)
+        raise InvalidQuery([Wrong("columns", several, "choose one section with them")])
+    tables = tuple(_table(database, section, query, columns, limit) for section in sections)
+    report = query.report
+    return ExportDocument(report.name, report.title, query.period.zone, _facts(query), tables)
 
 
 def _table(
-    database: Database, section: Section, asked: Asked, columns: Sequence[str], limit: int
+    database: Database, section: Section, query: ReportQuery, columns: Sequence[str], limit: int
 ) -> Table:
-    wanted = chosen(section, asked, columns)
+    wanted = chosen(section, query, columns)
     sql = _selected(section, wanted)
     return Table(
         section.name or section.report,
         section.title,
         section.meaning,
         wanted,
-        lambda: database.blocks(sql, asked.parameters(section, limit)),
+        lambda: database.blocks(sql, query.parameters(section, limit)),
     )
 
 
@@ -124,21 +124,27 @@ def _selected(section: Section, columns: Sequence[Column]) -> str:
     return f"SELECT {', '.join(column.name for column in columns)} FROM (\n{section.sql}\n)"
 
 
-def _facts(asked: Asked) -> tuple[Fact, ...]:
-    said = {"account": [asked.account], **asked.said(), "time_zone": [asked.period.zone]}
-    labels = {one.name: one.label for one in asked.report.filters}
+def _facts(query: ReportQuery) -> tuple[QueryParam, ...]:
+    raw_params = {
+        "account": [query.account],
+        **query.raw_params(),
+        "time_zone": [query.period.zone],
+    }
+    labels = {one.name: one.label for one in query.report.filters}
     labels["time_zone"] = "Time zone"
-    return tuple(Fact(name, labels[name], ", ".join(words)) for name, words in said.items())
+    return tuple(
+        QueryParam(name, labels[name], ", ".join(words)) for name, words in raw_params.items()
+    )
 
 
-def rows_in_all(database: Database, sections: Sequence[Section], asked: Asked) -> int | None:
+def rows_in_all(database: Database, sections: Sequence[Section], query: ReportQuery) -> int | None:
     """How many rows an export will have; None where that cannot be counted beforehand."""
     if any(section.shape != "rows" for section in sections):
         return None
-    return sum(count_of(database, section, asked) for section in sections)
+    return sum(count_of(database, section, query) for section in sections)
 
 
-def count_of(database: Database, section: Section, asked: Asked) -> int:
+def count_of(database: Database, section: Section, query: ReportQuery) -> int:
     """How many rows a `rows` section has in all."""
-    found = database.rows(asked.count_sql(section), asked.parameters(section)).rows
+    found = database.rows(query.count_sql(section), query.parameters(section)).rows
     return int(found[0][0])

@@ -16,9 +16,9 @@ from zoneinfo import ZoneInfo
 
 import xlsxwriter  # type: ignore[import-untyped]
 
+from reports.definition.report import Column
 from reports.exports.cells import Kind, joined, kind_of, number
-from reports.exports.table import Book, Table, Tell, rows_of
-from reports.report import Column
+from reports.exports.table import ExportDocument, OnProgress, Table, rows_of
 
 #: What a sheet of Excel holds besides its heading, and what one cell holds.
 MOST_ROWS: Final = 1_048_575
@@ -45,7 +45,7 @@ _TEXT_WIDTH: Final = 22
 _MEANING_WIDTH: Final = 90
 
 
-def xlsx_of(book: Book, tell: Tell, most_rows: int = MOST_ROWS) -> Iterator[bytes]:
+def xlsx_of(book: ExportDocument, tell: OnProgress, most_rows: int = MOST_ROWS) -> Iterator[bytes]:
     """A book in pieces. It is made in a temporary folder first, so memory stays the same."""
     with tempfile.TemporaryDirectory(prefix="receipts-export-") as folder:
         path = Path(folder) / "book.xlsx"
@@ -58,7 +58,7 @@ def xlsx_of(book: Book, tell: Tell, most_rows: int = MOST_ROWS) -> Iterator[byte
 class _Workbook:
     """A book while it is written; rows of a sheet go to disk one by one."""
 
-    def __init__(self, book: Book, path: Path, most_rows: int) -> None:
+    def __init__(self, book: ExportDocument, path: Path, most_rows: int) -> None:
         self._book = book
         self._most = most_rows
         self._file = xlsxwriter.Workbook(str(path), {**_OPTIONS, "tmpdir": str(path.parent)})
@@ -70,13 +70,13 @@ class _Workbook:
         self._names: set[str] = set()
         self._done = 0
 
-    def write(self, tell: Tell) -> None:
+    def write(self, tell: OnProgress) -> None:
         for table in self._book.tables:
             self._table(table, tell)
         self._about()
         self._file.close()
 
-    def _table(self, table: Table, tell: Tell) -> None:
+    def _table(self, table: Table, tell: OnProgress) -> None:
         kinds = [kind_of(column) for column in table.columns]
         looks = [self._looks.get(column.shown) for column in table.columns]
         with rows_of(table) as blocks:
@@ -146,7 +146,7 @@ class _Workbook:
         sheet.set_column(0, 0, _TEXT_WIDTH)
         sheet.set_column(1, 1, _MEANING_WIDTH)
         lines: list[tuple[str, str, Any]] = [(self._book.title, "", self._bold)]
-        lines += [(fact.label, fact.words, None) for fact in self._book.asked]
+        lines += [(fact.label, fact.words, None) for fact in self._book.query]
         for table in self._book.tables:
             lines += [("", "", None), (table.title, table.meaning, self._bold)]
             lines += [(column.label, column.meaning, None) for column in table.columns]

@@ -14,12 +14,12 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from reports.pages.entrance import Entrance
-from reports.pages.guard import Limited, Protected, SignedIn
-from reports.pages.pages import Pages
+from reports.pages.auth.middleware import BodyLimit, RequireAccount, SecurityHeaders
+from reports.pages.auth.routes import AuthRoutes
+from reports.pages.auth.tokens import RateLimiter, Tokens
 from reports.pages.rendering import Templates
+from reports.pages.report.pages import Pages
 from reports.pages.segments import SegmentPages
-from reports.pages.signin import Guesses, Tokens
 from reports.pages.site import Site
 
 STATIC: Final = Path(__file__).with_name("static")
@@ -33,8 +33,8 @@ def _now() -> datetime:
 
 def app(url: str, accounts: Mapping[str, str], clock: Clock = _now) -> Starlette:
     """The pages. url: ClickHouse, as in the settings. accounts: account by token."""
-    tokens, guesses, templates = Tokens(accounts), Guesses(), Templates()
-    entrance, site = Entrance(tokens, guesses, templates), Site(url, templates, clock)
+    tokens, guesses, templates = Tokens(accounts), RateLimiter(), Templates()
+    entrance, site = AuthRoutes(tokens, guesses, templates), Site(url, templates, clock)
     routes = [
         Route("/healthz", _healthz),
         Mount("/static", StaticFiles(directory=STATIC)),
@@ -43,9 +43,9 @@ def app(url: str, accounts: Mapping[str, str], clock: Clock = _now) -> Starlette
         *Pages(site).routes(),
     ]
     middleware = [
-        Middleware(Protected),
-        Middleware(Limited),
-        Middleware(SignedIn, tokens=tokens, guesses=guesses),
+        Middleware(SecurityHeaders),
+        Middleware(BodyLimit),
+        Middleware(RequireAccount, tokens=tokens, guesses=guesses),
     ]
     return Starlette(routes=routes, middleware=middleware, exception_handlers=site.failures())
 

@@ -14,16 +14,16 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from models.vocabulary import Channel
-from reports.accounts import zone_of
-from reports.asked import BadQuestion
-from reports.database import Database
-from reports.exports import FORMATS, started
-from reports.pages.forms import spoken, words_of
-from reports.pages.shown import PAGE_ROWS
+from reports.definition.audience import Action
+from reports.exports import FORMATS, start_export
+from reports.formatting import link, moment, page_number, shown
+from reports.pages.report.forms import label_of, words_of
+from reports.pages.report.view_model import PAGE_ROWS
 from reports.pages.site import Site, account_of
-from reports.pages.words import link, moment, page_number, shown
-from reports.people import Did
-from reports.segments.book import book_of_segment
+from reports.query.accounts import zone_of
+from reports.query.database import Database
+from reports.query.query import InvalidQuery
+from reports.segments.book import document_of_segment
 from reports.segments.members import COLUMNS, count, members
 from reports.segments.model import Combined, Node, People, Saved, parse
 from reports.segments.saved import Segment, segments
@@ -55,7 +55,7 @@ class SegmentPages:
     def _list(self, request: Request) -> Response:
         return self._all(request, {}, ())
 
-    def _all(self, request: Request, said: Words, wrongs: Sequence[str]) -> Response:
+    def _all(self, request: Request, raw_params: Words, wrongs: Sequence[str]) -> Response:
         database, account = self._site.database(), account_of(request)
         zone, found = zone_of(database, account), segments(database, account)
         known = {one.name: one.definition for one in found}
@@ -73,42 +73,42 @@ class SegmentPages:
             for one, people in zip(found, counts, strict=True)
         ]
         status = 400 if wrongs else 200
-        asked = {"rows": rows, "said": said, "wrongs": wrongs, "operators": _OPERATORS}
-        return self._site.page(request, "segments.html", status, **asked)
+        query = {"rows": rows, "raw_params": raw_params, "wrongs": wrongs, "operators": _OPERATORS}
+        return self._site.page(request, "segments.html", status, **query)
 
     def _new(self, request: Request) -> Response:
         return self._made(request, words_of(request.query_params.multi_items()), ())
 
-    def _made(self, request: Request, said: Words, wrongs: Sequence[str]) -> Response:
+    def _made(self, request: Request, raw_params: Words, wrongs: Sequence[str]) -> Response:
         """The form of people of campaigns, with how many they are."""
         people, problems = None, list(wrongs)
-        if said.get("campaign") and not wrongs:
+        if raw_params.get("campaign") and not wrongs:
             try:
-                node = people_of(said)
+                node = people_of(raw_params)
                 people = count(self._site.database(), account_of(request), node)
-            except BadQuestion as bad:
+            except InvalidQuery as bad:
                 problems = list(map(str, bad.wrongs))
-        choices = [(word, spoken(word)) for word in get_args(Did)]
-        asked = {"said": said, "wrongs": problems, "people": people, "choices": choices,
+        choices = [(word, label_of(word)) for word in get_args(Action)]
+        query = {"raw_params": raw_params, "wrongs": problems, "people": people, "choices": choices,
                  "channels": get_args(Channel)}  # fmt: skip
         status = 400 if problems else 200
-        return self._site.page(request, "segment_new.html", status, **asked)
+        return self._site.page(request, "segment_new.html", status, **query)
 
     async def _save(self, request: Request) -> Response:
         async with request.form(max_files=0) as form:
-            said = words_of([(name, str(word)) for name, word in form.multi_items()])
-        return await run_in_threadpool(self._saved, request, said)
+            raw_params = words_of([(name, str(word)) for name, word in form.multi_items()])
+        return await run_in_threadpool(self._saved, request, raw_params)
 
-    def _saved(self, request: Request, said: Words) -> Response:
-        name = next(iter(said.get("name", ())), "")
-        combines = "op" in said
+    def _saved(self, request: Request, raw_params: Words) -> Response:
+        name = next(iter(raw_params.get("name", ())), "")
+        combines = "op" in raw_params
         try:
-            node = combined_of(said) if combines else people_of(said)
+            node = combined_of(raw_params) if combines else people_of(raw_params)
             store, now = self._site.segments(), self._site.clock()
             store.save(account_of(request), name, node, now, replace=False)
-        except BadQuestion as bad:
+        except InvalidQuery as bad:
             again = self._all if combines else self._made
-            return again(request, said, list(map(str, bad.wrongs)))
+            return again(request, raw_params, list(map(str, bad.wrongs)))
         return RedirectResponse(link("/segments/members", {}, name=name), 303)
 
     def _members(self, request: Request) -> Response:
@@ -150,30 +150,30 @@ class SegmentPages:
             raise HTTPException(404)
         database, account = self._site.database(), account_of(request)
         segment = _segment(database, account, request.query_params.get("name", ""))
-        pieces = started(form, book_of_segment(database, account, segment))
+        pieces = start_export(form, document_of_segment(database, account, segment))
         plain = "".join(one if one.isascii() and one.isalnum() else "_" for one in segment.name)
         headers = {"content-disposition": f'attachment; filename="segment-{plain}.{form.name}"'}
         return StreamingResponse(pieces, media_type=form.media_type, headers=headers)
 
 
-def people_of(said: Words) -> Node:
-    """People of campaigns, as the form says it. Raises BadQuestion."""
-    typed = [one.strip() for word in said.get("campaign", ()) for one in word.split(",")]
+def people_of(raw_params: Words) -> Node:
+    """People of campaigns, as the form says it. Raises InvalidQuery."""
+    typed = [one.strip() for word in raw_params.get("campaign", ()) for one in word.split(",")]
     definition = {
         "type": "people",
         "campaigns": [one for one in typed if one],
-        "did": next(iter(said.get("did", ())), "sent"),
-        "not": "not" in said,
-        "links": list(said.get("link", ())),
-        "channel": next(iter(said.get("channel", ())), "") or None,
+        "did": next(iter(raw_params.get("did", ())), "sent"),
+        "not": "not" in raw_params,
+        "links": list(raw_params.get("link", ())),
+        "channel": next(iter(raw_params.get("channel", ())), "") or None,
     }
     return parse(msgspec.json.encode(definition))
 
 
-def combined_of(said: Words) -> Node:
-    """Two saved segments together, as the form says it. Raises BadQuestion."""
-    parts = [{"type": "saved", "name": name} for name in said.get("part", ())]
-    definition = {"type": "combined", "op": said["op"][0], "parts": parts}
+def combined_of(raw_params: Words) -> Node:
+    """Two saved segments together, as the form says it. Raises InvalidQuery."""
+    parts = [{"type": "saved", "name": name} for name in raw_params.get("part", ())]
+    definition = {"type": "combined", "op": raw_params["op"][0], "parts": parts}
     return parse(msgspec.json.encode(definition))
 
 
@@ -189,7 +189,7 @@ def in_words(node: Node) -> str:
             channel = f" by {node.channel}" if node.channel else ""
             links = f" (links {', '.join(node.links)})" if node.links else ""
             neither = "not: " if node.not_ else ""
-            return f"{neither}{spoken(node.did).lower()} in {where}{channel}{links}"
+            return f"{neither}{label_of(node.did).lower()} in {where}{channel}{links}"
 
 
 def _inner(node: Node) -> str:
@@ -200,7 +200,7 @@ def _counted(database: Database, account: str, node: Node, known: Mapping[str, N
     """How many people, or why nobody can tell."""
     try:
         return f"{count(database, account, node, known):,}"
-    except BadQuestion as bad:
+    except InvalidQuery as bad:
         return str(bad.wrongs[0])
 
 

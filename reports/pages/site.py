@@ -11,11 +11,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from reports.asked import BadQuestion
-from reports.database import Database, DatabaseError, NotMigrated, Unavailable
-from reports.pages.guard import HEADERS
+from reports.pages.auth.middleware import HEADERS
 from reports.pages.navigation import menu
 from reports.pages.rendering import Templates
+from reports.query.database import Database, DatabaseError, NotMigrated, Unavailable
+from reports.query.query import InvalidQuery
 from reports.segments.store import SegmentStore
 
 
@@ -53,7 +53,7 @@ class Site:
         return {
             HTTPException: self._no_page,
             DatabaseError: self._no_answer,
-            BadQuestion: self._bad_question,
+            InvalidQuery: self._bad_question,
             Exception: self._bug,
         }
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from reports.accounts import zone_of
-from reports.database import Database
-from reports.exports import Book, Fact, Table
+from reports.exports import ExportDocument, QueryParam, Table
+from reports.query.accounts import zone_of
+from reports.query.database import Database
 from reports.segments.members import COLUMNS, blocks
 from reports.segments.model import write
 from reports.segments.saved import Segment
@@ -14,15 +14,15 @@ from reports.segments.saved import Segment
 _MEANING: Final = "who belongs to it when it was asked, by number"
 
 
-def book_of_segment(database: Database, account: str, segment: Segment) -> Book:
+def document_of_segment(database: Database, account: str, segment: Segment) -> ExportDocument:
     """The members of a segment, ready to be written. Reads nothing of them yet."""
-    asked = (
-        Fact("account", "Account", account),
-        Fact("segment", "Segment", segment.name),
-        Fact("definition", "Definition", write(segment.definition)),
+    query = (
+        QueryParam("account", "Account", account),
+        QueryParam("segment", "Segment", segment.name),
+        QueryParam("definition", "Definition", write(segment.definition)),
     )
     table = Table(
         "members", "Members", _MEANING, COLUMNS,
         lambda: blocks(database, account, segment.definition),
     )  # fmt: skip
-    return Book("segment", segment.name, zone_of(database, account), asked, (table,))
+    return ExportDocument("segment", segment.name, zone_of(database, account), query, (table,))

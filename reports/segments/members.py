@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
-from reports.asked import BadQuestion, Wrong
-from reports.columns import COUNTRY, EMAIL, EXTERNAL_ID, RECIPIENT
-from reports.database import Database, Rows
-from reports.people import did, did_linked, sent_in
+from reports.definition.audience import condition_for, condition_for_link, messages_of
+from reports.definition.columns import COUNTRY, EMAIL, EXTERNAL_ID, RECIPIENT
+from reports.query.database import Database, Rows
+from reports.query.query import InvalidQuery, Wrong
 from reports.segments.model import MOST_PARTS, Combined, Node, People, checked, too_many
 from reports.segments.saved import saved
 
@@ -38,7 +38,7 @@ _MOST: Final = 2**63 - 1
 def count(
     database: Database, account: str, node: Node, known: Mapping[str, Node] | None = None
 ) -> int:
-    """How many people belong to it. Raises BadQuestion, DatabaseError.
+    """How many people belong to it. Raises InvalidQuery, DatabaseError.
 
     known: saved definitions by name, of whoever has read them already.
     """
@@ -50,7 +50,7 @@ def count(
 def members(database: Database, account: str, node: Node, limit: int = 0, offset: int = 0) -> Rows:
     """People by number, with the COLUMNS. limit: rows at most, 0 for all.
 
-    Raises BadQuestion, DatabaseError.
+    Raises InvalidQuery, DatabaseError.
     """
     sql, parameters = _listed(database, account, node)
     return database.rows(sql, {**parameters, "limit": limit or _MOST, "offset": offset})
@@ -67,7 +67,7 @@ def blocks(
 def resolved(node: Node, known: Mapping[str, Node]) -> Node:
     """The same without names: saved segments replaced by what they say now.
 
-    known: saved definitions by name. Raises BadQuestion for a name nobody saved, for segments that
+    known: saved definitions by name. Raises InvalidQuery for a name nobody saved, for segments that
     contain themselves, and for more than can be asked at once.
     """
     return _Resolving(known).plain(node, ())
@@ -95,10 +95,10 @@ class _Resolving:
         if name in above:
             circle = " -> ".join((*above[above.index(name) :], name))
             fix = f"take {name!r} out of {above[-1]!r}"
-            raise BadQuestion([Wrong("segment", f"it contains itself: {circle}", fix)])
+            raise InvalidQuery([Wrong("segment", f"it contains itself: {circle}", fix)])
         if name not in self._known:
             fix = "save it first, or name another"
-            raise BadQuestion([Wrong("segment", f"no segment is saved as {name!r}", fix)])
+            raise InvalidQuery([Wrong("segment", f"no segment is saved as {name!r}", fix)])
         return self._known[name]
 
 
@@ -106,7 +106,7 @@ def _listed(database: Database, account: str, node: Node) -> tuple[str, dict[str
     sql, parameters = _question(database, account, node)
     named = [ids for name, ids in parameters.items() if name.startswith("campaigns_")]
     everywhere = sorted({one for ids in named for one in ids})
-    listed = _LISTED.format(messages=sent_in("{everywhere:Array(String)}"), members=sql)
+    listed = _LISTED.format(messages=messages_of("{everywhere:Array(String)}"), members=sql)
     return listed, {**parameters, "everywhere": everywhere}
 
 
@@ -133,13 +133,13 @@ def _people(node: People, parameters: dict[str, Any]) -> str:
     number = len(parameters)
     campaigns, links = f"{{campaigns_{number}:Array(String)}}", f"{{links_{number}:Array(String)}}"
     parameters[f"campaigns_{number}"] = node.campaigns
-    everybody = f"SELECT DISTINCT recipient FROM {sent_in(campaigns)} WHERE true"
+    everybody = f"SELECT DISTINCT recipient FROM {messages_of(campaigns)} WHERE true"
     if node.channel:
         parameters[f"channel_{number}"] = node.channel
         everybody += f" AND channel = {{channel_{number}:String}}"
-    condition = did(node.did, campaigns)
+    condition = condition_for(node.did, campaigns)
     if node.links:
         parameters[f"links_{number}"] = node.links
-        condition = did_linked(node.did, campaigns, links)
+        condition = condition_for_link(node.did, campaigns, links)
     did_it = f"{everybody} AND {condition}"
     return f"{everybody} AND recipient NOT IN ({did_it})" if node.not_ else did_it

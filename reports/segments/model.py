@@ -2,7 +2,7 @@
 
 As JSON, `type` says which: {"type": "people", "campaigns": ["spring"], "did": "clicked",
 "not": false, "links": [], "channel": null}, {"type": "saved", "name": "Buyers"},
-{"type": "combined", "op": "and", "parts": [...]}. Source: issue 5 §1.
+{"type": "combined", "op": "and", "parts": [...]}.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Annotated, Final, Literal, NamedTuple, get_args
 import msgspec
 
 from models.vocabulary import Channel
-from reports.asked import BadQuestion, Wrong
-from reports.people import Did
+from reports.definition.audience import Action
+from reports.query.query import InvalidQuery, Wrong
 
 MOST_PARTS: Final = 100
 MOST_DEPTH: Final = 10
@@ -36,7 +36,7 @@ class People(
     """
 
     campaigns: Annotated[list[Id], msgspec.Meta(min_length=1, max_length=100)]
-    did: Did = "sent"
+    did: Action = "sent"
     not_: bool = msgspec.field(default=False, name="not")
     links: Annotated[list[Id], msgspec.Meta(max_length=100)] = []
     channel: Channel | None = None
@@ -70,7 +70,7 @@ _SHAPE: Final = 'write {"type": "people", "campaigns": ["spring-sale"], "did": "
 _FIXES: Final = {
     "type": "use people, saved or combined",
     "campaigns": "give a list of 1 to 100 campaign ids",
-    "did": f"use {', '.join(get_args(Did))}",
+    "did": f"use {', '.join(get_args(Action))}",
     "not": "write true or false",
     "links": "give a list of up to 100 link ids",
     "channel": f"use {', '.join(get_args(Channel))}, or leave it out",
@@ -81,7 +81,7 @@ _FIXES: Final = {
 
 
 def parse(text: str | bytes) -> Node:
-    """A definition from JSON. Raises BadQuestion that names the field and the fix."""
+    """A definition from JSON. Raises InvalidQuery that names the field and the fix."""
     if len(text) > MOST_BYTES:
         raise _too_long(len(text))
     try:
@@ -100,7 +100,7 @@ def write(node: Node) -> str:
 
 
 def checked(node: Node) -> Node:
-    """The same, unless it is too big to be asked. Raises BadQuestion."""
+    """The same, unless it is too big to be asked. Raises InvalidQuery."""
     places = list(walk(node))
     if max(place.depth for place in places) > MOST_DEPTH:
         raise _too_deep()
@@ -111,7 +111,7 @@ def checked(node: Node) -> Node:
     return node
 
 
-def too_many(parts: int) -> BadQuestion:
+def too_many(parts: int) -> InvalidQuery:
     """The mistake of a definition with so many parts."""
     return _bad("definition", f"it has {parts} parts or more", f"combine at most {MOST_PARTS}")
 
@@ -124,19 +124,19 @@ def walk(node: Node, depth: int = 1) -> Iterator[Place]:
             yield from walk(part, depth + 1)
 
 
-def _too_long(size: int) -> BadQuestion:
+def _too_long(size: int) -> InvalidQuery:
     fix = f"write at most {MOST_BYTES}, saved segments written out"
     return _bad("definition", f"it has {size} bytes", fix)
 
 
-def _too_deep() -> BadQuestion:
+def _too_deep() -> InvalidQuery:
     fix = f"nest at most {MOST_DEPTH} deep; save an inner one and name it"
     return _bad("definition", "it is nested too deep", fix)
 
 
-def _explained(said: str) -> BadQuestion:
+def _explained(raw_params: str) -> InvalidQuery:
     """What the decoder says: the problem, and after " - at " where."""
-    problem, _, path = said.partition(" - at ")
+    problem, _, path = raw_params.partition(" - at ")
     where = path.strip("`").removeprefix("$").removeprefix(".")
     field = where.rpartition(".")[2].partition("[")[0]
     missing = problem.rpartition("missing required field ")[2].strip("`")
@@ -144,5 +144,5 @@ def _explained(said: str) -> BadQuestion:
     return _bad(f"definition.{where}".rstrip("."), problem, fix)
 
 
-def _bad(name: str, problem: str, fix: str) -> BadQuestion:
-    return BadQuestion([Wrong(name, problem, fix)])
+def _bad(name: str, problem: str, fix: str) -> InvalidQuery:
+    return InvalidQuery([Wrong(name, problem, fix)])

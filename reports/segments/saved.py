@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from reports.database import Database
+from reports.query.database import Database
 from reports.segments.model import Node, parse
 
 _ALL: Final = """

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import Final
 
-from reports.asked import BadQuestion, Wrong
-from reports.database import Database, Writer
+from reports.query.database import Database, Writer
+from reports.query.query import InvalidQuery, Wrong
 from reports.segments.members import resolved
 from reports.segments.model import Node, Saved, checked, write
 from reports.segments.saved import Segment, saved, segments
@@ -48,7 +48,7 @@ class SegmentStore:
     ) -> None:
         """Save a segment, or change the one of that name if it may be replaced.
 
-        Raises BadQuestion when the name cannot be one or is taken, when there are too many, when a
+        Raises InvalidQuery when the name cannot be one or is taken, when there are too many, when a
         segment it names is not saved, and when it would contain itself; DatabaseError when it could
         not be written.
         """
@@ -93,13 +93,13 @@ class SegmentStore:
 def _check_name(name: str) -> None:
     if not (1 <= len(name) <= MOST_NAME and name.isprintable() and name == name.strip()):
         fix = f"give 1 to {MOST_NAME} printable characters, without spaces around them"
-        raise BadQuestion([Wrong("name", f"{name!r} cannot be a name", fix)])
+        raise InvalidQuery([Wrong("name", f"{name!r} cannot be a name", fix)])
 
 
 def _check_room(name: str, known: Collection[str], *, replace: bool) -> None:
     if name in known and not replace:
         fix = "choose another, or delete that segment first"
-        raise BadQuestion([Wrong("name", f"{name!r} is taken", fix)])
+        raise InvalidQuery([Wrong("name", f"{name!r} is taken", fix)])
     if name not in known and len(known) >= MOST_SEGMENTS:
         fix = "delete one that nobody needs"
-        raise BadQuestion([Wrong("name", f"{len(known)} segments are saved already", fix)])
+        raise InvalidQuery([Wrong("name", f"{len(known)} segments are saved already", fix)])

@@ -15,12 +15,12 @@ from faust.types import TP
 from streams.batching.consumer import BatchConsumer
 from streams.batching.errors import BatchingError, FenceLost
 from streams.batching.fence import Fence
-from streams.batching.names import assert_private_names
+from streams.batching.private_api import assert_private_api
 from streams.batching.producer import BatchProducer, Record
 from streams.batching.recovery import BatchRecovery, BatchTableManager, RestoreProgress
 from streams.batching.table import BatchTable, Check, Merge
 from streams.batching.topic import BatchStream, BatchTopic
-from streams.batching.watching import topics_gone
+from streams.batching.watchdog import topics_gone
 from streams.kafka.clients import REQUEST_TIMEOUT_MS
 from streams.kafka.reading import Place
 
@@ -134,10 +134,10 @@ class BatchApp(faust.App):
         Raises RecordTooLarge, PartitionNotHeld (between assignments) and FenceLost before
         anything is sent. Call it from agents, hooks and tasks of this app's loop.
         """
-        await self.stand_still_if_failed()
+        await self.block_if_failed()
         limit = self.max_record_bytes if max_record_bytes is None else max_record_bytes
         prepared = await self.batch_producer.prepare(topic, records, limit)
-        await self.batch_producer.ship(topic, partition, prepared)
+        await self.batch_producer.send_batches(topic, partition, prepared)
 
     async def send_acknowledged(
         self, topic: str, partition: int, records: Iterable[Record]
@@ -146,9 +146,9 @@ class BatchApp(faust.App):
 
         For what must be known before something else is sent. A failure stops the app as well.
         """
-        await self.stand_still_if_failed()
+        await self.block_if_failed()
         prepared = await self.batch_producer.prepare(topic, records, self.max_record_bytes)
-        shipped = await self.batch_producer.ship(topic, partition, prepared)
+        shipped = await self.batch_producer.send_batches(topic, partition, prepared)
         await asyncio.gather(*(future for future, _ in shipped))
 
     @property
@@ -156,9 +156,9 @@ class BatchApp(faust.App):
         """Generation of the consumer group this worker is a member of."""
         return int(self.consumer_generation_id)
 
-    async def settle(self) -> None:
+    async def flush(self) -> None:
         """Wait until everything sent so far is acknowledged by the broker."""
-        await self.batch_producer.settle()
+        await self.batch_producer.flush()
 
     def lag(self, topic: str, partition: int) -> int | None:
         """Offsets of a source partition not done yet; None before its first fetch."""
@@ -220,12 +220,12 @@ class BatchApp(faust.App):
                      exc_info=None if own else error)  # fmt: skip
         # What Faust and aiokafka say from here on are consequences, several tracebacks each.
         logging.disable(logging.ERROR)
-        self.batch_producer.admit(False)
+        self.batch_producer.allow_produce(False)
         self.fence.lose(f"the worker is stopping: {error!r}")
         self.batch_producer.abandon(FenceLost("the worker is stopping"))
         self.failed.set()
 
-    async def stand_still_if_failed(self) -> None:
+    async def block_if_failed(self) -> None:
         """After a failure agents get no further: they wait here until they are cancelled."""
         if self.failure is not None:
             await asyncio.Event().wait()
@@ -245,14 +245,14 @@ class BatchApp(faust.App):
         for partition in sorted(lost):
             if self.on_partition_lost is not None:
                 self.on_partition_lost(partition)
-        self.batch_producer.admit(self.failure is None)
+        self.batch_producer.allow_produce(self.failure is None)
 
     def close_partitions(self) -> None:
         """Called by the consumer when an assignment ends: nothing may be written any more."""
         self._ready.clear()
         for table in self._tables():
             table.close()
-        self.batch_producer.admit(False)
+        self.batch_producer.allow_produce(False)
         self.fence.release()
 
     async def open_partitions(self) -> None:
@@ -313,7 +313,7 @@ class BatchApp(faust.App):
 
     async def on_first_start(self) -> None:
         """Refuse versions that lack what this package builds on."""
-        assert_private_names()
+        assert_private_api()
         await super().on_first_start()
 
     def _create_directories(self) -> None:
@@ -321,7 +321,7 @@ class BatchApp(faust.App):
 
 
 def _settings(brokers: str, commit_interval_s: float, session_timeout_s: float) -> dict[str, Any]:
-    """Why each: DESIGN section 6."""
+    """Why each: docs/design.md, engine."""
     return {
         "broker": ";".join(f"kafka://{address.strip()}" for address in brokers.split(",")),
         "store": "memory://",

@@ -34,7 +34,14 @@ class Batch(Sequence[Any]):
     """
 
     __slots__ = (
-        "_finished", "_on_done", "_taken", "_void", "at_head", "next_offset", "records", "tp",
+        "_finished",
+        "_invalid",
+        "_on_done",
+        "_taken",
+        "at_head",
+        "next_offset",
+        "records",
+        "tp",
     )  # fmt: skip
 
     def __init__(
@@ -52,7 +59,7 @@ class Batch(Sequence[Any]):
         self._on_done = on_done
         self._finished = False
         self._taken = False
-        self._void = False
+        self._invalid = False
 
     def done(self) -> None:
         """Everything that follows from these records was handed to send_many() or put().
@@ -60,7 +67,7 @@ class Batch(Sequence[Any]):
         Its offsets are committed after those sends are acknowledged and after all earlier batches
         of the partition are done. Without effect on a batch of an older assignment.
         """
-        if not (self._finished or self._void):
+        if not (self._finished or self._invalid):
             self._finished = True
             self._on_done()
 
@@ -78,12 +85,12 @@ class Batch(Sequence[Any]):
         """Called by the stream: False when the batch became void while it waited."""
         if self._taken:
             raise RuntimeError(f"two agents read {self.tp}: give each topic one BatchTopic")
-        self._taken = not self._void
+        self._taken = not self._invalid
         return self._taken
 
-    def void(self) -> None:
+    def invalidate(self) -> None:
         """Called by the consumer: these offsets come again, perhaps to another worker."""
-        self._void = True
+        self._invalid = True
 
     @overload
     def __getitem__(self, index: int) -> Any: ...

@@ -20,9 +20,9 @@ from faust.types import TP, ConsumerMessage
 from mode import Service
 
 from streams.batching.batch import Batch, Fetched, FetchedMap
-from streams.batching.errors import NotQuiet
+from streams.batching.errors import QuiesceTimeout
 from streams.batching.thread import BatchConsumerThread
-from streams.batching.watching import Watching
+from streams.batching.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from streams.batching.app import BatchApp
@@ -50,7 +50,7 @@ class BatchConsumer(driver.Consumer):
         self._moved = asyncio.Event()
         self._subscribed: set[str] = set()
         super().__init__(*args, **kwargs)
-        self._watching = Watching(self._batch_app)
+        self._watchdog = Watchdog(self._batch_app)
 
     @property
     def _batch_app(self) -> BatchApp:
@@ -199,11 +199,11 @@ class BatchConsumer(driver.Consumer):
         self._epoch += 1
         for batches in self._out.values():
             for batch in batches:
-                batch.void()
+                batch.invalidate()
         self._out.clear()
         self._done_up_to.clear()
         self._heads.clear()
-        self._watching.forget()
+        self._watchdog.forget()
 
     # ------------------------------------------------------------------ rebalancing
 
@@ -234,8 +234,8 @@ class BatchConsumer(driver.Consumer):
     async def quiesce(self, timeout_s: float, *, patient: bool = False) -> None:
         """No new batches; wait for those in agents' hands; commit; give up producing.
 
-        Any failure, NotQuiet included, stops the app. patient: time in which the group coordinator
-        is silent does not count, since it cannot give our partitions away meanwhile.
+        Any failure, QuiesceTimeout included, stops the app. patient: time in which the group
+        coordinator is silent does not count, since it cannot give our partitions away meanwhile.
         """
         app = self._batch_app
         async with self._quieting:
@@ -244,14 +244,18 @@ class BatchConsumer(driver.Consumer):
             try:
                 await self._finish_within(timeout_s, was_open, patient)
             except TimeoutError:
-                app.fail(NotQuiet(self._not_quiet(timeout_s)))
+                app.fail(QuiesceTimeout(self._not_quiet(timeout_s)))
             except Exception as error:  # noqa: BLE001 - becomes the app's failure
                 app.fail(error)
             app.close_partitions()
             self._advance_epoch()
 
     def _not_quiet(self, timeout_s: float) -> str:
-        late = self._late() or self._batch_app.batch_producer.oldest_unacknowledged() or "a commit"
+        late = (
+            self._unfinished()
+            or self._batch_app.batch_producer.oldest_unacknowledged()
+            or "a commit"
+        )
         trouble = self._batch_app.trouble()
         why = f" (Kafka: {trouble})" if trouble else ""
         return f"after {timeout_s:g} s not done or not acknowledged: {late}{why}"
@@ -275,18 +279,18 @@ class BatchConsumer(driver.Consumer):
         await app.cancel_opening()
         for batch in (batch for batches in self._out.values() for batch in batches):
             if not batch.taken:
-                batch.void()
-        while app.failure is None and self._late():
+                batch.invalidate()
+        while app.failure is None and self._unfinished():
             self._moved.clear()
             await self._wait_for_move(0.05)
         await self.maybe_wait_for_commit_to_finish()
         if was_open and app.failure is None:
             await self._commit_done(last=True)
         elif app.failure is None:
-            app.batch_producer.admit(False)
-            await app.batch_producer.settle()
+            app.batch_producer.allow_produce(False)
+            await app.batch_producer.flush()
 
-    def _late(self) -> list[Batch]:
+    def _unfinished(self) -> list[Batch]:
         return [
             batch
             for batches in self._out.values()
@@ -316,8 +320,8 @@ class BatchConsumer(driver.Consumer):
         offsets = dict(self._done_up_to)
         await app.run_before_commit()
         if last:
-            app.batch_producer.admit(False)
-        await app.batch_producer.settle()
+            app.batch_producer.allow_produce(False)
+        await app.batch_producer.flush()
         if epoch != self._epoch or not offsets or not await self._commit(offsets):
             return False
         self._committed_offset.update(offsets)
@@ -340,7 +344,7 @@ class BatchConsumer(driver.Consumer):
 
     @Service.task
     async def _watch_fence(self) -> None:
-        await self._watching.run(self._subscribed)
+        await self._watchdog.run(self._subscribed)
 
     def positions(self) -> dict[TP, int]:
         """Offsets handed out up to, by partition, since the partitions were opened."""

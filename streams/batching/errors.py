@@ -8,7 +8,7 @@ BatchingError
 └── Stop                nothing to decide: the process must end without committing
     ├── FenceLost       the consumer group gave our partitions to another worker, or may have
     ├── ProduceFailed   a record was not acknowledged by the broker
-    ├── NotQuiet        an agent did not finish its batch in time when partitions had to be given up
+    ├── QuiesceTimeout  a batch was not finished in time when partitions had to be given up
     └── AgentEnded      an agent left its stream, so its partitions would stand still
 """
 
@@ -68,7 +68,7 @@ class ProduceFailed(Stop):
     """A produce future failed: what it carried may be lost."""
 
 
-class NotQuiet(Stop):
+class QuiesceTimeout(Stop):
     """A batch was still not done() when its partition had to be given up."""
 
 

@@ -37,7 +37,7 @@ from streams.batching.errors import (
     RecordTooLarge,
     refusal_in_words,
 )
-from streams.batching.watching import log_begins_anew, missing_topics
+from streams.batching.watchdog import log_begins_anew, missing_topics
 from streams.kafka.connections import adopt
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class BatchProducer(driver.Producer):
 
         client.send = guarded
 
-    def admit(self, admitting: bool) -> None:
+    def allow_produce(self, admitting: bool) -> None:
         """Open or close send_many() for everybody."""
         self._admitting = admitting
 
@@ -150,7 +150,7 @@ class BatchProducer(driver.Producer):
         await self.admitted()
         return [_checked(record, topic, max_record_bytes) for record in records]
 
-    async def ship(
+    async def send_batches(
         self, topic: str, partition: int, records: list[Record]
     ) -> list[tuple[asyncio.Future[Any], int]]:
         """Hand prepared records to aiokafka as whole batches, in order; split where one is full.
@@ -258,7 +258,7 @@ class BatchProducer(driver.Producer):
         """Refused: Faust's buffer loses track of its records (holes H1, H2)."""
         raise TypeError("send_soon() cannot be tracked: await send_many() or BatchTable.put()")
 
-    async def settle(self) -> None:
+    async def flush(self) -> None:
         """Wait until everything handed over so far is acknowledged.
 
         Raises the app's failure when anything ever was not.

@@ -29,7 +29,7 @@ QUIESCE_S = 6.0
 STOP_S = 3.0
 
 
-def run_worker(app: BatchApp, alongside: Alongside | None = None) -> int:
+def run_worker(app: BatchApp, background: Alongside | None = None) -> int:
     """Run until SIGTERM, SIGINT or a failure; returns the exit code.
 
     alongside: started first on the app's loop, also while tables are restored, and cancelled at
@@ -49,15 +49,15 @@ def run_worker(app: BatchApp, alongside: Alongside | None = None) -> int:
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # the consumer's thread has one too
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    return loop.run_until_complete(_run(app, alongside))
+    return loop.run_until_complete(_run(app, background))
 
 
-async def _run(app: BatchApp, alongside: Alongside | None) -> int:
+async def _run(app: BatchApp, background: Alongside | None) -> int:
     asked = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, asked.set)
     app.finalize()
-    beside = asyncio.ensure_future(_beside(app, alongside))
+    beside = asyncio.ensure_future(_background(app, background))
     starting = asyncio.ensure_future(app.start())
     await _until_end(app, asked, starting)
     beside.cancel()
@@ -79,10 +79,10 @@ def _say_end(app: BatchApp, code: int, seconds: float) -> None:
         log.critical("Ended with exit code %d: %s", code, with_advice(app.failure))
 
 
-async def _beside(app: BatchApp, alongside: Alongside | None) -> None:
-    if alongside is not None:
+async def _background(app: BatchApp, background: Alongside | None) -> None:
+    if background is not None:
         try:
-            await alongside()
+            await background()
         except Exception as error:  # noqa: BLE001  (whatever it is, it ends the worker)
             app.fail(error)
 

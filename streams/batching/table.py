@@ -24,11 +24,11 @@ Report = Callable[[Place, str], object]
 class _Held:
     """One partition: its data and the changelog offset up to which the data knows the log."""
 
-    __slots__ = ("amended", "applied", "changed", "data", "ready", "restored")
+    __slots__ = ("applied", "changed", "data", "merged", "ready", "restored")
 
     def __init__(self) -> None:
         self.data: dict[bytes, bytes] = {}
-        self.amended: set[bytes] = set()
+        self.merged: set[bytes] = set()
         """Keys whose value is a merge that no record of the log holds."""
         self.applied = -1
         self.restored = 0
@@ -74,16 +74,16 @@ class BatchTable(Table[bytes, bytes]):
         Returns when the records are handed to the producer; commits wait for them. Raises
         PartitionNotHeld, FenceLost and RecordTooLarge before anything is applied or sent.
         """
-        await self._batch_app.stand_still_if_failed()
+        await self._batch_app.block_if_failed()
         self._ready(partition)
         producer, limit = self._batch_app.batch_producer, self._batch_app.max_record_bytes
         records = await producer.prepare(self.changelog_name, changes.items(), limit)
         held = self._ready(partition)  # it may have been lost while prepare() waited
         _apply(held.data, changes.items())
-        for future, count in await producer.ship(self.changelog_name, partition, records):
+        for future, count in await producer.send_batches(self.changelog_name, partition, records):
             future.add_done_callback(partial(_acknowledged, held, count))
 
-    def keep(self, partition: int, changes: Mapping[bytes, bytes | None]) -> None:
+    def apply_unlogged(self, partition: int, changes: Mapping[bytes, bytes | None]) -> None:
         """Apply changes without logging them; whoever calls this puts them later, before a commit.
 
         For changes that may be logged only after something else is acknowledged. Raises
@@ -109,7 +109,7 @@ class BatchTable(Table[bytes, bytes]):
         """Forget restored keys whose values turned out not to be ours; the log keeps them."""
         for key, fault in faults.items():
             self.report(Place(self.changelog_name, partition, key=key), fault)
-        self.keep(partition, dict.fromkeys(faults))
+        self.apply_unlogged(partition, dict.fromkeys(faults))
 
     def report(self, place: Place, fault: str) -> None:
         """Report a record of the changelog that cannot be used."""
@@ -137,14 +137,14 @@ class BatchTable(Table[bytes, bytes]):
         """on_partition_ready has seen the content of the partition."""
         self._held[partition].changed = False
 
-    def take_amended(self, partition: int) -> set[bytes]:
+    def pop_merged_keys(self, partition: int) -> set[bytes]:
         """Keys whose value a restore merged from several records, or kept against a later one.
 
         The newest record of such a key says less than the table: put() it again.
         """
         held = self._ready(partition)
-        amended, held.amended = held.amended, set()
-        return amended
+        merged, held.merged = held.merged, set()
+        return merged
 
     def restored(self, partition: int) -> int:
         """Records read from the changelog for a partition in this assignment."""
@@ -187,17 +187,17 @@ def _apply(data: dict[bytes, bytes], changes: Iterable[tuple[bytes, bytes | None
 
 
 def _join(held: _Held, records: Iterable[Any], table: BatchTable) -> None:
-    data, amended, merge = held.data, held.amended, table.merge
+    data, merged, merge = held.data, held.merged, table.merge
     for record in records:
         key, value = record.key, record.value
         if fault := _fault(record, table.check):
             table.report(place_of(record), fault)
             if key in data:  # its log ends with garbage: what is known must be written once more
-                amended.add(key)
+                merged.add(key)
             continue
         if value is None:
             data.pop(key, None)
-            amended.discard(key)
+            merged.discard(key)
             continue
         known = data.get(key)
         kept = value
@@ -205,9 +205,9 @@ def _join(held: _Held, records: Iterable[Any], table: BatchTable) -> None:
             kept = _merged(known, record, merge, table.report)
         data[key] = kept
         if kept != value:
-            amended.add(key)
-        elif amended:
-            amended.discard(key)
+            merged.add(key)
+        elif merged:
+            merged.discard(key)
 
 
 def _fault(record: Any, check: Check | None) -> str:

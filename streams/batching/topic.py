@@ -51,7 +51,7 @@ class BatchStream(Stream[Any]):
         try:
             while not self.should_stop:
                 event = await channel.queue.get()
-                await app.stand_still_if_failed()
+                await app.block_if_failed()
                 batch: Batch = event.value
                 if batch.take():
                     yield batch

@@ -63,7 +63,9 @@ def admin(brokers: str, **options: Any) -> AIOKafkaAdminClient:
     return made
 
 
-async def patiently(ask: Callable[[], Awaitable[Answer]], patience_s: float = PATIENCE_S) -> Answer:
+async def retry_until_stopped(
+    ask: Callable[[], Awaitable[Answer]], patience_s: float = PATIENCE_S
+) -> Answer:
     """The answer to ask(), called again while it fails with what another broker may answer.
 
     Raises what ask() raised last: KafkaError or TimeoutError.

@@ -1,7 +1,7 @@
 """The lifecycle agent: batches in, plans decided by the shards, plans delivered.
 
 Right before offsets are committed it moves the clocks (expiries, retries, retirement) and publishes
-the cells that changed: so at every commit the cells equal the states (issue: windowed counters).
+the cells that changed: so at every commit the cells equal the states.
 """
 
 import asyncio
@@ -12,20 +12,20 @@ from itertools import islice
 from typing import Final
 
 from models.accounts import Accounts
-from models.counters import SLOTS, encode_cell, encode_retired, retired_key
+from models.counters import COUNT_NAMES, encode_cell, encode_retired, retired_key
 from models.metrics import Meter
 from models.settings import Topic
 from streams.batching import Batch, BatchTable
-from streams.delivery import Delivery
-from streams.lifecycle.shard import BREATH, Rules, Shard
-from streams.plan import Plan
-from streams.reporting import RuleFailures, report_newer
-from streams.turns import Log, Turns
+from streams.common.context import AgentContext, GroupView
+from streams.common.delivery import Delivery
+from streams.common.plan import Plan
+from streams.common.reporting import RuleFailures, report_newer
+from streams.lifecycle.shard import CHUNK_SIZE, Rules, Shard
 
 log = logging.getLogger(__name__)
 
 #: Portions of due messages worked off before one commit; the rest waits for the next.
-PORTIONS: Final = 10
+MAX_CHUNKS_PER_COMMIT: Final = 10
 
 #: Providers that the delays are measured by; the rest is one more, `OTHER`.
 MAX_PROVIDERS: Final = 100
@@ -39,18 +39,18 @@ class LifecycleAgent:
 
     def __init__(
         self,
-        log: Log,
+        log: GroupView,
         delivery: Delivery,
         meter: Meter,
         rules: Rules,
         states: BatchTable,
         cells: BatchTable,
-        turns: Turns,
+        context: AgentContext,
         accounts: Accounts,
         suppressed: Mapping[bytes, int],
     ) -> None:
         self.shards: dict[int, Shard] = {}
-        self.turns = turns
+        self.context = context
         self._log = log
         self._delivery = delivery
         self._meter = meter
@@ -73,11 +73,11 @@ class LifecycleAgent:
             await asyncio.sleep(0)
         self._states.discard(partition, shard.unusable)
         self._report_restore(shard)
-        for plan in shard.amend(self._states.take_amended(partition)):
+        for plan in shard.amend(self._states.pop_merged_keys(partition)):
             await self._deliver(shard, plan)
         await self._sweep(shard)
         self.shards[partition] = shard
-        self.turns.open(partition)
+        self.context.open(partition)
 
     def _report_restore(self, shard: Shard) -> None:
         """Say what the restore found that this version cannot read."""
@@ -87,7 +87,7 @@ class LifecycleAgent:
     def close(self, partition: int) -> None:
         """Forget a partition that went to another worker."""
         self.shards.pop(partition, None)
-        self.turns.close(partition)
+        self.context.close(partition)
         self._delivery.forget(partition)
 
     def rearm(self, account: str) -> None:
@@ -102,19 +102,19 @@ class LifecycleAgent:
 
     async def take(self, batch: Batch) -> None:
         """Decide and deliver one batch; raising stops the worker, nothing being committed."""
-        async with self.turns.lock:
+        async with self.context.lock:
             began = time.perf_counter()
-            shard, clock = self.shards[batch.tp.partition], self.turns.hear(batch)
-            plan = shard.plan(self.turns.topics[batch.tp.topic], batch, clock)
+            shard, clock = self.shards[batch.tp.partition], self.context.advance(batch)
+            plan = shard.plan(self.context.topics[batch.tp.topic], batch, clock)
             await self._deliver(shard, plan)
             batch.done()
-            self.turns.report(batch, plan, time.perf_counter() - began)
+            self.context.report(batch, plan, time.perf_counter() - began)
 
     async def _deliver(self, shard: Shard, plan: Plan) -> None:
         await self._delivery.deliver(shard.partition, plan)
         meter = self._meter
         for slot, number in plan.statuses.items():
-            meter.add("receipts_state_changes_total", number, status=SLOTS[slot])
+            meter.add("receipts_state_changes_total", number, status=COUNT_NAMES[slot])
         for (channel, provider), seconds in plan.delays.items():
             labels = {"channel": channel, "provider": self._provider_label(provider)}
             meter.observe_many("receipts_time_to_deliver_seconds", seconds, **labels)
@@ -141,7 +141,7 @@ class LifecycleAgent:
 
         The partitions side by side: each waits for the broker more than once.
         """
-        async with self.turns.lock:
+        async with self.context.lock:
             to_rearm, self._to_rearm = self._to_rearm, set()
             for shard in self.shards.values():
                 for _ in shard.rearm(to_rearm) if to_rearm else ():
@@ -155,12 +155,12 @@ class LifecycleAgent:
         await self._publish_cells(shard)
 
     async def _move_clock(self, shard: Shard) -> None:
-        now = self.turns.now(shard.partition)
+        now = self.context.now(shard.partition)
         if not now:
             return
-        for plan in islice(shard.tick(now), PORTIONS):
+        for plan in islice(shard.tick(now), MAX_CHUNKS_PER_COMMIT):
             await self._deliver(shard, plan)
-        await self._retire(shard, self.turns.retirement(shard.partition, now))
+        await self._retire(shard, self.context.retirement(shard.partition, now))
         labels = {"partition": str(shard.partition)}
         self._meter.set("receipts_clock_timestamp_seconds", now / 1000, **labels)
 
@@ -182,7 +182,7 @@ class LifecycleAgent:
         shard.version += 1
         mark = encode_retired(shard.version, day)
         await self._cells.put(shard.partition, {retired_key(shard.partition): mark})
-        await self._log.settle()
+        await self._log.flush()
         await self._forget(shard, day)
 
     async def _forget(self, shard: Shard, day: int) -> None:
@@ -190,7 +190,7 @@ class LifecycleAgent:
         for keys in shard.retire(day):
             await self._states.put(shard.partition, dict.fromkeys(keys))
             self._meter.add("receipts_retired_total", len(keys))
-        for keys in _portions(shard.cells.retire(day)):
+        for keys in _chunks(shard.cells.retire(day)):
             await self._cells.put(shard.partition, dict.fromkeys(keys))
 
     async def _sweep(self, shard: Shard) -> None:
@@ -198,6 +198,6 @@ class LifecycleAgent:
         await self._forget(shard, shard.retired_day)
 
 
-def _portions(keys: list[bytes]) -> Iterator[list[bytes]]:
-    for start in range(0, len(keys), BREATH):
-        yield keys[start : start + BREATH]
+def _chunks(keys: list[bytes]) -> Iterator[list[bytes]]:
+    for start in range(0, len(keys), CHUNK_SIZE):
+        yield keys[start : start + CHUNK_SIZE]

@@ -14,21 +14,21 @@ from models.accounts import Accounts
 from models.contract import MAX_EVENT_BYTES
 from models.counters import Cells, Contribution, contribution, read_cells
 from models.keys import message_key, split_key
-from models.reading import provider_of
+from models.message_row import provider_of
 from models.refusal import Refusal
-from models.requests import number_key
-from models.retries import close_late_retry, next_attempt, retry_request, wake_at
-from models.state import MessageState, anchor_day, decode, encode, is_pending, unknown_values
+from models.retries import close_late_retry, next_attempt, next_timer_at, retry_request
+from models.state import MessageState, decode, encode, is_pending, retention_day, unknown_values
+from models.suppression_requests import number_key
 from models.timers import Timers
 from models.versions import first_version
-from streams.lifecycle.hearing import HEARING, Hear, Parse, hear_recipient, last_retirable
-from streams.lifecycle.touched import UNKNOWN, Touched, annotate, tell_number
-from streams.plan import Event, Incoming, Plan, internal, is_stray
+from streams.common.plan import Event, Incoming, Plan, internal, is_misrouted
+from streams.lifecycle.handlers import HANDLERS, Apply, Parse, apply_to_recipient, last_retirable
+from streams.lifecycle.pending import UNKNOWN, PendingMessage, annotate, emit_recipient_events
 
 encode_json: Final = msgspec.json.Encoder().encode
 
 #: States looked at between two breaths, so that heartbeats go on during long work.
-BREATH: Final = 2_000
+CHUNK_SIZE: Final = 2_000
 
 #: A timer whose rule raised is tried again after this time of the partition's clock.
 RETRY_MS: Final = 300_000
@@ -86,14 +86,14 @@ class Shard:
 
         published: the restored records of `status-counters` of this partition
         generation: of the consumer group. With the highest epoch found it makes an epoch above
-            that of every owner before, also of one that has written nothing yet (DESIGN §4).
+            that of every owner before, also of one that has written nothing yet (docs/design.md).
         """
         cells = read_cells(published, self.partition)
         self.newer_cells = cells.newer
         highest, self.retired_day = cells.retired
         for count, (key, value) in enumerate(self.states.items(), 1):
             highest = max(highest, self._restored(key, value))
-            if not count % BREATH:
+            if not count % CHUNK_SIZE:
                 yield count
         for row in cells.rows.values():
             highest = max(highest, row.version)
@@ -116,13 +116,13 @@ class Shard:
         return state.version
 
     def _fold(self, key: bytes, state: MessageState) -> None:
-        day = anchor_day(state)
+        day = retention_day(state)
         self.days[day].append(key)
         if unknown := unknown_values(state):
             self.newer.update(unknown)
         if day > self.retired_day:
             account = account_of(key)
-            wake = wake_at(state, self.accounts.of(account))
+            wake = next_timer_at(state, self.accounts.of(account))
             counted = contribution(account, state)
             if counted is not None:
                 self.cells.add(counted)
@@ -138,8 +138,8 @@ class Shard:
         """
         self.clock_ms = clock_ms
         plan = Plan()
-        touched: dict[bytes, Touched] = {}
-        parse, hear = HEARING[topic]
+        pending: dict[bytes, PendingMessage] = {}
+        parse, apply = HANDLERS[topic]
         limit = self.rules.max_event_bytes
         for record in plan.readable(records):
             try:
@@ -151,11 +151,11 @@ class Shard:
                 plan.refuse(record, internal(error))
                 continue
             try:
-                self._join(plan, touched, record, event, hear)
+                self._join(plan, pending, record, event, apply)
             except Exception as error:  # noqa: BLE001  (a rule that raises refuses its event)
                 plan.refuse(record, internal(error))
-                self._undo(plan, touched, key_of(event), parse, hear)
-        for key, message in touched.items():
+                self._undo(plan, pending, key_of(event), parse, apply)
+        for key, message in pending.items():
             if not message.changed or self._settle(plan, key, message):
                 message.emit(plan, key)
         return plan
@@ -163,24 +163,24 @@ class Shard:
     def _join(
         self,
         plan: Plan,
-        touched: dict[bytes, Touched],
+        pending: dict[bytes, PendingMessage],
         record: Incoming,
         event: Event,
-        hear: Hear,
+        apply: Apply,
     ) -> None:
         key = key_of(event)
-        message = touched.get(key)
+        message = pending.get(key)
         if message is None or record.key != key:
             stored = self.states.get(key)
-            if (stored is None or record.key != key) and is_stray(
+            if (stored is None or record.key != key) and is_misrouted(
                 plan, record, key, self.partition, self.rules.partitions
             ):
                 return  # only keys of this partition ever enter its table
             if event.message_id is None:
-                hear_recipient(plan, event)
+                apply_to_recipient(plan, event)
                 return
-            message = touched[key] = message or self._touch(key, event.account, stored)
-        changed = hear(self, plan, record, message, event)
+            message = pending[key] = message or self._touch(key, event.account, stored)
+        changed = apply(self, plan, record, message, event)
         if changed is None:
             return
         message.records.append(record)
@@ -188,40 +188,45 @@ class Shard:
             message.changed = True
 
     def _undo(
-        self, plan: Plan, touched: dict[bytes, Touched], key: bytes, parse: Parse, hear: Hear
+        self,
+        plan: Plan,
+        pending: dict[bytes, PendingMessage],
+        key: bytes,
+        parse: Parse,
+        apply: Apply,
     ) -> None:
         """After a rule raised: work the message's other events in again, without what it left.
 
         Where a rule raises again, all of them are refused.
         """
-        message = touched.pop(key, None)
+        message = pending.pop(key, None)
         records = message.records if message is not None else []
         done = Plan()  # they are neither strays nor refused: that was found out before
         try:
             for record in records:
                 event = parse(record.value, record.timestamp, self.rules.max_event_bytes)
                 if not isinstance(event, Refusal):
-                    self._join(done, touched, record, event, hear)
+                    self._join(done, pending, record, event, apply)
         except Exception as error:  # noqa: BLE001  (a rule that raises refuses its events)
-            touched.pop(key, None)
-            plan.give_up(key, records, error)
+            pending.pop(key, None)
+            plan.reject_events(key, records, error)
 
-    def _touch(self, key: bytes, account: str, stored: bytes | None) -> Touched:
+    def _touch(self, key: bytes, account: str, stored: bytes | None) -> PendingMessage:
         state = decode(stored) if stored is not None else None
-        if state is None or anchor_day(state) <= self.retired_day:  # its day is final: it leaves
-            return Touched(account, MessageState(), self.accounts.of(account), UNKNOWN)
+        if state is None or retention_day(state) <= self.retired_day:  # its day is final: it leaves
+            return PendingMessage(account, MessageState(), self.accounts.of(account), UNKNOWN)
         return self._known(key, account, state)
 
-    def _known(self, key: bytes, account: str, state: MessageState) -> Touched:
+    def _known(self, key: bytes, account: str, state: MessageState) -> PendingMessage:
         """A message with a stored state, which counts as what it was restored or written as."""
-        message = Touched(account, state, self.accounts.of(account), anchor_day(state))
+        message = PendingMessage(account, state, self.accounts.of(account), retention_day(state))
         if self.uncounted and key in self.uncounted:
             message.before = None
         return message
 
     # --- from a changed state to what it leads to ----------------------------------------------
 
-    def _settle(self, plan: Plan, key: bytes, message: Touched) -> bool:
+    def _settle(self, plan: Plan, key: bytes, message: PendingMessage) -> bool:
         """Count a changed message anew, set its timer, and put its state into the plan.
 
         All that can raise comes first. False when a rule raised: then nothing of the message is in
@@ -231,11 +236,11 @@ class Shard:
         try:
             close_late_retry(state, message.settings, self.clock_ms)
             after = contribution(message.account, state)
-            wake, day = wake_at(state, message.settings), anchor_day(state)
+            wake, day = next_timer_at(state, message.settings), retention_day(state)
             state.orphaned = state.orphaned or (not state.sends and state.outcome is not None)
             state.version = self.version + 1
             annotate(state, message.settings)
-            tell_number(key, message)
+            emit_recipient_events(key, message)
             stored = encode(state)
         except Exception as error:  # noqa: BLE001  (a rule that raises refuses its events)
             self._give_up(plan, key, message.records, error)
@@ -243,7 +248,7 @@ class Shard:
         self.version += 1
         self.uncounted.discard(key)
         self._recount(message.before, after)
-        if wake and wake != message.wake_at:
+        if wake and wake != message.next_timer_at:
             self.timers.set(key, wake)
         if day != message.day:
             self.days[day].append(key)
@@ -259,7 +264,7 @@ class Shard:
         self, plan: Plan, key: bytes, records: Sequence[Incoming], error: Exception
     ) -> None:
         """Refuse the records that a rule raised on; without any it was a timer: try it again."""
-        plan.give_up(key, records, error)
+        plan.reject_events(key, records, error)
         if not records:
             self.timers.set(key, self.clock_ms + RETRY_MS)
 
@@ -279,7 +284,7 @@ class Shard:
         A rule that raises stops nothing: its message is tried again after RETRY_MS.
         """
         self.clock_ms = clock_ms
-        while due := self.timers.take_due(clock_ms, BREATH):
+        while due := self.timers.take_due(clock_ms, CHUNK_SIZE):
             plan = Plan()
             for key in due:
                 try:
@@ -293,10 +298,10 @@ class Shard:
         if stored is None or key in plan.changes:  # it left, or a timer was set for it twice
             return
         state = decode(stored)
-        if anchor_day(state) <= self.retired_day:  # its day is final: it leaves
+        if retention_day(state) <= self.retired_day:  # its day is final: it leaves
             return
         message = self._known(key, account_of(key), state)
-        due_at = message.wake_at
+        due_at = message.next_timer_at
         if 0 < due_at <= clock_ms:
             self._decide(plan, key, message, due_at)
             return
@@ -305,7 +310,7 @@ class Shard:
         if key in self.uncounted or (not due_at and _is_announced(state)):
             self._change(plan, key, message)
 
-    def _decide(self, plan: Plan, key: bytes, message: Touched, due_at: int) -> None:
+    def _decide(self, plan: Plan, key: bytes, message: PendingMessage, due_at: int) -> None:
         """A message expires, or its next attempt is due."""
         if is_pending(message.state):
             message.state.expired_at = due_at
@@ -313,14 +318,14 @@ class Shard:
         else:
             self._decide_retry(plan, key, message, due_at)
 
-    def _change(self, plan: Plan, key: bytes, message: Touched) -> bool:
+    def _change(self, plan: Plan, key: bytes, message: PendingMessage) -> bool:
         """Settle a message that no record changed; False when a rule raised."""
         settled = self._settle(plan, key, message)
         if settled:
             message.emit(plan, key)
         return settled
 
-    def _decide_retry(self, plan: Plan, key: bytes, message: Touched, due_at: int) -> None:
+    def _decide_retry(self, plan: Plan, key: bytes, message: PendingMessage, due_at: int) -> None:
         """Ask for the next attempt now that it is due, unless its number is suppressed."""
         account, message_id = split_key(key)
         state = message.state
@@ -331,7 +336,7 @@ class Shard:
         encoded = encode_json(request)
         if self._change(plan, key, message) and not suppressed:
             plan.retries.append((key, encoded))
-            plan.told.add(key)
+            plan.deferred_keys.add(key)
 
     def rearm(self, accounts: Collection[str]) -> Iterator[int]:
         """Set the timers of messages anew whose accounts changed their settings."""
@@ -339,12 +344,12 @@ class Shard:
         for looked_at, (key, stored) in enumerate(list(self.states.items()), 1):
             if key.partition(b"/")[0] in names:
                 self._rearm(key, stored)
-            if looked_at % BREATH == 0:
+            if looked_at % CHUNK_SIZE == 0:
                 yield looked_at
 
     def _rearm(self, key: bytes, stored: bytes) -> None:
         try:
-            wake = wake_at(decode(stored), self.accounts.of(account_of(key)))
+            wake = next_timer_at(decode(stored), self.accounts.of(account_of(key)))
         except Exception:  # noqa: BLE001  (`tick` raises it again, and reports it)
             self.timers.set(key, self.clock_ms)
             return
@@ -374,12 +379,12 @@ class Shard:
         self.retired_day = max(self.retired_day, last_day)
         for day in sorted(day for day in self.days if day <= self.retired_day):
             keys = self.days.pop(day)
-            for start in range(0, len(keys), BREATH):
-                yield [key for key in keys[start : start + BREATH] if self._leaves(key)]
+            for start in range(0, len(keys), CHUNK_SIZE):
+                yield [key for key in keys[start : start + CHUNK_SIZE] if self._leaves(key)]
 
     def _leaves(self, key: bytes) -> bool:
         stored = self.states.get(key)
-        return stored is not None and anchor_day(decode(stored)) <= self.retired_day
+        return stored is not None and retention_day(decode(stored)) <= self.retired_day
 
     def amend(self, keys: Iterable[bytes]) -> Iterator[Plan]:
         """Publish states that a restore joined from several: nobody has written them yet."""
@@ -389,7 +394,7 @@ class Shard:
                 self._amend(plan, key)
             except Exception as error:  # noqa: BLE001  (it is in the plan, and is logged)
                 self._give_up(plan, key, (), error)
-            if len(plan.changes) >= BREATH:
+            if len(plan.changes) >= CHUNK_SIZE:
                 yield plan
                 plan = Plan()
         if plan.changes or plan.failures:

@@ -12,13 +12,13 @@ from models.accounts import Accounts
 from models.metrics import Meter
 from models.settings import Topic
 from streams.batching import Batch, BatchTable
-from streams.delivery import Delivery
-from streams.plan import Plan
-from streams.reporting import RuleFailures, report_newer
-from streams.suppression.numbers import REQUESTS, STRIKES, NumberShard
-from streams.turns import Log, Turns
+from streams.common.context import AgentContext, GroupView
+from streams.common.delivery import Delivery
+from streams.common.plan import Plan
+from streams.common.reporting import RuleFailures, report_newer
+from streams.suppression.shard import REQUESTS, STRIKES, RecipientShard
 
-PORTIONS: Final = 10
+MAX_CHUNKS_PER_COMMIT: Final = 10
 
 SOURCES: Final[tuple[Topic, ...]] = (STRIKES, REQUESTS)
 
@@ -28,16 +28,16 @@ class SuppressionAgent:
 
     def __init__(
         self,
-        log: Log,
+        log: GroupView,
         delivery: Delivery,
         meter: Meter,
         partitions: int,
         numbers: BatchTable,
-        turns: Turns,
+        context: AgentContext,
         accounts: Accounts,
     ) -> None:
-        self.shards: dict[int, NumberShard] = {}
-        self.turns = turns
+        self.shards: dict[int, RecipientShard] = {}
+        self.context = context
         self._log = log
         self._delivery = delivery
         self._meter = meter
@@ -49,40 +49,40 @@ class SuppressionAgent:
     async def open(self, partition: int) -> None:
         """Take over a restored partition; it yields to the loop, so heartbeats go on."""
         numbers = self._numbers.partition(partition)
-        shard = NumberShard(partition, numbers, self._partitions, self._accounts)
+        shard = RecipientShard(partition, numbers, self._partitions, self._accounts)
         for _ in shard.restore(self._log.generation):
             await asyncio.sleep(0)
         self._numbers.discard(partition, shard.unusable)
-        merged = self._numbers.take_amended(partition) & numbers.keys()
+        merged = self._numbers.pop_merged_keys(partition) & numbers.keys()
         await self._numbers.put(partition, {key: numbers[key] for key in merged})
         report_newer(partition, "suppressions", shard.newer, self._meter)
         self.shards[partition] = shard
-        self.turns.open(partition)
+        self.context.open(partition)
 
     def close(self, partition: int) -> None:
         """Forget a partition that went to another worker."""
         self.shards.pop(partition, None)
-        self.turns.close(partition)
+        self.context.close(partition)
 
     async def take(self, batch: Batch) -> None:
         """Decide and deliver one batch; raising stops the worker, nothing being committed."""
-        async with self.turns.lock:
+        async with self.context.lock:
             began = perf_counter()
-            shard, clock = self.shards[batch.tp.partition], self.turns.hear(batch)
-            plan = shard.plan(self.turns.topics[batch.tp.topic], batch, clock)
+            shard, clock = self.shards[batch.tp.partition], self.context.advance(batch)
+            plan = shard.plan(self.context.topics[batch.tp.topic], batch, clock)
             await self._deliver(shard, plan)
             batch.done()
-            self.turns.report(batch, plan, perf_counter() - began)
+            self.context.report(batch, plan, perf_counter() - began)
 
     async def before_commit(self) -> None:
         """Move the clocks: end the suppressions that lasted long enough."""
-        async with self.turns.lock:
+        async with self.context.lock:
             for shard in self.shards.values():
-                now = self.turns.now(shard.partition)
-                for plan in islice(shard.tick(now), PORTIONS) if now else ():
+                now = self.context.now(shard.partition)
+                for plan in islice(shard.tick(now), MAX_CHUNKS_PER_COMMIT) if now else ():
                     await self._deliver(shard, plan)
 
-    async def _deliver(self, shard: NumberShard, plan: Plan) -> None:
+    async def _deliver(self, shard: RecipientShard, plan: Plan) -> None:
         await self._delivery.deliver(shard.partition, plan)
         self._failures.report(plan)
         for change, number in (

@@ -1,1 +1,1 @@
-"""Benchmarks on real Kafka: `python -m tests.bench` (issue 3 §11)."""
+"""Benchmarks on real Kafka: `python -m tests.bench`."""

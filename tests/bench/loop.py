@@ -21,9 +21,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from models.accounts import Accounts
 from models.counters import encode_cell
 from models.dead_letters import letter_of
-from streams.clock import PartitionClock
+from streams.common.clock import PartitionClock
+from streams.common.plan import Plan
 from streams.lifecycle.shard import Rules, Shard
-from streams.plan import Plan
 from tests.bench.cluster import INPUTS
 
 BATCH = 2000
@@ -99,7 +99,7 @@ class Loop:
         world = self._worlds[tp.partition]
         kind, last = self._kinds[tp.topic], records[-1]
         at_head = last.offset + 1 >= (self._consumer.highwater(tp) or 0)
-        world.clock.hear(kind, last.timestamp, at_head=at_head)
+        world.clock.advance(kind, last.timestamp, at_head=at_head)
         now_ms = time.time_ns() // 1_000_000
         heard_ms = max(world.clock.now(now_ms), min(last.timestamp, now_ms))
         plan = world.shard.plan(kind, records, heard_ms)

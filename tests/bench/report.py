@@ -12,7 +12,7 @@ Found = Mapping[str, Any]
 
 
 class Target(NamedTuple):
-    """One figure of issue 3 §11: `better` is 1 when more is better, -1 when less is."""
+    """One target figure: `better` is 1 when more is better, -1 when less is."""
 
     name: str
     wanted: float

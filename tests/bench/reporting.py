@@ -1,4 +1,4 @@
-"""Reports over millions of messages: `make bench-reports` (issue 5 §4).
+"""Reports over millions of messages: `make bench-reports`.
 
 A front with the embedded engine is filled with messages of one account at 167,000 a day, half of
 them in campaigns of six hours, made inside the engine. Then, through the real HTTP driver:
@@ -35,12 +35,12 @@ import msgspec
 from deploy.children import Child
 from deploy.embedded.brokers import free_port
 from models.settings import Settings
-from reports.answers import answered, reads
-from reports.asked import ask
 from reports.catalogue import BY_NAME
-from reports.database import Database
-from reports.exports.formats import FORMATS, exported
+from reports.exports.formats import FORMATS, export
 from reports.exports.table import count_of
+from reports.query.database import Database
+from reports.query.fetch import fetch, group_reads
+from reports.query.query import parse_query
 from reports.views import statements
 from sinks.client import ClickHouse, connect
 from sinks.migrate import migrate
@@ -244,14 +244,12 @@ def _day(end: datetime, back: int) -> str:
 
 def _ask(database: Database, case: Case, end: datetime) -> int:
     """Everything a report shows at first, all at once as a page asks it; how many rows that was."""
-    asked = ask(BY_NAME[case.report], ACCOUNT, "UTC", case.said, end - timedelta(seconds=1))
-    sections = asked.report.sections
+    query = parse_query(BY_NAME[case.report], ACCOUNT, "UTC", case.said, end - timedelta(seconds=1))
+    sections = query.report.sections
     counted = [one for one in sections if one.shape == "rows"]
     with ThreadPoolExecutor(len(sections) + len(counted)) as pool:
-        found = [
-            pool.submit(answered, database, asked, together, 25) for together in reads(sections)
-        ]
-        totals = [pool.submit(count_of, database, one, asked) for one in counted]
+        found = [pool.submit(fetch, database, query, group, 25) for group in group_reads(sections)]
+        totals = [pool.submit(count_of, database, one, query) for one in counted]
         total = sum(one.result() for one in totals)
         return total + sum(len(rows.rows) for one in found for rows in one.result())
 
@@ -303,15 +301,15 @@ class Export(msgspec.Struct):
     grew_bytes: int
 
 
-def export(url: str, since: str, until: str) -> Export:
+def measured_export(url: str, since: str, until: str) -> Export:
     """Write a million rows of message details as CSV to nowhere, in this process."""
     database = Database(url)
     said = {"since": [since], "until": [until]}
-    asked = ask(BY_NAME["messages"], ACCOUNT, "UTC", said, datetime.now(UTC))
-    section = asked.report.sections[0]
+    query = parse_query(BY_NAME["messages"], ACCOUNT, "UTC", said, datetime.now(UTC))
+    section = query.report.sections[0]
     rows, before, began, most = -1, 0, time.perf_counter(), 0
     with open(os.devnull, "wb") as nowhere:
-        pieces = exported(FORMATS["csv"], database, [section], asked)
+        pieces = export(FORMATS["csv"], database, [section], query)
         for number, piece in enumerate(pieces):
             nowhere.write(piece)
             rows += piece.count(b"\r\n")
@@ -337,8 +335,8 @@ def _page_ms(url: str, end: datetime) -> list[float]:
     found = []
     with Child("pages", [sys.executable, "-m", "deploy.cli", "pages"], settings.environ(),
                Path(tempfile.mkdtemp()) / "log") as child:  # fmt: skip
-        asked = f"http://127.0.0.1:{port}/overview?since={_day(end, 6)}&until={_day(end, 0)}"
-        request = Request(asked, headers={"Authorization": f"Bearer {token}"})
+        query = f"http://127.0.0.1:{port}/overview?since={_day(end, 6)}&until={_day(end, 0)}"
+        request = Request(query, headers={"Authorization": f"Bearer {token}"})
         _wait_for(port, child)
         for turn in range(WARM + TIMED):
             began = time.perf_counter()
@@ -395,7 +393,7 @@ def _measured(url: str, messages: int, end: datetime, tell: Tell) -> Figures:
     tell("merged")
     merged = [_timed(database, case, end) for case in cases]
     page_ms = _page_ms(url, end)
-    exported = _export(url, end)
+    measured = _export(url, end)
     timings = [
         Timing(case.name, case.target_ms, fast, slow)
         for case, fast, slow in zip(cases, merged, unmerged, strict=True)
@@ -407,9 +405,9 @@ def _measured(url: str, messages: int, end: datetime, tell: Tell) -> Figures:
         timings=timings,
         page_ms=page_ms,
         arrived_per_s=round(rate),
-        export_rows=exported.rows,
-        export_s=exported.seconds,
-        export_grew_bytes=exported.grew_bytes,
+        export_rows=measured.rows,
+        export_s=measured.seconds,
+        export_grew_bytes=measured.grew_bytes,
     )
 
 
@@ -432,7 +430,7 @@ def main(
 ) -> None:
     """Measure the reports over many messages, in the embedded engine behind its HTTP front."""
     if export_of:
-        sys.stdout.write(msgspec.json.encode(export(*export_of)).decode())
+        sys.stdout.write(msgspec.json.encode(measured_export(*export_of)).decode())
         return
     if messages < RECENT_DAYS * PER_DAY:
         raise click.UsageError(f"--messages: at least {RECENT_DAYS * PER_DAY:,}, a week of them")

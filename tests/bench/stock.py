@@ -3,7 +3,8 @@
 A normal faust.App: one agent, one event at a time, tables with changelogs for states and counters,
 the same pure functions called for each event. Two variants:
 
-tuned  every setting that helps (DESIGN §6), uvloop, a calmer collector, and counters written to
+tuned  every setting that helps (docs/design.md), uvloop, a calmer
+       collector, and counters written to
        their table once a second, as ours are
 naive  Faust as it comes: default settings, every counter cell written when it changes
 
@@ -34,9 +35,9 @@ from models.state import (
     decode,
     encode,
 )
-from streams.lifecycle.hearing import HEARING
+from streams.common.plan import Event
+from streams.lifecycle.handlers import HANDLERS
 from streams.lifecycle.shard import key_of
-from streams.plan import Event
 from tests.bench.cluster import INPUTS
 from tests.bench.loop import COMMIT_S, Task
 
@@ -85,11 +86,13 @@ class Job:
         """One event: contract, state, counters, or a dead letter."""
         kind = self._kinds[record.topic]
         record_ms = int(record.timestamp * 1000)
-        event = HEARING[kind].parse(record.value, record_ms, 65_536)
+        event = HANDLERS[kind].parse(record.value, record_ms, 65_536)
         if isinstance(event, Refusal):
-            await self._bury(record, event)
+            await self._produce_dead_letters(record, event)
         elif isinstance(event, Send) and _is_too_late(event, record_ms):
-            await self._bury(record, Refusal(Reason.TOO_LATE, "sent_at: of a day that is final"))
+            await self._produce_dead_letters(
+                record, Refusal(Reason.TOO_LATE, "sent_at: of a day that is final")
+            )
         elif event.message_id is not None:
             await self._join(record, event, record_ms)
         self._count(record.partition)
@@ -98,7 +101,9 @@ class Job:
         key = key_of(event)
         stored = self._states.get(key)
         if stored is None and partition_of(key, self._task.partitions) != record.partition:
-            await self._bury(record, Refusal(Reason.MISROUTED, "key: of another partition"))
+            await self._produce_dead_letters(
+                record, Refusal(Reason.MISROUTED, "key: of another partition")
+            )
             return
         state = MessageState() if stored is None else decode(stored)
         before = contribution(event.account, state)
@@ -132,7 +137,7 @@ class Job:
             self._version += 1
             self._counters[cell.key] = encode_cell(self._version, cell.counts)
 
-    async def _bury(self, record: Any, refusal: Refusal) -> None:
+    async def _produce_dead_letters(self, record: Any, refusal: Refusal) -> None:
         at = int(record.timestamp * 1000)
         headers = refusal.headers(record.topic, record.partition, record.offset, at)
         await self._letters.send(

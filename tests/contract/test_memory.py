@@ -15,9 +15,9 @@ from aiokafka import ConsumerRecord
 from aiokafka.consumer.fetcher import PartitionRecords
 
 from deploy.embedded.brokers import Broker
-from sinks import patience
-from sinks.batches import Batches
+from sinks import retry as patience
 from sinks.client import ClickHouse, connect
+from sinks.consumer import SinkConsumer
 from sinks.errors import Unavailable
 from sinks.rows import TOPICS, map_records
 from sinks.thread import InsertThread
@@ -116,7 +116,7 @@ async def test_attempts_that_fail_leave_no_columns(
             stop.set()
 
     with pytest.raises(Unavailable):
-        await patience.patiently(
+        await patience.retry_until_stopped(
             lambda: thread.run(lambda: writer.write(rows)), Unavailable, stop, tell
         )
     thread.end()
@@ -147,12 +147,12 @@ async def test_what_was_fetched_for_partitions_that_are_taken_away_is_let_go(
     embedded_broker: Broker, prefix: str, no_collector: None
 ) -> None:
     settings = await settings_for(embedded_broker.bootstrap, prefix, "http://nobody:1/x")
-    batches = Batches(settings, Meter(), Health())
+    batches = SinkConsumer(settings, Meter(), Health())
     await batches.start()
     await until(lambda: len(batches.consumer.assignment()) == len(TOPICS) * PARTITIONS)
     await publish(settings, states(ROWS))
     await until(lambda: fetched() > 0)
-    other = Batches(settings, Meter(), Health())
+    other = SinkConsumer(settings, Meter(), Health())
     await other.start()
     await until(lambda: 0 < len(batches.consumer.assignment()) < len(TOPICS) * PARTITIONS)
     await until(lambda: fetched() <= sum(in_use(each) for each in (batches, other)))
@@ -160,7 +160,7 @@ async def test_what_was_fetched_for_partitions_that_are_taken_away_is_let_go(
     await batches.stop()
 
 
-def in_use(batches: Batches) -> int:
+def in_use(batches: SinkConsumer) -> int:
     return len(batches.consumer._fetcher._records)
 
 

@@ -6,12 +6,12 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from models.counters import SLOTS, cell_key, encode_cell, encode_retired, retired_key
-from models.reading import Reading
+from models.counters import COUNT_NAMES, cell_key, encode_cell, encode_retired, retired_key
+from models.message_row import MessageRow
 from models.refusal import MAX_DETAIL, Reason, Refusal
 from models.settings import Topic
-from sinks.letters import origin_of
-from sinks.mapped import Mapped
+from sinks.dead_letters import origin_of
+from sinks.mapped_batch import MappedBatch
 from sinks.rows import TOPICS, map_records
 from sinks.tables import COUNTERS, MESSAGES
 from tests.contract.fakes import T0, headers_of, receipt, send, state, state_record
@@ -20,11 +20,11 @@ from tests.records import Record
 LIMIT = 65_536
 
 
-def mapped(topic: Topic, *records: Record) -> Mapped:
+def mapped(topic: Topic, *records: Record) -> MappedBatch:
     return map_records({topic: records}, LIMIT)
 
 
-def row_of(found: Mapped, table: str, place: int = 0) -> dict[str, object]:
+def row_of(found: MappedBatch, table: str, place: int = 0) -> dict[str, object]:
     rows = found.tables[table]
     return dict(zip(rows.table.names, rows.rows[place], strict=True))
 
@@ -35,12 +35,12 @@ def event(topic: str, body: object, key: bytes = b"acme/m1") -> Record:
 
 
 def test_a_reading_holds_the_columns_of_messages_in_order() -> None:
-    start, end = Reading._fields.index("account"), Reading._fields.index("version")
-    assert (*Reading._fields[start : end + 1], "is_deleted") == MESSAGES.names
+    start, end = MessageRow._fields.index("account"), MessageRow._fields.index("version")
+    assert (*MessageRow._fields[start : end + 1], "is_deleted") == MESSAGES.names
 
 
 def test_a_cell_holds_the_columns_of_counters_in_order() -> None:
-    assert COUNTERS.names[-len(SLOTS) :] == SLOTS
+    assert COUNTERS.names[-len(COUNT_NAMES) :] == COUNT_NAMES
 
 
 def test_a_state_becomes_a_message() -> None:

@@ -8,8 +8,8 @@ from aiokafka.structs import OffsetAndMetadata
 
 from deploy.embedded.brokers import Broker
 from models.settings import Settings
-from sinks.batches import Batch, Batches
 from sinks.client import ClickHouse
+from sinks.consumer import Batch, SinkConsumer
 from sinks.rows import TOPICS
 from tests.contract.fakes import T0, Health, Meter, state, state_record
 from tests.contract.sinks import (
@@ -53,7 +53,7 @@ async def test_offsets_of_an_old_assignment_are_never_committed(
 ) -> None:
     settings = await settings_for(embedded_broker.bootstrap, prefix, url)
     await publish(settings, states(4))
-    batches = Batches(settings, Meter(), Health())
+    batches = SinkConsumer(settings, Meter(), Health())
     await batches.start()
     stop = asyncio.Event()
     batch: Batch | None = None
@@ -73,7 +73,7 @@ async def test_a_rebalance_does_not_wait_for_a_batch_that_clickhouse_does_not_ta
     embedded_broker: Broker, prefix: str, url: str
 ) -> None:
     settings = await settings_for(embedded_broker.bootstrap, prefix, url)
-    batches = Batches(settings, Meter(), Health())
+    batches = SinkConsumer(settings, Meter(), Health())
     place = TopicPartition(settings.topic("sends"), 0)
     batches._batch({place: [state_record(state(1))]}, {place: 1}, 0, 1)  # type: ignore[list-item]
     batches.waiting = True
@@ -87,7 +87,7 @@ PLACE = TopicPartition("sends", 0)
 class Joining:
     """Polls of a consumer during which partitions change hands."""
 
-    def __init__(self, batches: Batches, *polls: tuple[bool, list[int]]) -> None:
+    def __init__(self, batches: SinkConsumer, *polls: tuple[bool, list[int]]) -> None:
         self._batches = batches
         self._polls = list(polls)
         self._subscription = self
@@ -110,8 +110,10 @@ class Joining:
         return {PLACE: [Record("sends", 0, n, T0, None, None) for n in offsets]}
 
 
-async def collected(*polls: tuple[bool, list[int]], most: int = 3) -> tuple[Batch | None, Batches]:
-    batches = Batches(Settings(sink_max_rows=most, sink_max_wait_s=5), Meter(), Health())
+async def collected(
+    *polls: tuple[bool, list[int]], most: int = 3
+) -> tuple[Batch | None, SinkConsumer]:
+    batches = SinkConsumer(Settings(sink_max_rows=most, sink_max_wait_s=5), Meter(), Health())
     batches.consumer = Joining(batches, *polls)
     return await batches.collect(asyncio.Event()), batches
 
@@ -133,7 +135,7 @@ async def test_records_of_the_old_assignment_are_left_to_who_reads_them_again() 
 
 async def test_records_given_up_in_a_rebalance_are_never_committed() -> None:
     """Taken away and not yet given again: the consumer's positions are behind what was given up."""
-    batches = Batches(Settings(sink_max_rows=3, sink_max_wait_s=5), Meter(), Health())
+    batches = SinkConsumer(Settings(sink_max_rows=3, sink_max_wait_s=5), Meter(), Health())
 
     class Leaving(Joining):
         async def getmany(self, **_: object) -> dict[TopicPartition, list[Record]]:
@@ -148,7 +150,7 @@ async def test_records_given_up_in_a_rebalance_are_never_committed() -> None:
 
 
 async def test_a_position_moves_on_without_records() -> None:
-    batches = Batches(Settings(sink_max_rows=3, sink_max_wait_s=5), Meter(), Health())
+    batches = SinkConsumer(Settings(sink_max_rows=3, sink_max_wait_s=5), Meter(), Health())
     batches.consumer = consumer = Joining(batches, (False, []), (False, []))
     consumer.consumed = {PLACE: OffsetAndMetadata(7, "")}
     batch = await batches.collect(asyncio.Event())

@@ -9,8 +9,8 @@ import pytest
 
 from models.counters import cell_key, encode_cell
 from models.refusal import Reason, Refusal
+from sinks.dead_letters import Record as SinkRecord
 from sinks.errors import Broken, Unavailable
-from sinks.letters import Record as SinkRecord
 from tests.contract.fakes import AT_T0, T0, headers_of, receipt, send, state, state_record
 from tests.contract.world import World
 from tests.records import Record

@@ -2,7 +2,7 @@
 
 from models.settings import Topic
 from sinks.client import ClickHouse
-from sinks.letters import Record
+from sinks.dead_letters import Record
 from sinks.rows import map_records
 from sinks.writer import BadRow, Writer
 from tests.contract.fakes import Health, Meter

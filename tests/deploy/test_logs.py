@@ -80,7 +80,7 @@ def test_the_libraries_are_heard_from_warnings_on(capsys: pytest.CaptureFixture[
         for name in ("faust.app", "mode.timers", "aiokafka", "streams.batching.recovery"):
             logging.getLogger(name).info("of no use")
             logging.getLogger(name).warning("of use: %s", name)
-        logging.getLogger("streams.batching.watching").info("Partitions 0 are ready")
+        logging.getLogger("streams.batching.watchdog").info("Partitions 0 are ready")
         lines = capsys.readouterr().err.splitlines()
     finally:
         root.handlers[:] = kept

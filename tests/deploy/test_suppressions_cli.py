@@ -24,9 +24,9 @@ from deploy.scrape import samples_at
 from deploy.suppressions import strikes_behind
 from deploy.topics import create_topics
 from models.keys import message_key, partition_of
-from models.requests import number_key
 from models.settings import Settings, Topic
 from models.suppression import Facts, Standing, StrikeFact, Suppression, Word, encode, published
+from models.suppression_requests import number_key
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ["check", "list", "add", "release", "resubscribe"]

@@ -18,12 +18,12 @@ from deploy.embedded.brokers import EmbeddedBroker
 from deploy.serving import ProcessHealth, PrometheusMeter, serving
 from deploy.suppressions_page import suppressions_page
 from deploy.topics import create_topics
-from models.requests import number_key
 from models.settings import Settings
 from models.suppression import Facts, Standing, encode, published
+from models.suppression_requests import number_key
+from streams.followers.suppression_index import SuppressionIndex
+from streams.followers.topic_follower import TopicFollower
 from streams.kafka.reading import Place
-from streams.mirror import Mirror
-from streams.suppressed import Suppressed
 
 NUMBER = "+447700900123"
 KEY = number_key("acme", NUMBER)
@@ -44,12 +44,12 @@ def now_ms() -> int:
 
 
 @pytest.fixture
-def suppressed() -> Suppressed:
-    return Suppressed()
+def suppressed() -> SuppressionIndex:
+    return SuppressionIndex()
 
 
 @pytest.fixture
-def port(suppressed: Suppressed) -> Iterator[int]:
+def port(suppressed: SuppressionIndex) -> Iterator[int]:
     meter = PrometheusMeter(CollectorRegistry())
     health = ProcessHealth(60, meter)
     page = suppressions_page(suppressed, MAX_AGE_S)
@@ -67,9 +67,9 @@ def get(port: int, page: str) -> tuple[int, dict[str, object], str | None]:
         return error.code, json.load(error), error.headers["Age"]
 
 
-def test_a_suppressed_number_is_told_as_published(port: int, suppressed: Suppressed) -> None:
+def test_a_suppressed_number_is_told_as_published(port: int, suppressed: SuppressionIndex) -> None:
     suppressed.take(KEY, record(7))
-    suppressed.hear(now_ms())
+    suppressed.mark_caught_up(now_ms())
     status, said, age = get(port, f"suppressions/acme/{NUMBER}")
     assert (status, age in ("0", "1")) == (200, True)
     wanted = msgspec.json.decode(record(7))
@@ -78,21 +78,23 @@ def test_a_suppressed_number_is_told_as_published(port: int, suppressed: Suppres
     assert list(said) == list(wanted)
 
 
-def test_a_number_that_is_not_kept_is_not_suppressed(port: int, suppressed: Suppressed) -> None:
-    suppressed.hear(now_ms())
+def test_a_number_that_is_not_kept_is_not_suppressed(
+    port: int, suppressed: SuppressionIndex
+) -> None:
+    suppressed.mark_caught_up(now_ms())
     status, said, _ = get(port, f"suppressions/acme/{NUMBER}")
     assert (status, said["suppressed"], said["reasons"], said["strikes"]) == (200, False, [], None)
 
 
-def test_of_another_account_it_is_not_suppressed(port: int, suppressed: Suppressed) -> None:
+def test_of_another_account_it_is_not_suppressed(port: int, suppressed: SuppressionIndex) -> None:
     suppressed.take(KEY, record(7))
-    suppressed.hear(now_ms())
+    suppressed.mark_caught_up(now_ms())
     assert get(port, f"suppressions/other/{NUMBER}")[1]["suppressed"] is False
 
 
-def test_the_plus_may_be_encoded(port: int, suppressed: Suppressed) -> None:
+def test_the_plus_may_be_encoded(port: int, suppressed: SuppressionIndex) -> None:
     suppressed.take(KEY, record(7))
-    suppressed.hear(now_ms())
+    suppressed.mark_caught_up(now_ms())
     assert get(port, f"suppressions/acme/%2B{NUMBER[1:]}")[1]["suppressed"] is True
 
 
@@ -107,26 +109,30 @@ def test_the_plus_may_be_encoded(port: int, suppressed: Suppressed) -> None:
     ],
 )
 def test_what_is_no_number_is_told_with_its_field(
-    port: int, suppressed: Suppressed, path: str, field: str
+    port: int, suppressed: SuppressionIndex, path: str, field: str
 ) -> None:
-    suppressed.hear(now_ms())
+    suppressed.mark_caught_up(now_ms())
     status, said, _ = get(port, f"suppressions/{path}")
     assert status == 400
     assert str(said["error"]).startswith(field)
 
 
-def test_nothing_is_told_before_the_topic_is_read_whole(port: int, suppressed: Suppressed) -> None:
+def test_nothing_is_told_before_the_topic_is_read_whole(
+    port: int, suppressed: SuppressionIndex
+) -> None:
     suppressed.take(KEY, record(7))
     status, said, age = get(port, f"suppressions/acme/{NUMBER}")
     assert (status, age) == (503, None)
     assert "still being read" in str(said["error"])
 
 
-def test_the_age_is_told_and_an_old_answer_is_refused(port: int, suppressed: Suppressed) -> None:
+def test_the_age_is_told_and_an_old_answer_is_refused(
+    port: int, suppressed: SuppressionIndex
+) -> None:
     suppressed.take(KEY, record(7))
-    suppressed.hear(now_ms() - 9_500)
+    suppressed.mark_caught_up(now_ms() - 9_500)
     assert get(port, f"suppressions/acme/{NUMBER}")[2] == "10"
-    suppressed.hear(now_ms() - int(MAX_AGE_S * 1000) - 1)
+    suppressed.mark_caught_up(now_ms() - int(MAX_AGE_S * 1000) - 1)
     status, said, _ = get(port, f"suppressions/acme/{NUMBER}")
     assert status == 503
     assert "nothing was heard" in str(said["error"])
@@ -137,7 +143,7 @@ def test_the_age_is_told_and_an_old_answer_is_refused(port: int, suppressed: Sup
 
 @pytest.mark.parametrize("value", [clear(8), None])
 def test_released_and_forgotten_numbers_take_no_memory(value: bytes | None) -> None:
-    suppressed = Suppressed()
+    suppressed = SuppressionIndex()
     suppressed.take(KEY, record(7))
     assert dict(suppressed) == {KEY: STANDING.since}
     suppressed.take(KEY, value)
@@ -146,7 +152,7 @@ def test_released_and_forgotten_numbers_take_no_memory(value: bytes | None) -> N
 
 
 def test_a_former_owner_of_the_number_changes_nothing() -> None:
-    suppressed = Suppressed()
+    suppressed = SuppressionIndex()
     suppressed.take(KEY, record(2 << 32))
     suppressed.take(KEY, clear((1 << 32) + 99))
     assert KEY in suppressed
@@ -161,7 +167,7 @@ def test_a_former_owner_of_the_number_changes_nothing() -> None:
     ],
 )
 def test_all_that_is_kept_comes_back(stands: Standing) -> None:
-    suppressed = Suppressed()
+    suppressed = SuppressionIndex()
     suppressed.take(KEY, record((1 << 63) + 5, stands))
     known = suppressed.known(KEY)
     assert known is not None
@@ -176,7 +182,7 @@ def test_a_number_takes_at_most_two_hundred_bytes() -> None:
     value = record(7)
     tracemalloc.start()
     try:
-        suppressed = Suppressed()
+        suppressed = SuppressionIndex()
         before = tracemalloc.get_traced_memory()[0]
         for number in range(count):
             suppressed.take(f"acme/+4477{number:08d}".encode(), value)
@@ -188,18 +194,18 @@ def test_a_number_takes_at_most_two_hundred_bytes() -> None:
 
 
 async def test_the_age_grows_while_the_broker_is_silent_and_falls_when_it_speaks_again() -> None:
-    suppressed = Suppressed()
+    suppressed = SuppressionIndex()
     with EmbeddedBroker() as broker:
         settings = Settings(brokers=broker.bootstrap)
         await create_topics(settings)
         topic = settings.topic("suppressions")
         faults: list[tuple[Place, str]] = []
-        mirror = Mirror(
+        mirror = TopicFollower(
             settings.brokers,
             topic,
             suppressed.take,
             lambda place, fault: faults.append((place, fault)),
-            suppressed.hear,
+            suppressed.mark_caught_up,
         )
         following = asyncio.create_task(mirror.run())
         try:
@@ -222,7 +228,7 @@ async def test_the_age_grows_while_the_broker_is_silent_and_falls_when_it_speaks
     assert faults == []
 
 
-def young(suppressed: Suppressed) -> float:
-    age_s = suppressed.age_s()
-    assert age_s is not None
-    return age_s
+def young(suppressed: SuppressionIndex) -> float:
+    staleness_s = suppressed.staleness_s()
+    assert staleness_s is not None
+    return staleness_s

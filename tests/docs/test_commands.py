@@ -16,7 +16,7 @@ from models.contract import parse_receipt, parse_send
 from models.metrics import BY_NAME
 from models.refusal import Refusal
 from models.service_links import is_service_link
-from models.settings import NOT_OURS, Settings, variable_of
+from models.settings import IGNORED_VARIABLES, Settings, variable_of
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md"))]
@@ -75,7 +75,7 @@ def test_the_pages_do_show_commands() -> None:
 
 @pages
 def test_every_setting_exists(page: Path) -> None:
-    known = {variable_of(name) for name in Settings.model_fields} | NOT_OURS
+    known = {variable_of(name) for name in Settings.model_fields} | IGNORED_VARIABLES
     named = set(re.findall(r"\bRECEIPTS_[A-Z_]*[A-Z]\b", page.read_text()))
     assert {name for name in named if not is_service_link(name, "10.0.0.1")} <= known
 

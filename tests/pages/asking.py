@@ -4,31 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
-from reports.accounts import zone_of
-from reports.asked import Asked, ask
 from reports.catalogue import BY_NAME
+from reports.query.accounts import zone_of
+from reports.query.query import ReportQuery, parse_query
 from tests.pages.conftest import ACCOUNT
 from tests.reports.counting import Row, counted, sent
 from tests.reports.world import World
 
 
-def question(world: World, report: str, account: str = ACCOUNT, **said: list[str]) -> Asked:
+def question(
+    world: World, report: str, account: str = ACCOUNT, **raw_params: list[str]
+) -> ReportQuery:
     """A question of an account, in its own zone."""
     zone = zone_of(world.database, account)
-    return ask(BY_NAME[report], account, zone, said, world.now)
+    return parse_query(BY_NAME[report], account, zone, raw_params, world.now)
 
 
-def totals(world: World, **said: list[str]) -> Row:
+def totals(world: World, **raw_params: list[str]) -> Row:
     """What the overview must count, by the truth."""
-    narrowed = said.pop("narrowed", [])
-    messages = sent(world, question(world, "overview", **said)).values()
+    narrowed = raw_params.pop("narrowed", [])
+    messages = sent(world, question(world, "overview", **raw_params)).values()
     return counted(one for one in messages if not narrowed or one.channel in narrowed)
 
 
-def rows(world: World, asked: Asked, section: str = "") -> list[dict[str, Any]]:
+def rows(world: World, query: ReportQuery, section: str = "") -> list[dict[str, Any]]:
     """All rows of a section."""
-    wanted = asked.report.section(section)
-    return world.database.rows(wanted.sql, asked.parameters(wanted)).records()
+    wanted = query.report.section(section)
+    return world.database.rows(wanted.sql, query.parameters(wanted)).records()
 
 
 def campaign(world: World, account: str = ACCOUNT) -> str:
@@ -43,6 +45,6 @@ def paths(world: World) -> list[str]:
     """A page of every report, with something to see on most."""
     own = f"campaign={campaign(world)}"
     number = rows(world, question(world, "singles"))[0]["recipient"]
-    asked = {"campaign": own, "recipients": own, "failed": own,
+    query = {"campaign": own, "recipients": own, "failed": own,
              "person": f"person=%2B{number.lstrip('+')}"}  # fmt: skip
-    return [f"/{name}?{asked[name]}" if name in asked else f"/{name}" for name in BY_NAME]
+    return [f"/{name}?{query[name]}" if name in query else f"/{name}" for name in BY_NAME]

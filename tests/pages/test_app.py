@@ -15,12 +15,12 @@ from starlette import formparsers
 from starlette.testclient import TestClient
 
 from reports.catalogue import REPORTS
-from reports.database import Database
 from reports.exports import FORMATS
 from reports.pages.app import app
-from reports.pages.leads import of_figure
-from reports.pages.signin import GUESSES
-from reports.pages.tabs import tabs_of
+from reports.pages.auth.tokens import GUESSES
+from reports.pages.report.drilldown import of_figure
+from reports.pages.report.tabs import tabs_of
+from reports.query.database import Database
 from sinks.client import connect
 from tests.pages.asking import campaign, paths, question, rows, totals
 from tests.pages.conftest import ACCOUNT, NOBODY, Served, token_of
@@ -180,10 +180,10 @@ def test_another_account_sees_nothing_of_this_one(served: Served) -> None:
     with client_of(served, NOBODY) as client:
         for path in addresses:
             text = client.get(path).text
-            said = text.replace(f"{message}</h1>", "").replace(f"Content of {message}", "")
-            shown = set(re.findall(r"\+\d{8,}|[a-z]-[0-9a-f]{7}", said))
-            asked = {path.partition("%2B")[2]}
-            assert not {one for one in shown & (numbers | ids) if one[1:] not in asked}, path
+            raw_params = text.replace(f"{message}</h1>", "").replace(f"Content of {message}", "")
+            shown = set(re.findall(r"\+\d{8,}|[a-z]-[0-9a-f]{7}", raw_params))
+            query = {path.partition("%2B")[2]}
+            assert not {one for one in shown & (numbers | ids) if one[1:] not in query}, path
             assert "No text is kept" in text or not path.startswith("/text")
 
 
@@ -242,8 +242,8 @@ def test_what_people_write_stays_text(client: TestClient, served: Served) -> Non
         text = client.get(path).text
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text, path
         assert "<script>alert" not in text, path
-    said = client.get(f"/messages?recipient={hostile}&sent_by={hostile}").text
-    assert "<script>alert" not in said
+    raw_params = client.get(f"/messages?recipient={hostile}&sent_by={hostile}").text
+    assert "<script>alert" not in raw_params
 
 
 # --- what is shown -------------------------------------------------------------------------------
@@ -271,28 +271,28 @@ def test_the_overview_shows_what_is_true(client: TestClient, served: Served) -> 
 def test_tabs_count_what_they_list(served: Served) -> None:
     world, own = served.world, campaign(served.world)
     link = rows(world, question(world, "campaign", campaign=[own]), "links")[0]["link_id"]
-    for said in ({"campaign": [own]}, {"campaign": [own], "link": [link]},
+    for raw_params in ({"campaign": [own]}, {"campaign": [own], "link": [link]},
                  {"campaign": [own], "search": ["1"], "channel": ["sms"]}):  # fmt: skip
-        asked = question(world, "recipients", **said)
-        counts = {tab.name: tab.count for tab in tabs_of(world.database, asked, said)}
+        query = question(world, "recipients", **raw_params)
+        counts = {tab.name: tab.count for tab in tabs_of(world.database, query, raw_params)}
         listed = {
-            tab: len(rows(world, question(world, "recipients", **said, tab=[tab])))
+            tab: len(rows(world, question(world, "recipients", **raw_params, tab=[tab])))
             for tab in counts
         }
         assert counts == listed
         assert counts["clicked"] > 0
 
 
-@pytest.mark.parametrize("said", [{}, {"channel": ["whatsapp"]}, {"source": ["direct"]}])
+@pytest.mark.parametrize("raw_params", [{}, {"channel": ["whatsapp"]}, {"source": ["direct"]}])
 def test_figures_of_the_overview_lead_to_as_many_messages(
-    served: Served, said: dict[str, list[str]]
+    served: Served, raw_params: dict[str, list[str]]
 ) -> None:
-    world, asked = served.world, question(served.world, "overview", last=["30"], **said)
+    world, query = served.world, question(served.world, "overview", last=["30"], **raw_params)
     led = 0
-    for section in (asked.report.section(name) for name in ("totals", "whatsapp")):
-        (record,) = rows(world, asked, section.name)
+    for section in (query.report.section(name) for name in ("totals", "whatsapp")):
+        (record,) = rows(world, query, section.name)
         for column in section.columns:
-            words = parse_qs(urlsplit(of_figure(section, column, asked)).query)
+            words = parse_qs(urlsplit(of_figure(section, column, query)).query)
             if words:
                 listed = rows(world, question(world, "messages", **words))
                 assert len(listed) == record[column.name], (section.name, column.name)
@@ -301,9 +301,9 @@ def test_figures_of_the_overview_lead_to_as_many_messages(
 
 
 def test_messages_of_a_channel_nobody_asks_for_are_not_led_to(served: Served) -> None:
-    asked = question(served.world, "overview", channel=["sms"])
-    section = asked.report.section("whatsapp")
-    assert [of_figure(section, column, asked) for column in section.columns] == [""] * 5
+    query = question(served.world, "overview", channel=["sms"])
+    section = query.report.section("whatsapp")
+    assert [of_figure(section, column, query) for column in section.columns] == [""] * 5
 
 
 def test_every_figure_and_column_tells_its_meaning(client: TestClient, served: Served) -> None:

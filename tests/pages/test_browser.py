@@ -170,8 +170,8 @@ def test_the_content_of_a_message_is_read_when_it_is_opened(
     visitor: Visitor, served: Served
 ) -> None:
     texts = truth_of(served.world, ACCOUNT).texts
-    asked = question(served.world, "messages")
-    message = next(one["message_id"] for one in rows(served.world, asked) if texts.get(
+    query = question(served.world, "messages")
+    message = next(one["message_id"] for one in rows(served.world, query) if texts.get(
         one["message_id"]))  # fmt: skip
     page = visitor.sign_in().go("/messages")
     for _ in range(20):

@@ -8,13 +8,13 @@ from xml.etree import ElementTree
 
 import pytest
 
-from reports.asked import Period
 from reports.catalogue import BY_NAME
-from reports.pages.drawing import Pictures
-from reports.pages.series import charts_of
-from reports.pages.slots import of_period, of_times
-from reports.pages.words import seconds
-from reports.pages.worldmap import limits_of, unseen
+from reports.formatting import seconds
+from reports.pages.charts.choose import charts_of
+from reports.pages.charts.svg import ChartRenderer
+from reports.pages.charts.time_axis import of_period, of_times
+from reports.pages.charts.worldmap import limits_of, unseen
+from reports.query.query import Period
 from tests.pages.conftest import Served
 
 DAY = date(2026, 11, 20)
@@ -54,9 +54,9 @@ def test_hours_are_those_of_the_database_where_the_clock_changes_by_half_an_hour
     sql = """SELECT DISTINCT toDateTime(toStartOfHour(at, {zone:String}), 'UTC') AS slot
              FROM (SELECT {since:DateTime('UTC')} + INTERVAL number * 5 MINUTE AS at
                    FROM numbers({fives:UInt32})) ORDER BY slot"""
-    asked = {"zone": period.zone, "since": period.since,
+    query = {"zone": period.zone, "since": period.since,
              "fives": (period.until - period.since) // timedelta(minutes=5)}  # fmt: skip
-    recorded = [slot for (slot,) in served.world.database.rows(sql, asked).rows]
+    recorded = [slot for (slot,) in served.world.database.rows(sql, query).rows]
     slots = of_period(period)
     assert list(slots.words) == recorded
     assert len(slots.words) == len(set(slots.words.values())) == hours
@@ -108,7 +108,7 @@ def test_labels_of_charts_stay_text() -> None:
     hostile = "</svg><script>alert(1)</script>'];\"\\"
     records = [{"fail_reason": hostile, "failed": 3, "share": 1.0}]
     ((title, spec),) = charts_of(section, section.columns, records, Period(DAY, DAY, "UTC"), 900)
-    drawn = Pictures().draw(spec, title)
+    drawn = ChartRenderer().draw(spec, title)
     ElementTree.fromstring(str(drawn))
     assert "<script" not in drawn
     assert "&lt;script&gt;" in drawn
@@ -130,7 +130,7 @@ def test_bars_of_errors_differ_by_what_is_chosen() -> None:
 def test_the_same_chart_is_drawn_once() -> None:
     section = BY_NAME["campaign"].section("reasons")
     records = [{"fail_reason": "absent", "failed": 3, "share": 1.0}]
-    pictures, drawn = Pictures(), []
+    pictures, drawn = ChartRenderer(), []
     for _ in range(2):
         ((title, spec),) = charts_of(
             section, section.columns, records, Period(DAY, DAY, "UTC"), 900

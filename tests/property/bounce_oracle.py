@@ -148,7 +148,7 @@ class Oracle:
 
     # --- what follows ------------------------------------------------------------------------
 
-    def settle(self, now: int) -> None:
+    def flush(self, now: int) -> None:
         """Carry over what messages say of their numbers."""
         for message in self.messages.values():
             if message.sends and message.unsubscribed_at:

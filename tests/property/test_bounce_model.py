@@ -1,5 +1,5 @@
 """Both agents against a simple oracle: sends, receipts, retries, unsubscribes, releases, settings,
-deaths and time, in any order (issue: proof). Time is an argument: days pass in milliseconds."""
+deaths and time, in any order. Time is an argument: days pass in milliseconds."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -232,7 +232,7 @@ class Bounces(RuleBasedStateMachine):
         self.world.request(action, number, at)
         self.oracle.request(number, action, at)
         if dies:
-            self.world.hear(self.now, dies)
+            self.world.deliver_strikes(self.now, dies)
         self._commit()
 
     @rule(number=NUMBERS)
@@ -273,7 +273,7 @@ class Bounces(RuleBasedStateMachine):
         if dies:
             self.world.commit(self.now, dies)
         self.world.commit(self.now)
-        self.oracle.settle(self.now)
+        self.oracle.flush(self.now)
         asked = {asked.request.id for asked in self.world.asked}
         self.oracle.commit(self.now, self._suppressed(), asked)
 

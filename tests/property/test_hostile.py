@@ -18,11 +18,11 @@ from models.state import MAX_SORT_KEYS, MessageState, add_outcome, add_send, dec
 from models.strikes import Strike, encode_strike
 from models.suppression import decode as decode_suppression
 from sinks.rows import TOPICS, map_records
-from streams.account_settings import AccountSettingsReader
+from streams.common.plan import Plan
+from streams.followers.account_settings import AccountSettingsReader
+from streams.followers.suppression_index import SuppressionIndex
 from streams.lifecycle.shard import Rules, Shard
-from streams.plan import Plan
-from streams.suppressed import Suppressed
-from streams.suppression.numbers import NumberShard
+from streams.suppression.shard import RecipientShard
 from tests.meters import KeptMeter
 from tests.property.events import NOON_MS
 from tests.property.hostile import BYTES, KEYS, VALUES, records, stored
@@ -40,7 +40,7 @@ def applied(table: dict[bytes, bytes], plan: Plan) -> Plan:
         table[key] = value
     for dead in plan.dead_letters:
         assert len(letter_of(dead.record, dead.refusal).headers) == 6
-    for stray in plan.strays:
+    for stray in plan.rerouted:
         assert stray.headers()
     return plan
 
@@ -69,9 +69,9 @@ def test_no_record_stops_the_lifecycle_agent(data, topics):
 @given(st.data(), st.lists(st.sampled_from(["strikes", "suppression-requests"]), max_size=3))
 def test_no_record_stops_the_suppression_agent_and_all_follow_what_it_writes(data, topics):
     numbers: dict[bytes, bytes] = {}
-    shard = NumberShard(0, numbers, 1, Accounts())
+    shard = RecipientShard(0, numbers, 1, Accounts())
     list(shard.restore(1))
-    suppressed = Suppressed()
+    suppressed = SuppressionIndex()
     for topic in topics:
         batch = data.draw(st.lists(records(topic), max_size=4))
         plan = applied(numbers, shard.plan(topic, batch, NOON_MS))
@@ -125,7 +125,7 @@ def test_no_stored_state_stops_a_restore_and_events_and_timers_go_on(states, dat
 @settings(deadline=None)
 @given(st.dictionaries(KEYS.filter(bool), BYTES.filter(bool), max_size=4))
 def test_no_stored_number_stops_a_restore(numbers):
-    shard = NumberShard(0, numbers, 1, Accounts())
+    shard = RecipientShard(0, numbers, 1, Accounts())
     list(shard.restore(1))
     for plan in shard.tick(NOON_MS):
         applied(numbers, plan)
@@ -207,7 +207,7 @@ def test_the_largest_events_of_one_message_go_through_the_shard_one_by_one():
 
 def test_the_largest_number_fits_a_record():
     numbers: dict[bytes, bytes] = {}
-    shard = NumberShard(0, numbers, 1, Accounts())
+    shard = RecipientShard(0, numbers, 1, Accounts())
     list(shard.restore(1))
     key = b"acme/+" + b"9" * 15
     for place in range(60):
@@ -254,7 +254,7 @@ STRIKE: dict[str, Any] = json.loads(
 )
 def test_a_strike_beyond_the_contract_is_refused(change):
     """Its number's record would be too large, or one that other workers cannot keep."""
-    shard = NumberShard(0, {}, 1, Accounts())
+    shard = RecipientShard(0, {}, 1, Accounts())
     list(shard.restore(1))
     value = msgspec.json.encode({**STRIKE, **change})
     told = record("strikes", b"acme/+46701234567", value, NOON_MS)

@@ -1,4 +1,4 @@
-"""The laws of the join (DESIGN §4): order, duplicates and grouping of events do not matter."""
+"""The laws of the join (docs/design.md): order, duplicates and grouping of events do not matter."""
 
 import msgspec
 from hypothesis import given
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from models.contract import DAY_MS, Engagement, Receipt, Send
 from models.facts import outcome_of, send_fact
-from models.reading import read
+from models.message_row import row_of
 from models.state import (
     MAX_SORT_KEYS,
     MessageState,
@@ -115,7 +115,7 @@ def test_an_expiry_never_hides_a_final_receipt(events, place):
     early.expired_at = NOON_MS + 3 * DAY_MS
     for event in events[place:]:
         join_event(early, event)
-    seen, expected = read(b"acme/m1", early), read(b"acme/m1", late)
+    seen, expected = row_of(b"acme/m1", early), row_of(b"acme/m1", late)
     if expected.status in ("submitted", "queued") and expected.kind == "message":
         assert (seen.status, seen.bounce, seen.scope) == ("undelivered", "soft", "time")
         assert seen.finalized_at == early.expired_at

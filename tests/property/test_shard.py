@@ -1,4 +1,4 @@
-"""A partition's world keeps its promises under any batches (DESIGN §4, counters and timers)."""
+"""A partition's shard keeps its promises under any batches (counters and timers)."""
 
 from collections.abc import Iterable
 
@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from models.accounts import Accounts
 from models.contract import Engagement, Receipt, Send
-from models.counters import SLOTS, decode_cell, encode_cell
+from models.counters import COUNT_NAMES, decode_cell, encode_cell
 from models.keys import message_key
 from models.state import decode
+from streams.common.plan import Plan
 from streams.lifecycle.shard import Rules, Shard
-from streams.plan import Plan
 from tests.property.events import NOON_MS, events
 from tests.records import record
 
@@ -50,7 +50,7 @@ def feed(
         ]
         plan = shard.plan(topic, records, NOON_MS)
         assert not plan.dead_letters
-        assert not plan.strays
+        assert not plan.rerouted
         apply(states, plan)
         plans.append(plan)
     return plans
@@ -124,7 +124,7 @@ def test_every_message_ends_once_its_validity_is_over(batch):
     feed(shard, states, batch)
     for plan in shard.tick(LATER_MS):
         apply(states, plan)
-    pending = (SLOTS.index("submitted"), SLOTS.index("queued"))
+    pending = (COUNT_NAMES.index("submitted"), COUNT_NAMES.index("queued"))
     assert not any(cell.counts[slot] for cell in shard.cells.by_key.values() for slot in pending)
     restarted = world(states, {}, 2)
     assert list(restarted.tick(LATER_MS)) == []

@@ -1,4 +1,4 @@
-"""The laws of a number's facts (DESIGN §4): order, duplicates and grouping do not matter."""
+"""The laws of a number's facts (docs/design.md): order, duplicates and grouping do not matter."""
 
 from collections.abc import Callable, Iterable
 

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from reports.asked import Asked, ask
-from reports.report import Report
+from reports.definition.report import Report
+from reports.query.query import ReportQuery, parse_query
 from tests.reports.world import World
 
 ZONE = "Asia/Kolkata"
@@ -32,6 +32,6 @@ def words_for(world: World, report: Report) -> dict[str, list[str]]:
     return {one.name: [there_is[one.name]] for one in report.own_filters if one.required}
 
 
-def question(world: World, report: Report) -> Asked:
+def question(world: World, report: Report) -> ReportQuery:
     """A question with an answer, in a time zone with a half-hour offset."""
-    return ask(report, account_of(world), ZONE, words_for(world, report), world.now)
+    return parse_query(report, account_of(world), ZONE, words_for(world, report), world.now)

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from deploy.simulator.messages import Message
-from reports.asked import Asked
-from reports.report import Report
+from reports.definition.report import Report
+from reports.query.query import ReportQuery
 from tests.reports.truth import Truth, day_of, question
 from tests.reports.world import ZONES, World
 
@@ -30,25 +30,25 @@ def some_accounts(world: World, zone: str) -> list[str]:
     return [names[turn % len(names)], names[(turn + 1) % len(names)]]
 
 
-def found(world: World, asked: Asked, section: str = "") -> list[Row]:
+def found(world: World, query: ReportQuery, section: str = "") -> list[Row]:
     """Rows of a section."""
-    wanted = asked.report.section(section)
-    return world.database.rows(wanted.sql, asked.parameters(wanted)).records()
+    wanted = query.report.section(section)
+    return world.database.rows(wanted.sql, query.parameters(wanted)).records()
 
 
 def questions(
     world: World, report: Report, zone: str, **more: str | list[str]
-) -> Iterable[tuple[Asked, Messages]]:
+) -> Iterable[tuple[ReportQuery, Messages]]:
     """Questions about some accounts and days, each with the outbound messages it is about."""
     for place, account in enumerate(some_accounts(world, zone)):
         for days in ("1", "2", "7")[place:]:
-            asked = question(world, report, account, {"last": days, **more}, zone)
-            yield asked, sent(world, asked)
+            query = question(world, report, account, {"last": days, **more}, zone)
+            yield query, sent(world, query)
 
 
-def sent(world: World, asked: Asked) -> Messages:
+def sent(world: World, query: ReportQuery) -> Messages:
     """Outbound messages of the period, by id."""
-    truth, period = truth_of(world, asked.account), asked.period
+    truth, period = truth_of(world, query.account), query.period
     return {
         name: message
         for name, message in truth.messages.items()
@@ -83,8 +83,8 @@ def is_soft(message: Message) -> bool:
 
 
 def is_expired(message: Message) -> bool:
-    said = message.error_code or message.error_text
-    return message.status == "undelivered" and message.fail_reason == "expired" and not said
+    raw_params = message.error_code or message.error_text
+    return message.status == "undelivered" and message.fail_reason == "expired" and not raw_params
 
 
 _COUNTS: Mapping[str, Callable[[Message], int]] = {
@@ -109,11 +109,11 @@ def share(part: int, whole: int) -> Any:
     return pytest.approx(part / whole, rel=1e-12) if whole else None
 
 
-def slot_of(ms: int, asked: Asked) -> datetime:
+def slot_of(ms: int, query: ReportQuery) -> datetime:
     """Start of the local hour (periods up to two days) or day of a time."""
-    if asked.period.days <= 2:
-        return hour_of(ms, asked.period.zone)
-    at = datetime.fromtimestamp(ms / 1000, ZoneInfo(asked.period.zone))
+    if query.period.days <= 2:
+        return hour_of(ms, query.period.zone)
+    at = datetime.fromtimestamp(ms / 1000, ZoneInfo(query.period.zone))
     return datetime.combine(at.date(), time(), at.tzinfo).astimezone(UTC)
 
 
@@ -123,9 +123,9 @@ def hour_of(ms: int, zone: str) -> datetime:
     return at.replace(minute=0, second=0, microsecond=0).astimezone(UTC)
 
 
-def by_slot(messages: Messages, asked: Asked) -> list[tuple[datetime, Messages]]:
+def by_slot(messages: Messages, query: ReportQuery) -> list[tuple[datetime, Messages]]:
     """Messages by the slot they were sent in, in order."""
-    slots = grouped(messages, lambda _, message: slot_of(message.sent_at, asked))
+    slots = grouped(messages, lambda _, message: slot_of(message.sent_at, query))
     return sorted(slots.items())
 
 

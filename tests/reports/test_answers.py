@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from reports.answers import answered, reads
-from reports.asked import Asked, Period, ask
 from reports.catalogue import REPORTS
-from reports.database import Database, Rows
-from reports.report import Report, Section
+from reports.definition.report import Report, Section
+from reports.query.database import Database, Rows
+from reports.query.fetch import fetch, group_reads
+from reports.query.query import Period, ReportQuery, parse_query
 from tests.reports.asking import account_of, question
 from tests.reports.world import ZONES, World
 
@@ -33,27 +33,29 @@ class Counting:
         return found
 
 
-def alone(world: World, asked: Asked, section: Section, limit: int = 0, offset: int = 0) -> Rows:
-    return world.database.rows(section.sql, asked.parameters(section, limit, offset))
+def alone(
+    world: World, query: ReportQuery, section: Section, limit: int = 0, offset: int = 0
+) -> Rows:
+    return world.database.rows(section.sql, query.parameters(section, limit, offset))
 
 
 @pytest.mark.parametrize("report", PASSES, ids=[report.name for report in PASSES])
 def test_a_pass_says_what_its_sections_say(worlds: list[World], report: Report) -> None:
-    together = [one for one in reads(report.sections) if len(one) > 1]
+    together = [one for one in group_reads(report.sections) if len(one) > 1]
     assert together
     for world in worlds:
-        asked = question(world, report)
+        query = question(world, report)
         for sections in together:
             for section, found in zip(
-                sections, answered(world.database, asked, sections), strict=True
+                sections, fetch(world.database, query, sections), strict=True
             ):
-                assert found == alone(world, asked, section)
+                assert found == alone(world, query, section)
                 assert found.rows
 
 
 def test_every_section_is_read_once_and_in_its_place() -> None:
     for report in REPORTS:
-        assert tuple(one for together in reads(report.sections) for one in together) == (
+        assert tuple(one for together in group_reads(report.sections) for one in together) == (
             report.sections
         )
 
@@ -61,10 +63,10 @@ def test_every_section_is_read_once_and_in_its_place() -> None:
 def test_who_sent_nothing_reads_zeroes(worlds: list[World]) -> None:
     report = next(one for one in REPORTS if one.name == "overview")
     world = worlds[0]
-    asked = ask(report, "nobody", "UTC", {}, world.now)
-    (together,) = reads(report.sections)
-    for section, found in zip(together, answered(world.database, asked, together), strict=True):
-        assert found.rows == alone(world, asked, section).rows
+    query = parse_query(report, "nobody", "UTC", {}, world.now)
+    (together,) = group_reads(report.sections)
+    for section, found in zip(together, fetch(world.database, query, together), strict=True):
+        assert found.rows == alone(world, query, section).rows
         assert [row["sent"] for row in found.records()] == (
             [0] if section.shape == "figures" else []
         )
@@ -76,26 +78,26 @@ def test_the_newest_rows_are_those_of_the_whole_period(
     worlds: list[World], report: Report, section: Section, zone: str
 ) -> None:
     world = worlds[0]
-    asked = ask(report, account_of(world), zone, {}, world.now)
-    whole = alone(world, asked, section)
+    query = parse_query(report, account_of(world), zone, {}, world.now)
+    whole = alone(world, query, section)
     assert len(whole.rows) > 4 * SIZE
     last = len(whole.rows) - SIZE // 2
     for offset in (0, SIZE, last, last + SIZE):
-        (found,) = answered(world.database, asked, (section,), SIZE, offset)
+        (found,) = fetch(world.database, query, (section,), SIZE, offset)
         assert found.rows == whole.rows[offset : offset + SIZE]
 
 
 def test_the_newest_rows_are_looked_for_in_the_newest_part_first(worlds: list[World]) -> None:
     report, section = NEWEST[0]
     world = worlds[0]
-    known = ask(report, account_of(world), "UTC", {}, world.now)
+    known = parse_query(report, account_of(world), "UTC", {}, world.now)
     (newest,) = alone(world, known, section, 1).records()
-    asked = msgspec.structs.replace(known, now=newest["sent_at"])
+    query = msgspec.structs.replace(known, now=newest["sent_at"])
     counting = Counting(world.database)
-    answered(counting, asked, (section,), 1)  # type: ignore[arg-type]
+    fetch(counting, query, (section,), 1)  # type: ignore[arg-type]
     assert counting.given == [1]
     counting = Counting(world.database)
-    answered(counting, asked, (section,), 1, 10**6)  # type: ignore[arg-type]
+    fetch(counting, query, (section,), 1, 10**6)  # type: ignore[arg-type]
     assert counting.given == [0, 0]
 
 
@@ -103,10 +105,10 @@ def test_messages_of_the_future_are_among_the_newest(worlds: list[World]) -> Non
     """Clocks differ: `now` bounds where the newest part begins, not where it ends."""
     report, section = NEWEST[0]
     world = worlds[0]
-    late = ask(report, account_of(world), "UTC", {}, world.now)
-    asked = msgspec.structs.replace(late, now=late.now - timedelta(days=2))
-    whole = alone(world, asked, section)
-    (found,) = answered(world.database, asked, (section,), SIZE)
+    late = parse_query(report, account_of(world), "UTC", {}, world.now)
+    query = msgspec.structs.replace(late, now=late.now - timedelta(days=2))
+    whole = alone(world, query, section)
+    (found,) = fetch(world.database, query, (section,), SIZE)
     assert found.rows == whole.rows[:SIZE]
 
 

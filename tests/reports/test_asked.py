@@ -4,18 +4,18 @@ from datetime import UTC, datetime
 
 import pytest
 
-from reports.asked import Asked, BadQuestion, Period, ask
 from reports.catalogue import BY_NAME
+from reports.query.query import InvalidQuery, Period, ReportQuery, parse_query
 
 NOW = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)
 
 
-def asked(zone: str = "UTC", **said: list[str]) -> Asked:
-    return ask(BY_NAME["overview"], "acme", zone, said, NOW)
+def query(zone: str = "UTC", **raw_params: list[str]) -> ReportQuery:
+    return parse_query(BY_NAME["overview"], "acme", zone, raw_params, NOW)
 
 
 def test_the_default_is_the_last_seven_days_of_the_zone() -> None:
-    period = asked("Asia/Kolkata").period  # there it is the 23rd already
+    period = query("Asia/Kolkata").period  # there it is the 23rd already
     assert (period.first.isoformat(), period.last.isoformat()) == ("2026-11-17", "2026-11-23")
     assert period.since == datetime(2026, 11, 16, 18, 30, tzinfo=UTC)
     assert period.until == datetime(2026, 11, 23, 18, 30, tzinfo=UTC)
@@ -33,12 +33,12 @@ def test_the_default_is_the_last_seven_days_of_the_zone() -> None:
     ],
 )
 def test_periods_of_whole_hours(zone: str, day: str, whole: bool) -> None:
-    assert asked(zone, since=[day], until=[day]).period.whole_hours is whole
+    assert query(zone, since=[day], until=[day]).period.whole_hours is whole
 
 
 def test_every_mistake_is_told_at_once_with_its_fix() -> None:
-    with pytest.raises(BadQuestion) as bad:
-        asked(since=["yesterday"], channel=["fax"], colour=["red"])
+    with pytest.raises(InvalidQuery) as bad:
+        query(since=["yesterday"], channel=["fax"], colour=["red"])
     assert {(one.name, one.problem) for one in bad.value.wrongs} == {
         ("since", "'yesterday' is no date"),
         ("channel", "fax is not known"),
@@ -48,7 +48,7 @@ def test_every_mistake_is_told_at_once_with_its_fix() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "problem"),
+    ("raw_params", "problem"),
     [
         ({"last": ["9" * 5000]}, "last: '99999999999999999999' is no number of days"),
         ({"last": ["0"]}, "last: '0' is no number of days"),
@@ -60,9 +60,9 @@ def test_every_mistake_is_told_at_once_with_its_fix() -> None:
         ({"until": ["9999-12-31"]}, "until: '9999-12-31' is no date"),
     ],
 )
-def test_what_cannot_be_asked(said: dict[str, list[str]], problem: str) -> None:
-    with pytest.raises(BadQuestion, match=problem):
-        asked(**said)
+def test_what_cannot_be_asked(raw_params: dict[str, list[str]], problem: str) -> None:
+    with pytest.raises(InvalidQuery, match=problem):
+        query(**raw_params)
 
 
 def test_a_day_without_a_midnight_begins_with_its_first_moment() -> None:

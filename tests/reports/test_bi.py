@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from reports.asked import ask
 from reports.catalogue import BY_NAME
+from reports.query.query import parse_query
 from tests.reports.asking import account_of, words_for
 from tests.reports.world import World
 
@@ -55,9 +55,9 @@ def totals(world: World) -> dict[str, Any]:
     """The overview of the week of the page."""
     report = BY_NAME["overview"]
     days = {"since": [str(date(2026, 11, 14))], "until": [str(date(2026, 11, 20))]}
-    asked = ask(report, account_of(world), ZONE, days, world.now)
+    query = parse_query(report, account_of(world), ZONE, days, world.now)
     section = report.section("totals")
-    (row,) = world.database.rows(section.sql, asked.parameters(section)).records()
+    (row,) = world.database.rows(section.sql, query.parameters(section)).records()
     return row
 
 
@@ -137,14 +137,14 @@ def test_the_sql_of_users_is_understood(world: World, name: str) -> None:
 
 
 def test_policies_hide_every_table_that_has_accounts(world: World) -> None:
-    asked = (
+    query = (
         "SELECT tables.name AS name, countIf(columns.name = 'account') AS accounts"
         " FROM system.tables AS tables INNER JOIN system.columns AS columns"
         " ON columns.database = tables.database AND columns.table = tables.name"
         " WHERE tables.database = currentDatabase() AND tables.engine LIKE '%MergeTree'"
         " GROUP BY name"
     )
-    tables = {row[0]: row[1] for row in world.database.rows(asked, {}).rows}
+    tables = {row[0]: row[1] for row in world.database.rows(query, {}).rows}
     everybody, one_account = [one for one in statements("analyst.sql") if "ROW POLICY" in one]
     assert everybody.endswith("USING 1 TO ALL")
     assert one_account.endswith("USING account = 'ACCOUNT' AS RESTRICTIVE TO acme_analyst")

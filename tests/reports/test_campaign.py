@@ -13,10 +13,10 @@ from deploy.simulator.facts import moment
 from deploy.simulator.messages import Message
 from deploy.simulator.publish import partition_of
 from deploy.simulator.wire import Fields, key_of, to_json
-from reports.asked import Asked, BadQuestion, ask
 from reports.catalogue.campaign import CAMPAIGN
 from reports.catalogue.campaigns import CAMPAIGNS
-from reports.database import Database
+from reports.query.database import Database
+from reports.query.query import InvalidQuery, ReportQuery, parse_query
 from reports.views import statements
 from sinks.client import connect
 from sinks.migrate import migrate
@@ -49,12 +49,12 @@ SECTIONS = ("context", "totals", "links", "platforms", "heatmap", "timeline", "r
 NOTHING = {"campaign": "nobody's"}
 
 
-def campaigns(world: World, zone: str) -> Iterator[tuple[Asked, Messages]]:
+def campaigns(world: World, zone: str) -> Iterator[tuple[ReportQuery, Messages]]:
     """Big and small campaigns, each with its messages."""
     for account in some_accounts(world, zone):
         for campaign in campaigns_of(world, account)[ZONES.index(zone) % 2 :: 3]:
-            asked = question(world, CAMPAIGN, account, {"campaign": campaign}, zone)
-            yield asked, messages_of(world, account, campaign)
+            query = question(world, CAMPAIGN, account, {"campaign": campaign}, zone)
+            yield query, messages_of(world, account, campaign)
 
 
 def local(ms: int, zone: str) -> datetime:
@@ -80,13 +80,13 @@ def slots(delivered: list[datetime]) -> list[Row]:
 
 @pytest.mark.parametrize("zone", ZONES)
 def test_totals_are_those_of_the_truth(world: World, zone: str) -> None:
-    for asked, messages in campaigns(world, zone):
-        campaign, truth = asked.values["campaign"], truth_of(world, asked.account)
+    for query, messages in campaigns(world, zone):
+        campaign, truth = query.values["campaign"], truth_of(world, query.account)
         clicks = engaged(truth, campaign, "click")
         counts = counted(messages.values())
-        (totals,) = found(world, asked, "totals")
+        (totals,) = found(world, query, "totals")
         assert totals == {
-            "target_audience": (record_of(world, asked.account, campaign) or {}).get(
+            "target_audience": (record_of(world, query.account, campaign) or {}).get(
                 "target_audience"
             ),
             **counts,
@@ -99,24 +99,24 @@ def test_totals_are_those_of_the_truth(world: World, zone: str) -> None:
 
 @pytest.mark.parametrize("zone", ZONES)
 def test_heatmap_and_timeline_are_those_of_the_truth(world: World, zone: str) -> None:
-    for asked, messages in campaigns(world, zone):
+    for query, messages in campaigns(world, zone):
         delivered = deliveries(messages, zone)
         cells = Counter((one.isoweekday(), one.hour) for one in delivered)
-        assert found(world, asked, "heatmap") == [
+        assert found(world, query, "heatmap") == [
             {"weekday": weekday, "hour": hour, "delivered": n}
             for (weekday, hour), n in sorted(cells.items())
         ]
-        assert found(world, asked, "timeline") == slots(delivered)
+        assert found(world, query, "timeline") == slots(delivered)
         assert sum(cells.values()) == counted(messages.values())["delivered"]
 
 
 def test_platforms_reasons_and_links_are_those_of_the_truth(world: World) -> None:
     for account in world.accounts:
         for campaign in campaigns_of(world, account)[:4]:
-            asked = question(world, CAMPAIGN, account, {"campaign": campaign})
+            query = question(world, CAMPAIGN, account, {"campaign": campaign})
             messages = messages_of(world, account, campaign)
-            assert found(world, asked, "platforms") == platforms(messages)
-            assert found(world, asked, "reasons") == reasons(messages)
+            assert found(world, query, "platforms") == platforms(messages)
+            assert found(world, query, "reasons") == reasons(messages)
             clicks = engaged(truth_of(world, account), campaign, "click")
             links = {(one.link_id, one.url) for one in clicks}
             wanted = [
@@ -128,7 +128,7 @@ def test_platforms_reasons_and_links_are_those_of_the_truth(world: World) -> Non
                 }
                 for link, url in links
             ]
-            assert found(world, asked, "links") == ranked(wanted, "clicks", "link_id", "url")
+            assert found(world, query, "links") == ranked(wanted, "clicks", "link_id", "url")
 
 
 def platforms(messages: Messages) -> list[Row]:
@@ -160,8 +160,8 @@ def test_the_context_is_what_was_published_last(world: World) -> None:
     for account, campaign in published:
         record = record_of(world, account, campaign)
         assert record is not None
-        asked = question(world, CAMPAIGN, account, {"campaign": campaign})
-        assert found(world, asked, "context") == [context(record)]
+        query = question(world, CAMPAIGN, account, {"campaign": campaign})
+        assert found(world, query, "context") == [context(record)]
 
 
 def context(record: dict[str, Any]) -> Row:
@@ -174,30 +174,30 @@ def context(record: dict[str, Any]) -> Row:
 
 
 def test_an_unknown_campaign_has_no_context_and_nothing_in_it(world: World) -> None:
-    asked = question(world, CAMPAIGN, world.accounts[0], NOTHING)
-    (totals,) = found(world, asked, "totals")
+    query = question(world, CAMPAIGN, world.accounts[0], NOTHING)
+    (totals,) = found(world, query, "totals")
     assert set(totals.values()) == {0, None}
     assert totals["target_audience"] is None
-    assert not any(found(world, asked, name) for name in SECTIONS if name != "totals")
+    assert not any(found(world, query, name) for name in SECTIONS if name != "totals")
 
 
 def test_the_campaign_of_another_account_is_unknown(world: World) -> None:
     owner = next(one for one in world.accounts if campaigns_of(world, one))
     other = next(one for one in world.accounts if one != owner)
     theirs = set(campaigns_of(world, owner)) - set(campaigns_of(world, other))
-    asked = question(world, CAMPAIGN, other, {"campaign": min(theirs)})
-    (totals,) = found(world, asked, "totals")
+    query = question(world, CAMPAIGN, other, {"campaign": min(theirs)})
+    (totals,) = found(world, query, "totals")
     assert totals["sent"] == 0
-    assert not any(found(world, asked, name) for name in SECTIONS if name != "totals")
+    assert not any(found(world, query, name) for name in SECTIONS if name != "totals")
 
 
 def test_a_campaign_is_asked_for_as_a_whole(world: World) -> None:
-    with pytest.raises(BadQuestion, match="campaign: is missing"):
+    with pytest.raises(InvalidQuery, match="campaign: is missing"):
         question(world, CAMPAIGN, world.accounts[0], {})
-    with pytest.raises(BadQuestion, match="since: is no filter of this report"):
+    with pytest.raises(InvalidQuery, match="since: is no filter of this report"):
         question(world, CAMPAIGN, world.accounts[0], {**NOTHING, "since": "2026-11-01"})
-    asked = question(world, CAMPAIGN, world.accounts[0], NOTHING)
-    assert asked.said() == {"campaign": ["nobody's"]}
+    query = question(world, CAMPAIGN, world.accounts[0], NOTHING)
+    assert query.raw_params() == {"campaign": ["nobody's"]}
 
 
 # --- corners that no simulated world has -------------------------------------------------------
@@ -364,9 +364,11 @@ def test_of_an_event_told_twice_with_other_words_the_earlier_one_counts(
     ):
         clickhouse.command(f"INSERT INTO {table} ({columns}) VALUES {rows}")
     clickhouse.close()
-    asked = ask(CAMPAIGN, "a", "UTC", {"campaign": ["c"]}, datetime(2026, 11, 21, tzinfo=UTC))
+    query = parse_query(
+        CAMPAIGN, "a", "UTC", {"campaign": ["c"]}, datetime(2026, 11, 21, tzinfo=UTC)
+    )
     database = Database(url)
     links = CAMPAIGN.section("links")
-    rows = database.rows(links.sql, asked.parameters(links)).records()
+    rows = database.rows(links.sql, query.parameters(links)).records()
     assert rows == [{"link_id": "new", "url": "", "clicks": 2, "unique_clicks": 1}]
     database.close()

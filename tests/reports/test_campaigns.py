@@ -33,18 +33,18 @@ def latest_first(rows: list[Row]) -> list[Row]:
 
 @pytest.mark.parametrize("zone", ZONES)
 def test_campaigns_of_the_period_are_listed_as_a_whole(world: World, zone: str) -> None:
-    for asked, messages in list(questions(world, CAMPAIGNS, zone))[1::2]:
+    for query, messages in list(questions(world, CAMPAIGNS, zone))[1::2]:
         names = {one.campaign_id for one in messages.values()} - {""}
-        wanted = [row_of(world, asked.account, name) for name in names]
-        assert answer(world, asked) == latest_first(wanted)
+        wanted = [row_of(world, query.account, name) for name in names]
+        assert answer(world, query) == latest_first(wanted)
 
 
 def test_a_period_in_the_past_lists_campaigns_with_what_they_sent_since(world: World) -> None:
     first = min(one.sent_at for one in world.expected.messages.values())
     day = at(first).date()
     for account in world.accounts:
-        said = {"since": str(day), "until": str(day)}
-        rows = answer(world, question(world, CAMPAIGNS, account, said))
+        raw_params = {"since": str(day), "until": str(day)}
+        rows = answer(world, question(world, CAMPAIGNS, account, raw_params))
         assert rows == latest_first([row_of(world, account, row["campaign_id"]) for row in rows])
 
 
@@ -53,40 +53,40 @@ def test_the_list_says_what_the_page_of_a_campaign_says(world: World) -> None:
     rows = answer(world, question(world, CAMPAIGNS, account, {}))
     assert rows
     for row in rows:
-        asked = question(world, CAMPAIGN, account, {"campaign": row["campaign_id"]})
-        (totals,) = found(world, asked, "totals")
+        query = question(world, CAMPAIGN, account, {"campaign": row["campaign_id"]})
+        (totals,) = found(world, query, "totals")
         for name in ("sent", "delivered", "clicks", "unique_clicks"):
             assert row[name] == totals[name]
 
 
 @pytest.mark.parametrize("word", ["CAMPAIGN C", "Gram-1", "-0001", "%", "nobody's"])
 def test_search_finds_names_and_ids_in_any_case(world: World, word: str) -> None:
-    for asked, messages in list(questions(world, CAMPAIGNS, "Asia/Kolkata", search=word))[2:4]:
+    for query, messages in list(questions(world, CAMPAIGNS, "Asia/Kolkata", search=word))[2:4]:
         names = {one.campaign_id for one in messages.values()} - {""}
-        wanted = [row_of(world, asked.account, name) for name in names]
+        wanted = [row_of(world, query.account, name) for name in names]
         matching = [
             row
             for row in wanted
             if word.lower() in row["name"].lower() or word.lower() in row["campaign_id"].lower()
         ]
-        assert answer(world, asked) == latest_first(matching)
+        assert answer(world, query) == latest_first(matching)
 
 
 def test_channel_chooses_campaigns_not_their_figures(world: World) -> None:
-    for asked, messages in questions(world, CAMPAIGNS, "UTC", channel="whatsapp"):
+    for query, messages in questions(world, CAMPAIGNS, "UTC", channel="whatsapp"):
         sent = [one for one in messages.values() if one.channel == "whatsapp"]
         names = {one.campaign_id for one in sent} - {""}
-        wanted = [row_of(world, asked.account, name) for name in names]
-        assert answer(world, asked) == latest_first(wanted)
+        wanted = [row_of(world, query.account, name) for name in names]
+        assert answer(world, query) == latest_first(wanted)
 
 
 def test_pages_are_parts_of_the_whole(world: World) -> None:
     (section,) = CAMPAIGNS.sections
     account = max(world.accounts, key=lambda one: len(truth_of(world, one).campaigns))
-    asked = question(world, CAMPAIGNS, account, {})
-    whole = answer(world, asked)
+    query = question(world, CAMPAIGNS, account, {})
+    whole = answer(world, query)
     pages = [
-        world.database.rows(section.sql, asked.parameters(section, 3, first)).records()
+        world.database.rows(section.sql, query.parameters(section, 3, first)).records()
         for first in range(0, len(whole) + 3, 3)
     ]
     assert [row for page in pages for row in page] == whole

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import urllib3
 
-import reports.database
-from reports.database import QUERY_TIMEOUT_S, Database, DatabaseError
+import reports.query.database
+from reports.query.database import QUERY_TIMEOUT_S, Database, DatabaseError
 from tests.contract.servers import Front
 
 LIMIT = "SELECT toFloat64(getSetting('max_execution_time'))"
@@ -30,11 +30,11 @@ def database(url: str) -> Iterator[Database]:
 
 def settings_of_all_queries(monkeypatch: pytest.MonkeyPatch, settings: str) -> None:
     """As if the user of the server had them: in force unless a query says otherwise."""
-    name, asked = settings.partition("=")[0], urllib3.PoolManager.request
+    name, query = settings.partition("=")[0], urllib3.PoolManager.request
 
     def request(self: urllib3.PoolManager, method: str, url: str, **more: Any) -> Any:
         theirs = url if f"{name}=" in url else url.replace("?", f"?{settings}&", 1)
-        return asked(self, method, theirs, **more)
+        return query(self, method, theirs, **more)
 
     monkeypatch.setattr(urllib3.PoolManager, "request", request)
 
@@ -50,7 +50,7 @@ def test_a_report_has_a_limit_of_time_and_an_export_has_that_of_the_server(
 def test_a_query_that_takes_too_long_ends_with_a_fix(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reports.database, "QUERY_TIMEOUT_S", 1)
+    monkeypatch.setattr(reports.query.database, "QUERY_TIMEOUT_S", 1)
     with pytest.raises(DatabaseError, match="Fix: ask for a shorter period"):
         database.rows(ENDLESS, {})
     assert database.rows("SELECT 1", {}).rows == [(1,)]

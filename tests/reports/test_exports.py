@@ -17,22 +17,22 @@ from zoneinfo import ZoneInfo
 import openpyxl
 import pytest
 
-from reports.asked import Asked, BadQuestion, ask
 from reports.catalogue import BY_NAME, REPORTS
-from reports.database import reach
+from reports.definition.report import Column, Report, Section
 from reports.exports import (
     FORMATS,
-    Book,
-    Fact,
+    ExportDocument,
+    QueryParam,
     Table,
     chosen,
-    exported,
+    export,
     file_name,
     rows_in_all,
-    started,
+    start_export,
 )
 from reports.exports.xlsx_file import MOST_CHARACTERS, xlsx_of
-from reports.report import Column, Report, Section
+from reports.query.database import reach
+from reports.query.query import InvalidQuery, ReportQuery, parse_query
 from reports.views import statements
 from sinks.client import connect
 from sinks.migrate import migrate
@@ -56,12 +56,12 @@ def world(worlds: list[World]) -> World:
 # --- every section, read back -----------------------------------------------------------------
 
 
-def rows_of(world: World, section: Section, asked: Asked) -> list[tuple[Any, ...]]:
+def rows_of(world: World, section: Section, query: ReportQuery) -> list[tuple[Any, ...]]:
     """The rows of a section, in the columns an export has unasked."""
-    found = world.database.rows(section.sql, asked.parameters(section))
+    found = world.database.rows(section.sql, query.parameters(section))
     if not found.rows:  # then the driver may not name the columns
         return []
-    places = [found.names.index(one.name) for one in chosen(section, asked)]
+    places = [found.names.index(one.name) for one in chosen(section, query)]
     return [tuple(row[place] for place in places) for row in found.rows]
 
 
@@ -83,32 +83,32 @@ def is_same(cell: str, value: Any) -> bool:
 
 @every_section
 def test_csv_says_what_the_section_says(world: World, report: Report, section: Section) -> None:
-    asked = question(world, report)
-    text = b"".join(exported(FORMATS["csv"], world.database, [section], asked)).decode()
+    query = question(world, report)
+    text = b"".join(export(FORMATS["csv"], world.database, [section], query)).decode()
     head, *rows = csv.reader(io.StringIO(text))
-    expected = rows_of(world, section, asked)
-    assert head == [column.name for column in chosen(section, asked)]
+    expected = rows_of(world, section, query)
+    assert head == [column.name for column in chosen(section, query)]
     assert len(rows) == len(expected)
     for row, values in zip(rows, expected, strict=True):
         assert all(map(is_same, row, values)), (row, values)
     if section.shape == "rows":
-        assert rows_in_all(world.database, [section], asked) == len(rows)
+        assert rows_in_all(world.database, [section], query) == len(rows)
 
 
 @pytest.mark.parametrize("report", REPORTS, ids=lambda report: report.name)
 def test_json_says_what_the_sections_say(world: World, report: Report) -> None:
-    asked = question(world, report)
-    pieces = exported(FORMATS["json"], world.database, report.sections, asked)
-    said = json.loads(b"".join(pieces), parse_float=Decimal)
-    assert said["report"] == report.name
-    assert said["asked"]["account"] == asked.account
-    assert said["asked"]["time_zone"] == ZONE
-    assert list(said["sections"]) == [one.name or report.name for one in report.sections]
-    for section, records in zip(report.sections, said["sections"].values(), strict=True):
-        expected = rows_of(world, section, asked)
+    query = question(world, report)
+    pieces = export(FORMATS["json"], world.database, report.sections, query)
+    raw_params = json.loads(b"".join(pieces), parse_float=Decimal)
+    assert raw_params["report"] == report.name
+    assert raw_params["asked"]["account"] == query.account
+    assert raw_params["asked"]["time_zone"] == ZONE
+    assert list(raw_params["sections"]) == [one.name or report.name for one in report.sections]
+    for section, records in zip(report.sections, raw_params["sections"].values(), strict=True):
+        expected = rows_of(world, section, query)
         assert len(records) == len(expected)
         for record, values in zip(records, expected, strict=True):
-            assert list(record) == [column.name for column in chosen(section, asked)]
+            assert list(record) == [column.name for column in chosen(section, query)]
             for read, value in zip(record.values(), values, strict=True):
                 if isinstance(value, datetime):
                     assert datetime.fromisoformat(read) == value
@@ -120,12 +120,12 @@ def test_json_says_what_the_sections_say(world: World, report: Report) -> None:
 
 @pytest.mark.parametrize("report", REPORTS, ids=lambda report: report.name)
 def test_xlsx_says_what_the_sections_say(world: World, report: Report) -> None:
-    asked = question(world, report)
-    pieces = exported(FORMATS["xlsx"], world.database, report.sections, asked)
+    query = question(world, report)
+    pieces = export(FORMATS["xlsx"], world.database, report.sections, query)
     book = openpyxl.load_workbook(io.BytesIO(b"".join(pieces)))
     assert len(book.sheetnames) == len(report.sections) + 1
     for section, sheet in zip(report.sections, book.worksheets, strict=False):
-        columns, expected = chosen(section, asked), rows_of(world, section, asked)
+        columns, expected = chosen(section, query), rows_of(world, section, query)
         head, *rows = sheet.iter_rows()
         assert sheet.freeze_panes == "A2"
         assert [cell.value.removesuffix(f" ({ZONE})") for cell in head] == [
@@ -155,17 +155,19 @@ def is_shown(column: Column, cell: Any, value: Any) -> bool:
 
 def test_a_book_says_what_was_asked_and_what_its_columns_mean(world: World) -> None:
     report = BY_NAME["messages"]
-    asked = ask(report, account_of(world), ZONE, {"source": ["direct", "program"]}, world.now)
-    pieces = exported(FORMATS["xlsx"], world.database, report.sections, asked)
+    query = parse_query(
+        report, account_of(world), ZONE, {"source": ["direct", "program"]}, world.now
+    )
+    pieces = export(FORMATS["xlsx"], world.database, report.sections, query)
     sheet = openpyxl.load_workbook(io.BytesIO(b"".join(pieces)))["About"]
     lines = list(sheet.iter_rows(values_only=True))
     end = lines.index((None, None)) if (None, None) in lines else lines.index(("", ""))
-    said, meant = dict(lines[:end]), dict(lines[end:])
-    assert said["Account"] == asked.account
-    assert said["Time zone"] == ZONE
-    assert said["From"] == asked.period.first.isoformat()
-    assert said["Source"] == "direct, program"
-    for column in chosen(report.sections[0], asked):
+    raw_params, meant = dict(lines[:end]), dict(lines[end:])
+    assert raw_params["Account"] == query.account
+    assert raw_params["Time zone"] == ZONE
+    assert raw_params["From"] == query.period.first.isoformat()
+    assert raw_params["Source"] == "direct, program"
+    for column in chosen(report.sections[0], query):
         assert meant[column.label] == column.meaning
 
 
@@ -184,7 +186,7 @@ HARMLESS = (
 
 def book_of_rows(
     columns: Sequence[Column], *blocks: list[tuple[Any, ...]], zone: str = ZONE
-) -> Book:
+) -> ExportDocument:
     """A book with one table."""
 
     @contextmanager
@@ -192,20 +194,22 @@ def book_of_rows(
         yield iter(blocks)
 
     table = Table("rows", "Rows", "some rows", tuple(columns), opened)
-    return Book("made", "Made", zone, (Fact("account", "Account", "acme"),), (table,))
+    return ExportDocument(
+        "made", "Made", zone, (QueryParam("account", "Account", "acme"),), (table,)
+    )
 
 
-def csv_rows(book: Book) -> list[list[str]]:
+def csv_rows(book: ExportDocument) -> list[list[str]]:
     """Rows of a CSV file without its header."""
-    text = b"".join(started(FORMATS["csv"], book)).decode()
+    text = b"".join(start_export(FORMATS["csv"], book)).decode()
     return list(csv.reader(io.StringIO(text, newline="")))[1:]
 
 
-def sheet_of(book: Book) -> Any:
+def sheet_of(book: ExportDocument) -> Any:
     """The first sheet of an XLSX file."""
-    return openpyxl.load_workbook(io.BytesIO(b"".join(started(FORMATS["xlsx"], book)))).worksheets[
-        0
-    ]
+    return openpyxl.load_workbook(
+        io.BytesIO(b"".join(start_export(FORMATS["xlsx"], book)))
+    ).worksheets[0]
 
 
 @pytest.mark.parametrize("text", FORMULAS)
@@ -224,7 +228,9 @@ def test_several_values_in_a_cell_are_looked_at_too() -> None:
 
 
 def test_texts_are_always_quoted_so_that_no_other_separator_finds_a_formula() -> None:
-    line = b"".join(started(FORMATS["csv"], book_of_rows([TEXT], [("a;=1+1",)]))).splitlines()[1]
+    line = b"".join(start_export(FORMATS["csv"], book_of_rows([TEXT], [("a;=1+1",)]))).splitlines()[
+        1
+    ]
     assert line == b'"a;=1+1"'
 
 
@@ -265,10 +271,10 @@ def test_types_in_csv() -> None:
 
 
 def test_types_in_json() -> None:
-    said = json.loads(
-        b"".join(started(FORMATS["json"], book_of_rows(MANY, [ROW]))), parse_float=Decimal
+    raw_params = json.loads(
+        b"".join(start_export(FORMATS["json"], book_of_rows(MANY, [ROW]))), parse_float=Decimal
     )
-    assert said["sections"]["rows"] == [{
+    assert raw_params["sections"]["rows"] == [{
         "n": 12_345, "share": Decimal("0.125"), "credits": Decimal("1234567890.123456"),
         "day": "2026-11-20", "flag": True, "at": "2026-11-20T15:56:40.005+05:30",
         "content": "+358401234567",
@@ -293,14 +299,14 @@ def test_unknown_is_empty_everywhere() -> None:
     book = book_of_rows(MANY, [nothing])
     assert csv_rows(book) == [[""] * len(MANY)]
     assert {cell.value for cell in sheet_of(book)[2]} == {None}
-    said = json.loads(b"".join(started(FORMATS["json"], book)))
-    assert set(said["sections"]["rows"][0].values()) == {None}
+    raw_params = json.loads(b"".join(start_export(FORMATS["json"], book)))
+    assert set(raw_params["sections"]["rows"][0].values()) == {None}
 
 
 def test_what_is_no_number_is_unknown() -> None:
     book = book_of_rows(MANY[1:2], [(float("nan"),), (float("inf"),)])
     assert csv_rows(book) == [[""], [""]]
-    assert b"NaN" not in b"".join(started(FORMATS["json"], book))
+    assert b"NaN" not in b"".join(start_export(FORMATS["json"], book))
     assert sheet_of(book)["A2"].value is None
 
 
@@ -315,15 +321,15 @@ def test_the_hour_that_comes_twice_differs_by_its_offset() -> None:
 
 def test_a_file_without_rows_has_its_header() -> None:
     for book in (book_of_rows(MANY), book_of_rows(MANY, [])):
-        assert b"".join(started(FORMATS["csv"], book)).count(b"\r\n") == 1
+        assert b"".join(start_export(FORMATS["csv"], book)).count(b"\r\n") == 1
         assert sheet_of(book).max_row == 1
-        assert json.loads(b"".join(started(FORMATS["json"], book)))["sections"] == {"rows": []}
+        assert json.loads(b"".join(start_export(FORMATS["json"], book)))["sections"] == {"rows": []}
 
 
 def test_rows_are_told_after_every_block() -> None:
     for form in FORMATS.values():
         told: list[int] = []
-        list(started(form, book_of_rows([TEXT], [("a",), ("b",)], [("c",)]), told.append))
+        list(start_export(form, book_of_rows([TEXT], [("a",), ("b",)], [("c",)]), told.append))
         assert told == [2, 3], form.name
 
 
@@ -337,7 +343,7 @@ def test_csv_and_json_read_a_block_only_when_they_are_asked_for_it() -> None:
     for form in (FORMATS["csv"], FORMATS["json"]):
         asked_for.clear()
         table = Table("rows", "Rows", "some rows", (TEXT,), opened)
-        pieces = started(form, Book("made", "Made", ZONE, (), (table,)))
+        pieces = start_export(form, ExportDocument("made", "Made", ZONE, (), (table,)))
         for _ in range(10):
             next(pieces)
         assert len(asked_for) < 11
@@ -414,35 +420,33 @@ def test_a_text_too_long_for_a_cell_is_cut() -> None:
 
 def test_csv_of_several_sections_is_refused_with_their_names(world: World) -> None:
     report = BY_NAME["overview"]
-    with pytest.raises(BadQuestion, match="section: csv holds one section") as bad:
-        exported(FORMATS["csv"], world.database, report.sections, question(world, report))
+    with pytest.raises(InvalidQuery, match="section: csv holds one section") as bad:
+        export(FORMATS["csv"], world.database, report.sections, question(world, report))
     names = ", ".join(section.name for section in report.sections)
     assert bad.value.wrongs[0].fix == f"choose one of {names}"
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_book_without_tables_is_refused(form: str) -> None:
-    with pytest.raises(BadQuestion, match="section: none is asked for"):
-        started(FORMATS[form], Book("report", "Report", ZONE, (), ()))
+    with pytest.raises(InvalidQuery, match="section: none is asked for"):
+        start_export(FORMATS[form], ExportDocument("report", "Report", ZONE, (), ()))
 
 
 def test_unknown_columns_are_refused_with_the_known_ones(world: World) -> None:
     report = BY_NAME["messages"]
-    with pytest.raises(BadQuestion, match="'secret' is no column of 'Messages'") as bad:
-        exported(
-            FORMATS["csv"], world.database, report.sections, question(world, report), ["secret"]
-        )
+    with pytest.raises(InvalidQuery, match="'secret' is no column of 'Messages'") as bad:
+        export(FORMATS["csv"], world.database, report.sections, question(world, report), ["secret"])
     assert "message_id" in bad.value.wrongs[0].fix
 
 
 def test_columns_are_those_chosen_in_their_order(world: World) -> None:
     report = BY_NAME["messages"]
-    asked, section = question(world, report), report.sections[0]
-    pieces = exported(
-        FORMATS["csv"], world.database, [section], asked, ["recipient", "sent_at"], limit=2
+    query, section = question(world, report), report.sections[0]
+    pieces = export(
+        FORMATS["csv"], world.database, [section], query, ["recipient", "sent_at"], limit=2
     )
     head, *rows = csv.reader(io.StringIO(b"".join(pieces).decode()))
-    found = world.database.rows(section.sql, asked.parameters(section, 2)).records()
+    found = world.database.rows(section.sql, query.parameters(section, 2)).records()
     assert head == ["recipient", "sent_at"]
     assert [row[0] for row in rows] == [record["recipient"] for record in found]
 
@@ -457,6 +461,8 @@ def test_columns_are_those_chosen_in_their_order(world: World) -> None:
 )
 def test_the_name_of_a_file_is_safe(report: str, sections: int, name: str) -> None:
     definition = BY_NAME[report]
-    said = {"campaign": ["spring/../x-sale"]} if report == "campaign" else {}
-    asked = ask(definition, "a/b", "UTC", said, datetime(2026, 11, 20, 12, tzinfo=UTC))
-    assert file_name(FORMATS["xlsx"], asked, definition.sections[:sections]) == name
+    raw_params = {"campaign": ["spring/../x-sale"]} if report == "campaign" else {}
+    query = parse_query(
+        definition, "a/b", "UTC", raw_params, datetime(2026, 11, 20, 12, tzinfo=UTC)
+    )
+    assert file_name(FORMATS["xlsx"], query, definition.sections[:sections]) == name

@@ -22,8 +22,8 @@ def test_exactly_the_users_who_failed_are_listed_with_their_reasons(world: World
             assert rows == [only(row, [name for name in COLUMNS if name in row]) for row in wanted]
             reasons |= {row.get("fail_reason") for row in rows}
             for channel in ("sms",):
-                said = {"campaign": campaign, "channel": channel}
-                rows = answer(world, question(world, FAILED, account, said))
+                raw_params = {"campaign": campaign, "channel": channel}
+                rows = answer(world, question(world, FAILED, account, raw_params))
                 theirs = people(truth, [one for one in failed if one[1].channel == channel])
                 assert [row["recipient"] for row in rows] == [row["recipient"] for row in theirs]
     assert "" not in reasons and len(reasons) > 5
@@ -37,5 +37,5 @@ def test_the_identifiers_chosen_are_shown_and_the_reason_always(world: World) ->
         (["message_id", "recipient"], ["recipient", "message_id", "fail_reason"]),
         ([one.name for one in IDENTIFIERS], [*(one.name for one in IDENTIFIERS), "fail_reason"]),
     ):
-        asked = question(world, FAILED, "acme", {"campaign": "x", "identifiers": chosen})
-        assert [column.name for column in asked.columns(section)] == shown
+        query = question(world, FAILED, "acme", {"campaign": "x", "identifiers": chosen})
+        assert [column.name for column in query.columns(section)] == shown

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from deploy.simulator.messages import Message
-from reports.asked import Asked
 from reports.catalogue.insight import INSIGHT
+from reports.query.query import ReportQuery
 from tests.reports.counting import (
     Messages,
     Row,
@@ -77,21 +77,21 @@ def in_order(row: Row) -> tuple[Any, ...]:
 def test_deliveries_are_those_of_the_truth(world: World, zone: str) -> None:
     turn = ZONES.index(zone)
     for by in (EACH + SOME)[turn::2]:
-        for asked, messages in list(questions(world, INSIGHT, zone, by=by))[turn % 2 :: 3]:
-            assert answer(world, asked) == broken_down(messages, by, zone)
+        for query, messages in list(questions(world, INSIGHT, zone, by=by))[turn % 2 :: 3]:
+            assert answer(world, query) == broken_down(messages, by, zone)
 
 
 def test_nothing_chosen_is_by_country(world: World) -> None:
-    asked = question(world, INSIGHT, world.accounts[0], {})
-    assert [one.name for one in asked.columns(asked.report.section(""))][:2] == [
+    query = question(world, INSIGHT, world.accounts[0], {})
+    assert [one.name for one in query.columns(query.report.section(""))][:2] == [
         "country",
         "delivered",
     ]
-    assert asked == question(world, INSIGHT, world.accounts[0], {"by": "country"})
+    assert query == question(world, INSIGHT, world.accounts[0], {"by": "country"})
 
 
 def test_filters_narrow_and_a_filter_by_country_does_not_need_its_dimension(world: World) -> None:
-    for asked, messages in questions(world, INSIGHT, "UTC", by="provider"):
+    for query, messages in questions(world, INSIGHT, "UTC", by="provider"):
         country = max(
             (one.country for one in messages.values()),
             key=[one.country for one in messages.values()].count,
@@ -99,21 +99,23 @@ def test_filters_narrow_and_a_filter_by_country_does_not_need_its_dimension(worl
         )
         if country:
             narrowed = {n: one for n, one in messages.items() if one.country == country}
-            same = narrower(world, asked, country=country)
+            same = narrower(world, query, country=country)
             assert answer(world, same) == broken_down(narrowed, ["provider"], "UTC")
 
 
-def narrower(world: World, asked: Asked, **more: str) -> Asked:
+def narrower(world: World, query: ReportQuery, **more: str) -> ReportQuery:
     """The same question with another filter."""
-    return question(world, asked.report, asked.account, {**asked.said(), **more}, asked.period.zone)
+    return question(
+        world, query.report, query.account, {**query.raw_params(), **more}, query.period.zone
+    )
 
 
 def test_pages_are_parts_of_the_whole(world: World) -> None:
     (section,) = INSIGHT.sections
-    asked = question(world, INSIGHT, world.accounts[0], {"by": ["number", "hour"]})
-    whole = answer(world, asked)
+    query = question(world, INSIGHT, world.accounts[0], {"by": ["number", "hour"]})
+    whole = answer(world, query)
     pages = [
-        world.database.rows(section.sql, asked.parameters(section, 100, first)).records()
+        world.database.rows(section.sql, query.parameters(section, 100, first)).records()
         for first in range(0, len(whole) + 100, 100)
     ]
     assert [row for page in pages for row in page] == whole

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from reports.asked import Asked, BadQuestion
 from reports.catalogue import REPORTS
-from reports.database import Database
-from reports.report import Filter, Report
+from reports.definition.report import Filter, Report
+from reports.query.database import Database
+from reports.query.query import InvalidQuery, ReportQuery
+from reports.query.texts import starts_of, text_of
 from reports.segments.members import count, members
 from reports.segments.model import Combined, Node, People, Saved, write
 from reports.segments.store import SegmentStore
-from reports.texts import starts_of, text_of
 from reports.views import statements
 from sinks.client import connect
 from sinks.migrate import migrate
@@ -119,19 +119,21 @@ def two(worlds: list[World], reports_front: Front) -> Iterator[Two]:
     made.crowd.close()
 
 
-def answers(database: Database, asked: Asked) -> list[list[tuple[Any, ...]]]:
+def answers(database: Database, query: ReportQuery) -> list[list[tuple[Any, ...]]]:
     """All rows of all sections, and the counts of those that are paged."""
     found = []
-    for section in asked.report.sections:
-        parameters = asked.parameters(section)
+    for section in query.report.sections:
+        parameters = query.parameters(section)
         found.append(database.rows(section.sql, parameters).rows)
         if section.shape == "rows":
             found.append(database.rows(section.count_sql, parameters).rows)
     return found
 
 
-def asked_of(two: Two, report: Report, said: dict[str, Any], account: str = "") -> Asked:
-    words = {**needed(truth_of(two.world, two.account), report), **said}
+def asked_of(
+    two: Two, report: Report, raw_params: dict[str, Any], account: str = ""
+) -> ReportQuery:
+    words = {**needed(truth_of(two.world, two.account), report), **raw_params}
     return question(two.world, report, account or two.account, words)
 
 
@@ -151,9 +153,9 @@ def test_twins_have_all_that_the_account_has(two: Two) -> None:
 
 @every_report
 def test_an_account_sees_the_same_in_a_crowd(two: Two, report: Report) -> None:
-    asked = asked_of(two, report, {})
-    found = answers(two.crowd, asked)
-    assert found == answers(two.alone, asked)
+    query = asked_of(two, report, {})
+    found = answers(two.crowd, query)
+    assert found == answers(two.alone, query)
     assert all(found)
 
 
@@ -164,15 +166,15 @@ def test_a_campaign_of_others_is_empty(two: Two, report: Report) -> None:
     owner = biggest(two.world)
     assert owner != two.account
     foreign = truth_of(two.world, owner).campaigns[0]
-    asked = asked_of(two, report, {"campaign": foreign})
-    assert answers(two.crowd, asked) == answers(two.alone, asked)
+    query = asked_of(two, report, {"campaign": foreign})
+    assert answers(two.crowd, query) == answers(two.alone, query)
 
 
 @every_report
 @pytest.mark.parametrize("account", ["' OR '1' = '1", "{account:String}"])
 def test_an_account_without_rows_sees_none(two: Two, report: Report, account: str) -> None:
-    asked = asked_of(two, report, {}, account)
-    assert answers(two.crowd, asked) == answers(two.alone, asked)
+    query = asked_of(two, report, {}, account)
+    assert answers(two.crowd, query) == answers(two.alone, query)
 
 
 def needed_names(report: Report) -> set[str]:
@@ -206,10 +208,10 @@ def test_hostile_words_find_nothing_of_others(two: Two, report: Report, name: st
 def test_whatever_is_chosen_the_crowd_changes_nothing(two: Two, report: Report, name: str) -> None:
     choices = report_filter(report, name).choices
     for choice in choices if name == "tab" else choices[:2]:
-        asked = asked_of(two, report, {name: choice})
-        assert answers(two.crowd, asked) == answers(two.alone, asked)
+        query = asked_of(two, report, {name: choice})
+        assert answers(two.crowd, query) == answers(two.alone, query)
     for word in HOSTILE:
-        with pytest.raises(BadQuestion):
+        with pytest.raises(InvalidQuery):
             asked_of(two, report, {name: word})
 
 
@@ -257,7 +259,7 @@ def test_saved_segments_are_known_to_their_account_alone(two: Two) -> None:
         store.save(twin, "Everybody", People(own[:1]), NOW)
         assert count(two.crowd, twin, Saved("Everybody"))
     for name in ("Everybody", *HOSTILE):
-        with pytest.raises(BadQuestion, match="no segment is saved"):
+        with pytest.raises(InvalidQuery, match="no segment is saved"):
             count(two.crowd, two.account, Saved(name))
         assert store.get(two.account, name) is None
         assert not store.delete(two.account, name, NOW)

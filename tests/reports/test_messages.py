@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import pytest
 
 from deploy.simulator.messages import Message
-from reports.asked import ask
 from reports.catalogue.messages import MESSAGES
 from reports.exports.table import count_of
-from reports.texts import starts_of, text_of
+from reports.query.query import parse_query
+from reports.query.texts import starts_of, text_of
 from tests.reports.truth import Row, Truth, answer, message_row, only, question, truth_of
 from tests.reports.world import ZONES, World
 
@@ -30,9 +30,9 @@ def wanted(truth: Truth, sent: list[tuple[str, Message]], *, content: bool = Fal
 def test_every_message_of_the_period_is_shown_as_it_stands(world: World, zone: str) -> None:
     for account in world.accounts:
         truth = truth_of(world, account)
-        asked = question(world, MESSAGES, account, {"last": "2"}, zone)
-        rows = truth.shown(answer(world, asked))
-        sent = truth.sent(zone, asked.period.first, asked.period.last)
+        query = question(world, MESSAGES, account, {"last": "2"}, zone)
+        rows = truth.shown(answer(world, query))
+        sent = truth.sent(zone, query.period.first, query.period.last)
         assert rows == truth.shown(wanted(truth, sent))
 
 
@@ -40,9 +40,9 @@ def test_content_is_that_of_the_latest_attempt(world: World) -> None:
     attempts: Counter[int] = Counter()
     for account in world.accounts:
         truth = truth_of(world, account)
-        asked = question(world, MESSAGES, account, {"content": "yes"})
-        rows = truth.shown(answer(world, asked))
-        sent = truth.sent("UTC", asked.period.first, asked.period.last)
+        query = question(world, MESSAGES, account, {"content": "yes"})
+        rows = truth.shown(answer(world, query))
+        sent = truth.sent("UTC", query.period.first, query.period.last)
         assert rows == truth.shown(wanted(truth, sent, content=True))
         attempts.update(row["attempts"] for row in rows if row["content"])
         for row in rows[:5]:
@@ -72,8 +72,8 @@ FILTERS: dict[str, Callable[[Message], str]] = {
 def test_a_filter_leaves_exactly_its_messages(world: World, name: str) -> None:
     account = world.accounts[-1]
     truth, of = truth_of(world, account), FILTERS[name]
-    asked = question(world, MESSAGES, account, {})
-    sent = truth.sent("UTC", asked.period.first, asked.period.last)
+    query = question(world, MESSAGES, account, {})
+    sent = truth.sent("UTC", query.period.first, query.period.last)
     values = Counter(of(one) for _, one in sent if one.direction == "outbound" and of(one))
     assert values
     several = next(one.several for one in MESSAGES.filters if one.name == name)
@@ -102,17 +102,17 @@ def test_the_counters_know_how_many_rows_there_are(
 ) -> None:
     account = world.accounts[-1]
     words = {"status": status, "carrier_status": carrier_status}
-    said = {name: [word] for name, word in some.items()} | {
+    raw_params = {name: [word] for name, word in some.items()} | {
         name: list(chosen) for name, chosen in words.items()
     }
-    asked = ask(MESSAGES, account, "UTC", said, world.now)
-    assert "reported_counts" in asked.count_sql(SECTION)
-    (messages,) = world.database.rows(SECTION.count_sql, asked.parameters(SECTION)).rows[0]
-    assert count_of(world.database, SECTION, asked) == messages
+    query = parse_query(MESSAGES, account, "UTC", raw_params, world.now)
+    assert "reported_counts" in query.count_sql(SECTION)
+    (messages,) = world.database.rows(SECTION.count_sql, query.parameters(SECTION)).rows[0]
+    assert count_of(world.database, SECTION, query) == messages
 
 
 @pytest.mark.parametrize(
-    ("zone", "said"),
+    ("zone", "raw_params"),
     [
         ("Asia/Kolkata", {}),
         ("UTC", {"sender": ["acme"]}),
@@ -121,25 +121,29 @@ def test_the_counters_know_how_many_rows_there_are(
     ],
 )
 def test_what_the_counters_do_not_know_is_counted_among_the_messages(
-    zone: str, said: dict[str, list[str]]
+    zone: str, raw_params: dict[str, list[str]]
 ) -> None:
-    asked = ask(MESSAGES, "acme", zone, said, datetime(2026, 11, 20, tzinfo=UTC))
-    assert asked.count_sql(SECTION) == SECTION.count_sql
+    query = parse_query(MESSAGES, "acme", zone, raw_params, datetime(2026, 11, 20, tzinfo=UTC))
+    assert query.count_sql(SECTION) == SECTION.count_sql
 
 
 def test_filters_hold_together(world: World) -> None:
     account = world.accounts[-1]
     truth = truth_of(world, account)
-    said = {"channel": "sms", "carrier_status": "undelivered", "source": ["campaign", "direct"]}
-    asked = question(world, MESSAGES, account, said)
+    raw_params = {
+        "channel": "sms",
+        "carrier_status": "undelivered",
+        "source": ["campaign", "direct"],
+    }
+    query = question(world, MESSAGES, account, raw_params)
     matching = [
         (name, one)
-        for name, one in truth.sent("UTC", asked.period.first, asked.period.last)
+        for name, one in truth.sent("UTC", query.period.first, query.period.last)
         if one.channel == "sms"
         and one.carrier_status == "undelivered"
         and one.source in ("campaign", "direct")
     ]
-    assert truth.shown(answer(world, asked)) == truth.shown(wanted(truth, matching))
+    assert truth.shown(answer(world, query)) == truth.shown(wanted(truth, matching))
 
 
 def test_every_filter_of_the_report_is_tried_here() -> None:

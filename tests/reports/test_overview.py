@@ -25,39 +25,39 @@ def whatsapp(messages: Messages) -> Row:
 
 @pytest.mark.parametrize("zone", ZONES)
 def test_totals_and_slots_are_those_of_the_truth(world: World, zone: str) -> None:
-    for asked, messages in questions(world, OVERVIEW, zone):
-        (totals,) = found(world, asked, "totals")
+    for query, messages in questions(world, OVERVIEW, zone):
+        (totals,) = found(world, query, "totals")
         assert totals == counted(messages.values())
         assert totals["submitted"] == sum(
             totals[part] for part in ("queued", "delivered", "undelivered")
         )
-        assert found(world, asked, "slots") == [
-            {"slot": slot, **counted(share.values())} for slot, share in by_slot(messages, asked)
+        assert found(world, query, "slots") == [
+            {"slot": slot, **counted(share.values())} for slot, share in by_slot(messages, query)
         ]
 
 
 @pytest.mark.parametrize("zone", ZONES)
 def test_whatsapp_has_its_own_words(world: World, zone: str) -> None:
-    for asked, messages in questions(world, OVERVIEW, zone):
-        (totals,) = found(world, asked, "whatsapp")
+    for query, messages in questions(world, OVERVIEW, zone):
+        (totals,) = found(world, query, "whatsapp")
         assert totals == whatsapp(messages)
         assert totals["sent"] == totals["delivered"] + totals["pending"] + totals["failed"]
-        wanted = [{"slot": slot, **whatsapp(share)} for slot, share in by_slot(messages, asked)]
-        assert found(world, asked, "whatsapp_slots") == [row for row in wanted if row["sent"]]
+        wanted = [{"slot": slot, **whatsapp(share)} for slot, share in by_slot(messages, query)]
+        assert found(world, query, "whatsapp_slots") == [row for row in wanted if row["sent"]]
 
 
 def test_sources_and_channel_narrow_every_section(world: World) -> None:
-    said = {"source": ["campaign", "direct"], "channel": "whatsapp"}
-    for asked, messages in questions(world, OVERVIEW, "Asia/Kolkata", **said):
+    raw_params = {"source": ["campaign", "direct"], "channel": "whatsapp"}
+    for query, messages in questions(world, OVERVIEW, "Asia/Kolkata", **raw_params):
         narrowed = {
             name: message
             for name, message in messages.items()
-            if message.source in said["source"] and message.channel == "whatsapp"
+            if message.source in raw_params["source"] and message.channel == "whatsapp"
         }
-        (totals,) = found(world, asked, "totals")
+        (totals,) = found(world, query, "totals")
         assert totals == counted(narrowed.values())
-        assert sum(row["sent"] for row in found(world, asked, "slots")) == len(narrowed)
-        assert found(world, asked, "whatsapp") == [whatsapp(narrowed)]
+        assert sum(row["sent"] for row in found(world, query, "slots")) == len(narrowed)
+        assert found(world, query, "whatsapp") == [whatsapp(narrowed)]
 
 
 @pytest.mark.parametrize(
@@ -68,13 +68,13 @@ def test_a_day_on_which_the_clock_changes_has_its_own_hours(
 ) -> None:
     """Every hour is there once: the repeated one twice in local time, the skipped one never."""
     world = worlds[place]
-    said = {"since": day, "until": day}
+    raw_params = {"since": day, "until": day}
     seen = set()
     for account in world.accounts:
-        asked = question(world, OVERVIEW, account, said, "Europe/Helsinki")
-        wanted = {slot: len(share) for slot, share in by_slot(sent(world, asked), asked)}
-        rows = found(world, asked, "slots")
+        query = question(world, OVERVIEW, account, raw_params, "Europe/Helsinki")
+        wanted = {slot: len(share) for slot, share in by_slot(sent(world, query), query)}
+        rows = found(world, query, "slots")
         assert {row["slot"]: row["sent"] for row in rows} == wanted
-        assert asked.period.until - asked.period.since == timedelta(hours=hours)
+        assert query.period.until - query.period.since == timedelta(hours=hours)
         seen |= set(wanted)
     assert len(seen) == hours

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from deploy.simulator.messages import Message
-from reports.asked import BadQuestion
 from reports.catalogue.person import PERSON_REPORT, RANGES
+from reports.query.query import InvalidQuery
 from tests.reports.truth import (
     Row,
     Truth,
@@ -45,16 +45,18 @@ def test_a_person_is_found_by_each_identifier(world: World, zone: str) -> None:
             counts = Counter(getattr(one, field) for _, one in sent if getattr(one, field))
             for value, _ in counts.most_common(1):
                 wanted = rows_where(truth, sent, field, value)
-                for said in ({}, {"identifier": identifier}) if zone == "UTC" else ({},):
-                    asked = question(world, PERSON_REPORT, account, {"person": value, **said}, zone)
-                    assert truth.shown(answer(world, asked)) == wanted
+                for raw_params in ({}, {"identifier": identifier}) if zone == "UTC" else ({},):
+                    query = question(
+                        world, PERSON_REPORT, account, {"person": value, **raw_params}, zone
+                    )
+                    assert truth.shown(answer(world, query)) == wanted
 
 
 def test_an_identifier_that_looks_like_another_is_meant_as_said(world: World) -> None:
     account = world.accounts[-1]
     number = next(iter(truth_of(world, account).messages.values())).recipient
-    said = {"person": number, "identifier": "external_id"}
-    assert answer(world, question(world, PERSON_REPORT, account, said)) == []
+    raw_params = {"person": number, "identifier": "external_id"}
+    assert answer(world, question(world, PERSON_REPORT, account, raw_params)) == []
 
 
 def test_ranges_are_thirty_days_each_and_touch(world: World) -> None:
@@ -70,14 +72,14 @@ def test_ranges_are_thirty_days_each_and_touch(world: World) -> None:
         now = world.now + timedelta(days=later)
         found: list[Row] = []
         for chosen in RANGES:
-            said = {"person": number, "range": chosen}
-            found += answer(world, question(world, PERSON_REPORT, account, said, now=now))
+            raw_params = {"person": number, "range": chosen}
+            found += answer(world, question(world, PERSON_REPORT, account, raw_params, now=now))
         oldest = now.date() - timedelta(days=179)
         assert truth.shown(found) == [row for row in everything if row["sent_at"].date() >= oldest]
 
 
 @pytest.mark.parametrize(
-    "said",
+    "raw_params",
     [
         {},
         {"person": "x", "range": "6"},
@@ -86,14 +88,14 @@ def test_ranges_are_thirty_days_each_and_touch(world: World) -> None:
         {"person": "x", "identifier": "name"},
     ],
 )
-def test_what_cannot_be_asked_is_refused(world: World, said: dict[str, str]) -> None:
-    with pytest.raises(BadQuestion) as refused:
-        question(world, PERSON_REPORT, "acme", said)
+def test_what_cannot_be_asked_is_refused(world: World, raw_params: dict[str, str]) -> None:
+    with pytest.raises(InvalidQuery) as refused:
+        question(world, PERSON_REPORT, "acme", raw_params)
     (wrong,) = refused.value.wrongs
-    assert wrong.name == (list(said)[-1] if said else "person")
+    assert wrong.name == (list(raw_params)[-1] if raw_params else "person")
     assert wrong.fix
 
 
 def test_words_of_a_question_ask_the_same_again(world: World) -> None:
-    asked = question(world, PERSON_REPORT, "acme", {"person": "crm-1", "range": "2"})
-    assert question(world, PERSON_REPORT, "acme", asked.said()) == asked
+    query = question(world, PERSON_REPORT, "acme", {"person": "crm-1", "range": "2"})
+    assert question(world, PERSON_REPORT, "acme", query.raw_params()) == query

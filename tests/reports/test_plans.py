@@ -10,17 +10,19 @@ from tests.reports.truth import biggest, needed, question, truth_of
 from tests.reports.world import World
 
 
-def plan(world: World, report: str, section: str, said: dict[str, str]) -> dict[str, list[str]]:
+def plan(
+    world: World, report: str, section: str, raw_params: dict[str, str]
+) -> dict[str, list[str]]:
     """What a plan says of each table it reads: keys, conditions and names of indexes."""
     account = biggest(world)
     definition = BY_NAME[report]
-    words = {**needed(truth_of(world, account), definition), **said}
-    asked = question(world, definition, account, words)
+    words = {**needed(truth_of(world, account), definition), **raw_params}
+    query = question(world, definition, account, words)
     wanted = definition.section(section)
     sql = f"EXPLAIN indexes = 1 {wanted.sql}"
     found: dict[str, list[str]] = {}
     table = ""
-    for (line,) in world.database.rows(sql, asked.parameters(wanted, 25)).rows:
+    for (line,) in world.database.rows(sql, query.parameters(wanted, 25)).rows:
         said_there = line.strip(" │├└─")
         if "ReadFromMergeTree (" in said_there:
             table = said_there.rpartition(".")[2].rstrip(")")
@@ -30,7 +32,7 @@ def plan(world: World, report: str, section: str, said: dict[str, str]) -> dict[
 
 
 @pytest.mark.parametrize(
-    ("report", "section", "said", "table", "wanted"),
+    ("report", "section", "raw_params", "table", "wanted"),
     [
         ("messages", "", {}, "messages", ("account in", "sent_at in (-Inf", "sent_at in ['")),
         ("messages", "", {"recipient": "+1"}, "messages", ("Name: by_recipient",)),
@@ -53,11 +55,11 @@ def test_conditions_reach_keys_and_indexes(
     worlds: list[World],
     report: str,
     section: str,
-    said: dict[str, str],
+    raw_params: dict[str, str],
     table: str,
     wanted: tuple[str, ...],
 ) -> None:
-    found = " ".join(plan(worlds[0], report, section, said)[table])
+    found = " ".join(plan(worlds[0], report, section, raw_params)[table])
     assert all(words in found for words in wanted), found
 
 

@@ -6,7 +6,7 @@ from typing import get_args
 
 from deploy.simulator.messages import Message
 from reports.catalogue.recipients import RECIPIENTS
-from reports.people import Did
+from reports.definition.audience import Action
 from tests.reports.truth import (
     Row,
     Truth,
@@ -86,9 +86,9 @@ def test_every_tab_lists_exactly_its_people(world: World) -> None:
     truth = truth_of(world, account)
     for campaign in (truth.campaigns[0], truth.campaigns[-1]):
         sent = truth.of_campaign(campaign)
-        for tab in get_args(Did):
-            asked = question(world, RECIPIENTS, account, {"campaign": campaign, "tab": tab})
-            rows = settled(truth, answer(world, asked), tab)
+        for tab in get_args(Action):
+            query = question(world, RECIPIENTS, account, {"campaign": campaign, "tab": tab})
+            rows = settled(truth, answer(world, query), tab)
             is_meant = belong(truth, campaign, tab)
             assert rows == people(truth, [one for one in sent if is_meant(one[1])])
             seen[tab] += len(rows)
@@ -96,7 +96,7 @@ def test_every_tab_lists_exactly_its_people(world: World) -> None:
         everybody = answer(world, question(world, RECIPIENTS, account, {"campaign": campaign}))
         assert truth.shown(everybody) == people(truth, sent)
     assert several
-    assert all(seen[tab] for tab in get_args(Did)), seen
+    assert all(seen[tab] for tab in get_args(Action)), seen
 
 
 def test_links_choose_among_those_who_clicked(world: World) -> None:
@@ -108,8 +108,8 @@ def test_links_choose_among_those_who_clicked(world: World) -> None:
         clicked = truth.engaged("click", campaign, links)
         assert bool(clicked) == (links != ("none",))
         for tab in ("", "clicked", "not_clicked", "delivered"):
-            said = {"campaign": campaign, "tab": tab, "link": list(links)}
-            rows = truth.shown(answer(world, question(world, RECIPIENTS, account, said)))
+            raw_params = {"campaign": campaign, "tab": tab, "link": list(links)}
+            rows = truth.shown(answer(world, question(world, RECIPIENTS, account, raw_params)))
             is_meant = belong(truth, campaign, tab or "sent", links)
             assert rows == people(
                 truth,
@@ -127,8 +127,8 @@ def test_text_and_channel_search(world: World) -> None:
     sent = truth.of_campaign(campaign)
     number = sent[0][1].recipient
     for search in (number, number[3:9], "ANNA", "crm-00", "@mail.EXAMPLE", "nobody", "%", "é"):
-        said = {"campaign": campaign, "search": search, "tab": "sent"}
-        rows = truth.shown(answer(world, question(world, RECIPIENTS, account, said)))
+        raw_params = {"campaign": campaign, "search": search, "tab": "sent"}
+        rows = truth.shown(answer(world, question(world, RECIPIENTS, account, raw_params)))
         assert rows == people(
             truth,
             [
@@ -141,6 +141,6 @@ def test_text_and_channel_search(world: World) -> None:
         )  # fmt: skip
         assert bool(rows) == (search not in ("nobody", "%", "é"))
     for channel in ("sms", "whatsapp"):
-        said = {"campaign": campaign, "channel": channel}
-        rows = truth.shown(answer(world, question(world, RECIPIENTS, account, said)))
+        raw_params = {"campaign": campaign, "channel": channel}
+        rows = truth.shown(answer(world, question(world, RECIPIENTS, account, raw_params)))
         assert rows == people(truth, [one for one in sent if one[1].channel == channel])

@@ -18,8 +18,8 @@ from click.testing import CliRunner, Result
 from deploy.cli import cli
 from deploy.embedded.brokers import free_port
 from reports.catalogue import BY_NAME, REPORTS
-from reports.exports import FORMATS, exported
-from reports.report import Report
+from reports.definition.report import Report
+from reports.exports import FORMATS, export
 from tests.deploy.test_cli import receipts
 from tests.reports.asking import account_of, words_for
 from tests.reports.world import World
@@ -42,9 +42,9 @@ def _logging_as_before() -> Iterator[None]:
 
 def arguments(world: World, report: Report) -> list[str]:
     """What must be said on the command line, and the days of the world."""
-    said = [f"--{name}={word}" for name, (word,) in words_for(world, report).items()]
+    raw_params = [f"--{name}={word}" for name, (word,) in words_for(world, report).items()]
     days = [f"--until={world.now.date()}"] if report.has_period else []
-    return ["report", report.name, f"--account={account_of(world)}", *said, *days]
+    return ["report", report.name, f"--account={account_of(world)}", *raw_params, *days]
 
 
 def run(world: World, *words: str) -> Result:
@@ -80,9 +80,9 @@ def test_csv_of_every_section(world: World, report: Report) -> None:
 def test_json_has_every_section(world: World, report: Report) -> None:
     done = run(world, *arguments(world, report), "--format=json", "--limit=5")
     assert done.exit_code == 0, done.output
-    said = json.loads(done.stdout)
-    assert list(said["sections"]) == [one.name or report.name for one in report.sections]
-    for section, rows in zip(report.sections, said["sections"].values(), strict=True):
+    raw_params = json.loads(done.stdout)
+    assert list(raw_params["sections"]) == [one.name or report.name for one in report.sections]
+    for section, rows in zip(report.sections, raw_params["sections"].values(), strict=True):
         assert section.shape != "rows" or len(rows) <= 5
 
 
@@ -138,17 +138,17 @@ def test_the_sql_that_is_printed_can_be_run(world: World, report: Report) -> Non
 
 
 def test_the_file_is_the_export(world: World, tmp_path: Path) -> None:
-    from reports.accounts import zone_of
-    from reports.asked import ask
+    from reports.query.accounts import zone_of
+    from reports.query.query import parse_query
 
     report, path = BY_NAME["messages"], tmp_path / "messages.csv"
     words = ["--source=direct", "--source=program", "--columns=recipient, sent_at", "-o", str(path)]
     assert run(world, *arguments(world, report), *words).exit_code == 0
     account = account_of(world)
-    said = {"source": ["direct", "program"], "until": [world.now.date().isoformat()]}
-    asked = ask(report, account, zone_of(world.database, account), said, world.now)
+    raw_params = {"source": ["direct", "program"], "until": [world.now.date().isoformat()]}
+    query = parse_query(report, account, zone_of(world.database, account), raw_params, world.now)
     columns = ["recipient", "sent_at"]
-    pieces = exported(FORMATS["csv"], world.database, report.sections, asked, columns)
+    pieces = export(FORMATS["csv"], world.database, report.sections, query, columns)
     assert path.read_bytes() == b"".join(pieces)
     assert list(tmp_path.iterdir()) == [path]
 
@@ -185,7 +185,7 @@ def test_nothing_to_show_says_what_to_do(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "raw_params"),
     [
         (["--source=carrier pigeon"], "--source: carrier pigeon is not known. Fix: use "),
         (["--since=2026-13-01"], "--since: '2026-13-01' is no date. Fix: write it as 2026-11-22"),
@@ -195,11 +195,13 @@ def test_nothing_to_show_says_what_to_do(world: World) -> None:
         (["--account=acme"], "--account: 'acme' has no messages and no settings. Fix: there are "),
     ],
 )
-def test_a_wrong_question_is_one_line_and_exit_2(world: World, words: list[str], said: str) -> None:
+def test_a_wrong_question_is_one_line_and_exit_2(
+    world: World, words: list[str], raw_params: str
+) -> None:
     done = run(world, *arguments(world, BY_NAME["messages"]), *words)
     assert done.exit_code == 2
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f"receipts: {said}")
+    assert line.startswith(f"receipts: {raw_params}")
 
 
 def test_all_mistakes_are_said_at_once(world: World) -> None:
@@ -211,17 +213,19 @@ def test_all_mistakes_are_said_at_once(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "raw_params"),
     [
         (["--format=csv"], "--section: csv holds one section"),
         (["--output=report.txt"], "--output: report.txt does not tell its format. Fix: "),
         (["--output=report.csv", "--format=table"], "--output: a table is no file. Fix: "),
     ],
 )
-def test_formats_that_do_not_fit_are_refused(world: World, words: list[str], said: str) -> None:
+def test_formats_that_do_not_fit_are_refused(
+    world: World, words: list[str], raw_params: str
+) -> None:
     done = run(world, *arguments(world, BY_NAME["overview"]), *words)
     assert done.exit_code == 2
-    assert said in f"{done.stderr}{done.exception}"
+    assert raw_params in f"{done.stderr}{done.exception}"
 
 
 def test_a_file_that_exists_stays_unless_forced(world: World, tmp_path: Path) -> None:
@@ -243,7 +247,7 @@ def test_an_export_that_fails_leaves_no_file(
         yield b"half of it"
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("reports.exports.exported", interrupted)
+    monkeypatch.setattr("reports.exports.export", interrupted)
     done = run(world, *arguments(world, BY_NAME["messages"]), f"--output={tmp_path}/half.csv")
     assert done.exit_code != 0
     assert list(tmp_path.iterdir()) == []

@@ -3,7 +3,7 @@
 import pytest
 
 from reports.catalogue import REPORTS
-from reports.report import Report, Section
+from reports.definition.report import Report, Section
 from tests.reports.truth import Row, answer, needed, question, truth_of
 from tests.reports.world import World
 
@@ -25,10 +25,10 @@ def test_pages_put_together_are_the_whole(
     accounts = iter(world.accounts)
     while not whole:
         account = next(accounts)
-        asked = question(world, report, account, needed(truth_of(world, account), report))
-        whole = answer(world, asked, section.name)
+        query = question(world, report, account, needed(truth_of(world, account), report))
+        whole = answer(world, query, section.name)
     pages = [
-        world.database.rows(section.sql, asked.parameters(section, SIZE, page * SIZE)).records()
+        world.database.rows(section.sql, query.parameters(section, SIZE, page * SIZE)).records()
         for page in range(PAGES)
     ]
     assert [row for page in pages for row in page] == whole[: SIZE * PAGES]

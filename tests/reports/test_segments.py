@@ -9,8 +9,8 @@ from typing import get_args
 import pytest
 
 from models.vocabulary import Channel
-from reports.asked import BadQuestion
-from reports.people import Did
+from reports.definition.audience import Action
+from reports.query.query import InvalidQuery
 from reports.segments.members import COLUMNS, blocks, count, members
 from reports.segments.model import MOST_BYTES, Combined, Node, People, Saved, parse, write
 from reports.segments.store import SegmentStore
@@ -71,7 +71,7 @@ def check(world: World, truth: Truth, node: Node, saved: dict[str, Node] | None 
 def test_people_who_did_or_did_not(world: World) -> None:
     truth = truth_of(world, biggest(world))
     campaigns = truth.campaigns[1:3]
-    for did in get_args(Did):
+    for did in get_args(Action):
         for not_ in (False, True):
             found = check(world, truth, People(campaigns, did, not_))
             assert found or (did, not_) == ("sent", True) or did in RARE
@@ -83,7 +83,7 @@ def test_links_and_channel_narrow_every_word(world: World) -> None:
     truth = truth_of(world, biggest(world))
     campaigns = truth.campaigns[:1]
     seen: set[tuple[bool, Channel | None]] = set()
-    for word in get_args(Did):
+    for word in get_args(Action):
         for links, channel in (([], "sms"), (["l1"], "whatsapp"), (["l1", "l2"], None)):
             people = People(campaigns, word, False, links, channel)  # type: ignore[arg-type]
             assert check(world, truth, people) <= count(
@@ -101,7 +101,7 @@ def test_combinations(world: World) -> None:
     def grown(depth: int) -> Node:
         if depth == 0 or rng.random() < 0.2:
             campaigns = rng.sample(truth.campaigns[:5], rng.randint(1, 3))
-            return People(campaigns, rng.choice(get_args(Did)), rng.random() < 0.4)
+            return People(campaigns, rng.choice(get_args(Action)), rng.random() < 0.4)
         parts = [grown(depth - 1) for _ in range(rng.randint(2, 3))]
         return Combined(rng.choice(("and", "or", "except")), parts)
 
@@ -135,7 +135,7 @@ def test_the_longest_definitions_can_be_asked(world: World) -> None:
     long = [own, *(f"{number:0195}" for number in range(99))]
     assert 19_000 < len(write(People(long))) < MOST_BYTES
     assert check(world, truth, People(long))
-    with pytest.raises(BadQuestion, match="write at most"):
+    with pytest.raises(InvalidQuery, match="write at most"):
         count(world.database, truth.account, Combined("or", [People(long), People(long)]))
 
 
@@ -184,7 +184,7 @@ DEEP = '{"type": "combined", "op": "or", "parts": [' + PEOPLE + ", "
     ],
 )
 def test_mistakes_name_the_field_and_the_fix(text: str, field: str, fix: str) -> None:
-    with pytest.raises(BadQuestion) as refused:
+    with pytest.raises(InvalidQuery) as refused:
         parse(text)
     (wrong,) = refused.value.wrongs
     assert wrong.name == field
@@ -237,16 +237,16 @@ def test_saved_segments_are_asked_as_they_are_then(
     store.save(account, "Readers", saved["Readers"], NOW)
     assert check(world, truth, Saved("Both"), saved) > before
     store.delete(account, "Readers", NOW)
-    with pytest.raises(BadQuestion, match="no segment is saved as 'Readers'"):
+    with pytest.raises(InvalidQuery, match="no segment is saved as 'Readers'"):
         count(world.database, account, Saved("Both"))
 
 
 def test_segments_cannot_contain_themselves(store: SegmentStore) -> None:
     store.save("acme", "one", People(["a"]), NOW)
     store.save("acme", "two", Combined("or", [Saved("one"), People(["b"])]), NOW)
-    with pytest.raises(BadQuestion, match="one -> two -> one"):
+    with pytest.raises(InvalidQuery, match="one -> two -> one"):
         store.save("acme", "one", Combined("and", [Saved("two"), People(["c"])]), NOW)
-    with pytest.raises(BadQuestion, match="me -> me"):
+    with pytest.raises(InvalidQuery, match="me -> me"):
         store.save("acme", "me", Saved("me"), NOW)
     segment = store.get("acme", "one")
     assert segment is not None and segment.definition == People(["a"])
@@ -258,7 +258,7 @@ def test_names_that_multiply_are_refused_at_once(store: SegmentStore) -> None:
         twice = Combined("or", [Saved(f"s{level - 1}"), Saved(f"s{level - 1}")])
         store.save("acme", f"s{level}", twice, NOW)
     many = Combined("or", [Combined("or", [Saved("s4")] * 20)] * 20)
-    with pytest.raises(BadQuestion, match="combine at most"):
+    with pytest.raises(InvalidQuery, match="combine at most"):
         store.save("acme", "s5", many, NOW)
 
 
@@ -268,7 +268,7 @@ def test_an_account_has_so_many_segments_and_no_more(
     monkeypatch.setattr("reports.segments.store.MOST_SEGMENTS", 2)
     for name in ("one", "two"):
         store.save("acme", name, People(["a"]), NOW)
-    with pytest.raises(BadQuestion, match="2 segments are saved already"):
+    with pytest.raises(InvalidQuery, match="2 segments are saved already"):
         store.save("acme", "three", People(["a"]), NOW)
     store.save("acme", "two", People(["b"]), NOW)
     store.save("other", "three", People(["a"]), NOW)
@@ -280,7 +280,7 @@ def test_an_account_has_so_many_segments_and_no_more(
 
 def test_a_taken_name_is_replaced_only_when_it_may(store: SegmentStore) -> None:
     store.save("acme", "mine", People(["a"]), NOW, replace=False)
-    with pytest.raises(BadQuestion, match="'mine' is taken"):
+    with pytest.raises(InvalidQuery, match="'mine' is taken"):
         store.save("acme", "mine", People(["b"]), NOW, replace=False)
     segment = store.get("acme", "mine")
     assert segment is not None and segment.definition == People(["a"])
@@ -290,7 +290,7 @@ def test_of_those_who_take_a_name_at_once_one_gets_it(store: SegmentStore) -> No
     def take(campaign: str) -> bool:
         try:
             store.save("acme", "wanted", People([campaign]), NOW, replace=False)
-        except BadQuestion:
+        except InvalidQuery:
             return False
         return True
 
@@ -300,5 +300,5 @@ def test_of_those_who_take_a_name_at_once_one_gets_it(store: SegmentStore) -> No
 
 @pytest.mark.parametrize("name", ["", " x", "x\n", "x" * 81, "\x00", "a\u202eb"])
 def test_names_nobody_could_read_are_refused(store: SegmentStore, name: str) -> None:
-    with pytest.raises(BadQuestion, match="printable"):
+    with pytest.raises(InvalidQuery, match="printable"):
         store.save("acme", name, People(["a"]), NOW)

@@ -19,18 +19,20 @@ def single(truth: Truth, name: str) -> Row:
 def test_singles_are_the_messages_of_no_campaign(world: World, zone: str) -> None:
     for account in world.accounts:
         truth = truth_of(world, account)
-        asked = question(world, SINGLES, account, {}, zone)
+        query = question(world, SINGLES, account, {}, zone)
         wanted = [
             single(truth, name)
-            for name, one in truth.sent(zone, asked.period.first, asked.period.last)
+            for name, one in truth.sent(zone, query.period.first, query.period.last)
             if one.direction == "outbound" and not one.campaign_id
         ]
-        rows = truth.shown(answer(world, asked))
+        rows = truth.shown(answer(world, query))
         assert rows == truth.shown(wanted)
         for number in sorted({row["recipient"] for row in wanted})[: zone == "UTC"]:
-            for said in ({"recipient": number}, {"recipient": number, "channel": "sms"}):
-                rows = truth.shown(answer(world, question(world, SINGLES, account, said, zone)))
-                channels = ("sms",) if "channel" in said else ("sms", "whatsapp")
+            for raw_params in ({"recipient": number}, {"recipient": number, "channel": "sms"}):
+                rows = truth.shown(
+                    answer(world, question(world, SINGLES, account, raw_params, zone))
+                )
+                channels = ("sms",) if "channel" in raw_params else ("sms", "whatsapp")
                 assert rows == truth.shown(
                     row
                     for row in wanted

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from deploy.simulator.messages import Message
-from reports.asked import Asked
 from reports.catalogue.speed import SPEED
+from reports.query.query import ReportQuery
 from tests.reports.counting import (
     Messages,
     Row,
@@ -26,11 +26,11 @@ from tests.reports.truth import answer
 from tests.reports.world import ZONES, World
 
 #: column -> the word that asks for it, its value of a message, its value when nobody asks
-DIMENSIONS: dict[str, tuple[str, Callable[[Message, Asked], Any], Any]] = {
-    "country": ("country", lambda message, asked: message.country, ""),
-    "provider": ("provider", lambda message, asked: message.provider, ""),
-    "source": ("source", lambda message, asked: message.source, ""),
-    "slot": ("time", lambda message, asked: slot_of(message.sent_at, asked), None),
+DIMENSIONS: dict[str, tuple[str, Callable[[Message, ReportQuery], Any], Any]] = {
+    "country": ("country", lambda message, query: message.country, ""),
+    "provider": ("provider", lambda message, query: message.provider, ""),
+    "source": ("source", lambda message, query: message.source, ""),
+    "slot": ("time", lambda message, query: slot_of(message.sent_at, query), None),
 }
 BY = (["country"], ["provider"], ["source"], ["time"], ["time", "country", "source", "provider"])
 
@@ -60,24 +60,24 @@ def speed(messages: Messages) -> Row:
     }
 
 
-def place(message: Message, asked: Asked) -> tuple[Any, ...]:
+def place(message: Message, query: ReportQuery) -> tuple[Any, ...]:
     """What a message is broken down by."""
     return tuple(
-        value(message, asked) if word in asked.values["by"] else nothing
+        value(message, query) if word in query.values["by"] else nothing
         for word, value, nothing in DIMENSIONS.values()
     )
 
 
-def broken_down(messages: Messages, asked: Asked) -> Mapping[tuple[Any, ...], Messages]:
+def broken_down(messages: Messages, query: ReportQuery) -> Mapping[tuple[Any, ...], Messages]:
     """Messages by all that they are broken down by."""
-    return grouped(messages, lambda _, message: place(message, asked))
+    return grouped(messages, lambda _, message: place(message, query))
 
 
-def by_error(messages: Messages, asked: Asked) -> Mapping[tuple[Any, ...], Messages]:
+def by_error(messages: Messages, query: ReportQuery) -> Mapping[tuple[Any, ...], Messages]:
     """Messages by their error and all that they are broken down by."""
     return grouped(
         messages,
-        lambda _, one: (one.error_code, one.fail_reason, one.bounce, *place(one, asked)),
+        lambda _, one: (one.error_code, one.fail_reason, one.bounce, *place(one, query)),
     )
 
 
@@ -90,28 +90,28 @@ def in_order(row: Row) -> tuple[Any, ...]:
 
 @pytest.mark.parametrize("zone", ZONES)
 def test_totals_and_times_are_those_of_the_truth(world: World, zone: str) -> None:
-    for asked, messages in questions(world, SPEED, zone):
-        assert found(world, asked, "totals") == [speed(messages)]
-        assert found(world, asked, "times") == [
-            {"slot": slot, **speed(share)} for slot, share in by_slot(messages, asked)
+    for query, messages in questions(world, SPEED, zone):
+        assert found(world, query, "totals") == [speed(messages)]
+        assert found(world, query, "times") == [
+            {"slot": slot, **speed(share)} for slot, share in by_slot(messages, query)
         ]
 
 
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("by", BY, ids="+".join)
 def test_groups_are_those_of_the_truth(world: World, zone: str, by: list[str]) -> None:
-    for asked, messages in list(questions(world, SPEED, zone, by=by))[BY.index(by) % 2 :: 4]:
+    for query, messages in list(questions(world, SPEED, zone, by=by))[BY.index(by) % 2 :: 4]:
         wanted = [
             {**dict(zip(DIMENSIONS, where, strict=True)), **speed(group)}
-            for where, group in broken_down(messages, asked).items()
+            for where, group in broken_down(messages, query).items()
         ]
-        assert answer(world, asked, "groups") == sorted(wanted, key=in_order)
+        assert answer(world, query, "groups") == sorted(wanted, key=in_order)
 
 
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("by", BY, ids="+".join)
 def test_errors_are_those_of_the_truth(world: World, zone: str, by: list[str]) -> None:
-    for asked, messages in list(questions(world, SPEED, zone, by=by))[1 + BY.index(by) % 2 :: 4]:
+    for query, messages in list(questions(world, SPEED, zone, by=by))[1 + BY.index(by) % 2 :: 4]:
         failed = {name: one for name, one in messages.items() if is_failed(one)}
         names = ("error_code", "fail_reason", "bounce", *DIMENSIONS)
         wanted = [
@@ -120,21 +120,23 @@ def test_errors_are_those_of_the_truth(world: World, zone: str, by: list[str]) -
                 "failed": len(group),
                 "share": share(len(group), len(failed)),
             }
-            for what, group in by_error(failed, asked).items()
+            for what, group in by_error(failed, query).items()
         ]
-        assert answer(world, asked, "errors") == sorted(wanted, key=in_order)
+        assert answer(world, query, "errors") == sorted(wanted, key=in_order)
 
 
 def test_filters_narrow_every_section(world: World) -> None:
-    said = {"source": ["campaign"], "country": ["IN", "US", "FI"], "channel": "sms"}
-    for asked, messages in questions(world, SPEED, "UTC", **said):
+    raw_params = {"source": ["campaign"], "country": ["IN", "US", "FI"], "channel": "sms"}
+    for query, messages in questions(world, SPEED, "UTC", **raw_params):
         narrowed = {
             name: one
             for name, one in messages.items()
-            if one.source == "campaign" and one.country in said["country"] and one.channel == "sms"
+            if one.source == "campaign"
+            and one.country in raw_params["country"]
+            and one.channel == "sms"
         }
-        assert found(world, asked, "totals") == [speed(narrowed)]
-        assert sum(row["sent"] for row in found(world, asked, "groups")) == len(narrowed)
-        assert sum(row["sent"] for row in found(world, asked, "times")) == len(narrowed)
+        assert found(world, query, "totals") == [speed(narrowed)]
+        assert sum(row["sent"] for row in found(world, query, "groups")) == len(narrowed)
+        assert sum(row["sent"] for row in found(world, query, "times")) == len(narrowed)
         failed = sum(map(is_failed, narrowed.values()))
-        assert sum(row["failed"] for row in found(world, asked, "errors")) == failed
+        assert sum(row["failed"] for row in found(world, query, "errors")) == failed

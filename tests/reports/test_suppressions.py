@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from reports.asked import ask
 from reports.catalogue.suppressions import SUPPRESSIONS
-from reports.database import Database
+from reports.query.database import Database
+from reports.query.query import parse_query
 from reports.views import statements
 from sinks.client import connect
 from sinks.migrate import migrate
@@ -58,8 +58,8 @@ def numbers_of(world: World, truth: Truth, zone: str, first: date, last: date) -
     return sorted(rows, key=lambda row: row["since"], reverse=True)
 
 
-def found(world: World, truth: Truth, zone: str, said: Row, section: str) -> list[Row]:
-    rows = answer(world, question(world, SUPPRESSIONS, truth.account, said, zone), section)
+def found(world: World, truth: Truth, zone: str, raw_params: Row, section: str) -> list[Row]:
+    rows = answer(world, question(world, SUPPRESSIONS, truth.account, raw_params, zone), section)
     return [row for row in rows if row["recipient"] not in truth.unsettled_numbers]
 
 
@@ -69,11 +69,11 @@ def test_numbers_and_messages_are_those_of_the_truth(world: World, zone: str) ->
     for account in world.accounts if zone == "UTC" else [biggest(world)]:
         truth = truth_of(world, account)
         strikes = strikes_of(world, truth)
-        for said in ({}, {"last": "2"}) if zone == "UTC" else ({"last": "3"},):
-            asked = question(world, SUPPRESSIONS, account, said, zone)
-            wanted = numbers_of(world, truth, zone, asked.period.first, asked.period.last)
-            assert found(world, truth, zone, said, "numbers") == wanted
-            rows = found(world, truth, zone, said, "strikes")
+        for raw_params in ({}, {"last": "2"}) if zone == "UTC" else ({"last": "3"},):
+            query = question(world, SUPPRESSIONS, account, raw_params, zone)
+            wanted = numbers_of(world, truth, zone, query.period.first, query.period.last)
+            assert found(world, truth, zone, raw_params, "numbers") == wanted
+            rows = found(world, truth, zone, raw_params, "strikes")
             assert [
                 (row["recipient"], row["message_id"], row["sent_at"], row["struck_at"], row["code"])
                 for row in rows
@@ -104,9 +104,9 @@ def test_filters_leave_exactly_their_numbers(world: World) -> None:
                 row for row in everything if set(row["reasons"].split(", ")) & {*chosen}
             ]
         for one in everything[:2]:
-            said = {"recipient": one["recipient"]}
-            assert found(world, truth, "UTC", said, "numbers") == [one]
-            long_ago = {**said, "since": "2020-01-01", "until": "2020-01-02"}
+            raw_params = {"recipient": one["recipient"]}
+            assert found(world, truth, "UTC", raw_params, "numbers") == [one]
+            long_ago = {**raw_params, "since": "2020-01-01", "until": "2020-01-02"}
             assert found(world, truth, "UTC", long_ago, "numbers") == [one]
 
 
@@ -136,11 +136,11 @@ def test_strikes_of_messages_from_before_a_release_do_not_count(reports_front: F
     ):
         clickhouse.command(f"INSERT INTO {table} ({columns}) VALUES {rows}")
     clickhouse.close()
-    asked = ask(SUPPRESSIONS, "a", "UTC", {}, datetime(2026, 11, 21, tzinfo=UTC))
+    query = parse_query(SUPPRESSIONS, "a", "UTC", {}, datetime(2026, 11, 21, tzinfo=UTC))
     database = Database(url)
     numbers, strikes = SUPPRESSIONS.sections
-    (row,) = database.rows(numbers.sql, asked.parameters(numbers)).records()
+    (row,) = database.rows(numbers.sql, query.parameters(numbers)).records()
     assert (row["messages"], row["reasons"]) == ("new", "manual")
-    (row,) = database.rows(strikes.sql, asked.parameters(strikes)).records()
+    (row,) = database.rows(strikes.sql, query.parameters(strikes)).records()
     assert (row["message_id"], row["code"], row["fail_reason"]) == ("new", "8", "")
     database.close()

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 import pytest
 
 from deploy.report_docs import example, reports_page
-from reports.asked import ask
 from reports.catalogue import REPORTS
-from reports.pasted import pasted
-from reports.report import SQL, Report, Section
+from reports.definition.report import SQL, Report, Section
+from reports.query.query import parse_query
+from reports.query.render_sql import pasted
 from tests.reports.asking import question
 from tests.reports.world import World
 
@@ -33,8 +33,8 @@ every_section = pytest.mark.parametrize(
 def test_a_view_called_with_literals_says_what_the_report_says(
     world: World, report: Report, section: Section
 ) -> None:
-    asked = question(world, report)
-    parameters = asked.parameters(section, LIMIT)
+    query = question(world, report)
+    parameters = query.parameters(section, LIMIT)
     expected = world.database.rows(section.sql, parameters)
     found = world.database.rows(pasted(section, parameters), {})
     assert found == expected
@@ -119,8 +119,8 @@ HOSTILE = (
 def test_a_pasted_text_is_a_text(world: World, text: str) -> None:
     ((report, section),) = [one for one in SECTIONS if one[1].view == "report_messages"]
     now = datetime(2026, 11, 20, 12, tzinfo=UTC)
-    asked = ask(report, text, "UTC", {"source": ["direct"], "sender": [text or "x"]}, now)
-    parameters = asked.parameters(section, LIMIT)
+    query = parse_query(report, text, "UTC", {"source": ["direct"], "sender": [text or "x"]}, now)
+    parameters = query.parameters(section, LIMIT)
     assert world.database.rows(pasted(section, parameters), {}).rows == []
     echoed = world.database.rows(f"SELECT {pasted_text(section, text)} AS text", {}).rows
     assert echoed == [(text,)]
@@ -128,5 +128,5 @@ def test_a_pasted_text_is_a_text(world: World, text: str) -> None:
 
 def pasted_text(section: Section, text: str) -> str:
     """A text as it is pasted."""
-    (said,) = re.findall(r"account = (.*)\n\)", pasted(section, {"account": text}), re.DOTALL)
-    return str(said)
+    (raw_params,) = re.findall(r"account = (.*)\n\)", pasted(section, {"account": text}), re.DOTALL)
+    return str(raw_params)

@@ -39,9 +39,9 @@ def test_every_message_sent_or_received_is_shown(world: World, zone: str) -> Non
     seen: Counter[str] = Counter()
     for account in world.accounts:
         truth = truth_of(world, account)
-        asked = question(world, WHATSAPP, account, {"content": "yes", "last": "3"}, zone)
-        rows = truth.shown(answer(world, asked))
-        sent = truth.sent(zone, asked.period.first, asked.period.last)
+        query = question(world, WHATSAPP, account, {"content": "yes", "last": "3"}, zone)
+        rows = truth.shown(answer(world, query))
+        sent = truth.sent(zone, query.period.first, query.period.last)
         assert rows == truth.shown(wanted(truth, sent))
         seen.update(row["direction"] for row in rows)
     assert seen["inbound"] and seen["outbound"]
@@ -59,8 +59,8 @@ STATUSES = {
 def test_filters_leave_exactly_their_messages(world: World) -> None:
     account = biggest(world)
     truth = truth_of(world, account)
-    asked = question(world, WHATSAPP, account, {})
-    sent = truth.sent("UTC", asked.period.first, asked.period.last)
+    query = question(world, WHATSAPP, account, {})
+    sent = truth.sent("UTC", query.period.first, query.period.last)
     everything = truth.shown(wanted(truth, sent, content=False))
     by = {"sender": "sender_id", "recipient": "recipient", "source": "source"}
     for name, column in {**by, "direction": "direction"}.items():
@@ -70,7 +70,7 @@ def test_filters_leave_exactly_their_messages(world: World) -> None:
     for status, states in STATUSES.items():
         rows = truth.shown(answer(world, question(world, WHATSAPP, account, {"status": status})))
         assert rows == [row for row in everything if row["state"] in states]
-    said = {"status": ["read", "failed"], "direction": "outbound"}
-    rows = truth.shown(answer(world, question(world, WHATSAPP, account, said)))
+    raw_params = {"status": ["read", "failed"], "direction": "outbound"}
+    rows = truth.shown(answer(world, question(world, WHATSAPP, account, raw_params)))
     assert rows == [row for row in everything if row["state"] in ("read", "failed")]
     assert {row["state"] for row in everything} == set(STATES.values())

@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 
 from deploy.simulator.facts import moment
 from deploy.simulator.messages import Message
-from reports.asked import Asked, ask
-from reports.report import Report
+from reports.definition.report import Report
+from reports.query.query import ReportQuery, parse_query
 from tests.reports.world import World
 
 Row = dict[str, Any]
@@ -174,19 +174,19 @@ def question(
     world: World,
     report: Report,
     account: str,
-    said: Mapping[str, Any],
+    raw_params: Mapping[str, Any],
     zone: str = "UTC",
     now: datetime | None = None,
-) -> Asked:
+) -> ReportQuery:
     """A question. said: one word or several by filter. now: that of the world."""
-    words = {name: [one] if isinstance(one, str) else one for name, one in said.items()}
-    return ask(report, account, zone, words, now or world.now)
+    words = {name: [one] if isinstance(one, str) else one for name, one in raw_params.items()}
+    return parse_query(report, account, zone, words, now or world.now)
 
 
-def answer(world: World, asked: Asked, section: str = "") -> list[Row]:
+def answer(world: World, query: ReportQuery, section: str = "") -> list[Row]:
     """All rows of a section; there are as many as it counts."""
-    wanted = asked.report.section(section)
-    parameters = asked.parameters(wanted)
+    wanted = query.report.section(section)
+    parameters = query.parameters(wanted)
     rows = world.database.rows(wanted.sql, parameters).records()
     assert world.database.rows(wanted.count_sql, parameters).rows == [(len(rows),)]
     assert all(tuple(row) == tuple(one.name for one in wanted.columns) for row in rows[:1])

@@ -18,7 +18,7 @@ from deploy.simulator.publish import partition_of
 from deploy.simulator.traffic import generate
 from models.counters import encode_cell
 from models.settings import Topic
-from reports.database import Database
+from reports.query.database import Database
 from reports.views import statements
 from sinks.client import connect
 from sinks.migrate import migrate

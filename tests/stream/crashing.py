@@ -15,10 +15,10 @@ from typing import Any
 
 from deploy.cli import main
 from streams.batching.consumer import BatchConsumer
-from streams.delivery import Delivery
-from streams.plan import Plan
+from streams.common.delivery import Delivery
+from streams.common.plan import Plan
 from streams.suppression.agent import SuppressionAgent
-from streams.suppression.numbers import NumberShard
+from streams.suppression.shard import RecipientShard
 
 
 def _die() -> None:
@@ -41,7 +41,7 @@ def _between_states_and_strike() -> None:
 
     async def settle_and_die(self: Delivery, partition: int) -> None:
         if self._waiting[partition].untold["strikes"]:
-            await self._sender.settle()  # type: ignore[attr-defined]  # the app
+            await self._sender.flush()  # type: ignore[attr-defined]  # the app
             _die()
         await flush(self, partition)
 
@@ -52,10 +52,10 @@ def _between_suppression_and_offset() -> None:
     deliver, commit = SuppressionAgent._deliver, BatchConsumer._commit
     suppressed: list[int] = []
 
-    async def deliver_and_note(self: SuppressionAgent, shard: NumberShard, plan: Plan) -> None:
+    async def deliver_and_note(self: SuppressionAgent, shard: RecipientShard, plan: Plan) -> None:
         await deliver(self, shard, plan)
         if plan.newly_suppressed:
-            await self._log.settle()
+            await self._log.flush()
             suppressed.append(plan.newly_suppressed)
 
     async def die_instead(self: BatchConsumer, offsets: Mapping[Any, int]) -> bool:

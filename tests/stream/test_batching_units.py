@@ -25,7 +25,7 @@ from streams.batching import Batch, BatchApp, FenceLost, Outgoing, RecordTooLarg
 from streams.batching.batch import Fetched
 from streams.batching.errors import FenceNotProved, IncompatibleVersions
 from streams.batching.fence import Fence, error_codes
-from streams.batching.names import assert_private_names
+from streams.batching.private_api import assert_private_api
 from streams.batching.producer import BatchProducer, _batches, _checked
 from streams.batching.runner import run_worker
 
@@ -164,7 +164,7 @@ def test_an_older_error_does_not_matter_between_assignments(fence: Fence, clock:
 def test_a_void_batch_cannot_be_done() -> None:
     calls: list[str] = []
     batch = Batch(TP("t", 0), [], False, 0, lambda: calls.append("done"))
-    batch.void()
+    batch.invalidate()
     assert not batch.take()
     batch.done()
     assert not batch.finished
@@ -273,14 +273,14 @@ async def test_a_node_that_is_not_ready_is_not_written_to(fence: Fence, clock: C
 
 
 def test_the_pinned_versions_have_every_name() -> None:
-    assert_private_names()
+    assert_private_api()
 
 
 def test_a_missing_name_is_told_with_the_versions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(Consumer, "_drain_messages")
     expected = r"faust-streaming 0\.15\.3, .* lack Consumer\._drain_messages: install"
     with pytest.raises(IncompatibleVersions, match=expected):
-        assert_private_names()
+        assert_private_api()
 
 
 def test_a_stock_table_is_refused() -> None:

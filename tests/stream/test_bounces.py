@@ -1,6 +1,5 @@
 """Strikes and suppressions survive a worker that dies at the worst moment, on both brokers.
-
-Source: issue "bounces", proof: kill -9 between strike and state record, and between suppression and
+: kill -9 between strike and state record, and between suppression and
 offset: no number is suppressed twice, too early or never.
 """
 

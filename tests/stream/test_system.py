@@ -1,7 +1,4 @@
-"""The main job as processes on both brokers: it balances, also when its parts are killed.
-
-Source: issue "the spine", proof.
-"""
+"""The main job as processes on both brokers: it balances, also when its parts are killed."""
 
 import json
 import time

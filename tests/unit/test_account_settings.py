@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from models.accounts import Accounts
-from streams.account_settings import AccountSettingsReader
+from streams.followers.account_settings import AccountSettingsReader
 from tests.meters import KeptMeter
 
 GAUGE = ("receipts_refused_account_settings",)

@@ -1,4 +1,4 @@
-"""What an account decides for itself, one readable row a rule (issue: account settings)."""
+"""What an account decides for itself, one readable row a rule."""
 
 import json
 from typing import Any

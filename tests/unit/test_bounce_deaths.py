@@ -29,9 +29,9 @@ def test_a_death_before_the_offset_suppresses_a_number_once():
     world = World()
     for event in three():
         world.batch([event], NOW)
-    world.hear(NOW, "written")
+    world.deliver_strikes(NOW, "written")
     before = world.number(NUMBER)
-    world.hear(NOW)
+    world.deliver_strikes(NOW)
     assert world.number(NUMBER) == before
 
 

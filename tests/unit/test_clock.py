@@ -1,6 +1,6 @@
 """The clock of a partition (ADR 0004)."""
 
-from streams.clock import PartitionClock
+from streams.common.clock import PartitionClock
 
 WALL = 1_000_000
 
@@ -11,45 +11,45 @@ def clock() -> PartitionClock:
 
 def test_unknown_until_every_topic_behind_was_heard():
     time = clock()
-    time.hear("sends", 500, at_head=False)
+    time.advance("sends", 500, at_head=False)
     assert time.now(WALL) == 0
-    time.hear("receipts", 400, at_head=False)
+    time.advance("receipts", 400, at_head=False)
     assert time.now(WALL) == 400
 
 
 def test_catching_up_runs_by_the_topic_that_is_furthest_behind():
     time = clock()
-    time.hear("sends", 500, at_head=False)
-    time.hear("receipts", 400, at_head=False)
-    time.hear("receipts", 700, at_head=False)
+    time.advance("sends", 500, at_head=False)
+    time.advance("receipts", 400, at_head=False)
+    time.advance("receipts", 700, at_head=False)
     assert time.now(WALL) == 500
 
 
 def test_a_topic_at_its_head_does_not_hold_the_clock():
     time = clock()
-    time.hear("sends", 500, at_head=False)
+    time.advance("sends", 500, at_head=False)
     time.idle("receipts", at_head=True)
     assert time.now(WALL) == 500
 
 
 def test_wall_time_once_all_are_at_their_head():
     time = clock()
-    time.hear("sends", 500, at_head=True)
+    time.advance("sends", 500, at_head=True)
     time.idle("receipts", at_head=True)
     assert time.now(WALL) == WALL
 
 
 def test_a_timestamp_from_the_future_does_not_run_ahead_of_the_wall():
     time = clock()
-    time.hear("sends", WALL * 9, at_head=False)
-    time.hear("receipts", WALL * 9, at_head=False)
+    time.advance("sends", WALL * 9, at_head=False)
+    time.advance("receipts", WALL * 9, at_head=False)
     assert time.now(WALL) == WALL
 
 
 def test_never_goes_back():
     time = clock()
-    time.hear("sends", 500, at_head=True)
+    time.advance("sends", 500, at_head=True)
     time.idle("receipts", at_head=True)
     assert time.now(WALL) == WALL
-    time.hear("sends", 600, at_head=False)
+    time.advance("sends", 600, at_head=False)
     assert time.now(WALL) == WALL

@@ -1,4 +1,4 @@
-"""The event contract, one readable row a rule (issue: event contract; DESIGN §4)."""
+"""The event contract, one readable row a rule (docs/design.md, convergence)."""
 
 import json
 from collections.abc import Callable

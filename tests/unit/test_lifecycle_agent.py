@@ -12,12 +12,12 @@ from models.contract import DAY_MS
 from models.counters import decode_cell, retired_key
 from models.settings import Settings
 from models.state import decode
-from streams import turns as turns_module
-from streams.delivery import Delivery
+from streams.common import context as turns_module
+from streams.common.context import AgentContext
+from streams.common.delivery import Delivery
+from streams.common.plan import Plan
 from streams.lifecycle.agent import LifecycleAgent
 from streams.lifecycle.shard import Rules
-from streams.plan import Plan
-from streams.turns import Turns
 from tests.records import Record
 from tests.unit.test_shard import T0, event
 
@@ -37,7 +37,7 @@ class Broker:
     def lag(self, topic: str, partition: int) -> int | None:
         return self.lags[topic]
 
-    async def settle(self) -> None:
+    async def flush(self) -> None:
         self.done.append(("settle", None))
 
     async def send_many(self, topic: str, partition: int, records: Iterable[Any]) -> None:
@@ -54,22 +54,22 @@ class Table:
         self.name = name
         self.broker = broker
         self.data: dict[bytes, bytes] = {}
-        self.amended: set[bytes] = set()
+        self.merged: set[bytes] = set()
 
     def partition(self, partition: int) -> dict[bytes, bytes]:
         return self.data
 
-    def take_amended(self, partition: int) -> set[bytes]:
-        return self.amended
+    def pop_merged_keys(self, partition: int) -> set[bytes]:
+        return self.merged
 
     def discard(self, partition: int, faults: Mapping[bytes, str]) -> None:
-        self.keep(partition, dict.fromkeys(faults))
+        self.apply_unlogged(partition, dict.fromkeys(faults))
 
     async def put(self, partition: int, changes: Mapping[bytes, bytes | None]) -> None:
         self.broker.done.append((self.name, dict(changes)))
-        self.keep(partition, changes)
+        self.apply_unlogged(partition, changes)
 
-    def keep(self, partition: int, changes: Mapping[bytes, bytes | None]) -> None:
+    def apply_unlogged(self, partition: int, changes: Mapping[bytes, bytes | None]) -> None:
         for key, value in changes.items():
             if value is None:
                 self.data.pop(key, None)
@@ -117,7 +117,7 @@ class World:
             Rules(partitions=1),
             states,
             cells,
-            Turns(self.broker, meter, TOPICS),
+            AgentContext(self.broker, meter, TOPICS),
             Accounts(),
             {},
         )
@@ -221,7 +221,7 @@ def test_what_waits_for_its_strike_is_known_at_once_and_written_as_it_stands_the
 
 
 def test_what_waits_is_flushed_when_it_is_much(world, monkeypatch):
-    monkeypatch.setattr("streams.delivery.MOST_WAITING", 2)
+    monkeypatch.setattr("streams.common.delivery.MAX_DEFERRED", 2)
     world.take(*many(2, NOON))
     world.broker.done.clear()
     world.take(event("receipts", "n0", **HARD))
@@ -243,7 +243,7 @@ def test_what_waits_leaves_with_its_partition(world):
 
 
 def test_all_that_is_due_expires_before_its_day_retires(world, monkeypatch):
-    monkeypatch.setattr("streams.lifecycle.agent.PORTIONS", 2)
+    monkeypatch.setattr("streams.lifecycle.agent.MAX_CHUNKS_PER_COMMIT", 2)
     monkeypatch.setattr("streams.lifecycle.shard.BREATH", 10)
     old = NOON - 12 * DAY_MS
     world.wall = old
@@ -265,9 +265,9 @@ def test_all_that_is_due_expires_before_its_day_retires(world, monkeypatch):
 
 
 def _slots() -> tuple[str, ...]:
-    from models.counters import SLOTS
+    from models.counters import COUNT_NAMES
 
-    return SLOTS
+    return COUNT_NAMES
 
 
 def test_the_mark_is_acknowledged_before_the_first_tombstone(world):
@@ -327,13 +327,13 @@ def test_a_state_that_a_restore_joined_is_written_when_the_partition_opens(world
     world.take(event("sends"))
     (key,) = world.states.data
     before = decode(world.states.data[key]).version
-    world.states.amended = {key}
+    world.states.merged = {key}
     asyncio.run(world.agent.open(0))
     assert decode(world.states.data[key]).version > before
 
 
 def test_a_rule_that_fails_on_a_timer_is_told_and_the_rest_goes_on(world, caplog):
     plan = Plan()
-    plan.give_up(b"acme/m", [], ZeroDivisionError("of the rule"))
+    plan.reject_events(b"acme/m", [], ZeroDivisionError("of the rule"))
     asyncio.run(world.agent._deliver(world.agent.shards[0], plan))
     assert "a rule failed on b'acme/m'" in caplog.text

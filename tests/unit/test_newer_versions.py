@@ -8,7 +8,7 @@ import pytest
 
 from models.accounts import AccountSettings
 from models.counters import (
-    SLOTS,
+    COUNT_NAMES,
     check_record,
     contribution,
     decode_cell,
@@ -17,16 +17,16 @@ from models.counters import (
     retired_key,
 )
 from models.facts import Outcome, greater_outcome
-from models.reading import read
+from models.message_row import row_of
 from models.state import MessageState, decode, encode, join_encoded, joined
-from models.strikes import blow_of
+from models.strikes import active_strike
 from models.suppression import Facts, published, standing
 from models.suppression import decode as decode_suppression
 from models.suppression import encode as encode_suppression
 from models.vocabulary import Bounce, Status
 from sinks.rows import map_records
-from streams.suppressed import Suppressed
-from streams.suppression.numbers import NumberShard
+from streams.followers.suppression_index import SuppressionIndex
+from streams.suppression.shard import RecipientShard
 from tests.records import record
 from tests.unit.test_shard import HERE, OURS, T0, World, event
 
@@ -67,10 +67,10 @@ def test_an_unknown_status_reads_as_if_its_receipt_had_not_come(status, bounce, 
     assert (row.status, row.carrier_status, row.bounce) == ("submitted", "queued", "")
     assert (row.delivered_at, row.finalized_at, row.fail_reason) == (0, 0, "")
     state = decode(world.states[KEY])
-    assert blow_of(state) is None
+    assert active_strike(state) is None
     counted = contribution("acme", state)
     assert counted is not None
-    assert SLOTS[counted[1]] == "submitted"
+    assert COUNT_NAMES[counted[1]] == "submitted"
 
 
 def test_an_unknown_status_neither_expires_nor_strikes_nor_is_asked_for_again():
@@ -111,12 +111,12 @@ def test_an_unknown_status_is_kept_for_the_version_that_knows_it(status):
 def test_an_unknown_bounce_is_no_strike_and_rows_and_counters_agree(status, word, bounce):
     world = world_with(status, bounce, "recipient")
     state = decode(world.states[KEY])
-    assert blow_of(state) is None
+    assert active_strike(state) is None
     assert world.row().bounce == word
     counted = contribution("acme", state)
     assert counted is not None
     slot = "undelivered_soft" if status is Status.UNDELIVERED else status.word
-    assert SLOTS[counted[1]] == slot
+    assert COUNT_NAMES[counted[1]] == slot
     assert not any(plan.retries for plan in world.shard.tick(T0 + VALIDITY_MS))
 
 
@@ -133,13 +133,13 @@ def test_fields_that_a_newer_version_appended_are_ignored():
     world = World()
     world.take(event("sends"), event("sends", attempt=2, first_sent_at=T0))
     world.take(event("receipts"))
-    before = read(KEY, decode(world.states[KEY]))
+    before = row_of(KEY, decode(world.states[KEY]))
     fields = stored(world)
     fields[1] = [[*send, "new", {"a": 1}] for send in fields[1]]
     fields[2] += [None, 1.5]
     world.states[KEY] = pack([*fields, "new", [1], True])
     world.restart(2)
-    assert read(KEY, decode(world.states[KEY])) == before
+    assert row_of(KEY, decode(world.states[KEY])) == before
     assert world.take(event("receipts", status="read")).changes
 
 
@@ -203,7 +203,7 @@ def test_a_slot_that_an_older_version_did_not_have_is_none_and_is_published_when
 def test_cells_of_a_kind_we_do_not_count_are_left_alone():
     world = World()
     week = json.dumps(["week", 0, "acme", "sms", "direct", "SE", "", "", HERE]).encode()
-    world.published[week] = encode_cell(5, [3] * len(SLOTS))
+    world.published[week] = encode_cell(5, [3] * len(COUNT_NAMES))
     world.restart(2)
     assert list(world.shard.cells.take_dirty()) == []
     assert world.shard.cells.retire(10**6) == []
@@ -258,7 +258,7 @@ def test_the_sink_writes_cells_of_other_versions():
         (row,) = mapped.tables["status_counters"].rows
         cell = decode_cell(key, value)
         assert cell is not None
-        assert row[-len(SLOTS) :] == cell.counts == (1, *[0] * 8, 1, 0)
+        assert row[-len(COUNT_NAMES) :] == cell.counts == (1, *[0] * 8, 1, 0)
 
 
 # --- suppressed numbers --------------------------------------------------------------------------
@@ -273,11 +273,11 @@ def number_stored(reasons: list[str], facts: Facts | None = None, **change: Any)
     return json.dumps(value | change).encode()
 
 
-def number_shard(value: bytes) -> tuple[NumberShard, dict[bytes, bytes]]:
+def number_shard(value: bytes) -> tuple[RecipientShard, dict[bytes, bytes]]:
     from models.accounts import Accounts
 
     numbers = {NUMBER_KEY: value}
-    shard = NumberShard(0, numbers, 1, Accounts())
+    shard = RecipientShard(0, numbers, 1, Accounts())
     list(shard.restore(1))
     return shard, numbers
 
@@ -298,7 +298,7 @@ def test_a_number_suppressed_for_an_unknown_reason_stays_suppressed():
 
 def test_workers_and_sink_read_a_number_with_an_unknown_reason():
     value = number_stored(["complained", "manual"])
-    suppressed = Suppressed()
+    suppressed = SuppressionIndex()
     suppressed.take(NUMBER_KEY, value)
     known = suppressed.known(NUMBER_KEY)
     assert known is not None

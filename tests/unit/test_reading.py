@@ -1,4 +1,4 @@
-"""What people see of one message: one row a rule of DESIGN §2 and §4, in the rule's words."""
+"""What people see of one message: one row a rule of docs/design.md, words, in the rule's words."""
 
 from decimal import Decimal
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from models.contract import Receipt, Send
-from models.counters import SLOTS, contribution
+from models.counters import COUNT_NAMES, contribution
 from models.facts import outcome_of, send_fact
-from models.reading import Reading, read
+from models.message_row import MessageRow, row_of
 from models.state import MessageState, add_outcome, add_send, deadline_ms
 
 T0 = 1_795_176_000_000  # 2026-11-20T12:00:00Z
@@ -53,8 +53,8 @@ def state_of(*events: Send | Receipt, expired_at: int = 0) -> MessageState:
     return state
 
 
-def seen(*events: Send | Receipt, expired_at: int = 0) -> Reading:
-    return read(b"acme/m", state_of(*events, expired_at=expired_at))
+def seen(*events: Send | Receipt, expired_at: int = 0) -> MessageRow:
+    return row_of(b"acme/m", state_of(*events, expired_at=expired_at))
 
 
 # rule, events, status, platform status, carrier status, bounce, scope
@@ -275,7 +275,7 @@ def test_a_row_shows_what_was_noted_with_its_state():
     state = state_of(sent(), said("undelivered"))
     state.fail_reason, state.no_retry, state.next_attempt_at = "blocked", "off", T0 + HOUR
     state.to_suppressed = True
-    row = read(b"acme/m", state)
+    row = row_of(b"acme/m", state)
     assert (row.fail_reason, row.no_retry_reason) == ("blocked", "off")
     assert (row.next_attempt_at, row.sent_to_suppressed) == (T0 + HOUR, True)
 
@@ -306,8 +306,8 @@ def test_a_retry_whose_first_send_is_unknown_is_dated_by_first_sent_at():
 def test_a_conflict_keeps_the_smaller_time_and_deletes_the_other_row():
     state = state_of(sent(1, 5), sent(1, 0))
     assert state.conflict
-    assert read(b"acme/m", state).sent_at == T0
-    assert read(b"acme/m", state).superseded == (T0 + 5 * MINUTE,)
+    assert row_of(b"acme/m", state).sent_at == T0
+    assert row_of(b"acme/m", state).superseded == (T0 + 5 * MINUTE,)
 
 
 def test_the_first_attempt_arriving_after_its_retry_moves_the_row():
@@ -340,7 +340,7 @@ def test_each_message_counts_in_one_slot_of_its_hour(events, expired_at, slot):
     assert counted is not None
     dimensions, place, segments, micro = counted
     assert dimensions == (T0, "acme", "sms", "direct", "SE", "infobip", "")
-    assert (SLOTS[place], segments, micro) == (slot, 1, 0)
+    assert (COUNT_NAMES[place], segments, micro) == (slot, 1, 0)
 
 
 def test_orphans_and_received_messages_count_nowhere():

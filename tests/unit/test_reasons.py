@@ -1,4 +1,4 @@
-"""One human reason for each failed message, one row a rule (issue: failure reasons)."""
+"""One human reason for each failed message, one row a rule."""
 
 from typing import get_args
 

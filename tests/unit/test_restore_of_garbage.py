@@ -54,7 +54,7 @@ def test_garbage_between_two_states(garbage: bytes) -> None:
 @pytest.mark.parametrize("garbage", GARBAGE)
 def test_garbage_at_the_end_is_written_over(garbage: bytes) -> None:
     held, reports = restored(at(1, GOOD), at(2, garbage))
-    assert held.data == {KEY: GOOD} and held.amended == {KEY}
+    assert held.data == {KEY: GOOD} and held.merged == {KEY}
     assert len(reports) == 1
 
 
@@ -83,4 +83,4 @@ def test_a_record_without_a_key() -> None:
 
 def test_a_tombstone_after_garbage_deletes() -> None:
     held, _ = restored(at(1, GOOD), at(2, b"\xc1"), at(3, None))
-    assert held.data == {} and held.amended == set()
+    assert held.data == {} and held.merged == set()

@@ -1,4 +1,4 @@
-"""When a message that bounced softly is due again, one row a rule (issue: retry requests)."""
+"""When a message that bounced softly is due again, one row a rule."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from models.contract import Receipt, Send
 from models.retries import (
     RetryRequest,
     next_attempt,
-    outlook,
+    next_timer_at,
+    retry_decision,
     retry_due_at,
     retry_request,
-    wake_at,
 )
 from tests.unit.test_reading import DEADLINE, HOUR, MINUTE, T0, said, sent, state_of
 
@@ -154,16 +154,16 @@ def test_the_request_carries_all_that_the_sender_needs():
     ],
 )
 def test_when_the_clock_has_something_to_decide(rule, events, own, wakes):
-    assert wake_at(state_of(*events), settings(**own)) == (clock(wakes) if wakes else 0)
+    assert next_timer_at(state_of(*events), settings(**own)) == (clock(wakes) if wakes else 0)
 
 
 def test_what_was_decided_is_not_decided_again():
     state = state_of(sent(), soft("0:10"))
     state.retry_decided = 2
-    assert wake_at(state, settings()) == 0
+    assert next_timer_at(state, settings()) == 0
     later = state_of(sent(), sent(2, 60), soft("1:05", 2))
     later.retry_decided = 2
-    assert wake_at(later, settings()) == clock("2:00")
+    assert next_timer_at(later, settings()) == clock("2:00")
 
 
 @pytest.mark.parametrize(
@@ -178,12 +178,12 @@ def test_what_was_decided_is_not_decided_again():
     ],
 )
 def test_why_no_further_attempt_is_made(rule, events, own, why, due):
-    assert outlook(state_of(*events), settings(**own)) == (why, clock(due) if due else 0)
+    assert retry_decision(state_of(*events), settings(**own)) == (why, clock(due) if due else 0)
 
 
 def test_an_expired_message_says_so_also_when_a_soft_receipt_comes_after_all():
     state = state_of(sent(), soft("73:00"), expired_at=DEADLINE)
-    assert outlook(state, settings()) == ("expired", 0)
+    assert retry_decision(state, settings()) == ("expired", 0)
 
 
 @pytest.mark.parametrize("noted", ["", "suppressed"])
@@ -191,4 +191,4 @@ def test_what_was_decided_when_it_was_due_stands_whatever_the_settings_say_later
     state = state_of(sent(), soft("0:10"))
     state.retry_decided, state.no_retry, state.next_attempt_at = 2, noted, clock("1:00")
     for own in ({}, {"retry_soft_bounces": False}, {"retry_every_s": 1_800}):
-        assert outlook(state, settings(**own)) == (noted, clock("1:00"))
+        assert retry_decision(state, settings(**own)) == (noted, clock("1:00"))

@@ -10,22 +10,23 @@ import pytest
 
 from models.accounts import Accounts, AccountSettings
 from models.contract import DAY_MS
-from models.counters import SLOTS, encode_cell
+from models.counters import COUNT_NAMES, encode_cell
 from models.refusal import Reason
 from models.settings import Settings
 from models.state import decode
 from models.strikes import Strike, encode_strike
 from models.suppression import decode as decode_suppression
-from streams import turns as turns_module
-from streams.delivery import Delivery
-from streams.lifecycle import hearing, touched
+from streams.common import context as turns_module
+from streams.common.context import AgentContext
+from streams.common.delivery import Delivery
+from streams.common.plan import Plan
+from streams.lifecycle import handlers as hearing
+from streams.lifecycle import pending as touched
 from streams.lifecycle import shard as shard_module
 from streams.lifecycle.agent import LifecycleAgent
 from streams.lifecycle.shard import RETRY_MS, Rules
-from streams.plan import Plan
-from streams.suppression import numbers
+from streams.suppression import shard as numbers
 from streams.suppression.agent import SuppressionAgent
-from streams.turns import Turns
 from tests.meters import KeptMeter
 from tests.records import Record, record
 from tests.unit import test_shard
@@ -80,14 +81,14 @@ class Agents:
 
     def _suppression(self, delivery: Delivery) -> SuppressionAgent:
         topics = {topic: topic for topic in ("strikes", "suppression-requests")}
-        turns = Turns(self.broker, self.meter, topics)
+        context = AgentContext(self.broker, self.meter, topics)
         return SuppressionAgent(
-            self.broker, delivery, self.meter, 1, self.table, turns, self.accounts
+            self.broker, delivery, self.meter, 1, self.table, context, self.accounts
         )
 
     def _lifecycle(self, delivery: Delivery) -> LifecycleAgent:
         topics = {topic: topic for topic in ("sends", "receipts", "engagements")}
-        turns = Turns(self.broker, self.meter, topics)
+        context = AgentContext(self.broker, self.meter, topics)
         return LifecycleAgent(
             self.broker,
             delivery,
@@ -95,7 +96,7 @@ class Agents:
             Rules(partitions=1),
             self.table,
             self.cells,
-            turns,
+            context,
             self.accounts,
             {},
         )
@@ -203,9 +204,15 @@ def test_strikes_whose_rule_raises_are_refused_and_leave_nothing(
 # --- timers of the lifecycle agent ---------------------------------------------------------------
 
 MESSAGE_RULES: list[tuple[Any, str]] = [
-    *((shard_module, name) for name in ("decode", "wake_at", "anchor_day", "contribution")),
-    *((shard_module, name) for name in ("is_pending", "annotate", "tell_number", "encode")),
-    *((touched, name) for name in ("wake_at", "contribution", "blow_of")),
+    *(
+        (shard_module, name)
+        for name in ("decode", "next_timer_at", "retention_day", "contribution")
+    ),
+    *(
+        (shard_module, name)
+        for name in ("is_pending", "annotate", "emit_recipient_events", "encode")
+    ),
+    *((touched, name) for name in ("next_timer_at", "contribution", "active_strike")),
 ]
 
 
@@ -262,7 +269,7 @@ def test_a_rule_that_raises_on_one_message_keeps_no_other_from_its_timer(
     assert {key for key, state in states.items() if not state.expired_at} == {b"acme/bad"}
 
 
-@pytest.mark.parametrize("rule", ["contribution", "wake_at"])
+@pytest.mark.parametrize("rule", ["contribution", "next_timer_at"])
 def test_a_rule_that_raises_at_the_restore_stops_no_worker_and_counts_its_message_later(
     messages_agent, monkeypatch, rule
 ):
@@ -286,7 +293,9 @@ def test_a_rule_that_raises_at_the_restore_stops_no_worker_and_counts_its_messag
 def counts(agents: Agents) -> dict[str, int]:
     """What the published cell of the day says."""
     (day,) = [value for key, value in agents.cells.data.items() if key.startswith(b'["day"')]
-    return {name: number for name, number in json.loads(day).items() if number and name in SLOTS}
+    return {
+        name: number for name, number in json.loads(day).items() if number and name in COUNT_NAMES
+    }
 
 
 def test_a_setting_of_an_account_on_which_a_rule_raises_stops_no_commit(
@@ -294,7 +303,7 @@ def test_a_setting_of_an_account_on_which_a_rule_raises_stops_no_commit(
 ):
     agents = messages_agent
     agents.take(event("sends", "m1"))
-    rules = [Broken(monkeypatch, where, "wake_at") for where in (shard_module, touched)]
+    rules = [Broken(monkeypatch, where, "next_timer_at") for where in (shard_module, touched)]
     agents.agent.rearm("acme")
     agents.commit(T0)
     assert agents.failures == 1
@@ -326,7 +335,7 @@ def test_a_fault_is_logged_once_a_minute_and_counted_each_time(messages_agent, m
 
 LAST_RULES: list[tuple[Any, str]] = [
     (shard_module, "encode"),
-    (shard_module, "tell_number"),
+    (shard_module, "emit_recipient_events"),
     (shard_module, "annotate"),
     (shard_module, "close_late_retry"),
 ]
@@ -335,12 +344,12 @@ LAST_RULES: list[tuple[Any, str]] = [
 def parts(plan: Plan) -> dict[str, Any]:
     return {
         "changes": plan.changes,
-        "strays": plan.strays,
-        "words": plan.words,
+        "rerouted": plan.rerouted,
+        "accepted_kinds": plan.accepted_kinds,
         "statuses": plan.statuses,
         "delays": plan.delays,
         "strikes": plan.strikes,
-        "told": plan.told,
+        "deferred_keys": plan.deferred_keys,
         "requests": plan.requests,
         "retries": plan.retries,
         "conflicts": plan.conflicts,
@@ -436,7 +445,7 @@ def test_of_two_messages_the_one_whose_rule_raises_takes_nothing_from_the_other(
     before = world.shard.version
     plan = world.take(event("sends", sender_id="boom"), event("sends", other))
     assert list(plan.changes) == [b"acme/" + other.encode()]
-    assert plan.words == ["outbound"]
+    assert plan.accepted_kinds == ["outbound"]
     (value,) = plan.changes.values()
     assert value is not None
     assert decode(value).version == before + 1 == world.shard.version

@@ -1,4 +1,4 @@
-"""What a partition decides about records: refusals, strays, orphans, retirement (DESIGN §3, §4)."""
+"""What a partition decides about records: refusals, rerouting, orphans, retirement."""
 
 import json
 from typing import Any
@@ -10,13 +10,13 @@ from models.contract import DAY_MS
 from models.counters import decode_cell, encode_cell, encode_retired, retired_key
 from models.dead_letters import letter_of
 from models.keys import message_key, partition_of
-from models.reading import read
+from models.message_row import row_of
 from models.refusal import Reason
 from models.state import decode
-from streams.lifecycle import hearing
+from streams.common.plan import FORWARDED, Plan
+from streams.lifecycle import handlers as hearing
 from streams.lifecycle import shard as shard_module
-from streams.lifecycle.shard import BREATH, Rules, Shard
-from streams.plan import FORWARDED, Plan
+from streams.lifecycle.shard import CHUNK_SIZE, Rules, Shard
 from tests.records import Record, record
 
 T0 = 1_795_176_000_000  # 2026-11-20T12:00:00Z
@@ -65,7 +65,7 @@ class World:
 
     def row(self, message_id: str = OURS) -> Any:
         key = message_key("acme", message_id)
-        return read(key, decode(self.states[key]))
+        return row_of(key, decode(self.states[key]))
 
     def publish_cells(self) -> None:
         for cell in self.shard.cells.take_dirty():
@@ -128,7 +128,7 @@ def test_a_state_that_cannot_be_settled_refuses_the_events_that_led_to_it(monkey
         raise ArithmeticError("of the fold")
 
     monkeypatch.setattr(shard_module, "contribution", raising)
-    monkeypatch.setattr(shard_module.Touched, "__init__", _touched_without_counting)
+    monkeypatch.setattr(shard_module.PendingMessage, "__init__", _touched_without_counting)
     plan = world.take(event("receipts"), event("receipts", status="read"))
     assert [dead.refusal.reason for dead in plan.dead_letters] == [Reason.INTERNAL_ERROR] * 2
     assert world.states == before
@@ -142,7 +142,7 @@ def _touched_without_counting(self, account, state, settings, day):
         False,
         [],
     )
-    self.before, self.blow, self.wake_at, self.day = None, None, 0, -1
+    self.before, self.blow, self.next_timer_at, self.day = None, None, 0, -1
     self.known_sends, self.delivered_at = 0, 0
 
 
@@ -156,7 +156,7 @@ def test_a_stray_is_sent_on_once_with_the_right_key_value_and_time(key, message_
     plan = world.take(stray)
     assert not plan.changes
     assert not plan.dead_letters
-    (sent_on,) = plan.strays
+    (sent_on,) = plan.rerouted
     assert (sent_on.key, sent_on.partition) == (b"acme/" + message_id.encode(), home)
     assert sent_on.record is stray
     assert sent_on.headers() == [("trace", b"1"), (FORWARDED, b"1")]
@@ -165,13 +165,13 @@ def test_a_stray_is_sent_on_once_with_the_right_key_value_and_time(key, message_
 def test_a_record_sent_on_that_is_still_astray_becomes_a_dead_letter():
     plan = World().take(event("receipts", THEIRS)._replace(headers=((FORWARDED, b"1"),)))
     assert [dead.refusal.reason for dead in plan.dead_letters] == [Reason.MISROUTED]
-    assert not plan.strays
+    assert not plan.rerouted
 
 
 def test_a_stray_is_seen_also_when_its_message_is_in_the_batch():
     world = World()
     plan = world.take(event("receipts"), event("receipts", status="read")._replace(key=None))
-    assert len(plan.strays) == 1
+    assert len(plan.rerouted) == 1
     assert world.row().status == "delivered"
 
 
@@ -183,8 +183,8 @@ def test_an_engagement_of_a_recipient_alone_is_accepted_and_changes_no_message()
     shard = Shard(here, {}, Rules(partitions=PARTITIONS), Accounts(), {})
     list(shard.restore({}, 1))
     plan = shard.plan("engagements", [click._replace(key=key, value=value.encode())], T0)
-    assert plan.words == ["click"]
-    assert not (plan.changes or plan.strays or plan.dead_letters)
+    assert plan.accepted_kinds == ["click"]
+    assert not (plan.changes or plan.rerouted or plan.dead_letters)
 
 
 def test_an_orphan_waits_and_becomes_a_message_when_its_send_comes():
@@ -308,7 +308,7 @@ def test_a_message_expires_at_exactly_its_deadline():
 def test_expiry_comes_in_portions_so_that_heartbeats_go_on():
     world = World()
     ids, start = [], 0
-    while len(ids) <= BREATH:
+    while len(ids) <= CHUNK_SIZE:
         ids.append(message_id_of(HERE, start))
         start = int(ids[-1][1:]) + 1
     world.take(*(event("sends", each) for each in ids))
@@ -316,7 +316,7 @@ def test_expiry_comes_in_portions_so_that_heartbeats_go_on():
     for plan in world.shard.tick(T0 + 5 * DAY_MS):
         sizes.append(len(plan.changes))
         world.deliver(plan)
-    assert sizes == [BREATH, 1]
+    assert sizes == [CHUNK_SIZE, 1]
 
 
 def test_a_conflict_is_counted_when_it_is_first_seen():

@@ -1,4 +1,4 @@
-"""Which end of a message is a strike against its number, one row a rule (issue: strikes)."""
+"""Which end of a message is a strike against its number, one row a rule."""
 
 import json
 from typing import Any, get_args
@@ -7,7 +7,7 @@ import pytest
 
 from models.contract import Receipt, Send
 from models.refusal import Reason, Refusal
-from models.strikes import Blow, Strike, blow_of, encode_strike, parse_strike
+from models.strikes import ActiveStrike, Strike, active_strike, encode_strike, parse_strike
 from models.vocabulary import Scope
 from tests.unit.test_reading import HOUR, MINUTE, T0, said, sent, state_of
 
@@ -74,21 +74,21 @@ RULES: list[tuple[str, list[Send | Receipt], bool]] = [
 @pytest.mark.parametrize("backwards", [False, True])
 def test_only_hard_and_recipient_is_a_strike(rule, backwards):
     _, events, strikes = rule
-    found = blow_of(state_of(*(events[::-1] if backwards else events)))
+    found = active_strike(state_of(*(events[::-1] if backwards else events)))
     assert (found is not None) == strikes
 
 
 def test_our_own_expiry_is_no_strike():
-    assert blow_of(state_of(sent(), said("queued"), expired_at=T0 + 72 * HOUR)) is None
+    assert active_strike(state_of(sent(), said("queued"), expired_at=T0 + 72 * HOUR)) is None
 
 
 def test_a_strike_names_number_time_and_code():
     state = state_of(sent(), sent(2, 60), hard(61, 2, error_code="1"))
-    assert blow_of(state) == Blow(NUMBER, T0, T0 + 61 * MINUTE, "1")
+    assert active_strike(state) == ActiveStrike(NUMBER, T0, T0 + 61 * MINUTE, "1")
 
 
 def test_the_number_is_that_of_the_send_not_of_the_receipt():
-    found = blow_of(state_of(sent(), hard(recipient="+46700000000")))
+    found = active_strike(state_of(sent(), hard(recipient="+46700000000")))
     assert found is not None and found.recipient == NUMBER
 
 

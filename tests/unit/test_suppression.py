@@ -1,4 +1,4 @@
-"""Whether a number may still be sent to, one readable row a rule (issue: suppression agent)."""
+"""Whether a number may still be sent to, one readable row a rule."""
 
 from collections.abc import Callable
 from typing import Any

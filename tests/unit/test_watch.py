@@ -6,7 +6,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from deploy.serving import ProcessHealth, PrometheusMeter
-from streams.watch import Watch
+from streams.health_reporter import HealthReporter
 
 
 class App:
@@ -26,7 +26,7 @@ def test_a_worker_without_kafka_is_not_ready_and_says_why() -> None:
     meter = PrometheusMeter(CollectorRegistry())
     health = ProcessHealth(60.0, meter)
     app: Any = App()
-    watch = Watch(app, SimpleNamespace(shards={}), [], meter, health)  # type: ignore[arg-type]
+    watch = HealthReporter(app, SimpleNamespace(shards={}), [], meter, health)  # type: ignore[arg-type]
     watch._tell_readiness()
     assert health.reasons() == {}
     app.said = "waiting for the group coordinator, last heartbeat 7.3 s ago"

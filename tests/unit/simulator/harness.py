@@ -15,13 +15,13 @@ from deploy.simulator.oracle import Decision
 from deploy.simulator.publish import partition_of
 from deploy.simulator.traffic import generate
 from models.accounts import Accounts, AccountSettings, parse_account
-from models.counters import SLOTS, decode_cell, encode_cell
-from models.reading import Reading, read
+from models.counters import COUNT_NAMES, decode_cell, encode_cell
+from models.message_row import MessageRow, row_of
 from models.state import decode
 from models.suppression import decode as decode_suppression
+from streams.common.plan import FORWARDED, Plan
 from streams.lifecycle.shard import Rules, Shard
-from streams.plan import FORWARDED, Plan
-from streams.suppression.numbers import NumberShard
+from streams.suppression.shard import RecipientShard
 from tests.records import Record
 
 AS_OF = 1_795_300_000_000
@@ -76,7 +76,7 @@ class Worker:
             for p in range(PARTITIONS)
         ]
         self.recipients = [
-            NumberShard(p, self.numbers[p], PARTITIONS, accounts) for p in range(PARTITIONS)
+            RecipientShard(p, self.numbers[p], PARTITIONS, accounts) for p in range(PARTITIONS)
         ]
         self.dead: dict[tuple[str, int, int], str] = {}
         self.told: list[Record] = []
@@ -97,7 +97,7 @@ class Worker:
         for letter in plan.dead_letters:
             origin = (letter.record.topic, letter.record.partition, letter.record.offset)
             self.dead[origin] = letter.refusal.reason.value
-        for stray in plan.strays:
+        for stray in plan.rerouted:
             again = Record(topic, stray.partition, -1, stray.record.timestamp, stray.key,
                            stray.record.value, ((FORWARDED, b"1"),))  # fmt: skip
             self.take(stray.partition, topic, [again], clock_ms)
@@ -147,7 +147,7 @@ class Worker:
             for dirty in shard.cells.take_dirty():
                 row = decode_cell(dirty.key, encode_cell(1, dirty.counts))
                 assert row is not None
-                cell = Cell(**dict(zip(SLOTS, row.counts, strict=True)))
+                cell = Cell(**dict(zip(COUNT_NAMES, row.counts, strict=True)))
                 key: CellKey = ("campaign", row.account, row.campaign_id)
                 if row.kind != "campaign":
                     key = (row.kind, row.window_start, row.account, row.channel, row.source,
@@ -156,8 +156,8 @@ class Worker:
                 found[key] = Cell(*(a + b for a, b in pairs))
         return {key: cell for key, cell in found.items() if any(cell)}
 
-    def readings(self) -> list[Reading]:
-        return [read(key, decode(value)) for table in self.states for key, value in table.items()]
+    def readings(self) -> list[MessageRow]:
+        return [row_of(key, decode(value)) for table in self.states for key, value in table.items()]
 
     def rows(self) -> tuple[dict[tuple[str, str], Message], dict[tuple[str, str], Orphan]]:
         messages: dict[tuple[str, str], Message] = {}

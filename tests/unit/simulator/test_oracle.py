@@ -1,4 +1,4 @@
-"""The oracle on small cases written by hand: one row for each rule of DESIGN §4."""
+"""The oracle on small cases written by hand: one row for each rule of docs/design.md."""
 
 import json
 from itertools import permutations

@@ -1,4 +1,4 @@
-"""The oracle on bounces: one row for each rule of issue 4, in small cases written by hand."""
+"""The oracle on bounces: one row a rule of docs/semantics.md, in small cases written by hand."""
 
 import json
 from itertools import permutations

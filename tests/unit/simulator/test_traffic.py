@@ -196,8 +196,8 @@ def test_sizes_lie_on_both_sides_of_the_limit(events: list[Event]) -> None:
 
 
 def test_valid_events_carry_the_key_of_their_content_but_for_strays(events: list[Event]) -> None:
-    strays = Counter(e.note for e in events if e.note.startswith("stray:"))
-    assert strays.keys() == {"stray:no_key", "stray:wrong_key", "stray:binary_key",
+    rerouted = Counter(e.note for e in events if e.note.startswith("stray:"))
+    assert rerouted.keys() == {"stray:no_key", "stray:wrong_key", "stray:binary_key",
                              "stray:wrong_partition"}  # fmt: skip
     for event in events:
         if event.expect or event.note in ("stray:no_key", "stray:wrong_key", "stray:binary_key"):

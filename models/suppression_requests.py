@@ -1,0 +1,50 @@
+"""What a person or a recipient decides about a number."""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import StringConstraints
+
+from models.contract import (
+    E164,
+    MAX_EVENT_BYTES,
+    Account,
+    Event,
+    Instant,
+    Name,
+    out_of_time,
+    validated,
+)
+from models.keys import message_key
+from models.refusal import Refusal
+
+Action = Literal["suppress", "release", "resubscribe", "unsubscribe"]
+Why = Annotated[str, StringConstraints(max_length=1_024)]
+
+#: `who` of an unsubscribe that the recipient sent.
+RECIPIENT: Final = "recipient"
+
+
+class SuppressionRequest(Event):
+    """One record of `suppression-requests`, keyed by `account/recipient`."""
+
+    account: Account
+    recipient: E164
+    action: Action
+    at: Instant
+    who: Name = ""
+    why: Why = ""
+
+
+def parse_request(
+    value: bytes | None, record_ms: int, limit: int = MAX_EVENT_BYTES
+) -> SuppressionRequest | Refusal:
+    """Read one record of `suppression-requests`."""
+    request = validated(SuppressionRequest, value, limit)
+    if isinstance(request, Refusal):
+        return request
+    return out_of_time("at", request.at, record_ms) or request
+
+
+def number_key(account: str, recipient: str) -> bytes:
+    """`account/recipient`: the key of strikes, suppression requests and suppressions."""
+    return message_key(account, recipient)

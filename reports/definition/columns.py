@@ -1,0 +1,158 @@
+"""Columns that several reports share, each with its one meaning."""
+
+from typing import Final
+
+import msgspec
+
+from reports.definition.report import Column
+
+
+def count(name: str, label: str, meaning: str) -> Column:
+    """A number of things."""
+    return Column(name, "UInt64", label, meaning, "count")
+
+
+def share(name: str, label: str, meaning: str) -> Column:
+    """A part of one: 0 to 1, empty where there is nothing to be part of."""
+    return Column(name, "Nullable(Float64)", label, meaning, "share")
+
+
+def moment(name: str, label: str, meaning: str) -> Column:
+    """A time, UTC in ClickHouse, in the account's zone where people see it."""
+    return Column(name, "Nullable(DateTime64(3, 'UTC'))", label, meaning, "time")
+
+
+def word(name: str, label: str, meaning: str) -> Column:
+    """A short text with few different values."""
+    return Column(name, "LowCardinality(String)", label, meaning)
+
+
+def text(name: str, label: str, meaning: str) -> Column:
+    """Any text."""
+    return Column(name, "String", label, meaning)
+
+
+def optional(*columns: Column) -> tuple[Column, ...]:
+    """The same columns, shown only to those who ask for them."""
+    return tuple(msgspec.structs.replace(column, optional=True) for column in columns)
+
+
+SENT: Final = count("sent", "Sent", "messages sent: submitted + rejected")
+SUBMITTED: Final = count(
+    "submitted", "Submitted", "messages the platform took: queued + delivered + undelivered"
+)
+QUEUED: Final = count(
+    "queued", "Queued", "submitted messages the network has not decided about yet; also: pending"
+)
+DELIVERED: Final = count("delivered", "Delivered", "messages delivered, read ones included")
+READ: Final = count("read", "Read", "delivered messages that were opened, as far as phones tell")
+UNDELIVERED: Final = count(
+    "undelivered", "Undelivered", "submitted messages that failed: soft, hard, expired or deleted"
+)
+SOFT: Final = count(
+    "soft", "Soft bounces", "undelivered for a temporary reason, expired ones included"
+)
+HARD: Final = count("hard", "Hard bounces", "undelivered for good")
+EXPIRED: Final = count(
+    "expired", "Expired", "undelivered because their validity ran out; among the soft bounces"
+)
+DELETED: Final = count("deleted", "Deleted", "the network deleted the number or the message")
+REJECTED: Final = count("rejected", "Rejected", "messages the platform or the provider refused")
+FAILED: Final = count("failed", "Failed", "undelivered + rejected")
+SEGMENTS: Final = count("segments", "Segments", "message parts charged, over all attempts")
+CREDITS: Final = Column(
+    "credits", "Decimal(38, 6)", "Credits", "price in credits, over all attempts", "credits"
+)
+DELIVERY_RATE: Final = share(
+    "delivery_rate", "Delivery rate", "delivered messages among those sent; empty: none sent"
+)
+COUNTRY: Final = Column(
+    "country", "LowCardinality(String)", "Country", "country of the recipient", "country"
+)
+RECIPIENT: Final = text("recipient", "Recipient", "number of the recipient, E.164")
+CLICKS: Final = count("clicks", "Clicks", "clicks on its links, repeated ones included")
+UNIQUE_CLICKS: Final = count(
+    "unique_clicks", "Unique clicks", "people who clicked, each once; unknown people are left out"
+)
+
+#: What any group of messages is counted into; its SQL is sql/parts/counts.sql.
+COUNTS: Final = (
+    SENT,
+    SUBMITTED,
+    QUEUED,
+    DELIVERED,
+    READ,
+    UNDELIVERED,
+    SOFT,
+    HARD,
+    EXPIRED,
+    DELETED,
+    REJECTED,
+    FAILED,
+    SEGMENTS,
+    CREDITS,
+    DELIVERY_RATE,
+)
+
+# --- one message ------------------------------------------------------------------------------
+
+SENT_AT: Final = moment("sent_at", "Sent at", "when attempt 1 was sent")
+MESSAGE_ID: Final = text("message_id", "Message id", "id given by the sending service")
+CHANNEL: Final = word("channel", "Channel", "sms or whatsapp")
+DIRECTION: Final = word("direction", "Direction", "outbound, or inbound for a received message")
+SENDER: Final = word("sender_id", "Sender", "number or name the recipient sees as sender")
+SOURCE: Final = word("source", "Source", "what sent it")
+SENT_BY: Final = word("sent_by", "Sent by", "person or service that sent it")
+CAMPAIGN_ID: Final = word("campaign_id", "Campaign", "campaign it belongs to; empty: none")
+MESSAGE_TYPE: Final = word(
+    "message_type", "Type", "campaign, notification or another word of the sender"
+)
+EXTERNAL_ID: Final = text(
+    "external_id", "External id", "id of the message or contact in a system of the sender"
+)
+EMAIL: Final = text("email", "E-mail", "e-mail address of the recipient, if the sender knows it")
+PLATFORM: Final = word("platform", "Platform", "platform the message was sent from")
+PROVIDER: Final = word("provider", "Provider", "provider of the latest attempt")
+PLATFORM_STATUS: Final = word(
+    "platform_status", "Status", "what the platform did: submitted or rejected"
+)
+CARRIER_STATUS: Final = word(
+    "carrier_status",
+    "Carrier status",
+    "what the network did: queued, delivered or undelivered; empty: rejected",
+)
+STATUS: Final = word(
+    "status",
+    "State",
+    "submitted, queued, delivered, read, undelivered, rejected or deleted",
+)
+BOUNCE: Final = word("bounce", "Bounce", "soft or hard failure; empty: no bounce")
+FAIL_REASON: Final = word(
+    "fail_reason", "Reason", "why it failed, in words for people; empty: not failed"
+)
+ERROR_CODE: Final = word("error_code", "Error code", "code the provider gave for a failure")
+ERROR_TEXT: Final = word("error_text", "Error text", "words the provider gave for a failure")
+ATTEMPTS: Final = Column(
+    "attempts", "UInt16", "Attempts", "highest attempt known; 1: never retried", "count"
+)
+NEXT_ATTEMPT_AT: Final = moment(
+    "next_attempt_at", "Next attempt", "when the next attempt is or was due; empty: none"
+)
+DELIVERED_AT: Final = moment(
+    "delivered_at", "Delivered at", "first seen delivered or read; empty: not yet"
+)
+READ_AT: Final = moment("read_at", "Read at", "first seen read; empty: not yet")
+CLICKED_AT: Final = moment("clicked_at", "Clicked at", "first click on a link of it; empty: none")
+UNSUBSCRIBED_AT: Final = moment(
+    "unsubscribed_at", "Unsubscribed at", "first unsubscribe through it; empty: none"
+)
+MESSAGE_SEGMENTS: Final = Column(
+    "segments", "UInt32", "Segments", "message parts charged, over all attempts", "count"
+)
+MESSAGE_CREDITS: Final = Column(
+    "credits", "Decimal(18, 6)", "Credits", "price in credits, over all attempts", "credits"
+)
+CONTENT: Final = text("content", "Content", "text of the latest attempt, as long as texts are kept")
+CONTENT_ON_DEMAND: Final = msgspec.structs.replace(
+    CONTENT, meaning=f"{CONTENT.meaning}; empty unless asked for", dimension="yes"
+)

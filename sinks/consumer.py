@@ -1,0 +1,232 @@
+"""Whole batches out of Kafka, and the consumer's positions back into it.
+
+A batch belongs to the assignment it was read under. When partitions are taken away the batch in
+hand is finished if that is quick, else abandoned; offsets of an old assignment are never committed,
+so that no offset of a lost partition can be (the rows are written again, which changes nothing).
+"""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from typing import Any, Final, NamedTuple, cast
+
+from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError
+
+from models.metrics import Health, Meter
+from models.settings import Settings, Topic
+from sinks.rows import TOPICS
+from streams.kafka import clients, liveness
+from streams.kafka.positions import positions
+
+log = logging.getLogger(__name__)
+
+#: How long a rebalance waits for the batch in hand. Heartbeats go on meanwhile.
+REVOKE_GRACE_S: Final = 3.0
+#: aiokafka heartbeats and rejoins by itself, so a long outage of ClickHouse must not make it leave
+#: the group for want of polls: partitions would wander among sinks that all cannot write.
+_NEVER_MS: Final = 2**31 - 1
+_FETCH_BYTES: Final = 4 << 20
+_IDLE_POLL_S: Final = 0.25
+#: By then aiokafka has dropped what it had fetched for partitions that were taken away.
+_DROPPED_S: Final = 1.0
+#: While Kafka is away, the log repeats it this often.
+_REPEAT_S: Final = 60.0
+
+
+class Batch(NamedTuple):
+    """Records by logical topic, the offsets to commit after them, and the assignment's number.
+
+    There may be offsets without records: control records and aborted ones are passed too.
+    """
+
+    records: Mapping[Topic, list[ConsumerRecord]]
+    offsets: Mapping[TopicPartition, int]
+    assignment: int
+    size: int
+
+
+class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+    """The sink's consumer. Only one task may collect, and it must say when a batch is done."""
+
+    def __init__(self, settings: Settings, meter: Meter, health: Health) -> None:
+        self._settings = settings
+        self._meter = meter
+        self._health = health
+        self._topics: dict[str, Topic] = {settings.topic(name): name for name in TOPICS}
+        self._assignment = 0
+        self._passed: dict[TopicPartition, int] = {}
+        """Positions under this assignment that need no commit any more."""
+        self._joined = False
+        self._lost = ""
+        self._repeat_at = 0.0
+        self._watching: asyncio.Task[None] | None = None
+        self._done = asyncio.Event()
+        self._done.set()
+        self.waiting = False
+        """Set while ClickHouse is away: then a rebalance need not wait for the batch."""
+        self.consumer = clients.consumer(settings.brokers, **_consumer_options(settings))
+
+    async def start(self) -> None:
+        """Join the group. Raises KafkaConnectionError when no broker answers."""
+        self._health.unready("kafka", "waiting for partitions")
+        await self.consumer.start()
+        self.consumer.subscribe(topics=list(self._topics), listener=self)
+        self._watching = asyncio.create_task(liveness.watch(self.consumer, self._heard))
+
+    async def stop(self) -> None:
+        """Leave the group; offsets committed before stay."""
+        if self._watching is not None:
+            self._watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watching
+        await self.consumer.stop()
+
+    def _heard(self, lost: str) -> None:
+        """What `liveness.watch` reports."""
+        if lost:
+            # A commit may wait for Kafka now: the process is alive, although not ready.
+            self._health.beat("batches")
+            if time.monotonic() >= self._repeat_at:
+                log.warning("Kafka is away, rows wait until it is back: %s", lost)
+                self._repeat_at = time.monotonic() + _REPEAT_S
+        elif self._lost:
+            log.info("Kafka is back")
+            self._repeat_at = 0.0
+        self._lost = lost
+        self._show()
+
+    def _show(self) -> None:
+        if self._lost:
+            self._health.unready("kafka", self._lost)
+        elif self._joined:
+            self._health.ready("kafka")
+
+    async def collect(self, stop: asyncio.Event) -> Batch | None:
+        """The next batch: as many rows as an insert may have, or what came within the wait.
+
+        None when nothing passed for a moment or when `stop` is set. When partitions were taken away
+        meanwhile it begins again (whoever owns them reads those records again).
+        """
+        loop = asyncio.get_running_loop()
+        most, wait_s = self._settings.sink_max_rows, self._settings.sink_max_wait_s
+        assignment, left_s, ends_at = self._assignment, _IDLE_POLL_S, 0.0
+        found: dict[TopicPartition, list[ConsumerRecord]] = defaultdict(list)
+        size = 0
+        while size < most and left_s > 0:
+            poll_ms = int(min(left_s, _IDLE_POLL_S) * 1000)
+            more = await self.consumer.getmany(timeout_ms=poll_ms, max_records=most - size)
+            if stop.is_set():
+                return None
+            if assignment != self._assignment:
+                # What came before is read again; `more` may be of the new assignment already, whose
+                # positions have moved past it: to drop it would be to lose it.
+                assignment, size, ends_at = self._assignment, 0, 0.0
+                found.clear()
+            for tp, records in more.items():
+                found[tp] += records
+                size += len(records)
+            if not size:
+                break
+            ends_at = ends_at or loop.time() + wait_s
+            left_s = ends_at - loop.time()
+        offsets = self._offsets(found)
+        return self._batch(found, offsets, assignment, size) if offsets else None
+
+    def _offsets(
+        self, found: Mapping[TopicPartition, list[ConsumerRecord]]
+    ) -> dict[TopicPartition, int]:
+        """What to commit after the records: the positions that have changed since the last commit.
+
+        A partition whose position was reset since it gave its records has none for a moment.
+        """
+        offsets = {tp: batch[-1].offset + 1 for tp, batch in found.items()}
+        moved = {
+            tp: position
+            for tp, position in positions(self.consumer).items()
+            if tp in found or self._passed.get(tp) != position
+        }
+        return offsets | moved
+
+    def _batch(
+        self,
+        found: Mapping[TopicPartition, list[ConsumerRecord]],
+        offsets: Mapping[TopicPartition, int],
+        assignment: int,
+        size: int,
+    ) -> Batch:
+        records: dict[Topic, list[ConsumerRecord]] = defaultdict(list)
+        for tp, batch in found.items():
+            records[self._topics[tp.topic]] += batch
+        self._done.clear()
+        return Batch(records, offsets, assignment, size)
+
+    async def commit(self, batch: Batch) -> bool:
+        """Commit the batch's offsets; False when its partitions are no longer all ours."""
+        if batch.assignment != self._assignment:
+            return False
+        try:
+            await self.consumer.commit(dict(batch.offsets))
+        except (CommitFailedError, IllegalStateError) as error:
+            log.info("offsets not committed, the group is rebalancing: %s", error)
+            return False
+        if batch.assignment == self._assignment:
+            self._passed.update(batch.offsets)
+        self._meter.add("receipts_commits_total")
+        return True
+
+    def done(self) -> None:
+        """The batch in hand is committed or given up."""
+        self._done.set()
+
+    def measure_lag(self, batch: Batch) -> None:
+        """Set the lag of the batch's partitions, from the end the last fetch told."""
+        for tp, offset in batch.offsets.items():
+            end = self.consumer.highwater(tp) if tp in self.consumer.assignment() else None
+            if end is not None:
+                labels = {"topic": self._topics[tp.topic], "partition": str(tp.partition)}
+                self._meter.set("receipts_lag_records", max(end - offset, 0), **labels)
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """Called by aiokafka before it joins again: see REVOKE_GRACE_S."""
+        if revoked and not self.waiting:
+            try:
+                await asyncio.wait_for(self._done.wait(), REVOKE_GRACE_S)
+            except TimeoutError:
+                log.info("a rebalance does not wait for the batch in hand; it is written again")
+        self._assignment += 1
+        self._passed.clear()
+        self._meter.set("receipts_partitions", 0)
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Called by aiokafka after each rebalance; a sink without partitions is ready too."""
+        self._assignment += 1  # what came since the revocation is of the old one too
+        self._passed.clear()
+        self._meter.add("receipts_rebalances_total")
+        self._meter.set("receipts_partitions", len(assigned))
+        self._joined = True
+        self._show()
+        # What aiokafka had fetched under the assignment before, up to 50 MB, stays in reference
+        # cycles (its iterators refer to themselves) once it has dropped it, a moment from now.
+        asyncio.get_running_loop().call_later(_DROPPED_S, gc.collect)
+
+
+def _consumer_options(settings: Settings) -> dict[str, Any]:
+    return cast(
+        dict[str, Any],
+        {
+            "group_id": settings.sink_group,
+            "client_id": settings.sink_group,
+            "session_timeout_ms": settings.session_timeout_s * 1000,
+            "heartbeat_interval_ms": 1000,
+            "rebalance_timeout_ms": 30_000,
+            "max_poll_interval_ms": _NEVER_MS,
+            "max_partition_fetch_bytes": _FETCH_BYTES,
+            "fetch_max_wait_ms": 100,
+            "metadata_max_age_ms": 30_000,
+        },
+    )

@@ -1,0 +1,83 @@
+"""What a batch of records leads to: rows by table, refusals, omissions."""
+
+from collections import Counter
+from typing import Final
+from zlib import crc32
+
+from models.refusal import Refusal
+from models.settings import Topic
+from sinks.dead_letters import Record
+from sinks.tables import Row, Table
+
+#: Why records are left out, as the metric says it.
+TOMBSTONE: Final = "tombstone"
+REFUSED: Final = "refused"
+
+
+class TableRows:
+    """Rows of one table and, beside each, the record it came from."""
+
+    __slots__ = ("records", "rows", "table")
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.rows: list[Row] = []
+        self.records: list[Record] = []
+
+    def add(self, row: Row, record: Record) -> None:
+        """Add one row."""
+        self.rows.append(row)
+        self.records.append(record)
+
+
+class MappedBatch:
+    """What a batch of records led to.
+
+    accepted: events counted here, since no worker counts them, by topic and kind
+    newer: values that only a newer version knows, by topic
+    """
+
+    def __init__(self) -> None:
+        self.tables: dict[str, TableRows] = {}
+        self.refused: list[tuple[Record, Refusal]] = []
+        self.skipped: Counter[tuple[Topic, str]] = Counter()
+        self.accepted: Counter[tuple[Topic, str]] = Counter()
+        self.newer: Counter[Topic] = Counter()
+
+    def rows_for(self, table: Table) -> TableRows:
+        """The rows of a table, to add to."""
+        rows = self.tables.get(table.name)
+        if rows is None:
+            rows = self.tables[table.name] = TableRows(table)
+        return rows
+
+    def skip(self, topic: Topic, why: str) -> None:
+        """Count a record that is left out on purpose."""
+        self.skipped[topic, why] += 1
+
+    def accept(self, topic: Topic, kind: str) -> None:
+        """Count an event that no worker counts."""
+        self.accepted[topic, kind] += 1
+
+
+#: Instants below 2^48 ms (the year 10889) and 16 bits of the content fit a UInt64.
+_MAX_INSTANT: Final = (1 << 48) - 1
+
+
+def first_wins(at_ms: int, *content: object) -> int:
+    """A version that is larger for the earlier instant; ties go by the content, always alike."""
+    return (_MAX_INSTANT - at_ms) << 16 | _digest(content)
+
+
+def last_wins(at_ms: int, *content: object) -> int:
+    """A version that is larger for the later instant; ties go by the content, always alike."""
+    return at_ms << 16 | _digest(content)
+
+
+def _digest(content: tuple[object, ...]) -> int:
+    return crc32(repr(content).encode()) & 0xFFFF
+
+
+def published_at(record: Record) -> int:
+    """Kafka timestamp of a record in epoch ms; 0: it has none."""
+    return max(record.timestamp, 0)

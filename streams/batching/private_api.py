@@ -1,0 +1,98 @@
+"""The private names of Faust, mode and aiokafka this package relies on, asserted at start.
+
+They are why faust-streaming, mode-streaming and aiokafka are pinned exactly: see docs/design.md.
+"""
+
+from __future__ import annotations
+
+import inspect
+from importlib import metadata
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.consumer.fetcher import Fetcher as AIOKafkaFetcher
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.consumer.subscription_state import TopicPartitionState
+from aiokafka.producer.message_accumulator import MessageAccumulator
+from faust import App, Stream, Topic
+from faust.tables.manager import TableManager
+from faust.tables.recovery import Recovery
+from faust.transport import consumer as faust_consumer
+from faust.transport.drivers import aiokafka as driver
+
+from streams.batching.errors import IncompatibleVersions
+
+_PINNED = ("faust-streaming", "mode-streaming", "aiokafka")
+
+_METHODS: tuple[tuple[Any, str], ...] = (
+    (App, "_on_agent_error _on_partitions_revoked _on_partitions_assigned _create_directories"),
+    (faust_consumer.Fetcher, "_fetcher"),
+    (faust_consumer.Consumer, "_drain_messages _getmany _get_active_partitions perform_seek"),
+    (faust_consumer.Consumer, "force_commit maybe_wait_for_commit_to_finish _is_changelog_tp"),
+    (faust_consumer.Consumer, "on_task_error verify_event_path wait_first"),
+    (driver.Consumer, "_new_consumer_thread _commit subscribe"),
+    (driver.AIOKafkaConsumerThread, "_create_consumer _fetch_records _commit _ensure_consumer"),
+    (driver.AIOKafkaConsumerThread, "seek_to_beginning call_thread"),
+    (driver.Producer, "_new_producer _ensure_producer send_soon"),
+    (Topic, "_compile_decode on_stop_iteration"),
+    (Stream, "maybe_start on_stop"),
+    (TableManager, "recovery add _update_channels"),
+    (Recovery, "_add _build_highwaters _restart_recovery _resume_streams _set_recovery_ended"),
+    (Recovery, "_slurp_changelogs on_recovery_completed on_rebalance need_recovery"),
+    (GroupCoordinator, "_send_req _do_heartbeat _heartbeat_routine"),
+    (AIOKafkaProducer, "create_batch send_batch"),
+    (AIOKafkaClient, "send ready fetch_all_metadata force_metadata_update _get_conn"),
+    (AIOKafkaClient, "_get_conn_lock _metadata_update get_random_node"),
+    (AIOKafkaConnection, "send connected close"),
+    (MessageAccumulator, "fail_all"),
+    (AIOKafkaFetcher, "fetched_records"),
+    (TopicPartitionState, "has_valid_position position consumed_to"),
+)
+
+# Set in constructors: looked for in the source, since no instance exists yet.
+_ATTRIBUTES: tuple[tuple[Any, str], ...] = (
+    (faust_consumer.Consumer, "_read_offset _committed_offset _commit_fut"),
+    (Recovery, "active_tps active_offsets active_highwaters tp_to_table signal_recovery_end"),
+    (Recovery, "signal_recovery_start in_recovery"),
+    (Stream, "_active_agens _finalized"),
+    (AIOKafkaConsumer, "_client _coordinator _fetch_max_wait_ms _isolation_level"),
+    (AIOKafkaConsumer, "_subscription"),
+    (AIOKafkaProducer, "client _message_accumulator"),
+    (AIOKafkaClient, "_conns _topics cluster _request_timeout_ms"),
+    (MessageAccumulator, "_batch_ttl"),
+    (TopicPartitionState, "highwater"),
+    (GroupCoordinator, "generation _pending_exception _coordination_task"),
+)
+
+
+def missing_names() -> list[str]:
+    """Names that this package uses and the installed versions lack, as Class.name."""
+    missing = [
+        f"{owner.__qualname__}.{name}"
+        for owner, names in _METHODS
+        for name in names.split()
+        if not hasattr(owner, name)
+    ]
+    for owner, names in _ATTRIBUTES:
+        source = "".join(inspect.getsource(kind) for kind in owner.__mro__[:-1] if _readable(kind))
+        missing += [
+            f"{owner.__qualname__}.{name}"
+            for name in names.split()
+            if f"self.{name}" not in source and not hasattr(owner, name)
+        ]
+    return missing
+
+
+def _readable(kind: type) -> bool:
+    return kind.__module__.startswith(("faust.", "aiokafka."))
+
+
+def assert_private_api() -> None:
+    """Raises IncompatibleVersions, naming what is missing and which versions are installed."""
+    if missing := missing_names():
+        installed = ", ".join(f"{name} {metadata.version(name)}" for name in _PINNED)
+        raise IncompatibleVersions(
+            f"{installed} lack {', '.join(missing)}: install the versions pinned in pyproject.toml"
+        )

@@ -1,0 +1,68 @@
+"""What agents report beside their work: rules that raised, and values of a newer version."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from models.metrics import Meter
+from models.settings import Topic
+from streams.common.plan import Plan
+
+log = logging.getLogger(__name__)
+
+REPEAT_S: Final = 60.0
+
+#: An exception's type, and the file and line that raised it.
+Fault = tuple[type[Exception], str, int]
+
+
+class RuleFailures:
+    """Counts the rules of one agent that raised, and logs each fault once a minute.
+
+    agent: the label of the metric, "lifecycle" or "suppression"
+    clock: seconds, monotonic
+    """
+
+    def __init__(
+        self, agent: str, meter: Meter, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._agent = agent
+        self._meter = meter
+        self._clock = clock
+        self._logged: dict[Fault, float] = {}
+
+    def report(self, plan: Plan) -> None:
+        """Count and log the rules that raised while a plan was made."""
+        if not plan.failures:
+            return
+        self._meter.add("receipts_rule_failures_total", len(plan.failures), agent=self._agent)
+        now = self._clock()
+        for key, error in plan.failures:
+            fault = _fault(error)
+            if now - self._logged.get(fault, -REPEAT_S) >= REPEAT_S:
+                self._logged[fault] = now
+                log.error("a rule failed on %r: %r", key, error, exc_info=error)
+
+
+def _fault(error: Exception) -> Fault:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return type(error), "", 0
+    return type(error), trace.tb_frame.f_code.co_filename, trace.tb_lineno
+
+
+def report_newer(partition: int, topic: Topic, found: Counter[str], meter: Meter) -> None:
+    """Count and log what a restore found that only a newer version knows.
+
+    found: what it is, such as "status 7", and in how many records
+    """
+    if found:
+        meter.add("receipts_newer_values_total", found.total(), topic=topic)
+        named = ", ".join(f"{name} ({count})" for name, count in sorted(found.items()))
+        log.warning(
+            "%s[%d] has values of a newer version, read with defaults: %s", topic, partition, named
+        )
