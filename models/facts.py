@@ -129,12 +129,12 @@ _RANK: Final = {
     Status.DELIVERED.value: 4,
     Status.READ.value: 5,
 }
-#: Of a status that only a newer version knows: nothing but a success or a later attempt replaces
-#: the fact, so that it is still there after the upgrade.
-_RANK_OF_UNKNOWN: Final = 3
+#: Of a status that only a newer version knows: above every failure, so that nothing but a success
+#: or a later attempt replaces the fact, and it is still there after the upgrade.
+_RANK_OF_UNKNOWN: Final = 3.5
 
 
-def outcome_order(outcome: Outcome) -> tuple[int, int, int, int]:
+def outcome_order(outcome: Outcome) -> tuple[float, int, float, int]:
     """Rank of a receipt in the total order, before the tie-break by canonical bytes.
 
     Delivered or read on any attempt beats every failure, and read beats delivered; otherwise the

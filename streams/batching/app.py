@@ -27,12 +27,16 @@ from streams.kafka.reading import Place
 log = logging.getLogger(__name__)
 
 REBALANCE_TIMEOUT_S = 60.0
+"""How long a rebalance waits for this worker to finish; twice the session timeout if that is more,
+since a member that joins too late is dropped like one whose session ended."""
 PATIENCE_S = 86_400.0
 """How long Faust and aiokafka wait for what takes several requests (positions, a restore, fetching
 again): while Kafka is away the worker waits. Each single request has REQUEST_TIMEOUT_MS."""
 MAX_BATCH_BYTES = 1_000_000
 MAX_REQUEST_BYTES = 8 * 1024**2
 MAX_FETCH_BYTES = 4 * 1024**2
+MAX_POLL_RECORDS = 20_000
+"""Decoded at once: a small batch may hold a million, and heartbeats must go on meanwhile."""
 
 
 class BatchTransport(driver.Transport):
@@ -77,7 +81,8 @@ class BatchApp(faust.App):
         self.batch_size = batch_size
         self.max_record_bytes = max_record_bytes
         self.quiesce_timeout_s = quiesce_timeout_s
-        self.fence = Fence(session_timeout_s)
+        rebalance_timeout_s = max(REBALANCE_TIMEOUT_S, 2 * session_timeout_s)
+        self.fence = Fence(session_timeout_s, rebalance_timeout_s)
         self.failure: BaseException | None = None
         self.failed = asyncio.Event()
         self.stopping = False
@@ -85,7 +90,7 @@ class BatchApp(faust.App):
         self._informed: set[int] = set()
         self._ready: set[int] = set()
         self._opening: asyncio.Task[None] | None = None
-        fixed = _settings(brokers, commit_interval_s, session_timeout_s)
+        fixed = _settings(brokers, commit_interval_s, session_timeout_s, rebalance_timeout_s)
         super().__init__(app_id, **{**fixed, **settings})
         self.transport = BatchTransport(self.conf.broker_consumer, self)
         self.producer_transport = BatchTransport(self.conf.broker_producer, self)
@@ -320,7 +325,9 @@ class BatchApp(faust.App):
         """Nothing is kept on disk (faust/app/base.py:1972)."""
 
 
-def _settings(brokers: str, commit_interval_s: float, session_timeout_s: float) -> dict[str, Any]:
+def _settings(
+    brokers: str, commit_interval_s: float, session_timeout_s: float, rebalance_timeout_s: float
+) -> dict[str, Any]:
     """Why each: docs/design.md, engine."""
     return {
         "broker": ";".join(f"kafka://{address.strip()}" for address in brokers.split(",")),
@@ -330,9 +337,10 @@ def _settings(brokers: str, commit_interval_s: float, session_timeout_s: float) 
         "processing_guarantee": "at_least_once",
         "broker_session_timeout": session_timeout_s,
         "broker_heartbeat_interval": min(1.0, session_timeout_s / 4),
-        "broker_rebalance_timeout": REBALANCE_TIMEOUT_S,
+        "broker_rebalance_timeout": rebalance_timeout_s,
         "broker_request_timeout": PATIENCE_S,  # thread.py gives each request its own
         "broker_max_poll_interval": PATIENCE_S,
+        "broker_max_poll_records": MAX_POLL_RECORDS,
         "broker_commit_interval": commit_interval_s,
         "consumer_auto_offset_reset": "earliest",
         "consumer_max_fetch_size": MAX_FETCH_BYTES,

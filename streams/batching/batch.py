@@ -23,6 +23,16 @@ class Fetched(NamedTuple):
         """Whether everything up to the high watermark was read."""
         return None not in (self.position, self.highwater) and self.position >= self.highwater  # type: ignore[operator]
 
+    @property
+    def is_beyond_end(self) -> bool:
+        """Whether the position lies behind the end of the log, so that aiokafka will reset it.
+
+        This happens after an unclean election, or with a committed offset that was set wrongly.
+        """
+        if self.records or self.position is None or self.highwater is None:
+            return False
+        return self.position > self.highwater
+
 
 class Batch(Sequence[Any]):
     """Records of one partition in offset order (gaps are possible, order is not broken).

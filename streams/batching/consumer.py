@@ -9,6 +9,7 @@ Life of an assignment:  closed -> (restore) -> perform_seek -> open -> quiesce -
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict, deque
 from collections.abc import Iterable
 from functools import partial
@@ -108,7 +109,7 @@ class BatchConsumer(driver.Consumer):
 
     def _note_heads(self, fetched: FetchedMap) -> None:
         for tp, part in fetched.items():
-            if part.position is not None and part.highwater is not None:
+            if part.position is not None and part.highwater is not None and not part.is_beyond_end:
                 start = part.records[0].offset if part.records else part.position
                 self._heads[tp] = (start, part.highwater)
 
@@ -129,7 +130,7 @@ class BatchConsumer(driver.Consumer):
         longest = max((len(part.records) for part in fetched.values()), default=0)
         if self._may_hand_out(epoch):
             for tp, part in fetched.items():
-                if not part.records and part.position is not None:
+                if not part.records and part.position is not None and not part.is_beyond_end:
                     self._pass_gap(tp, part.position)
         for start in range(0, longest, size):  # the partitions in turn
             for tp, part in fetched.items():
@@ -266,9 +267,10 @@ class BatchConsumer(driver.Consumer):
             while not finishing.done():
                 if left_s <= 0:
                     raise TimeoutError
+                began = time.monotonic()
                 await asyncio.wait([finishing], timeout=min(left_s, QUIET_LOOK_S))
                 if not (patient and self._batch_app.coordinator_silent()):
-                    left_s -= QUIET_LOOK_S
+                    left_s -= time.monotonic() - began
             finishing.result()
         finally:
             finishing.cancel()

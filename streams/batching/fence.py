@@ -17,6 +17,7 @@ it no longer knows us is final (docs/adr/0012-a-fence-that-waits.md).
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -42,11 +43,19 @@ def clock() -> float:
 class Fence:
     """Used from two threads: proofs come from the consumer's, checks from the main one."""
 
-    def __init__(self, session_timeout_s: float, now: Callable[[], float] = clock) -> None:
+    def __init__(
+        self,
+        session_timeout_s: float,
+        rebalance_timeout_s: float = math.inf,
+        now: Callable[[], float] = clock,
+    ) -> None:
         self.session_timeout_s = session_timeout_s
+        self.rebalance_timeout_s = rebalance_timeout_s
         self.now = now
         self.held = False
         self._proved_at = 0.0
+        self._stable_at = 0.0
+        """Time of the last proof that no rebalance was under way."""
         self._lost: str | None = None
 
     @property
@@ -61,14 +70,21 @@ class Fence:
 
     @property
     def waiting(self) -> bool:
-        """Whether partitions are held, but not proved to be ours at the moment."""
-        return self._lost is None and self.age_s > self.session_timeout_s
+        """Whether partitions are held, but not proved to be ours at the moment.
+
+        During a rebalance the group drops a member that has not joined again within the rebalance
+        timeout, however lately it sent a heartbeat.
+        """
+        if self._lost is not None or not self.held:
+            return False
+        unstable_s = self.now() - self._stable_at
+        return self.age_s > self.session_timeout_s or unstable_s > self.rebalance_timeout_s
 
     def check(self) -> None:
         """Raises FenceNotProved when nothing may be produced now, FenceLost when never again."""
         self._raise_if_lost()
-        if (age := self.age_s) > self.session_timeout_s:
-            raise FenceNotProved(f"the last accepted heartbeat is {age:.1f} s old")
+        if self.waiting:
+            raise FenceNotProved(f"the last accepted heartbeat is {self.age_s:.1f} s old")
 
     async def proved(self) -> None:
         """Wait until something may be produced. Raises FenceLost when it never may again."""
@@ -94,7 +110,7 @@ class Fence:
     def observe(self, request: object, error_codes: frozenset[int], sent_at: float) -> None:
         """Take note of the group coordinator's answer to a request sent at `sent_at`."""
         if isinstance(request, SyncGroupRequest) and error_codes == {0}:
-            self._proved_at = sent_at
+            self._proved_at = self._stable_at = sent_at
             self.held = True
         elif self.held and isinstance(request, HeartbeatRequest | OffsetCommitRequest):
             if error_codes & _FORGOTTEN:
@@ -104,6 +120,8 @@ class Fence:
                 )
             elif isinstance(request, HeartbeatRequest) and error_codes <= _ALIVE:
                 self._proved_at = max(self._proved_at, sent_at)
+                if error_codes == {0}:
+                    self._stable_at = max(self._stable_at, sent_at)
 
     def watch(self, coordinator: Any) -> None:
         """Observe every request of an aiokafka GroupCoordinator.

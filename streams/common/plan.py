@@ -18,6 +18,9 @@ KeyValue = tuple[bytes, bytes]
 #: On a record that was sent on to where it belongs: it is not sent on again.
 FORWARDED = "receipts-forwarded"
 
+#: Bytes of a header beside its name and value, at most.
+HEADER_OVERHEAD = 10
+
 #: Bytes of headers with which a record is sent on: more could exceed what the broker takes.
 MAX_HEADERS = 16_384
 
@@ -119,7 +122,9 @@ def is_misrouted(plan: Plan, record: Incoming, key: bytes, partition: int, parti
     home = partition_of(key, partitions)
     if record.key == key and home == partition:
         return False
-    size = sum(len(name) + len(value or b"") for name, value in record.headers)
+    size = sum(
+        len(name.encode()) + len(value or b"") + HEADER_OVERHEAD for name, value in record.headers
+    )
     if size > MAX_HEADERS:
         detail = f"headers: {size} bytes; a record astray is sent on with at most {MAX_HEADERS}"
         plan.refuse(record, Refusal(Reason.OVERSIZED, detail))

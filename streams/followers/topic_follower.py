@@ -17,6 +17,8 @@ from streams.kafka.reading import Place, UnreadableRecord, place_of
 log = logging.getLogger(__name__)
 
 POLL_MS: Final = 500
+#: Decoded at once, so that the loop goes on in between.
+MAX_RECORDS: Final = 20_000
 
 #: key, value (None: tombstone) of one record, in the order of its partition
 Take = Callable[[bytes, bytes | None], None]
@@ -51,7 +53,7 @@ class TopicFollower:
         try:
             partitions = await self._assign(consumer)
             while True:
-                batches = await consumer.getmany(timeout_ms=POLL_MS)
+                batches = await consumer.getmany(timeout_ms=POLL_MS, max_records=MAX_RECORDS)
                 for records in batches.values():
                     for record in records:
                         self._take_one(record)

@@ -22,7 +22,7 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.legacy_records import LegacyRecordBatch
 
 from streams.kafka.records import Parsed, parse_records
-from streams.kafka.unpacking import Damaged, missing_codecs, unpack
+from streams.kafka.unpacking import MAX_UNPACKED_BYTES, Damaged, missing_codecs, unpack
 
 #: A batch that is damaged may be whole when it is fetched once more: damaged on the way, not on
 #: the broker's disk.
@@ -94,25 +94,36 @@ class GuardedRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafk
     """How often a damaged batch was fetched, by partition and base offset."""
 
     def _unpack_records(self) -> Iterator[ConsumerRecord]:
-        data, start = self._records.data, 0
-        while start < len(data):
+        data, start, unpacked = self._records.data, 0, 0
+        while start < len(data) and unpacked <= MAX_UNPACKED_BYTES:
             end = _end_of_batch(data, start)
             if end > len(data) and start:
                 return  # the response was cut at its size limit: the rest comes with the next
             raw = memoryview(data)[start:end]
+            if end < len(data) and self._is_behind(raw):
+                start = end
+                continue
             try:
-                batch = self._open(raw, _base_offset(data, end), cut_off=end > len(data))
+                batch, size = self._open(raw, _base_offset(data, end), cut_off=end > len(data))
             except Damaged as damage:
                 if self._fetch_again(raw):
                     return
                 following = _next_offset(data, start, end, self.next_fetch_offset)
                 yield self._unreadable_batch(raw, str(damage), following)
             else:
+                unpacked += size  # what is left of a response that unpacks to more comes again
                 yield from self._records_of(batch, raw)
             start = end
 
-    def _open(self, raw: memoryview, following: int | None, *, cut_off: bool) -> Any:
-        """The batch, unpacked and checked. Raises Damaged.
+    def _is_behind(self, raw: memoryview) -> bool:
+        """Whether a batch ends before what is to be read. Clients skip it; Kafka never sends it."""
+        if len(raw) < _HEADER_BYTES or raw[_MAGIC_AT] != 2:
+            return False
+        base, delta, _ = _OFFSETS.unpack_from(raw)
+        return bool(base <= base + delta < self.next_fetch_offset)
+
+    def _open(self, raw: memoryview, following: int | None, *, cut_off: bool) -> tuple[Any, int]:
+        """The batch, unpacked and checked, and its size. Raises Damaged.
 
         following: where the next batch begins, None: it did not come with this one
         """
@@ -131,7 +142,10 @@ class GuardedRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafk
             raise Damaged("its checksum is wrong")
         if magic == 2:
             self._check_offsets(batch.next_offset, following)
-        return _unpacked(raw) if magic == 2 and batch.compression_type else batch
+        if magic == 2 and batch.compression_type:
+            payload = _payload(raw)
+            return _unpacked(raw, payload), len(payload)
+        return batch, len(raw)
 
     def _check_offsets(self, next_offset: int, following: int | None) -> None:
         at = self.next_fetch_offset
@@ -185,7 +199,7 @@ class GuardedRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafk
         self.fetched[place] += 1
         if self.fetched[place] < FETCHES:
             return True
-        del self.fetched[place]
+        self.fetched.pop(place, None)
         return False
 
     def _unreadable_batch(self, raw: memoryview, fault: str, following: int) -> ConsumerRecord:
@@ -254,8 +268,8 @@ def _payload(raw: memoryview) -> bytes:
     return bytes(unpack(codec, packed) if codec else packed)
 
 
-def _unpacked(raw: memoryview) -> Any:
+def _unpacked(raw: memoryview, payload: bytes) -> Any:
     """The same batch as if it had been sent unpacked."""
     header = bytearray(raw[:_HEADER_BYTES])
     header[_ATTRIBUTES_AT + 1] &= ~_CODEC_BITS & 0xFF
-    return DefaultRecordBatch(b"".join((header, _payload(raw))))
+    return DefaultRecordBatch(b"".join((header, payload)))

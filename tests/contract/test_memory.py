@@ -12,7 +12,6 @@ from itertools import count
 
 import pytest
 from aiokafka import ConsumerRecord
-from aiokafka.consumer.fetcher import PartitionRecords
 
 from deploy.embedded.brokers import Broker
 from sinks import retry as patience
@@ -22,6 +21,7 @@ from sinks.errors import Unavailable
 from sinks.rows import TOPICS, map_records
 from sinks.thread import InsertThread
 from sinks.writer import Writer
+from streams.kafka.reading import GuardedRecords
 from tests.contract.fakes import Health, Meter, send, state, state_record
 from tests.contract.servers import Front
 from tests.contract.sinks import PARTITIONS, one_way, publish, running, settings_for, states
@@ -166,7 +166,7 @@ def in_use(batches: SinkConsumer) -> int:
 
 def fetched() -> int:
     """Fetched batches of a partition in memory, each with all its bytes."""
-    return sum(type(found) is PartitionRecords for found in gc.get_objects())
+    return sum(type(found) is GuardedRecords for found in gc.get_objects())
 
 
 async def until(true: Callable[[], object]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from models.accounts import Accounts
 from models.contract import MAX_ATTEMPT, Receipt, Send
-from models.counters import encode_cell
+from models.counters import check_record, encode_cell
 from models.dead_letters import letter_of
 from models.facts import outcome_of, send_fact
 from models.state import MAX_SORT_KEYS, MessageState, add_outcome, add_send, decode, encode
@@ -31,6 +31,15 @@ from tests.records import record
 #: What a broker takes of one batch by default (max.message.bytes).
 BROKER_BYTES = 1_048_588
 LATER_MS = NOON_MS + 9 * 86_400_000
+
+
+def is_ours(key: bytes, value: bytes) -> bool:
+    """Whether a restore lets a record of `status-counters` by, as BatchTable asks it."""
+    try:
+        check_record(key, value)
+    except (msgspec.DecodeError, ValueError):
+        return False
+    return True
 
 
 def applied(table: dict[bytes, bytes], plan: Plan) -> Plan:
@@ -110,8 +119,11 @@ def test_no_stored_state_stops_a_restore_and_events_and_timers_go_on(states, dat
         key: data.draw(st.one_of(st.just(encode_cell(1, [0] * 11)), BYTES.filter(bool)))
         for key in data.draw(st.lists(BYTES.filter(bool), max_size=3))
     }
+    cells = {key: value for key, value in cells.items() if is_ours(key, value)}
     shard = Shard(0, states, Rules(partitions=1), Accounts(), {})
     list(shard.restore(cells, 1))
+    for key in shard.unusable:  # as BatchTable.discard() does
+        del states[key]
     for plan in shard.amend(set(states)):
         applied(states, plan)
     for topic in ("sends", "receipts", "engagements"):

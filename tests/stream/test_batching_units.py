@@ -50,9 +50,24 @@ def clock() -> Clock:
 
 @pytest.fixture
 def fence(clock: Clock) -> Fence:
-    made = Fence(6.0, clock)
+    made = Fence(6.0, 60.0, clock)
     made.observe(SYNC, OK, clock.now)
     return made
+
+
+def test_a_member_that_does_not_join_a_rebalance_in_time_is_dropped(
+    fence: Fence, clock: Clock
+) -> None:
+    """Heartbeats are answered until the group drops it; after that no pause may end in a write."""
+    for _ in range(60):
+        clock.now += 1
+        fence.observe(BEAT, REBALANCING, clock.now)
+        fence.check()
+    clock.now += 0.1
+    with pytest.raises(FenceNotProved):
+        fence.check()
+    fence.observe(SYNC, OK, clock.now)
+    fence.check()
 
 
 def test_the_fence_is_closed_before_the_first_assignment() -> None:

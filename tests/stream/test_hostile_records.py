@@ -273,9 +273,13 @@ async def _lag(installation: Installation, group: str, topics: Sequence[str]) ->
 
 
 def test_a_start_on_all_of_it(installation: Installation) -> None:
-    """Restores and followers read all of the garbage again, from the beginning."""
+    """Restores and followers read all of the garbage again, from the beginning; and so do the
+    groups, whose offsets lie beyond the ends as after an unclean election."""
     installation.stop()
     damaged = damage_on_disk(installation, "sends", partition=1)
+    settings = installation.system.settings
+    for group, topics in ((settings.app_id, WORKER_TOPICS), (settings.sink_group, SINK_TOPICS)):
+        asyncio.run(commit_beyond_the_end(installation, group, topics))
     installation.start()
     letter = installation.letter("sends", 1, damaged)
     assert letter["reason"] == "unreadable" and "checksum" in letter["detail"]
@@ -308,3 +312,21 @@ def damage_on_disk(installation: Installation, topic: str, partition: int) -> in
         log.seek(data.index(b'"m-damaged') + len(b'"m-d'))
         log.write(b"x")
     return offset
+
+
+async def commit_beyond_the_end(
+    installation: Installation, group: str, topics: Sequence[str]
+) -> None:
+    """Set the offsets of a group without members to where no record is."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=installation.brokers, group_id=group)
+    await consumer.start()
+    try:
+        places = [
+            TopicPartition(installation.topic(topic), n)
+            for topic in topics
+            for n in range(PARTITIONS)
+        ]
+        consumer.assign(places)
+        await consumer.commit(dict.fromkeys(places, 1_000_000))
+    finally:
+        await consumer.stop()

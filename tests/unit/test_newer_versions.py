@@ -92,7 +92,9 @@ def test_a_message_with_an_unknown_status_goes_on_as_others_do():
     assert (world.row().status, world.row().delivered_at) == ("delivered", T0 + 5)
 
 
-@pytest.mark.parametrize("status", [Status.QUEUED, Status.UNDELIVERED])
+@pytest.mark.parametrize(
+    "status", [Status.QUEUED, Status.UNDELIVERED, Status.REJECTED, Status.DELETED]
+)
 def test_an_unknown_status_is_kept_for_the_version_that_knows_it(status):
     unknown = Outcome(1, 7, 0, T0, "", "code")
     known = Outcome(1, status, Bounce.NONE, T0 + 99)

@@ -101,6 +101,15 @@ def test_a_refused_record_is_a_dead_letter_with_its_origin_and_the_rest_goes_on(
     }
 
 
+def test_a_misrouted_record_with_many_empty_headers_is_refused():
+    """Packed they are a few bytes; unpacked they make a record that no broker takes."""
+    world = World()
+    headers = tuple(("", None) for _ in range(10_000))
+    plan = world.take(event("sends")._replace(key=b"acme/other", headers=headers))
+    assert [dead.refusal.reason for dead in plan.dead_letters] == [Reason.OVERSIZED]
+    assert not plan.rerouted
+
+
 def test_a_rule_that_raises_refuses_its_event_and_goes_on(monkeypatch):
     world = World()
     original = hearing.outcome_of

@@ -138,6 +138,26 @@ def test_a_length_inside_a_batch_that_is_damaged_ends_it_only() -> None:
     assert list(faults(records)) == [6] and "offsets 6 to 8" in faults(records)[6]
 
 
+def test_a_response_that_unpacks_to_gigabytes_is_read_in_parts() -> None:
+    """Each batch is within the bound, all of them together are not."""
+    size = unpacking.MAX_UNPACKED_BYTES // 4
+    whole = b"".join(
+        packed(batch(place, [(b"k", bytes(size), [])]), CODECS["zstd"]) for place in range(20)
+    )
+    assert len(whole) < 100_000
+    records, following = fetch(whole, 0)
+    assert 4 <= len(records) <= 5 and following == len(records)
+    rest = whole[len(whole) * following // 20 :]
+    assert fetch(rest, following)[0][0].offset == following
+
+
+def test_a_batch_behind_what_is_to_be_read_is_skipped() -> None:
+    log = batch(0, plain(1)) + batch(1, plain(3))
+    records, following = fetch(log, 2)
+    assert [r.offset for r in records] == [2, 3] and following == 4
+    assert not faults(records)
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     at=st.integers(0, 10_000),
