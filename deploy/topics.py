@@ -197,7 +197,7 @@ async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
 async def _found(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> dict[str, Found]:
     # All topics are listed: asking by name would create them on the embedded broker.
     names = {spec.name for spec in specs}
-    described = await clients.retry_until_stopped(admin.describe_topics)
+    described = await clients.retry_for_a_while(admin.describe_topics)
     shapes = {t["topic"]: t["partitions"] for t in described}
     present = sorted(names & shapes.keys())
     configs = await _configs(admin, present) if present else {}
@@ -213,7 +213,7 @@ async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, di
     held = {}
     for name in names:
         topic = ConfigResource(ConfigResourceType.TOPIC, name)
-        (answer,) = await clients.retry_until_stopped(partial(admin.describe_configs, [topic]))
+        (answer,) = await clients.retry_for_a_while(partial(admin.describe_configs, [topic]))
         code, message, _, _, entries = answer.resources[0]
         if code == UNKNOWN:
             continue  # of several brokers one does not know a young topic yet: not visible
@@ -225,7 +225,7 @@ async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, di
 
 async def _create(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:
     new = [NewTopic(s.name, s.partitions, s.replication, None, dict(s.config)) for s in specs]
-    answer = await clients.retry_until_stopped(partial(_ask_to_create, admin, new))
+    answer = await clients.retry_for_a_while(partial(_ask_to_create, admin, new))
     refused = [
         f"topic {name}: Kafka refused it: {message or 'no reason given'} (error {code})"
         for name, code, message in answer.topic_errors

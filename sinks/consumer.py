@@ -6,10 +6,8 @@ so that no offset of a lost partition can be (the rows are written again, which 
 """
 
 import asyncio
-import contextlib
 import gc
 import logging
-import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple, cast
@@ -19,6 +17,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from models.metrics import Health, Meter
 from models.settings import Settings, Topic
+from sinks.outage import OutageLog
 from sinks.rows import TOPICS
 from streams.kafka import clients, liveness
 from streams.kafka.positions import positions
@@ -34,8 +33,6 @@ _FETCH_BYTES: Final = 4 << 20
 _IDLE_POLL_S: Final = 0.25
 #: By then aiokafka has dropped what it had fetched for partitions that were taken away.
 _DROPPED_S: Final = 1.0
-#: While Kafka is away, the log repeats it this often.
-_REPEAT_S: Final = 60.0
 
 
 class Batch(NamedTuple):
@@ -63,8 +60,11 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         """Positions under this assignment that need no commit any more."""
         self._joined = False
         self._lost = ""
-        self._repeat_at = 0.0
+        self._outage = OutageLog(
+            log, "Kafka is away, rows wait until it is back: %s", "Kafka is back"
+        )
         self._watching: asyncio.Task[None] | None = None
+        self._failure: BaseException | None = None
         self._done = asyncio.Event()
         self._done.set()
         self.waiting = False
@@ -77,26 +77,32 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         await self.consumer.start()
         self.consumer.subscribe(topics=list(self._topics), listener=self)
         self._watching = asyncio.create_task(liveness.watch(self.consumer, self._heard))
+        self._watching.add_done_callback(self._watching_ended)
 
     async def stop(self) -> None:
         """Leave the group; offsets committed before stay."""
         if self._watching is not None:
             self._watching.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watching
-        await self.consumer.stop()
+        try:
+            if self._watching is not None:
+                await asyncio.wait([self._watching])
+        finally:
+            await self.consumer.stop()
+
+    def _watching_ended(self, watching: "asyncio.Task[None]") -> None:
+        """Nobody reports whether Kafka answers any more: that is a failure of the sink."""
+        if not watching.cancelled():
+            self._failure = watching.exception()
+            self._health.unready("kafka", f"it is not watched any more: {self._failure!r}")
 
     def _heard(self, lost: str) -> None:
         """What `liveness.watch` reports."""
         if lost:
             # A commit may wait for Kafka now: the process is alive, although not ready.
             self._health.beat("batches")
-            if time.monotonic() >= self._repeat_at:
-                log.warning("Kafka is away, rows wait until it is back: %s", lost)
-                self._repeat_at = time.monotonic() + _REPEAT_S
-        elif self._lost:
-            log.info("Kafka is back")
-            self._repeat_at = 0.0
+            self._outage.lasts(lost)
+        else:
+            self._outage.ended()
         self._lost = lost
         self._show()
 
@@ -110,7 +116,8 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         """The next batch: as many rows as an insert may have, or what came within the wait.
 
         None when nothing passed for a moment or when `stop` is set. When partitions were taken away
-        meanwhile it begins again (whoever owns them reads those records again).
+        meanwhile it begins again (whoever owns them reads those records again). Raises what ended
+        `liveness.watch`.
         """
         loop = asyncio.get_running_loop()
         most, wait_s = self._settings.sink_max_rows, self._settings.sink_max_wait_s
@@ -118,6 +125,8 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         found: dict[TopicPartition, list[ConsumerRecord]] = defaultdict(list)
         size = 0
         while size < most and left_s > 0:
+            if self._failure is not None:
+                raise self._failure
             poll_ms = int(min(left_s, _IDLE_POLL_S) * 1000)
             more = await self.consumer.getmany(timeout_ms=poll_ms, max_records=most - size)
             if stop.is_set():

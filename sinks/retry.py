@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, retry_if_exception_type
 from tenacity.stop import stop_when_event_set
 from tenacity.wait import wait_exponential_jitter
 
@@ -17,13 +17,14 @@ LONGEST_WAIT_S = 5.0
 
 async def retry_until_stopped(
     call: Callable[[], Awaitable[T]],
-    again: type[Exception] | tuple[type[Exception], ...],
+    again: type[Exception] | Callable[[BaseException], bool],
     stop: asyncio.Event,
     tell: Callable[[BaseException], None],
 ) -> T:
     """Await `call()` until it succeeds. `tell` hears of every failure that will be tried again.
 
-    Raises what `call` raised when it is none of `again`, or when `stop` is set.
+    again: a type of failures, or what says of one whether it is tried again. Raises what `call`
+    raised when it is none of those, or when `stop` is set.
     """
 
     async def sleep(seconds: float) -> None:
@@ -42,10 +43,16 @@ async def retry_until_stopped(
         wait=wait_exponential_jitter(
             multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S, jitter=FIRST_WAIT_S
         ),
-        retry=retry_if_exception_type(again),
+        retry=_condition(again),
         before_sleep=before_sleep,
         reraise=True,
     )(_typed(call))
+
+
+def _condition(again: type[Exception] | Callable[[BaseException], bool]) -> retry_if_exception:
+    if isinstance(again, type):
+        return retry_if_exception_type(again)
+    return retry_if_exception(again)
 
 
 def _typed(call: Callable[[], Awaitable[T]]) -> Callable[[], Any]:

@@ -16,15 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from aiokafka.errors import (
-    KafkaConnectionError,
-    KafkaTimeoutError,
-    LeaderNotAvailableError,
-    NodeNotReadyError,
-    NotEnoughReplicasError,
-    NotLeaderForPartitionError,
-    RequestTimedOutError,
-)
+from aiokafka.errors import KafkaError
 
 from models.dead_letters import MAX_LETTER_BYTES, letter_of
 from models.metrics import Health, Meter
@@ -36,6 +28,7 @@ from sinks.dead_letters import Record
 from sinks.errors import Unavailable
 from sinks.mapped_batch import MappedBatch, TableRows
 from sinks.migrate import migrate, require
+from sinks.outage import OutageLog
 from sinks.retry import retry_until_stopped
 from sinks.rows import map_records
 from sinks.thread import InsertThread
@@ -47,16 +40,6 @@ log = logging.getLogger(__name__)
 #: SIGTERM to end: what is being written may finish, then Kafka is told. Together below 10 s.
 STOP_GRACE_S: Final = 4.0
 LEAVE_GRACE_S: Final = 2.0
-#: What the producer raises while brokers are away or change.
-KAFKA_AWAY: Final = (
-    KafkaConnectionError,
-    KafkaTimeoutError,
-    LeaderNotAvailableError,
-    NodeNotReadyError,
-    NotEnoughReplicasError,
-    NotLeaderForPartitionError,
-    RequestTimedOutError,
-)
 
 
 async def run_sink(
@@ -71,7 +54,8 @@ async def run_sink(
 
     views: statements to run after the migrations (`sinks.migrate`).
 
-    Waits for Kafka and ClickHouse to appear and to come back. Raises Broken when a person has to
+    Waits for Kafka and ClickHouse to appear and to come back (`receipts sink` checks the topics
+    before, and ends when Kafka gives no answer to that). Raises Broken when a person has to
     mend something, KafkaError when Kafka refuses (rights, configuration): end the process then;
     nothing that is not in ClickHouse has been committed.
     """
@@ -109,10 +93,12 @@ async def _open(
             require(clickhouse)
         return clickhouse
 
+    outage = OutageLog(log, "waiting for ClickHouse: %s", "ClickHouse answers")
+
     def tell(error: BaseException) -> None:
         health.beat("batches")
         health.unready("clickhouse", f"cannot be reached: {error}")
-        log.warning("waiting for ClickHouse: %s", error)
+        outage.lasts(error)
 
     opening = asyncio.create_task(
         retry_until_stopped(lambda: thread.run(prepare), Unavailable, stop, tell)
@@ -123,8 +109,10 @@ async def _open(
         if not opening.done() or (stop.is_set() and opening.exception()):
             opening.cancel()
             return None
+        clickhouse = opening.result()
+        outage.ended()
         health.ready("clickhouse")
-        return opening.result()
+        return clickhouse
     finally:
         stopping.cancel()
 
@@ -150,6 +138,16 @@ class Sink:
         self._thread = thread
         self._writer = Writer(clickhouse, meter, health)
         self._consumer = SinkConsumer(settings, meter, health)
+        self._inserts = OutageLog(
+            log,
+            "ClickHouse does not take rows, they stay in Kafka: %s",
+            "ClickHouse takes rows again",
+        )
+        self._letters = OutageLog(
+            log,
+            "Kafka does not take dead letters, they are sent again: %s",
+            "Kafka takes dead letters again",
+        )
         self._producer = clients.producer(
             settings.brokers, client_id=settings.sink_group, max_request_size=MAX_LETTER_BYTES
         )
@@ -183,16 +181,22 @@ class Sink:
                 await self._process(batch)
 
     async def _join(self) -> None:
+        outage = OutageLog(log, "waiting for Kafka: %s", "Kafka answers")
+
         def tell(error: BaseException) -> None:
             self._health.beat("batches")
             self._health.unready("kafka", f"cannot be reached: {error}")
-            log.warning("waiting for Kafka: %s", error)
+            outage.lasts(error)
 
         try:
-            await retry_until_stopped(self._producer.start, KafkaConnectionError, self._stop, tell)
-            await retry_until_stopped(self._consumer.start, KafkaConnectionError, self._stop, tell)
-        except KafkaConnectionError:
+            await retry_until_stopped(self._producer.start, clients.may_pass, self._stop, tell)
+            await retry_until_stopped(self._consumer.start, clients.may_pass, self._stop, tell)
+        except (KafkaError, TimeoutError) as error:
+            if not (self._stop.is_set() and clients.may_pass(error)):
+                raise
             log.info("asked to stop before Kafka answered")
+        else:
+            outage.ended()
 
     async def _process(self, batch: Batch) -> None:
         began = time.monotonic()
@@ -212,8 +216,9 @@ class Sink:
             for rows in mapped.tables.values():
                 bad += await self._write(rows)
             await self._send_letters(_refusals(mapped, bad))
-        except (Unavailable, *KAFKA_AWAY) as error:
-            if not self._stop.is_set():
+        except (Unavailable, KafkaError, TimeoutError) as error:
+            passing = isinstance(error, Unavailable) or clients.may_pass(error)
+            if not (self._stop.is_set() and passing):
                 raise
             log.info("asked to stop with a batch not written: %s", error)
             return False
@@ -225,13 +230,14 @@ class Sink:
             self._health.beat("batches")
             self._health.unready("clickhouse", f"does not take rows: {error}")
             self._consumer.waiting = True
-            log.warning("ClickHouse does not take rows, they stay in Kafka: %s", error)
+            self._inserts.lasts(error)
 
         write = self._writer.write
         bad = await retry_until_stopped(
             lambda: self._thread.run(lambda: write(rows)), Unavailable, self._stop, tell
         )
         self._consumer.waiting = False
+        self._inserts.ended()
         self._health.ready("clickhouse")
         return bad
 
@@ -240,13 +246,14 @@ class Sink:
 
         def tell(error: BaseException) -> None:
             self._health.beat("batches")
-            log.warning("Kafka does not take dead letters, they are sent again: %r", error)
+            self._letters.lasts(repr(error))
 
         if not refused:
             return
         await retry_until_stopped(
-            lambda: self._produce_letters(refused), KAFKA_AWAY, self._stop, tell
+            lambda: self._produce_letters(refused), clients.may_pass, self._stop, tell
         )
+        self._letters.ended()
         for record, refusal in refused:
             name = record.topic.removeprefix(self._settings.topic_prefix)
             reason = refusal.reason.value

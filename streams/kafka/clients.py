@@ -5,7 +5,7 @@ from typing import Any, Final, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from streams.kafka.connections import adopt
@@ -63,7 +63,7 @@ def admin(brokers: str, **options: Any) -> AIOKafkaAdminClient:
     return made
 
 
-async def retry_until_stopped(
+async def retry_for_a_while(
     ask: Callable[[], Awaitable[Answer]], patience_s: float = PATIENCE_S
 ) -> Answer:
     """The answer to ask(), called again while it fails with what another broker may answer.
@@ -71,7 +71,7 @@ async def retry_until_stopped(
     Raises what ask() raised last: KafkaError or TimeoutError.
     """
     retrying = AsyncRetrying(
-        retry=retry_if_exception(_may_pass),
+        retry=retry_if_exception(may_pass),
         stop=stop_after_delay(patience_s),
         wait=wait_fixed(0.5),
         reraise=True,
@@ -79,5 +79,11 @@ async def retry_until_stopped(
     return await retrying(ask)
 
 
-def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, TimeoutError) or (isinstance(error, KafkaError) and error.retriable)
+def may_pass(error: BaseException) -> bool:
+    """Whether the same call may succeed later: brokers are away, slow, or change their roles.
+
+    aiokafka calls its own timeout (what was not acknowledged in time) not retriable.
+    """
+    if isinstance(error, TimeoutError | KafkaTimeoutError | KafkaConnectionError):
+        return True
+    return isinstance(error, KafkaError) and bool(error.retriable)

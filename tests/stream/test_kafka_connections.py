@@ -98,7 +98,7 @@ async def test_a_frozen_first_address_costs_one_request_timeout(
     began = time.monotonic()
     await admin.start()
     try:
-        assert await clients.retry_until_stopped(admin.list_topics) is not None
+        assert await clients.retry_for_a_while(admin.list_topics) is not None
         assert time.monotonic() - began < 4
     finally:
         await admin.close()
@@ -167,7 +167,7 @@ async def test_a_command_asks_again_while_another_broker_may_answer() -> None:
             raise answer
         return answer
 
-    assert await clients.retry_until_stopped(ask) == "well"
+    assert await clients.retry_for_a_while(ask) == "well"
 
 
 async def test_a_command_gives_up_at_last_and_at_once_what_no_broker_changes() -> None:
@@ -180,9 +180,9 @@ async def test_a_command_gives_up_at_last_and_at_once_what_no_broker_changes() -
 
     error: Exception = NodeNotReadyError("dead")
     with pytest.raises(NodeNotReadyError):
-        await clients.retry_until_stopped(ask, patience_s=0.6)
+        await clients.retry_for_a_while(ask, patience_s=0.6)
     assert calls >= 2
     calls, error = 0, ValueError("ours")
     with pytest.raises(ValueError, match="ours"):
-        await clients.retry_until_stopped(ask)
+        await clients.retry_for_a_while(ask)
     assert calls == 1
