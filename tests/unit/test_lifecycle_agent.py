@@ -244,7 +244,7 @@ def test_what_waits_leaves_with_its_partition(world):
 
 def test_all_that_is_due_expires_before_its_day_retires(world, monkeypatch):
     monkeypatch.setattr("streams.lifecycle.agent.MAX_CHUNKS_PER_COMMIT", 2)
-    monkeypatch.setattr("streams.lifecycle.shard.BREATH", 10)
+    monkeypatch.setattr("streams.lifecycle.shard.CHUNK_SIZE", 10)
     old = NOON - 12 * DAY_MS
     world.wall = old
     world.take(*many(50, old))

@@ -316,7 +316,7 @@ def test_a_setting_of_an_account_on_which_a_rule_raises_stops_no_commit(
 def test_a_joined_state_on_which_a_rule_raises_stops_no_restore(messages_agent, monkeypatch):
     agents = messages_agent
     agents.take(event("sends", "m1"))
-    agents.table.amended = {KEY, b"\xff"}
+    agents.table.merged = {KEY, b"\xff"}
     Broken(monkeypatch, shard_module, "annotate")
     agents.start()
     assert agents.failures == 1
