@@ -21,6 +21,9 @@ from models.versions import check_version
 
 MAX_STRIKES: Final = 2 * MAX_STRIKE_LIMIT
 
+#: Epoch ms that fit into 64 bits.
+MAX_TIME: Final = (1 << 63) - 1
+
 SuppressionReason = Literal["hard_bounces", "unsubscribed", "manual"]
 REASONS: Final[tuple[SuppressionReason, ...]] = get_args(SuppressionReason)
 
@@ -269,7 +272,18 @@ def published(
 
 def check_record(key: bytes, value: bytes) -> None:
     """Raises DecodeError or ValueError unless a record of `suppressions` is ours."""
-    check_version(decode(value).version)
+    decode_checked(value)
+
+
+def decode_checked(value: bytes) -> Suppression:
+    """A record of `suppressions`. Raises DecodeError or ValueError unless it is one of ours."""
+    record = decode(value)
+    check_version(record.version)
+    if max(abs(record.since), abs(record.until)) > MAX_TIME or not 0 <= record.strikes < 1 << 16:
+        raise ValueError(
+            f"since {record.since}, until {record.until}, strikes {record.strikes} cannot be ours"
+        )
+    return record
 
 
 def join_encoded(held: bytes, read: bytes) -> bytes:

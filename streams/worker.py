@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import logging
 
 from faust.types import StreamT
 
@@ -15,6 +14,7 @@ from models.settings import Settings, Topic
 from streams.batching import Batch, BatchApp, run_worker
 from streams.common.context import AgentContext
 from streams.common.delivery import Delivery
+from streams.common.reporting import SteppedOver
 from streams.followers.account_settings import AccountSettingsReader
 from streams.followers.suppression_index import SuppressionIndex
 from streams.followers.topic_follower import TopicFollower
@@ -23,8 +23,6 @@ from streams.kafka.reading import Place
 from streams.lifecycle import agent as lifecycle
 from streams.lifecycle.shard import Rules
 from streams.suppression import agent as suppression
-
-log = logging.getLogger(__name__)
 
 
 def run(settings: Settings, meter: Meter, health: Health, suppressed: SuppressionIndex) -> int:
@@ -56,6 +54,7 @@ class Worker:
         )
         self._settings = settings
         self._meter = meter
+        self._stepped_over = SteppedOver()
         self.accounts = Accounts()
         self.suppressed = suppressed
         reader = AccountSettingsReader(
@@ -168,7 +167,7 @@ class Worker:
     def _step_over(self, place: Place, fault: str) -> None:
         """A record of a topic that is restored or followed whole cannot be read; the sink keeps it
         as a dead letter."""
-        log.warning("%s: stepped over, it cannot be read: %s", place, fault)
+        self._stepped_over.report(place, fault)
         topic = place.topic.removeprefix(self._settings.topic_prefix)
         self._meter.add("receipts_unreadable_records_total", topic=topic)
 

@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from models.dead_letters import letter_of
 from models.keys import partition_of
 from models.metrics import Meter
-from models.refusal import Reason
+from models.refusal import MAX_DETAIL, Reason
 from models.settings import Settings, Topic
 from streams.batching import BatchTable, Outgoing
 from streams.common.plan import DeadLetter, Incoming, KeyValue, MisroutedRecord, Plan
@@ -142,9 +142,7 @@ class Delivery:
     async def _produce_dead_letters(self, partition: int, dead_letters: list[DeadLetter]) -> None:
         records = [Outgoing(*letter_of(dead.record, dead.refusal)) for dead in dead_letters]
         await self._sender.send_many(self._settings.topic("dead-letters"), partition, records)
-        for dead in dead_letters:
-            if dead.refusal.reason is Reason.UNREADABLE:
-                log.warning("%s: %s", place_of(dead.record), dead.refusal.detail)
+        _log_unreadable(dead_letters)
         counted = Counter((dead.record.topic, dead.refusal.reason) for dead in dead_letters)
         for (topic, reason), number in counted.items():
             labels = {"topic": self._plain(topic), "reason": reason.value}
@@ -164,6 +162,17 @@ class Delivery:
     def _plain(self, topic: str) -> str:
         """The topic's name without this installation's prefix."""
         return topic.removeprefix(self._settings.topic_prefix)
+
+
+def _log_unreadable(dead_letters: Iterable[DeadLetter]) -> None:
+    """One line for each topic and partition: a plan may hold a whole batch of such records."""
+    found: defaultdict[tuple[str, int], list[DeadLetter]] = defaultdict(list)
+    for dead in dead_letters:
+        if dead.refusal.reason is Reason.UNREADABLE:
+            found[dead.record.topic, dead.record.partition].append(dead)
+    for dead, *others in found.values():
+        more = f" (the first of {len(others) + 1} records)" if others else ""
+        log.warning("%s: %s%s", place_of(dead.record), dead.refusal.detail[:MAX_DETAIL], more)
 
 
 def _timestamp(record: Incoming) -> int | None:

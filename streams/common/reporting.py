@@ -7,12 +7,17 @@ from collections.abc import Callable
 from typing import Final
 
 from models.metrics import Meter
+from models.refusal import MAX_DETAIL
 from models.settings import Topic
 from streams.common.plan import Plan
+from streams.kafka.reading import Place
 
 log = logging.getLogger(__name__)
 
 REPEAT_S: Final = 60.0
+
+#: Records of a topic that are logged one by one.
+FIRST_LINES: Final = 5
 
 #: An exception's type, and the file and line that raised it.
 Fault = tuple[type[Exception], str, int]
@@ -44,6 +49,36 @@ class RuleFailures:
             if now - self._logged.get(fault, -REPEAT_S) >= REPEAT_S:
                 self._logged[fault] = now
                 log.error("a rule failed on %r: %r", key, error, exc_info=error)
+
+
+class SteppedOver:
+    """Logs records that were stepped over: the first of each topic, then one line a minute.
+
+    Such a record is found again at every start, as long as it is in its topic.
+    clock: seconds, monotonic
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: Counter[str] = Counter()
+        self._left_out: Counter[str] = Counter()
+        self._logged_at: dict[str, float] = {}
+
+    def report(self, place: Place, fault: str) -> None:
+        """place: where the record is. fault: why it cannot be read or used"""
+        topic, now = place.topic, self._clock()
+        self._seen[topic] += 1
+        again = now - self._logged_at.get(topic, now) >= REPEAT_S
+        if self._seen[topic] > FIRST_LINES and not again:
+            self._left_out[topic] += 1
+            return
+        self._logged_at[topic] = now
+        left_out = self._left_out.pop(topic, 0)
+        more = f" (and {left_out} more of this topic since the last line)" if left_out else ""
+        if self._seen[topic] == FIRST_LINES:
+            more = "; more of this topic are logged once a minute"
+        where = str(place)[:MAX_DETAIL]
+        log.warning("%s: stepped over, it cannot be read: %s%s", where, fault[:MAX_DETAIL], more)
 
 
 def _fault(error: Exception) -> Fault:

@@ -16,6 +16,11 @@ log = logging.getLogger(__name__)
 
 #: Accounts named in the line of the start.
 NAMED: Final = 3
+#: Refused keys that are remembered; the gauge stops there, and those beyond are not logged.
+MAX_REFUSED: Final = 10_000
+#: Bytes of a key, and characters of a refusal, that are kept and logged: either may be long.
+KEPT_KEY: Final = 64
+KEPT_DETAIL: Final = 200
 
 
 class AccountSettingsReader:
@@ -37,6 +42,7 @@ class AccountSettingsReader:
         self._meter = meter
         self._max_bytes = max_bytes
         self._refused: dict[bytes, str] = {}
+        """By the beginning of the key: keys are accounts, which are shorter."""
         self._read_whole = False
 
     def take(self, key: bytes, value: bytes | None) -> None:
@@ -71,14 +77,17 @@ class AccountSettingsReader:
             )
 
     def _refuse(self, key: bytes, detail: str) -> None:
+        key, detail = key[:KEPT_KEY], detail[:KEPT_DETAIL]
         known = self._refused.get(key)
+        if known is None and len(self._refused) >= MAX_REFUSED:
+            return
         self._refused[key] = detail
         if self._read_whole and known != detail:
             self._measure()
             log.warning("settings of %r are not used, %s", key, detail)
 
     def _accept(self, key: bytes) -> None:
-        if self._refused.pop(key, None) is not None and self._read_whole:
+        if self._refused.pop(key[:KEPT_KEY], None) is not None and self._read_whole:
             self._measure()
 
     def _measure(self) -> None:

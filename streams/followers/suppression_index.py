@@ -9,9 +9,7 @@ from collections.abc import Iterator, Mapping
 from struct import Struct
 from typing import Final, NamedTuple
 
-import msgspec
-
-from models.suppression import REASONS, SuppressionReason
+from models.suppression import REASONS, SuppressionReason, decode_checked
 
 #: since, until, version, strikes, reasons as bits: packed, this is a third of the objects' memory
 _PACKED: Final = Struct("<qqHQB")
@@ -27,18 +25,6 @@ class SuppressionEntry(NamedTuple):
     version: int
 
 
-class _Record(msgspec.Struct):
-    suppressed: bool
-    reasons: tuple[str, ...]
-    since: int
-    until: int
-    strikes: int
-    version: int
-
-
-_decode: Final = msgspec.json.Decoder(_Record).decode
-
-
 class SuppressionIndex(Mapping[bytes, int]):
     """number key → since when it is suppressed (epoch ms); others are not in it.
 
@@ -50,8 +36,11 @@ class SuppressionIndex(Mapping[bytes, int]):
         self._known_at_ms = 0
 
     def take(self, key: bytes, value: bytes | None) -> None:
-        """Follow one record of the topic; None is a tombstone."""
-        record = _decode(value) if value is not None else None
+        """Follow one record of the topic; None is a tombstone.
+
+        Raises DecodeError or ValueError for a record that a restore steps over too.
+        """
+        record = decode_checked(value) if value is not None else None
         known = self.known(key)
         if record is not None and known is not None and record.version < known.version:
             return  # a former owner of the number wrote it after its successor

@@ -19,7 +19,7 @@ from deploy.serving import ProcessHealth, PrometheusMeter, serving
 from deploy.suppressions_page import suppressions_page
 from deploy.topics import create_topics
 from models.settings import Settings
-from models.suppression import Facts, Standing, encode, published
+from models.suppression import Facts, Standing, check_record, encode, published
 from models.suppression_requests import number_key
 from streams.followers.suppression_index import SuppressionIndex
 from streams.followers.topic_follower import TopicFollower
@@ -168,11 +168,36 @@ def test_a_former_owner_of_the_number_changes_nothing() -> None:
 )
 def test_all_that_is_kept_comes_back(stands: Standing) -> None:
     suppressed = SuppressionIndex()
-    suppressed.take(KEY, record((1 << 63) + 5, stands))
+    suppressed.take(KEY, record((1 << 62) - 1, stands))
     known = suppressed.known(KEY)
     assert known is not None
-    assert known == (stands.reasons, stands.since, stands.until, stands.strikes, (1 << 63) + 5)
+    assert known == (stands.reasons, stands.since, stands.until, stands.strikes, (1 << 62) - 1)
     assert suppressed[KEY] == stands.since
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        record(1 << 63),
+        record(-1),
+        record(5 << 32, Standing(True, ("manual",), 1 << 63, 0, 0)),
+        record(5 << 32, Standing(True, ("manual",), 1, -1 << 64, 0)),
+        record(5 << 32, Standing(True, ("manual",), 1, 0, 1 << 16)),
+        b'{"suppressed":true,"reasons":[],"since":1,"until":0,"strikes":0,"version":4294967296}',
+        b"{}",
+        b"\xc1",
+        b"",
+    ],
+)
+def test_a_follower_refuses_what_a_restore_refuses(garbage: bytes) -> None:
+    suppressed = SuppressionIndex()
+    suppressed.take(KEY, record(1 << 32))
+    with pytest.raises((ValueError, msgspec.DecodeError)):
+        check_record(KEY, garbage)
+    with pytest.raises((ValueError, msgspec.DecodeError)):
+        suppressed.take(KEY, garbage)
+    suppressed.take(KEY, clear(2 << 32))
+    assert KEY not in suppressed
 
 
 def test_a_number_takes_at_most_two_hundred_bytes() -> None:

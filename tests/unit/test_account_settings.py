@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from models.accounts import Accounts
-from streams.followers.account_settings import AccountSettingsReader
+from streams.followers.account_settings import MAX_REFUSED, AccountSettingsReader
 from tests.meters import KeptMeter
 
 GAUGE = ("receipts_refused_account_settings",)
@@ -101,6 +101,25 @@ def test_an_account_is_named_as_changed_only_when_its_settings_are_others(world)
     world.reader.take(b"acme", None)
     world.reader.take(b"\xff", None)
     assert world.changed == ["acme", "acme", "acme", "�"]
+
+
+def test_of_a_long_key_the_beginning_is_kept_and_logged(world, caplog):
+    key = b"k" * 1_000_000
+    world.reader.take(key, b"{")
+    world.reader.caught_up()
+    world.reader.take(b"l" * 1_000_000, b"{")
+    assert len(lines(caplog)) == 2
+    assert all(len(line) < 500 for line in lines(caplog))
+    assert sum(map(len, world.reader._refused)) == 128
+    world.reader.take(key, None)
+    assert world.refused == 1
+
+
+def test_as_many_refused_accounts_as_anybody_likes_take_a_bounded_memory(world, caplog):
+    world.reader.caught_up()
+    for number in range(MAX_REFUSED + 100):
+        world.reader.take(b"%d" % number, b"{")
+    assert world.refused == MAX_REFUSED == len(lines(caplog))
 
 
 @pytest.mark.parametrize("value", [b"", b"{", b"[]", b"\xff", b'{"account":"a/b"}', b"0" * 99_999])
