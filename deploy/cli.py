@@ -69,9 +69,14 @@ def _worker(
 
 
 def _check_topics(settings: Settings) -> None:
-    """Warn of what does no harm. Raises TopicsError with every difference and its fix."""
-    from deploy.topics import check_topics
+    """Warn of what does no harm. Raises TopicsError with every difference and its fix.
 
+    Raises UnusableClient first when the Kafka client cannot read as it is installed.
+    """
+    from deploy.topics import check_topics
+    from streams.kafka.reading import guard_reading
+
+    guard_reading()
     for warning in asyncio.run(check_topics(settings)):
         click.echo(f"receipts: warning: {warning}", err=True)
 
@@ -248,8 +253,10 @@ def _expected() -> tuple[type[Exception], ...]:
     from deploy.topics import TopicsError
     from reports.query.database import DatabaseError
     from sinks.errors import SinkError
+    from streams.kafka.reading import UnusableClient
 
     return (
+        UnusableClient,
         TopicsError,
         BrokerError,
         ChildError,

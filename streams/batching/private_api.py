@@ -5,7 +5,6 @@ They are why faust-streaming, mode-streaming and aiokafka are pinned exactly: se
 
 from __future__ import annotations
 
-import inspect
 from importlib import metadata
 from typing import Any
 
@@ -23,6 +22,7 @@ from faust.transport import consumer as faust_consumer
 from faust.transport.drivers import aiokafka as driver
 
 from streams.batching.errors import IncompatibleVersions
+from streams.kafka.private_names import missing_names
 
 _PINNED = ("faust-streaming", "mode-streaming", "aiokafka")
 
@@ -67,31 +67,9 @@ _ATTRIBUTES: tuple[tuple[Any, str], ...] = (
 )
 
 
-def missing_names() -> list[str]:
-    """Names that this package uses and the installed versions lack, as Class.name."""
-    missing = [
-        f"{owner.__qualname__}.{name}"
-        for owner, names in _METHODS
-        for name in names.split()
-        if not hasattr(owner, name)
-    ]
-    for owner, names in _ATTRIBUTES:
-        source = "".join(inspect.getsource(kind) for kind in owner.__mro__[:-1] if _readable(kind))
-        missing += [
-            f"{owner.__qualname__}.{name}"
-            for name in names.split()
-            if f"self.{name}" not in source and not hasattr(owner, name)
-        ]
-    return missing
-
-
-def _readable(kind: type) -> bool:
-    return kind.__module__.startswith(("faust.", "aiokafka."))
-
-
 def assert_private_api() -> None:
     """Raises IncompatibleVersions, naming what is missing and which versions are installed."""
-    if missing := missing_names():
+    if missing := missing_names(_METHODS, _ATTRIBUTES, ("faust.", "aiokafka.")):
         installed = ", ".join(f"{name} {metadata.version(name)}" for name in _PINNED)
         raise IncompatibleVersions(
             f"{installed} lack {', '.join(missing)}: install the versions pinned in pyproject.toml"

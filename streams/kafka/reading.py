@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from struct import Struct
 from typing import Any, Final, NamedTuple
 
@@ -21,6 +22,7 @@ from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.legacy_records import LegacyRecordBatch
 
+from streams.kafka.private_names import missing_names
 from streams.kafka.records import Parsed, parse_records
 from streams.kafka.unpacking import MAX_UNPACKED_BYTES, Damaged, missing_codecs, unpack
 
@@ -220,8 +222,13 @@ class GuardedRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafk
 def guard_reading() -> None:
     """Let every consumer of this process read by the classes above; may be called again.
 
-    Raises UnusableClient when a codec is missing.
+    Raises UnusableClient when a codec is missing, or a name of aiokafka that is relied on.
     """
+    if unknown := missing_names():
+        raise UnusableClient(
+            f"aiokafka {version('aiokafka')} lacks {', '.join(unknown)}: install the version that "
+            "pyproject.toml pins"
+        )
     if missing := missing_codecs():
         raise UnusableClient(
             f"batches of {', '.join(missing)} cannot be read: install the version of cramjam that "

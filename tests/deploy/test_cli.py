@@ -22,11 +22,13 @@ COMMANDS = [
 ]  # fmt: skip
 
 
-def receipts(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run it as a process with only these settings."""
+def receipts(
+    *arguments: str, run: tuple[str, ...] = ("-m", "deploy.cli"), **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """Run it as a process with only these settings. run: what Python runs"""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("RECEIPTS_")}
     return subprocess.run(
-        [sys.executable, "-m", "deploy.cli", *arguments],
+        [sys.executable, *run, *arguments],
         cwd=ROOT,
         env={**clean, **{f"RECEIPTS_{k.upper()}": v for k, v in settings.items()}},
         capture_output=True,
@@ -109,6 +111,31 @@ def test_a_broker_that_is_away_is_one_clear_line_and_exit_1(command: list[str]) 
     errors = [line for line in done.stderr.splitlines() if line.startswith("receipts: error: ")]
     assert len(errors) == 1
     assert address in errors[0]
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["worker", "sink"])
+@pytest.mark.parametrize(
+    ("broken", "named"),
+    [
+        ("codec.has_zstd = lambda: False", "batches of zstd cannot be read: install"),
+        ("codec.cramjam = None", "batches of snappy, lz4, zstd cannot be read: install"),
+        (
+            "del fetcher.PartitionRecords._consume_aborted_up_to",
+            "aiokafka 0.14.0 lacks PartitionRecords._consume_aborted_up_to: install",
+        ),
+    ],
+)
+def test_a_kafka_client_that_cannot_read_is_one_clear_line_and_exit_1(
+    command: str, broken: str, named: str
+) -> None:
+    imports = "from aiokafka import codec; from aiokafka.consumer import fetcher"
+    script = f"{imports}; {broken}; from deploy.cli import main; main()"
+    away = {"brokers": f"127.0.0.1:{free_port()}", "worker_port": "0", "sink_port": "0"}
+    done = receipts(command, **away, run=("-c", script))
+    assert done.returncode == 1, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("receipts: error: ")]
+    assert named in line
     assert "Traceback" not in done.stderr
 
 
