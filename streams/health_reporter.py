@@ -1,4 +1,4 @@
-"""Tells metrics and health, once a second, how a worker stands."""
+"""Reports to metrics and health, once a second, how a worker is doing."""
 
 import asyncio
 from collections import Counter
@@ -13,7 +13,7 @@ REPORT_INTERVAL_S: Final = 1.0
 
 
 class HealthReporter:
-    """turns: of all agents of the worker"""
+    """context: of all agents of the worker"""
 
     def __init__(
         self,

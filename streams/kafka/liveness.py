@@ -4,7 +4,10 @@ An idle topic delivers nothing, and neither does a lost broker. So the brokers a
 seconds, for two small answers: the leaders of the assigned partitions for their end offsets, and
 the coordinator of the group for a committed offset. Both are needed to go on working.
 
-Call it in the event loop of the consumer. For every process that has one:
+The sink uses it. The worker's consumer runs in a thread of Faust's; its readiness follows
+heartbeats and unacknowledged records instead (docs/runbook.md).
+
+Call it in the event loop of the consumer:
 
     watching = asyncio.create_task(watch(consumer, report))   # after consumer.start()
 
