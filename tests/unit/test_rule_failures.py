@@ -20,7 +20,7 @@ from streams.common import context as turns_module
 from streams.common.context import AgentContext
 from streams.common.delivery import Delivery
 from streams.common.plan import Plan
-from streams.lifecycle import handlers as hearing
+from streams.lifecycle import handlers
 from streams.lifecycle import pending as touched
 from streams.lifecycle import shard as shard_module
 from streams.lifecycle.agent import LifecycleAgent
@@ -456,14 +456,14 @@ def test_a_rule_that_raises_again_when_others_are_worked_in_again_refuses_them_t
     world.take(event("sends"))
     before = dict(world.states)
     outcomes = iter([False, True, True])
-    original = hearing.outcome_of
+    original = handlers.outcome_of
 
     def raising(receipt: Any) -> Any:
         if next(outcomes):
             raise ZeroDivisionError
         return original(receipt)
 
-    monkeypatch.setattr(hearing, "outcome_of", raising)
+    monkeypatch.setattr(handlers, "outcome_of", raising)
     plan = world.take(event("receipts"), event("receipts", status="read"))
     assert [dead.refusal.reason for dead in plan.dead_letters] == [Reason.INTERNAL_ERROR] * 2
     assert (parts(plan), world.states) == (parts(Plan()), before)

@@ -14,7 +14,7 @@ from models.message_row import row_of
 from models.refusal import Reason
 from models.state import decode
 from streams.common.plan import FORWARDED, Plan
-from streams.lifecycle import handlers as hearing
+from streams.lifecycle import handlers
 from streams.lifecycle import shard as shard_module
 from streams.lifecycle.shard import CHUNK_SIZE, Rules, Shard
 from tests.records import Record, record
@@ -112,14 +112,14 @@ def test_a_misrouted_record_with_many_empty_headers_is_refused():
 
 def test_a_rule_that_raises_refuses_its_event_and_goes_on(monkeypatch):
     world = World()
-    original = hearing.outcome_of
+    original = handlers.outcome_of
 
     def raising(receipt):
         if receipt.error_code == "boom":
             raise ZeroDivisionError("of the rule")
         return original(receipt)
 
-    monkeypatch.setattr(hearing, "outcome_of", raising)
+    monkeypatch.setattr(handlers, "outcome_of", raising)
     world.take(event("sends"))
     plan = world.take(event("receipts", error_code="boom"), event("receipts"))
     (dead,) = plan.dead_letters
@@ -382,7 +382,7 @@ def test_orphans_of_a_retired_day_join_each_other():
 def test_a_rule_that_raises_leaves_nothing_of_its_event_behind(monkeypatch):
     world = World()
     world.take(event("sends"))
-    original = hearing.add_outcome
+    original = handlers.add_outcome
 
     def raising(state, outcome, day):
         changed = original(state, outcome, day)
@@ -390,7 +390,7 @@ def test_a_rule_that_raises_leaves_nothing_of_its_event_behind(monkeypatch):
             raise ZeroDivisionError
         return changed
 
-    monkeypatch.setattr(hearing, "add_outcome", raising)
+    monkeypatch.setattr(handlers, "add_outcome", raising)
     plan = world.take(
         event("receipts", status="queued"), event("receipts", status="read", error_code="boom")
     )
