@@ -5,12 +5,13 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
 from deploy.embedded.brokers import Broker
 from models.settings import Settings
 from sinks.client import ClickHouse
 from tests.contract.sinks import PARTITIONS, count, one_way, publish, running, settings_for, states
+from tests.lag import lag
 from tests.records import Record
 
 pytestmark = pytest.mark.kafka
@@ -38,23 +39,10 @@ async def send(producer: AIOKafkaProducer, settings: Settings, records: list[Rec
         )
 
 
-async def lag(settings: Settings) -> int:
-    """As every tool computes it: the ends of the partitions less what the group has committed."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.brokers, group_id=settings.sink_group)
-    await consumer.start()
-    try:
-        topic = settings.topic("message-states")
-        places = [TopicPartition(topic, n) for n in range(PARTITIONS)]
-        ends = await consumer.end_offsets(places)
-        return sum([ends[place] - (await consumer.committed(place) or 0) for place in places])
-    finally:
-        await consumer.stop()
-
-
 async def until_lag_is(settings: Settings, wanted: int) -> None:
-    found = -1
+    found, topics = -1, [settings.topic("message-states")]
     for _ in range(100):
-        found = await lag(settings)
+        found = await lag(settings.brokers, settings.sink_group, topics, PARTITIONS)
         if found == wanted:
             return
         await asyncio.sleep(0.1)

@@ -1,6 +1,6 @@
 """Nothing that a real Kafka takes from a producer stops worker or sink, nor is it lost.
 
-One installation lives through all of it; the last test starts it anew on what was left behind.
+One installation lives through all of it; the last test starts it again on what was left behind.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from deploy.embedded.brokers import Broker
 from models.keys import partition_of
 from sinks.rows import TOPICS as SINK_TOPICS
 from tests.kafka_batches import CODECS, batch, packed, produce_raw, with_header_name
+from tests.lag import lag
 from tests.stream.system import System, running, until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
@@ -205,21 +207,26 @@ def test_garbage_over_a_state_that_is_known(installation: Installation) -> None:
     publish(installation, "overwritten")
     installation.delivered("overwritten")
     key = key_of("overwritten")
-    installation.raw(
-        "message-states", home("overwritten"), batch(0, [(key, b"\xc1", ())], timestamp_ms=now_ms())
-    )
+    garbage = batch(0, [(key, b"\xc1", ())], timestamp_ms=now_ms())
+    offset = installation.raw("message-states", home("overwritten"), garbage)
+    letter = installation.letter("message-states", home("overwritten"), offset)
+    assert letter["key"] == key and letter["value"] == b"\xc1"
 
 
 def test_transactions(installation: Installation) -> None:
     asyncio.run(_transactions(installation))
     names = [f"committed-{n}" for n in range(20)]
     installation.delivered(*names)
-    assert installation.query(
-        "SELECT count() FROM messages_current WHERE message_id LIKE 'aborted-%'"
-    ) == [(0,)]
+
+    def aborted() -> int:
+        sql = "SELECT count() FROM messages_current WHERE message_id LIKE 'aborted-%'"
+        return int(installation.query(sql)[0][0])
+
+    assert aborted() == 0
     settings = installation.system.settings
     for group, topics in ((settings.app_id, WORKER_TOPICS), (settings.sink_group, SINK_TOPICS)):
-        installation.until(lambda: lag(installation, group, topics) == 0, f"{group} has no lag")  # noqa: B023
+        installation.until(partial(no_lag, installation, group, topics), f"{group} has no lag")
+    assert aborted() == 0, "also when all of it was read"
 
 
 async def _transactions(installation: Installation) -> None:
@@ -252,24 +259,10 @@ async def _transactions(installation: Installation) -> None:
     installation.delivered("open")
 
 
-def lag(installation: Installation, group: str, topics: Sequence[str]) -> int:
-    """Offsets between what a group committed and the ends, as any tool counts them."""
-    return asyncio.run(_lag(installation, group, topics))
-
-
-async def _lag(installation: Installation, group: str, topics: Sequence[str]) -> int:
-    consumer = AIOKafkaConsumer(bootstrap_servers=installation.brokers, group_id=group)
-    await consumer.start()
-    try:
-        places = [
-            TopicPartition(installation.topic(topic), n)
-            for topic in topics
-            for n in range(PARTITIONS)
-        ]
-        ends = await consumer.end_offsets(places)
-        return sum([ends[place] - (await consumer.committed(place) or 0) for place in places])
-    finally:
-        await consumer.stop()
+def no_lag(installation: Installation, group: str, topics: Sequence[str]) -> bool:
+    """Whether a group has committed up to the ends of these topics."""
+    names = [installation.topic(topic) for topic in topics]
+    return asyncio.run(lag(installation.brokers, group, names, PARTITIONS)) == 0
 
 
 def test_a_start_on_all_of_it(installation: Installation) -> None:
