@@ -155,7 +155,13 @@ class GuardedRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafk
             raise Damaged(f"its last offset is {next_offset - 1}, read up to {at}")
 
     def _records_of(self, batch: Any, raw: memoryview) -> Iterator[ConsumerRecord]:
-        if self._is_aborted(batch) or batch.is_control_batch:
+        try:
+            skipped = self._is_aborted(batch) or batch.is_control_batch
+        except Exception as error:  # noqa: BLE001  (the decoder raises whatever the bytes lead to)
+            fault = f"its control record cannot be read ({error!r})"
+            yield self._unreadable_batch(raw, fault, batch.next_offset)
+            return
+        if skipped:
             self.next_fetch_offset = batch.next_offset
             return
         tp, end = self._tp, batch.next_offset

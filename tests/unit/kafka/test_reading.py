@@ -151,6 +151,13 @@ def test_a_response_that_unpacks_to_gigabytes_is_read_in_parts() -> None:
     assert fetch(rest, following)[0][0].offset == following
 
 
+def test_a_control_batch_that_cannot_be_read() -> None:
+    data = bytearray(batch(5, plain(2)))
+    data[22] |= 0x30  # of a transaction, control
+    records = read_all(resealed(bytes(data)) + batch(7, plain(1)), 5, 8)
+    assert [r.offset for r in records] == [5, 7] and "control record" in faults(records)[5]
+
+
 def test_a_batch_behind_what_is_to_be_read_is_skipped() -> None:
     log = batch(0, plain(1)) + batch(1, plain(3))
     records, following = fetch(log, 2)
