@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from deploy.embedded.brokers import Broker, EmbeddedBroker
+from streams.kafka import clients
 
 APP = Path(__file__).with_name("batching_counter.py")
 PARTITIONS = 4
@@ -145,10 +146,7 @@ class Rig:
         """All records of a topic by partition, up to the fetch high watermark."""
         parts = [TopicPartition(self.prefix + name, part) for part in range(PARTITIONS)]
         records: dict[int, list[Any]] = {part.partition: [] for part in parts}
-        async with AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap, auto_offset_reset="earliest",
-            fetch_max_wait_ms=50, enable_auto_commit=False,
-        ) as consumer:  # fmt: skip
+        async with clients.consumer(self.bootstrap, fetch_max_wait_ms=50) as consumer:
             consumer.assign(parts)
             while not await _at_end(consumer, parts):
                 for part, found in (await consumer.getmany(timeout_ms=100)).items():
@@ -157,10 +155,7 @@ class Rig:
 
     async def committed(self) -> dict[int, int]:
         """Committed offset by partition of `src`, 0 where there is none."""
-        async with AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap, group_id=self.prefix + "counter",
-            enable_auto_commit=False,
-        ) as consumer:  # fmt: skip
+        async with clients.consumer(self.bootstrap, group_id=self.prefix + "counter") as consumer:
             parts = [TopicPartition(self.prefix + "src", part) for part in range(PARTITIONS)]
             consumer.assign(parts)
             return {part.partition: (await consumer.committed(part)) or 0 for part in parts}
