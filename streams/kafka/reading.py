@@ -166,10 +166,11 @@ class GuardedRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafk
             return
         tp, end = self._tp, batch.next_offset
         previous = batch.base_offset - 1 if batch.magic == 2 else -1
+        dense = batch.magic == 2 and _is_dense(raw)
         try:
             for record in batch:
                 offset = record.offset
-                if not previous < offset < end:
+                if offset - previous != 1 and (dense or not previous < offset < end):
                     raise ValueError(f"offset {offset} behind {previous}")
                 previous = offset
                 if offset >= self.next_fetch_offset:  # else: the fetch began inside of the batch
@@ -193,7 +194,7 @@ class GuardedRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafk
         if batch.magic < 2:
             yield self._unreadable_batch(raw, f"it cannot be read ({error!r})", batch.next_offset)
             return
-        for found in parse_records(_payload(raw), batch):
+        for found in parse_records(_payload(raw), batch, dense=_is_dense(raw)):
             if found.offset < self.next_fetch_offset:
                 continue
             self.next_fetch_offset = found.offset + 1
@@ -269,6 +270,12 @@ def _next_offset(data: bytes, start: int, end: int, first: int) -> int:
         if count == delta + 1 and base <= first <= base + delta:
             return int(base + delta + 1)
     return first + 1
+
+
+def _is_dense(raw: memoryview) -> bool:
+    """Whether a batch has a record for each of its offsets: compaction took none."""
+    _, delta, count = _OFFSETS.unpack_from(raw)
+    return bool(count == delta + 1)
 
 
 def _size(content: bytes | None) -> int:

@@ -44,8 +44,10 @@ class BatchHeader(Protocol):
     def timestamp_type(self) -> int: ...
 
 
-def parse_records(payload: bytes, batch: BatchHeader) -> Iterator[Parsed]:
+def parse_records(payload: bytes, batch: BatchHeader, *, dense: bool) -> Iterator[Parsed]:
     """The records of an unpacked batch in their order; those that cannot be read with a fault.
+
+    dense: the batch has a record for each of its offsets
 
     Where the length of a record is damaged, the rest of the batch is one record with a fault.
     """
@@ -59,19 +61,19 @@ def parse_records(payload: bytes, batch: BatchHeader) -> Iterator[Parsed]:
             last = f"the rest of a batch, offsets {offset} to {batch.next_offset - 1}: {error}"
             yield _unusable(offset, payload[start:], last)
             return
-        record = _parse_one(payload[body : body + length], offset, batch)
+        record = _parse_one(payload[body : body + length], offset, batch, dense)
         yield record
         start, offset = body + length, record.offset + 1
 
 
-def _parse_one(body: bytes, expected: int, batch: BatchHeader) -> Parsed:
+def _parse_one(body: bytes, expected: int, batch: BatchHeader, dense: bool) -> Parsed:
     try:
         delta, pos = decode_varint(body, 1)  # the attributes of a record, one byte, are unused
         appended = batch.timestamp_type == _LOG_APPEND_TIME
         timestamp = batch.max_timestamp if appended else batch.first_timestamp + delta
         delta, pos = decode_varint(body, pos)
         offset = batch.base_offset + delta
-        if not expected <= offset < batch.next_offset:
+        if not expected <= offset < (expected + 1 if dense else batch.next_offset):
             raise ValueError(f"an offset of {offset}")
         key, pos = _bytes(body, pos)
         value, pos = _bytes(body, pos)

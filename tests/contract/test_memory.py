@@ -29,6 +29,8 @@ from tests.records import Record
 
 ROWS = 300
 TIMES = 10
+#: Interpreter blocks a row that other tasks of the process may add; a row that stays is 9 and more.
+LEFT = 4
 
 
 @pytest.fixture
@@ -71,7 +73,7 @@ async def test_an_insert_leaves_nothing_of_its_rows(
     async def work() -> None:
         assert await sink.write() == 0
 
-    assert await sink.grown(work) < 1
+    assert await sink.grown(work) < LEFT
 
 
 @one_way
@@ -98,7 +100,7 @@ async def test_an_insert_that_fails_leaves_nothing_of_its_rows(
         with pytest.raises(Unavailable):
             await sink.write()
 
-    assert await sink.grown(work) < 1
+    assert await sink.grown(work) < LEFT
 
 
 async def test_attempts_that_fail_leave_no_columns(
@@ -140,7 +142,7 @@ async def test_a_sink_holds_as_much_after_many_batches_as_after_one(
         left = (sys.getallocatedblocks() - before) / (TIMES * ROWS)
         records = sum(isinstance(found, ConsumerRecord) for found in gc.get_objects())
     assert records < 3 * ROWS
-    assert left < 1
+    assert left < LEFT
 
 
 async def test_what_was_fetched_for_partitions_that_are_taken_away_is_let_go(

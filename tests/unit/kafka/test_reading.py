@@ -152,7 +152,7 @@ def test_a_response_that_unpacks_to_gigabytes_is_read_in_parts() -> None:
 
 
 def test_a_control_batch_that_cannot_be_read() -> None:
-    data = bytearray(batch(5, plain(2)))
+    data = bytearray(batch(5, [(b"", b"", []), (b"", b"", [])]))
     data[22] |= 0x30  # of a transaction, control
     records = read_all(resealed(bytes(data)) + batch(7, plain(1)), 5, 8)
     assert [r.offset for r in records] == [5, 7] and "control record" in faults(records)[5]
