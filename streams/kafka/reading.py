@@ -30,6 +30,7 @@ from streams.kafka.unpacking import MAX_UNPACKED_BYTES, Damaged, missing_codecs,
 #: the broker's disk.
 FETCHES: Final = 3
 
+_SHOWN_KEY_BYTES: Final = 64
 _HEAD: Final = Struct(">qi")  # base offset, length of what follows
 _OFFSETS: Final = Struct(">q15xi30xi")  # base offset, last offset's distance, number of records
 _MAGIC_AT: Final = 16
@@ -63,7 +64,8 @@ class Place(NamedTuple):
     key: bytes | None = None
 
     def __str__(self) -> str:
-        at = f"key {self.key!r}" if self.offset is None else f"offset {self.offset}"
+        key = (self.key or b"")[:_SHOWN_KEY_BYTES]
+        at = f"key {key!r}" if self.offset is None else f"offset {self.offset}"
         return f"topic {self.topic}, partition {self.partition}, {at}"
 
 
