@@ -26,26 +26,26 @@ def _die() -> None:
 
 
 def _between_strike_and_state() -> None:
-    tell = Delivery._tell
+    produce = Delivery._produce_acknowledged
 
-    async def tell_and_die(self: Delivery, told: Mapping[Any, list[Any]]) -> None:
-        await tell(self, told)
-        if told.get("strikes"):
+    async def produce_and_die(self: Delivery, outputs: Mapping[Any, list[Any]]) -> None:
+        await produce(self, outputs)
+        if outputs.get("strikes"):
             _die()
 
-    Delivery._tell = tell_and_die  # type: ignore[method-assign]
+    Delivery._produce_acknowledged = produce_and_die  # type: ignore[method-assign]
 
 
 def _between_states_and_strike() -> None:
     flush = Delivery.flush
 
-    async def settle_and_die(self: Delivery, partition: int) -> None:
-        if self._waiting[partition].untold["strikes"]:
+    async def flush_and_die(self: Delivery, partition: int) -> None:
+        if self._deferred[partition].outputs["strikes"]:
             await self._sender.flush()  # type: ignore[attr-defined]  # the app
             _die()
         await flush(self, partition)
 
-    Delivery.flush = settle_and_die  # type: ignore[method-assign]
+    Delivery.flush = flush_and_die  # type: ignore[method-assign]
 
 
 def _between_suppression_and_offset() -> None:
