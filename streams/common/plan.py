@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 from models.contract import Engagement, Receipt, Send
+from models.dead_letters import Refused
 from models.keys import partition_of
 from models.refusal import Reason, Refusal
 from streams.kafka.reading import UnreadableRecord
@@ -25,21 +26,9 @@ HEADER_OVERHEAD = 10
 MAX_HEADERS = 16_384
 
 
-class Incoming(Protocol):
-    """A Kafka record as consumed; `timestamp` in epoch ms, -1 when it has none."""
+class Incoming(Refused, Protocol):
+    """A Kafka record as consumed: what a dead letter keeps of it, and its headers."""
 
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
     @property
     def headers(self) -> Headers: ...
 
