@@ -93,7 +93,7 @@ def row_of(key: bytes, state: MessageState) -> MessageRow:
     sends, outcome = state.sends, state.outcome
     first = sends[0] if sends else _NO_SEND
     kind = MESSAGE if sends else ORPHAN if outcome is not None else NO_ROW
-    stands = status_columns(state)
+    shown = status_columns(state)
     return MessageRow(
         kind,
         account,
@@ -115,21 +115,21 @@ def row_of(key: bytes, state: MessageState) -> MessageRow:
         sum(send.credits for send in sends),
         attempts_of(state),
         first.first_sent_at,
-        stands.status,
-        stands.platform_status,
-        stands.carrier_status,
-        stands.bounce,
-        stands.scope,
-        stands.error_code,
-        stands.error_text,
+        shown.status,
+        shown.platform_status,
+        shown.carrier_status,
+        shown.bounce,
+        shown.scope,
+        shown.error_code,
+        shown.error_text,
         state.fail_reason,
-        stands.failed_attempt,
+        shown.failed_attempt,
         state.no_retry,
         state.next_attempt_at,
         state.queued_at,
         state.delivered_at,
         state.read_at,
-        stands.finalized_at,
+        shown.finalized_at,
         state.clicked_at,
         state.unsubscribed_at,
         state.to_suppressed,

@@ -161,13 +161,13 @@ def add_outcome(state: MessageState, outcome: Outcome, last_event_day: int) -> b
     elif status == _QUEUED and (not state.queued_at or at < state.queued_at):
         state.queued_at = at
         changed = True
-    return _hear(state, last_event_day) or changed
+    return _note_day(state, last_event_day) or changed
 
 
 def add_engagement(state: MessageState, engagement: Engagement, last_event_day: int) -> bool:
     """Join a click (the first counts) or an unsubscribe into the state."""
     at = engagement.occurred_at
-    heard = _hear(state, last_event_day)
+    heard = _note_day(state, last_event_day)
     if engagement.type == "click":
         first = earliest(state.clicked_at, at)
         changed, state.clicked_at = first != state.clicked_at, first
@@ -178,7 +178,7 @@ def add_engagement(state: MessageState, engagement: Engagement, last_event_day: 
     return heard or changed
 
 
-def _hear(state: MessageState, day: int) -> bool:
+def _note_day(state: MessageState, day: int) -> bool:
     if day <= state.last_event_day:
         return False
     state.last_event_day = day

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -15,6 +15,12 @@ from streams.kafka.reading import UnreadableRecord
 Event = Send | Receipt | Engagement
 Headers = Sequence[tuple[str, bytes]]
 KeyValue = tuple[bytes, bytes]
+
+#: States looked at between two yields to the loop, so that heartbeats go on during long work.
+CHUNK_SIZE: Final = 2_000
+
+#: A timer whose rule raised is tried again after this time of the partition's clock.
+RETRY_MS: Final = 300_000
 
 #: On a record that was sent on to where it belongs: it is not sent on again.
 FORWARDED = "receipts-forwarded"

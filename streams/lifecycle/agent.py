@@ -18,9 +18,9 @@ from models.settings import Topic
 from streams.batching import Batch, BatchTable
 from streams.common.context import AgentContext, GroupView
 from streams.common.delivery import Delivery
-from streams.common.plan import Plan
+from streams.common.plan import CHUNK_SIZE, Plan
 from streams.common.reporting import RuleFailures, report_newer
-from streams.lifecycle.shard import CHUNK_SIZE, Rules, Shard
+from streams.lifecycle.shard import Rules, Shard
 
 log = logging.getLogger(__name__)
 

@@ -21,17 +21,11 @@ from models.state import MessageState, decode, encode, is_pending, retention_day
 from models.suppression_requests import number_key
 from models.timers import Timers
 from models.versions import first_version
-from streams.common.plan import Event, Incoming, Plan, internal, is_misrouted
+from streams.common.plan import CHUNK_SIZE, RETRY_MS, Event, Incoming, Plan, internal, is_misrouted
 from streams.lifecycle.handlers import HANDLERS, Apply, Parse, apply_to_recipient, last_retirable
 from streams.lifecycle.pending import UNKNOWN, PendingMessage, annotate, emit_recipient_events
 
 encode_json: Final = msgspec.json.Encoder().encode
-
-#: States looked at between two breaths, so that heartbeats go on during long work.
-CHUNK_SIZE: Final = 2_000
-
-#: A timer whose rule raised is tried again after this time of the partition's clock.
-RETRY_MS: Final = 300_000
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -279,7 +273,7 @@ class Shard:
     # --- the clock ----------------------------------------------------------------------------
 
     def tick(self, clock_ms: int) -> Iterator[Plan]:
-        """Decide what is due: expiries and retries; a plan per at most BREATH messages.
+        """Decide what is due: expiries and retries; a plan per at most CHUNK_SIZE messages.
 
         A rule that raises stops nothing: its message is tried again after RETRY_MS.
         """
@@ -372,7 +366,7 @@ class Shard:
     def retire(self, last_day: int) -> Iterator[list[bytes]]:
         """Let all states up to and including a day leave together, their cells being final.
 
-        Yields keys of states, BREATH at a time at most, all to be tombstoned, as those of
+        Yields keys of states, CHUNK_SIZE at a time at most, all to be tombstoned, as those of
         `cells.retire` are. The cells' last values must have been published, and the mark of the
         retired day written, before.
         """

@@ -32,12 +32,7 @@ from models.suppression import (
 from models.suppression_requests import SuppressionRequest, number_key, parse_request
 from models.timers import Timers
 from models.versions import first_version
-from streams.common.plan import Incoming, Plan, internal, is_misrouted
-
-CHUNK_SIZE: Final = 2_000
-
-#: A timer whose rule raised is tried again after this time of the partition's clock.
-RETRY_MS: Final = 300_000
+from streams.common.plan import CHUNK_SIZE, RETRY_MS, Incoming, Plan, internal, is_misrouted
 
 STRIKES: Final = "strikes"
 REQUESTS: Final = "suppression-requests"
@@ -191,7 +186,7 @@ class RecipientShard:
             self.timers.set(key, stands.lapses_at)
 
     def tick(self, clock_ms: int) -> Iterator[Plan]:
-        """End the suppressions that lasted long enough; a plan per at most BREATH numbers.
+        """End the suppressions that lasted long enough; a plan per at most CHUNK_SIZE numbers.
 
         A rule that raises stops nothing: its number is tried again after RETRY_MS.
         """
