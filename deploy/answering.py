@@ -13,7 +13,7 @@ import click
 
 from deploy.cli_traffic import progress_bar
 from deploy.process import read_settings, silence_libraries
-from models.mistakes import mask_url
+from models.issues import mask_url
 
 if TYPE_CHECKING:
     from reports.query.database import Database
@@ -42,9 +42,9 @@ def answering() -> Iterator[Database]:
         finally:
             database.close()
     except InvalidQuery as error:
-        for wrong in error.wrongs:
-            named = _as_typed(wrong.name)
-            click.echo(f"receipts: {named}: {wrong.problem}. Fix: {wrong.fix}", err=True)
+        for issue in error.issues:
+            named = _as_typed(issue.where)
+            click.echo(f"receipts: {named}: {issue.problem}. Fix: {issue.fix}", err=True)
         sys.exit(USAGE)
     except Unavailable as error:
         fix = "Fix: start it, or set RECEIPTS_CLICKHOUSE_URL (or RECEIPTS_PAGES_CLICKHOUSE_URL)"
@@ -60,15 +60,16 @@ def _as_typed(name: str) -> str:
 
 def require_account(database: Database, account: str) -> None:
     """Raises InvalidQuery for an account without messages and settings: probably it is misspelt."""
+    from models.issues import Issue
     from reports.query.accounts import is_known, some
-    from reports.query.query import InvalidQuery, Wrong
+    from reports.query.query import InvalidQuery
 
     if is_known(database, account):
         return
     found = some(database, _NAMED_ACCOUNTS)
     fix = f"there are {', '.join(found)}" if found else "there is none yet: send something first"
     problem = f"{account!r} has no messages and no settings"
-    raise InvalidQuery([Wrong("account", problem, fix)])
+    raise InvalidQuery([Issue("account", problem, fix)])
 
 
 def output_options(formats: tuple[str, ...]) -> list[click.Parameter]:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from deploy.embedded.brokers import _die_with_parent
-from models.mistakes import PREFIX
+from models.issues import PREFIX
 
 STOP_S = 12.0
 """A worker or sink ends within 10 s of SIGTERM."""

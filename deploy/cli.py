@@ -22,8 +22,8 @@ from deploy.cli_segments import segments
 from deploy.cli_suppressions import suppressions
 from deploy.cli_traffic import demo, simulate
 from deploy.process import build, read_settings, run_process, run_until_told, silence_libraries
+from models.issues import SettingsError, mask_url
 from models.metrics import Health, Meter
-from models.mistakes import SettingsError, mask_url
 from models.settings import Settings
 
 if TYPE_CHECKING:
@@ -228,8 +228,8 @@ def _run(arguments: list[str]) -> int:
         error.show()
         return USAGE
     except SettingsError as error:
-        for mistake in error.mistakes:
-            click.echo(f"receipts: {mistake}", err=True)
+        for issue in error.issues:
+            click.echo(f"receipts: {issue}", err=True)
         return USAGE
     except (click.Abort, KeyboardInterrupt):
         click.echo("receipts: interrupted", err=True)

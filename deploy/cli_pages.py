@@ -7,7 +7,7 @@ import click
 from deploy.cli_help import command
 from deploy.logs import log_to_stderr
 from deploy.process import read_settings
-from models.mistakes import Mistake, SettingsError, variable_of
+from models.issues import Issue, SettingsError, variable_of
 from models.settings import Settings
 
 INTERRUPTED = 130
@@ -42,7 +42,7 @@ def _accounts(settings: Settings) -> dict[str, str]:
     fix = Settings.model_fields["pages_tokens"].json_schema_extra
     assert isinstance(fix, dict)
     wrong = "is empty, so nobody could sign in"
-    raise SettingsError([Mistake(variable_of("pages_tokens"), wrong, str(fix["fix"]))])
+    raise SettingsError([Issue(variable_of("pages_tokens"), wrong, str(fix["fix"]))])
 
 
 def _tell(address: str) -> None:

@@ -200,14 +200,15 @@ export.params += output_options(FILES)
 
 def _saved(database: Database, account: str, name: str) -> Segment:
     """A saved segment. Raises InvalidQuery that names those there are."""
-    from reports.query.query import InvalidQuery, Wrong
+    from models.issues import Issue
+    from reports.query.query import InvalidQuery
     from reports.segments.saved import segments as saved
 
     require_account(database, account)
     found = {one.name: one for one in saved(database, account)}
     if name not in found:
         fix = f"there are {', '.join(found)}" if found else "save one with receipts segments save"
-        raise InvalidQuery([Wrong("name", f"no segment is saved as {name!r}", fix)])
+        raise InvalidQuery([Issue("name", f"no segment is saved as {name!r}", fix)])
     return found[name]
 
 

@@ -264,14 +264,14 @@ def _explained(number: "Suppression") -> str:
 
 def _decisions(number: "Suppression") -> list[dict[str, int | str]]:
     """What people and the recipient decided, by time: of each kind the latest is kept."""
-    from models.suppression import Word
+    from models.suppression import ManualDecision
 
     facts = number.facts
     told = (
         ("suppressed", facts.suppressed_by_hand),
         ("released", facts.released),
-        ("unsubscribed", Word(facts.unsubscribed_at)),
-        ("resubscribed", Word(facts.resubscribed_at)),
+        ("unsubscribed", ManualDecision(facts.unsubscribed_at)),
+        ("resubscribed", ManualDecision(facts.resubscribed_at)),
     )
     return [
         {"what": what, "at": word.at, "who": word.who, "why": word.why}

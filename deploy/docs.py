@@ -6,7 +6,7 @@ from pathlib import Path
 
 from deploy.report_docs import reports_page
 from models import metrics
-from models.mistakes import variable_of
+from models.issues import variable_of
 from models.schemas import EVENTS, schema_text
 from models.settings import Settings
 

@@ -18,7 +18,7 @@ from models.contract import E164, Account
 from models.keys import partition_of
 from models.refusal import Refusal
 from models.settings import Settings, Topic
-from models.suppression import Facts, Standing, StrikeFact, Suppression, decode, published
+from models.suppression import Facts, StrikeFact, Suppression, SuppressionStatus, decode, published
 from models.suppression_requests import Action, number_key, parse_request
 from streams.kafka import clients
 
@@ -87,7 +87,7 @@ async def find(settings: Settings, account: str, recipient: str) -> Suppression:
         async for record in _records(consumer, home):
             if record.key == key:
                 found = _later(found, record)
-    nothing = published(account, recipient, Facts(), Standing(False, (), 0, 0, 0), 0)
+    nothing = published(account, recipient, Facts(), SuppressionStatus(False, (), 0, 0, 0), 0)
     return found or nothing
 
 

@@ -14,6 +14,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 
 from models.dead_letters import MAX_LETTER_BYTES
+from models.issues import Issue
 from models.settings import Settings, Topic
 from streams.kafka import clients
 
@@ -50,16 +51,11 @@ class Found(NamedTuple):
     config: Mapping[str, str]
 
 
-class Problem(NamedTuple):
-    """One difference. The worker does not start while there is a fatal one."""
+class Differences(NamedTuple):
+    """How the topics on the cluster differ. A worker does not start while one is fatal."""
 
-    topic: str
-    wrong: str
-    fix: str
-    fatal: bool = True
-
-    def __str__(self) -> str:
-        return f"topic {self.topic}: {self.wrong}. Fix: {self.fix}"
+    fatal: list[Issue]
+    harmless: list[Issue]
 
 
 class TopicsError(RuntimeError):
@@ -71,7 +67,7 @@ class Outcome(NamedTuple):
 
     created: list[TopicSpec]
     kept: list[TopicSpec]
-    warnings: list[Problem]
+    warnings: list[Issue]
 
 
 def wanted(settings: Settings) -> list[TopicSpec]:
@@ -102,19 +98,24 @@ def _days(topic: Topic, settings: Settings) -> int:
     return settings.event_days
 
 
-def problems(specs: Iterable[TopicSpec], found: Mapping[str, Found]) -> list[Problem]:
-    """Every difference between what must be and what is. Missing topics are not among them."""
+def differences(specs: Iterable[TopicSpec], found: Mapping[str, Found]) -> Differences:
+    """How the topics found differ from their specifications; missing topics are left out."""
     present = {spec.name: spec for spec in specs if spec.name in found}
     counts = {name: found[name].partitions for name in present}
     if len(set(counts.values())) > 1:
-        return [_uneven(counts)]
-    return [p for name, spec in present.items() for p in _differences(spec, found[name])]
+        return Differences([_uneven(counts)], [])
+    fatal: list[Issue] = []
+    harmless: list[Issue] = []
+    for name, spec in present.items():
+        for is_fatal, issue in _differences(spec, found[name]):
+            (fatal if is_fatal else harmless).append(issue)
+    return Differences(fatal, harmless)
 
 
-def _uneven(counts: Mapping[str, int]) -> Problem:
+def _uneven(counts: Mapping[str, int]) -> Issue:
     shown = ", ".join(f"{name} has {n}" for name, n in sorted(counts.items()))
-    return Problem(
-        "partitions",
+    return Issue(
+        "topic partitions",
         f"these topics must have the same number of partitions, but {shown}",
         "delete the odd ones if they hold nothing, or start anew under another "
         "RECEIPTS_TOPIC_PREFIX and replay; adding partitions to a topic that holds data "
@@ -122,26 +123,28 @@ def _uneven(counts: Mapping[str, int]) -> Problem:
     )
 
 
-def _differences(spec: TopicSpec, found: Found) -> Iterable[Problem]:
+def _differences(spec: TopicSpec, found: Found) -> Iterable[tuple[bool, Issue]]:
+    """(is fatal, issue) of one topic."""
+    where = f"topic {spec.name}"
     if found.partitions != spec.partitions:
-        wrong = f"has {found.partitions} partitions, the settings say {spec.partitions}"
-        yield Problem(spec.name, wrong, f"set RECEIPTS_PARTITIONS={found.partitions}")
+        problem = f"has {found.partitions} partitions, the settings say {spec.partitions}"
+        yield True, Issue(where, problem, f"set RECEIPTS_PARTITIONS={found.partitions}")
     if found.replication != spec.replication:
-        wrong = f"has {found.replication} copies, the settings say {spec.replication}"
+        problem = f"has {found.replication} copies, the settings say {spec.replication}"
         fix = f"set RECEIPTS_REPLICATION={found.replication} or move its partitions"
-        yield Problem(spec.name, wrong, fix, fatal=False)
+        yield False, Issue(where, problem, fix)
     for key, value in spec.config.items():
         held = found.config.get(key)
         if held != value:
-            wrong = f"{key} is {held or 'not set'}, not {value}"
+            problem = f"{key} is {held or 'not set'}, not {value}"
             fix = (
                 f"kafka-configs.sh --alter --entity-type topics --entity-name {spec.name} "
                 f"--add-config {key}={value}"
             )
-            yield Problem(spec.name, wrong, fix, fatal=key in FATAL)
+            yield key in FATAL, Issue(where, problem, fix)
 
 
-async def check_topics(settings: Settings) -> list[Problem]:
+async def check_topics(settings: Settings) -> list[Issue]:
     """What is not as it should be but does no harm; a worker calls this before it starts.
 
     Raises TopicsError when a topic is missing, differs fatally, or no broker answers.
@@ -152,7 +155,7 @@ async def check_topics(settings: Settings) -> list[Problem]:
     missing = [spec.name for spec in specs if spec.name not in found]
     if missing:
         raise TopicsError(f"topics are missing: {', '.join(missing)}. Fix: run `receipts topics`")
-    return _warnings(problems(specs, found))
+    return _raise_fatal(differences(specs, found))
 
 
 async def create_topics(settings: Settings, *, dry_run: bool = False) -> Outcome:
@@ -164,7 +167,7 @@ async def create_topics(settings: Settings, *, dry_run: bool = False) -> Outcome
     specs = wanted(settings)
     async with _admin(settings) as admin:
         found = await _found(admin, specs)
-        warnings = _warnings(problems(specs, found))
+        warnings = _raise_fatal(differences(specs, found))
         missing = [spec for spec in specs if spec.name not in found]
         if missing and not dry_run:
             await _create(admin, missing)
@@ -172,11 +175,11 @@ async def create_topics(settings: Settings, *, dry_run: bool = False) -> Outcome
     return Outcome(missing, [spec for spec in specs if spec.name in found], warnings)
 
 
-def _warnings(found: list[Problem]) -> list[Problem]:
-    fatal = [str(problem) for problem in found if problem.fatal]
-    if fatal:
-        raise TopicsError("\n".join(fatal))
-    return found
+def _raise_fatal(found: Differences) -> list[Issue]:
+    """The harmless differences. Raises TopicsError if one is fatal."""
+    if found.fatal:
+        raise TopicsError("\n".join(map(str, found.fatal)))
+    return found.harmless
 
 
 @asynccontextmanager
@@ -247,7 +250,7 @@ async def _wait_visible(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> N
     for _ in range(int(VISIBLE_S * 10)):
         found = await _found(admin, specs)
         if len(found) == len(specs):
-            _warnings(problems(specs, found))
+            _raise_fatal(differences(specs, found))
             return
         await asyncio.sleep(0.1)
     missing = [spec.name for spec in specs if spec.name not in found]

@@ -73,7 +73,7 @@ Identifier = Annotated[
 ]
 E164 = Annotated[str, StringConstraints(max_length=16, pattern=r"^\+[1-9][0-9]{4,14}$")]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
-Word = Annotated[str, StringConstraints(max_length=64)]
+ShortText = Annotated[str, StringConstraints(max_length=64)]
 Name = Annotated[str, StringConstraints(max_length=256)]
 Sentence = Annotated[str, StringConstraints(max_length=1_024)]
 Body = Annotated[str, StringConstraints(max_length=4_096)]
@@ -109,12 +109,12 @@ class Send(Event):
     sender_id: Name | None = None
     sent_by: Name | None = None
     campaign_id: Identifier | None = None
-    message_type: Word | None = None
+    message_type: ShortText | None = None
     text: Body | None = None
     segments: Annotated[int, Field(ge=0, le=255)] = 1
     credits: Credits = Decimal(0)
-    provider: Word | None = None
-    platform: Word | None = None
+    provider: ShortText | None = None
+    platform: ShortText | None = None
     country: Country | None = None
     external_id: Name | None = None
     email: Name | None = None
@@ -133,9 +133,9 @@ class Receipt(Event):
     attempt: Attempt = 1
     bounce: BounceWord | None = None
     scope: Scope | None = None
-    error_code: Word | None = None
+    error_code: ShortText | None = None
     reason: Sentence | None = None
-    provider: Word | None = None
+    provider: ShortText | None = None
     provider_message_id: Name | None = None
     recipient: E164 | None = None
     received_at: Instant | None = None
@@ -166,11 +166,11 @@ class Campaign(Event):
     campaign_id: Identifier
     name: Name
     updated_at: Instant
-    message_type: Word | None = None
+    message_type: ShortText | None = None
     text: Body | None = None
     creator: Name | None = None
-    method: Word | None = None
-    status: Word | None = None
+    method: ShortText | None = None
+    status: ShortText | None = None
     target_audience: Annotated[int, Field(ge=0, le=2**53)] | None = None
     audience: Body | None = Field(None, description="the segmentation in words")
     created_at: Instant | None = None

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from models.mistakes import PREFIX, Mistake, SettingsError, field_of, mask_url, variable_of
+from models.issues import PREFIX, Issue, SettingsError, field_of, mask_url, variable_of
 from models.service_links import is_service_link
 
 MIN_RETENTION_DAYS = 8
@@ -270,10 +270,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _settings_fit_together(self) -> Self:
-        mistakes = _cross_mistakes(self)
-        if mistakes:
+        issues = _cross_issues(self)
+        if issues:
             raise PydanticCustomError(
-                "settings", "{text}", {"text": "\n".join(map(str, mistakes)), "mistakes": mistakes}
+                "settings", "{text}", {"text": "\n".join(map(str, issues)), "issues": issues}
             )
         return self
 
@@ -292,10 +292,10 @@ class Settings(BaseSettings):
         }
         fields = {field_of(k): v for k, v in ours.items()}
         known = {k: v for k, v in fields.items() if k in cls.model_fields}
-        mistakes = [_unknown(k) for k in sorted(set(fields) - set(known))]
-        mistakes += _mistakes_in(known)
-        if mistakes:
-            raise SettingsError(mistakes)
+        issues = [_unknown(k) for k in sorted(set(fields) - set(known))]
+        issues += _issues_in(known)
+        if issues:
+            raise SettingsError(issues)
         return cls.model_validate(known)
 
     def environ(self) -> dict[str, str]:
@@ -336,13 +336,13 @@ def _fix_of(field: str) -> str:
     return str(extra["fix"])
 
 
-def _unknown(field: str) -> Mistake:
+def _unknown(field: str) -> Issue:
     near = difflib.get_close_matches(field, Settings.model_fields, n=1)
     fix = f"did you mean {variable_of(near[0])}?" if near else "remove it, see docs/settings.md"
-    return Mistake(variable_of(field), "there is no such setting", fix)
+    return Issue(variable_of(field), "there is no such setting", fix)
 
 
-def _mistakes_in(given: Mapping[str, str]) -> list[Mistake]:
+def _issues_in(given: Mapping[str, str]) -> list[Issue]:
     """Mistakes of single fields first, then those of fields that are fine but do not fit."""
     try:
         Settings.model_validate(given)
@@ -351,29 +351,29 @@ def _mistakes_in(given: Mapping[str, str]) -> list[Mistake]:
     else:
         return []
     if not details[0]["loc"]:
-        return list(details[0]["ctx"]["mistakes"])
+        return list(details[0]["ctx"]["issues"])
     wrong = {str(d["loc"][0]) for d in details}
     rest = {k: v for k, v in given.items() if k not in wrong}
-    crossed = [m for m in _mistakes_in(rest) if field_of(m.variable) not in wrong]
-    return [_field_mistake(d, given) for d in details] + crossed
+    crossed = [m for m in _issues_in(rest) if field_of(m.where) not in wrong]
+    return [_field_issue(d, given) for d in details] + crossed
 
 
-def _field_mistake(detail: ErrorDetails, given: Mapping[str, str]) -> Mistake:
+def _field_issue(detail: ErrorDetails, given: Mapping[str, str]) -> Issue:
     field = str(detail["loc"][0])
     said = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     value = mask_url(given[field]) if "://" in given[field] else given[field]
     fix = _fix_of(field)
     if detail["type"] == "value_error":
-        return Mistake(variable_of(field), said, fix)
-    return Mistake(variable_of(field), f"{value!r} should be {said}", fix)
+        return Issue(variable_of(field), said, fix)
+    return Issue(variable_of(field), f"{value!r} should be {said}", fix)
 
 
-def _cross_mistakes(settings: Settings) -> list[Mistake]:
-    found: list[Mistake] = []
+def _cross_issues(settings: Settings) -> list[Issue]:
+    found: list[Issue] = []
 
     def check(good: bool, field: str, wrong: str, fix: str) -> None:
         if not good:
-            found.append(Mistake(variable_of(field), wrong, fix))
+            found.append(Issue(variable_of(field), wrong, fix))
 
     check(
         settings.commit_interval_s < settings.session_timeout_s,

@@ -6,9 +6,8 @@ from them by the account's settings and the clock.
 
 Memory is bounded: of a number the MAX_STRIKES newest messages that ever struck are kept, by the
 time they were sent; so forgetting obeys the join. The limit of an account is lower: a number with
-more strikes than that stays suppressed. What is said of a forgotten message changes nothing. A
-number is freed when that many newer messages to it struck and were then delivered after all: it is
-evidently alive.
+more strikes than that stays suppressed. Updates about a forgotten message are ignored. A number is
+released once that many newer messages to it bounced hard and were delivered later: it is reachable.
 """
 
 from typing import Final, Literal, get_args
@@ -29,7 +28,7 @@ REASONS: Final[tuple[SuppressionReason, ...]] = get_args(SuppressionReason)
 
 
 class StrikeFact(msgspec.Struct, frozen=True, gc=False):
-    """What the latest version of one message says: struck, or withdrawn. Times in epoch ms."""
+    """The latest version of one message: a strike, or its withdrawal. Times in epoch ms."""
 
     sent_at: int
     message_id: str
@@ -40,12 +39,12 @@ class StrikeFact(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def place(self) -> tuple[int, str]:
-        """Strikes of one number are told apart, and ordered, by their message."""
+        """What identifies and orders the strikes of one number: their message."""
         return self.sent_at, self.message_id
 
 
-class Word(msgspec.Struct, frozen=True, gc=False, order=True):
-    """Something a person decided: when (epoch ms), who and why."""
+class ManualDecision(msgspec.Struct, frozen=True, gc=False, order=True):
+    """What a person decided: when (epoch ms), who and why."""
 
     at: int = 0
     who: str = ""
@@ -58,12 +57,12 @@ class Facts(msgspec.Struct, gc=False):
     strikes: list[StrikeFact] = []
     unsubscribed_at: int = 0
     resubscribed_at: int = 0
-    suppressed_by_hand: Word = Word()
-    released: Word = Word()
+    suppressed_by_hand: ManualDecision = ManualDecision()
+    released: ManualDecision = ManualDecision()
     delivered_at: int = 0
 
 
-class Standing(msgspec.Struct, frozen=True):
+class SuppressionStatus(msgspec.Struct, frozen=True):
     """Whether a number is suppressed, why, since when, until when (0: until released), strikes.
 
     lapses_at: when the strikes lapse, also where another reason holds beyond that; 0: never
@@ -81,7 +80,7 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 def add_strike(facts: Facts, strike: StrikeFact) -> bool:
-    """Join what a message says of its number; its highest version stands."""
+    """Join a strike of one message; its highest version wins."""
     by_place = {known.place: known for known in facts.strikes}
     known = by_place.get(strike.place)
     if known is not None and known.version >= strike.version:
@@ -107,17 +106,17 @@ def add_resubscribe(facts: Facts, at: int) -> bool:
     return changed
 
 
-def add_suppress(facts: Facts, word: Word) -> bool:
-    """Join a manual suppression; the latest counts, then the greater words."""
-    changed = word > facts.suppressed_by_hand
-    facts.suppressed_by_hand = max(facts.suppressed_by_hand, word)
+def add_suppress(facts: Facts, decision: ManualDecision) -> bool:
+    """Join a manual suppression; the latest counts; ties go to the greater text."""
+    changed = decision > facts.suppressed_by_hand
+    facts.suppressed_by_hand = max(facts.suppressed_by_hand, decision)
     return changed
 
 
-def add_release(facts: Facts, word: Word) -> bool:
-    """Join a release; it starts the count of strikes anew and ends a manual suppression."""
-    changed = word > facts.released
-    facts.released = max(facts.released, word)
+def add_release(facts: Facts, decision: ManualDecision) -> bool:
+    """Join a release; it restarts the count of strikes and ends a manual suppression."""
+    changed = decision > facts.released
+    facts.released = max(facts.released, decision)
     return changed
 
 
@@ -146,7 +145,7 @@ def joined(one: Facts, other: Facts) -> Facts:
 # --- deciding ---------------------------------------------------------------------------------
 
 
-def standing(facts: Facts, settings: AccountSettings, clock_ms: int) -> Standing:
+def status_of(facts: Facts, settings: AccountSettings, clock_ms: int) -> SuppressionStatus:
     """Whether the number is suppressed now, by the settings in force and the partition's clock.
 
     At equal times the cautious kind wins: an unsubscribe over a re-subscribe, a suppression over a
@@ -166,7 +165,7 @@ def standing(facts: Facts, settings: AccountSettings, clock_ms: int) -> Standing
         begins.append(facts.suppressed_by_hand.at)
     lasts_until = until if reasons == ["hard_bounces"] else 0
     begun = min(begins, default=0)
-    return Standing(bool(reasons), tuple(reasons), begun, lasts_until, counted, until)
+    return SuppressionStatus(bool(reasons), tuple(reasons), begun, lasts_until, counted, until)
 
 
 def counted_strikes(facts: Facts, settings: AccountSettings) -> list[StrikeFact]:
@@ -184,7 +183,7 @@ def counted_strikes(facts: Facts, settings: AccountSettings) -> list[StrikeFact]
 def _struck_out(facts: Facts, settings: AccountSettings, clock_ms: int) -> tuple[int, int, int]:
     """(strikes counted, suppressed since, until) by strikes alone; since 0: not suppressed.
 
-    A suppression that lasted its `suppression_days` has ended, and the count starts anew.
+    A suppression that lasted its `suppression_days` has ended, and the count starts again.
     """
     strikes, since = 0, 0
     lasts = (settings.suppression_days or 0) * DAY_MS
@@ -218,15 +217,15 @@ class Suppression(msgspec.Struct):
     version: int
     facts: Facts
 
-    def tells(self, stands: Standing) -> bool:
-        """Whether this record says just that."""
-        told = (self.suppressed, self.reasons, self.since, self.until, self.strikes)
-        return told == (
-            stands.suppressed,
-            stands.reasons,
-            stands.since,
-            stands.until,
-            stands.strikes,
+    def matches(self, status: SuppressionStatus) -> bool:
+        """Whether this record holds exactly that status."""
+        own = (self.suppressed, self.reasons, self.since, self.until, self.strikes)
+        return own == (
+            status.suppressed,
+            status.reasons,
+            status.since,
+            status.until,
+            status.strikes,
         )
 
 
@@ -235,17 +234,17 @@ def unknown_reasons(known: Suppression) -> tuple[str, ...]:
     return tuple(reason for reason in known.reasons if reason not in REASONS)
 
 
-def keep_unknown(stands: Standing, known: Suppression) -> Standing:
-    """A standing, and with it the reasons of a record that only a newer version can judge.
+def keep_unknown(status: SuppressionStatus, known: Suppression) -> SuppressionStatus:
+    """The status, and with it the reasons of a record that only a newer version can judge.
 
     Such a number stays suppressed (the cautious side wins) until that version judges it.
     """
     unknown = unknown_reasons(known)
     if not unknown:
-        return stands
-    since = min(stands.since or known.since, known.since)
+        return status
+    since = min(status.since or known.since, known.since)
     return msgspec.structs.replace(
-        stands, suppressed=True, reasons=stands.reasons + unknown, since=since, until=0
+        status, suppressed=True, reasons=status.reasons + unknown, since=since, until=0
     )
 
 
@@ -254,17 +253,17 @@ decode: Final = msgspec.json.Decoder(Suppression).decode
 
 
 def published(
-    account: str, recipient: str, facts: Facts, stands: Standing, version: int
+    account: str, recipient: str, facts: Facts, status: SuppressionStatus, version: int
 ) -> Suppression:
-    """The record of a number's standing."""
+    """The record of a number with this status."""
     return Suppression(
         account,
         recipient,
-        stands.suppressed,
-        stands.reasons,
-        stands.since,
-        stands.until,
-        stands.strikes,
+        status.suppressed,
+        status.reasons,
+        status.since,
+        status.until,
+        status.strikes,
         version,
         facts,
     )

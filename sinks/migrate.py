@@ -40,7 +40,7 @@ class Migration(NamedTuple):
     statements: tuple[str, ...]
 
 
-class Standing(NamedTuple):
+class MigrationStatus(NamedTuple):
     """One migration and whether it is applied; `applied_at` is UTC text, empty when pending."""
 
     name: str
@@ -82,22 +82,22 @@ def pending(clickhouse: ClickHouse, migrations: Sequence[Migration]) -> list[Mig
     return [migration for migration in migrations if migration.number not in applied]
 
 
-def status(clickhouse: ClickHouse, migrations: Sequence[Migration]) -> list[Standing]:
+def status(clickhouse: ClickHouse, migrations: Sequence[Migration]) -> list[MigrationStatus]:
     """Every migration known here or applied there: `applied`, `pending`, `edited` or `unknown`.
 
     `unknown` was applied by a newer version of this program; it is no error.
     """
     applied = _applied(clickhouse)
-    found = [_standing(migration, applied.get(migration.number, {})) for migration in migrations]
+    found = [_status_of(migration, applied.get(migration.number, {})) for migration in migrations]
     newer = sorted(set(applied) - {migration.number for migration in migrations})
-    return found + [Standing(f"{n:04}", "unknown", max(applied[n].values())) for n in newer]
+    return found + [MigrationStatus(f"{n:04}", "unknown", max(applied[n].values())) for n in newer]
 
 
-def _standing(migration: Migration, checksums: Mapping[str, str]) -> Standing:
+def _status_of(migration: Migration, checksums: Mapping[str, str]) -> MigrationStatus:
     if not checksums:
-        return Standing(migration.name, "pending", "")
+        return MigrationStatus(migration.name, "pending", "")
     state = "applied" if set(checksums) == {migration.checksum} else "edited"
-    return Standing(migration.name, state, max(checksums.values()))
+    return MigrationStatus(migration.name, state, max(checksums.values()))
 
 
 def _applied(clickhouse: ClickHouse) -> dict[int, dict[str, str]]:

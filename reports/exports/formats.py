@@ -9,13 +9,14 @@ from typing import Final
 
 import msgspec
 
+from models.issues import Issue
 from reports.definition.report import Section
 from reports.exports.csv_file import csv_of
 from reports.exports.json_file import json_of
 from reports.exports.table import ExportDocument, OnProgress, document_of
 from reports.exports.xlsx_file import xlsx_of
 from reports.query.database import Database
-from reports.query.query import InvalidQuery, ReportQuery, Wrong
+from reports.query.query import InvalidQuery, ReportQuery
 
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -72,11 +73,11 @@ def export(
 def start_export(form: Format, book: ExportDocument, tell: OnProgress = _nobody) -> Iterator[bytes]:
     """The same of any book. Raises InvalidQuery when it has no tables."""
     if not book.tables:
-        raise InvalidQuery([Wrong("section", "none is asked for", "choose at least one")])
+        raise InvalidQuery([Issue("section", "none is asked for", "choose at least one")])
     if len(book.tables) > 1 and not form.several:
         names = ", ".join(table.name for table in book.tables)
         problem = f"{form.name} holds one section, and {len(book.tables)} are asked for"
-        raise InvalidQuery([Wrong("section", problem, f"choose one of {names}")])
+        raise InvalidQuery([Issue("section", problem, f"choose one of {names}")])
     pieces = form.pieces(book, tell)
     return chain((next(pieces),), pieces)
 

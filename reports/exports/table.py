@@ -8,9 +8,10 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from models.issues import Issue
 from reports.definition.report import Column, Section
 from reports.query.database import Database
-from reports.query.query import InvalidQuery, ReportQuery, Wrong
+from reports.query.query import InvalidQuery, ReportQuery
 
 Blocks = Iterator[Sequence[tuple[Any, ...]]]
 #: Told again and again how many rows of the file are written.
@@ -76,13 +77,13 @@ def chosen(section: Section, query: ReportQuery, names: Sequence[str] = ()) -> t
         return section.columns
     known = {column.name: column for column in section.columns}
     fix = f"use {', '.join(known)} or {ALL}"
-    wrongs = [
-        Wrong("columns", f"{name!r} is no column of {section.title!r}", fix)
+    issues = [
+        Issue("columns", f"{name!r} is no column of {section.title!r}", fix)
         for name in names
         if name not in known
     ]
-    if wrongs:
-        raise InvalidQuery(wrongs)
+    if issues:
+        raise InvalidQuery(issues)
     return tuple(known[name] for name in dict.fromkeys(names))
 
 
@@ -99,7 +100,7 @@ def document_of(
     """
     if columns and len(sections) > 1:
         several = f"are given for {len(sections)} sections"
-        raise InvalidQuery([Wrong("columns", several, "choose one section with them")])
+        raise InvalidQuery([Issue("columns", several, "choose one section with them")])
     tables = tuple(_table(database, section, query, columns, limit) for section in sections)
     report = query.report
     return ExportDocument(report.name, report.title, query.period.zone, _facts(query), tables)

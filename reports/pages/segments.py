@@ -55,7 +55,7 @@ class SegmentPages:
     def _list(self, request: Request) -> Response:
         return self._all(request, {}, ())
 
-    def _all(self, request: Request, raw_params: Words, wrongs: Sequence[str]) -> Response:
+    def _all(self, request: Request, raw_params: Words, issues: Sequence[str]) -> Response:
         database, account = self._site.database(), account_of(request)
         zone, found = zone_of(database, account), segments(database, account)
         known = {one.name: one.definition for one in found}
@@ -72,24 +72,24 @@ class SegmentPages:
             }
             for one, people in zip(found, counts, strict=True)
         ]
-        status = 400 if wrongs else 200
-        query = {"rows": rows, "raw_params": raw_params, "wrongs": wrongs, "operators": _OPERATORS}
+        status = 400 if issues else 200
+        query = {"rows": rows, "raw_params": raw_params, "issues": issues, "operators": _OPERATORS}
         return self._site.page(request, "segments.html", status, **query)
 
     def _new(self, request: Request) -> Response:
         return self._made(request, words_of(request.query_params.multi_items()), ())
 
-    def _made(self, request: Request, raw_params: Words, wrongs: Sequence[str]) -> Response:
+    def _made(self, request: Request, raw_params: Words, issues: Sequence[str]) -> Response:
         """The form of people of campaigns, with how many they are."""
-        people, problems = None, list(wrongs)
-        if raw_params.get("campaign") and not wrongs:
+        people, problems = None, list(issues)
+        if raw_params.get("campaign") and not issues:
             try:
                 node = people_of(raw_params)
                 people = count(self._site.database(), account_of(request), node)
             except InvalidQuery as bad:
-                problems = list(map(str, bad.wrongs))
+                problems = list(map(str, bad.issues))
         choices = [(word, label_of(word)) for word in get_args(Action)]
-        query = {"raw_params": raw_params, "wrongs": problems, "people": people, "choices": choices,
+        query = {"raw_params": raw_params, "issues": problems, "people": people, "choices": choices,
                  "channels": get_args(Channel)}  # fmt: skip
         status = 400 if problems else 200
         return self._site.page(request, "segment_new.html", status, **query)
@@ -108,7 +108,7 @@ class SegmentPages:
             store.save(account_of(request), name, node, now, replace=False)
         except InvalidQuery as bad:
             again = self._all if combines else self._made
-            return again(request, raw_params, list(map(str, bad.wrongs)))
+            return again(request, raw_params, list(map(str, bad.issues)))
         return RedirectResponse(link("/segments/members", {}, name=name), 303)
 
     def _members(self, request: Request) -> Response:
@@ -201,7 +201,7 @@ def _counted(database: Database, account: str, node: Node, known: Mapping[str, N
     try:
         return f"{count(database, account, node, known):,}"
     except InvalidQuery as bad:
-        return str(bad.wrongs[0])
+        return str(bad.issues[0])
 
 
 def _segment(database: Database, account: str, name: str) -> Segment:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from models.issues import Issue
 from reports.definition.report import (
     COLUMN_FILTERS,
     COMMON_FILTERS,
@@ -31,23 +32,12 @@ HOURLY_DAYS: Final = 2
 _NEWEST: Final = 16
 
 
-class Wrong(NamedTuple):
-    """One thing that cannot be asked: the name of the filter, what is wrong, what to write."""
-
-    name: str
-    problem: str
-    fix: str
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.problem}. Fix: {self.fix}"
-
-
 class InvalidQuery(ValueError):
     """Everything that is wrong with a question."""
 
-    def __init__(self, wrongs: Sequence[Wrong]) -> None:
-        super().__init__("\n".join(map(str, wrongs)))
-        self.wrongs = tuple(wrongs)
+    def __init__(self, issues: Sequence[Issue]) -> None:
+        super().__init__("\n".join(map(str, issues)))
+        self.issues = tuple(issues)
 
 
 class Period(msgspec.Struct, frozen=True):
@@ -160,28 +150,28 @@ def parse_query(
 
     Unknown names are mistakes too. Raises InvalidQuery with all of them.
     """
-    wrongs: list[Wrong] = []
+    issues: list[Issue] = []
     given = {name: [one for one in words if one] for name, words in raw_params.items()}
-    values = {one.name: _value(one, given.get(one.name, ()), wrongs) for one in report.own_filters}
-    period, words = _when(report, values, given, now.astimezone(ZoneInfo(zone)), wrongs)
+    values = {one.name: _value(one, given.get(one.name, ()), issues) for one in report.own_filters}
+    period, words = _when(report, values, given, now.astimezone(ZoneInfo(zone)), issues)
     known = {*values, *words}
     fix = f"use {_listed(known)}"
     unknown = sorted(given.keys() - known)
-    wrongs += [Wrong(name, "is no filter of this report", fix) for name in unknown]
-    if wrongs:
-        raise InvalidQuery(wrongs)
+    issues += [Issue(name, "is no filter of this report", fix) for name in unknown]
+    if issues:
+        raise InvalidQuery(issues)
     return ReportQuery(report, account, period, values, now)
 
 
-def _value(one: Filter, words: Sequence[str], wrongs: list[Wrong]) -> Any:
+def _value(one: Filter, words: Sequence[str], issues: list[Issue]) -> Any:
     words = words or one.default
     if one.choices and (unknown := [word for word in words if word not in one.choices]):
         problem = f"{_listed(unknown)} is not known"
-        wrongs.append(Wrong(one.name, problem, one.fix or f"use {_listed(one.choices)}"))
+        issues.append(Issue(one.name, problem, one.fix or f"use {_listed(one.choices)}"))
     if len(words) > 1 and not one.several:
-        wrongs.append(Wrong(one.name, "is given more than once", "give one value"))
+        issues.append(Issue(one.name, "is given more than once", "give one value"))
     if one.required and not words:
-        wrongs.append(Wrong(one.name, "is missing", one.fix or f"give {one.meaning}"))
+        issues.append(Issue(one.name, "is missing", one.fix or f"give {one.meaning}"))
     if one.several:
         return list(words)
     return words[0] if words else ""
@@ -192,14 +182,14 @@ def _when(
     values: Mapping[str, Any],
     given: Mapping[str, Sequence[str]],
     now: datetime,
-    wrongs: list[Wrong],
+    issues: list[Issue],
 ) -> tuple[Period, tuple[str, ...]]:
     """The period asked for, and the words it can be asked for with. now: in the account's zone."""
     zone, today = str(now.tzinfo), now.date()
     if report.has_period:
-        return _period(given, zone, today, wrongs), (*COMMON_FILTERS, "last")
+        return _period(given, zone, today, issues), (*COMMON_FILTERS, "last")
     if not report.range_days:
-        return _period({}, zone, today, wrongs), ("account",)
+        return _period({}, zone, today, issues), ("account",)
     word = values["range"]
     back = int(word) if len(word) == 1 and word.isdecimal() else 0
     last = today - timedelta(days=back * report.range_days)
@@ -211,33 +201,33 @@ def _said(period: Period) -> dict[str, list[str]]:
 
 
 def _period(
-    given: Mapping[str, Sequence[str]], zone: str, today: date, wrongs: list[Wrong]
+    given: Mapping[str, Sequence[str]], zone: str, today: date, issues: list[Issue]
 ) -> Period:
     several = [name for name in ("since", "until", "last") if len(given.get(name, ())) > 1]
-    wrongs += [Wrong(name, "is given more than once", "give one value") for name in several]
-    days = _days(given.get("last", ()), wrongs)
-    last = _day("until", given, today, wrongs)
-    first = _day("since", given, last - timedelta(days=days - 1), wrongs)
+    issues += [Issue(name, "is given more than once", "give one value") for name in several]
+    days = _days(given.get("last", ()), issues)
+    last = _day("until", given, today, issues)
+    first = _day("since", given, last - timedelta(days=days - 1), issues)
     if first > last:
-        wrongs.append(Wrong("since", f"{first} is after {last}", "give a day before until"))
+        issues.append(Issue("since", f"{first} is after {last}", "give a day before until"))
     elif (last - first).days >= MOST_DAYS:
         problem = f"the period has {(last - first).days + 1} days"
-        wrongs.append(Wrong("since", problem, f"ask for at most {MOST_DAYS} days"))
+        issues.append(Issue("since", problem, f"ask for at most {MOST_DAYS} days"))
     return Period(first, last, zone)
 
 
-def _days(words: Sequence[str], wrongs: list[Wrong]) -> int:
+def _days(words: Sequence[str], issues: list[Issue]) -> int:
     if not words:
         return DEFAULT_DAYS
     number = words[0].removesuffix("d")
     if re.fullmatch("[0-9]{1,4}", number) and 1 <= int(number) <= MOST_DAYS:
         return int(number)
     raw_params = words[0][:20]
-    wrongs.append(Wrong("last", f"{raw_params!r} is no number of days", f"give 1 to {MOST_DAYS}"))
+    issues.append(Issue("last", f"{raw_params!r} is no number of days", f"give 1 to {MOST_DAYS}"))
     return DEFAULT_DAYS
 
 
-def _day(name: str, given: Mapping[str, Sequence[str]], default: date, wrongs: list[Wrong]) -> date:
+def _day(name: str, given: Mapping[str, Sequence[str]], default: date, issues: list[Issue]) -> date:
     words = given.get(name, ())
     if not words:
         return default
@@ -246,7 +236,7 @@ def _day(name: str, given: Mapping[str, Sequence[str]], default: date, wrongs: l
         if not 2000 <= found.year <= 2100:
             raise ValueError("not between 2000 and 2100")
     except ValueError:
-        wrongs.append(Wrong(name, f"{words[0]!r} is no date", "write it as 2026-11-22"))
+        issues.append(Issue(name, f"{words[0]!r} is no date", "write it as 2026-11-22"))
         return default
     return found
 

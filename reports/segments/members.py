@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
+from models.issues import Issue
 from reports.definition.audience import condition_for, condition_for_link, messages_of
 from reports.definition.columns import COUNTRY, EMAIL, EXTERNAL_ID, RECIPIENT
 from reports.query.database import Database, Rows
-from reports.query.query import InvalidQuery, Wrong
+from reports.query.query import InvalidQuery
 from reports.segments.model import MOST_PARTS, Combined, Node, People, checked, too_many
 from reports.segments.saved import saved
 
@@ -95,10 +96,10 @@ class _Resolving:
         if name in above:
             circle = " -> ".join((*above[above.index(name) :], name))
             fix = f"take {name!r} out of {above[-1]!r}"
-            raise InvalidQuery([Wrong("segment", f"it contains itself: {circle}", fix)])
+            raise InvalidQuery([Issue("segment", f"it contains itself: {circle}", fix)])
         if name not in self._known:
             fix = "save it first, or name another"
-            raise InvalidQuery([Wrong("segment", f"no segment is saved as {name!r}", fix)])
+            raise InvalidQuery([Issue("segment", f"no segment is saved as {name!r}", fix)])
         return self._known[name]
 
 

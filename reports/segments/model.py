@@ -12,9 +12,10 @@ from typing import Annotated, Final, Literal, NamedTuple, get_args
 
 import msgspec
 
+from models.issues import Issue
 from models.vocabulary import Channel
 from reports.definition.audience import Action
-from reports.query.query import InvalidQuery, Wrong
+from reports.query.query import InvalidQuery
 
 MOST_PARTS: Final = 100
 MOST_DEPTH: Final = 10
@@ -145,4 +146,4 @@ def _explained(raw_params: str) -> InvalidQuery:
 
 
 def _bad(name: str, problem: str, fix: str) -> InvalidQuery:
-    return InvalidQuery([Wrong(name, problem, fix)])
+    return InvalidQuery([Issue(name, problem, fix)])

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import Final
 
+from models.issues import Issue
 from reports.query.database import Database, Writer
-from reports.query.query import InvalidQuery, Wrong
+from reports.query.query import InvalidQuery
 from reports.segments.members import resolved
 from reports.segments.model import Node, Saved, checked, write
 from reports.segments.saved import Segment, saved, segments
@@ -93,13 +94,13 @@ class SegmentStore:
 def _check_name(name: str) -> None:
     if not (1 <= len(name) <= MOST_NAME and name.isprintable() and name == name.strip()):
         fix = f"give 1 to {MOST_NAME} printable characters, without spaces around them"
-        raise InvalidQuery([Wrong("name", f"{name!r} cannot be a name", fix)])
+        raise InvalidQuery([Issue("name", f"{name!r} cannot be a name", fix)])
 
 
 def _check_room(name: str, known: Collection[str], *, replace: bool) -> None:
     if name in known and not replace:
         fix = "choose another, or delete that segment first"
-        raise InvalidQuery([Wrong("name", f"{name!r} is taken", fix)])
+        raise InvalidQuery([Issue("name", f"{name!r} is taken", fix)])
     if name not in known and len(known) >= MOST_SEGMENTS:
         fix = "delete one that nobody needs"
-        raise InvalidQuery([Wrong("name", f"{len(known)} segments are saved already", fix)])
+        raise InvalidQuery([Issue("name", f"{len(known)} segments are saved already", fix)])

@@ -12,10 +12,10 @@ from models.refusal import Refusal
 from models.strikes import Strike, parse_strike
 from models.suppression import (
     Facts,
-    Standing,
+    ManualDecision,
     StrikeFact,
     Suppression,
-    Word,
+    SuppressionStatus,
     add_delivery,
     add_release,
     add_resubscribe,
@@ -26,7 +26,7 @@ from models.suppression import (
     encode,
     keep_unknown,
     published,
-    standing,
+    status_of,
     unknown_reasons,
 )
 from models.suppression_requests import SuppressionRequest, number_key, parse_request
@@ -92,7 +92,7 @@ class RecipientShard:
             return 0
         try:
             self.newer.update(f"reason {reason!r}" for reason in unknown_reasons(suppression))
-            self._set_timer(key, self._stands(suppression, 0))
+            self._set_timer(key, self._status_of(suppression, 0))
         except Exception:  # noqa: BLE001  (`tick` raises it again, and reports it)
             self.timers.set(key, 0)
         return suppression.version
@@ -150,18 +150,18 @@ class RecipientShard:
         """
         known = number.suppression
         try:
-            stands = self._stands(known, clock_ms)
+            status = self._status_of(known, clock_ms)
             version = self.version + 1
-            record = published(known.account, known.recipient, known.facts, stands, version)
+            record = published(known.account, known.recipient, known.facts, status, version)
             stored = encode(record)
         except Exception as error:  # noqa: BLE001  (a rule that raises refuses its events)
             self._give_up(plan, key, number.records, error, clock_ms)
             return False
         self.version = version
         plan.changes[key] = stored
-        plan.newly_suppressed += stands.suppressed and not known.suppressed
-        plan.newly_released += known.suppressed and not stands.suppressed
-        self._set_timer(key, stands)
+        plan.newly_suppressed += status.suppressed and not known.suppressed
+        plan.newly_released += known.suppressed and not status.suppressed
+        self._set_timer(key, status)
         return True
 
     def _give_up(
@@ -177,13 +177,13 @@ class RecipientShard:
         if not records:
             self.timers.set(key, clock_ms + RETRY_MS)
 
-    def _stands(self, suppression: Suppression, clock_ms: int) -> Standing:
+    def _status_of(self, suppression: Suppression, clock_ms: int) -> SuppressionStatus:
         settings = self.accounts.of(suppression.account)
-        return keep_unknown(standing(suppression.facts, settings, clock_ms), suppression)
+        return keep_unknown(status_of(suppression.facts, settings, clock_ms), suppression)
 
-    def _set_timer(self, key: bytes, stands: Standing) -> None:
-        if stands.lapses_at:
-            self.timers.set(key, stands.lapses_at)
+    def _set_timer(self, key: bytes, status: SuppressionStatus) -> None:
+        if status.lapses_at:
+            self.timers.set(key, status.lapses_at)
 
     def tick(self, clock_ms: int) -> Iterator[Plan]:
         """End the suppressions that lasted long enough; a plan per at most CHUNK_SIZE numbers.
@@ -204,14 +204,14 @@ class RecipientShard:
         if stored is None or key in plan.changes:
             return
         suppression = decode(stored)
-        stands = self._stands(suppression, clock_ms)
-        if suppression.tells(stands):
-            self._set_timer(key, stands)
+        status = self._status_of(suppression, clock_ms)
+        if suppression.matches(status):
+            self._set_timer(key, status)
         else:
             self._settle(plan, key, PendingRecipient(suppression), clock_ms)
 
 
-_CLEAR: Final = Standing(suppressed=False, reasons=(), since=0, until=0, strikes=0)
+_CLEAR: Final = SuppressionStatus(suppressed=False, reasons=(), since=0, until=0, strikes=0)
 
 
 def _parsed(topic: str, record: Incoming) -> Strike | SuppressionRequest | Refusal:
@@ -237,6 +237,6 @@ def _apply_request(facts: Facts, request: SuppressionRequest) -> bool:
         case "resubscribe":
             return add_resubscribe(facts, request.at)
         case "suppress":
-            return add_suppress(facts, Word(request.at, request.who, request.why))
+            return add_suppress(facts, ManualDecision(request.at, request.who, request.why))
         case "release":
-            return add_release(facts, Word(request.at, request.who, request.why))
+            return add_release(facts, ManualDecision(request.at, request.who, request.why))

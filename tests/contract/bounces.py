@@ -7,7 +7,7 @@ import msgspec
 
 from models.retries import RetryRequest
 from models.strikes import Kind, Strike, encode_strike
-from models.suppression import Facts, Standing, published
+from models.suppression import Facts, SuppressionStatus, published
 from models.suppression import encode as encode_suppression
 from tests.contract.fakes import T0
 from tests.records import Record
@@ -27,9 +27,9 @@ def strike(kind: Kind = "struck", version: int = 1, message_id: str = "m1") -> R
     return Record("strikes", 0, version, T0 + 6000, told.key, encode_strike(told))
 
 
-def suppression(version: int, stands: Standing, at: int = T0) -> Record:
+def suppression(version: int, status: SuppressionStatus, at: int = T0) -> Record:
     """How acme's number stands, published at `at`."""
-    record = published("acme", NUMBER, Facts(), stands, version)
+    record = published("acme", NUMBER, Facts(), status, version)
     key = f"acme/{NUMBER}".encode()
     return Record("suppressions", 0, version, at, key, encode_suppression(record))
 

@@ -6,16 +6,16 @@ import pytest
 
 from models.refusal import Reason
 from models.settings import Topic
-from models.suppression import Standing
+from models.suppression import SuppressionStatus
 from sinks.rows import map_records
 from tests.contract.bounces import NUMBER, account, request, retry, strike, suppression
 from tests.contract.fakes import AT_T0, T0, receipt, send, state, state_record
 from tests.contract.world import World
 from tests.records import Record
 
-FREE = Standing(suppressed=False, reasons=(), since=0, until=0, strikes=2)
-STRUCK = Standing(suppressed=True, reasons=("hard_bounces",), since=T0, until=0, strikes=3)
-BOTH = Standing(
+FREE = SuppressionStatus(suppressed=False, reasons=(), since=0, until=0, strikes=2)
+STRUCK = SuppressionStatus(suppressed=True, reasons=("hard_bounces",), since=T0, until=0, strikes=3)
+BOTH = SuppressionStatus(
     suppressed=True, reasons=("unsubscribed", "manual"), since=T0, until=T0 + 1, strikes=0
 )
 

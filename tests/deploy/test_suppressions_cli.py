@@ -25,7 +25,15 @@ from deploy.suppressions import strikes_behind
 from deploy.topics import create_topics
 from models.keys import message_key, partition_of
 from models.settings import Settings, Topic
-from models.suppression import Facts, Standing, StrikeFact, Suppression, Word, encode, published
+from models.suppression import (
+    Facts,
+    ManualDecision,
+    StrikeFact,
+    Suppression,
+    SuppressionStatus,
+    encode,
+    published,
+)
 from models.suppression_requests import number_key
 
 ROOT = Path(__file__).parents[2]
@@ -347,8 +355,10 @@ def alone(broker: str, tmp_path: Path) -> Installation:
 
 
 def stored(account: str, number: str, version: int, *, suppressed: bool = True) -> tuple[Any, Any]:
-    stands = Standing(suppressed, ("manual",) if suppressed else (), 1_772_366_400_000, 0, 0)
-    value = encode(published(account, number, Facts(), stands, version))
+    status = SuppressionStatus(
+        suppressed, ("manual",) if suppressed else (), 1_772_366_400_000, 0, 0
+    )
+    value = encode(published(account, number, Facts(), status, version))
     return number_key(account, number), value
 
 
@@ -407,7 +417,7 @@ def strike(message_id: str, sent_at: int, occurred_at: int, struck: bool = True)
 
 def behind(facts: Facts, strikes: int) -> tuple[list[str], list[str]]:
     number: Suppression = published(
-        "acme", STRUCK, facts, Standing(True, ("hard_bounces",), 1, 0, strikes), 1
+        "acme", STRUCK, facts, SuppressionStatus(True, ("hard_bounces",), 1, 0, strikes), 1
     )
     counted, others = strikes_behind(number)
     return [s.message_id for s in counted], [s.message_id for s in others]
@@ -421,7 +431,7 @@ def test_withdrawn_strikes_are_not_shown_and_those_before_a_release_do_not_count
             strike("a", 200, 400),
             strike("b", 300, 350),
         ],
-        released=Word(200, "ann", "x"),
+        released=ManualDecision(200, "ann", "x"),
     )
     assert behind(facts, 2) == (["b", "a"], ["old"])
 

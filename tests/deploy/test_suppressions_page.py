@@ -19,7 +19,7 @@ from deploy.serving import ProcessHealth, PrometheusMeter, serving
 from deploy.suppressions_page import suppressions_page
 from deploy.topics import create_topics
 from models.settings import Settings
-from models.suppression import Facts, Standing, check_record, encode, published
+from models.suppression import Facts, SuppressionStatus, check_record, encode, published
 from models.suppression_requests import number_key
 from streams.followers.suppression_index import SuppressionIndex
 from streams.followers.topic_follower import TopicFollower
@@ -28,15 +28,15 @@ from streams.kafka.reading import Place
 NUMBER = "+447700900123"
 KEY = number_key("acme", NUMBER)
 MAX_AGE_S = 30.0
-STANDING = Standing(True, ("hard_bounces", "manual"), 1_772_366_404_000, 0, 3)
+STATUS = SuppressionStatus(True, ("hard_bounces", "manual"), 1_772_366_404_000, 0, 3)
 
 
-def record(version: int, stands: Standing = STANDING) -> bytes:
-    return encode(published("acme", NUMBER, Facts(), stands, version))
+def record(version: int, status: SuppressionStatus = STATUS) -> bytes:
+    return encode(published("acme", NUMBER, Facts(), status, version))
 
 
 def clear(version: int) -> bytes:
-    return record(version, Standing(False, (), 0, 0, 1))
+    return record(version, SuppressionStatus(False, (), 0, 0, 1))
 
 
 def now_ms() -> int:
@@ -145,7 +145,7 @@ def test_the_age_is_told_and_an_old_answer_is_refused(
 def test_released_and_forgotten_numbers_take_no_memory(value: bytes | None) -> None:
     suppressed = SuppressionIndex()
     suppressed.take(KEY, record(7))
-    assert dict(suppressed) == {KEY: STANDING.since}
+    assert dict(suppressed) == {KEY: STATUS.since}
     suppressed.take(KEY, value)
     assert (len(suppressed), KEY in suppressed, suppressed.get(KEY)) == (0, False, None)
     assert suppressed.known(KEY) is None
@@ -161,18 +161,20 @@ def test_a_former_owner_of_the_number_changes_nothing() -> None:
 @pytest.mark.parametrize(
     "stands",
     [
-        Standing(True, ("unsubscribed",), 1, 0, 0),
-        Standing(True, ("hard_bounces",), 1_772_366_404_000, 1_774_958_404_000, 40),
-        Standing(True, ("hard_bounces", "unsubscribed", "manual"), 253_402_300_799_999, 0, 20),
+        SuppressionStatus(True, ("unsubscribed",), 1, 0, 0),
+        SuppressionStatus(True, ("hard_bounces",), 1_772_366_404_000, 1_774_958_404_000, 40),
+        SuppressionStatus(
+            True, ("hard_bounces", "unsubscribed", "manual"), 253_402_300_799_999, 0, 20
+        ),
     ],
 )
-def test_all_that_is_kept_comes_back(stands: Standing) -> None:
+def test_all_that_is_kept_comes_back(status: SuppressionStatus) -> None:
     suppressed = SuppressionIndex()
-    suppressed.take(KEY, record((1 << 62) - 1, stands))
+    suppressed.take(KEY, record((1 << 62) - 1, status))
     known = suppressed.known(KEY)
     assert known is not None
-    assert known == (stands.reasons, stands.since, stands.until, stands.strikes, (1 << 62) - 1)
-    assert suppressed[KEY] == stands.since
+    assert known == (status.reasons, status.since, status.until, status.strikes, (1 << 62) - 1)
+    assert suppressed[KEY] == status.since
 
 
 @pytest.mark.parametrize(
@@ -180,9 +182,9 @@ def test_all_that_is_kept_comes_back(stands: Standing) -> None:
     [
         record(1 << 63),
         record(-1),
-        record(5 << 32, Standing(True, ("manual",), 1 << 63, 0, 0)),
-        record(5 << 32, Standing(True, ("manual",), 1, -1 << 64, 0)),
-        record(5 << 32, Standing(True, ("manual",), 1, 0, 1 << 16)),
+        record(5 << 32, SuppressionStatus(True, ("manual",), 1 << 63, 0, 0)),
+        record(5 << 32, SuppressionStatus(True, ("manual",), 1, -1 << 64, 0)),
+        record(5 << 32, SuppressionStatus(True, ("manual",), 1, 0, 1 << 16)),
         b'{"suppressed":true,"reasons":[],"since":1,"until":0,"strikes":0,"version":4294967296}',
         b"{}",
         b"\xc1",

@@ -17,7 +17,7 @@ from deploy.embedded.brokers import (
     free_port,
     missing_for_kafka,
 )
-from deploy.topics import Found, TopicsError, check_topics, create_topics, problems, wanted
+from deploy.topics import Found, TopicsError, check_topics, create_topics, differences, wanted
 from models.settings import Settings
 
 
@@ -185,19 +185,18 @@ async def test_topics_of_an_earlier_version_are_kept_and_the_new_ones_added(
     assert await check_topics(settings) == []
 
 
-def test_what_is_as_wanted_has_no_problems() -> None:
+def test_what_is_as_wanted_does_not_differ() -> None:
     settings = Settings(replication=3)
-    assert problems(wanted(settings), found_like(settings)) == []
+    assert differences(wanted(settings), found_like(settings)) == ([], [])
 
 
 def test_fewer_copies_are_a_warning_and_smaller_dead_letters_are_not() -> None:
     settings = Settings()
     config = {**wanted(settings)[-1].config, "max.message.bytes": "1000"}
     found = found_like(settings, dead_letters=Found(4, 2, config))
-    assert [(p.fatal, p.wrong) for p in problems(wanted(settings), found)] == [
-        (False, "has 2 copies, the settings say 1"),
-        (True, "max.message.bytes is 1000, not 2097152"),
-    ]
+    fatal, harmless = differences(wanted(settings), found)
+    assert [issue.problem for issue in fatal] == ["max.message.bytes is 1000, not 2097152"]
+    assert [issue.problem for issue in harmless] == ["has 2 copies, the settings say 1"]
 
 
 async def test_a_young_topic_that_one_of_the_brokers_does_not_know_is_waited_for(

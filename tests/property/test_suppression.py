@@ -10,8 +10,8 @@ from models.contract import DAY_MS
 from models.suppression import (
     MAX_STRIKES,
     Facts,
+    ManualDecision,
     StrikeFact,
-    Word,
     add_delivery,
     add_release,
     add_resubscribe,
@@ -23,12 +23,14 @@ from models.suppression import (
     join_encoded,
     joined,
     published,
-    standing,
+    status_of,
 )
 from tests.property.events import NOON_MS
 
 INSTANTS = st.integers(0, 12).map(lambda days: NOON_MS + days * DAY_MS)
-WORDS = st.builds(Word, INSTANTS, st.sampled_from(["", "eva", "adam"]), st.sampled_from(["", "x"]))
+DECISIONS = st.builds(
+    ManualDecision, INSTANTS, st.sampled_from(["", "eva", "adam"]), st.sampled_from(["", "x"])
+)
 
 Said = tuple[Callable[[Facts, object], bool], object]
 
@@ -52,7 +54,7 @@ heard: st.SearchStrategy[list[Said]] = st.lists(
         st.tuples(st.just(add_strike), strikes()),
         st.tuples(st.just(add_strike), strikes()),
         st.tuples(st.sampled_from([add_unsubscribe, add_resubscribe, add_delivery]), INSTANTS),
-        st.tuples(st.sampled_from([add_suppress, add_release]), WORDS),
+        st.tuples(st.sampled_from([add_suppress, add_release]), DECISIONS),
     ),
     max_size=14,
 )
@@ -87,8 +89,8 @@ def facts_of(said: Iterable[Said]) -> Facts:
 
 
 def stored(facts: Facts, version: int = 0) -> bytes:
-    stands = standing(facts, AccountSettings(account="acme"), NOON_MS)
-    return encode(published("acme", "+447911123456", facts, stands, version))
+    status = status_of(facts, AccountSettings(account="acme"), NOON_MS)
+    return encode(published("acme", "+447911123456", facts, status, version))
 
 
 @given(heard, st.randoms(use_true_random=False), st.integers(0, 5))
@@ -179,43 +181,43 @@ def test_where_nothing_is_withdrawn_forgetting_suppresses_and_frees_nobody(said,
     own = own.model_copy(update={"suppression_days": None})
     facts = facts_of((add_strike, what) for what in all_struck.values())
     suppressed = own.suppress_hard_bounces and len(all_struck) >= own.strike_limit
-    assert standing(facts, own, NOON_MS).suppressed == suppressed
+    assert status_of(facts, own, NOON_MS).suppressed == suppressed
 
 
 @given(heard, few_strikes_suffice, INSTANTS)
 def test_a_standing_agrees_with_itself(said, own, now):
     facts = facts_of(said)
-    stands = standing(facts, own, now)
-    assert stands.suppressed == bool(stands.reasons) == bool(stands.since)
-    assert not stands.until or (stands.reasons == ("hard_bounces",) and stands.until > now)
-    if "hard_bounces" in stands.reasons:
+    status = status_of(facts, own, now)
+    assert status.suppressed == bool(status.reasons) == bool(status.since)
+    assert not status.until or (status.reasons == ("hard_bounces",) and status.until > now)
+    if "hard_bounces" in status.reasons:
         assert own.suppress_hard_bounces
-        assert stands.strikes >= own.strike_limit
+        assert status.strikes >= own.strike_limit
     elif own.suppress_hard_bounces:
-        assert stands.strikes < own.strike_limit
+        assert status.strikes < own.strike_limit
 
 
 @given(heard, few_strikes_suffice, INSTANTS)
 def test_a_release_after_all_leaves_only_an_unsubscribe_in_force(said, own, now):
     facts = facts_of(said)
-    add_release(facts, Word(NOON_MS + 99 * DAY_MS, "eva"))
-    stands = standing(facts, own, now)
-    assert stands.strikes == 0
-    assert set(stands.reasons) <= {"unsubscribed"}
+    add_release(facts, ManualDecision(NOON_MS + 99 * DAY_MS, "eva"))
+    status = status_of(facts, own, now)
+    assert status.strikes == 0
+    assert set(status.reasons) <= {"unsubscribed"}
 
 
 @given(heard, few_strikes_suffice, INSTANTS)
 def test_a_suppression_ends_when_it_says_so_and_not_before(said, own, now):
     facts = facts_of(said)
-    stands = standing(facts, own, now)
-    if stands.until:
-        assert standing(facts, own, stands.until - 1) == stands
-        assert not standing(facts, own, stands.until).suppressed
+    status = status_of(facts, own, now)
+    if status.until:
+        assert status_of(facts, own, status.until - 1) == status
+        assert not status_of(facts, own, status.until).suppressed
 
 
 @given(heard)
 def test_judging_changes_no_facts(said):
     facts = facts_of(said)
     before = stored(facts)
-    standing(facts, AccountSettings(account="acme", strikes_reset_on_delivery=True), NOON_MS)
+    status_of(facts, AccountSettings(account="acme", strikes_reset_on_delivery=True), NOON_MS)
     assert stored(facts) == before

@@ -39,12 +39,12 @@ def test_periods_of_whole_hours(zone: str, day: str, whole: bool) -> None:
 def test_every_mistake_is_told_at_once_with_its_fix() -> None:
     with pytest.raises(InvalidQuery) as bad:
         query(since=["yesterday"], channel=["fax"], colour=["red"])
-    assert {(one.name, one.problem) for one in bad.value.wrongs} == {
+    assert {(one.where, one.problem) for one in bad.value.issues} == {
         ("since", "'yesterday' is no date"),
         ("channel", "fax is not known"),
         ("colour", "is no filter of this report"),
     }
-    assert all(one.fix for one in bad.value.wrongs)
+    assert all(one.fix for one in bad.value.issues)
 
 
 @pytest.mark.parametrize(

@@ -423,7 +423,7 @@ def test_csv_of_several_sections_is_refused_with_their_names(world: World) -> No
     with pytest.raises(InvalidQuery, match="section: csv holds one section") as bad:
         export(FORMATS["csv"], world.database, report.sections, question(world, report))
     names = ", ".join(section.name for section in report.sections)
-    assert bad.value.wrongs[0].fix == f"choose one of {names}"
+    assert bad.value.issues[0].fix == f"choose one of {names}"
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -436,7 +436,7 @@ def test_unknown_columns_are_refused_with_the_known_ones(world: World) -> None:
     report = BY_NAME["messages"]
     with pytest.raises(InvalidQuery, match="'secret' is no column of 'Messages'") as bad:
         export(FORMATS["csv"], world.database, report.sections, question(world, report), ["secret"])
-    assert "message_id" in bad.value.wrongs[0].fix
+    assert "message_id" in bad.value.issues[0].fix
 
 
 def test_columns_are_those_chosen_in_their_order(world: World) -> None:

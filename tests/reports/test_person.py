@@ -91,9 +91,9 @@ def test_ranges_are_thirty_days_each_and_touch(world: World) -> None:
 def test_what_cannot_be_asked_is_refused(world: World, raw_params: dict[str, str]) -> None:
     with pytest.raises(InvalidQuery) as refused:
         question(world, PERSON_REPORT, "acme", raw_params)
-    (wrong,) = refused.value.wrongs
-    assert wrong.name == (list(raw_params)[-1] if raw_params else "person")
-    assert wrong.fix
+    (issue,) = refused.value.issues
+    assert issue.where == (list(raw_params)[-1] if raw_params else "person")
+    assert issue.fix
 
 
 def test_words_of_a_question_ask_the_same_again(world: World) -> None:

@@ -186,10 +186,10 @@ DEEP = '{"type": "combined", "op": "or", "parts": [' + PEOPLE + ", "
 def test_mistakes_name_the_field_and_the_fix(text: str, field: str, fix: str) -> None:
     with pytest.raises(InvalidQuery) as refused:
         parse(text)
-    (wrong,) = refused.value.wrongs
-    assert wrong.name == field
-    assert wrong.problem
-    assert wrong.fix.startswith(fix)
+    (issue,) = refused.value.issues
+    assert issue.where == field
+    assert issue.problem
+    assert issue.fix.startswith(fix)
 
 
 # --- the store --------------------------------------------------------------------------------

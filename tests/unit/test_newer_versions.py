@@ -20,7 +20,7 @@ from models.facts import Outcome, greater_outcome
 from models.message_row import row_of
 from models.state import MessageState, decode, encode, join_encoded, joined
 from models.strikes import active_strike
-from models.suppression import Facts, published, standing
+from models.suppression import Facts, published, status_of
 from models.suppression import decode as decode_suppression
 from models.suppression import encode as encode_suppression
 from models.vocabulary import Bounce, Status
@@ -268,7 +268,7 @@ def test_the_sink_writes_cells_of_other_versions():
 
 def number_stored(reasons: list[str], facts: Facts | None = None, **change: Any) -> bytes:
     facts = facts or Facts()
-    stands = standing(facts, AccountSettings(account="acme"), T0)
+    stands = status_of(facts, AccountSettings(account="acme"), T0)
     value = json.loads(encode_suppression(published("acme", NUMBER, facts, stands, 7 << 32)))
     value |= {"suppressed": True, "reasons": reasons, "since": T0}
     value["facts"]["complained_at"] = T0

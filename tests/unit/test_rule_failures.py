@@ -140,7 +140,7 @@ def suppressed(agents: Agents) -> bool:
 
 # --- timers of the suppression agent -------------------------------------------------------------
 
-NUMBER_RULES = ["decode", "standing", "published", "encode"]
+NUMBER_RULES = ["decode", "status_of", "published", "encode"]
 
 
 @pytest.mark.parametrize("rule", NUMBER_RULES)
@@ -166,7 +166,7 @@ def test_a_number_whose_rule_raises_on_its_timer_is_released_when_it_works_again
     assert agents.meter.values["receipts_suppressions_total", "released"] == 1
 
 
-@pytest.mark.parametrize("rule", ["standing", "published", "encode"])
+@pytest.mark.parametrize("rule", ["status_of", "published", "encode"])
 def test_a_restart_finds_the_timer_of_a_number_again(numbers_agent, monkeypatch, rule):
     agents = numbers_agent
     agents.take(strike())
@@ -182,7 +182,7 @@ def test_a_restart_finds_the_timer_of_a_number_again(numbers_agent, monkeypatch,
     assert (known.suppressed, known.version > version) == (False, True)
 
 
-@pytest.mark.parametrize("rule", ["standing", "published", "encode"])
+@pytest.mark.parametrize("rule", ["status_of", "published", "encode"])
 def test_strikes_whose_rule_raises_are_refused_and_leave_nothing(
     numbers_agent, monkeypatch, caplog, rule
 ):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from models.mistakes import SettingsError
+from models.issues import SettingsError
 from models.settings import Settings
 
 #: Every service name that makes variables beginning with RECEIPTS_, and some that look like more.
@@ -86,4 +86,4 @@ def test_settings_hold_beside_the_variables_of_services():
 def test_a_mistyped_variable_is_refused_all_the_same(name, value):
     with pytest.raises(SettingsError) as caught:
         Settings.read({name: value})
-    assert [mistake.variable for mistake in caught.value.mistakes] == [name]
+    assert [issue.where for issue in caught.value.issues] == [name]

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from models.mistakes import SettingsError, mask_url, variable_of
+from models.issues import SettingsError, mask_url, variable_of
 from models.settings import Settings
 
 
 def mistakes_of(**environ: str) -> dict[str, str]:
     with pytest.raises(SettingsError) as caught:
         Settings.read({variable_of(k): v for k, v in environ.items()})
-    return {m.variable: f"{m.wrong} | {m.fix}" for m in caught.value.mistakes}
+    return {m.where: f"{m.problem} | {m.fix}" for m in caught.value.issues}
 
 
 def test_an_empty_mapping_gives_the_documented_defaults() -> None:

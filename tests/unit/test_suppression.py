@@ -10,9 +10,9 @@ from models.contract import DAY_MS
 from models.suppression import (
     MAX_STRIKES,
     Facts,
-    Standing,
+    ManualDecision,
     StrikeFact,
-    Word,
+    SuppressionStatus,
     add_delivery,
     add_release,
     add_resubscribe,
@@ -22,7 +22,7 @@ from models.suppression import (
     decode,
     encode,
     published,
-    standing,
+    status_of,
 )
 
 T0 = 1_795_132_800_000  # 2026-11-20T00:00:00Z
@@ -58,11 +58,11 @@ def resubscribed(at: float) -> Said:
 
 
 def suppressed(at: float, who: str = "eva") -> Said:
-    return lambda facts: add_suppress(facts, Word(day(at), who))
+    return lambda facts: add_suppress(facts, ManualDecision(day(at), who))
 
 
 def released(at: float, who: str = "eva") -> Said:
-    return lambda facts: add_release(facts, Word(day(at), who))
+    return lambda facts: add_release(facts, ManualDecision(day(at), who))
 
 
 def delivered(at: float) -> Said:
@@ -80,8 +80,8 @@ def settings(**fields: Any) -> AccountSettings:
     return AccountSettings(account="acme", **fields)
 
 
-def stands(*said: Said, now: float = 30, **own: Any) -> Standing:
-    return standing(known(*said), settings(**own), day(now))
+def status(*said: Said, now: float = 30, **own: Any) -> SuppressionStatus:
+    return status_of(known(*said), settings(**own), day(now))
 
 
 THREE = [hard("m1", 0), hard("m2", 1), hard("m3", 2)]
@@ -226,7 +226,7 @@ RULES: list[tuple[str, list[Said], dict[str, Any], tuple[str, ...], int]] = [
 @pytest.mark.parametrize("backwards", [False, True])
 def test_the_rules_of_suppression(rule, backwards):
     _, said, own, reasons, strikes = rule
-    found = stands(*(said[::-1] if backwards else said), **own)
+    found = status(*(said[::-1] if backwards else said), **own)
     assert found.reasons == reasons
     assert found.suppressed == bool(reasons)
     assert found.strikes == strikes
@@ -252,36 +252,38 @@ def test_the_rules_of_suppression(rule, backwards):
     ],
 )
 def test_since_when_a_number_is_suppressed(rule, said, since):
-    assert stands(*said).since == day(since)
+    assert status(*said).since == day(since)
 
 
 def test_a_suppression_by_strikes_lasts_its_days_to_the_millisecond():
     facts, own = known(*THREE), settings(suppression_days=7)
-    since = standing(facts, own, T0).since
+    since = status_of(facts, own, T0).since
     until = since + 7 * DAY_MS
-    assert standing(facts, own, until - 1) == Standing(True, BOUNCED, since, until, 3, until)
-    assert standing(facts, own, until) == Standing(False, (), 0, 0, 0)
+    assert status_of(facts, own, until - 1) == SuppressionStatus(
+        True, BOUNCED, since, until, 3, until
+    )
+    assert status_of(facts, own, until) == SuppressionStatus(False, (), 0, 0, 0)
 
 
 def test_a_strike_at_the_very_end_of_a_suppression_starts_a_new_count():
     facts, own = known(*THREE), settings(suppression_days=7)
-    end = standing(facts, own, T0).until
+    end = status_of(facts, own, T0).until
     add_strike(facts, StrikeFact(day(8), "late", 1, True, end))
-    assert standing(facts, own, end).strikes == 1
+    assert status_of(facts, own, end).strikes == 1
     before = known(*THREE)
     add_strike(before, StrikeFact(day(8), "late", 1, True, end - 1))
-    assert standing(before, own, end - 1).strikes == 4
+    assert status_of(before, own, end - 1).strikes == 4
 
 
 def test_without_suppression_days_it_lasts_until_a_release():
-    assert stands(*THREE, now=36_500).suppressed
-    assert stands(*THREE).until == 0
+    assert status(*THREE, now=36_500).suppressed
+    assert status(*THREE).until == 0
 
 
 def test_a_number_suppressed_for_other_reasons_too_has_no_end():
-    both = stands(*THREE, unsubscribed(3), now=4, suppression_days=7)
+    both = status(*THREE, unsubscribed(3), now=4, suppression_days=7)
     assert (both.until, both.lapses_at) == (0, day(2 + 1 / 24 + 7))
-    assert stands(*THREE, unsubscribed(3), now=40, suppression_days=7).reasons == LEFT
+    assert status(*THREE, unsubscribed(3), now=40, suppression_days=7).reasons == LEFT
 
 
 def test_at_one_moment_words_are_ordered_so_that_all_workers_agree():
@@ -308,22 +310,22 @@ def test_of_more_than_max_strikes_the_newest_messages_are_kept_in_any_order():
 
 
 def test_a_number_with_more_than_max_strikes_stays_suppressed_even_at_the_highest_limit():
-    found = stands(*many(3 * MAX_STRIKES), now=365, strike_limit=MAX_STRIKE_LIMIT)
+    found = status(*many(3 * MAX_STRIKES), now=365, strike_limit=MAX_STRIKE_LIMIT)
     assert (found.suppressed, found.strikes) == (True, MAX_STRIKES)
 
 
 def test_withdrawing_one_that_is_remembered_counts():
     facts = known(*many(MAX_STRIKES + 5))
     assert add_strike(facts, strike("m010", 10, version=2, struck=False)) is True
-    assert standing(facts, settings(), day(90)).strikes == MAX_STRIKES - 1
+    assert status_of(facts, settings(), day(90)).strikes == MAX_STRIKES - 1
 
 
 # --- as stored -------------------------------------------------------------------------------
 
 
 def stored(facts: Facts, version: int) -> bytes:
-    stands = standing(facts, settings(), day(30))
-    return encode(published("acme", "+46701234567", facts, stands, version))
+    status = status_of(facts, settings(), day(30))
+    return encode(published("acme", "+46701234567", facts, status, version))
 
 
 def encode_facts(facts: Facts) -> bytes:
@@ -335,5 +337,5 @@ def test_the_published_record_says_all_a_sender_needs():
     assert (record.account, record.recipient, record.version) == ("acme", "+46701234567", 7)
     assert (record.suppressed, record.reasons) == (True, (*BOUNCED, *LEFT))
     assert (record.since, record.until, record.strikes) == (day(2 + 1 / 24), 0, 3)
-    assert record.tells(stands(*THREE, unsubscribed(9)))
-    assert not record.tells(stands(*THREE))
+    assert record.matches(status(*THREE, unsubscribed(9)))
+    assert not record.matches(status(*THREE))

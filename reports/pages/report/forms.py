@@ -7,9 +7,10 @@ from typing import Final
 
 import msgspec
 
+from models.issues import Issue
 from reports.definition.report import COMMON_FILTERS, Filter, Report
 from reports.formatting import Said, link
-from reports.query.query import ReportQuery, Wrong
+from reports.query.query import ReportQuery
 
 #: Words of an address that say a period.
 _OF_PERIOD: Final = ("since", "until", "last")
@@ -75,7 +76,7 @@ class Form(msgspec.Struct, frozen=True):
 
     fields: list[Field]
     presets: list[Preset]
-    wrongs: list[Wrong]
+    issues: list[Issue]
     narrowed: bool
     cleared: str
     kept: dict[str, Sequence[str]]
@@ -87,10 +88,10 @@ class Form(msgspec.Struct, frozen=True):
 
 
 def form_of(
-    report: Report, raw_params: Said, wrongs: Sequence[Wrong], query: ReportQuery | None
+    report: Report, raw_params: Said, issues: Sequence[Issue], query: ReportQuery | None
 ) -> Form:
     """The form. said: words as they came. asked: what they mean, unless something is wrong."""
-    problems = {one.name: f"{one.problem}. {one.fix[:1].upper()}{one.fix[1:]}." for one in wrongs}
+    problems = {one.where: f"{one.problem}. {one.fix[:1].upper()}{one.fix[1:]}." for one in issues}
     shown = {**raw_params, **(query.raw_params() if query else {})}
     fields = [
         _field(one, shown.get(one.name, one.default), problems.get(one.name, ""))
@@ -99,7 +100,7 @@ def form_of(
     ]
     named = {field.name for field in fields}
     own = {one.name for one in report.own_filters if not one.required}
-    others = [one for one in wrongs if one.name not in named]
+    others = [one for one in issues if one.where not in named]
     kept = _kept(report, shown)
     return Form(
         [*fields, *_more_columns(report, raw_params)],

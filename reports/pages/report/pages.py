@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from models.issues import Issue
 from reports.catalogue import BY_NAME
 from reports.definition.report import Report, Section
 from reports.exports import FORMATS, export, file_name
@@ -24,7 +25,7 @@ from reports.pages.report.view_model import Block
 from reports.pages.site import Site, account_of
 from reports.query.accounts import zone_of
 from reports.query.database import Database
-from reports.query.query import InvalidQuery, ReportQuery, Wrong, parse_query
+from reports.query.query import InvalidQuery, ReportQuery, parse_query
 from reports.query.texts import text_of
 
 #: Seconds until a page looks again: while messages wait for their outcome, and otherwise.
@@ -65,10 +66,10 @@ class Pages:
         try:
             query = parse_query(report, account_of(request), zone, filters_of(raw_params), now)
         except InvalidQuery as bad:
-            wrongs = _missing_nothing(report, raw_params, bad.wrongs)
-            form = form_of(report, raw_params, wrongs, None)
+            issues = _missing_nothing(report, raw_params, bad.issues)
+            form = form_of(report, raw_params, issues, None)
             return self._site.page(
-                request, "ask.html", 400 if wrongs else 200, form=form, query=None, **shown
+                request, "ask.html", 400 if issues else 200, form=form, query=None, **shown
             )
         form = form_of(report, raw_params, (), query)
         shown |= {"query": query, "form": form, "updated": moment(now, zone)[-8:]}
@@ -141,16 +142,16 @@ def _sections(report: Report, names: Sequence[str]) -> list[Section]:
     known = {one.name: one for one in report.sections}
     fix = f"use {', '.join(known)}" if len(known) > 1 else "leave it out: there is only one"
     problem = f"is no section of {report.title!r}"
-    wrongs = [Wrong("section", f"{name!r} {problem}", fix) for name in names if name not in known]
-    if wrongs:
-        raise InvalidQuery(wrongs)
+    issues = [Issue("section", f"{name!r} {problem}", fix) for name in names if name not in known]
+    if issues:
+        raise InvalidQuery(issues)
     return [one for one in report.sections if not names or one.name in names]
 
 
-def _missing_nothing(report: Report, raw_params: Said, wrongs: Sequence[Wrong]) -> list[Wrong]:
+def _missing_nothing(report: Report, raw_params: Said, issues: Sequence[Issue]) -> list[Issue]:
     """Without what nobody was asked for yet: a page opened from the menu is no mistake."""
     asked_for = {one.name for one in report.filters if one.required} - raw_params.keys()
-    return [one for one in wrongs if one.name not in asked_for or raw_params.keys() - {"tab"}]
+    return [one for one in issues if one.where not in asked_for or raw_params.keys() - {"tab"}]
 
 
 def _files(query: ReportQuery, block: Block, raw_params: Said) -> dict[str, str]:

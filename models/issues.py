@@ -1,4 +1,4 @@
-"""What is wrong with a setting, said so that it can be put right, and never with its secret."""
+"""Issues: what is wrong with something a user gave, and how to fix it. Secrets are masked."""
 
 import re
 from typing import NamedTuple
@@ -8,23 +8,23 @@ PREFIX = "RECEIPTS_"
 _PASSWORD = re.compile(r"(://[^:/@]*):.*@|([?&]password)=[^&]*")
 
 
-class Mistake(NamedTuple):
-    """One thing wrong with one variable, and what to do about it."""
+class Issue(NamedTuple):
+    """One problem: where (a variable, a filter, a topic), what is wrong, and the fix."""
 
-    variable: str
-    wrong: str
+    where: str
+    problem: str
     fix: str
 
     def __str__(self) -> str:
-        return f"{self.variable}: {self.wrong}. Fix: {self.fix}"
+        return f"{self.where}: {self.problem}. Fix: {self.fix}"
 
 
 class SettingsError(ValueError):
-    """All mistakes of one mapping. The caller stops with exit code 2."""
+    """All issues of one mapping of settings. The caller stops with exit code 2."""
 
-    def __init__(self, mistakes: list[Mistake]) -> None:
-        self.mistakes = tuple(mistakes)
-        super().__init__("\n".join(map(str, mistakes)))
+    def __init__(self, issues: list[Issue]) -> None:
+        self.issues = tuple(issues)
+        super().__init__("\n".join(map(str, issues)))
 
 
 def mask_url(url: str) -> str:
