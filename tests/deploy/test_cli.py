@@ -190,9 +190,9 @@ def test_migrate_applies_once_and_status_says_so(tmp_path: Path) -> None:
     assert "0001_" in first.stdout
     again = receipts("migrate", clickhouse_url=url)
     assert again.stdout.startswith("0 migrations applied")
-    standing = receipts("migrate", "--status", clickhouse_url=url)
-    assert standing.returncode == 0
-    assert "pending" not in standing.stdout
+    found = receipts("migrate", "--status", clickhouse_url=url)
+    assert found.returncode == 0
+    assert "pending" not in found.stdout
 
 
 def test_help_loads_no_kafka_client_and_no_engine() -> None:

@@ -185,7 +185,7 @@ def test_where_nothing_is_withdrawn_forgetting_suppresses_and_frees_nobody(said,
 
 
 @given(heard, few_strikes_suffice, INSTANTS)
-def test_a_standing_agrees_with_itself(said, own, now):
+def test_a_status_agrees_with_itself(said, own, now):
     facts = facts_of(said)
     status = status_of(facts, own, now)
     assert status.suppressed == bool(status.reasons) == bool(status.since)
