@@ -14,12 +14,12 @@ help:  ## Show this help
 
 install: $(STAMP)  ## Make .venv with everything (again only when the pins change)
 
-$(STAMP): pyproject.toml deploy/constraints.txt
-	@python=$$(deploy/find-python $(PYTHON)) || exit 1; \
+$(STAMP): pyproject.toml deploy/install/constraints.txt
+	@python=$$(deploy/install/find-python $(PYTHON)) || exit 1; \
 	echo "Installing into $(VENV) with $$($$python --version) (takes a minute, once) ..."; \
 	$$python -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint deploy/constraints.txt --editable '.[$(KIND)]'
+		--constraint deploy/install/constraints.txt --editable '.[$(KIND)]'
 	@touch $@
 
 demo: $(STAMP)  ## Run 50,000 simulated events through everything, check the ledger, serve the reports (ARGS=--no-serve: do not)

@@ -22,7 +22,7 @@ import click
 import msgspec
 
 from deploy.embedded.brokers import KAFKA_VERSION, KafkaBroker, missing_for_kafka
-from deploy.simulator.shapes import SHAPES
+from deploy.simulator.traffic.load_profiles import SHAPES
 from tests.bench import report
 from tests.bench.cluster import BenchError, Cluster, connected
 from tests.bench.job import Plan, Run, bench_job

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
-from deploy.topics import COMPACTED, wanted
+from deploy.kafka.topics import COMPACTED, wanted
 from models.dead_letters import MAX_LETTER_BYTES
 from models.settings import Settings
 

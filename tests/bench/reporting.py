@@ -32,8 +32,8 @@ import click
 import clickhouse_connect
 import msgspec
 
-from deploy.children import Child
 from deploy.embedded.brokers import free_port
+from deploy.processes.child import Child
 from models.settings import Settings
 from reports.catalogue import BY_NAME
 from reports.exports.formats import FORMATS, export

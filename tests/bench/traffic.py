@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaProducer
 
 from deploy.simulator.event import Event
-from deploy.simulator.shapes import SHAPES
-from deploy.simulator.traffic import generate
+from deploy.simulator.traffic.generate import generate
+from deploy.simulator.traffic.load_profiles import SHAPES
 from models.keys import partition_of
 from tests.bench.cluster import INPUTS
 

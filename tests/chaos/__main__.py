@@ -17,9 +17,9 @@ from pathlib import Path
 import click
 import uvloop
 
-from deploy.cli_help import command
+from deploy.cli.help import command
 from deploy.embedded.brokers import missing_for_kafka
-from deploy.process import silence_libraries
+from deploy.processes.process import silence_libraries
 from tests.chaos import report
 from tests.chaos.catalogue import Unknown, chosen, plan
 from tests.chaos.driver import Driver, Options

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from aiokafka.errors import KafkaError
 
-from deploy.children import ChildError
 from deploy.embedded.brokers import BrokerError
-from deploy.simulator.ledger import Ledger
-from deploy.simulator.publish import PublishError
-from deploy.topics import TopicsError
+from deploy.kafka.topics import TopicsError
+from deploy.processes.child import ChildError
+from deploy.simulator.ledger.compare import Ledger
+from deploy.simulator.publish.publish import PublishError
 from tests.chaos.cluster import Brokers
 from tests.chaos.faults import Fault, Stage
 from tests.chaos.installation import Installation, Late

@@ -11,8 +11,8 @@ from typing import Any, Final, get_args
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from deploy.simulator.event import CAMPAIGNS, ENGAGEMENTS, KINDS, RECEIPTS, SENDS, Published
-from deploy.simulator.publish import partition_of
-from deploy.simulator.recording import Header
+from deploy.simulator.publish.publish import partition_of
+from deploy.simulator.publish.recording import Header
 from models.settings import Settings, Topic
 
 ACCOUNT: Final = "chaos"

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from deploy.kafka.topics import create_topics
 from deploy.simulator.event import Published
-from deploy.topics import create_topics
 from models.settings import Settings
 from tests.chaos.cluster import Brokers
 from tests.chaos.processes import ASK_S, Exit, Front, Launcher, Member

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy.children import Child
 from deploy.embedded.brokers import free_port
+from deploy.processes.child import Child
 from models.settings import Settings
 from tests.chaos.proxy import Proxy
 

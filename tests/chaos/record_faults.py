@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from aiokafka import TopicPartition
 
+from deploy.kafka.topics import create_topics
 from deploy.simulator.event import ENGAGEMENTS, KINDS, RECEIPTS, SENDS, Published
-from deploy.topics import create_topics
 from streams.kafka import clients
 from tests.chaos import hostile
 from tests.chaos.faults import Stage, fault

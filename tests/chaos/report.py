@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from deploy.simulator.ledger import Ledger
+from deploy.simulator.ledger.compare import Ledger
 from tests.chaos.driver import Options, Outcome
 
 HEADINGS = ("fault", "tried", "exits", "lost", "doubled", "wrong", "worker s", "sink s", "verdict")

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import pytest
 
-from deploy.simulator.ledger import Ledger
+from deploy.simulator.ledger.compare import Ledger
 from models.settings import Settings, Topic
 from tests.chaos import hostile, report
 from tests.chaos.catalogue import FAULTS, Unknown, chosen, plan

@@ -13,9 +13,9 @@ from typing import Any, Self
 from aiokafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from deploy.simulator.event import ACCOUNTS, Event, Published
-from deploy.simulator.publish import PublishError, partition_of
-from deploy.simulator.recording import Header, write_lines
-from deploy.simulator.traffic import generate
+from deploy.simulator.publish.publish import PublishError, partition_of
+from deploy.simulator.publish.recording import Header, write_lines
+from deploy.simulator.traffic.generate import generate
 from models.settings import Settings
 from streams.kafka import clients
 

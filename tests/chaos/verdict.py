@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import clickhouse_connect
 from aiokafka import TopicPartition
 
-from deploy.simulator import tables
 from deploy.simulator.event import Published
-from deploy.simulator.ledger import Ledger, expectation, wait_until_balanced
-from deploy.simulator.oracle import DeadLetter, Expected
+from deploy.simulator.ledger import queries as tables
+from deploy.simulator.ledger.compare import Ledger, expectation, wait_until_balanced
+from deploy.simulator.oracle.expect import DeadLetter, Expected
 from models.settings import Settings
 from streams.kafka import clients
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from deploy import __version__
 from deploy.cli import cli
 from deploy.embedded.brokers import EmbeddedBroker, free_port
-from deploy.topics import wanted
+from deploy.kafka.topics import wanted
 from models.settings import Settings
 
 ROOT = Path(__file__).parents[2]

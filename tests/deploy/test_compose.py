@@ -84,11 +84,13 @@ def test_the_pages_read_as_a_user_made_at_the_first_start() -> None:
     assert settings.reports_url == f"http://reports_pages:{password}@clickhouse:8123/receipts"
     assert "acme" in settings.token_accounts.values()
     mounted = dict(volume.split(":")[:2] for volume in clickhouse["volumes"])
-    assert mounted["./deploy/clickhouse/init.sh"].startswith("/docker-entrypoint-initdb.d/")
-    script = (ROOT / "deploy/clickhouse/init.sh").read_text()
-    assert mounted["./deploy/clickhouse/users.sql"] in script
+    assert mounted["./deploy/containers/clickhouse/init.sh"].startswith(
+        "/docker-entrypoint-initdb.d/"
+    )
+    script = (ROOT / "deploy/containers/clickhouse/init.sh").read_text()
+    assert mounted["./deploy/containers/clickhouse/users.sql"] in script
     assert "$PAGES_CLICKHOUSE_PASSWORD" in script
-    assert os.access(ROOT / "deploy/clickhouse/init.sh", os.X_OK)
+    assert os.access(ROOT / "deploy/containers/clickhouse/init.sh", os.X_OK)
 
 
 def test_all_our_services_agree_on_what_they_share() -> None:
@@ -110,7 +112,9 @@ def test_health_checks_ask_the_port_that_is_served(name: str) -> None:
 @pytest.mark.parametrize("name", ["worker", "sink"])
 def test_what_counts_is_scraped(name: str) -> None:
     port = getattr(Settings.read(settings_of(name)), f"{name}_port")
-    scraped = YAML(typ="safe").load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
+    scraped = YAML(typ="safe").load(
+        (ROOT / "deploy/containers/prometheus/prometheus.yml").read_text()
+    )
     targets = [t for job in scraped["scrape_configs"] for t in job["static_configs"][0]["targets"]]
     assert f"{name}:{port}" in targets
 
@@ -129,7 +133,7 @@ def test_the_order_of_the_start_follows_from_conditions() -> None:
 
 
 def test_the_image_is_pinned_multi_stage_and_runs_as_nobody_special() -> None:
-    lines = (ROOT / "deploy/Dockerfile").read_text().splitlines()
+    lines = (ROOT / "deploy/containers/Dockerfile").read_text().splitlines()
     stages = [line for line in lines if line.startswith("FROM ")]
     assert len(stages) == 2
     assert "ARG PYTHON=python:3.11-slim-bookworm" in lines
@@ -139,14 +143,16 @@ def test_the_image_is_pinned_multi_stage_and_runs_as_nobody_special() -> None:
 
 
 def test_the_image_copies_only_what_exists() -> None:
-    for line in (ROOT / "deploy/Dockerfile").read_text().splitlines():
+    for line in (ROOT / "deploy/containers/Dockerfile").read_text().splitlines():
         if line.startswith("COPY "):
             for source in line.split()[1:-1]:
                 assert (ROOT / source).exists(), source
 
 
 def test_the_constraints_hold_every_pin() -> None:
-    fixed = set((ROOT / "deploy/constraints.txt").read_text().lower().replace("_", "-").split())
+    fixed = set(
+        (ROOT / "deploy/install/constraints.txt").read_text().lower().replace("_", "-").split()
+    )
     pins = re.findall(r'"([a-z0-9-]+==[\d.]+)"', (ROOT / "pyproject.toml").read_text())
     assert pins
     assert set(pins) <= fixed

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.demo import JSON_KEYS
+from deploy.demo.run import JSON_KEYS
 
 LINK = re.compile(r"(?P<account>\S+) +(?P<address>http://\S+)/sign-in#token=(?P<token>\S+)")
 #: Accounts of the simulated traffic.

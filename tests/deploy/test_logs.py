@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploy.logs import EXTENDED, LIBRARIES, OnceAMinute, log_to_stderr
+from deploy.processes.logs import EXTENDED, LIBRARIES, OnceAMinute, log_to_stderr
 
 FETCH = "Failed fetch messages from %s: %s"
 

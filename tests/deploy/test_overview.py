@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from deploy.demo import _reader
-from deploy.overview import struck_out
+from deploy.demo.run import _reader
+from deploy.demo.tables import struck_out
 from models.settings import Settings
 from sinks.client import connect
 from sinks.migrate import migrate

@@ -16,11 +16,11 @@ from pathlib import Path
 import clickhouse_connect
 import pytest
 
-from deploy.children import Child
+from deploy.demo.scrape import samples_at
 from deploy.embedded.brokers import KafkaBroker, free_port, missing_for_kafka
-from deploy.scrape import samples_at
-from deploy.simulator.ledger import compare, expectation
-from deploy.simulator.publish import SimulateOptions, simulate
+from deploy.processes.child import Child
+from deploy.simulator.ledger.compare import compare, expectation
+from deploy.simulator.publish.publish import SimulateOptions, simulate
 from tests.deploy.compose import services
 
 EVENTS = 3000

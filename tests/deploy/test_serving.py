@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from deploy.serving import ProcessHealth, PrometheusMeter, serving
+from deploy.processes.monitoring import ProcessHealth, PrometheusMeter, serving
 from models.metrics import TABLE
 
 

@@ -17,12 +17,12 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from click.testing import CliRunner
 
-from deploy.children import Child
 from deploy.cli import cli
+from deploy.demo.scrape import samples_at
 from deploy.embedded.brokers import EmbeddedBroker, free_port
-from deploy.scrape import samples_at
-from deploy.suppressions import strikes_behind
-from deploy.topics import create_topics
+from deploy.kafka.suppression_client import strikes_behind
+from deploy.kafka.topics import create_topics
+from deploy.processes.child import Child
 from models.keys import message_key, partition_of
 from models.settings import Settings, Topic
 from models.suppression import (

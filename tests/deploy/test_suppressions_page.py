@@ -15,9 +15,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from deploy.embedded.brokers import EmbeddedBroker
-from deploy.serving import ProcessHealth, PrometheusMeter, serving
-from deploy.suppressions_page import suppressions_page
-from deploy.topics import create_topics
+from deploy.kafka.topics import create_topics
+from deploy.processes.monitoring import ProcessHealth, PrometheusMeter, serving
+from deploy.processes.suppressions_page import suppressions_page
 from models.settings import Settings
 from models.suppression import Facts, SuppressionStatus, check_record, encode, published
 from models.suppression_requests import number_key

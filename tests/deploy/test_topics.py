@@ -17,7 +17,7 @@ from deploy.embedded.brokers import (
     free_port,
     missing_for_kafka,
 )
-from deploy.topics import Found, TopicsError, check_topics, create_topics, differences, wanted
+from deploy.kafka.topics import Found, TopicsError, check_topics, create_topics, differences, wanted
 from models.settings import Settings
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploy.docs import DOCS, PAGES
+from deploy.docs.generate import DOCS, PAGES
 
 
 @pytest.mark.parametrize("name", sorted(PAGES))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from deploy.simulator.facts import moment
-from deploy.simulator.messages import Message
+from deploy.simulator.oracle.facts import moment
+from deploy.simulator.oracle.messages import Message
 from tests.reports.counting import Messages, Row, truth_of
 from tests.reports.truth import Truth
 from tests.reports.world import World

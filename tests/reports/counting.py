@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from deploy.simulator.messages import Message
+from deploy.simulator.oracle.messages import Message
 from reports.definition.report import Report
 from reports.query.query import ReportQuery
 from tests.reports.truth import Truth, day_of, question

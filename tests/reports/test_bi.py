@@ -117,11 +117,11 @@ def test_a_time_with_a_zone_must_be_given_in_utc(world: World) -> None:
 
 # --- the SQL of users -------------------------------------------------------------------------
 
-FOLDER = ROOT / "deploy/clickhouse"
+FOLDER = ROOT / "deploy/containers/clickhouse"
 
 
 def statements(name: str) -> list[str]:
-    """Statements of a file of deploy/clickhouse."""
+    """Statements of a file of deploy/containers/clickhouse."""
     text = re.sub(r"^--.*$", "", (FOLDER / name).read_text(encoding="utf-8"), flags=re.MULTILINE)
     return [one.strip() for one in text.split(";") if one.strip()]
 

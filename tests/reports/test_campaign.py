@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from deploy.simulator.event import Kind, Published
-from deploy.simulator.facts import moment
-from deploy.simulator.messages import Message
-from deploy.simulator.publish import partition_of
-from deploy.simulator.wire import Fields, key_of, to_json
+from deploy.simulator.oracle.facts import moment
+from deploy.simulator.oracle.messages import Message
+from deploy.simulator.publish.publish import partition_of
+from deploy.simulator.traffic.encoding import Fields, key_of, to_json
 from reports.catalogue.campaign import CAMPAIGN
 from reports.catalogue.campaigns import CAMPAIGNS
 from reports.query.database import Database

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from deploy.simulator.messages import Message
+from deploy.simulator.oracle.messages import Message
 from reports.catalogue.messages import MESSAGES
 from reports.exports.table import count_of
 from reports.query.query import parse_query

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from deploy.simulator.messages import Message
+from deploy.simulator.oracle.messages import Message
 from reports.catalogue.person import PERSON_REPORT, RANGES
 from reports.query.query import InvalidQuery
 from tests.reports.truth import (

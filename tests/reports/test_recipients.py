@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import get_args
 
-from deploy.simulator.messages import Message
+from deploy.simulator.oracle.messages import Message
 from reports.catalogue.recipients import RECIPIENTS
 from reports.definition.audience import Action
 from tests.reports.truth import (

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from deploy.simulator.messages import Message
+from deploy.simulator.oracle.messages import Message
 from reports.catalogue.speed import SPEED
 from reports.query.query import ReportQuery
 from tests.reports.counting import (

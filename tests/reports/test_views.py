@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from deploy.report_docs import example, reports_page
+from deploy.docs.reports import example, reports_page
 from reports.catalogue import REPORTS
 from reports.definition.report import SQL, Report, Section
 from reports.query.query import parse_query

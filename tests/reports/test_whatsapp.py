@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from deploy.simulator.messages import Message
+from deploy.simulator.oracle.messages import Message
 from reports.catalogue.whatsapp import WHATSAPP
 from tests.reports.truth import Row, Truth, answer, biggest, message_row, only, question, truth_of
 from tests.reports.world import ZONES, World

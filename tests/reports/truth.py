@@ -12,8 +12,8 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from deploy.simulator.facts import moment
-from deploy.simulator.messages import Message
+from deploy.simulator.oracle.facts import moment
+from deploy.simulator.oracle.messages import Message
 from reports.definition.report import Report
 from reports.query.query import ReportQuery, parse_query
 from tests.reports.world import World

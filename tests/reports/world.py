@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from deploy.simulator.event import ACCOUNTS, CAMPAIGNS, ENGAGEMENTS, REQUESTS, SENDS, Published
-from deploy.simulator.facts import parse
-from deploy.simulator.oracle import Expected, expect
-from deploy.simulator.publish import partition_of
-from deploy.simulator.traffic import generate
+from deploy.simulator.oracle.expect import Expected, expect
+from deploy.simulator.oracle.facts import parse
+from deploy.simulator.publish.publish import partition_of
+from deploy.simulator.traffic.generate import generate
 from models.counters import encode_cell
 from models.settings import Topic
 from reports.query.database import Database

@@ -17,13 +17,19 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from prometheus_client.parser import text_string_to_metric_families
 
-from deploy.children import Child
+from deploy.demo.scrape import Samples, samples_at
 from deploy.embedded.brokers import free_port
-from deploy.scrape import Samples, samples_at
+from deploy.kafka.topics import create_topics
+from deploy.processes.child import Child
 from deploy.simulator.event import KINDS
-from deploy.simulator.ledger import Ledger, expectation, wait_until_balanced
-from deploy.simulator.publish import ReplayOptions, SimulateOptions, Summary, replay, simulate
-from deploy.topics import create_topics
+from deploy.simulator.ledger.compare import Ledger, expectation, wait_until_balanced
+from deploy.simulator.publish.publish import (
+    ReplayOptions,
+    SimulateOptions,
+    Summary,
+    replay,
+    simulate,
+)
 from models.settings import Settings
 
 BALANCE_S = 90.0

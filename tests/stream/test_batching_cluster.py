@@ -16,8 +16,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from batching_harness import Rig, Worker, assert_in_order, cleaned, until
 
 from deploy.embedded.brokers import missing_for_kafka
-from deploy.suppressions import find
-from deploy.topics import TopicsError, check_topics, create_topics
+from deploy.kafka.suppression_client import find
+from deploy.kafka.topics import TopicsError, check_topics, create_topics
 from models.settings import Settings
 from tests.kafka_cluster import KafkaCluster, KafkaNode
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from deploy.serving import ProcessHealth, PrometheusMeter
+from deploy.processes.monitoring import ProcessHealth, PrometheusMeter
 from streams.health_reporter import HealthReporter
 
 

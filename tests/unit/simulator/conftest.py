@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from deploy.simulator.event import Event
-from deploy.simulator.oracle import Expected, expect
-from deploy.simulator.traffic import generate
+from deploy.simulator.oracle.expect import Expected, expect
+from deploy.simulator.traffic.generate import generate
 from tests.unit.simulator.runs import AS_OF, EVENTS, as_published
 
 

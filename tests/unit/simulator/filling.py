@@ -3,11 +3,11 @@
 from typing import Any
 
 from deploy.simulator.event import Published
-from deploy.simulator.messages import Cell, Message, Orphan
-from deploy.simulator.numbers import Standing, Strike
-from deploy.simulator.oracle import RECIPIENT, Expected
-from deploy.simulator.rules import Rules
-from deploy.simulator.traffic import generate
+from deploy.simulator.oracle.expect import RECIPIENT, Expected
+from deploy.simulator.oracle.messages import Cell, Message, Orphan
+from deploy.simulator.oracle.rules import Rules
+from deploy.simulator.oracle.suppression import Standing, Strike
+from deploy.simulator.traffic.generate import generate
 
 AS_OF = 1_795_300_000_000
 EVENTS = 6_000

@@ -7,13 +7,13 @@ from itertools import groupby
 from random import Random
 from typing import Any, Protocol
 
-from deploy.simulator.asking import RequestKey
 from deploy.simulator.event import ACCOUNTS, ENGAGEMENTS, RECEIPTS, REQUESTS, SENDS, Published
-from deploy.simulator.messages import Cell, CellKey, Message, Orphan
-from deploy.simulator.numbers import Standing, Strike
-from deploy.simulator.oracle import Decision
-from deploy.simulator.publish import partition_of
-from deploy.simulator.traffic import generate
+from deploy.simulator.oracle.expect import Decision
+from deploy.simulator.oracle.messages import Cell, CellKey, Message, Orphan
+from deploy.simulator.oracle.retries import RequestKey
+from deploy.simulator.oracle.suppression import Standing, Strike
+from deploy.simulator.publish.publish import partition_of
+from deploy.simulator.traffic.generate import generate
 from models.accounts import Accounts, AccountSettings, parse_account
 from models.counters import COUNT_NAMES, decode_cell, encode_cell
 from models.message_row import MessageRow, row_of

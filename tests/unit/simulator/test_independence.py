@@ -20,7 +20,7 @@ def imported(source: str) -> set[str]:
 
 
 def test_nothing_of_the_project_is_imported_but_the_simulator_itself() -> None:
-    files = list(Path(deploy.simulator.__path__[0]).glob("*.py"))
+    files = list(Path(deploy.simulator.__path__[0]).rglob("*.py"))
     assert len(files) > 10
     for path in files:
         foreign = {

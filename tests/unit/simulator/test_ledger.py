@@ -11,10 +11,16 @@ from typing import Any
 import clickhouse_connect
 import pytest
 
-from deploy.simulator.ledger import Counts, Ledger, compare, expectation, wait_until_balanced
-from deploy.simulator.messages import COUNTED, Cell
-from deploy.simulator.oracle import Expected, expect
-from deploy.simulator.recording import write_lines
+from deploy.simulator.ledger.compare import (
+    Counts,
+    Ledger,
+    compare,
+    expectation,
+    wait_until_balanced,
+)
+from deploy.simulator.oracle.expect import Expected, expect
+from deploy.simulator.oracle.messages import COUNTED, Cell
+from deploy.simulator.publish.recording import write_lines
 from sinks.client import connect
 from sinks.migrate import migrate
 from tests.unit.simulator.filling import AS_OF, EVENTS, fill, truth

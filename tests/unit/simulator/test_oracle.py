@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from deploy.simulator.event import Published
-from deploy.simulator.messages import Cell, Message
-from deploy.simulator.oracle import digest, expect
+from deploy.simulator.oracle.expect import digest, expect
+from deploy.simulator.oracle.messages import Cell, Message
 
 T0 = 1_795_176_000_000  # 2026-11-20T12:00:00Z
 HOUR, DAY = 3_600_000, 86_400_000

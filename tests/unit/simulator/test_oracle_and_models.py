@@ -9,8 +9,8 @@ from collections import defaultdict
 import pytest
 
 from deploy.simulator.event import ACCOUNTS, COMPACTED, RECEIPTS, REQUESTS, SENDS, Published
-from deploy.simulator.numbers import CLEAR
-from deploy.simulator.oracle import RECIPIENT, Expected, expect
+from deploy.simulator.oracle.expect import RECIPIENT, Expected, expect
+from deploy.simulator.oracle.suppression import CLEAR
 from tests.unit.simulator.harness import AS_OF, EVENTS, Worker, asked, in_time, published, shuffled
 
 

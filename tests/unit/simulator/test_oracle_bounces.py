@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from deploy.simulator.event import Published
-from deploy.simulator.messages import Message
-from deploy.simulator.numbers import CLEAR, Standing, Strike
-from deploy.simulator.oracle import Expected, expect
+from deploy.simulator.oracle.expect import Expected, expect
+from deploy.simulator.oracle.messages import Message
+from deploy.simulator.oracle.suppression import CLEAR, Standing, Strike
 
 T0 = 1_795_176_000_000  # 2026-11-20T12:00:00Z
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000

@@ -14,7 +14,7 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from deploy.embedded.brokers import EmbeddedBroker, free_port
 from deploy.simulator.event import KINDS, Published
-from deploy.simulator.publish import (
+from deploy.simulator.publish.publish import (
     LEARN_S,
     PublishError,
     ReplayOptions,
@@ -25,7 +25,7 @@ from deploy.simulator.publish import (
     run,
     simulate,
 )
-from deploy.simulator.recording import BadRecording, read_truth, write_lines
+from deploy.simulator.publish.recording import BadRecording, read_truth, write_lines
 
 PARTITIONS = 3
 AS_OF = 1_795_300_000_000

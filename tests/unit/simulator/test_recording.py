@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from deploy.simulator.event import Published
-from deploy.simulator.recording import (
+from deploy.simulator.publish.recording import (
     BadRecording,
     kind_of,
     read_recording,

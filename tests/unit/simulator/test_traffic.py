@@ -9,12 +9,12 @@ from typing import Any
 import phonenumbers
 import pytest
 
-from deploy.simulator.broken import KINDS, MAX_EVENT_BYTES
 from deploy.simulator.event import ACCOUNTS, CAMPAIGNS, ENGAGEMENTS, RECEIPTS, SENDS, Event
-from deploy.simulator.oracle import Expected, expect
-from deploy.simulator.phones import PREFIXES, phone_number
-from deploy.simulator.shapes import DAY_MS, SHAPES, Shape
-from deploy.simulator.traffic import generate
+from deploy.simulator.oracle.expect import Expected, expect
+from deploy.simulator.traffic.corruption import KINDS, MAX_EVENT_BYTES
+from deploy.simulator.traffic.generate import generate
+from deploy.simulator.traffic.load_profiles import DAY_MS, SHAPES, Shape
+from deploy.simulator.traffic.phones import PREFIXES, phone_number
 from tests.unit.simulator.runs import AS_OF, EVENTS, MINUTE_MS, as_published
 
 

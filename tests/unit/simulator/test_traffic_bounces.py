@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from deploy.simulator.catalogue import ACCOUNTS as ACCOUNTS_OF_WORLD
 from deploy.simulator.event import ACCOUNTS, REQUESTS, SENDS, Event
-from deploy.simulator.facts import moment
-from deploy.simulator.oracle import Expected, expect
-from deploy.simulator.rules import DEFAULTS, Rules
-from deploy.simulator.shapes import SHAPES
-from deploy.simulator.traffic import generate
+from deploy.simulator.oracle.expect import Expected, expect
+from deploy.simulator.oracle.facts import moment
+from deploy.simulator.oracle.rules import DEFAULTS, Rules
+from deploy.simulator.traffic.generate import generate
+from deploy.simulator.traffic.load_profiles import SHAPES
+from deploy.simulator.traffic.profiles import ACCOUNTS as ACCOUNTS_OF_WORLD
 from tests.unit.simulator.runs import AS_OF, MINUTE_MS, as_published
 
 

@@ -1,0 +1,115 @@
+"""The command line `receipts`: settings from the environment, one clear line for every failure.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 the recipient is suppressed,
+130 ended by Ctrl-C.
+Commands import what they run only when they run: `receipts --help` needs no Kafka client.
+"""
+
+import sys
+
+import click
+
+from deploy import __version__
+from deploy.cli import (
+    demo,
+    migrate,
+    pages,
+    report,
+    segments,
+    simulate,
+    sink,
+    suppressions,
+    topics,
+    worker,
+)
+from deploy.cli.exit_codes import FAILED, INTERRUPTED, OK, USAGE
+from deploy.cli.help import command
+from deploy.processes.process import build
+from models.issues import SettingsError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def cli() -> None:
+    """Joins SMS and WhatsApp delivery receipts from Kafka into exact tables in ClickHouse.
+
+    Settings come from the environment (RECEIPTS_...), see docs/settings.md.
+    """
+
+
+@command("receipts version")
+def version() -> None:
+    """Print what runs."""
+    for name, value in {"receipts": __version__, **build()}.items():
+        if name != "version":
+            click.echo(f"{name} {value}")
+
+
+for _command in (
+    worker.worker,
+    sink.sink,
+    migrate.migrate,
+    topics.topics,
+    report.report,
+    segments.segments,
+    pages.pages,
+    suppressions.suppressions,
+    simulate.simulate,
+    demo.demo,
+    version,
+):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Entry point of `receipts`."""
+    sys.exit(_run(sys.argv[1:]))
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        result = cli.main(arguments, prog_name="receipts", standalone_mode=False)
+        return result if isinstance(result, int) else OK
+    except click.UsageError as error:
+        error.show()
+        return USAGE
+    except SettingsError as error:
+        for issue in error.issues:
+            click.echo(f"receipts: {issue}", err=True)
+        return USAGE
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("receipts: interrupted", err=True)
+        return INTERRUPTED
+    except _expected() as error:
+        for line in str(error).splitlines():
+            quoted = line.startswith("  | ")  # from the log of a child process
+            click.echo(line if quoted else f"receipts: error: {line}", err=True)
+        return FAILED
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    """Failures whose text is made for people; any other is a bug and shows its traceback."""
+    from aiokafka.errors import KafkaError
+
+    from deploy.embedded.brokers import BrokerError
+    from deploy.kafka.suppression_client import SuppressionsError
+    from deploy.kafka.topics import TopicsError
+    from deploy.processes.child import ChildError
+    from deploy.simulator.publish.publish import PublishError
+    from deploy.simulator.publish.recording import BadRecording
+    from reports.query.database import DatabaseError
+    from sinks.errors import SinkError
+    from streams.kafka.reading import UnusableClient
+
+    return (
+        UnusableClient,
+        TopicsError,
+        BrokerError,
+        ChildError,
+        PublishError,
+        BadRecording,
+        SuppressionsError,
+        DatabaseError,
+        SinkError,
+        KafkaError,
+        OSError,
+    )

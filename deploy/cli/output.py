@@ -1,0 +1,86 @@
+"""What commands that write rows share: formats, files, progress."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from deploy.cli.progress import progress_bar
+
+#: Formats of files; a table is for a terminal.
+FILES: Final = ("csv", "xlsx", "json")
+
+
+def output_options(formats: tuple[str, ...]) -> list[click.Parameter]:
+    """--format, --output and --force."""
+    return [
+        click.Option(
+            ["--format", "form"],
+            type=click.Choice(formats),
+            help=f"As the name of the --output file ends, or {formats[0]}.",
+        ),
+        click.Option(
+            ["-o", "--output"],
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Write a file instead of the standard output.",
+        ),
+        click.Option(["--force"], is_flag=True, help="Replace the file if it exists."),
+    ]
+
+
+def format_of(form: str | None, output: Path | None, default: str) -> str:
+    """The format that was asked for. Raises click.UsageError when it does not fit the output."""
+    if form is None and output is not None:
+        form = output.suffix.removeprefix(".").lower()
+        if form not in FILES:
+            fix = f"end its name with .csv, .xlsx or .json, or say --format {'|'.join(FILES)}"
+            raise click.UsageError(f"--output: {output} does not tell its format. Fix: {fix}")
+    form = form or default
+    if form not in FILES and output is not None:
+        raise click.UsageError(f"--output: a {form} is no file. Fix: say --format csv")
+    if form == "xlsx" and output is None and sys.stdout.isatty():
+        raise click.UsageError("--format: xlsx is no text. Fix: name a file with --output")
+    return form
+
+
+@contextmanager
+def opened(output: Path | None, *, force: bool) -> Iterator[Callable[[bytes], Any]]:
+    """Something to write bytes to. A file appears when it is whole, never half of it.
+
+    Raises click.UsageError when the file exists and must not be replaced.
+    """
+    if output is None:
+        yield click.get_binary_stream("stdout").write
+        return
+    if output.exists() and not force:
+        raise click.UsageError(f"--output: {output} exists. Fix: add --force to replace it")
+    part = output.with_name(output.name + ".part")
+    try:
+        with part.open("wb") as file:
+            yield file.write
+        part.replace(output)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def until_pipe_closes() -> Iterator[None]:
+    """Ends quietly when the reader of the standard output, such as `head`, has closed it."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def row_progress(total: Callable[[], int | None]) -> Iterator[Callable[[int], None]]:
+    """Progress bar on stderr, only on a terminal; `total` is evaluated only then."""
+    with progress_bar("rows", total() if sys.stderr.isatty() else None) as update:
+        yield lambda done: update(done, 0)

@@ -1,0 +1,48 @@
+"""The command that serves the reports to browsers: `receipts pages`."""
+
+import sys
+
+import click
+
+from deploy.cli.exit_codes import INTERRUPTED, OK
+from deploy.cli.help import command
+from deploy.processes.logs import log_to_stderr
+from deploy.processes.process import read_settings
+from models.issues import Issue, SettingsError, variable_of
+from models.settings import Settings
+
+
+@command(
+    "RECEIPTS_PAGES_TOKENS=acme=$(openssl rand -hex 24) receipts pages",
+    "RECEIPTS_PAGES_HOST=0.0.0.0 RECEIPTS_PAGES_PORT=8080 receipts pages",
+    "RECEIPTS_PAGES_CLICKHOUSE_URL=http://reader:password@clickhouse:8123/receipts receipts pages",
+)
+def pages() -> None:
+    """Serve every report as a page, until Ctrl-C or SIGTERM.
+
+    People sign in with a token of RECEIPTS_PAGES_TOKENS and see the account of that token alone;
+    programs send it as `Authorization: Bearer TOKEN`. Needs ClickHouse with the views of the
+    reports (`receipts migrate`) and a user that may read them; it waits for ClickHouse if it is
+    away. Put a TLS proxy before it when others than this machine may come.
+    """
+    from deploy.processes.pages_server import serve
+
+    settings = read_settings()
+    accounts = _accounts(settings)
+    log_to_stderr(settings.log_level)
+    at = (settings.pages_host, settings.pages_port)
+    terminated = serve(settings.reports_url, accounts, *at, _print_address)
+    sys.exit(OK if terminated else INTERRUPTED)
+
+
+def _accounts(settings: Settings) -> dict[str, str]:
+    if settings.token_accounts:
+        return settings.token_accounts
+    fix = Settings.model_fields["pages_tokens"].json_schema_extra
+    assert isinstance(fix, dict)
+    wrong = "is empty, so nobody could sign in"
+    raise SettingsError([Issue(variable_of("pages_tokens"), wrong, str(fix["fix"]))])
+
+
+def _print_address(address: str) -> None:
+    click.echo(f"The reports are at {address} (Ctrl-C ends it). Sign in with a token.")

@@ -1,0 +1,5 @@
+"""`python -m deploy.docs`: write the generated pages of docs/."""
+
+from deploy.docs.generate import main
+
+main()

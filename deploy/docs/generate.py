@@ -1,0 +1,52 @@
+"""Documentation pages made from code: `python -m deploy.docs` writes them, a test compares."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from deploy.docs.reports import reports_page
+from models import metrics
+from models.issues import variable_of
+from models.schemas import EVENTS, schema_text
+from models.settings import Settings
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def settings_page() -> str:
+    """The page docs/settings.md."""
+    head = (
+        "# Settings\n\n"
+        "Made from `models/settings.py` by `python -m deploy.docs`; a test keeps it current.\n"
+        "Every process reads them from its environment. All mistakes are reported at once, with "
+        "exit code 2; a variable that starts with `RECEIPTS_` and is not listed is a mistake too,\n"
+        "unless Kubernetes made it of a service (`RECEIPTS_WORKER_SERVICE_HOST`, "
+        "`RECEIPTS_WORKER_PORT=tcp://10.0.0.1:6066` and the like): those are ignored.\n"
+        "\n| variable | default | meaning | allowed |\n|---|---|---|---|\n"
+    )
+    rows = []
+    for name, field in Settings.model_fields.items():
+        extra = field.json_schema_extra
+        assert isinstance(extra, dict), name
+        default = _text(field.default) or "(empty)"
+        cells = (f"`{variable_of(name)}`", f"`{default}`", field.description or "", extra["fix"])
+        rows.append("| " + " | ".join(map(str, cells)) + " |\n")
+    return head + "".join(rows)
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "metrics.md": metrics.markdown,
+    "reports.md": reports_page,
+    "settings.md": settings_page,
+    **{f"contract/{topic}.schema.json": partial(schema_text, topic) for topic in EVENTS},
+}
+
+
+def main() -> None:
+    """Write every generated page."""
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page(), encoding="utf-8")

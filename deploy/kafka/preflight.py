@@ -1,0 +1,20 @@
+"""What worker and sink check before they start: the Kafka client and the topics."""
+
+import asyncio
+
+import click
+
+from models.settings import Settings
+
+
+def preflight(settings: Settings) -> None:
+    """Print harmless differences. Raises TopicsError with every fatal one and its fix.
+
+    Raises UnusableClient first when the Kafka client cannot read as it is installed.
+    """
+    from deploy.kafka.topics import check_topics
+    from streams.kafka.reading import guard_reading
+
+    guard_reading()
+    for warning in asyncio.run(check_topics(settings)):
+        click.echo(f"receipts: warning: {warning}", err=True)

@@ -1,0 +1,301 @@
+"""Compares what the oracle expects with what the tables say, row by row and cell by cell.
+
+Nothing lost, nothing twice, nothing made up, every status and every cell right; each difference
+is counted under one heading and the first few of each are named.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from deploy.simulator.ledger import bounce_tables as bounces
+from deploy.simulator.ledger import queries as tables
+from deploy.simulator.ledger.findings import Findings
+from deploy.simulator.ledger.queries import Client
+from deploy.simulator.oracle.expect import DeadLetter, Expected, expect
+from deploy.simulator.oracle.messages import Cell, Message, Orphan
+from deploy.simulator.publish.recording import read_truth
+
+# Fields whose difference means that the message is told wrong, not merely described wrong.
+STATUS_FIELDS = ("status", "platform_status", "carrier_status", "bounce", "finalized_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The result. Counts of rows are those found in the tables.
+
+    lost: expected rows that are missing (messages, orphans, dead letters). doubled: rows beyond
+    the first of one message, orphan or dead letter, and messages that are orphans too.
+    unexpected: rows nobody published. wrong_status / wrong_fields: messages and orphans.
+    strikes, suppressed, retries: messages that struck, suppressed numbers, requests for retries.
+    wrong_cells: cells that differ from the oracle. cells_unlike_messages: cells that differ from
+    a GROUP BY over messages_current. wrong_dead_letters: reason or bytes differ. wrong_others:
+    engagements, campaigns, texts, account settings or decisions about numbers. wrong_strikes:
+    messages. wrong_suppressions: numbers. wrong_retries: requests that are missing, twice, or for
+    nothing. unaccounted: events that ended nowhere.
+    """
+
+    events: int
+    messages: int
+    orphans: int
+    dead_letters: int
+    strikes: int
+    suppressed: int
+    retries: int
+    lost: int
+    doubled: int
+    unexpected: int
+    wrong_status: int
+    wrong_fields: int
+    wrong_cells: int
+    cells_unlike_messages: int
+    wrong_dead_letters: int
+    wrong_others: int
+    wrong_strikes: int
+    wrong_suppressions: int
+    wrong_retries: int
+    unaccounted: int
+    samples: tuple[str, ...] = ()
+
+    @property
+    def balances(self) -> bool:
+        """True when nothing differs."""
+        return not any(getattr(self, name) for name in _FAULTS)
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON: every field, and `balances`."""
+        return {**asdict(self), "samples": list(self.samples), "balances": self.balances}
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{f.name} {getattr(self, f.name)}" for f in fields(self)[:-1])
+        verdict = "balances" if self.balances else "DOES NOT BALANCE"
+        return "\n  ".join([f"{verdict}: {counts}", *self.samples])
+
+
+_FAULTS = tuple(f.name for f in fields(Ledger) if f.name not in (
+    "events", "messages", "orphans", "dead_letters", "strikes", "suppressed", "retries",
+    "samples"))  # fmt: skip
+
+
+class Counts(NamedTuple):
+    """How far the tables are: what polling shows as progress."""
+
+    messages: int
+    orphans: int
+    dead_letters: int
+    strikes: int
+    suppressed: int
+
+
+def expectation(truth_paths: Iterable[Path], as_of_ms: int) -> Expected:
+    """What the truth files together lead to at `as_of_ms` (epoch ms, usually now)."""
+    return expect(read_truth(*truth_paths), as_of_ms)
+
+
+def compare(client: Client, expected: Expected) -> Ledger:
+    """The ledger at this moment. Errors of the client are raised, not swallowed."""
+    findings = Findings()
+    rows = tables.message_rows(client)
+    seen = _compare_rows(findings, "message", rows, expected.messages, expected.unsettled)
+    orphans = _compare_rows(findings, "orphan", tables.orphan_rows(client), expected.orphans, {})
+    for key in seen.keys() & orphans.keys():
+        findings.add("doubled", f"{_name(key)} is a message and an orphan")
+    dead = _compare_dead_letters(findings, client, expected)
+    _compare_base_tables(findings, client)
+    found = tables.cells(client)
+    _compare_cells(findings, "wrong_cells", found, expected.cells)
+    counted = tables.cells_of_messages(client)
+    _compare_cells(findings, "cells_unlike_messages", found, counted)
+    _compare_others(findings, client, expected)
+    seen_bounces = bounces.compare(findings, client, expected)
+    faults = {name: findings.counts[name] for name in _FAULTS if name != "unaccounted"}
+    return Ledger(
+        events=expected.events,
+        messages=seen.total(),
+        orphans=orphans.total(),
+        dead_letters=dead.total(),
+        strikes=seen_bounces.strikes,
+        suppressed=seen_bounces.suppressed,
+        retries=seen_bounces.retries,
+        unaccounted=expected.events - accounted(expected),
+        samples=tuple(findings.samples),
+        **faults,
+    )
+
+
+def accounted(expected: Expected) -> int:
+    """Events by where they end: in a message, an orphan, a dead letter, a campaign, an account, a
+    decision or nothing."""
+    rows = expected.in_messages + expected.in_orphans + len(expected.dead_letters)
+    others = expected.in_campaigns + expected.in_accounts + expected.in_requests
+    return rows + others + expected.in_nothing
+
+
+def progress_counts(client: Client) -> Counts:
+    """Rows of the views."""
+    return Counts(*(
+        tables.number(client, f"SELECT count() FROM {view}")
+        for view in ("messages_current", "orphans_current", "dead_letters",
+                     "strikes_current WHERE struck", "suppressions WHERE suppressed")
+    ))  # fmt: skip
+
+
+def wait_until_balanced(
+    client: Client,
+    expected: Expected,
+    timeout_s: float,
+    progress: Callable[[Counts], None] | None = None,
+    poll_s: float = 0.5,
+) -> Ledger:
+    """Polls until the ledger balances or the time is up; returns the last result as it is.
+
+    While rows or statuses are visibly missing it only counts; the full comparison runs once the
+    counts are right, and in any case at the end.
+    """
+    give_up = time.monotonic() + timeout_s
+    wanted = Counts(
+        len(expected.messages), len(expected.orphans), len(expected.dead_letters),
+        len(expected.strikes), sum(number.suppressed for number in expected.numbers.values()),
+    )  # fmt: skip
+    doubtful = bool(expected.unsettled_numbers)
+    statuses = Counter((m.status, m.bounce) for m in expected.messages.values())
+    while True:
+        late = time.monotonic() >= give_up
+        counts = progress_counts(client)
+        if progress:
+            progress(counts)
+        there = counts[:4] == wanted[:4] if doubtful else counts == wanted
+        if late or (there and _statuses(client) == statuses):
+            ledger = compare(client, expected)
+            if ledger.balances or late:
+                return ledger
+        time.sleep(poll_s)
+
+
+def _statuses(client: Client) -> Counter[tuple[str, str]]:
+    query = "SELECT status, bounce, count() FROM messages_current GROUP BY status, bounce"
+    return Counter({(status, bounce): n for status, bounce, n in tables.rows(client, query)})
+
+
+Row = TypeVar("Row", Message, Orphan)
+Key = TypeVar("Key", bound=Hashable)
+
+
+def _compare_rows(
+    findings: Findings,
+    what: str,
+    found: Iterable[tuple[tuple[str, str], Row]],
+    expected: Mapping[tuple[str, str], Row],
+    unsettled: Mapping[tuple[str, str], set[str]],
+) -> Counter[tuple[str, str]]:
+    """Finds lost, doubled, unexpected and wrong rows; returns how often each key was found."""
+    seen: Counter[tuple[str, str]] = Counter()
+    for key, row in found:
+        seen[key] += 1
+        wanted = expected.get(key)
+        if seen[key] > 1:
+            findings.add("doubled", f"{what} {_name(key)}")
+        elif wanted is None:
+            findings.add("unexpected", f"{what} {_name(key)}")
+        elif row != wanted:
+            _differs(findings, (what, key), row, wanted, unsettled.get(key, set()))
+    for key in expected.keys() - seen.keys():
+        findings.add("lost", f"{what} {_name(key)}")
+    return seen
+
+
+def _differs(
+    findings: Findings,
+    which: tuple[str, tuple[str, str]],
+    row: Row,
+    wanted: Row,
+    unsettled: set[str],
+) -> None:
+    different = [
+        f"{name} is {is_!r}, not {should!r}"
+        for name, is_, should in zip(row._fields, row, wanted, strict=True)
+        if is_ != should and name not in unsettled
+    ]
+    if not different:
+        return
+    told_wrong = any(text.split(" ", 1)[0] in STATUS_FIELDS for text in different)
+    heading = "wrong_status" if told_wrong else "wrong_fields"
+    findings.add(heading, f"{which[0]} {_name(which[1])}: {'; '.join(different)}")
+
+
+def _name(key: tuple[str, str]) -> str:
+    return "/".join(key)
+
+
+def _compare_dead_letters(
+    findings: Findings, client: Client, expected: Expected
+) -> Counter[tuple[str, int, int]]:
+    seen: Counter[tuple[str, int, int]] = Counter()
+    for topic, partition, offset, *rest in tables.rows(client, tables.DEAD_LETTERS):
+        origin, letter = (topic, partition, offset), DeadLetter(*rest)
+        seen[origin] += 1
+        wanted = expected.dead_letters.get(origin)
+        if seen[origin] > 1:
+            findings.add("doubled", f"dead letter {origin}")
+        elif wanted is None:
+            findings.add("unexpected", f"dead letter {origin}: {letter.reason}")
+        elif letter != wanted:
+            why = f"{letter.reason}, not {wanted.reason}"
+            why = why if letter.reason != wanted.reason else "other bytes than published"
+            findings.add("wrong_dead_letters", f"{origin}: {why}")
+    for origin in expected.dead_letters.keys() - seen.keys():
+        wanted = expected.dead_letters[origin]
+        findings.add("lost", f"dead letter {origin}: {wanted.reason}")
+    return seen
+
+
+def _compare_base_tables(findings: Findings, client: Client) -> None:
+    """One row a key under FINAL, whatever the views make of it."""
+    for table in ("messages", "orphans"):
+        doubles = tables.number(
+            client, f"SELECT count() - uniqExact(account, message_id) FROM {table} FINAL"
+        )
+        if doubles and not findings.counts["doubled"]:
+            findings.add("doubled", f"{doubles} rows of table {table} under FINAL")
+
+
+def _compare_cells(
+    findings: Findings,
+    heading: str,
+    found: Mapping[tuple[object, ...], Cell],
+    wanted: Mapping[tuple[object, ...], Cell],
+) -> None:
+    for key in found.keys() | wanted.keys():
+        is_, should = found.get(key, Cell()), wanted.get(key, Cell())
+        if is_ != should:
+            different = ", ".join(
+                f"{name} {a} not {b}"
+                for name, a, b in zip(Cell._fields, is_, should, strict=True)
+                if a != b
+            )
+            findings.add(heading, f"{key}: {different}")
+
+
+def _compare_others(findings: Findings, client: Client, expected: Expected) -> None:
+    """Engagements and texts by number, campaigns by their newest record."""
+    for view, key, wanted in (
+        ("engagements_current", "account, event_id", len(expected.engagements)),
+        ("message_texts_current", "account, message_id, attempt", expected.texts),
+    ):
+        found = tables.number(client, f"SELECT uniqExact({key}) FROM {view}")
+        if found != wanted:
+            findings.add("wrong_others", f"{view}: {found} rows, not {wanted}")
+    query = (
+        "SELECT account, campaign_id, toUnixTimestamp64Milli(updated_at), name, status "
+        "FROM campaigns_current"
+    )
+    campaigns = {(row[0], row[1]): row[2:] for row in tables.rows(client, query)}
+    for campaign in campaigns.keys() | expected.campaigns.keys():
+        is_, should = campaigns.get(campaign), expected.campaigns.get(campaign)
+        if is_ != should:
+            findings.add("wrong_others", f"campaign {_name(campaign)}: {is_}, not {should}")

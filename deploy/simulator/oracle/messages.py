@@ -1,0 +1,263 @@
+"""What the tables must say of one message and count it as, by the written rules alone.
+
+Part of the oracle, so it shares no code with the worker. Rules: docs/semantics.md.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from deploy.simulator.oracle.facts import Facts, Receipt, Send
+from deploy.simulator.oracle.rules import MOST_ATTEMPTS, Rules, due_at, fail_reason
+
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+CellKey = tuple[object, ...]  # ("hour", start_ms, account, channel, ...), ("campaign", account, id)
+COUNTED = ("submitted", "queued", "delivered", "read", "undelivered_soft", "undelivered_hard",
+           "expired", "rejected", "deleted")  # fmt: skip
+
+
+class Message(NamedTuple):
+    """A row of messages_current without its keys and version. Times epoch ms, 0: not yet;
+    credits in micro-credits."""
+
+    channel: str
+    direction: str
+    source: str
+    sender_id: str
+    sent_by: str
+    campaign_id: str
+    message_type: str
+    recipient: str
+    country: str
+    external_id: str
+    email: str
+    platform: str
+    provider: str
+    segments: int
+    credits: int
+    attempts: int
+    sent_at: int
+    status: str
+    platform_status: str
+    carrier_status: str
+    bounce: str
+    scope: str
+    error_code: str
+    error_text: str
+    fail_reason: str
+    failed_attempt: int
+    no_retry_reason: str
+    next_attempt_at: int
+    queued_at: int
+    delivered_at: int
+    read_at: int
+    finalized_at: int
+    clicked_at: int
+    unsubscribed_at: int
+    sent_to_suppressed: bool
+
+
+class Orphan(NamedTuple):
+    """A row of orphans_current without its keys and version. Times as in `Message`."""
+
+    status: str
+    bounce: str
+    scope: str
+    error_code: str
+    error_text: str
+    fail_reason: str
+    provider: str
+    provider_message_id: str
+    recipient: str
+    occurred_at: int
+    queued_at: int
+    delivered_at: int
+    read_at: int
+
+
+class Cell(NamedTuple):
+    """Messages by current status (in the order of `COUNTED`), segments, micro-credits."""
+
+    submitted: int = 0
+    queued: int = 0
+    delivered: int = 0
+    read: int = 0
+    undelivered_soft: int = 0
+    undelivered_hard: int = 0
+    expired: int = 0
+    rejected: int = 0
+    deleted: int = 0
+    segments: int = 0
+    credits: int = 0
+
+
+def winning_sends(sends: list[Send]) -> list[Send]:
+    """One send for each attempt, the lowest attempt first; the smallest `sent_at` wins."""
+    winners: dict[int, Send] = {}
+    for send in sorted(sends):
+        winners.setdefault(send.attempt, send)
+    return [winners[attempt] for attempt in sorted(winners)]
+
+
+def winning_receipt(receipts: list[Receipt], sends: list[Send]) -> Receipt:
+    """The receipt that decides. A known send counts as a submitted receipt of its attempt."""
+    implied = [
+        Receipt(0, s.attempt, s.sent_at, "submitted", "", "", "", "", "", "", "") for s in sends
+    ]
+    candidates = receipts + implied
+    good = [r for r in candidates if r.rank >= 4]
+    if good:
+        return max(good, key=lambda r: (r.rank, r.attempt, r.occurred_at, r))
+    return max(candidates, key=lambda r: (r.attempt, r.rank, r.occurred_at, r))
+
+
+class Verdict(NamedTuple):
+    """How a message ended, as far as it has, and why no further attempt is made."""
+
+    status: str
+    bounce: str = ""
+    scope: str = ""
+    error_code: str = ""
+    error_text: str = ""
+    fail_reason: str = ""
+    failed_attempt: int = 0
+    no_retry_reason: str = ""
+    next_attempt_at: int = 0
+
+
+def deadline_of(first: Send, rules: Rules) -> int:
+    """When a message that is still pending expires (epoch ms)."""
+    return first.first_sent_at + (first.validity_s or rules.validity_s) * 1000
+
+
+def message_of(known: Facts, rules: Rules, as_of_ms: int) -> tuple[Message, str]:
+    """The row of a message with at least one send, and the status it is counted under.
+
+    `sent_to_suppressed` is False here: it is no matter of one message.
+    """
+    sends = winning_sends(known.sends)
+    first, latest = sends[0], sends[-1]
+    winner = winning_receipt(known.receipts, sends)
+    provider = latest.provider or winner.provider
+    deadline = deadline_of(first, rules)
+    inbound = first.direction == "inbound"
+    expired = not inbound and winner.rank <= 1 and deadline <= as_of_ms
+    verdict = _verdict(winner, first, provider, rules)
+    if inbound:
+        verdict = Verdict("received")
+    if expired:
+        verdict = Verdict("undelivered", "soft", "time", fail_reason="expired",
+                          failed_attempt=latest.attempt, no_retry_reason="expired")  # fmt: skip
+    delivered_at = first_seen(known.receipts, "delivered", "read")
+    finalized_at = {2: winner.occurred_at, 3: winner.occurred_at, 4: delivered_at,
+                    5: delivered_at}.get(winner.rank, deadline if expired else 0)  # fmt: skip
+    message = Message(
+        *first[4:16],
+        provider=provider,
+        segments=sum(send.segments for send in sends),
+        credits=sum(send.credits for send in sends),
+        attempts=max([s.attempt for s in sends] + [r.attempt for r in known.receipts]),
+        sent_at=first.first_sent_at,
+        platform_status={"rejected": "rejected", "received": ""}.get(verdict.status, "submitted"),
+        carrier_status=_CARRIER[verdict.status],
+        queued_at=first_seen(known.receipts, "queued"),
+        delivered_at=delivered_at,
+        read_at=first_seen(known.receipts, "read"),
+        finalized_at=finalized_at,
+        clicked_at=known.clicked_at,
+        unsubscribed_at=min(known.unsubscribes, default=0),
+        sent_to_suppressed=False,
+        **verdict._asdict(),
+    )
+    return message, _counted(message, expired)
+
+
+def _outlook(winner: Receipt, first: Send, rules: Rules) -> tuple[int, str]:
+    """When the next attempt is due after a soft end, and why it is not."""
+    if not rules.retry_soft_bounces:
+        return 0, "off"
+    if winner.attempt >= MOST_ATTEMPTS:
+        return 0, "too_many"
+    ends_at = deadline_of(first, rules)
+    due = due_at(first.first_sent_at, winner.occurred_at, ends_at, rules)
+    return due, "" if due else "too_late"
+
+
+def _failure(winner: Receipt) -> tuple[str, str, str]:
+    return winner.error_code, winner.error_text, winner.scope
+
+
+def _verdict(winner: Receipt, first: Send, provider: str, rules: Rules) -> Verdict:
+    """What the deciding receipt makes of the message."""
+    if winner.rank not in (2, 3):
+        return Verdict(winner.status)
+    due, why = 0, "final"
+    if winner.rank == 2:
+        due, why = _outlook(winner, first, rules)
+    return Verdict(
+        *winner[3:8],
+        fail_reason=fail_reason(rules, provider, *_failure(winner)),
+        failed_attempt=winner.attempt,
+        no_retry_reason=why,
+        next_attempt_at=due,
+    )
+
+
+_CARRIER = {"submitted": "queued", "queued": "queued", "delivered": "delivered",
+            "read": "delivered", "undelivered": "undelivered", "deleted": "undelivered",
+            "rejected": "", "received": ""}  # fmt: skip
+
+
+def first_seen(receipts: list[Receipt], *statuses: str) -> int:
+    """When one of the statuses was first seen; 0 when it never was."""
+    return min((r.occurred_at for r in receipts if r.status in statuses), default=0)
+
+
+def _counted(message: Message, expired: bool) -> str:
+    """The status a message is counted under; "" for an inbound one, which is not counted."""
+    if message.status == "received":
+        return ""
+    if expired:
+        return "expired"
+    if message.status == "undelivered":
+        return f"undelivered_{message.bounce}"
+    return message.status
+
+
+def orphan_of(known: Facts, rules: Rules) -> Orphan:
+    """The row of a message with receipts and no send."""
+    winner = winning_receipt(known.receipts, [])
+    failed = winner.rank in (2, 3)
+    return Orphan(
+        *winner[3:8],
+        fail_reason=fail_reason(rules, winner.provider, *_failure(winner)) if failed else "",
+        provider=winner.provider,
+        provider_message_id=winner.provider_message_id,
+        recipient=winner.recipient,
+        occurred_at=winner.occurred_at,
+        queued_at=first_seen(known.receipts, "queued"),
+        delivered_at=first_seen(known.receipts, "delivered", "read"),
+        read_at=first_seen(known.receipts, "read"),
+    )
+
+
+def cells_of(account: str, message: Message) -> list[CellKey]:
+    """The cells a counted message belongs to: its hour, its day, its campaign if it has one."""
+    who = (account, message.channel, message.source, message.country, message.provider)
+    keys: list[CellKey] = [
+        ("hour", message.sent_at // HOUR_MS * HOUR_MS, *who),
+        ("day", message.sent_at // DAY_MS * DAY_MS, *who),
+    ]
+    if message.campaign_id:
+        keys.append(("campaign", account, message.campaign_id))
+    return keys
+
+
+def add_to_cell(cell: Cell, counted: str, message: Message) -> Cell:
+    """The cell with one more message in it."""
+    counts = {counted: getattr(cell, counted) + 1}
+    return cell._replace(
+        segments=cell.segments + message.segments,
+        credits=cell.credits + message.credits,
+        **counts,
+    )

@@ -1,0 +1,310 @@
+"""Publishes simulated or recorded events to Kafka and writes down what the broker acknowledged.
+
+Whole batches by aiokafka, acks=all. Records keep the order of their arrival in each partition;
+partitions advance together, one chunk at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from aiokafka.errors import KafkaError
+from murmurhash2 import murmurhash2
+
+from deploy.simulator.event import ACCOUNTS, KINDS, Event, Published
+from deploy.simulator.publish.batching import Batch, Outgoing, Paced, append, placed
+from deploy.simulator.publish.recording import Recorded, read_recording, to_line
+from deploy.simulator.traffic.generate import generate
+from deploy.simulator.traffic.load_profiles import SHAPES, Shape
+from streams.kafka import clients
+
+AHEAD_S = 0.05  # events due within this time go together
+BATCH_BYTES = 512 * 1024
+LEARN_S = 1.0  # from the last account settings to the traffic they are for
+IN_FLIGHT = 2  # chunks not yet acknowledged
+KAFKA_SEED = 0x9747B28C
+
+Progress = Callable[[int, int], None]  # events acknowledged, events wanted (0: unknown)
+
+
+class PublishError(RuntimeError):
+    """The broker did not take a batch, or a topic is missing. What was acknowledged is in the
+    truth file."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimulateOptions:
+    """What to simulate.
+
+    brokers: "host:port,host:port". topics: topic name of each kind of event. rate: events a
+    second (None: as fast as possible). as_of_ms: the present of the traffic, epoch ms (None: now).
+    truth_path: where to write the truth file (None: nowhere). idempotent: for Apache Kafka; the
+    embedded broker cannot. compression: gzip, snappy, lz4 or zstd (None: not at all).
+    """
+
+    brokers: str
+    seed: int = 1
+    events: int = 50_000
+    rate: float | None = None
+    shape: Shape = SHAPES["days"]
+    as_of_ms: int | None = None
+    truth_path: Path | None = None
+    topics: Mapping[str, str] = field(default_factory=lambda: {kind: kind for kind in KINDS})
+    idempotent: bool = False
+    compression: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOptions:
+    """A recording to publish again.
+
+    speed: None as fast as possible, 1.0 at the pace of its timestamps, 2.0 twice as fast.
+    now: give records the time of sending instead of their recorded timestamp.
+    """
+
+    brokers: str
+    path: Path
+    speed: float | None = None
+    now: bool = False
+    truth_path: Path | None = None
+    idempotent: bool = False
+    compression: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What was published: acknowledged events in all and by kind, and how long it took."""
+
+    events: int
+    seconds: float
+    by_kind: Mapping[str, int]
+    interrupted: bool
+    as_of_ms: int
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition of a key as Kafka's own clients choose it (murmur2)."""
+    return (int(murmurhash2(key, KAFKA_SEED)) & 0x7FFFFFFF) % partitions
+
+
+async def simulate(
+    options: SimulateOptions, progress: Progress | None = None, stop: asyncio.Event | None = None
+) -> Summary:
+    """Publishes `options.events` events of seeded traffic.
+
+    Setting `stop` ends it early and cleanly: what was acknowledged is in the truth file, and the
+    summary says `interrupted`. Raises `PublishError` when the broker refuses or is away, and
+    ValueError for options out of range.
+    """
+    as_of_ms = options.as_of_ms or time.time_ns() // 1_000_000
+    events = generate(options.seed, options.events, as_of_ms, options.shape)
+    if options.rate is not None and options.rate <= 0:
+        raise ValueError(f"rate: {options.rate} is not above 0 events a second")
+    async with _publisher(options) as publisher:
+        counts: dict[str, int] = {
+            kind: publisher.partitions(options.topics[kind]) for kind in KINDS
+        }
+        outgoing = _simulated(options, events, counts)
+        return await publisher.run(outgoing, options.events, progress, stop, as_of_ms)
+
+
+async def replay(
+    options: ReplayOptions, progress: Progress | None = None, stop: asyncio.Event | None = None
+) -> Summary:
+    """Publishes a recording. Errors and `stop` as for `simulate`; raises `BadRecording` for a
+    line that cannot be read."""
+    if options.speed is not None and options.speed <= 0:
+        raise ValueError(f"speed: {options.speed} is not above 0")
+    as_of_ms = time.time_ns() // 1_000_000
+    async with _publisher(options) as publisher:
+        topics = {record.topic for record in read_recording(options.path)}
+        counts = {topic: publisher.partitions(topic) for topic in sorted(topics)}
+        outgoing = _replayed(options, read_recording(options.path), counts)
+        return await publisher.run(outgoing, 0, progress, stop, as_of_ms)
+
+
+def run(work: Callable[[asyncio.Event], Awaitable[Summary]]) -> Summary:
+    """Runs `simulate` or `replay` to its end; Ctrl-C and SIGTERM end it early and cleanly.
+
+    Example: `run(lambda stop: simulate(options, progress, stop))`.
+    """
+
+    async def main() -> Summary:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        return await work(stop)
+
+    return asyncio.run(main())
+
+
+def _simulated(
+    options: SimulateOptions, events: Iterable[Event], partitions: Mapping[str, int]
+) -> Iterator[Outgoing]:
+    """At the wanted rate; account settings first, and then time for everybody to learn them."""
+    before, lead_s = "", 0.0
+    for number, event in enumerate(events):
+        if before == ACCOUNTS != event.kind:
+            lead_s = LEARN_S
+        before = event.kind
+        due_s = lead_s + (number / options.rate if options.rate else 0.0)
+        place = _place(event, options.topics[event.kind], partitions[event.kind])
+        yield Outgoing(place, due_s=due_s)
+
+
+def _place(event: Event, topic: str, partitions: int) -> Published:
+    home = 0 if event.key is None else partition_of(event.key, partitions)
+    return Published(
+        topic, (home + event.shift) % partitions, -1, event.arrival_ms, event.key, event.value,
+        event.kind, event.note, event.expect,
+    )  # fmt: skip
+
+
+def _replayed(
+    options: ReplayOptions, records: Iterable[Recorded], partitions: Mapping[str, int]
+) -> Iterator[Outgoing]:
+    first_ms: int | None = None
+    for number, line in enumerate(records):
+        at = line.timestamp_ms
+        if first_ms is None:
+            first_ms = at
+        due_s = (at - first_ms) / 1000 / options.speed if options.speed and at and first_ms else 0.0
+        partition = line.partition
+        if partition is None:
+            spread = number % partitions[line.topic]
+            partition = spread if line.key is None else partition_of(
+                line.key, partitions[line.topic])  # fmt: skip
+        elif partition >= partitions[line.topic]:
+            raise PublishError(
+                f"partition {partition} of topic {line.topic} does not exist: it has "
+                f"{partitions[line.topic]}. Leave partition out to place records by their key"
+            )
+        timestamp = time.time_ns() // 1_000_000 if options.now or at is None else at
+        record = Published(line.topic, partition, -1, timestamp, line.key, line.value,
+                           line.kind, line.note, line.expect)  # fmt: skip
+        yield Outgoing(record, line.headers, due_s)
+
+
+@asynccontextmanager
+async def _publisher(options: SimulateOptions | ReplayOptions) -> AsyncIterator[_Publisher]:
+    producer = clients.producer(
+        options.brokers, enable_idempotence=options.idempotent, max_batch_size=BATCH_BYTES,
+        max_request_size=4 * BATCH_BYTES, request_timeout_ms=30_000,
+        compression_type=options.compression,
+    )  # fmt: skip
+    try:
+        await producer.start()
+        # Asking for one topic may create it; asking for all never does.
+        cluster = await producer.client.fetch_all_metadata()
+    except KafkaError as error:
+        await producer.stop()
+        raise PublishError(f"brokers: {options.brokers} cannot be reached ({error})") from error
+    path = options.truth_path
+    truth = path.open("w", encoding="utf-8") if path else None
+    try:
+        yield _Publisher(producer, cluster, truth)
+    finally:
+        if truth:
+            truth.close()
+        await producer.stop()
+
+
+class _Publisher:
+    def __init__(self, producer: Any, cluster: Any, truth: TextIO | None) -> None:
+        self._producer = producer
+        self._cluster = cluster
+        self._truth = truth
+        self._flying: deque[list[Batch]] = deque()
+        self._by_kind: Counter[str] = Counter()
+
+    def partitions(self, topic: str) -> int:
+        """How many partitions a topic has; a missing topic is an error, never created."""
+        found = self._cluster.partitions_for_topic(topic)
+        if not found:
+            raise PublishError(f"topic {topic} does not exist. Run `receipts topics` first")
+        return len(found)
+
+    async def run(
+        self, outgoing: Iterator[Outgoing], wanted: int, progress: Progress | None,
+        stop: asyncio.Event | None, as_of_ms: int,
+    ) -> Summary:  # fmt: skip
+        """Publishes everything in chunks, each when it is due."""
+        stop = stop or asyncio.Event()
+        begun = time.monotonic()
+        paced = Paced(outgoing)
+        while paced.next and not stop.is_set():
+            await _until(begun + paced.next.due_s, stop)
+            chunk = paced.take(time.monotonic() - begun + AHEAD_S)
+            if stop.is_set():
+                break
+            self._flying.append(await self._send(chunk))
+            await self._settle(IN_FLIGHT)
+            if progress:
+                progress(self._by_kind.total(), wanted)
+        interrupted = stop.is_set()
+        await self._settle(0)
+        if progress:
+            progress(self._by_kind.total(), wanted)
+        seconds = time.monotonic() - begun
+        by_kind = dict(self._by_kind)
+        return Summary(self._by_kind.total(), seconds, by_kind, interrupted, as_of_ms)
+
+    async def _send(self, chunk: list[Outgoing]) -> list[Batch]:
+        """Hands one chunk to the producer, a batch or more for each partition."""
+        shares: dict[tuple[str, int], list[int]] = {}
+        for place, (record, _, _) in enumerate(chunk):
+            shares.setdefault((record.topic, record.partition), []).append(place)
+        sent: list[Batch] = []
+        for (topic, partition), places in shares.items():
+            for batch, taken in self._batches(chunk, places):
+                answer = await self._producer.send_batch(batch, topic, partition=partition)
+                sent.append(Batch(taken, [chunk[place].record for place in taken], answer))
+        return sent
+
+    def _batches(self, chunk: list[Outgoing], places: list[int]) -> Iterator[tuple[Any, list[int]]]:
+        batch, taken = self._producer.create_batch(), list[int]()
+        for place in places:
+            if not append(batch, chunk[place]):
+                yield batch, taken
+                batch, taken = self._producer.create_batch(), []
+                if not append(batch, chunk[place]):
+                    topic = chunk[place].record.topic
+                    raise PublishError(f"a record of topic {topic} fits into no batch")
+            taken.append(place)
+        yield batch, taken
+
+    async def _settle(self, allowed: int) -> None:
+        """Waits until at most `allowed` chunks are unacknowledged; writes down the others."""
+        while len(self._flying) > allowed:
+            sent = self._flying.popleft()
+            answers = await asyncio.gather(*(b.answer for b in sent), return_exceptions=True)
+            acknowledged: list[tuple[int, Published]] = []
+            for batch, answer in zip(sent, answers, strict=True):
+                if not isinstance(answer, BaseException):
+                    acknowledged += placed(batch, answer.offset)
+            self._note(sorted(acknowledged))
+            if failures := [a for a in answers if isinstance(a, BaseException)]:
+                raise PublishError(f"the broker did not take a batch: {failures[0]}")
+
+    def _note(self, acknowledged: list[tuple[int, Published]]) -> None:
+        self._by_kind.update(record.kind for _, record in acknowledged)
+        if self._truth:
+            self._truth.writelines(to_line(record) + "\n" for _, record in acknowledged)
+
+
+async def _until(moment: float, stop: asyncio.Event) -> None:
+    """Waits for a moment of the monotonic clock, or for `stop`."""
+    if (wait := moment - time.monotonic()) > 0:
+        try:
+            await asyncio.wait_for(stop.wait(), wait)
+        except TimeoutError:
+            return

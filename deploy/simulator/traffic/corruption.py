@@ -1,0 +1,256 @@
+"""Broken input of many kinds, each with the refusal reason it must get (PLAN: dead letters).
+
+A broken event is a spoilt copy of a valid one under the same record key, so a refused record
+always stands next to a message it must not change.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from random import Random
+from typing import NamedTuple
+
+from deploy.simulator.event import (
+    ACCOUNTS,
+    CAMPAIGNS,
+    COMPACTED,
+    ENGAGEMENTS,
+    RECEIPTS,
+    REQUESTS,
+    SENDS,
+    Event,
+)
+from deploy.simulator.traffic.encoding import Fields, stamp, to_json
+
+MAX_EVENT_BYTES = 65_536
+DAY_MS = 86_400_000
+
+Spoil = Callable[[bytes, int], bytes | None]  # valid value, arrival (ms) -> broken value
+
+
+class Kind(NamedTuple):
+    """One kind of broken input: which topics it suits and why it must be refused.
+
+    reason "" marks input that looks odd and is valid all the same.
+    """
+
+    name: str
+    topics: tuple[str, ...]
+    reason: str
+    spoil: Spoil
+
+
+def _set(**changes: object) -> Spoil:
+    return lambda value, _: to_json({**json.loads(value), **changes})
+
+
+def _drop(*names: str) -> Spoil:
+    def spoil(value: bytes, _: int) -> bytes:
+        fields: Fields = json.loads(value)
+        return to_json({k: v for k, v in fields.items() if k not in names})
+
+    return spoil
+
+
+def _raw(broken: bytes | None) -> Spoil:
+    return lambda value, _: broken
+
+
+def _time(field: str, offset_ms: int) -> Spoil:
+    """A well-formed time, `offset_ms` away from the record's own timestamp."""
+    return lambda value, now: to_json({**json.loads(value), field: stamp(now + offset_ms, "Z")})
+
+
+def _padded(size: int) -> Spoil:
+    """An unknown field blows the value up to exactly `size` bytes."""
+
+    def spoil(value: bytes, _: int) -> bytes:
+        fields: Fields = {**json.loads(value), "padding": ""}
+        fields["padding"] = "x" * (size - len(to_json(fields)))
+        return to_json(fields)
+
+    return spoil
+
+
+def _truncated(value: bytes, _: int) -> bytes:
+    return value[: len(value) * 2 // 3]
+
+
+def _bad_utf8(value: bytes, _: int) -> bytes:
+    return value.replace(b'"message_id":"', b'"message_id":"\xff\xfe', 1)
+
+
+def _nul_inside(value: bytes, _: int) -> bytes:
+    return value.replace(b'"message_id":"', b'"message_id":"\x00', 1)
+
+
+def _long_ago(value: bytes, now: int) -> bytes:
+    """A first attempt of a month ago: its day is final."""
+    fields: Fields = {**json.loads(value), "sent_at": stamp(now - 30 * DAY_MS, "Z"), "attempt": 1}
+    fields.pop("first_sent_at", None)
+    return to_json(fields)
+
+
+def _retry_without_first(value: bytes, _: int) -> bytes:
+    fields: Fields = {**json.loads(value), "attempt": 2}
+    fields.pop("first_sent_at", None)
+    return to_json(fields)
+
+
+_DEEP = b'{"account":' * 5_000 + b"1" + b"}" * 5_000
+EVENTS = (SENDS, RECEIPTS, ENGAGEMENTS, REQUESTS)
+ALL = (*EVENTS, CAMPAIGNS, ACCOUNTS)
+_TIMED = ((SENDS, "sent_at"), (RECEIPTS, "occurred_at"), (ENGAGEMENTS, "occurred_at"),
+          (REQUESTS, "at"))  # fmt: skip
+_REQUIRED = (
+    (SENDS, ("account", "message_id", "channel", "recipient", "sent_at")),
+    (RECEIPTS, ("account", "message_id", "status", "occurred_at")),
+    (ENGAGEMENTS, ("account", "event_id", "type", "occurred_at")),
+    (CAMPAIGNS, ("account", "campaign_id", "name", "updated_at")),
+    (ACCOUNTS, ("account",)),
+    (REQUESTS, ("account", "recipient", "action", "at")),
+)
+
+
+def _times() -> list[Kind]:
+    kinds: list[Kind] = []
+    for topic, field in _TIMED:
+        for name, value in (
+            ("no_zone", "2026-11-20T10:00:00"), ("not_a_time", "yesterday"),
+            ("month_13", "2026-13-01T10:00:00Z"), ("huge", 10**30), ("year_1999", 915_148_800_000),
+            ("year_1970", "1970-01-01T00:00:00Z"),
+        ):  # fmt: skip
+            kinds.append(Kind(f"time_{name}", (topic,), "bad_time", _set(**{field: value})))
+        ahead = _time(field, DAY_MS + 3_600_000)
+        kinds.append(Kind("time_ahead", (topic,), "bad_time", ahead))
+    return kinds
+
+
+def _missing() -> list[Kind]:
+    return [
+        Kind(f"missing_{name}", (topic,), "missing_field", _drop(name))
+        for topic, names in _REQUIRED
+        for name in names
+    ]
+
+
+def _values() -> list[Kind]:
+    """Well-typed and out of range: (topics, name, reason, change)."""
+    bad: list[tuple[tuple[str, ...], str, dict[str, object]]] = [
+        ((SENDS,), "channel", {"channel": "fax"}),
+        ((SENDS,), "direction", {"direction": "sideways"}),
+        ((SENDS,), "source", {"source": "carrier_pigeon"}),
+        ((SENDS,), "validity_short", {"validity_s": 59}),
+        ((SENDS,), "validity_long", {"validity_s": 604_801}),
+        ((SENDS,), "credits_negative", {"credits": -0.5}),
+        ((SENDS,), "segments_negative", {"segments": -1}),
+        ((SENDS,), "text_long", {"text": "x" * 4_097}),
+        ((SENDS, RECEIPTS), "attempt_zero", {"attempt": 0}),
+        ((SENDS, RECEIPTS), "attempt_101", {"attempt": 101}),
+        ((SENDS, RECEIPTS), "attempt_huge", {"attempt": 10**25}),
+        ((SENDS, RECEIPTS), "id_with_slash", {"message_id": "a/b"}),
+        ((SENDS, RECEIPTS), "id_long", {"message_id": "m" * 129}),
+        ((SENDS, RECEIPTS), "id_empty", {"message_id": ""}),
+        ((SENDS, RECEIPTS), "id_control", {"message_id": "a\u0007b"}),
+        (ALL, "account_illegal", {"account": "acme corp!"}),
+        (ALL, "account_long", {"account": "a" * 65}),
+        ((RECEIPTS,), "status_word", {"status": "DELIVRD"}),
+        ((RECEIPTS,), "status_null", {"status": None}),
+        ((RECEIPTS,), "status_object", {"status": {"id": 5, "name": "DELIVERED"}}),
+        ((RECEIPTS,), "bounce_word", {"bounce": "medium"}),
+        ((RECEIPTS,), "scope_word", {"scope": "moon"}),
+        ((ENGAGEMENTS,), "type_word", {"type": "open"}),
+        ((REQUESTS,), "action_word", {"action": "forget"}),
+        ((REQUESTS,), "why_long", {"why": "x" * 1_025}),
+        ((ACCOUNTS,), "limit_zero", {"strike_limit": 0}),
+        ((ACCOUNTS,), "limit_high", {"strike_limit": 21}),
+        ((ACCOUNTS,), "zone_unknown", {"time_zone": "Mars/Olympus"}),
+        ((ACCOUNTS,), "validity_account", {"validity_s": 604_801}),
+        ((ACCOUNTS,), "every_short", {"retry_every_s": 59}),
+        ((ACCOUNTS,), "days_zero", {"suppression_days": 0}),
+    ]
+    return [Kind(name, topics, "bad_value", _set(**change)) for topics, name, change in bad]
+
+
+def _types() -> list[Kind]:
+    wrong: list[tuple[tuple[str, ...], str, dict[str, object]]] = [
+        ((SENDS, RECEIPTS), "attempt_text", {"attempt": "1"}),
+        ((SENDS, RECEIPTS), "attempt_true", {"attempt": True}),
+        ((SENDS,), "text_list", {"text": ["a", "b"]}),
+        ((SENDS,), "validity_text", {"validity_s": "3600"}),
+        (ALL, "account_number", {"account": 7}),
+        ((RECEIPTS,), "code_number", {"error_code": 30003}),
+        ((CAMPAIGNS,), "name_number", {"name": 12}),
+        ((REQUESTS,), "who_number", {"who": 5}),
+        ((ACCOUNTS,), "switch_text", {"suppress_hard_bounces": "no"}),
+        ((ACCOUNTS,), "every_text", {"retry_every_s": "3600"}),
+        ((ACCOUNTS,), "reasons_list", {"fail_reasons": ["27"]}),
+    ]
+    return [Kind(name, topics, "wrong_type", _set(**change)) for topics, name, change in wrong]
+
+
+def _numbers() -> list[Kind]:
+    numbers: dict[str, object] = {
+        "national": "07911 123456", "letters": "+4479x1123456", "no_plus": "447400123456",
+        "long": "+44740012345678901234", "empty": "", "short": "+12", "integer": 447_400_123_456,
+    }  # fmt: skip
+    return [
+        Kind(f"number_{name}", (topic,), "bad_number", _set(recipient=number))
+        for name, number in numbers.items()
+        for topic in (SENDS, RECEIPTS, REQUESTS)
+    ]
+
+
+KINDS: tuple[Kind, ...] = (
+    Kind("null", EVENTS, "empty", _raw(None)),  # on a compacted topic it would be a tombstone
+    Kind("empty", EVENTS, "empty", _raw(b"")),
+    Kind("text", ALL, "not_json", _raw(b"hello, is this thing on?")),
+    Kind("xml", EVENTS, "not_json", _raw(b"<dlr status='DELIVRD'/>")),
+    Kind("truncated", ALL, "not_json", _truncated),
+    Kind("bad_utf8", (SENDS, RECEIPTS), "not_json", _bad_utf8),
+    Kind("nul_bytes", EVENTS, "not_json", _raw(b"\x00" * 16)),
+    Kind("nul_inside", (SENDS, RECEIPTS), "not_json", _nul_inside),
+    Kind("deep", EVENTS, "not_json", _raw(_DEEP)),
+    Kind("array", EVENTS, "not_object", _raw(b'[{"account":"acme"}]')),
+    Kind("string", EVENTS, "not_object", _raw(b'"delivered"')),
+    Kind("number", EVENTS, "not_object", _raw(b"42")),
+    Kind("json_null", EVENTS, "not_object", _raw(b"null")),
+    Kind("oversized", (SENDS, RECEIPTS, REQUESTS), "oversized", _padded(MAX_EVENT_BYTES + 1)),
+    Kind("oversized_text", (SENDS,), "oversized", _set(text="x" * 150_000)),
+    Kind("at_limit", (SENDS, RECEIPTS), "", _padded(MAX_EVENT_BYTES)),
+    Kind("retry_without_first", (SENDS,), "missing_field", _retry_without_first),
+    Kind("nobody", (ENGAGEMENTS,), "missing_field", _drop("message_id", "recipient")),
+    Kind("long_ago", (SENDS,), "too_late", _long_ago),
+    Kind("account_no_zone", (ACCOUNTS,), "bad_time", _set(updated_at="2026-11-20T10:00:00")),
+    Kind("campaign_no_zone", (CAMPAIGNS,), "bad_time", _set(updated_at="2026-11-20T10:00:00")),
+    *_times(), *_missing(), *_values(), *_types(), *_numbers(),
+)  # fmt: skip
+
+
+class Spoiler:
+    """Deals broken copies from a shuffled deck, so that every kind comes up in turn."""
+
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
+        self._latest: dict[str, Event] = {}
+        self._deck: list[tuple[Kind, str]] = []
+
+    def remember(self, event: Event) -> None:
+        """A valid event that may serve as the model of a broken one."""
+        self._latest[event.kind] = event
+
+    def deal(self, arrival_ms: int, seq: int) -> Event | None:
+        """The next broken event, arriving at `arrival_ms`; None when no event suits it yet."""
+        if not self._deck:
+            self._deck = [(kind, topic) for kind in KINDS for topic in kind.topics]
+            self._rng.shuffle(self._deck)
+        kind, topic = self._deck.pop()
+        model = self._latest.get(topic)
+        if model is None or model.value is None or model.key is None:
+            return None
+        value = kind.spoil(model.value, arrival_ms)
+        # In a compacted topic a broken record must not hide the real one.
+        key = model.key + b"-%d" % seq if topic in COMPACTED else model.key
+        note = f"broken:{kind.name}" if kind.reason else f"odd:{kind.name}"
+        return Event(arrival_ms, seq, topic, key, value, note, kind.reason)

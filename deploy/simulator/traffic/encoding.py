@@ -1,0 +1,44 @@
+"""How simulated services write JSON and times."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from deploy.simulator.traffic.profiles import ZONES
+
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+Fields = dict[str, object]
+
+
+def to_json(fields: Fields) -> bytes:
+    """Compact UTF-8 JSON."""
+    return _encode(fields).encode()
+
+
+@lru_cache(maxsize=100_000)
+def _minute(minute: int, offset_minutes: int) -> str:
+    return datetime.fromtimestamp((minute + offset_minutes) * 60, UTC).strftime("%Y-%m-%dT%H:%M:")
+
+
+def stamp(ms: int, zone: str, seconds_only: bool = False) -> int | str:
+    """One instant (epoch ms) as a service would write it.
+
+    zone: "ms" for epoch milliseconds, "Z", or a key of `ZONES`. seconds_only: no fraction is
+    written, so the caller must pass whole seconds for the fact to stay the same.
+    """
+    if zone == "ms":
+        return ms
+    offset = ZONES.get(zone, 0)
+    minute, rest = divmod(ms, 60_000)
+    second, fraction = divmod(rest, 1000)
+    digits = "" if seconds_only else f".{fraction:03d}"
+    return f"{_minute(minute, offset)}{second:02d}{digits}{zone}"
+
+
+def key_of(fields: Fields) -> bytes:
+    """The record key an honest producer uses."""
+    part = fields.get("message_id") or fields.get("recipient") or fields.get("campaign_id")
+    return (f"{fields['account']}/{part}" if part else str(fields["account"])).encode()

@@ -1,0 +1,53 @@
+"""Mobile numbers of 26 countries, shared calling codes included, all valid by `phonenumbers`.
+
+Each country lists prefixes; the remaining digits are free. A *person* is a small integer, so the
+same recipients come back and a dead number stays dead.
+"""
+
+from __future__ import annotations
+
+from deploy.simulator.traffic.profiles import DEAD_NUMBERS
+
+# country -> (length of the number with its "+", prefixes)
+PREFIXES: dict[str, tuple[int, tuple[str, ...]]] = {
+    "US": (12, ("+12125", "+16463", "+13104", "+14158", "+15127", "+17024")),
+    "CA": (12, ("+14165", "+16047", "+15148", "+14033")),
+    "DO": (12, ("+18095", "+18294")),
+    "PR": (12, ("+17873",)),
+    "GB": (13, ("+447400", "+447521", "+447857")),
+    "JE": (13, ("+447797",)),
+    "GG": (13, ("+447781", "+447839")),
+    "RU": (12, ("+7903", "+7916", "+7925", "+7981")),
+    "KZ": (12, ("+7701", "+7705", "+7777", "+7747")),
+    "DE": (13, ("+49171", "+49176")),
+    "FR": (12, ("+33612", "+33651")),
+    "ES": (12, ("+34612", "+34655")),
+    "IT": (13, ("+39347", "+39328")),
+    "BR": (14, ("+55119", "+55219")),
+    "IN": (13, ("+919845", "+919820", "+917012")),
+    "MX": (13, ("+5255",)),
+    "NG": (14, ("+234803", "+234806")),
+    "ID": (14, ("+62812", "+62813")),
+    "TR": (13, ("+90532", "+90543")),
+    "AE": (13, ("+97150", "+97155")),
+    "AU": (12, ("+61412", "+61423")),
+    "ZA": (12, ("+2782", "+2773")),
+    "FI": (13, ("+35840", "+35850")),
+    "NO": (11, ("+479",)),
+    "KE": (13, ("+254712", "+254722")),
+    "PH": (13, ("+63917", "+63905")),
+}
+_SCRAMBLE = 2_654_435_761  # Knuth's multiplier: neighbours in `person` get unlike numbers
+
+
+def phone_number(country: str, person: int) -> str:
+    """The E.164 number of one person of a country; the same person always has the same number."""
+    length, prefixes = PREFIXES[country]
+    prefix = prefixes[person % len(prefixes)]
+    free = length - len(prefix)
+    return f"{prefix}{(person * _SCRAMBLE) % 10**free:0{free}d}"
+
+
+def is_dead(person: int) -> bool:
+    """A number that nobody has: the same people are dead in every run."""
+    return (person * 617 + 500) % 1000 < DEAD_NUMBERS * 1000
