@@ -47,7 +47,7 @@ from sinks.migrate import migrate
 from tests.bench import report
 from tests.bench.child import resident_bytes
 from tests.bench.cluster import BenchError
-from tests.contract.servers import Front
+from tests.support.front import Front
 
 ACCOUNT: Final = "acme"
 PER_DAY: Final = 167_000

@@ -15,7 +15,7 @@ from models.keys import message_key, partition_of, split_key
 from models.state import decode, encode
 from streams.lifecycle.shard import Rules, Shard
 from tests.bench.traffic import Outgoing, events, producing, send_all
-from tests.records import record
+from tests.support.records import record
 
 TEMPLATE_EVENTS = 60_000
 PORTION = 2000

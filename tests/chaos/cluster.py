@@ -9,7 +9,7 @@ import signal
 from deploy.embedded.brokers import KafkaBroker, free_port
 from tests.chaos.processes import Launcher
 from tests.chaos.proxy import Proxy
-from tests.kafka_cluster import KafkaCluster
+from tests.support.kafka_cluster import KafkaCluster
 
 HEAP = "512m"
 #: A transaction whose producer died is aborted soon after its timeout, not 10 s later.

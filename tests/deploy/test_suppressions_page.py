@@ -159,7 +159,7 @@ def test_a_former_owner_of_the_number_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "stands",
+    "status",
     [
         SuppressionStatus(True, ("unsubscribed",), 1, 0, 0),
         SuppressionStatus(True, ("hard_bounces",), 1_772_366_404_000, 1_774_958_404_000, 40),

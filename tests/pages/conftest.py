@@ -18,8 +18,8 @@ from starlette.applications import Starlette
 
 from reports.pages.app import app
 from sinks.client import connect
-from tests.contract.servers import Front
 from tests.reports.world import WORLDS, World
+from tests.support.front import Front
 
 #: Its own words: an account without anything, and the account the tests look at.
 NOBODY = "nobody"

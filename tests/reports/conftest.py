@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.servers import Front
 from tests.reports.world import WORLDS, World
+from tests.support.front import Front
 
 
 @pytest.fixture(scope="session")

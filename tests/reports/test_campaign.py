@@ -20,7 +20,6 @@ from reports.query.query import InvalidQuery, ReportQuery, parse_query
 from reports.views import statements
 from sinks.client import connect
 from sinks.migrate import migrate
-from tests.contract.servers import Front
 from tests.reports.campaigning import (
     campaigns_of,
     engaged,
@@ -43,7 +42,8 @@ from tests.reports.counting import (
 )
 from tests.reports.truth import at, question
 from tests.reports.world import WORLDS, ZONES, World
-from tests.unit.simulator.harness import PARTITIONS
+from tests.simulator.harness import PARTITIONS
+from tests.support.front import Front
 
 SECTIONS = ("context", "totals", "links", "platforms", "heatmap", "timeline", "reasons")
 NOTHING = {"campaign": "nobody's"}

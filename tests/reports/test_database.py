@@ -10,7 +10,7 @@ import urllib3
 
 import reports.query.database
 from reports.query.database import QUERY_TIMEOUT_S, Database, DatabaseError
-from tests.contract.servers import Front
+from tests.support.front import Front
 
 LIMIT = "SELECT toFloat64(getSetting('max_execution_time'))"
 ENDLESS = "SELECT count() FROM numbers(1000000000000000) WHERE cityHash64(number) = 1"

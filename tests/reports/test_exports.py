@@ -36,9 +36,9 @@ from reports.query.query import InvalidQuery, ReportQuery, parse_query
 from reports.views import statements
 from sinks.client import connect
 from sinks.migrate import migrate
-from tests.contract.servers import Front
 from tests.reports.asking import ZONE, account_of, question
 from tests.reports.world import World
+from tests.support.front import Front
 
 SECTIONS = [(report, section) for report in REPORTS for section in report.sections]
 IDS = [section.view for _, section in SECTIONS]

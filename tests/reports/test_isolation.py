@@ -22,9 +22,9 @@ from reports.segments.store import SegmentStore
 from reports.views import statements
 from sinks.client import connect
 from sinks.migrate import migrate
-from tests.contract.servers import Front
 from tests.reports.truth import biggest, needed, question, truth_of
 from tests.reports.world import World
+from tests.support.front import Front
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 TABLES = (

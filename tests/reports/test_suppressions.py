@@ -12,9 +12,9 @@ from reports.query.query import parse_query
 from reports.views import statements
 from sinks.client import connect
 from sinks.migrate import migrate
-from tests.contract.servers import Front
 from tests.reports.truth import Row, Truth, answer, at, biggest, day_of, question, truth_of
 from tests.reports.world import ZONES, World
+from tests.support.front import Front
 
 
 def strikes_of(world: World, truth: Truth) -> dict[str, list[tuple[str, int, int, str]]]:

@@ -24,9 +24,9 @@ from sinks.client import connect
 from sinks.migrate import migrate
 from sinks.rows import map_records
 from sinks.writer import Writer
-from tests.contract.fakes import Health, Meter
-from tests.records import Record
-from tests.unit.simulator.harness import PARTITIONS, STRIKES, Worker, as_record, shuffled
+from tests.simulator.harness import PARTITIONS, STRIKES, Worker, as_record, shuffled
+from tests.support.fakes import Health, Meter
+from tests.support.records import Record
 
 EVENTS: Final = 12_000
 

@@ -1,0 +1,58 @@
+"""Brokers, a front of ClickHouse's engine, and names that tests share.
+
+`broker` runs a test twice: on the embedded broker and on real Apache Kafka. Tests that need the
+real one take `kafka_broker` and carry the marker `kafka`. Without Java or Maven those are skipped
+with the reason; where CI=true that is a failure instead.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from deploy.embedded.brokers import Broker, EmbeddedBroker, KafkaBroker, missing_for_kafka
+from tests.support.front import Front
+
+
+@pytest.fixture(scope="session")
+def embedded_broker() -> Iterator[Broker]:
+    """One Tansu for the whole session; tests stay apart by their topic prefix."""
+    with EmbeddedBroker() as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def kafka_broker() -> Iterator[Broker]:
+    """One real Apache Kafka for the whole session."""
+    if lack := missing_for_kafka():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"real Kafka is required in CI: {lack}")
+        pytest.skip(f"real Kafka: {lack}")
+    # The cleaner looks for work every 15 s by default: too rarely for the tests of compaction.
+    with KafkaBroker(log_cleaner_backoff_ms="200") as broker:
+        yield broker
+
+
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
+def broker(request: pytest.FixtureRequest) -> Broker:
+    """Each of the two brokers in turn."""
+    found = request.getfixturevalue(f"{request.param}_broker")
+    assert isinstance(found, Broker)
+    return found
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A prefix of topic names and group ids that no other test uses."""
+    return f"t{uuid.uuid4().hex[:10]}."
+
+
+@pytest.fixture(scope="session")
+def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    """One front of the engine for the whole session; tests stay apart by their database."""
+    server = Front(tmp_path_factory.mktemp("front")).start()
+    yield server
+    server.stop()

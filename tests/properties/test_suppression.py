@@ -1,0 +1,223 @@
+"""The laws of a number's facts (docs/design.md): order, duplicates and grouping do not matter."""
+
+from collections.abc import Callable, Iterable
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.accounts import MAX_STRIKE_LIMIT, AccountSettings
+from models.contract import DAY_MS
+from models.suppression import (
+    MAX_STRIKES,
+    Facts,
+    ManualDecision,
+    StrikeFact,
+    add_delivery,
+    add_release,
+    add_resubscribe,
+    add_strike,
+    add_suppress,
+    add_unsubscribe,
+    decode,
+    encode,
+    join_encoded,
+    joined,
+    published,
+    status_of,
+)
+from tests.properties.events import NOON_MS
+
+INSTANTS = st.integers(0, 12).map(lambda days: NOON_MS + days * DAY_MS)
+DECISIONS = st.builds(
+    ManualDecision, INSTANTS, st.sampled_from(["", "eva", "adam"]), st.sampled_from(["", "x"])
+)
+
+Said = tuple[Callable[[Facts, object], bool], object]
+
+
+@st.composite
+def strikes(draw: st.DrawFn, messages: int = 5) -> StrikeFact:
+    """A version of a message says one thing only, so all else follows from message and version."""
+    message, version = draw(st.integers(1, messages)), draw(st.integers(1, 4))
+    return StrikeFact(
+        NOON_MS + (message * 7 % 11) * DAY_MS,
+        f"m{message}",
+        version,
+        struck=version % 2 == 1,
+        occurred_at=NOON_MS + (message + version) * DAY_MS,
+        code=str(version),
+    )
+
+
+heard: st.SearchStrategy[list[Said]] = st.lists(
+    st.one_of(
+        st.tuples(st.just(add_strike), strikes()),
+        st.tuples(st.just(add_strike), strikes()),
+        st.tuples(st.sampled_from([add_unsubscribe, add_resubscribe, add_delivery]), INSTANTS),
+        st.tuples(st.sampled_from([add_suppress, add_release]), DECISIONS),
+    ),
+    max_size=14,
+)
+of_many_messages: st.SearchStrategy[list[Said]] = st.lists(
+    st.tuples(st.just(add_strike), strikes(3 * MAX_STRIKES)),
+    min_size=MAX_STRIKES,
+    max_size=3 * MAX_STRIKES,
+)
+settings_of_accounts = st.builds(
+    AccountSettings,
+    account=st.just("acme"),
+    suppress_hard_bounces=st.booleans(),
+    strike_limit=st.integers(1, MAX_STRIKE_LIMIT),
+    strikes_reset_on_delivery=st.booleans(),
+    suppression_days=st.one_of(st.none(), st.integers(1, 5)),
+)
+few_strikes_suffice = st.builds(
+    AccountSettings,
+    account=st.just("acme"),
+    suppress_hard_bounces=st.booleans(),
+    strike_limit=st.integers(1, 3),
+    strikes_reset_on_delivery=st.booleans(),
+    suppression_days=st.one_of(st.none(), st.integers(1, 5)),
+)
+
+
+def facts_of(said: Iterable[Said]) -> Facts:
+    facts = Facts()
+    for add, what in said:
+        add(facts, what)
+    return facts
+
+
+def stored(facts: Facts, version: int = 0) -> bytes:
+    status = status_of(facts, AccountSettings(account="acme"), NOON_MS)
+    return encode(published("acme", "+447911123456", facts, status, version))
+
+
+@given(heard, st.randoms(use_true_random=False), st.integers(0, 5))
+def test_any_order_with_any_duplicates_ends_in_the_same_facts(said, random, extra):
+    shuffled = said + [random.choice(said) for _ in range(extra if said else 0)]
+    random.shuffle(shuffled)
+    assert facts_of(shuffled) == facts_of(said)
+
+
+@given(heard, st.data())
+def test_any_grouping_joined_ends_in_the_same_facts(said, data):
+    groups: list[list[Said]] = [[], [], []]
+    for each in said:
+        groups[data.draw(st.integers(0, 2))].append(each)
+    one, two, three = (facts_of(group) for group in groups)
+    assert joined(joined(one, two), three) == facts_of(said)
+    assert joined(one, joined(two, three)) == facts_of(said)
+    assert joined(three, joined(one, two)) == facts_of(said)
+
+
+@given(heard)
+def test_facts_joined_with_themselves_or_with_nothing_stay_and_are_not_shared(said):
+    facts = facts_of(said)
+    before = stored(facts)
+    assert joined(facts, facts) == facts
+    assert joined(Facts(), facts) == facts
+    whole = joined(facts, Facts())
+    assert whole == facts
+    add_strike(whole, StrikeFact(NOON_MS, "another", 1, True, NOON_MS))
+    assert stored(facts) == before
+
+
+@given(heard)
+def test_what_was_heard_before_changes_nothing_and_says_so(said):
+    facts = facts_of(said)
+    before = stored(facts)
+    assert not any([add(facts, what) for add, what in said])
+    assert stored(facts) == before
+
+
+@given(st.one_of(heard, of_many_messages))
+def test_a_change_is_reported_whenever_the_facts_move(said):
+    facts = Facts()
+    for add, what in said:
+        before = stored(facts)
+        assert add(facts, what) == (stored(facts) != before)
+
+
+@given(heard)
+def test_facts_survive_being_stored(said):
+    facts = facts_of(said)
+    assert decode(stored(facts)).facts == facts
+
+
+@given(heard, heard)
+def test_records_of_different_owners_are_joined_and_the_higher_version_is_kept(ours, theirs):
+    one, other = facts_of(ours), facts_of(theirs)
+    earlier, later = stored(one, (1 << 32) + 7), stored(other, (2 << 32) + 1)
+    whole = decode(join_encoded(earlier, later))
+    assert whole == decode(join_encoded(later, earlier))
+    assert whole.version == (2 << 32) + 1
+    assert whole.facts == facts_of(ours + theirs)
+
+
+@given(heard)
+def test_of_one_owner_the_later_record_stands(said):
+    early, late = stored(Facts(), (5 << 32) + 1), stored(facts_of(said), (5 << 32) + 2)
+    assert join_encoded(early, late) == join_encoded(late, early) == late
+
+
+@given(of_many_messages, st.randoms(use_true_random=False), st.integers(0, 4 * MAX_STRIKES))
+def test_memory_is_bounded_and_forgetting_obeys_the_join(said, random, cut):
+    facts = facts_of(said)
+    assert len(facts.strikes) <= MAX_STRIKES
+    shuffled = list(said)
+    random.shuffle(shuffled)
+    assert facts_of(shuffled) == facts
+    assert joined(facts_of(shuffled[:cut]), facts_of(shuffled[cut:])) == facts
+    assert joined(facts_of(shuffled[cut:]), facts) == facts
+
+
+@given(of_many_messages, settings_of_accounts)
+def test_where_nothing_is_withdrawn_forgetting_suppresses_and_frees_nobody(said, own):
+    """Against the same rules with all messages remembered."""
+    all_struck = {
+        what.place: what for _, what in said if isinstance(what, StrikeFact) and what.struck
+    }
+    own = own.model_copy(update={"suppression_days": None})
+    facts = facts_of((add_strike, what) for what in all_struck.values())
+    suppressed = own.suppress_hard_bounces and len(all_struck) >= own.strike_limit
+    assert status_of(facts, own, NOON_MS).suppressed == suppressed
+
+
+@given(heard, few_strikes_suffice, INSTANTS)
+def test_a_status_agrees_with_itself(said, own, now):
+    facts = facts_of(said)
+    status = status_of(facts, own, now)
+    assert status.suppressed == bool(status.reasons) == bool(status.since)
+    assert not status.until or (status.reasons == ("hard_bounces",) and status.until > now)
+    if "hard_bounces" in status.reasons:
+        assert own.suppress_hard_bounces
+        assert status.strikes >= own.strike_limit
+    elif own.suppress_hard_bounces:
+        assert status.strikes < own.strike_limit
+
+
+@given(heard, few_strikes_suffice, INSTANTS)
+def test_a_release_after_all_leaves_only_an_unsubscribe_in_force(said, own, now):
+    facts = facts_of(said)
+    add_release(facts, ManualDecision(NOON_MS + 99 * DAY_MS, "eva"))
+    status = status_of(facts, own, now)
+    assert status.strikes == 0
+    assert set(status.reasons) <= {"unsubscribed"}
+
+
+@given(heard, few_strikes_suffice, INSTANTS)
+def test_a_suppression_ends_when_it_says_so_and_not_before(said, own, now):
+    facts = facts_of(said)
+    status = status_of(facts, own, now)
+    if status.until:
+        assert status_of(facts, own, status.until - 1) == status
+        assert not status_of(facts, own, status.until).suppressed
+
+
+@given(heard)
+def test_judging_changes_no_facts(said):
+    facts = facts_of(said)
+    before = stored(facts)
+    status_of(facts, AccountSettings(account="acme", strikes_reset_on_delivery=True), NOON_MS)
+    assert stored(facts) == before

@@ -1,0 +1,247 @@
+"""The worker's rules without Kafka: shards of messages and numbers, dealt simulated events."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import groupby
+from random import Random
+from typing import Any, Protocol
+
+from deploy.simulator.event import ACCOUNTS, ENGAGEMENTS, RECEIPTS, REQUESTS, SENDS, Published
+from deploy.simulator.oracle.expect import Decision
+from deploy.simulator.oracle.messages import Cell, CellKey, Message, Orphan
+from deploy.simulator.oracle.retries import RequestKey
+from deploy.simulator.oracle.suppression import Standing, Strike
+from deploy.simulator.publish.publish import partition_of
+from deploy.simulator.traffic.generate import generate
+from models.accounts import Accounts, AccountSettings, parse_account
+from models.counters import COUNT_NAMES, decode_cell, encode_cell
+from models.message_row import MessageRow, row_of
+from models.state import decode
+from models.suppression import decode as decode_suppression
+from streams.common.plan import FORWARDED, Plan
+from streams.lifecycle.shard import Rules, Shard
+from streams.suppression.shard import RecipientShard
+from tests.support.records import Record
+
+AS_OF = 1_795_300_000_000
+PARTITIONS = 3
+EVENTS = 20_000
+MESSAGE_KINDS = (SENDS, RECEIPTS, ENGAGEMENTS)
+STRIKES = "strikes"
+SLICE_MS = 60_000
+
+
+def published(seed: int) -> list[Published]:
+    records = []
+    for offset, event in enumerate(generate(seed, EVENTS, AS_OF)):
+        home = 0 if event.key is None else partition_of(event.key, PARTITIONS)
+        where = (home + event.shift) % PARTITIONS
+        records.append(Published(event.kind, where, offset, *event[0:1], *event[3:5], event.kind,
+                                 event.note, event.expect))  # fmt: skip
+    return records
+
+
+def settings_of(records: list[Published]) -> Accounts:
+    accounts = Accounts()
+    for record in records:
+        if record.kind == ACCOUNTS:
+            settings = parse_account(record.value)
+            if isinstance(settings, AccountSettings):
+                accounts.publish(settings)
+    return accounts
+
+
+class Decides(Protocol):
+    """A shard of messages or of numbers."""
+
+    def plan(self, topic: str, records: Iterable[Any], clock_ms: int) -> Plan: ...
+
+    def tick(self, clock_ms: int) -> Iterable[Plan]: ...
+
+
+class Worker:
+    """Shards and their tables without Kafka; strays are sent on by hand.
+
+    told: what the shards of messages told those of numbers, not yet delivered
+    """
+
+    def __init__(self, accounts: Accounts, *, follows: bool) -> None:
+        self.follows = follows
+        self.suppressed: dict[bytes, int] = {}
+        self.states: list[dict[bytes, bytes]] = [{} for _ in range(PARTITIONS)]
+        self.numbers: list[dict[bytes, bytes]] = [{} for _ in range(PARTITIONS)]
+        self.messages = [
+            Shard(p, self.states[p], Rules(PARTITIONS), accounts, self.suppressed)
+            for p in range(PARTITIONS)
+        ]
+        self.recipients = [
+            RecipientShard(p, self.numbers[p], PARTITIONS, accounts) for p in range(PARTITIONS)
+        ]
+        self.dead: dict[tuple[str, int, int], str] = {}
+        self.told: list[Record] = []
+        self.strikes: list[dict[str, Any]] = []
+        self.retries: list[dict[str, Any]] = []
+        self.requests: set[Decision] = set()
+        for shard in self.messages:
+            list(shard.restore({}, 1))
+        for recipients in self.recipients:
+            list(recipients.restore(1))
+
+    def take(self, partition: int, topic: str, records: list[Record], clock_ms: int) -> None:
+        numbers = topic in (STRIKES, REQUESTS)
+        shard: Decides = self.recipients[partition] if numbers else self.messages[partition]
+        table = self.numbers[partition] if numbers else self.states[partition]
+        plan = shard.plan(topic, records, clock_ms)
+        self.apply(plan, table, clock_ms)
+        for letter in plan.dead_letters:
+            origin = (letter.record.topic, letter.record.partition, letter.record.offset)
+            self.dead[origin] = letter.refusal.reason.value
+        for stray in plan.rerouted:
+            again = Record(topic, stray.partition, -1, stray.record.timestamp, stray.key,
+                           stray.record.value, ((FORWARDED, b"1"),))  # fmt: skip
+            self.take(stray.partition, topic, [again], clock_ms)
+
+    def apply(self, plan: Plan, table: dict[bytes, bytes], clock_ms: int) -> None:
+        assert not plan.failures
+        for key, value in plan.changes.items():
+            assert value is not None
+            table[key] = value
+            if table in self.numbers:
+                self.follow(key, value)
+        for topic, told in ((STRIKES, plan.strikes), (REQUESTS, plan.requests)):
+            for key, value in told:
+                where = partition_of(key, PARTITIONS)
+                self.told.append(Record(topic, where, -1, clock_ms, key, value))
+                self.note(topic, json.loads(value))
+        self.retries += [json.loads(value) | {"asked_at": clock_ms} for _, value in plan.retries]
+
+    def follow(self, key: bytes, value: bytes) -> None:
+        """All shards know which numbers are suppressed, but those dealt to out of order."""
+        held = decode_suppression(value)
+        if self.follows:
+            self.suppressed.pop(key, None)
+            self.suppressed |= {key: held.since} if held.suppressed else {}
+
+    def note(self, topic: str, said: dict[str, Any]) -> None:
+        if topic == STRIKES:
+            self.strikes.append(said)
+        else:
+            self.requests.add((said["account"], said["recipient"], said["at"], said["action"],
+                               said["who"], ""))  # fmt: skip
+
+    def tick(self, clock_ms: int) -> None:
+        shards: list[tuple[Decides, dict[bytes, bytes]]] = [
+            *zip(self.messages, self.states, strict=True),
+            *zip(self.recipients, self.numbers, strict=True),
+        ]
+        for shard, table in shards:
+            for plan in shard.tick(clock_ms):
+                self.apply(plan, table, clock_ms)
+
+    # --- what it says in the end ---------------------------------------------------------------
+
+    def cells(self) -> dict[CellKey, Cell]:
+        found: dict[CellKey, Cell] = {}
+        for shard in self.messages:
+            for dirty in shard.cells.take_dirty():
+                row = decode_cell(dirty.key, encode_cell(1, dirty.counts))
+                assert row is not None
+                cell = Cell(**dict(zip(COUNT_NAMES, row.counts, strict=True)))
+                key: CellKey = ("campaign", row.account, row.campaign_id)
+                if row.kind != "campaign":
+                    key = (row.kind, row.window_start, row.account, row.channel, row.source,
+                           row.country, row.provider)  # fmt: skip
+                pairs = zip(found.get(key, Cell()), cell, strict=True)
+                found[key] = Cell(*(a + b for a, b in pairs))
+        return {key: cell for key, cell in found.items() if any(cell)}
+
+    def readings(self) -> list[MessageRow]:
+        return [row_of(key, decode(value)) for table in self.states for key, value in table.items()]
+
+    def rows(self) -> tuple[dict[tuple[str, str], Message], dict[tuple[str, str], Orphan]]:
+        messages: dict[tuple[str, str], Message] = {}
+        orphans: dict[tuple[str, str], Orphan] = {}
+        for row in self.readings():
+            key = (row.account, row.message_id)
+            if row.kind == "message":
+                messages[key] = Message(*(getattr(row, name) for name in Message._fields))
+            elif row.kind == "orphan":
+                orphans[key] = Orphan(*(getattr(row, name) for name in Orphan._fields))
+        return messages, orphans
+
+    def standings(self) -> dict[tuple[str, str], Standing]:
+        found = {}
+        for table in self.numbers:
+            for value in table.values():
+                held = decode_suppression(value)
+                stands = (held.suppressed, held.reasons, held.since, held.until, held.strikes)
+                found[held.account, held.recipient] = Standing(*stands)
+        return found
+
+    def struck(self) -> dict[tuple[str, str], Strike]:
+        """The last word of each message at each place of it."""
+        latest: dict[tuple[str, str, int], dict[str, Any]] = {}
+        for said in self.strikes:
+            if said["kind"] != "delivered":
+                place = (said["account"], said["message_id"], said["sent_at"])
+                if place not in latest or latest[place]["version"] < said["version"]:
+                    latest[place] = said
+        return {
+            key[:2]: Strike(said["recipient"], said["sent_at"], said["occurred_at"], said["code"])
+            for key, said in latest.items()
+            if said["kind"] == "struck"
+        }
+
+
+def shuffled(records: list[Published], seed: int, as_of_ms: int = AS_OF) -> Worker:
+    """A worker that got all events out of order and some twice, strikes and decisions too."""
+    rng = Random(seed)
+    worker = Worker(settings_of(records), follows=False)
+    dealt = [r for r in records + records[::7] if r.kind in MESSAGE_KINDS]
+    rng.shuffle(dealt)
+    deal(worker, [as_record(r) for r in dealt], as_of_ms)
+    worker.told += [as_record(r) for r in records if r.kind == REQUESTS]
+    told = worker.told + worker.told[::3]
+    rng.shuffle(told)
+    deal(worker, told, as_of_ms)
+    worker.tick(as_of_ms)
+    return worker
+
+
+def as_record(r: Published) -> Record:
+    return Record(r.kind, r.partition, r.offset, r.timestamp, r.key, r.value)
+
+
+def deal(worker: Worker, records: list[Record], clock_ms: int = AS_OF) -> None:
+    batches: defaultdict[tuple[int, str], list[Record]] = defaultdict(list)
+    for record in records:
+        batch = batches[record.partition, record.topic]
+        batch.append(record)
+        if len(batch) == 500:
+            worker.take(record.partition, record.topic, batch, clock_ms)
+            batch.clear()
+    for (partition, topic), batch in batches.items():
+        worker.take(partition, topic, batch, clock_ms)
+
+
+def in_time(records: list[Published]) -> Worker:
+    """A worker that gets everything as it arrives, its clock going with the events."""
+    worker = Worker(settings_of(records), follows=True)
+    waiting = [r for r in records if r.kind in (*MESSAGE_KINDS, REQUESTS)]
+    for clock_ms, share in groupby(waiting, lambda r: r.timestamp // SLICE_MS * SLICE_MS):
+        until_ms = clock_ms + SLICE_MS
+        deal(worker, [as_record(r) for r in share], until_ms)
+        worker.tick(until_ms)
+        told, worker.told = worker.told, []
+        deal(worker, told, until_ms)
+    worker.tick(AS_OF)
+    return worker
+
+
+def asked(worker: Worker) -> dict[RequestKey, dict[str, Any]]:
+    """Requests by what they ask for; the id says the same, and none is published twice."""
+    found = {(r["account"], r["message_id"], r["attempt"]): r for r in worker.retries}
+    assert len(found) == len(worker.retries)
+    assert all(r["id"] == "/".join(map(str, key)) for key, r in found.items())
+    return found

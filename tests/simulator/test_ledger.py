@@ -1,0 +1,299 @@
+"""The ledger must be able to fail: each kind of planted error shows under its own heading."""
+
+import dataclasses
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+import pytest
+
+from deploy.simulator.ledger.compare import (
+    Counts,
+    Ledger,
+    compare,
+    expectation,
+    wait_until_balanced,
+)
+from deploy.simulator.oracle.expect import Expected, expect
+from deploy.simulator.oracle.messages import COUNTED, Cell
+from deploy.simulator.publish.recording import write_lines
+from sinks.client import connect
+from sinks.migrate import migrate
+from tests.simulator.filling import AS_OF, EVENTS, fill, truth
+
+FAULTS = [f.name for f in dataclasses.fields(Ledger)][7:-1]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    folder = tmp_path_factory.mktemp("clickhouse")
+    command = [sys.executable, "-m", "deploy.embedded.clickhouse", "--path", str(folder)]
+    with subprocess.Popen([*command, "--port", "0"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        line = process.stdout.readline()
+        assert "listening on" in line, line
+        try:
+            yield int(line.rsplit(":", 1)[1])
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+TABLES = ("messages", "orphans", "status_counters", "dead_letter_records", "engagements",
+          "campaigns", "message_texts", "accounts", "strikes", "suppression_records",
+          "suppression_requests", "retry_requests")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def expected() -> Expected:
+    return expect(truth(), AS_OF)
+
+
+@pytest.fixture(scope="module")
+def database(server: int, expected: Expected) -> Any:
+    """The real tables, and a copy of each that holds exactly what is expected."""
+    url = f"http://default:@127.0.0.1:{server}/receipts"
+    migrate(connect(url), text_days=90)
+    made = clickhouse_connect.get_client(host="127.0.0.1", port=server, database="receipts")
+    fill(made, expected)
+    for table in TABLES:
+        made.command(f"CREATE TABLE right_{table} AS {table}")
+        made.command(f"INSERT INTO right_{table} SELECT * FROM {table}")
+    return made
+
+
+@pytest.fixture
+def client(database: Any) -> Any:
+    """Tables that hold exactly what is expected, until a test spoils them."""
+    for table in TABLES:
+        database.command(f"TRUNCATE TABLE {table}")
+        database.command(f"INSERT INTO {table} SELECT * FROM right_{table}")
+    return database
+
+
+def test_tables_that_are_right_balance(client: Any, expected: Expected) -> None:
+    ledger = compare(client, expected)
+    assert ledger.balances, str(ledger)
+    assert ledger.events == EVENTS
+    assert ledger.messages == len(expected.messages) > EVENTS / 5
+    assert ledger.orphans == len(expected.orphans) > 0
+    assert ledger.dead_letters == len(expected.dead_letters) > 3
+    assert ledger.strikes == len(expected.strikes) > 20
+    assert ledger.suppressed == sum(n.suppressed for n in expected.numbers.values()) > 3
+    assert ledger.retries == len(expected.may_ask) > len(expected.must_ask) > 3
+    assert str(ledger).startswith("balances: events 6000")
+    assert ledger.as_dict()["balances"] is True
+
+
+DELIVERED = "account || message_id = (SELECT min(account || message_id) FROM messages " \
+            "WHERE status = 'delivered' AND campaign_id != '')"  # fmt: skip
+REJECTED = "account || message_id = (SELECT min(account || message_id) FROM messages " \
+           "WHERE status = 'rejected' AND error_code != '')"  # fmt: skip
+A_STRIKE = "account || message_id = (SELECT min(account || message_id) FROM strikes " \
+           "WHERE struck)"  # fmt: skip
+SUPPRESSED = "account || recipient = (SELECT min(account || recipient) " \
+             "FROM suppression_records WHERE reasons = ['hard_bounces'])"  # fmt: skip
+CLONED = (
+    "INSERT INTO messages SELECT * REPLACE ({}) FROM (SELECT * FROM messages WHERE "
+    + DELIVERED + ")"
+)  # fmt: skip
+
+# what is wrong, how it is planted, under which headings (and how often) it must show
+PLANTED: list[tuple[str, str, dict[str, int]]] = [
+    ("a message is lost", f"ALTER TABLE messages DELETE WHERE {DELIVERED}",
+     {"lost": 1, "cells_unlike_messages": 3}),
+    ("a message stands under its old sent_at too",
+     CLONED.format("sent_at + INTERVAL 1 MILLISECOND AS sent_at"),
+     {"doubled": 1, "cells_unlike_messages": 3}),
+    ("a message nobody sent", CLONED.format("'ghost' AS message_id"),
+     {"unexpected": 1, "cells_unlike_messages": 3}),
+    ("a wrong status", CLONED.format("'queued' AS status, 2 AS version"),
+     {"wrong_status": 1, "cells_unlike_messages": 3}),
+    ("a wrong time of the end", CLONED.format("queued_at AS finalized_at, 2 AS version"),
+     {"wrong_status": 1}),
+    ("a wrong sender", CLONED.format("'someone' AS sender_id, 2 AS version"), {"wrong_fields": 1}),
+    ("an orphan is lost", "ALTER TABLE orphans DELETE WHERE 1", {"lost": 2}),
+    ("an orphan with a wrong status",
+     "INSERT INTO orphans SELECT * REPLACE ('rejected' AS status, 2 AS version) FROM orphans "
+     "LIMIT 1", {"wrong_status": 1}),
+    ("a message is an orphan too",
+     f"INSERT INTO orphans (account, message_id) SELECT account, message_id FROM messages "
+     f"WHERE {DELIVERED}", {"doubled": 1, "unexpected": 1}),
+    ("a cell counts one too many",
+     "INSERT INTO status_counters SELECT * REPLACE (delivered + 1 AS delivered, 2 AS version) "
+     "FROM status_counters WHERE kind = 'day' LIMIT 1",
+     {"wrong_cells": 1, "cells_unlike_messages": 1}),
+    ("a cell has lost credits",
+     "INSERT INTO status_counters SELECT * REPLACE (credits - 0.000001 AS credits, 2 AS version) "
+     "FROM status_counters WHERE kind = 'campaign' LIMIT 1",
+     {"wrong_cells": 1, "cells_unlike_messages": 1}),
+    ("a cell is missing", "ALTER TABLE status_counters DELETE WHERE kind = 'hour' AND "
+     "(window_start, account, channel, source, country, provider) IN (SELECT window_start, "
+     "account, channel, source, country, provider FROM status_counters WHERE kind = 'hour' "
+     "LIMIT 1)",
+     {"wrong_cells": 1, "cells_unlike_messages": 1}),
+    ("a cell stands in two partitions",
+     "INSERT INTO status_counters SELECT * REPLACE (1 AS shard) FROM status_counters "
+     "WHERE kind = 'hour' LIMIT 1", {"wrong_cells": 1, "cells_unlike_messages": 1}),
+    ("a dead letter is missing", "ALTER TABLE dead_letter_records DELETE WHERE offset = "
+     "(SELECT min(offset) FROM dead_letter_records)", {"lost": 1}),
+    ("a dead letter nobody sent",
+     "INSERT INTO dead_letter_records SELECT * REPLACE (-5 AS offset) FROM dead_letter_records "
+     "LIMIT 1", {"unexpected": 1}),
+    ("a dead letter with a wrong reason",
+     "INSERT INTO dead_letter_records SELECT * REPLACE ('internal_error' AS reason, 2 AS version) "
+     "FROM dead_letter_records LIMIT 1", {"wrong_dead_letters": 1}),
+    ("a dead letter with other bytes",
+     "INSERT INTO dead_letter_records SELECT * REPLACE (value || ' ' AS value, 2 AS version, "
+     "1 AS has_value) FROM dead_letter_records LIMIT 1", {"wrong_dead_letters": 1}),
+    ("a lost engagement", "ALTER TABLE engagements DELETE WHERE event_id = "
+     "(SELECT min(event_id) FROM engagements)", {"wrong_others": 1}),
+    ("an old campaign", "INSERT INTO campaigns SELECT * REPLACE ('draft' AS status, 2 AS version) "
+     "FROM campaigns LIMIT 1", {"wrong_others": 1}),
+    ("settings that are out of date",
+     "INSERT INTO accounts SELECT * REPLACE (9 AS strike_limit, 2 AS version) FROM accounts "
+     "WHERE account = 'nordbank'", {"wrong_others": 1}),
+    ("a decision is lost", "ALTER TABLE suppression_requests DELETE WHERE at = "
+     "(SELECT min(at) FROM suppression_requests)", {"wrong_others": 1}),
+    ("a decision nobody made",
+     "INSERT INTO suppression_requests SELECT * REPLACE ('eve' AS who) FROM suppression_requests "
+     "LIMIT 1", {"wrong_others": 1}),
+    ("a strike is lost", f"ALTER TABLE strikes DELETE WHERE {A_STRIKE}", {"wrong_strikes": 1}),
+    ("a strike is withdrawn for nothing",
+     f"INSERT INTO strikes SELECT * REPLACE (false AS struck, 2 AS version) FROM strikes "
+     f"WHERE {A_STRIKE}", {"wrong_strikes": 1}),
+    ("one message strikes twice",
+     f"INSERT INTO strikes SELECT * REPLACE (sent_at + INTERVAL 1 MILLISECOND AS sent_at) "
+     f"FROM strikes WHERE {A_STRIKE}", {"wrong_strikes": 1}),
+    ("a strike against another number",
+     "INSERT INTO strikes (account, recipient, message_id, struck) "
+     f"SELECT account, '+447400999999', message_id, true FROM messages WHERE {DELIVERED}",
+     {"wrong_strikes": 1}),
+    ("a strike that was withdrawn stands",
+     "INSERT INTO strikes SELECT * REPLACE (true AS struck, 2 AS version) "
+     "FROM (SELECT * FROM strikes WHERE NOT struck LIMIT 1)", {"wrong_strikes": 1}),
+    ("a delivered message withdraws what never was",
+     "INSERT INTO strikes (account, recipient, message_id, struck) "
+     f"SELECT account, recipient, message_id, false FROM messages WHERE {DELIVERED}",
+     {"wrong_strikes": 1}),
+    ("a number is suppressed for nothing",
+     "INSERT INTO suppression_records (account, recipient, suppressed, reasons) "
+     "VALUES ('nordbank', '+447400999999', true, ['manual'])", {"wrong_suppressions": 1}),
+    ("a number is never suppressed",
+     f"ALTER TABLE suppression_records DELETE WHERE {SUPPRESSED}", {"wrong_suppressions": 1}),
+    ("a number is suppressed too early",
+     "INSERT INTO suppression_records SELECT * REPLACE (since - INTERVAL 1 MILLISECOND AS since, "
+     f"2 AS version) FROM suppression_records WHERE {SUPPRESSED}", {"wrong_suppressions": 1}),
+    ("a number is suppressed for another reason",
+     "INSERT INTO suppression_records SELECT * REPLACE (['unsubscribed', 'manual'] AS reasons, "
+     f"2 AS version) FROM suppression_records WHERE {SUPPRESSED}", {"wrong_suppressions": 1}),
+    ("a number has one strike too many",
+     "INSERT INTO suppression_records SELECT * REPLACE (strikes + 1 AS strikes, 2 AS version) "
+     f"FROM suppression_records WHERE {SUPPRESSED}", {"wrong_suppressions": 1}),
+    ("a retry nobody may ask for",
+     "INSERT INTO retry_requests (account, message_id, attempt) "
+     f"SELECT account, message_id, 2 FROM messages WHERE {DELIVERED}", {"wrong_retries": 1}),
+    ("a retry that is due at another time",
+     "INSERT INTO retry_requests SELECT * REPLACE (due_at + INTERVAL 1 SECOND AS due_at, "
+     "2 AS version) FROM retry_requests LIMIT 1", {"wrong_retries": 1}),
+    ("a retry to another number",
+     "INSERT INTO retry_requests SELECT * REPLACE ('+447400999999' AS recipient, 2 AS version) "
+     "FROM retry_requests LIMIT 1", {"wrong_retries": 1}),
+    ("no retry is asked for", "TRUNCATE TABLE retry_requests", {"wrong_retries": -1}),
+    ("a reason the provider did not give",
+     "INSERT INTO messages SELECT * REPLACE ('just so' AS fail_reason, 2 AS version) FROM messages "
+     f"WHERE {REJECTED}", {"wrong_fields": 1}),
+    ("a lost text", "ALTER TABLE message_texts DELETE WHERE message_id = 'm0'",
+     {"wrong_others": 1}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("plant", "shown"), [p[1:] for p in PLANTED], ids=[p[0] for p in PLANTED])
+def test_a_planted_error_is_found(
+    client: Any, expected: Expected, plant: str, shown: dict[str, int]
+) -> None:
+    client.command(plant, settings={"mutations_sync": 2})
+    ledger = compare(client, expected)
+    found = {name: getattr(ledger, name) for name in FAULTS if getattr(ledger, name)}
+    if "orphans DELETE" in plant:
+        shown = {"lost": len(expected.orphans)}
+    if shown == {"wrong_retries": -1}:
+        shown = {"wrong_retries": len(expected.must_ask)}
+    if shown.get("doubled"):  # either row may come first and be compared
+        found.pop("wrong_fields", None)
+    assert found == shown, str(ledger)
+    assert not ledger.balances
+    assert ledger.samples
+    assert "DOES NOT BALANCE" in str(ledger)
+
+
+class Doubling:
+    """A client that reads one view twice: the engine itself keeps one row a key."""
+
+    def __init__(self, client: Any, view: str) -> None:
+        self._client = client
+        self._view = view
+
+    @contextmanager
+    def query_rows_stream(self, query: str) -> Iterator[Iterable[Any]]:
+        with self._client.query_rows_stream(query) as stream:
+            rows = list(stream)
+        yield rows * 2 if query.endswith(self._view) else rows
+
+
+@pytest.mark.parametrize(
+    ("view", "heading"),
+    [("retry_requests_current", "wrong_retries"), ("suppressions", "wrong_suppressions"),
+     ("strikes_current", "wrong_strikes")],
+)  # fmt: skip
+def test_what_stands_twice_is_found(
+    client: Any, expected: Expected, view: str, heading: str
+) -> None:
+    ledger = compare(Doubling(client, f"FROM {view}"), expected)
+    found = {name: getattr(ledger, name) for name in FAULTS if getattr(ledger, name)}
+    assert found == {heading: {
+        "wrong_retries": len(expected.may_ask), "wrong_strikes": len(expected.strikes),
+        "wrong_suppressions": sum(1 for n in expected.numbers.values() if n.suppressed or n.strikes)
+    }[heading]}  # fmt: skip
+
+
+def test_every_heading_of_a_fault_is_planted_or_counted() -> None:
+    planted = {name for _, _, shown in PLANTED for name in shown}
+    assert planted | {"unaccounted"} == set(FAULTS)
+
+
+def test_events_that_end_nowhere_unbalance_the_ledger(client: Any, expected: Expected) -> None:
+    short = dataclasses.replace(expected, in_messages=expected.in_messages - 2)
+    assert compare(client, short).unaccounted == 2
+    assert not compare(client, short).balances
+
+
+def test_waiting_ends_with_the_balance_or_with_the_last_difference(
+    client: Any, expected: Expected
+) -> None:
+    told: list[Counts] = []
+    suppressed = sum(number.suppressed for number in expected.numbers.values())
+    assert wait_until_balanced(client, expected, 5, told.append).balances
+    assert told == [Counts(len(expected.messages), len(expected.orphans),
+                           len(expected.dead_letters), len(expected.strikes),
+                           suppressed)]  # fmt: skip
+    client.command("TRUNCATE TABLE orphans")
+    late = wait_until_balanced(client, expected, 0.3, poll_s=0.1)
+    assert not late.balances
+    assert late.lost == len(expected.orphans)
+
+
+def test_truth_files_of_several_runs_add_up(tmp_path: Path, expected: Expected) -> None:
+    records = truth()
+    paths = [tmp_path / "one.jsonl", tmp_path / "two.jsonl"]
+    write_lines(paths[0], records[1000:])
+    write_lines(paths[1], records[:1000])
+    assert expectation(paths, AS_OF) == expected
+
+
+def test_counted_statuses_are_the_first_fields_of_a_cell() -> None:
+    assert Cell._fields[: len(COUNTED)] == COUNTED
