@@ -10,6 +10,10 @@ from typing import Final
 
 from models.accounts import AccountSettings
 from models.facts import Outcome
+from models.message_row import provider_of
+from models.retries import retry_decision
+from models.state import MessageState, is_pending
+from models.vocabulary import SUCCESSES
 
 UNKNOWN_SUBSCRIBER: Final = "unknown subscriber"
 UNREACHABLE: Final = "absent or switched off"
@@ -180,3 +184,22 @@ def reason_of(outcome: Outcome, provider: str, settings: AccountSettings) -> str
     known = own.get(f"{name}:{code}") or own.get(code) or (table or {}).get(code)
     common = GSM.get(code.lstrip("0")) if table is None else None
     return known or outcome.reason or common or BY_SCOPE.get(outcome.scope, UNEXPLAINED)
+
+
+def annotate(state: MessageState, settings: AccountSettings) -> None:
+    """Set what people read of a failure: its reason, and why no further attempt was made."""
+    outcome = state.outcome
+    if is_pending(state):
+        expired = bool(state.expired_at) and bool(state.sends)
+        state.fail_reason = EXPIRED if expired else ""
+        state.no_retry, state.next_attempt_at = ("expired", 0) if expired else ("", 0)
+    elif outcome is None or outcome.status in SUCCESSES:
+        state.fail_reason, state.no_retry, state.next_attempt_at = "", "", 0
+    else:
+        _annotate_failure(state, outcome, settings)
+
+
+def _annotate_failure(state: MessageState, outcome: Outcome, settings: AccountSettings) -> None:
+    state.fail_reason = reason_of(outcome, provider_of(state), settings)
+    if state.sends:
+        state.no_retry, state.next_attempt_at = retry_decision(state, settings)

@@ -11,9 +11,9 @@ import msgspec
 from msgspec import Meta
 
 from models.facts import strikes
+from models.keys import recipient_key
 from models.refusal import Reason, Refusal
 from models.state import MessageState, is_pending
-from models.suppression_requests import number_key
 
 Kind = Literal["struck", "withdrawn", "delivered"]
 
@@ -44,7 +44,7 @@ class Strike(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> bytes:
-        return number_key(self.account, self.recipient)
+        return recipient_key(self.account, self.recipient)
 
 
 class ActiveStrike(NamedTuple):

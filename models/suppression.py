@@ -15,7 +15,7 @@ from typing import Final, Literal, get_args
 import msgspec
 
 from models.accounts import MAX_STRIKE_LIMIT, AccountSettings
-from models.contract import DAY_MS
+from models.time import DAY_MS
 from models.versions import check_version
 
 MAX_STRIKES: Final = 2 * MAX_STRIKE_LIMIT

@@ -14,7 +14,6 @@ from models.contract import (
     out_of_time,
     validated,
 )
-from models.keys import message_key
 from models.refusal import Refusal
 
 Action = Literal["suppress", "release", "resubscribe", "unsubscribe"]
@@ -43,8 +42,3 @@ def parse_request(
     if isinstance(request, Refusal):
         return request
     return out_of_time("at", request.at, record_ms) or request
-
-
-def number_key(account: str, recipient: str) -> bytes:
-    """`account/recipient`: the key of strikes, suppression requests and suppressions."""
-    return message_key(account, recipient)

@@ -6,15 +6,11 @@ import msgspec
 
 from models.accounts import AccountSettings
 from models.counters import Contribution, contribution
-from models.facts import Outcome
-from models.keys import split_key
-from models.message_row import provider_of
-from models.reasons import EXPIRED, reason_of
-from models.retries import next_timer_at, retry_decision
-from models.state import MessageState, has_unknown_status, is_pending
+from models.keys import recipient_key, split_key
+from models.retries import next_timer_at
+from models.state import MessageState, has_unknown_status
 from models.strikes import ActiveStrike, Kind, Strike, active_strike, encode_strike
-from models.suppression_requests import RECIPIENT, number_key
-from models.vocabulary import SUCCESSES
+from models.suppression_requests import RECIPIENT
 from streams.common.plan import Incoming, KeyValue, Plan
 
 #: Anchor day of a message nothing is known of yet.
@@ -86,25 +82,6 @@ class PendingMessage:
             plan.deferred_keys.add(key)
 
 
-def annotate(state: MessageState, settings: AccountSettings) -> None:
-    """Set what people read of a failure: its reason, and why no further attempt was made."""
-    outcome = state.outcome
-    if is_pending(state):
-        expired = bool(state.expired_at) and bool(state.sends)
-        state.fail_reason = EXPIRED if expired else ""
-        state.no_retry, state.next_attempt_at = ("expired", 0) if expired else ("", 0)
-    elif outcome is None or outcome.status in SUCCESSES:
-        state.fail_reason, state.no_retry, state.next_attempt_at = "", "", 0
-    else:
-        _annotate_failure(state, outcome, settings)
-
-
-def _annotate_failure(state: MessageState, outcome: Outcome, settings: AccountSettings) -> None:
-    state.fail_reason = reason_of(outcome, provider_of(state), settings)
-    if state.sends:
-        state.no_retry, state.next_attempt_at = retry_decision(state, settings)
-
-
 def emit_recipient_events(key: bytes, message: PendingMessage) -> None:
     """Put into the side effects what a changed message says about its recipient's number."""
     state = message.state
@@ -163,4 +140,4 @@ def unsubscribe(account: str, recipient: str, at_ms: int, message_id: str) -> Ke
         "who": RECIPIENT,
         "why": f"message {message_id}" if message_id else "",
     }
-    return number_key(account, recipient), _encode_json(request)
+    return recipient_key(account, recipient), _encode_json(request)

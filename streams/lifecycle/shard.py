@@ -6,24 +6,25 @@ delivers the plan puts its changes into the table.
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from models.accounts import Accounts
 from models.contract import MAX_EVENT_BYTES
 from models.counters import Cells, Contribution, contribution, read_cells
-from models.keys import message_key, split_key
+from models.keys import account_of, event_key, recipient_key, split_key
 from models.message_row import provider_of
+from models.reasons import annotate
 from models.refusal import Refusal
 from models.retries import close_late_retry, next_attempt, next_timer_at, retry_request
 from models.state import MessageState, decode, encode, is_pending, retention_day, unknown_values
-from models.suppression_requests import number_key
+from models.time import last_retirable_day
 from models.timers import Timers
 from models.versions import first_version
 from streams.common.plan import CHUNK_SIZE, RETRY_MS, Event, Incoming, Plan, internal, is_misrouted
-from streams.lifecycle.handlers import HANDLERS, Apply, Parse, apply_to_recipient, last_retirable
-from streams.lifecycle.pending import UNKNOWN, PendingMessage, annotate, emit_recipient_events
+from streams.lifecycle.handlers import HANDLERS, Apply, BatchContext, Parse, apply_to_recipient
+from streams.lifecycle.pending import UNKNOWN, PendingMessage, emit_recipient_events
 
 encode_json: Final = msgspec.json.Encoder().encode
 
@@ -34,6 +35,16 @@ class Rules(msgspec.Struct, frozen=True):
     partitions: int
     retention_days: int = 10
     max_event_bytes: int = MAX_EVENT_BYTES
+
+
+class _Batch(NamedTuple):
+    """A batch in work: its plan, the messages it touched by key, and its topic's handler."""
+
+    plan: Plan
+    pending: dict[bytes, PendingMessage]
+    parse: Parse
+    apply: Apply
+    context: BatchContext
 
 
 class Shard:
@@ -131,10 +142,10 @@ class Shard:
         clock_ms: the partition's clock, or the time of its last record when that is later
         """
         self.clock_ms = clock_ms
-        plan = Plan()
-        pending: dict[bytes, PendingMessage] = {}
-        parse, apply = HANDLERS[topic]
-        limit = self.rules.max_event_bytes
+        rules = self.rules
+        context = BatchContext(clock_ms, self.retired_day, rules.retention_days, self.suppressed)
+        batch = _Batch(Plan(), {}, *HANDLERS[topic], context)
+        plan, parse, limit = batch.plan, batch.parse, rules.max_event_bytes
         for record in plan.readable(records):
             try:
                 event = parse(record.value, record.timestamp, limit)
@@ -145,65 +156,53 @@ class Shard:
                 plan.refuse(record, internal(error))
                 continue
             try:
-                self._join(plan, pending, record, event, apply)
+                self._join(batch, record, event)
             except Exception as error:  # noqa: BLE001  (a rule that raises refuses its event)
                 plan.refuse(record, internal(error))
-                self._undo(plan, pending, key_of(event), parse, apply)
-        for key, message in pending.items():
+                self._undo(batch, event_key(event))
+        for key, message in batch.pending.items():
             if not message.changed or self._settle(plan, key, message):
                 message.emit(plan, key)
         return plan
 
-    def _join(
-        self,
-        plan: Plan,
-        pending: dict[bytes, PendingMessage],
-        record: Incoming,
-        event: Event,
-        apply: Apply,
-    ) -> None:
-        key = key_of(event)
-        message = pending.get(key)
+    def _join(self, batch: _Batch, record: Incoming, event: Event) -> None:
+        key = event_key(event)
+        message = batch.pending.get(key)
         if message is None or record.key != key:
             stored = self.states.get(key)
             if (stored is None or record.key != key) and is_misrouted(
-                plan, record, key, self.partition, self.rules.partitions
+                batch.plan, record, key, self.partition, self.rules.partitions
             ):
                 return  # only keys of this partition ever enter its table
             if event.message_id is None:
-                apply_to_recipient(plan, event)
+                apply_to_recipient(batch.plan, event)
                 return
-            message = pending[key] = message or self._touch(key, event.account, stored)
-        changed = apply(self, plan, record, message, event)
-        if changed is None:
+            message = batch.pending[key] = message or self._touch(key, event.account, stored)
+        changed = batch.apply(batch.context, record, message, event)
+        if isinstance(changed, Refusal):
+            batch.plan.refuse(record, changed)
             return
         message.records.append(record)
         if changed:
             message.changed = True
 
-    def _undo(
-        self,
-        plan: Plan,
-        pending: dict[bytes, PendingMessage],
-        key: bytes,
-        parse: Parse,
-        apply: Apply,
-    ) -> None:
-        """After a rule raised: work the message's other events in again, without what it left.
+    def _undo(self, batch: _Batch, key: bytes) -> None:
+        """After a rule raised: join the message's other events again, without what it left.
 
         Where a rule raises again, all of them are refused.
         """
-        message = pending.pop(key, None)
+        message = batch.pending.pop(key, None)
         records = message.records if message is not None else []
-        done = Plan()  # they are neither strays nor refused: that was found out before
+        # None of these records is misrouted or refused: that was decided the first time.
+        again = batch._replace(plan=Plan())
         try:
             for record in records:
-                event = parse(record.value, record.timestamp, self.rules.max_event_bytes)
+                event = batch.parse(record.value, record.timestamp, self.rules.max_event_bytes)
                 if not isinstance(event, Refusal):
-                    self._join(done, pending, record, event, apply)
+                    self._join(again, record, event)
         except Exception as error:  # noqa: BLE001  (a rule that raises refuses its events)
-            pending.pop(key, None)
-            plan.reject_events(key, records, error)
+            batch.pending.pop(key, None)
+            batch.plan.reject_events(key, records, error)
 
     def _touch(self, key: bytes, account: str, stored: bytes | None) -> PendingMessage:
         state = decode(stored) if stored is not None else None
@@ -324,7 +323,7 @@ class Shard:
         account, message_id = split_key(key)
         state = message.state
         request = retry_request(account, message_id, state, due_at)
-        suppressed = number_key(account, state.sends[0].recipient) in self.suppressed
+        suppressed = recipient_key(account, state.sends[0].recipient) in self.suppressed
         state.no_retry = "suppressed" if suppressed else ""
         state.retry_decided, state.next_attempt_at = request.attempt, due_at
         encoded = encode_json(request)
@@ -357,7 +356,7 @@ class Shard:
         messages of it were touched since the last commit: a replay of their records would find
         them gone.
         """
-        last = last_retirable(clock_ms, self.rules.retention_days)
+        last = last_retirable_day(clock_ms, self.rules.retention_days)
         leaving = any(day <= last for day in self.days)
         if not leaving or last <= self.retired_day or self.timers.any_due(clock_ms):
             return None
@@ -398,16 +397,6 @@ class Shard:
         if key in self.states and not self._leaves(key):
             state = decode(self.states[key])
             self._change(plan, key, self._known(key, account_of(key), state))
-
-
-def key_of(event: Event) -> bytes:
-    """The record key of an event; an engagement without a message is keyed by its recipient."""
-    return message_key(event.account, event.message_id or event.recipient or "")
-
-
-def account_of(key: bytes) -> str:
-    """The account of a message key."""
-    return key.partition(b"/")[0].decode()
 
 
 def _is_announced(state: MessageState) -> bool:

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from models.accounts import Accounts
-from models.keys import split_key
+from models.keys import recipient_key, split_key
 from models.refusal import Refusal
 from models.strikes import Strike, parse_strike
 from models.suppression import (
@@ -29,7 +29,7 @@ from models.suppression import (
     status_of,
     unknown_reasons,
 )
-from models.suppression_requests import SuppressionRequest, number_key, parse_request
+from models.suppression_requests import SuppressionRequest, parse_request
 from models.timers import Timers
 from models.versions import first_version
 from streams.common.plan import CHUNK_SIZE, RETRY_MS, Incoming, Plan, internal, is_misrouted
@@ -122,7 +122,7 @@ class RecipientShard:
         record: Incoming,
         event: Strike | SuppressionRequest,
     ) -> None:
-        key = number_key(event.account, event.recipient)
+        key = recipient_key(event.account, event.recipient)
         if is_misrouted(plan, record, key, self.partition, self._partitions):
             return
         number = pending.get(key) or pending.setdefault(key, self._touch(key))

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from models.accounts import Accounts
-from models.contract import DAY_MS
 from models.counters import decode_cell, retired_key
 from models.settings import Settings
 from models.state import decode
+from models.time import DAY_MS
 from streams.common import context as turns_module
 from streams.common.context import AgentContext
 from streams.common.delivery import Delivery

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from models.accounts import Accounts, AccountSettings
-from models.contract import DAY_MS
 from models.counters import COUNT_NAMES, encode_cell
 from models.refusal import Reason
 from models.settings import Settings
 from models.state import decode
 from models.strikes import Strike, encode_strike
 from models.suppression import decode as decode_suppression
+from models.time import DAY_MS
 from streams.common import context as turns_module
 from streams.common.context import AgentContext
 from streams.common.delivery import Delivery
