@@ -62,7 +62,7 @@ class HealthReporter:
         sources = [topic for context in self._turns for topic in context.topics]
         meter.set("receipts_partitions", len(app.assigned_partitions) * len(sources))
         for partition, shard in self._lifecycle.shards.items():
-            meter.set("receipts_states", len(shard.states), partition=str(partition))
+            meter.set("receipts_states", len(shard.stored), partition=str(partition))
             meter.set("receipts_cells", len(shard.cells.by_key), partition=str(partition))
         for context in self._turns:
             for topic, name in context.topics.items():

@@ -116,7 +116,7 @@ class Worker:
             rules,
             states,
             cells,
-            AgentContext(app, meter, topics),
+            AgentContext(app, topics),
             self.accounts,
             self.suppressed,
         )
@@ -141,7 +141,7 @@ class Worker:
             meter,
             settings.partitions,
             numbers,
-            AgentContext(app, meter, topics),
+            AgentContext(app, topics),
             self.accounts,
         )
 

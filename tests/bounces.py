@@ -98,7 +98,7 @@ class World:
             plan = self.messages.plan(records[0].topic, records, at)
             assert not plan.rerouted
             assert not plan.dead_letters, plan.dead_letters[0].refusal
-            self.to_suppressed += plan.to_suppressed
+            self.to_suppressed += plan.counts["receipts_sends_to_suppressed_total",]
             self._deliver(plan, at, dies)
 
     def _deliver(self, plan: Plan, at: int, dies: Death = "") -> None:

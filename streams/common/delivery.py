@@ -10,7 +10,7 @@ refuses and sends on the same records again.
 
 import asyncio
 import logging
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
@@ -143,10 +143,6 @@ class Delivery:
         records = [Outgoing(*letter_of(dead.record, dead.refusal)) for dead in dead_letters]
         await self._sender.send_many(self._settings.topic("dead-letters"), partition, records)
         _log_unreadable(dead_letters)
-        counted = Counter((dead.record.topic, dead.refusal.reason) for dead in dead_letters)
-        for (topic, reason), number in counted.items():
-            labels = {"topic": self._plain(topic), "reason": reason.value}
-            self._meter.add("receipts_dead_letters_total", number, **labels)
 
     async def _reroute(self, rerouted: list[MisroutedRecord]) -> None:
         homes: defaultdict[tuple[str, int], list[Outgoing]] = defaultdict(list)
@@ -157,11 +153,6 @@ class Delivery:
             )
         for (topic, partition), records in homes.items():
             await self._sender.send_many(topic, partition, records)
-            self._meter.add("receipts_strays_total", len(records), topic=self._plain(topic))
-
-    def _plain(self, topic: str) -> str:
-        """The topic's name without this installation's prefix."""
-        return topic.removeprefix(self._settings.topic_prefix)
 
 
 def _log_unreadable(dead_letters: Iterable[DeadLetter]) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from models.contract import Engagement, Receipt, Send, parse_engagement, parse_receipt, parse_send
 from models.facts import outcome_of, send_fact, strikes
 from models.keys import recipient_key
@@ -13,7 +15,7 @@ from streams.common.plan import Event, Incoming, KeyValue, Plan
 from streams.lifecycle.pending import PendingMessage, unsubscribe
 
 
-class BatchContext(NamedTuple):
+class BatchContext(msgspec.Struct, frozen=True):
     """What a batch is decided by, besides its events and the states of their messages.
 
     clock_ms: the partition's clock, epoch ms
@@ -44,10 +46,11 @@ def apply_send(
     state = message.state
     known_conflict = state.conflict
     changed = add_send(state, send_fact(send))
-    message.conflicts += state.conflict and not known_conflict
+    if state.conflict and not known_conflict:
+        message.counted.append(("receipts_conflicts_total",))
     if changed and context.suppressed:
         _note_suppressed(context, message, send)
-    message.accepted_kinds.append(send.direction)
+    message.counted.append(("receipts_events_total", "sends", send.direction))
     return changed
 
 
@@ -55,7 +58,7 @@ def apply_receipt(
     context: BatchContext, record: Incoming, message: PendingMessage, receipt: Receipt
 ) -> bool:
     """Join a receipt."""
-    message.accepted_kinds.append(receipt.status)
+    message.counted.append(("receipts_events_total", "receipts", receipt.status))
     outcome = outcome_of(receipt)
     if strikes(outcome):
         message.saw_hard_bounce = True
@@ -66,7 +69,7 @@ def apply_engagement(
     context: BatchContext, record: Incoming, message: PendingMessage, event: Engagement
 ) -> bool:
     """Join a click or an unsubscribe; an unsubscribe is forwarded to the suppression agent."""
-    message.accepted_kinds.append(event.type)
+    message.counted.append(("receipts_events_total", "engagements", event.type))
     state = message.state
     changed = add_engagement(state, event, _event_day(context, record, event.occurred_at))
     if event.type == "unsubscribe":
@@ -78,7 +81,7 @@ def apply_to_recipient(plan: Plan, event: Engagement) -> None:
     """Handle an engagement that names a recipient and no message: there is no state to join."""
     if event.type == "unsubscribe" and event.recipient:
         plan.requests.append(_request(event, event.recipient))
-    plan.accepted_kinds.append(event.type)
+    plan.count("receipts_events_total", "engagements", event.type)
 
 
 class TopicHandler(NamedTuple):
@@ -116,7 +119,7 @@ def _note_suppressed(context: BatchContext, message: PendingMessage, send: Send)
         and context.suppressed[key] < send.sent_at
         and send.direction == "outbound"
     ):
-        message.to_suppressed += 1
+        message.counted.append(("receipts_sends_to_suppressed_total",))
         message.state.to_suppressed = True
 
 

@@ -1,4 +1,4 @@
-"""A message while a batch works on it, and what its change leads to beyond its own row."""
+"""A message while a batch works on it, and the records that its change leads to."""
 
 from typing import Final
 
@@ -11,28 +11,29 @@ from models.retries import next_timer_at
 from models.state import MessageState, has_unknown_status
 from models.strikes import ActiveStrike, Kind, Strike, active_strike, encode_strike
 from models.suppression_requests import RECIPIENT
-from streams.common.plan import Incoming, KeyValue, Plan
+from streams.common.plan import Count, Incoming, KeyValue, Plan
 
-#: Anchor day of a message nothing is known of yet.
+#: Retention day of a message that is not known yet.
 UNKNOWN: Final = -1
 
 
 class PendingMessage:
-    """A message in work: its state, what it counted as and stood for before, and its side effects.
+    """A message in work: its state, what followed from the state before, and its side effects.
 
     The side effects reach the plan only together with the encoded state (`emit`): when a rule
     raises, nothing of the message is left in the plan.
 
-    day: its anchor day before, UNKNOWN when nothing was known
-    words, strikes, requests, conflicts, to_suppressed: as in `Plan`
+    before, strike, next_timer_at, day: contribution, strike, timer and retention day of the state
+        before; day is UNKNOWN when nothing was known
+    records: the records joined into it
+    counted, strikes, requests: as in `Plan`
     """
 
     __slots__ = (
-        "accepted_kinds",
         "account",
         "before",
         "changed",
-        "conflicts",
+        "counted",
         "day",
         "delivered_at",
         "known_sends",
@@ -45,7 +46,6 @@ class PendingMessage:
         "state",
         "strike",
         "strikes",
-        "to_suppressed",
     )
 
     def __init__(
@@ -65,17 +65,13 @@ class PendingMessage:
         self.delivered_at = state.delivered_at
         self.last_delivered_at = state.last_delivered_at
         self.saw_hard_bounce = False
-        self.accepted_kinds: list[str] = []
+        self.counted: list[Count] = []
         self.strikes: tuple[KeyValue, ...] = ()
         self.requests: tuple[KeyValue, ...] = ()
-        self.conflicts = 0
-        self.to_suppressed = 0
 
     def emit(self, plan: Plan, key: bytes) -> None:
         """Put the side effects into the plan."""
-        plan.accepted_kinds += self.accepted_kinds
-        plan.conflicts += self.conflicts
-        plan.to_suppressed += self.to_suppressed
+        plan.counted += self.counted
         if self.strikes or self.requests:
             plan.strikes += self.strikes
             plan.requests += self.requests

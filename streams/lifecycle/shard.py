@@ -5,14 +5,23 @@ delivers the plan puts its changes into the table.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Final
 
 import msgspec
 
 from models.accounts import Accounts
 from models.contract import MAX_EVENT_BYTES
-from models.counters import Cells, Contribution, contribution, read_cells
+from models.counters import (
+    COUNT_NAMES,
+    Cells,
+    Contribution,
+    contribution,
+    encode_cell,
+    encode_retired,
+    read_cells,
+    retired_key,
+)
 from models.keys import account_of, event_key, recipient_key, split_key
 from models.message_row import provider_of
 from models.reasons import annotate
@@ -20,13 +29,16 @@ from models.refusal import Refusal
 from models.retries import close_late_retry, next_attempt, next_timer_at, retry_request
 from models.state import MessageState, decode, encode, is_pending, retention_day, unknown_values
 from models.time import last_retirable_day
-from models.timers import Timers
 from models.versions import first_version
-from streams.common.plan import CHUNK_SIZE, RETRY_MS, Event, Incoming, Plan, internal, is_misrouted
+from streams.common.plan import Event, Incoming, Plan, internal, is_misrouted
+from streams.common.shard import CHUNK_SIZE, PartitionShard
 from streams.lifecycle.handlers import HANDLERS, Apply, BatchContext, Parse, apply_to_recipient
 from streams.lifecycle.pending import UNKNOWN, PendingMessage, emit_recipient_events
 
 encode_json: Final = msgspec.json.Encoder().encode
+
+
+_CHANGED_TO: Final = tuple(("receipts_state_changes_total", name) for name in COUNT_NAMES)
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -37,7 +49,7 @@ class Rules(msgspec.Struct, frozen=True):
     max_event_bytes: int = MAX_EVENT_BYTES
 
 
-class _Batch(NamedTuple):
+class _Batch(msgspec.Struct, frozen=True):
     """A batch in work: its plan, the messages it touched by key, and its topic's handler."""
 
     plan: Plan
@@ -47,12 +59,10 @@ class _Batch(NamedTuple):
     context: BatchContext
 
 
-class Shard:
-    """States, cells and timers of one partition.
+class Shard(PartitionShard[MessageState]):
+    """Messages of one partition: their states, the counter cells and the timers.
 
-    states: the table's live mapping, message key → stored state; read here and never written
-    accounts: the settings of all accounts, kept current by others
-    suppressed: number key → since when it is suppressed (epoch ms), kept current by others
+    suppressed: recipient key → since when it is suppressed (epoch ms), kept current by others
     """
 
     def __init__(
@@ -63,26 +73,18 @@ class Shard:
         accounts: Accounts,
         suppressed: Mapping[bytes, int],
     ) -> None:
-        self.partition = partition
+        super().__init__(partition, states, accounts)
         self.rules = rules
-        self.states = states
-        self.accounts = accounts
         self.suppressed = suppressed
         self.cells = Cells(partition)
-        self.timers = Timers()
         self.days: defaultdict[int, list[bytes]] = defaultdict(list)
         self.retired_day = -1
-        self.version = 0
-        self.clock_ms = 0
         self.touched_days: set[int] = set()
-        """Days of messages touched since the last commit began."""
-        self.unusable: dict[bytes, str] = {}
-        """Keys whose restored state is not one of ours, and why: to be dropped from the table."""
+        """Retention days of messages touched since the last commit began."""
         self.uncounted: set[bytes] = set()
         """States whose rules raised at the restore: in no cell until they are settled."""
-        self.newer: Counter[str] = Counter()
         self.newer_cells: Counter[str] = Counter()
-        """What the restore found that only a newer version knows, and in how many records."""
+        """As `newer`, of the counter cells."""
 
     # --- restore ------------------------------------------------------------------------------
 
@@ -96,39 +98,32 @@ class Shard:
         cells = read_cells(published, self.partition)
         self.newer_cells = cells.newer
         highest, self.retired_day = cells.retired
-        for count, (key, value) in enumerate(self.states.items(), 1):
-            highest = max(highest, self._restored(key, value))
-            if not count % CHUNK_SIZE:
-                yield count
+        highest = max(highest, (yield from self._restore_stored()))
         for row in cells.rows.values():
             highest = max(highest, row.version)
         self.cells.compare(cells.rows, self.retired_day)
         self.version = first_version(highest, generation)
-        yield len(self.states)
+        yield len(self.stored)
 
-    def _restored(self, key: bytes, value: bytes) -> int:
-        """Fold one state; its version. One that a rule raises on waits for `tick`, uncounted."""
-        try:
-            state = decode(value)
-        except msgspec.MsgspecError as error:
-            self.unusable[key] = str(error)
-            return 0
-        try:
-            self._fold(key, state)
-        except Exception:  # noqa: BLE001  (`tick` raises it again, and reports it)
-            self.uncounted.add(key)
-            self.timers.set(key, 0)
-        return state.version
+    def _decode(self, stored: bytes) -> MessageState:
+        return decode(stored)
 
-    def _fold(self, key: bytes, state: MessageState) -> None:
-        day = retention_day(state)
+    def _version_of(self, value: MessageState) -> int:
+        return value.version
+
+    def _fold_later(self, key: bytes) -> None:
+        super()._fold_later(key)
+        self.uncounted.add(key)
+
+    def _fold(self, key: bytes, value: MessageState) -> None:
+        day = retention_day(value)
         self.days[day].append(key)
-        if unknown := unknown_values(state):
+        if unknown := unknown_values(value):
             self.newer.update(unknown)
         if day > self.retired_day:
             account = account_of(key)
-            wake = next_timer_at(state, self.accounts.of(account))
-            counted = contribution(account, state)
+            wake = next_timer_at(value, self.accounts.of(account))
+            counted = contribution(account, value)
             if counted is not None:
                 self.cells.add(counted)
             if wake:
@@ -137,14 +132,11 @@ class Shard:
     # --- a batch ------------------------------------------------------------------------------
 
     def plan(self, topic: str, records: Iterable[Incoming], clock_ms: int) -> Plan:
-        """Decide one batch of `sends`, `receipts` or `engagements`.
-
-        clock_ms: the partition's clock, or the time of its last record when that is later
-        """
+        """Decide one batch of `sends`, `receipts` or `engagements`."""
         self.clock_ms = clock_ms
         rules = self.rules
         context = BatchContext(clock_ms, self.retired_day, rules.retention_days, self.suppressed)
-        batch = _Batch(Plan(), {}, *HANDLERS[topic], context)
+        batch = _Batch(Plan(topic), {}, *HANDLERS[topic], context)
         plan, parse, limit = batch.plan, batch.parse, rules.max_event_bytes
         for record in plan.readable(records):
             try:
@@ -166,10 +158,10 @@ class Shard:
         return plan
 
     def _join(self, batch: _Batch, record: Incoming, event: Event) -> None:
-        key = event_key(event)
-        message = batch.pending.get(key)
+        key, pending = event_key(event), batch.pending
+        message = pending.get(key)
         if message is None or record.key != key:
-            stored = self.states.get(key)
+            stored = self.stored.get(key)
             if (stored is None or record.key != key) and is_misrouted(
                 batch.plan, record, key, self.partition, self.rules.partitions
             ):
@@ -177,14 +169,14 @@ class Shard:
             if event.message_id is None:
                 apply_to_recipient(batch.plan, event)
                 return
-            message = batch.pending[key] = message or self._touch(key, event.account, stored)
+            message = pending[key] = message or self._touch(key, event.account, stored)
         changed = batch.apply(batch.context, record, message, event)
-        if isinstance(changed, Refusal):
+        if changed is True:
+            message.changed = True
+        elif changed is not False:
             batch.plan.refuse(record, changed)
             return
         message.records.append(record)
-        if changed:
-            message.changed = True
 
     def _undo(self, batch: _Batch, key: bytes) -> None:
         """After a rule raised: join the message's other events again, without what it left.
@@ -194,7 +186,7 @@ class Shard:
         message = batch.pending.pop(key, None)
         records = message.records if message is not None else []
         # None of these records is misrouted or refused: that was decided the first time.
-        again = batch._replace(plan=Plan())
+        again = msgspec.structs.replace(batch, plan=Plan())
         try:
             for record in records:
                 event = batch.parse(record.value, record.timestamp, self.rules.max_event_bytes)
@@ -248,18 +240,10 @@ class Shard:
         plan.changes[key] = stored
         self.touched_days.add(day)
         if after is not None:
-            plan.statuses[after[1]] += 1
+            plan.counted.append(_CHANGED_TO[after[1]])
             if state.delivered_at and not (message.delivered_at and message.known_sends):
                 _note_delay(plan, state)
         return True
-
-    def _give_up(
-        self, plan: Plan, key: bytes, records: Sequence[Incoming], error: Exception
-    ) -> None:
-        """Refuse the records that a rule raised on; without any it was a timer: try it again."""
-        plan.reject_events(key, records, error)
-        if not records:
-            self.timers.set(key, self.clock_ms + RETRY_MS)
 
     def _recount(self, before: Contribution | None, after: Contribution | None) -> None:
         if before == after:
@@ -269,25 +253,25 @@ class Shard:
         if after is not None:
             self.cells.add(after)
 
+    # --- commits ------------------------------------------------------------------------------
+
+    def start_commit(self) -> None:
+        """All that was planned so far is produced: after a crash, none of it is read again."""
+        self.touched_days.clear()
+
+    def take_cell_changes(self) -> dict[bytes, bytes | None]:
+        """Records of `status-counters` for the cells that changed since the last call."""
+        changes: dict[bytes, bytes | None] = {}
+        for cell in self.cells.take_dirty():
+            self.version += 1
+            changes[cell.key] = encode_cell(self.version, cell.counts)
+        return changes
+
     # --- the clock ----------------------------------------------------------------------------
 
-    def tick(self, clock_ms: int) -> Iterator[Plan]:
-        """Decide what is due: expiries and retries; a plan per at most CHUNK_SIZE messages.
-
-        A rule that raises stops nothing: its message is tried again after RETRY_MS.
-        """
-        self.clock_ms = clock_ms
-        while due := self.timers.take_due(clock_ms, CHUNK_SIZE):
-            plan = Plan()
-            for key in due:
-                try:
-                    self._wake(plan, key, clock_ms)
-                except Exception as error:  # noqa: BLE001  (it is in the plan, and is logged)
-                    self._give_up(plan, key, (), error)
-            yield plan
-
-    def _wake(self, plan: Plan, key: bytes, clock_ms: int) -> None:
-        stored = self.states.get(key)
+    def _wake(self, plan: Plan, key: bytes) -> None:
+        """A message expires, its next attempt is due, or there is nothing to do any more."""
+        stored = self.stored.get(key)
         if stored is None or key in plan.changes:  # it left, or a timer was set for it twice
             return
         state = decode(stored)
@@ -295,7 +279,7 @@ class Shard:
             return
         message = self._known(key, account_of(key), state)
         due_at = message.next_timer_at
-        if 0 < due_at <= clock_ms:
+        if 0 < due_at <= self.clock_ms:
             self._decide(plan, key, message, due_at)
             return
         if due_at:
@@ -307,7 +291,8 @@ class Shard:
         """A message expires, or its next attempt is due."""
         if is_pending(message.state):
             message.state.expired_at = due_at
-            plan.expired += self._change(plan, key, message)
+            if self._change(plan, key, message):
+                plan.count("receipts_expired_total")
         else:
             self._decide_retry(plan, key, message, due_at)
 
@@ -334,7 +319,7 @@ class Shard:
     def rearm(self, accounts: Collection[str]) -> Iterator[int]:
         """Set the timers of messages anew whose accounts changed their settings."""
         names = {account.encode() for account in accounts}
-        for looked_at, (key, stored) in enumerate(list(self.states.items()), 1):
+        for looked_at, (key, stored) in enumerate(list(self.stored.items()), 1):
             if key.partition(b"/")[0] in names:
                 self._rearm(key, stored)
             if looked_at % CHUNK_SIZE == 0:
@@ -362,21 +347,28 @@ class Shard:
             return None
         return None if any(day <= last for day in self.touched_days) else last
 
-    def retire(self, last_day: int) -> Iterator[list[bytes]]:
-        """Let all states up to and including a day leave together, their cells being final.
+    def retirement_mark(self, last_day: int) -> dict[bytes, bytes | None]:
+        """The record of `status-counters` that makes the cells up to and including a day final."""
+        self.version += 1
+        return {retired_key(self.partition): encode_retired(self.version, last_day)}
 
-        Yields keys of states, CHUNK_SIZE at a time at most, all to be tombstoned, as those of
-        `cells.retire` are. The cells' last values must have been published, and the mark of the
-        retired day written, before.
+    def retire(self, last_day: int) -> Iterator[list[bytes]]:
+        """Drop all states up to and including a day together; their cells are final.
+
+        Yields keys of states, at most CHUNK_SIZE at a time, all to be tombstoned. Before, the last
+        values of the cells and the mark of the retired day must have been acknowledged.
         """
         self.retired_day = max(self.retired_day, last_day)
         for day in sorted(day for day in self.days if day <= self.retired_day):
-            keys = self.days.pop(day)
-            for start in range(0, len(keys), CHUNK_SIZE):
-                yield [key for key in keys[start : start + CHUNK_SIZE] if self._leaves(key)]
+            for keys in _chunks(self.days.pop(day)):
+                yield [key for key in keys if self._leaves(key)]
+
+    def retire_cells(self, last_day: int) -> Iterator[list[bytes]]:
+        """The same for cells: yields their keys, all to be tombstoned."""
+        yield from _chunks(self.cells.retire(last_day))
 
     def _leaves(self, key: bytes) -> bool:
-        stored = self.states.get(key)
+        stored = self.stored.get(key)
         return stored is not None and retention_day(decode(stored)) <= self.retired_day
 
     def amend(self, keys: Iterable[bytes]) -> Iterator[Plan]:
@@ -394,8 +386,8 @@ class Shard:
             yield plan
 
     def _amend(self, plan: Plan, key: bytes) -> None:
-        if key in self.states and not self._leaves(key):
-            state = decode(self.states[key])
+        if key in self.stored and not self._leaves(key):
+            state = decode(self.stored[key])
             self._change(plan, key, self._known(key, account_of(key), state))
 
 
@@ -408,3 +400,8 @@ def _note_delay(plan: Plan, state: MessageState) -> None:
     first = state.sends[0]
     seconds = max(0, state.delivered_at - first.first_sent_at) / 1000
     plan.delays[first.channel, provider_of(state)].append(seconds)
+
+
+def _chunks(keys: list[bytes]) -> Iterator[list[bytes]]:
+    for start in range(0, len(keys), CHUNK_SIZE):
+        yield keys[start : start + CHUNK_SIZE]
