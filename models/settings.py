@@ -10,9 +10,16 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from models.issues import PREFIX, Issue, SettingsError, field_of, mask_url, variable_of
 from models.service_links import is_service_link
@@ -43,11 +50,11 @@ def _setting(default: Any, meaning: str, fix: str, **limits: Any) -> Any:
     return Field(default, description=meaning, json_schema_extra={"fix": fix}, **limits)
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Frozen. Build it with `read(mapping)`; keyword arguments are for tests."""
 
-    model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_prefix=PREFIX, hide_input_in_errors=True
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True
     )
 
     brokers: str = _setting(
@@ -212,18 +219,6 @@ class Settings(BaseSettings):
         "least severe log line written",
         "write debug, info, warning or error",
     )
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what the caller gives: never the environment, never files."""
-        return (init_settings,)
 
     @field_validator("brokers")
     @classmethod
