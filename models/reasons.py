@@ -1,9 +1,9 @@
 """Why a message failed, in words for people.
 
-The codes are the providers' own; the same number means different things to different providers, and
-SMPP `err` values differ by route. So a provider without a table here is believed its own words, and
-only where it has none its codes are read as the common GSM MAP values. An account may override any
-entry. Sources: the providers' documents, as collected in the receipts research §1.
+Codes are specific to a provider: the same number has different meanings, and SMPP `err` values
+differ by route. So for a provider without a table here its own words count, and only without words
+its codes are read as the common GSM MAP values. An account may override any entry. The tables
+follow the providers' documentation.
 """
 
 from typing import Final
@@ -158,7 +158,7 @@ BY_PROVIDER: Final[dict[str, dict[str, str]]] = {
     },
 }
 
-#: When neither code nor words say anything.
+#: Reasons where neither the code nor the words explain the failure.
 BY_SCOPE: Final = {
     "recipient": UNKNOWN_SUBSCRIBER,
     "content": CONTENT_REFUSED,
@@ -173,11 +173,12 @@ UNEXPLAINED: Final = "not explained by the provider"
 
 
 def reason_of(outcome: Outcome, provider: str, settings: AccountSettings) -> str:
-    """The one reason for people of a failed message; never empty.
+    """The reason shown for a failed message; never empty.
 
-    provider: of the message, in any case; the account's own words for "provider:code" or for the
-    code come first, then the provider's table, then the provider's words, then the common meaning
-    of the code for a provider without a table, then what the scope says.
+    The first that exists: the account's words for "provider:code" or for the code, the provider's
+    table, the provider's words, the common meaning of the code (only for a provider without a
+    table), the meaning of the scope.
+    provider: of the message; case does not matter
     """
     code, name = outcome.error_code.lower(), provider.lower()
     own, table = settings.fail_reasons, BY_PROVIDER.get(name)
@@ -187,7 +188,7 @@ def reason_of(outcome: Outcome, provider: str, settings: AccountSettings) -> str
 
 
 def annotate(state: MessageState, settings: AccountSettings) -> None:
-    """Set what people read of a failure: its reason, and why no further attempt was made."""
+    """Set the fields that explain a failure: its reason, and why there is no further attempt."""
     outcome = state.outcome
     if is_pending(state):
         expired = bool(state.expired_at) and bool(state.sends)

@@ -1,4 +1,4 @@
-"""What a person or a recipient decides about a number."""
+"""Requests of people and recipients that suppress or release a recipient."""
 
 from typing import Annotated, Final, Literal
 
@@ -19,7 +19,7 @@ from models.refusal import Refusal
 Action = Literal["suppress", "release", "resubscribe", "unsubscribe"]
 Why = Annotated[str, StringConstraints(max_length=1_024)]
 
-#: `who` of an unsubscribe that the recipient sent.
+#: `who` of an unsubscribe by the recipient.
 RECIPIENT: Final = "recipient"
 
 
@@ -37,7 +37,7 @@ class SuppressionRequest(Event):
 def parse_request(
     value: bytes | None, record_ms: int, limit: int = MAX_EVENT_BYTES
 ) -> SuppressionRequest | Refusal:
-    """Read one record of `suppression-requests`."""
+    """Parse one record of `suppression-requests`."""
     request = validated(SuppressionRequest, value, limit)
     if isinstance(request, Refusal):
         return request

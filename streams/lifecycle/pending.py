@@ -79,33 +79,33 @@ class PendingMessage:
 
 
 def emit_recipient_events(key: bytes, message: PendingMessage) -> None:
-    """Put into the side effects what a changed message says about its recipient's number."""
+    """Add to the side effects what a changed message means for its recipient."""
     state = message.state
     after = active_strike(state)
     if after is not None or message.strike is not None:
         _emit_strike_changes(key, message, after)
     if not state.sends or state.sends[0].direction == "inbound":
         return
-    news = not message.known_sends
+    is_new = not message.known_sends
     moved = state.had_hard_bounce and len(state.sends) != message.known_sends
     if after is None and (message.saw_hard_bounce or moved) and not has_unknown_status(state):
-        # A strike may have been told by a worker that died before it wrote the state.
+        # A worker may have produced a strike and died before it logged the state.
         for sent_at in state.sort_keys or [state.sends[0].first_sent_at]:
             withdrawn = ActiveStrike(state.sends[0].recipient, sent_at, 0, "")
             _emit(key, message, "withdrawn", withdrawn)
     resets = state.last_delivered_at and message.settings.strikes_reset_on_delivery
-    if resets and (news or state.last_delivered_at != message.last_delivered_at):
+    if resets and (is_new or state.last_delivered_at != message.last_delivered_at):
         first = state.sends[0]
         alive = ActiveStrike(first.recipient, first.first_sent_at, state.last_delivered_at, "")
         _emit(key, message, "delivered", alive)
-    if news and state.last_unsubscribed_at:
+    if is_new and state.last_unsubscribed_at:
         account, message_id = split_key(key)
         recipient, at = state.sends[0].recipient, state.last_unsubscribed_at
         message.requests += (unsubscribe(account, recipient, at, message_id),)
 
 
 def _emit_strike_changes(key: bytes, message: PendingMessage, after: ActiveStrike | None) -> None:
-    """A strike that moved to another number or time is withdrawn there and struck here."""
+    """Withdraw a strike that moved to another recipient or time, and strike where it is now."""
     before = message.strike
     if before == after:
         return
@@ -127,7 +127,7 @@ _encode_json: Final = msgspec.json.Encoder().encode
 
 
 def unsubscribe(account: str, recipient: str, at_ms: int, message_id: str) -> KeyValue:
-    """The suppression request of a recipient's unsubscribe; message_id "": of no message."""
+    """Record of `suppression-requests` for an unsubscribe; message_id "": of no message."""
     request = {
         "account": account,
         "recipient": recipient,

@@ -1,7 +1,7 @@
-"""One partition's world: its states, cells and timers, and what a batch of records makes of them.
+"""Messages of one partition: states, counter cells and timers, and the plan of each batch.
 
-Pure of I/O and clocks: records and the partition's clock come in, a `Plan` goes out. Whoever
-delivers the plan puts its changes into the table.
+Pure of I/O and clocks: records and the partition's clock come in, a `Plan` goes out. Its delivery
+puts the changes into the table.
 """
 
 from collections import Counter, defaultdict
@@ -42,7 +42,7 @@ _CHANGED_TO: Final = tuple(("receipts_state_changes_total", name) for name in CO
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """What a shard decides by; all of it configuration."""
+    """Configuration that a shard decides by."""
 
     partitions: int
     retention_days: int = 10
@@ -93,7 +93,7 @@ class Shard(PartitionShard[MessageState]):
 
         published: the restored records of `status-counters` of this partition
         generation: of the consumer group. With the highest epoch found it makes an epoch above
-            that of every owner before, also of one that has written nothing yet (docs/design.md).
+            that of every former owner, even of one that has written nothing yet (docs/design.md).
         """
         cells = read_cells(published, self.partition)
         self.newer_cells = cells.newer
@@ -198,12 +198,12 @@ class Shard(PartitionShard[MessageState]):
 
     def _touch(self, key: bytes, account: str, stored: bytes | None) -> PendingMessage:
         state = decode(stored) if stored is not None else None
-        if state is None or retention_day(state) <= self.retired_day:  # its day is final: it leaves
+        if state is None or retention_day(state) <= self.retired_day:  # its day is final
             return PendingMessage(account, MessageState(), self.accounts.of(account), UNKNOWN)
         return self._known(key, account, state)
 
     def _known(self, key: bytes, account: str, state: MessageState) -> PendingMessage:
-        """A message with a stored state, which counts as what it was restored or written as."""
+        """A message with a stored state, which is in the cells unless its restore failed."""
         message = PendingMessage(account, state, self.accounts.of(account), retention_day(state))
         if self.uncounted and key in self.uncounted:
             message.before = None
@@ -212,10 +212,10 @@ class Shard(PartitionShard[MessageState]):
     # --- from a changed state to what it leads to ----------------------------------------------
 
     def _settle(self, plan: Plan, key: bytes, message: PendingMessage) -> bool:
-        """Count a changed message anew, set its timer, and put its state into the plan.
+        """Move a changed message to its new cells, set its timer, put its state into the plan.
 
         All that can raise comes first. False when a rule raised: then nothing of the message is in
-        the plan, the records that led to it are refused, and a timer that did is set again.
+        the plan, its records are refused, and without records its timer is set again.
         """
         state = message.state
         try:
@@ -272,10 +272,10 @@ class Shard(PartitionShard[MessageState]):
     def _wake(self, plan: Plan, key: bytes) -> None:
         """A message expires, its next attempt is due, or there is nothing to do any more."""
         stored = self.stored.get(key)
-        if stored is None or key in plan.changes:  # it left, or a timer was set for it twice
+        if stored is None or key in plan.changes:  # it was retired, or had two timers
             return
         state = decode(stored)
-        if retention_day(state) <= self.retired_day:  # its day is final: it leaves
+        if retention_day(state) <= self.retired_day:  # its day is final
             return
         message = self._known(key, account_of(key), state)
         due_at = message.next_timer_at
@@ -297,14 +297,14 @@ class Shard(PartitionShard[MessageState]):
             self._decide_retry(plan, key, message, due_at)
 
     def _change(self, plan: Plan, key: bytes, message: PendingMessage) -> bool:
-        """Settle a message that no record changed; False when a rule raised."""
+        """Settle a message that a timer changed; False when a rule raised."""
         settled = self._settle(plan, key, message)
         if settled:
             message.emit(plan, key)
         return settled
 
     def _decide_retry(self, plan: Plan, key: bytes, message: PendingMessage, due_at: int) -> None:
-        """Ask for the next attempt now that it is due, unless its number is suppressed."""
+        """Request the next attempt, which is due now, unless the recipient is suppressed."""
         account, message_id = split_key(key)
         state = message.state
         request = retry_request(account, message_id, state, due_at)
@@ -317,7 +317,7 @@ class Shard(PartitionShard[MessageState]):
             plan.deferred_keys.add(key)
 
     def rearm(self, accounts: Collection[str]) -> Iterator[int]:
-        """Set the timers of messages anew whose accounts changed their settings."""
+        """Set the timers of messages again whose accounts changed their settings."""
         names = {account.encode() for account in accounts}
         for looked_at, (key, stored) in enumerate(list(self.stored.items()), 1):
             if key.partition(b"/")[0] in names:
@@ -335,11 +335,10 @@ class Shard(PartitionShard[MessageState]):
             self.timers.set(key, wake)
 
     def day_to_retire(self, clock_ms: int) -> int | None:
-        """The last day (since 1970) to retire now, None when there is none.
+        """The last day (since 1970) to retire now; None: no day retires.
 
-        Not while timers are due: what expires in that day must be counted first. Not while
-        messages of it were touched since the last commit: a replay of their records would find
-        them gone.
+        No day retires while timers are due: what expires must be counted first. Nor while its
+        messages were touched since the last commit: a replay of their records would not find them.
         """
         last = last_retirable_day(clock_ms, self.rules.retention_days)
         leaving = any(day <= last for day in self.days)
@@ -372,7 +371,7 @@ class Shard(PartitionShard[MessageState]):
         return stored is not None and retention_day(decode(stored)) <= self.retired_day
 
     def amend(self, keys: Iterable[bytes]) -> Iterator[Plan]:
-        """Publish states that a restore joined from several: nobody has written them yet."""
+        """Plan the states that a restore merged from several records: none is logged yet."""
         plan = Plan()
         for key in keys:
             try:
@@ -392,7 +391,7 @@ class Shard(PartitionShard[MessageState]):
 
 
 def _is_announced(state: MessageState) -> bool:
-    """Whether a retry was announced and not decided; where none is due, retries are off now."""
+    """Whether a next attempt is announced but not decided yet."""
     return bool(state.next_attempt_at) and state.retry_decided < next_attempt(state)
 
 

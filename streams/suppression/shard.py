@@ -1,4 +1,7 @@
-"""One partition's numbers: what strikes and requests make of them. Pure of I/O and clocks."""
+"""Recipients of one partition: the plan of each batch of strikes or suppression requests.
+
+Pure of I/O and clocks, as the shard of messages is.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
@@ -36,7 +39,7 @@ REQUESTS: Final = "suppression-requests"
 
 
 class PendingRecipient:
-    """A number while a batch works on it.
+    """A recipient while a batch works on it.
 
     counted: as in `Plan`; they reach it only together with the encoded suppression
     """
@@ -96,9 +99,9 @@ class RecipientShard(PartitionShard[Suppression]):
                     self._join(plan, pending, record, event)
             except Exception as error:  # noqa: BLE001  (a rule that raises refuses its event)
                 plan.refuse(record, internal(error))
-        for key, number in pending.items():
-            if not number.changed or self._settle(plan, key, number):
-                plan.counted += number.counted
+        for key, recipient in pending.items():
+            if not recipient.changed or self._settle(plan, key, recipient):
+                plan.counted += recipient.counted
         return plan
 
     def _join(
@@ -111,15 +114,15 @@ class RecipientShard(PartitionShard[Suppression]):
         key = recipient_key(event.account, event.recipient)
         if is_misrouted(plan, record, key, self.partition, self._partitions):
             return
-        number = pending.get(key) or pending.setdefault(key, self._touch(key))
+        recipient = pending.get(key) or pending.setdefault(key, self._touch(key))
         if isinstance(event, Strike):
-            changed = _apply_strike(number.suppression.facts, event)
+            changed = _apply_strike(recipient.suppression.facts, event)
         else:
-            changed = _apply_request(number.suppression.facts, event)
+            changed = _apply_request(recipient.suppression.facts, event)
         kind = event.kind if isinstance(event, Strike) else event.action
-        number.counted.append(("receipts_events_total", plan.topic, kind))
-        number.records.append(record)
-        number.changed |= changed
+        recipient.counted.append(("receipts_events_total", plan.topic, kind))
+        recipient.records.append(record)
+        recipient.changed |= changed
 
     def _touch(self, key: bytes) -> PendingRecipient:
         stored = self.stored.get(key)
@@ -129,20 +132,20 @@ class RecipientShard(PartitionShard[Suppression]):
         nothing = published(account, recipient, Facts(), _CLEAR, 0)
         return PendingRecipient(nothing)
 
-    def _settle(self, plan: Plan, key: bytes, number: PendingRecipient) -> bool:
-        """Judge a number anew by the settings in force, and put its record into the plan.
+    def _settle(self, plan: Plan, key: bytes, recipient: PendingRecipient) -> bool:
+        """Decide a recipient's status by the settings in force, and put its record into the plan.
 
-        False when a rule raised: then nothing of the number is in the plan, the records that led
-        to it are refused, and a timer that did is set again.
+        False when a rule raised: then nothing of the recipient is in the plan, its records are
+        refused, and without records its timer is set again.
         """
-        known = number.suppression
+        known = recipient.suppression
         try:
             status = self._status_of(known)
             version = self.version + 1
             record = published(known.account, known.recipient, known.facts, status, version)
             stored = encode(record)
         except Exception as error:  # noqa: BLE001  (a rule that raises refuses its events)
-            self._give_up(plan, key, number.records, error)
+            self._give_up(plan, key, recipient.records, error)
             return False
         self.version = version
         plan.changes[key] = stored
