@@ -1,7 +1,7 @@
-"""What an account decides for itself; a missing account has the defaults.
+"""Settings of each account; an account without a record has the defaults.
 
-A change takes effect for what happens after it: it never rewrites what was counted, expired,
-struck or suppressed before (docs/semantics.md).
+A change affects only what happens after it: it never rewrites what was counted, expired, struck or
+suppressed before (docs/semantics.md).
 """
 
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ from models.refusal import Refusal
 
 MAX_STRIKE_LIMIT: Final = 20
 
-#: Accounts without settings whose defaults are kept; beyond, they are made again when needed.
+#: Accounts without a record whose defaults are cached.
 MAX_DEFAULTS: Final = 10_000
 
 Seconds = Annotated[int, Field(ge=60, le=31_536_000)]
 Days = Annotated[int, Field(ge=1, le=3_650)]
-#: "provider:code", or a code alone for every provider.
+#: "provider:code", or only a code for every provider.
 CodeName = Annotated[str, StringConstraints(min_length=1, max_length=129)]
 
 
@@ -28,54 +28,54 @@ def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"{name!r} is no time zone of the IANA database") from None
+        raise ValueError(f"{name!r} is not a time zone of the IANA database") from None
     return name
 
 
-def _in_small_letters(reasons: Mapping[str, str]) -> Mapping[str, str]:
-    """Providers and codes are compared without regard to case."""
+def _in_lower_case(reasons: Mapping[str, str]) -> Mapping[str, str]:
+    """Providers and codes are compared case-insensitively."""
     return {code.lower(): words for code, words in reasons.items()}
 
 
 class AccountSettings(Event):
-    """One record of `accounts`, compacted and keyed by account; the newest record stands whole."""
+    """One record of `accounts`, keyed by account; the latest record replaces all before it."""
 
     account: Account
     updated_at: Instant | None = None
-    suppress_hard_bounces: bool = Field(default=True, description="strikes suppress a number")
+    suppress_hard_bounces: bool = Field(default=True, description="strikes suppress a recipient")
     strike_limit: Annotated[int, Field(ge=1, le=MAX_STRIKE_LIMIT)] = 3
     strikes_reset_on_delivery: bool = Field(
-        default=False, description="a delivery to the number starts the count anew"
+        default=False, description="a delivery to the recipient resets the count of strikes"
     )
     suppression_days: Days | None = Field(
-        default=None, description="days a suppression by strikes lasts; none: until released"
+        default=None, description="days a suppression by strikes lasts; absent: until released"
     )
     retry_soft_bounces: bool = True
     retry_every_s: Seconds = 3_600
     retry_for_s: Annotated[
-        int, Field(ge=0, le=604_800, description="from the first send; no retry is due later")
+        int, Field(ge=0, le=604_800, description="from the first send; no retry is due after it")
     ] = 172_800
     validity_s: Annotated[int, Field(ge=60, le=604_800)] = Field(
-        default=259_200, description="of messages whose send names none"
+        default=259_200, description="default for messages whose send has none"
     )
     time_zone: Annotated[str, AfterValidator(_known_zone)] = Field(
         default="UTC", description="of this account's reports"
     )
     text_days: Days | None = Field(default=None, description="days its message texts are kept")
     recipient_days: Days | None = Field(default=None, description="days its recipients are kept")
-    fail_reasons: Annotated[Mapping[CodeName, Sentence], AfterValidator(_in_small_letters)] = Field(
+    fail_reasons: Annotated[Mapping[CodeName, Sentence], AfterValidator(_in_lower_case)] = Field(
         default_factory=dict,
         description='human reasons that override ours, by "provider:code" or code',
     )
 
 
 def parse_account(value: bytes | None, limit: int = MAX_EVENT_BYTES) -> AccountSettings | Refusal:
-    """Read one record of `accounts`."""
+    """Parse one record of `accounts`."""
     return validated(AccountSettings, value, limit)
 
 
 class Accounts:
-    """The settings of all accounts, as far as they were published; the rest have the defaults."""
+    """The published settings of all accounts; accounts without them have the defaults."""
 
     def __init__(self) -> None:
         self._published: dict[str, AccountSettings] = {}
@@ -91,11 +91,11 @@ class Accounts:
         return found
 
     def publish(self, settings: AccountSettings) -> AccountSettings:
-        """From now on these stand; returns those that stood before."""
+        """Put settings in force; returns those in force before."""
         before = self.of(settings.account)
         self._published[settings.account] = settings
         return before
 
     def withdraw(self, account: str) -> None:
-        """A tombstone: the account has the defaults again."""
+        """Apply a tombstone: the account has the defaults again."""
         self._published.pop(account, None)

@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from models.refusal import Reason, Refusal
+from models.time import DAY_MS
 from models.vocabulary import (
     BounceWord,
     Channel,
@@ -31,7 +32,6 @@ from models.vocabulary import (
     Source,
 )
 
-DAY_MS: Final = 86_400_000
 YEAR_2000_MS: Final = 946_684_800_000
 MAX_EVENT_BYTES: Final = 65_536
 MAX_ATTEMPT: Final = 100

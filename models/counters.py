@@ -11,9 +11,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from models.contract import DAY_MS
 from models.message_row import provider_of
 from models.state import MessageState, is_pending
+from models.time import DAY_MS
 from models.versions import check_version
 from models.vocabulary import Bounce, Status
 

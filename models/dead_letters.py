@@ -1,4 +1,4 @@
-"""What a dead letter carries: the original bytes, as far as the topic takes them, and why.
+"""The contents of a dead letter: the original bytes, up to the topic's limit, and the reason.
 
 Worker and sink write dead letters by the same rules.
 """
@@ -8,11 +8,11 @@ from typing import Final, NamedTuple, Protocol
 
 from models.refusal import MAX_DETAIL, Reason, Refusal
 
-#: `max.message.bytes` of `dead-letters`: an event of any size the other topics take fits whole.
+#: `max.message.bytes` of `dead-letters`: any event that the other topics accept fits whole.
 MAX_LETTER_BYTES: Final = 2 * 1024**2
 #: Bytes kept of a key or value that does not fit.
 KEPT_BYTES: Final = 64 * 1024
-#: Room for headers and for the format of the batch around it.
+#: Bytes for headers and for the overhead of the batch.
 _ROOM: Final = 16 * 1024
 #: Largest key and value together that are kept whole.
 MAX_CONTENT_BYTES: Final = MAX_LETTER_BYTES - _ROOM
@@ -46,8 +46,8 @@ class Letter(NamedTuple):
 def letter_of(record: Refused, refusal: Refusal) -> Letter:
     """The dead letter of a refused record.
 
-    A batch that is small on the wire may unpack to records larger than any topic takes: of their
-    key or value the first KEPT_BYTES are kept, with length and digest of the whole in `detail`.
+    A batch that is small on the wire may decompress to records larger than any topic accepts:
+    the first KEPT_BYTES of such a key or value are kept, with its length and digest in `detail`.
     """
     key, value = record.key, record.value
     if len(key or b"") + len(value or b"") > MAX_CONTENT_BYTES:

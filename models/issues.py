@@ -1,4 +1,4 @@
-"""Issues: what is wrong with something a user gave, and how to fix it. Secrets are masked."""
+"""Issues: what is wrong with a user's input, and how to fix it. Secrets are masked."""
 
 import re
 from typing import NamedTuple
@@ -20,7 +20,7 @@ class Issue(NamedTuple):
 
 
 class SettingsError(ValueError):
-    """All issues of one mapping of settings. The caller stops with exit code 2."""
+    """Settings cannot be used; `issues` has all mistakes. The caller exits with code 2."""
 
     def __init__(self, issues: list[Issue]) -> None:
         self.issues = tuple(issues)
@@ -28,7 +28,7 @@ class SettingsError(ValueError):
 
 
 def mask_url(url: str) -> str:
-    """The URL with its password, if it has one, replaced by three stars."""
+    """The URL with its password replaced by three asterisks."""
     return _PASSWORD.sub(lambda m: f"{m[1]}:***@" if m[2] is None else f"{m[2]}=***", url)
 
 

@@ -5,6 +5,8 @@ from typing import Final
 
 from murmurhash2 import murmurhash2
 
+from models.contract import Engagement, Receipt, Send
+
 _hash: Final[Callable[[bytes, int], int]] = murmurhash2
 
 #: Seed of the murmur2 variant that Kafka's own clients partition by.
@@ -19,12 +21,30 @@ def message_key(account: str, message_id: str) -> bytes:
     return f"{account}/{message_id}".encode()
 
 
+def recipient_key(account: str, recipient: str) -> bytes:
+    """`account/recipient` as UTF-8: the key of strikes, suppression requests and suppressions."""
+    return message_key(account, recipient)
+
+
+def event_key(event: Send | Receipt | Engagement) -> bytes:
+    """The record key of an event; an engagement without a message is keyed by its recipient."""
+    return message_key(event.account, event.message_id or event.recipient or "")
+
+
 def split_key(key: bytes) -> tuple[str, str]:
-    """(account, message_id) of a message key; ValueError when it is none."""
-    account, slash, message_id = key.decode().partition("/")
+    """(account, message_id) of a message key, (account, recipient) of a recipient key.
+
+    Raises ValueError when the key has no slash.
+    """
+    account, slash, rest = key.decode().partition("/")
     if not slash:
-        raise ValueError(f"message key without a slash: {key!r}")
-    return account, message_id
+        raise ValueError(f"key without a slash: {key!r}")
+    return account, rest
+
+
+def account_of(key: bytes) -> str:
+    """The account of a message key or recipient key."""
+    return key.partition(b"/")[0].decode()
 
 
 def partition_of(key: bytes, partitions: int) -> int:

@@ -1,7 +1,7 @@
-"""The one table of metric names, and what streams and sinks are given to report with.
+"""The table of all metrics, and the interfaces that streams and sinks report through.
 
-Names, kinds, labels, units and meanings stand here and nowhere else; `docs/metrics.md` is made
-from this table and a test keeps it current.
+Names, kinds, labels, units and meanings are defined only here; `docs/metrics.md` is generated from
+this table, and a test keeps it current.
 """
 
 from collections.abc import Iterable
@@ -10,11 +10,11 @@ from typing import Literal, NamedTuple, Protocol
 Kind = Literal["counter", "gauge", "histogram"]
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-"""Of work done in this process."""
+"""For work done in this process."""
 DELAYS = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800)
-"""Between produced and visible."""
+"""From produced to visible."""
 DELIVERIES = (1, 2, 5, 10, 30, 60, 120, 300, 900, 1800, 3600, 14_400, 43_200, 86_400, 259_200)
-"""Between sent and delivered: seconds to days (validity is three days by default)."""
+"""From sent to delivered: seconds to days (the default validity is three days)."""
 SIZES = (1, 10, 50, 100, 250, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000)
 """Records or rows in one batch."""
 
@@ -32,7 +32,7 @@ class Metric(NamedTuple):
 
 
 class Meter(Protocol):
-    """What streams and sinks report to. A name or label that is not in the table is an error."""
+    """Where streams and sinks report metrics; names and labels must be those of the table."""
 
     def add(self, name: str, value: float = 1, **labels: str) -> None:
         """Raise a counter."""
@@ -41,23 +41,23 @@ class Meter(Protocol):
         """Set a gauge."""
 
     def observe(self, name: str, value: float, **labels: str) -> None:
-        """Put one value into a histogram."""
+        """Add one value to a histogram."""
 
     def observe_many(self, name: str, values: Iterable[float], **labels: str) -> None:
-        """Put many values of the same labels into a histogram."""
+        """Add many values with the same labels to a histogram."""
 
 
 class Health(Protocol):
-    """What a process says about itself; `/healthz` and `/readyz` answer from it. Thread-safe."""
+    """Liveness and readiness of a process, for `/healthz` and `/readyz`. Thread-safe."""
 
     def beat(self, part: str) -> None:
-        """This part ("loop", "batches" …) goes on. One that falls silent for too long is dead."""
+        """This part ("loop", "batches" …) is alive. A part without a beat for too long is dead."""
 
     def ready(self, part: str) -> None:
-        """Nothing about this part stands in the way any more."""
+        """This part no longer keeps the process from being ready."""
 
     def unready(self, part: str, reason: str) -> None:
-        """The process is not ready, because of this part, for this reason."""
+        """This part keeps the process from being ready; reason: shown by `/readyz`."""
 
 
 TABLE: tuple[Metric, ...] = (
@@ -83,8 +83,8 @@ TABLE: tuple[Metric, ...] = (
         "counter",
         ("topic",),
         "records",
-        "Records stepped over because they cannot be read, on topics that a worker restores or "
-        "follows whole. The sink keeps them as dead letters.",
+        "Unreadable records skipped on topics that a worker restores or reads whole. The sink "
+        "keeps them as dead letters.",
         "worker",
     ),
     Metric(
@@ -92,7 +92,7 @@ TABLE: tuple[Metric, ...] = (
         "counter",
         ("status",),
         "states",
-        "Message states changed and written, by the status they now have.",
+        "Message states changed and written, by their new status.",
         "worker",
     ),
     Metric(
@@ -100,8 +100,8 @@ TABLE: tuple[Metric, ...] = (
         "counter",
         ("topic",),
         "records",
-        "Records with a wrong or missing key, or in another partition than their key's, "
-        "sent on once to where they belong.",
+        "Misrouted records (wrong or missing key, or not in the partition of their key), rerouted "
+        "once to their right partition.",
         "worker",
     ),
     Metric(
@@ -117,7 +117,7 @@ TABLE: tuple[Metric, ...] = (
         "counter",
         (),
         "messages",
-        "Messages that were still pending when their validity ran out.",
+        "Messages that were still pending when their validity period ended.",
         "worker",
     ),
     Metric(
@@ -125,15 +125,15 @@ TABLE: tuple[Metric, ...] = (
         "counter",
         (),
         "records",
-        "Strikes, withdrawals and deliveries told to the suppression agent.",
+        "Records produced to strikes (struck, withdrawn, delivered).",
         "worker",
     ),
     Metric(
         "receipts_suppressions_total",
         "counter",
         ("change",),
-        "numbers",
-        "Numbers whose standing changed. change: suppressed or released.",
+        "recipients",
+        "Recipients whose suppression status changed. change: suppressed or released.",
         "worker",
     ),
     Metric(
@@ -141,7 +141,7 @@ TABLE: tuple[Metric, ...] = (
         "counter",
         (),
         "sends",
-        "Sends to a number that was suppressed before: their sender ignores the list.",
+        "Sends to a recipient that was suppressed before: the sender ignores the suppression list.",
         "worker",
     ),
     Metric(
@@ -149,7 +149,7 @@ TABLE: tuple[Metric, ...] = (
         "counter",
         (),
         "requests",
-        "Requests to send a message that bounced softly again, published when due.",
+        "Retry requests for soft-bounced messages, produced when they are due.",
         "worker",
     ),
     Metric(
@@ -157,8 +157,8 @@ TABLE: tuple[Metric, ...] = (
         "counter",
         ("agent",),
         "failures",
-        "Messages or numbers on which a rule raised: a bug. What an event led to is refused "
-        "(dead letter internal_error); what a timer led to is tried again. "
+        "Messages or recipients whose rule raised an exception: a bug. Their events are refused "
+        "(dead letter internal_error), their timers are tried again. "
         "agent: lifecycle or suppression.",
         "worker",
     ),
@@ -167,7 +167,7 @@ TABLE: tuple[Metric, ...] = (
         "gauge",
         (),
         "accounts",
-        "Accounts whose newest record on the topic accounts is refused; the settings before it "
+        "Accounts whose latest record on the topic accounts is refused; their previous settings "
         "stay in force.",
         "worker",
     ),
@@ -177,7 +177,7 @@ TABLE: tuple[Metric, ...] = (
         ("topic",),
         "values",
         "Statuses, bounces and counter slots that only a newer version knows, read with defaults "
-        "(docs/semantics.md): by a worker while it restores, by the sink as it writes rows.",
+        "(docs/semantics.md): by a worker during a restore, by the sink when it writes rows.",
         "both",
     ),
     Metric(
@@ -185,7 +185,7 @@ TABLE: tuple[Metric, ...] = (
         "counter",
         (),
         "states",
-        "States dropped because their day is past the retention.",
+        "States deleted because the retention of their day ended.",
         "worker",
     ),
     Metric(
@@ -193,8 +193,8 @@ TABLE: tuple[Metric, ...] = (
         "histogram",
         ("channel", "provider"),
         "seconds",
-        "From sent_at to the first delivered or read, once a message. "
-        "provider: the first 100 that were seen, then other.",
+        "From sent_at to the first delivered or read receipt, once per message. "
+        "provider: the first 100 providers seen, then other.",
         "worker",
         DELIVERIES,
     ),
@@ -211,7 +211,7 @@ TABLE: tuple[Metric, ...] = (
         "histogram",
         ("topic",),
         "records",
-        "Records in one batch taken from Kafka.",
+        "Records in one batch consumed from Kafka.",
         "both",
         SIZES,
     ),
@@ -220,7 +220,7 @@ TABLE: tuple[Metric, ...] = (
         "histogram",
         ("topic",),
         "seconds",
-        "Time to work through one batch, until everything it led to is handed over.",
+        "Time to process one batch, until its output is handed to the producer or to ClickHouse.",
         "both",
         SECONDS,
     ),
@@ -229,7 +229,7 @@ TABLE: tuple[Metric, ...] = (
         "gauge",
         ("topic", "partition"),
         "records",
-        "Records between the last one worked through and the end of the partition.",
+        "Records between the last processed record and the end of the partition.",
         "both",
     ),
     Metric(
@@ -245,7 +245,7 @@ TABLE: tuple[Metric, ...] = (
         "counter",
         (),
         "rebalances",
-        "Times this process was given a new set of partitions.",
+        "Times this process was assigned a new set of partitions.",
         "both",
     ),
     Metric(
@@ -253,7 +253,7 @@ TABLE: tuple[Metric, ...] = (
         "gauge",
         (),
         "partitions",
-        "Partitions this process owns now, over all topics.",
+        "Partitions assigned to this process now, over all topics.",
         "both",
     ),
     Metric(
@@ -261,7 +261,7 @@ TABLE: tuple[Metric, ...] = (
         "gauge",
         ("partition",),
         "records",
-        "Records still to read back before a partition goes on; 0 when it is restored.",
+        "Changelog records left to restore before a partition is processed; 0: it is restored.",
         "worker",
     ),
     Metric(
@@ -319,7 +319,7 @@ TABLE: tuple[Metric, ...] = (
         "counter",
         ("table", "kind"),
         "inserts",
-        "Inserts that failed. kind: unavailable (tried again), bad_rows (bisected), "
+        "Inserts that failed. kind: unavailable (retried), bad_rows (bisected), "
         "broken (the process stops).",
         "sink",
     ),
@@ -328,8 +328,8 @@ TABLE: tuple[Metric, ...] = (
         "counter",
         ("topic", "reason"),
         "records",
-        "Records the sink leaves out on purpose: tombstones, and sends and engagements "
-        "the contract refuses (the worker makes them dead letters).",
+        "Records the sink skips on purpose: tombstones, and sends and engagements that "
+        "the contract refuses (the worker writes their dead letters).",
         "sink",
     ),
     Metric(
@@ -338,7 +338,7 @@ TABLE: tuple[Metric, ...] = (
         ("topic",),
         "seconds",
         "From a record's Kafka timestamp until ClickHouse acknowledged it; "
-        "one value a batch, of its oldest record.",
+        "one value per batch, for its oldest record.",
         "sink",
         DELAYS,
     ),
@@ -355,7 +355,7 @@ TABLE: tuple[Metric, ...] = (
         "gauge",
         ("process", "version", "python", "faust", "aiokafka"),
         "constant",
-        "Always 1; its labels say what runs.",
+        "Always 1; the labels name the running versions.",
         "both",
     ),
 )
@@ -367,8 +367,8 @@ def markdown() -> str:
     """The page docs/metrics.md."""
     head = (
         "# Metrics\n\n"
-        "Made from `models/metrics.py` by `python -m deploy.docs`; a test keeps it current.\n"
-        "Worker and sink each serve their own at `/metrics`.\n\n"
+        "Generated from `models/metrics.py` by `python -m deploy.docs`; a test keeps it current.\n"
+        "Worker and sink each serve their metrics at `/metrics`.\n\n"
         "| name | kind | labels | unit | where | meaning |\n|---|---|---|---|---|---|\n"
     )
     return head + "".join(_row(metric) for metric in TABLE)

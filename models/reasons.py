@@ -1,15 +1,19 @@
 """Why a message failed, in words for people.
 
-The codes are the providers' own; the same number means different things to different providers, and
-SMPP `err` values differ by route. So a provider without a table here is believed its own words, and
-only where it has none its codes are read as the common GSM MAP values. An account may override any
-entry. Sources: the providers' documents, as collected in the receipts research §1.
+Codes are specific to a provider: the same number has different meanings, and SMPP `err` values
+differ by route. So for a provider without a table here its own words count, and only without words
+its codes are read as the common GSM MAP values. An account may override any entry. The tables
+follow the providers' documentation.
 """
 
 from typing import Final
 
 from models.accounts import AccountSettings
 from models.facts import Outcome
+from models.message_row import provider_of
+from models.retries import retry_decision
+from models.state import MessageState, is_pending
+from models.vocabulary import SUCCESSES
 
 UNKNOWN_SUBSCRIBER: Final = "unknown subscriber"
 UNREACHABLE: Final = "absent or switched off"
@@ -154,7 +158,7 @@ BY_PROVIDER: Final[dict[str, dict[str, str]]] = {
     },
 }
 
-#: When neither code nor words say anything.
+#: Reasons where neither the code nor the words explain the failure.
 BY_SCOPE: Final = {
     "recipient": UNKNOWN_SUBSCRIBER,
     "content": CONTENT_REFUSED,
@@ -169,14 +173,34 @@ UNEXPLAINED: Final = "not explained by the provider"
 
 
 def reason_of(outcome: Outcome, provider: str, settings: AccountSettings) -> str:
-    """The one reason for people of a failed message; never empty.
+    """The reason shown for a failed message; never empty.
 
-    provider: of the message, in any case; the account's own words for "provider:code" or for the
-    code come first, then the provider's table, then the provider's words, then the common meaning
-    of the code for a provider without a table, then what the scope says.
+    The first that exists: the account's words for "provider:code" or for the code, the provider's
+    table, the provider's words, the common meaning of the code (only for a provider without a
+    table), the meaning of the scope.
+    provider: of the message; case does not matter
     """
     code, name = outcome.error_code.lower(), provider.lower()
     own, table = settings.fail_reasons, BY_PROVIDER.get(name)
     known = own.get(f"{name}:{code}") or own.get(code) or (table or {}).get(code)
     common = GSM.get(code.lstrip("0")) if table is None else None
     return known or outcome.reason or common or BY_SCOPE.get(outcome.scope, UNEXPLAINED)
+
+
+def annotate(state: MessageState, settings: AccountSettings) -> None:
+    """Set the fields that explain a failure: its reason, and why there is no further attempt."""
+    outcome = state.outcome
+    if is_pending(state):
+        expired = bool(state.expired_at) and bool(state.sends)
+        state.fail_reason = EXPIRED if expired else ""
+        state.no_retry, state.next_attempt_at = ("expired", 0) if expired else ("", 0)
+    elif outcome is None or outcome.status in SUCCESSES:
+        state.fail_reason, state.no_retry, state.next_attempt_at = "", "", 0
+    else:
+        _annotate_failure(state, outcome, settings)
+
+
+def _annotate_failure(state: MessageState, outcome: Outcome, settings: AccountSettings) -> None:
+    state.fail_reason = reason_of(outcome, provider_of(state), settings)
+    if state.sends:
+        state.no_retry, state.next_attempt_at = retry_decision(state, settings)

@@ -1,15 +1,15 @@
-"""Refusals are values: why an event cannot be used, said so that its sender can mend it."""
+"""Refusals are values: why an event cannot be used, so that its producer can fix it."""
 
 from enum import StrEnum
 
 import msgspec
 
-#: Characters of a detail that travel in a header.
+#: Characters of a detail that fit in its header.
 MAX_DETAIL = 1_000
 
 
 class Reason(StrEnum):
-    """Enumerated `reason` header of a dead letter. Words are stable."""
+    """The `reason` header of a dead letter. These words are stable."""
 
     EMPTY = "empty"
     OVERSIZED = "oversized"
@@ -28,7 +28,7 @@ class Reason(StrEnum):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """A refused event. `detail` names the field and says what was wrong ("field: message")."""
+    """Why an event is refused. detail: the field and its problem, as "field: message"."""
 
     reason: Reason
     detail: str
@@ -36,7 +36,7 @@ class Refusal(msgspec.Struct, frozen=True):
     def headers(
         self, topic: str, partition: int, offset: int, timestamp: int
     ) -> list[tuple[str, bytes]]:
-        """The headers of the dead letter of a record that stood there; all UTF-8 text.
+        """Headers of the dead letter of a record at that position; all UTF-8 text.
 
         timestamp: the record's own, epoch ms
         """

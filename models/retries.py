@@ -1,4 +1,4 @@
-"""When a message that bounced softly is due again, and why it is not."""
+"""When a soft-bounced message is due for a retry, and why it is not retried."""
 
 from typing import Final, Literal
 
@@ -16,9 +16,9 @@ _UNDELIVERED: Final = Status.UNDELIVERED.value
 
 
 class RetryRequest(msgspec.Struct, frozen=True):
-    """One record of `retry-requests`: all a sender needs to send again. Times in epoch ms.
+    """One record of `retry-requests`: all that a sender needs to send again. Times in epoch ms.
 
-    id: the same for every publication of the same attempt, so that senders can drop repeats
+    id: the same for repeated records of one attempt, so that senders can drop duplicates
     """
 
     id: str
@@ -32,7 +32,7 @@ class RetryRequest(msgspec.Struct, frozen=True):
 
 
 def retry_request(account: str, message_id: str, state: MessageState, due_at: int) -> RetryRequest:
-    """The request for the next attempt of a message that ended softly."""
+    """The request for the next attempt of a soft-bounced message."""
     first, attempt = state.sends[0], next_attempt(state)
     return RetryRequest(
         f"{account}/{message_id}/{attempt}",
@@ -47,7 +47,7 @@ def retry_request(account: str, message_id: str, state: MessageState, due_at: in
 
 
 def is_soft_bounced(state: MessageState) -> bool:
-    """The latest attempt known ended as undelivered and soft, and nothing better is known."""
+    """Whether the latest known attempt ended as a soft bounce, and no better outcome is known."""
     outcome = state.outcome
     return (
         outcome is not None
@@ -60,7 +60,7 @@ def is_soft_bounced(state: MessageState) -> bool:
 
 
 def next_attempt(state: MessageState) -> int:
-    """The attempt a retry would be."""
+    """The attempt number of the next retry."""
     latest = state.sends[-1].attempt
     return max(latest, state.outcome.attempt if state.outcome is not None else 0) + 1
 
@@ -68,12 +68,12 @@ def next_attempt(state: MessageState) -> int:
 def retry_due_at(state: MessageState, settings: AccountSettings) -> int:
     """When the next attempt is due, in epoch ms; 0: never.
 
-    first_sent_at + k × retry_every_s, the first such moment after the bounce, never beyond
-    first_sent_at + retry_for_s, and before the message's validity ends: it would expire at once.
+    It is the first of first_sent_at + k × retry_every_s after the bounce, at most
+    first_sent_at + retry_for_s, and before the validity ends: later it would expire at once.
     """
     if not settings.retry_soft_bounces or state.expired_at or not is_soft_bounced(state):
         return 0
-    assert state.outcome is not None  # it ended
+    assert state.outcome is not None  # it is soft-bounced
     first, validity_s = state.sends[0].first_sent_at, state.sends[0].validity_s
     every = settings.retry_every_s * 1000
     passed = max(0, state.outcome.occurred_at - first) // every
@@ -84,12 +84,12 @@ def retry_due_at(state: MessageState, settings: AccountSettings) -> int:
 
 
 def last_retry_at(state: MessageState, settings: AccountSettings) -> int:
-    """No retry is due later than this, in epoch ms."""
+    """The latest time, in epoch ms, at which a retry can be due."""
     return state.sends[0].first_sent_at + settings.retry_for_s * 1000
 
 
 def close_late_retry(state: MessageState, settings: AccountSettings, clock_ms: int) -> None:
-    """A bounce that is heard of when the time for retries is over leads to no request."""
+    """Decide against a retry if the bounce arrived after the time for retries ended."""
     if not is_soft_bounced(state) or state.retry_decided >= next_attempt(state):
         return
     if clock_ms > last_retry_at(state, settings) and retry_due_at(state, settings):
@@ -98,9 +98,9 @@ def close_late_retry(state: MessageState, settings: AccountSettings, clock_ms: i
 
 
 def next_timer_at(state: MessageState, settings: AccountSettings) -> int:
-    """When the clock has something to decide about this message, in epoch ms; 0: never.
+    """When a timer has something to decide about this message, in epoch ms; 0: never.
 
-    A pending message expires; one that ended softly is due again, unless that was decided already.
+    A pending message expires; a soft-bounced one is due for a retry, unless that is decided.
     """
     if is_pending(state):
         return deadline_ms(state, settings.validity_s)
@@ -110,9 +110,9 @@ def next_timer_at(state: MessageState, settings: AccountSettings) -> int:
 
 
 def retry_decision(state: MessageState, settings: AccountSettings) -> tuple[NoRetry, int]:
-    """Of a failed message: why no further attempt will be made ("": one will), and when it is due.
+    """For a failed message: why there is no next attempt ("": there is one), and when it is due.
 
-    What was decided at the due time stands.
+    A decision made at the due time is kept.
     """
     if state.expired_at:
         return "expired", 0
@@ -129,7 +129,7 @@ def retry_decision(state: MessageState, settings: AccountSettings) -> tuple[NoRe
 
 
 def decided(no_retry: str) -> NoRetry:
-    """What was decided about the next attempt when it was due: "" when it was asked for."""
+    """The stored decision at the due time as a NoRetry; "": the retry was requested."""
     if no_retry == "suppressed":
         return "suppressed"
     return "too_late" if no_retry == "too_late" else ""

@@ -1,7 +1,7 @@
-"""Variables that Kubernetes puts into every pod for each service of its namespace.
+"""Variables that Kubernetes sets in every pod for each service of its namespace.
 
-A service called `receipts-worker` makes `RECEIPTS_WORKER_SERVICE_HOST`, `RECEIPTS_WORKER_PORT` and
-more. They look like settings, are none, and must not keep a process from starting.
+A service named `receipts-worker` sets `RECEIPTS_WORKER_SERVICE_HOST`, `RECEIPTS_WORKER_PORT` and
+more. They look like settings but are not, and must not keep a process from starting.
 """
 
 import re
@@ -13,7 +13,7 @@ _URL: Final = re.compile(r"(?:tcp|udp|sctp)://(?P<host>[^/]+):(?P<port>[0-9]{1,5
 
 
 def is_service_link(name: str, value: str) -> bool:
-    """Whether Kubernetes made this variable, by the end of its name and by its value.
+    """Whether Kubernetes set this variable, judged by the end of its name and by its value.
 
     A setting may have the same name (`RECEIPTS_WORKER_PORT`): then the value decides, which is a
     URL for a service and a number for a setting.
@@ -42,7 +42,7 @@ def _is_address(value: str) -> bool:
     return True
 
 
-#: How a name goes on after the service's, and what such a variable holds.
+#: What follows the service's name in a variable's name, and the check of its value.
 _KINDS: Final[tuple[tuple[re.Pattern[str], Callable[[str], bool]], ...]] = tuple(
     (re.compile(ends + r"\Z", re.ASCII), holds)
     for ends, holds in (

@@ -1,7 +1,7 @@
-"""Every setting of every process: one frozen object that reports all mistakes at once.
+"""All settings of all processes, in one frozen object; all mistakes are reported at once.
 
-Settings come from a mapping the caller gives (deploy passes the environment), so this module reads
-nothing itself. Names are the field names in capitals behind `RECEIPTS_`.
+The caller passes a mapping (deploy passes the environment); this module reads nothing itself. A
+variable's name is `RECEIPTS_` and the field's name in capitals.
 """
 
 import difflib
@@ -10,15 +10,22 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from models.issues import PREFIX, Issue, SettingsError, field_of, mask_url, variable_of
 from models.service_links import is_service_link
 
 MIN_RETENTION_DAYS = 8
-"""A message may be valid for 7 days and must expire before its day retires."""
+"""Validity is at most 7 days, and a message must expire before its day retires."""
 
 Topic = Literal[
     "sends", "receipts", "engagements", "campaigns", "accounts", "suppression-requests",
@@ -27,7 +34,7 @@ Topic = Literal[
 ]  # fmt: skip
 
 IGNORED_VARIABLES = frozenset({"RECEIPTS_KAFKA_HOME"})
-"""Of the test tools: where Kafka's jars are kept."""
+"""Variables of the test tools: where Kafka's jars are kept."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9._-]{1,64}=[A-Za-z0-9_-]{16,200}", re.ASCII)
 _BROKER = re.compile(r"(\[[0-9A-Fa-f:]+]|[\w.-]+):([0-9]{1,5})", re.ASCII)
@@ -43,27 +50,27 @@ def _setting(default: Any, meaning: str, fix: str, **limits: Any) -> Any:
     return Field(default, description=meaning, json_schema_extra={"fix": fix}, **limits)
 
 
-class Settings(BaseSettings):
-    """Frozen. Build it with `read(mapping)`; keyword arguments are for tests."""
+class Settings(BaseModel):
+    """Built by `read(mapping)`; keyword arguments are for tests."""
 
-    model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_prefix=PREFIX, hide_input_in_errors=True
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True
     )
 
     brokers: str = _setting(
         "127.0.0.1:9092",
-        "Kafka brokers to ask first, `host:port` separated by commas",
+        "bootstrap brokers of Kafka, `host:port` separated by commas",
         "give host:port, several separated by commas, such as kafka-1:9092,kafka-2:9092",
     )
     app_id: Name = _setting(
         "receipts",
-        "consumer group of the workers; the sinks' group is this with `-sink` behind it",
+        "consumer group of the workers; the sinks' group is this with the suffix `-sink`",
         "use 1 to 100 of A-Z a-z 0-9 . _ -",
         min_length=1,
     )
     topic_prefix: Name = _setting(
         "",
-        "put before every topic name, so that installations can share a cluster",
+        "prefix of every topic name, so that installations can share a cluster",
         "use at most 100 of A-Z a-z 0-9 . _ - or leave it empty",
     )
     partitions: int = _setting(
@@ -75,7 +82,7 @@ class Settings(BaseSettings):
     )
     replication: int = _setting(
         1,
-        "copies of every partition; 3 in production",
+        "replicas of every partition; 3 in production",
         "give a whole number from 1 to 9, at most the number of brokers",
         ge=1,
         le=9,
@@ -101,7 +108,7 @@ class Settings(BaseSettings):
     )
     retention_days: int = _setting(
         10,
-        "whole days after a message's day has ended until its state is dropped",
+        "whole days from the end of a message's day until its state is deleted",
         f"give a whole number of days from {MIN_RETENTION_DAYS} (validity is at most 7) to 366",
         ge=MIN_RETENTION_DAYS,
         le=366,
@@ -113,14 +120,14 @@ class Settings(BaseSettings):
     )
     max_event_bytes: int = _setting(
         65_536,
-        "bytes of the largest event value accepted; larger ones become dead letters",
+        "largest accepted event value in bytes; larger ones become dead letters",
         "give bytes from 1024 to 1000000",
         ge=1024,
         le=1_000_000,
     )
     batch_size: Count = _setting(
         2000,
-        "most records the worker takes in one batch",
+        "largest number of records in one batch of the worker",
         "give a whole number from 1 to 1000000",
     )
     commit_interval_s: float = _setting(
@@ -132,8 +139,8 @@ class Settings(BaseSettings):
     )
     session_timeout_s: int = _setting(
         10,
-        "seconds without a heartbeat until Kafka gives a process's partitions away; above the time "
-        "in which Kafka notices a dead broker (`broker.session.timeout.ms`, 9 s by default)",
+        "seconds without a heartbeat until Kafka reassigns a process's partitions; longer than "
+        "Kafka takes to detect a dead broker (`broker.session.timeout.ms`, 9 s by default)",
         "give seconds from 6 (Kafka's own minimum) to 300",
         ge=6,
         le=300,
@@ -145,7 +152,7 @@ class Settings(BaseSettings):
     )
     worker_port: Port = _setting(
         6066,
-        "port of the worker's pages; 0 takes a free one and logs it",
+        "port of the worker's pages; 0: any free port, which is logged",
         "give a port from 0 to 65535",
     )
     sink_host: Host = _setting(
@@ -155,17 +162,17 @@ class Settings(BaseSettings):
     )
     sink_port: Port = _setting(
         6067,
-        "port of the sink's pages; 0 takes a free one and logs it",
+        "port of the sink's pages; 0: any free port, which is logged",
         "give a port from 0 to 65535",
     )
     sink_max_rows: Count = _setting(
         20_000,
-        "most rows of one insert",
+        "largest number of rows in one insert",
         "give a whole number from 1 to 1000000",
     )
     sink_max_wait_s: float = _setting(
         0.5,
-        "seconds the sink collects rows before it inserts fewer than the most",
+        "longest time in seconds the sink collects rows before it inserts a smaller batch",
         "give seconds from 0.01 to 60",
         ge=0.01,
         le=60,
@@ -177,20 +184,20 @@ class Settings(BaseSettings):
     )
     pages_port: Port = _setting(
         6068,
-        "port of the report pages; 0 takes a free one and prints it",
+        "port of the report pages; 0: any free port, which is printed",
         "give a port from 0 to 65535",
     )
     pages_clickhouse_url: str = _setting(
         "",
-        "ClickHouse as the reports read it, of a user that may only read (docs/bi.md); "
+        "ClickHouse URL for the reports, with a read-only user (docs/bi.md); "
         "empty: RECEIPTS_CLICKHOUSE_URL",
         "write it as http://user:password@host:8123/database or leave it empty",
         repr=False,
     )
     pages_tokens: str = _setting(
         "",
-        "who may see the pages: `account=token` separated by commas; a token shows its account "
-        "alone, and an account may have several",
+        "who may see the pages: `account=token` separated by commas; a token shows only its own "
+        "account, and an account may have several tokens",
         "write account=token,account=token with tokens of 16 to 200 letters, digits, - and _, "
         "each once; make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'",
         repr=False,
@@ -202,28 +209,16 @@ class Settings(BaseSettings):
     )
     alive_s: float = _setting(
         60.0,
-        "seconds without a turn of the loop or progress until /healthz answers 503",
+        "seconds without progress or a turn of the event loop until /healthz answers 503",
         "give seconds from 5 to 3600",
         ge=5,
         le=3600,
     )
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
         "info",
-        "least severe log line written",
+        "least severe level that is logged",
         "write debug, info, warning or error",
     )
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what the caller gives: never the environment, never files."""
-        return (init_settings,)
 
     @field_validator("brokers")
     @classmethod
@@ -245,7 +240,7 @@ class Settings(BaseSettings):
         except ValueError as error:
             raise ValueError("is not a URL with a port from 0 to 65535") from error
         if url.scheme == "chdb" and not re.match(r"chdb:///.", value):
-            raise ValueError("names no folder for the embedded engine")
+            raise ValueError("lacks a folder for the embedded engine")
         if url.scheme == "chdb":
             return value
         if url.scheme not in ("http", "https"):
@@ -279,10 +274,10 @@ class Settings(BaseSettings):
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Self:
-        """Settings from the `RECEIPTS_…` entries of a mapping; everything else in it is ignored.
+        """Settings from the `RECEIPTS_…` entries of a mapping; all other entries are ignored.
 
-        So are the variables that Kubernetes makes of services whose name begins like that. Raises
-        SettingsError with every mistake found.
+        Variables that Kubernetes sets for services with such names are ignored too. Raises
+        SettingsError with all mistakes found.
         """
         given = {k: v.strip() for k, v in environ.items() if k.startswith(PREFIX)}
         ours = {
@@ -299,21 +294,21 @@ class Settings(BaseSettings):
         return cls.model_validate(known)
 
     def environ(self) -> dict[str, str]:
-        """The variables that read back as these settings, secrets in clear: for child processes."""
+        """Variables that read back as these settings, for child processes; secrets are in clear."""
         return {variable_of(k): _text_of(v) for k, v in self.model_dump().items()}
 
     def topic(self, name: Topic) -> str:
-        """The topic's name on this installation's cluster."""
+        """The topic's full name, with the prefix."""
         return self.topic_prefix + name
 
     @property
     def reports_url(self) -> str:
-        """ClickHouse as the reports read it."""
+        """URL of ClickHouse for the reports."""
         return self.pages_clickhouse_url or self.clickhouse_url
 
     @property
     def token_accounts(self) -> dict[str, str]:
-        """The account that each token of the pages shows."""
+        """Token of the pages → the account it shows."""
         pairs = (pair.partition("=") for pair in self.pages_tokens.split(",") if pair)
         return {token: account for account, _, token in pairs}
 
@@ -339,11 +334,11 @@ def _fix_of(field: str) -> str:
 def _unknown(field: str) -> Issue:
     near = difflib.get_close_matches(field, Settings.model_fields, n=1)
     fix = f"did you mean {variable_of(near[0])}?" if near else "remove it, see docs/settings.md"
-    return Issue(variable_of(field), "there is no such setting", fix)
+    return Issue(variable_of(field), "unknown setting", fix)
 
 
 def _issues_in(given: Mapping[str, str]) -> list[Issue]:
-    """Mistakes of single fields first, then those of fields that are fine but do not fit."""
+    """Mistakes in single fields first, then valid fields that do not fit together."""
     try:
         Settings.model_validate(given)
     except ValidationError as error:
@@ -360,12 +355,12 @@ def _issues_in(given: Mapping[str, str]) -> list[Issue]:
 
 def _field_issue(detail: ErrorDetails, given: Mapping[str, str]) -> Issue:
     field = str(detail["loc"][0])
-    said = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    problem = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     value = mask_url(given[field]) if "://" in given[field] else given[field]
     fix = _fix_of(field)
     if detail["type"] == "value_error":
-        return Issue(variable_of(field), said, fix)
-    return Issue(variable_of(field), f"{value!r} should be {said}", fix)
+        return Issue(variable_of(field), problem, fix)
+    return Issue(variable_of(field), f"{value!r} should be {problem}", fix)
 
 
 def _cross_issues(settings: Settings) -> list[Issue]:
@@ -386,7 +381,7 @@ def _cross_issues(settings: Settings) -> list[Issue]:
         settings.alive_s > settings.session_timeout_s,
         "alive_s",
         f"{settings.alive_s:g} s is not above the session timeout of "
-        f"{settings.session_timeout_s} s, so every rebalance would look like a death",
+        f"{settings.session_timeout_s} s, so every rebalance would look like a dead process",
         "raise it, or lower RECEIPTS_SESSION_TIMEOUT_S",
     )
     check(

@@ -13,8 +13,9 @@ from typing import Final
 
 import msgspec
 
-from models.contract import DAY_MS, Engagement
+from models.contract import Engagement
 from models.facts import Outcome, SendFact, canonical, greater_outcome, strikes
+from models.time import DAY_MS
 from models.versions import check_version
 from models.vocabulary import BOUNCES, FINAL_STATUSES, STATUSES, SUCCESSES, Status
 

@@ -1,8 +1,8 @@
-"""Strikes: what the end of a message says about its recipient.
+"""Strikes: what the outcome of a message means for its recipient.
 
-Only an outcome that is hard and the recipient's own fault strikes; one message is at most one
-strike, and when its outcome changes the strike is withdrawn. Records carry the version of the
-message, so their order does not matter.
+Only a hard bounce with scope recipient is a strike. One message is at most one strike; when its
+outcome changes, the strike is withdrawn. Records carry the version of the message, so their order
+does not matter.
 """
 
 from typing import Annotated, Final, Literal, NamedTuple
@@ -11,14 +11,14 @@ import msgspec
 from msgspec import Meta
 
 from models.facts import strikes
+from models.keys import recipient_key
 from models.refusal import Reason, Refusal
 from models.state import MessageState, is_pending
-from models.suppression_requests import number_key
 
 Kind = Literal["struck", "withdrawn", "delivered"]
 
-#: What the event contract allows; anything beyond could make the number's record too large, or a
-#: number that no reader can store.
+#: The limits of the event contract: beyond them the recipient's record could grow too large, or an
+#: integer could be too large for readers.
 Account = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[A-Za-z0-9._-]+$")]
 Recipient = Annotated[str, Meta(max_length=16, pattern="^[+][1-9][0-9]{4,14}$")]
 MessageId = Annotated[str, Meta(min_length=1, max_length=128, pattern="^[^/]+$")]
@@ -30,7 +30,7 @@ Version = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 class Strike(msgspec.Struct, frozen=True):
     """One record of `strikes`, keyed by `account/recipient`. Times in epoch ms.
 
-    kind: `delivered` is sent only for accounts whose strikes a delivery resets
+    kind: `delivered` is produced only for accounts that reset strikes on delivery
     """
 
     kind: Kind
@@ -44,11 +44,11 @@ class Strike(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> bytes:
-        return number_key(self.account, self.recipient)
+        return recipient_key(self.account, self.recipient)
 
 
 class ActiveStrike(NamedTuple):
-    """What a message says of its recipient now: that it struck, when and with which code."""
+    """The strike that a message is now. Times in epoch ms."""
 
     recipient: str
     sent_at: int
@@ -57,7 +57,7 @@ class ActiveStrike(NamedTuple):
 
 
 def active_strike(state: MessageState) -> ActiveStrike | None:
-    """The strike a state stands for; None when it stands for none."""
+    """The strike that follows from a state; None: it is not a strike."""
     outcome = state.outcome
     if (
         outcome is None
@@ -79,7 +79,7 @@ _decode: Final = msgspec.json.Decoder(Strike).decode
 
 
 def parse_strike(value: bytes | None) -> Strike | Refusal:
-    """Read one record of `strikes`."""
+    """Parse one record of `strikes`."""
     if not value:
         return Refusal(Reason.EMPTY, "value: empty; expected a strike")
     try:

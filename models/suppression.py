@@ -1,13 +1,13 @@
-"""Whether a number may still be sent to: the join of all that is known of it.
+"""Whether a recipient is suppressed: the join of all facts about it.
 
-Strikes, unsubscribes, manual entries and releases are merged like message states: any
-order, duplicates and replays end in the same facts. Whether they suppress the number is decided
-from them by the account's settings and the clock.
+Strikes, unsubscribes, manual decisions and releases are merged like message states: any order,
+duplicates and replays end in the same facts. The account's settings and the clock decide whether
+these facts suppress the recipient.
 
-Memory is bounded: of a number the MAX_STRIKES newest messages that ever struck are kept, by the
-time they were sent; so forgetting obeys the join. The limit of an account is lower: a number with
-more strikes than that stays suppressed. Updates about a forgotten message are ignored. A number is
-released once that many newer messages to it bounced hard and were delivered later: it is reachable.
+Memory is bounded: for each recipient the MAX_STRIKES messages with the latest `sent_at` that ever
+struck are kept; this eviction obeys the join. An account's limit is lower, so a recipient with more
+strikes than are kept stays suppressed. Updates about an evicted message are ignored. A recipient is
+released once MAX_STRIKES newer messages bounced hard and were delivered later: it is reachable.
 """
 
 from typing import Final, Literal, get_args
@@ -15,7 +15,7 @@ from typing import Final, Literal, get_args
 import msgspec
 
 from models.accounts import MAX_STRIKE_LIMIT, AccountSettings
-from models.contract import DAY_MS
+from models.time import DAY_MS
 from models.versions import check_version
 
 MAX_STRIKES: Final = 2 * MAX_STRIKE_LIMIT
@@ -39,12 +39,12 @@ class StrikeFact(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def place(self) -> tuple[int, str]:
-        """What identifies and orders the strikes of one number: their message."""
+        """What identifies and orders the strikes of one recipient: their message."""
         return self.sent_at, self.message_id
 
 
 class ManualDecision(msgspec.Struct, frozen=True, gc=False, order=True):
-    """What a person decided: when (epoch ms), who and why."""
+    """Decision of a person: when (epoch ms), who and why."""
 
     at: int = 0
     who: str = ""
@@ -52,7 +52,7 @@ class ManualDecision(msgspec.Struct, frozen=True, gc=False, order=True):
 
 
 class Facts(msgspec.Struct, gc=False):
-    """All that is known of one number."""
+    """All facts about one recipient. Times in epoch ms, 0 = never."""
 
     strikes: list[StrikeFact] = []
     unsubscribed_at: int = 0
@@ -63,9 +63,12 @@ class Facts(msgspec.Struct, gc=False):
 
 
 class SuppressionStatus(msgspec.Struct, frozen=True):
-    """Whether a number is suppressed, why, since when, until when (0: until released), strikes.
+    """Whether a recipient is suppressed and why. Times in epoch ms.
 
-    lapses_at: when the strikes lapse, also where another reason holds beyond that; 0: never
+    since: the earliest start of a reason; 0: not suppressed
+    until: when the suppression ends by itself; 0: never
+    strikes: strikes that count now
+    lapses_at: when a suppression by strikes ends, even if another reason lasts longer; 0: never
     """
 
     suppressed: bool
@@ -121,14 +124,14 @@ def add_release(facts: Facts, decision: ManualDecision) -> bool:
 
 
 def add_delivery(facts: Facts, at: int) -> bool:
-    """Join a delivery to the number, for accounts whose strikes it resets."""
+    """Join a delivery to the recipient, for accounts that reset strikes on delivery."""
     changed = at > facts.delivered_at
     facts.delivered_at = max(facts.delivered_at, at)
     return changed
 
 
 def joined(one: Facts, other: Facts) -> Facts:
-    """All that either knows."""
+    """The join of two sets of facts."""
     whole = Facts(
         list(one.strikes),
         max(one.unsubscribed_at, other.unsubscribed_at),
@@ -146,7 +149,7 @@ def joined(one: Facts, other: Facts) -> Facts:
 
 
 def status_of(facts: Facts, settings: AccountSettings, clock_ms: int) -> SuppressionStatus:
-    """Whether the number is suppressed now, by the settings in force and the partition's clock.
+    """The status of a recipient by the settings in force and the partition's clock.
 
     At equal times the cautious kind wins: an unsubscribe over a re-subscribe, a suppression over a
     release.
@@ -169,8 +172,8 @@ def status_of(facts: Facts, settings: AccountSettings, clock_ms: int) -> Suppres
 
 
 def counted_strikes(facts: Facts, settings: AccountSettings) -> list[StrikeFact]:
-    """Strikes that count, by time: of messages not sent before the last release, and, where a
-    delivery resets them, that came after the last delivery."""
+    """Strikes that count, by time: those of messages sent since the last release and, where a
+    delivery resets strikes, those after the last delivery."""
     reset_at = facts.delivered_at if settings.strikes_reset_on_delivery else 0
     counted = [
         strike
@@ -183,7 +186,7 @@ def counted_strikes(facts: Facts, settings: AccountSettings) -> list[StrikeFact]
 def _struck_out(facts: Facts, settings: AccountSettings, clock_ms: int) -> tuple[int, int, int]:
     """(strikes counted, suppressed since, until) by strikes alone; since 0: not suppressed.
 
-    A suppression that lasted its `suppression_days` has ended, and the count starts again.
+    When a suppression ends after `suppression_days`, the count of strikes starts again.
     """
     strikes, since = 0, 0
     lasts = (settings.suppression_days or 0) * DAY_MS
@@ -201,9 +204,9 @@ def _struck_out(facts: Facts, settings: AccountSettings, clock_ms: int) -> tuple
 
 
 class Suppression(msgspec.Struct):
-    """One record of `suppressions`: the current truth about a number, for senders, and its facts.
+    """One record of `suppressions`: a recipient's current status, for senders, and its facts.
 
-    Times in epoch ms, 0 = none. `facts` is how this system knows; its form may change.
+    Times in epoch ms, 0 = none. `facts` is internal; its format may change.
     reasons: those of `SuppressionReason`, and any that a newer version has stored
     """
 
@@ -218,7 +221,7 @@ class Suppression(msgspec.Struct):
     facts: Facts
 
     def matches(self, status: SuppressionStatus) -> bool:
-        """Whether this record holds exactly that status."""
+        """Whether this record has exactly this status."""
         own = (self.suppressed, self.reasons, self.since, self.until, self.strikes)
         return own == (
             status.suppressed,
@@ -230,14 +233,14 @@ class Suppression(msgspec.Struct):
 
 
 def unknown_reasons(known: Suppression) -> tuple[str, ...]:
-    """The reasons of a record that only a newer version knows; () as a rule."""
+    """The reasons of a record that only a newer version knows; usually ()."""
     return tuple(reason for reason in known.reasons if reason not in REASONS)
 
 
 def keep_unknown(status: SuppressionStatus, known: Suppression) -> SuppressionStatus:
-    """The status, and with it the reasons of a record that only a newer version can judge.
+    """The status, with the reasons of a record that only a newer version knows added.
 
-    Such a number stays suppressed (the cautious side wins) until that version judges it.
+    Such a recipient stays suppressed, to be cautious, until a newer version decides.
     """
     unknown = unknown_reasons(known)
     if not unknown:
@@ -255,7 +258,7 @@ decode: Final = msgspec.json.Decoder(Suppression).decode
 def published(
     account: str, recipient: str, facts: Facts, status: SuppressionStatus, version: int
 ) -> Suppression:
-    """The record of a number with this status."""
+    """The record of a recipient with this status."""
     return Suppression(
         account,
         recipient,
@@ -270,12 +273,12 @@ def published(
 
 
 def check_record(key: bytes, value: bytes) -> None:
-    """Raises DecodeError or ValueError unless a record of `suppressions` is ours."""
+    """Raises DecodeError or ValueError unless it is a valid record of `suppressions`."""
     decode_checked(value)
 
 
 def decode_checked(value: bytes) -> Suppression:
-    """A record of `suppressions`. Raises DecodeError or ValueError unless it is one of ours."""
+    """Decode a record of `suppressions`. Raises DecodeError or ValueError when it is not valid."""
     record = decode(value)
     check_version(record.version)
     if max(abs(record.since), abs(record.until)) > MAX_TIME or not 0 <= record.strikes < 1 << 16:
@@ -286,7 +289,7 @@ def decode_checked(value: bytes) -> Suppression:
 
 
 def join_encoded(held: bytes, read: bytes) -> bytes:
-    """Join two stored records of one number; of one owner (epoch) the later holds all."""
+    """Join two stored records of one recipient; of one epoch the later includes the earlier."""
     one, other = decode(held), decode(read)
     later = read if other.version >= one.version else held
     if one.version >> 32 == other.version >> 32:

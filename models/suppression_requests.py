@@ -1,4 +1,4 @@
-"""What a person or a recipient decides about a number."""
+"""Requests of people and recipients that suppress or release a recipient."""
 
 from typing import Annotated, Final, Literal
 
@@ -14,13 +14,12 @@ from models.contract import (
     out_of_time,
     validated,
 )
-from models.keys import message_key
 from models.refusal import Refusal
 
 Action = Literal["suppress", "release", "resubscribe", "unsubscribe"]
 Why = Annotated[str, StringConstraints(max_length=1_024)]
 
-#: `who` of an unsubscribe that the recipient sent.
+#: `who` of an unsubscribe by the recipient.
 RECIPIENT: Final = "recipient"
 
 
@@ -38,13 +37,8 @@ class SuppressionRequest(Event):
 def parse_request(
     value: bytes | None, record_ms: int, limit: int = MAX_EVENT_BYTES
 ) -> SuppressionRequest | Refusal:
-    """Read one record of `suppression-requests`."""
+    """Parse one record of `suppression-requests`."""
     request = validated(SuppressionRequest, value, limit)
     if isinstance(request, Refusal):
         return request
     return out_of_time("at", request.at, record_ms) or request
-
-
-def number_key(account: str, recipient: str) -> bytes:
-    """`account/recipient`: the key of strikes, suppression requests and suppressions."""
-    return message_key(account, recipient)

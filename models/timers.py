@@ -1,4 +1,4 @@
-"""Timers of one partition: derived from the states, rebuilt with them, never stored."""
+"""Timers of one partition: derived from stored values, rebuilt at a restore, never stored."""
 
 import heapq
 
@@ -6,7 +6,7 @@ SECOND_MS = 1_000
 
 
 class Timers:
-    """Which keys to look at when. A key may be due for nothing any more: its state decides.
+    """Keys by the time they are due. A timer may be obsolete: the key's value decides.
 
     Times are epoch ms; due times are rounded up to whole seconds.
     """
@@ -16,7 +16,7 @@ class Timers:
         self._seconds: list[int] = []
 
     def set(self, key: bytes, at_ms: int) -> None:
-        """Look at `key` as soon as the clock reaches `at_ms`."""
+        """Add a timer: `key` is due once the clock reaches `at_ms`."""
         second = -(-at_ms // SECOND_MS)
         keys = self._due.get(second)
         if keys is None:
@@ -26,7 +26,7 @@ class Timers:
             keys.append(key)
 
     def take_due(self, clock_ms: int, most: int) -> list[bytes]:
-        """At most so many keys whose time has come, each timer once; the others stay."""
+        """Remove and return at most `most` due keys; a key with two timers appears twice."""
         taken: list[bytes] = []
         while self._seconds and self._seconds[0] * SECOND_MS <= clock_ms and len(taken) < most:
             keys, room = self._due[self._seconds[0]], most - len(taken)
@@ -38,7 +38,7 @@ class Timers:
         return taken
 
     def any_due(self, clock_ms: int) -> bool:
-        """Whether a time has come and its key was not taken yet."""
+        """Whether any key is due."""
         return bool(self._seconds) and self._seconds[0] * SECOND_MS <= clock_ms
 
     def __len__(self) -> int:

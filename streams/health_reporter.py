@@ -1,4 +1,4 @@
-"""Reports to metrics and health, once a second, how a worker is doing."""
+"""Publishes the worker's gauges and readiness once a second."""
 
 import asyncio
 from collections import Counter
@@ -13,32 +13,32 @@ REPORT_INTERVAL_S: Final = 1.0
 
 
 class HealthReporter:
-    """context: of all agents of the worker"""
+    """contexts: of all agents of the worker"""
 
     def __init__(
         self,
         app: BatchApp,
         lifecycle: LifecycleAgent,
-        context: list[AgentContext],
+        contexts: list[AgentContext],
         meter: Meter,
         health: Health,
     ) -> None:
         self._app = app
         self._lifecycle = lifecycle
-        self._turns = context
+        self._contexts = contexts
         self._meter = meter
         self._health = health
         self._generation: int | None = None
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         while True:
             self._health.beat("loop")
-            self._tell_readiness()
-            self._tell_partitions()
+            self._report_readiness()
+            self._report_partitions()
             await asyncio.sleep(REPORT_INTERVAL_S)
 
-    def _tell_readiness(self) -> None:
+    def _report_readiness(self) -> None:
         app = self._app
         if trouble := app.trouble():
             self._health.unready("kafka", trouble)
@@ -57,23 +57,23 @@ class HealthReporter:
             self._generation = app.generation
             self._meter.add("receipts_rebalances_total")
 
-    def _tell_partitions(self) -> None:
+    def _report_partitions(self) -> None:
         app, meter = self._app, self._meter
-        sources = [topic for context in self._turns for topic in context.topics]
+        sources = [topic for context in self._contexts for topic in context.topics]
         meter.set("receipts_partitions", len(app.assigned_partitions) * len(sources))
         for partition, shard in self._lifecycle.shards.items():
-            meter.set("receipts_states", len(shard.states), partition=str(partition))
+            meter.set("receipts_states", len(shard.stored), partition=str(partition))
             meter.set("receipts_cells", len(shard.cells.by_key), partition=str(partition))
-        for context in self._turns:
+        for context in self._contexts:
             for topic, name in context.topics.items():
-                self._tell_lags(topic, name)
+                self._report_lags(topic, name)
         left: Counter[int] = Counter()
         for progress in app.restoring:
             left[progress.partition] += progress.remaining
         for partition, records in left.items():
             meter.set("receipts_restore_left_records", records, partition=str(partition))
 
-    def _tell_lags(self, topic: str, name: str) -> None:
+    def _report_lags(self, topic: str, name: str) -> None:
         for partition in self._app.ready_partitions:
             lag = self._app.lag(topic, partition)
             if lag is not None:

@@ -1,4 +1,4 @@
-"""The worker: a Faust app of whole batches around the lifecycle and the suppression agent."""
+"""The worker: one Faust app with the lifecycle agent and the suppression agent."""
 
 import asyncio
 import gc
@@ -28,10 +28,10 @@ from streams.suppression import agent as suppression
 def run(settings: Settings, meter: Meter, health: Health, suppressed: SuppressionIndex) -> int:
     """Run the worker until SIGTERM, SIGINT or a failure; the process's exit code.
 
-    suppressed: empty; it is filled from the topic `suppressions`, and others may read it
-    0: asked to stop, everything done is committed. Non-zero: a failure, logged once.
+    suppressed: empty; the worker fills it from the topic `suppressions`, other threads may read it
+    exit code: 0 after a signal, with everything done committed; non-zero: a failure, logged once
     """
-    # Events live for one batch; a collector that looks for cycles every 700 of them finds none.
+    # Events live for one batch and form no cycles: the default threshold, 700, is wasted work.
     gc.set_threshold(50_000, 20, 100)
     health.unready("partitions", "the worker is joining its consumer group")
     worker = Worker(settings, meter, health, suppressed)
@@ -39,7 +39,7 @@ def run(settings: Settings, meter: Meter, health: Health, suppressed: Suppressio
 
 
 class Worker:
-    """The app, its two agents, and the two topics that all workers follow whole."""
+    """The app, its two agents, and the followers of the topics that every worker reads whole."""
 
     def __init__(
         self, settings: Settings, meter: Meter, health: Health, suppressed: SuppressionIndex
@@ -81,15 +81,15 @@ class Worker:
         )
         self.lifecycle = self._lifecycle()
         self.suppression = self._suppression()
-        context = [self.lifecycle.context, self.suppression.context]
-        self._health_reporter = HealthReporter(self.app, self.lifecycle, context, meter, health)
+        contexts = [self.lifecycle.context, self.suppression.context]
+        self._health_reporter = HealthReporter(self.app, self.lifecycle, contexts, meter, health)
         self.app.on_partition_ready = self._open
         self.app.on_partition_lost = self._close
         self.app.before_commit = self._before_commit
         self.app.on_unreadable = self._step_over
 
     async def background(self) -> None:
-        """What runs beside the agents, until cancelled."""
+        """Run the followers and the health reporter, until cancelled."""
         await asyncio.gather(
             self._health_reporter.run(), *(follower.run() for follower in self._followers)
         )
@@ -116,7 +116,7 @@ class Worker:
             rules,
             states,
             cells,
-            AgentContext(app, meter, topics),
+            AgentContext(app, topics),
             self.accounts,
             self.suppressed,
         )
@@ -132,16 +132,16 @@ class Worker:
         app, settings, meter = self.app, self._settings, self._meter
         topics = self._topics(suppression.SOURCES)
         changelog = settings.topic("suppressions")
-        numbers = app.batch_table(
+        suppressed = app.batch_table(
             "suppressions", changelog, suppressions.join_encoded, suppressions.check_record
         )
         agent = suppression.SuppressionAgent(
             app,
-            Delivery(app, meter, settings, numbers),
+            Delivery(app, meter, settings, suppressed),
             meter,
             settings.partitions,
-            numbers,
-            AgentContext(app, meter, topics),
+            suppressed,
+            AgentContext(app, topics),
             self.accounts,
         )
 
@@ -165,7 +165,7 @@ class Worker:
         self.suppression.close(partition)
 
     def _step_over(self, place: Place, fault: str) -> None:
-        """A record of a topic that is restored or followed whole cannot be read; the sink keeps it
+        """Log and count an unreadable record of a restored or followed topic; the sink keeps it
         as a dead letter."""
         self._stepped_over.report(place, fault)
         topic = place.topic.removeprefix(self._settings.topic_prefix)

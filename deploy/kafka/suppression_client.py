@@ -15,11 +15,11 @@ from aiokafka.errors import KafkaError
 from pydantic import BaseModel, ValidationError
 
 from models.contract import E164, Account
-from models.keys import partition_of
+from models.keys import partition_of, recipient_key
 from models.refusal import Refusal
 from models.settings import Settings, Topic
 from models.suppression import Facts, StrikeFact, Suppression, SuppressionStatus, decode, published
-from models.suppression_requests import Action, number_key, parse_request
+from models.suppression_requests import Action, parse_request
 from streams.kafka import clients
 
 POLL_MS = 200
@@ -68,7 +68,7 @@ def key_of_number(account: str, recipient: str) -> bytes:
         field = str(error.errors()[0]["loc"][0])
         given = {"account": account, "recipient": recipient}[field]
         raise BadNumber(f"{field}: {given!r} is not {_WANTED[field]}") from None
-    return number_key(number.account, number.recipient)
+    return recipient_key(number.account, number.recipient)
 
 
 # --- reading ----------------------------------------------------------------------------------
@@ -99,7 +99,7 @@ async def suppressed_numbers(
     Holds the suppressed numbers of one partition at a time. Raises SuppressionsError.
     """
     topic = settings.topic("suppressions")
-    prefix = number_key(account, "") if account else b""
+    prefix = recipient_key(account, "") if account else b""
     async with _consumer(settings) as consumer:
         for number in range(await _partitions(consumer._client, topic)):
             found: dict[bytes, Suppression] = {}
@@ -197,7 +197,7 @@ async def publish(settings: Settings, value: bytes) -> Placed:
     """
     request = msgspec.json.decode(value)
     key, topic = (
-        number_key(request["account"], request["recipient"]),
+        recipient_key(request["account"], request["recipient"]),
         settings.topic("suppression-requests"),
     )
     async with _producer(settings) as producer:

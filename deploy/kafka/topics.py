@@ -16,9 +16,9 @@ from aiokafka.errors import KafkaError, for_code
 from models.dead_letters import MAX_LETTER_BYTES
 from models.issues import Issue
 from models.settings import Settings, Topic
+from models.time import DAY_MS
 from streams.kafka import clients
 
-DAY_MS = 86_400_000
 BROKER_MAX_BYTES = 1_048_588
 """Kafka's own default for one record batch."""
 COMPACTED: frozenset[Topic] = frozenset(

@@ -1,16 +1,16 @@
-"""Doing what a plan decided, in the order that makes replays safe (docs/design.md, convergence).
+"""Delivers plans in the order that makes replays safe (docs/design.md, convergence).
 
-What others must know (strikes, unsubscribes, retry requests) is acknowledged by the broker before
-the states it follows from are written; offsets are committed only after all of it is acknowledged,
-which the batched Faust sees to. All of it waits for the next commit, and with it the states behind
-it: kept in memory, not yet logged (ADR 0009). A worker that dies before has committed no offset of
-theirs either, so all of it is decided again. Dead letters and strays need no order: a replay
-refuses and sends on the same records again.
+Side outputs (strikes, unsubscribes, retry requests) are acknowledged by the broker before the
+states they follow from are logged, and offsets are committed only after all of it is acknowledged;
+the batched Faust takes care of that. Side outputs wait for the next commit, and their states wait
+with them: applied in memory, not yet logged (ADR 0009). A worker that dies earlier has not
+committed their offsets either, so all of it is decided again. Dead letters and rerouted records
+need no order: a replay produces the same records again.
 """
 
 import asyncio
 import logging
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
@@ -25,7 +25,7 @@ from streams.kafka.reading import place_of
 
 log = logging.getLogger(__name__)
 
-#: When so many records wait, they are told, however rarely offsets are committed.
+#: Flush early once this many side outputs are pending, however long the commit interval is.
 MAX_DEFERRED: Final = 2_000
 _COUNTED_AS: Final[Mapping[str, str]] = {
     "strikes": "receipts_strikes_total",
@@ -34,7 +34,7 @@ _COUNTED_AS: Final[Mapping[str, str]] = {
 
 
 class Sender(Protocol):
-    """Hands records to the broker and remembers them until they are acknowledged."""
+    """Produces records, and keeps commits waiting until they are acknowledged."""
 
     async def send_many(
         self, topic: str, partition: int, records: Iterable[KeyValue | Outgoing]
@@ -43,11 +43,11 @@ class Sender(Protocol):
     async def send_acknowledged(
         self, topic: str, partition: int, records: Iterable[KeyValue | Outgoing]
     ) -> object:
-        """The same, and wait until the broker has them."""
+        """The same; returns once the broker has acknowledged them."""
 
 
 class _Deferred:
-    """What one partition has not told yet, by topic, and the states that may follow it only."""
+    """Pending side outputs of one partition by topic, and the states that wait for them."""
 
     __slots__ = ("outputs", "states")
 
@@ -57,12 +57,12 @@ class _Deferred:
 
     @property
     def size(self) -> int:
-        """Records not told yet."""
+        """Number of pending side outputs."""
         return sum(map(len, self.outputs.values()))
 
 
 class Delivery:
-    """Where plans go: a table with its changelog, and the topics of everything else."""
+    """Writes plans to a table with its changelog, and to the topics of everything else."""
 
     def __init__(self, sender: Sender, meter: Meter, settings: Settings, table: BatchTable) -> None:
         self._sender = sender
@@ -72,11 +72,11 @@ class Delivery:
         self._deferred: defaultdict[int, _Deferred] = defaultdict(_Deferred)
 
     async def deliver(self, partition: int, plan: Plan) -> None:
-        """Hand over what a plan leads to; what others must know, and the states behind it, at
+        """Produce a plan's records and write its states; side outputs and their states wait for
         `flush`.
 
-        Every batch has a few strikes: told one batch at a time they cost a round trip and several
-        small requests each, and the suppression agent gets them in crumbs.
+        Almost every batch has a few side outputs: produced batch by batch, each batch would cost a
+        round trip and several small requests.
         """
         if plan.dead_letters:
             await self._produce_dead_letters(partition, plan.dead_letters)
@@ -90,26 +90,26 @@ class Delivery:
             await self.flush(partition)
 
     def _defer(self, partition: int, plan: Plan) -> dict[bytes, bytes | None]:
-        """Keep what must wait, in memory alone; the changes to write at once.
+        """Apply deferred states in memory only; returns the changes that may be logged now.
 
-        A message that waits goes on waiting: its newest state takes the place of the one before.
+        A message stays deferred until the flush, with its latest state.
         """
-        tells = plan.strikes or plan.requests or plan.retries
-        if not tells and partition not in self._deferred:
+        has_outputs = plan.strikes or plan.requests or plan.retries
+        if not has_outputs and partition not in self._deferred:
             return plan.changes
         deferred = self._deferred[partition]
-        if tells:
+        if has_outputs:
             deferred.outputs["strikes"] += plan.strikes
             deferred.outputs["suppression-requests"] += plan.requests
             deferred.outputs["retry-requests"] += plan.retries
-        late = (plan.deferred_keys | deferred.states.keys()) & plan.changes.keys()
-        held = {key: plan.changes[key] for key in late}
-        self._table.apply_unlogged(partition, held)
-        deferred.states |= held
-        return {key: value for key, value in plan.changes.items() if key not in late}
+        waiting = (plan.deferred_keys | deferred.states.keys()) & plan.changes.keys()
+        states = {key: plan.changes[key] for key in waiting}
+        self._table.apply_unlogged(partition, states)
+        deferred.states |= states
+        return {key: value for key, value in plan.changes.items() if key not in waiting}
 
     async def flush(self, partition: int) -> None:
-        """Tell what waits; once it is acknowledged, write the states behind it."""
+        """Produce the pending side outputs; once they are acknowledged, log their states."""
         deferred = self._deferred.pop(partition, None)
         if deferred is None:
             return
@@ -121,14 +121,14 @@ class Delivery:
             await self._table.put(partition, deferred.states)
 
     def forget(self, partition: int) -> None:
-        """The partition went to another worker, which reads again what waited here."""
+        """Drop what is pending: the partition's new owner reads its records again."""
         self._deferred.pop(partition, None)
 
-    async def _produce_acknowledged(self, deferred_keys: Mapping[Topic, list[KeyValue]]) -> None:
-        """Send records to the partitions of their keys, and wait until the broker has them."""
+    async def _produce_acknowledged(self, outputs: Mapping[Topic, list[KeyValue]]) -> None:
+        """Produce records to the partitions of their keys; returns once they are acknowledged."""
         partitions = self._settings.partitions
         homes: defaultdict[tuple[str, int], list[KeyValue]] = defaultdict(list)
-        for name, records in deferred_keys.items():
+        for name, records in outputs.items():
             for key, value in records:
                 home = partition_of(key, partitions)
                 homes[self._settings.topic(name), home].append((key, value))
@@ -143,29 +143,20 @@ class Delivery:
         records = [Outgoing(*letter_of(dead.record, dead.refusal)) for dead in dead_letters]
         await self._sender.send_many(self._settings.topic("dead-letters"), partition, records)
         _log_unreadable(dead_letters)
-        counted = Counter((dead.record.topic, dead.refusal.reason) for dead in dead_letters)
-        for (topic, reason), number in counted.items():
-            labels = {"topic": self._plain(topic), "reason": reason.value}
-            self._meter.add("receipts_dead_letters_total", number, **labels)
 
     async def _reroute(self, rerouted: list[MisroutedRecord]) -> None:
         homes: defaultdict[tuple[str, int], list[Outgoing]] = defaultdict(list)
-        for stray in rerouted:
-            record = stray.record
-            homes[record.topic, stray.partition].append(
-                Outgoing(stray.key, record.value, stray.headers(), _timestamp(record))
+        for misrouted in rerouted:
+            record = misrouted.record
+            homes[record.topic, misrouted.partition].append(
+                Outgoing(misrouted.key, record.value, misrouted.headers(), _timestamp(record))
             )
         for (topic, partition), records in homes.items():
             await self._sender.send_many(topic, partition, records)
-            self._meter.add("receipts_strays_total", len(records), topic=self._plain(topic))
-
-    def _plain(self, topic: str) -> str:
-        """The topic's name without this installation's prefix."""
-        return topic.removeprefix(self._settings.topic_prefix)
 
 
 def _log_unreadable(dead_letters: Iterable[DeadLetter]) -> None:
-    """One line for each topic and partition: a plan may hold a whole batch of such records."""
+    """Log one line per topic and partition: a whole batch may be unreadable."""
     found: defaultdict[tuple[str, int], list[DeadLetter]] = defaultdict(list)
     for dead in dead_letters:
         if dead.refusal.reason is Reason.UNREADABLE:
@@ -176,5 +167,5 @@ def _log_unreadable(dead_letters: Iterable[DeadLetter]) -> None:
 
 
 def _timestamp(record: Incoming) -> int | None:
-    """The record's own time; one that has none gets the time of sending."""
+    """The record's own time; None: it has none and gets the time of producing."""
     return record.timestamp if record.timestamp >= 0 else None

@@ -1,4 +1,4 @@
-"""What one batch leads to, as values: shards decide it, `delivery` does it."""
+"""What follows from one batch, as a value: shards decide it, `delivery` carries it out."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,21 +15,17 @@ from streams.kafka.reading import UnreadableRecord
 Event = Send | Receipt | Engagement
 Headers = Sequence[tuple[str, bytes]]
 KeyValue = tuple[bytes, bytes]
+#: Name of a counter in `models/metrics.py`, then the values of its labels in their order.
+Count = tuple[str, ...]
 
-#: States looked at between two yields to the loop, so that heartbeats go on during long work.
-CHUNK_SIZE: Final = 2_000
+#: Header of a rerouted record: it is rerouted only once.
+FORWARDED: Final = "receipts-forwarded"
 
-#: A timer whose rule raised is tried again after this time of the partition's clock.
-RETRY_MS: Final = 300_000
+#: Bytes that a header adds to its name and value, at most.
+HEADER_OVERHEAD: Final = 10
 
-#: On a record that was sent on to where it belongs: it is not sent on again.
-FORWARDED = "receipts-forwarded"
-
-#: Bytes of a header beside its name and value, at most.
-HEADER_OVERHEAD = 10
-
-#: Bytes of headers with which a record is sent on: more could exceed what the broker takes.
-MAX_HEADERS = 16_384
+#: Bytes of headers with which a record is rerouted: more could exceed what the broker takes.
+MAX_HEADERS: Final = 16_384
 
 
 class Incoming(Refused, Protocol):
@@ -47,7 +43,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
 
 class MisroutedRecord(msgspec.Struct, frozen=True):
-    """A record to send on once: right key and partition, value and timestamp unchanged."""
+    """A record to reroute once: right key and partition, value and timestamp unchanged."""
 
     record: Incoming
     key: bytes
@@ -61,39 +57,54 @@ class MisroutedRecord(msgspec.Struct, frozen=True):
 class Plan:
     """What follows from a batch or from the clock.
 
-    changes: new stored states by message key; None is a tombstone
-    dead_letters, strays: records that go elsewhere
-    strikes, requests, retries: what others must know before the states are written: records of
-        `strikes`, `suppression-requests` and `retry-requests`
-    told: keys of the messages that these tell of
-    words: what each accepted event is counted as: a receipt's status, an engagement's type, a
-        send's direction
-    statuses: changed states by the slot they now count in
+    topic: plain name of the batch's topic; "" for timers
+    changes: new stored values by key; None is a tombstone
+    dead_letters, rerouted: records that are produced to `dead-letters`, or to their partition
+    strikes, requests, retries: side outputs: records of `strikes`, `suppression-requests` and
+        `retry-requests`
+    deferred_keys: keys of the messages whose side outputs are in this plan; their states are
+        logged only after those are acknowledged
+    counted: counters of `models/metrics.py`, each once for every one that it rises by
     delays: seconds from sent to delivered, by channel and provider
+    failures: rules that raised, with the key of the message or recipient
     """
 
-    def __init__(self) -> None:
+    def __init__(self, topic: str = "") -> None:
+        self.topic = topic
         self.changes: dict[bytes, bytes | None] = {}
         self.dead_letters: list[DeadLetter] = []
         self.rerouted: list[MisroutedRecord] = []
-        self.accepted_kinds: list[str] = []
-        self.statuses: Counter[int] = Counter()
-        self.delays: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
         self.strikes: list[KeyValue] = []
-        self.deferred_keys: set[bytes] = set()
         self.requests: list[KeyValue] = []
         self.retries: list[KeyValue] = []
+        self.deferred_keys: set[bytes] = set()
+        self.counted: list[Count] = []
+        self.delays: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
         self.failures: list[tuple[bytes, Exception]] = []
-        self.conflicts = 0
-        self.to_suppressed = 0
-        self.newly_suppressed = 0
-        self.newly_released = 0
-        self.expired = 0
 
-    def reject_events(self, key: bytes, records: Sequence["Incoming"], error: Exception) -> None:
-        """A rule raised on what became of a message or number: refuse what led to it.
+    def count(self, *count: str) -> None:
+        """Raise a counter by one: its name, then the values of its labels in their order."""
+        self.counted.append(count)
 
-        Without records it was a timer: it is told, and the message stays as it was.
+    @property
+    def counts(self) -> Counter[Count]:
+        """What each counter rises by."""
+        return Counter(self.counted)
+
+    def refuse(self, record: Incoming, refusal: Refusal) -> None:
+        """Put a record among the dead letters."""
+        self.dead_letters.append(DeadLetter(record, refusal))
+        self.count("receipts_dead_letters_total", self.topic, refusal.reason.value)
+
+    def reroute(self, record: Incoming, key: bytes, partition: int) -> None:
+        """Produce a record again under its right key, to its right partition."""
+        self.rerouted.append(MisroutedRecord(record, key, partition))
+        self.count("receipts_strays_total", self.topic)
+
+    def reject_events(self, key: bytes, records: Sequence[Incoming], error: Exception) -> None:
+        """A rule raised on a message or recipient: refuse the events that led to it.
+
+        Without records it was a timer: then nothing is refused and the value stays as it was.
         """
         self.failures.append((key, error))
         for record in records:
@@ -107,13 +118,9 @@ class Plan:
             else:
                 yield record
 
-    def refuse(self, record: Incoming, refusal: Refusal) -> None:
-        """Put a record among the dead letters."""
-        self.dead_letters.append(DeadLetter(record, refusal))
-
 
 def is_misrouted(plan: Plan, record: Incoming, key: bytes, partition: int, partitions: int) -> bool:
-    """Whether a record's key or partition is not `key`'s; it is then rerouted once."""
+    """Whether a record's key or partition is not that of `key`; then it is rerouted or refused."""
     home = partition_of(key, partitions)
     if record.key == key and home == partition:
         return False
@@ -121,13 +128,13 @@ def is_misrouted(plan: Plan, record: Incoming, key: bytes, partition: int, parti
         len(name.encode()) + len(value or b"") + HEADER_OVERHEAD for name, value in record.headers
     )
     if size > MAX_HEADERS:
-        detail = f"headers: {size} bytes; a record astray is sent on with at most {MAX_HEADERS}"
+        detail = f"headers: {size} bytes; a misrouted record is rerouted with at most {MAX_HEADERS}"
         plan.refuse(record, Refusal(Reason.OVERSIZED, detail))
     elif any(name == FORWARDED for name, _ in record.headers):
-        detail = f"key: sent on once and still not in its partition {home}"
+        detail = f"key: rerouted once and still not in its partition {home}"
         plan.refuse(record, Refusal(Reason.MISROUTED, detail))
     else:
-        plan.rerouted.append(MisroutedRecord(record, key, home))
+        plan.reroute(record, key, home)
     return True
 
 

@@ -1,4 +1,4 @@
-"""What agents report beside their work: rules that raised, and values of a newer version."""
+"""What agents report: metrics of plans, rules that raised, unreadable records, newer values."""
 
 import logging
 import time
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from models.metrics import Meter
+from models.metrics import BY_NAME, Meter
 from models.refusal import MAX_DETAIL
 from models.settings import Topic
 from streams.common.plan import Plan
@@ -18,6 +18,10 @@ REPEAT_S: Final = 60.0
 
 #: Records of a topic that are logged one by one.
 FIRST_LINES: Final = 5
+
+#: Providers with a series of their own in the histogram of delays; the rest is one more, OTHER.
+MAX_PROVIDERS: Final = 100
+OTHER: Final = "other"
 
 #: An exception's type, and the file and line that raised it.
 Fault = tuple[type[Exception], str, int]
@@ -49,6 +53,35 @@ class RuleFailures:
             if now - self._logged.get(fault, -REPEAT_S) >= REPEAT_S:
                 self._logged[fault] = now
                 log.error("a rule failed on %r: %r", key, error, exc_info=error)
+
+
+class PlanReporter:
+    """Emits what the plans of one agent count and measure, and logs the rules that raised.
+
+    agent: "lifecycle" or "suppression"
+    """
+
+    def __init__(self, agent: str, meter: Meter) -> None:
+        self._meter = meter
+        self._failures = RuleFailures(agent, meter)
+        self._providers: set[str] = set()
+
+    def report(self, plan: Plan) -> None:
+        """Emit the metrics of a plan that was delivered, and log its failures."""
+        meter = self._meter
+        for (name, *values), number in plan.counts.items():
+            meter.add(name, number, **dict(zip(BY_NAME[name].labels, values, strict=True)))
+        for (channel, provider), seconds in plan.delays.items():
+            labels = {"channel": channel, "provider": self._provider_label(provider)}
+            meter.observe_many("receipts_time_to_deliver_seconds", seconds, **labels)
+        self._failures.report(plan)
+
+    def _provider_label(self, provider: str) -> str:
+        """The provider, or OTHER once there are so many that their series would fill the memory."""
+        if provider in self._providers or len(self._providers) < MAX_PROVIDERS:
+            self._providers.add(provider)
+            return provider
+        return OTHER
 
 
 class SteppedOver:

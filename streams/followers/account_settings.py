@@ -1,7 +1,7 @@
-"""The settings of all accounts, as the topic `accounts` brings them.
+"""The settings of all accounts, from the topic `accounts`.
 
-The topic is read whole at every start. What is refused in it is one line in the log then, and one
-line for each that is published later.
+The topic is read whole at every start. All refused records found then are one log line; each one
+published later is a line of its own.
 """
 
 import logging
@@ -14,20 +14,20 @@ from models.refusal import Refusal
 
 log = logging.getLogger(__name__)
 
-#: Accounts named in the line of the start.
+#: Accounts named in the log line at the start.
 NAMED: Final = 3
-#: Refused keys that are remembered; the gauge stops there, and those beyond are not logged.
+#: Refused keys that are kept; beyond, they are neither counted nor logged.
 MAX_REFUSED: Final = 10_000
-#: Bytes of a key, and characters of a refusal, that are kept and logged: either may be long.
+#: Bytes of a key, and characters of a refusal's detail, that are kept and logged.
 KEPT_KEY: Final = 64
 KEPT_DETAIL: Final = 200
 
 
 class AccountSettingsReader:
-    """Publishes settings into `accounts`, and says which records are refused.
+    """Publishes settings into `accounts`, and reports the records that are refused.
 
-    changed: called with each account whose settings are others than before
-    max_bytes: of a record that is read
+    changed: called with each account whose settings changed
+    max_bytes: largest record value that is accepted
     """
 
     def __init__(
@@ -42,11 +42,11 @@ class AccountSettingsReader:
         self._meter = meter
         self._max_bytes = max_bytes
         self._refused: dict[bytes, str] = {}
-        """By the beginning of the key: keys are accounts, which are shorter."""
+        """By the first KEPT_KEY bytes of the key: a valid account is not longer."""
         self._read_whole = False
 
     def take(self, key: bytes, value: bytes | None) -> None:
-        """Follow one record of the topic; None is a tombstone."""
+        """Apply one record of the topic; value None is a tombstone."""
         if value is None:
             self._accept(key)
             account = key.decode(errors="replace")
@@ -62,7 +62,7 @@ class AccountSettingsReader:
             self._changed(settings.account)
 
     def caught_up(self, _at_ms: int = 0) -> None:
-        """The topic held nothing more; the first time, all that is refused is one line."""
+        """All records of the topic were applied; the first time, log what was refused."""
         if self._read_whole:
             return
         self._read_whole = True
@@ -70,7 +70,7 @@ class AccountSettingsReader:
         if self._refused:
             named = list(self._refused.items())[:NAMED]
             log.warning(
-                "%d accounts have settings that are refused, such as %s; the settings before them "
+                "%d accounts have settings that are refused, such as %s; their previous settings "
                 "stay in force",
                 len(self._refused),
                 "; ".join(f"{key!r}: {detail}" for key, detail in named),

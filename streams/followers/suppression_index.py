@@ -1,7 +1,7 @@
-"""The numbers that are suppressed now, as the topic `suppressions` says: every worker keeps all.
+"""All recipients that are suppressed now, from the topic `suppressions`; every worker keeps all.
 
-The lifecycle agent asks it about sends and retries, the worker's page about what senders ask (ADR
-0008). A suppressed number takes about 170 bytes.
+The lifecycle agent looks up sends and retries, the worker's page answers senders (ADR 0008). A
+suppressed recipient takes about 170 bytes.
 """
 
 import time
@@ -11,12 +11,12 @@ from typing import Final, NamedTuple
 
 from models.suppression import REASONS, SuppressionReason, decode_checked
 
-#: since, until, version, strikes, reasons as bits: packed, this is a third of the objects' memory
+#: since, until, version, strikes, reasons as bits: packed, it takes a third of the memory
 _PACKED: Final = Struct("<qqHQB")
 
 
 class SuppressionEntry(NamedTuple):
-    """What is kept of a suppressed number. Times in epoch ms; `until` 0: no end is set."""
+    """What is kept of a suppressed recipient. Times in epoch ms; until 0: until released."""
 
     reasons: tuple[SuppressionReason, ...]
     since: int
@@ -26,9 +26,9 @@ class SuppressionEntry(NamedTuple):
 
 
 class SuppressionIndex(Mapping[bytes, int]):
-    """number key → since when it is suppressed (epoch ms); others are not in it.
+    """Recipient key → since when it is suppressed (epoch ms), for suppressed recipients only.
 
-    Written by the worker's loop alone; any thread may read.
+    Only the worker's loop writes; any thread may read.
     """
 
     def __init__(self) -> None:
@@ -36,35 +36,35 @@ class SuppressionIndex(Mapping[bytes, int]):
         self._known_at_ms = 0
 
     def take(self, key: bytes, value: bytes | None) -> None:
-        """Follow one record of the topic; None is a tombstone.
+        """Apply one record of the topic; value None is a tombstone.
 
-        Raises DecodeError or ValueError for a record that a restore steps over too.
+        Raises DecodeError or ValueError for a record that a restore skips too.
         """
         record = decode_checked(value) if value is not None else None
         known = self.known(key)
         if record is not None and known is not None and record.version < known.version:
-            return  # a former owner of the number wrote it after its successor
+            return  # a former owner of the partition wrote it after its successor
         if record is None or not record.suppressed:
             self._packed.pop(key, None)
             return
-        # For a reason that only a newer version knows, a number is suppressed all the same.
+        # A reason that only a newer version knows suppresses too, though it has no bit here.
         bits = sum(1 << place for place, reason in enumerate(REASONS) if reason in record.reasons)
         self._packed[key] = _PACKED.pack(
             record.since, record.until, record.strikes, record.version, bits
         )
 
     def mark_caught_up(self, at_ms: int) -> None:
-        """The topic held nothing more at this moment (epoch ms)."""
+        """At this moment (epoch ms) all records of the topic were applied."""
         self._known_at_ms = at_ms
 
     def staleness_s(self) -> float | None:
-        """Seconds since all that the topic held was known here; None: it never was yet."""
+        """Seconds since the topic was last known to be applied completely; None: never yet."""
         if not self._known_at_ms:
             return None
         return max(0.0, time.time() - self._known_at_ms / 1000)
 
     def known(self, key: bytes) -> SuppressionEntry | None:
-        """What is kept of a number; None: it is not suppressed."""
+        """The entry of a recipient; None: it is not suppressed."""
         packed = self._packed.get(key)
         if packed is None:
             return None

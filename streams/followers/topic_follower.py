@@ -1,7 +1,7 @@
-"""A compacted topic that every worker reads whole and follows: what all partitions must see.
+"""A consumer without a group that reads a compacted topic whole and keeps reading it.
 
-Faust's global tables serve the same end but recover with the rebalance of the group; a mirror needs
-no group, is there before the first batch, and a rebalance does not touch it.
+Faust's global tables have the same purpose, but they recover at each rebalance of the group. A
+follower needs no group: it is complete before the first batch, and no rebalance touches it.
 """
 
 import asyncio
@@ -17,19 +17,19 @@ from streams.kafka.reading import Place, UnreadableRecord, place_of
 log = logging.getLogger(__name__)
 
 POLL_MS: Final = 500
-#: Decoded at once, so that the loop goes on in between.
+#: Records decoded at once, so that the event loop runs in between.
 MAX_RECORDS: Final = 20_000
 
 #: key, value (None: tombstone) of one record, in the order of its partition
 Take = Callable[[bytes, bytes | None], None]
-#: where a record is that cannot be read or taken, and why
+#: where an unreadable or unusable record is, and why
 Report = Callable[[Place, str], object]
-#: a moment, in epoch ms, at which the topic held nothing that was not taken
+#: a moment, in epoch ms, at which all records of the topic were taken
 CaughtUp = Callable[[int], None]
 
 
 class TopicFollower:
-    """Follows one topic; `take` is called with each record, also with those from before."""
+    """Follows one topic; `take` is called with each record, from the beginning of the topic."""
 
     def __init__(
         self,
@@ -37,17 +37,17 @@ class TopicFollower:
         topic: str,
         take: Take,
         report: Report,
-        hear: CaughtUp = lambda at_ms: None,
+        on_caught_up: CaughtUp = lambda at_ms: None,
     ) -> None:
         self.topic = topic
         self.caught_up = asyncio.Event()
         self._brokers = brokers
         self._take = take
         self._report = report
-        self._caught_up = hear
+        self._on_caught_up = on_caught_up
 
     async def run(self) -> None:
-        """Until cancelled. Raises KafkaError when the topic cannot be read."""
+        """Run until cancelled. Raises KafkaError when the topic cannot be read."""
         consumer = clients.consumer(self._brokers)
         await consumer.start()
         try:
@@ -58,7 +58,7 @@ class TopicFollower:
                     for record in records:
                         self._take_one(record)
                 if at_ms := await _at_head(consumer, partitions):
-                    self._caught_up(at_ms)
+                    self._on_caught_up(at_ms)
                     if not self.caught_up.is_set():
                         log.info("%s is read whole", self.topic)
                         self.caught_up.set()
@@ -66,7 +66,7 @@ class TopicFollower:
             await consumer.stop()
 
     def _take_one(self, record: Any) -> None:
-        """Garbage is stepped over: it would end every worker at every start."""
+        """Take one record, or report and skip it: it would end every worker at every start."""
         if type(record) is UnreadableRecord:
             self._report(place_of(record), record.fault)
         elif record.key is not None:
@@ -86,9 +86,9 @@ class TopicFollower:
 
 
 async def _at_head(consumer: Any, partitions: list[TopicPartition]) -> int:
-    """When the brokers last said that there is nothing more, in epoch ms; 0: there is more.
+    """When all records up to the high watermark were taken, in epoch ms; 0: they are not yet.
 
-    By the high watermark of the fetches: the embedded broker's ListOffsets falls short.
+    The high watermark is that of the fetches: the embedded broker's ListOffsets falls short.
     """
     for partition in partitions:
         highwater = consumer.highwater(partition)

@@ -1,47 +1,68 @@
-"""One partition's world: its states, cells and timers, and what a batch of records makes of them.
+"""Messages of one partition: states, counter cells and timers, and the plan of each batch.
 
-Pure of I/O and clocks: records and the partition's clock come in, a `Plan` goes out. Whoever
-delivers the plan puts its changes into the table.
+Pure of I/O and clocks: records and the partition's clock come in, a `Plan` goes out. Its delivery
+puts the changes into the table.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
 
 from models.accounts import Accounts
 from models.contract import MAX_EVENT_BYTES
-from models.counters import Cells, Contribution, contribution, read_cells
-from models.keys import message_key, split_key
+from models.counters import (
+    COUNT_NAMES,
+    Cells,
+    Contribution,
+    contribution,
+    encode_cell,
+    encode_retired,
+    read_cells,
+    retired_key,
+)
+from models.keys import account_of, event_key, recipient_key, split_key
 from models.message_row import provider_of
+from models.reasons import annotate
 from models.refusal import Refusal
 from models.retries import close_late_retry, next_attempt, next_timer_at, retry_request
 from models.state import MessageState, decode, encode, is_pending, retention_day, unknown_values
-from models.suppression_requests import number_key
-from models.timers import Timers
+from models.time import last_retirable_day
 from models.versions import first_version
-from streams.common.plan import CHUNK_SIZE, RETRY_MS, Event, Incoming, Plan, internal, is_misrouted
-from streams.lifecycle.handlers import HANDLERS, Apply, Parse, apply_to_recipient, last_retirable
-from streams.lifecycle.pending import UNKNOWN, PendingMessage, annotate, emit_recipient_events
+from streams.common.plan import Event, Incoming, Plan, internal, is_misrouted
+from streams.common.shard import CHUNK_SIZE, PartitionShard
+from streams.lifecycle.handlers import HANDLERS, Apply, BatchContext, Parse, apply_to_recipient
+from streams.lifecycle.pending import UNKNOWN, PendingMessage, emit_recipient_events
 
 encode_json: Final = msgspec.json.Encoder().encode
 
 
+_CHANGED_TO: Final = tuple(("receipts_state_changes_total", name) for name in COUNT_NAMES)
+
+
 class Rules(msgspec.Struct, frozen=True):
-    """What a shard decides by; all of it configuration."""
+    """Configuration that a shard decides by."""
 
     partitions: int
     retention_days: int = 10
     max_event_bytes: int = MAX_EVENT_BYTES
 
 
-class Shard:
-    """States, cells and timers of one partition.
+class _Batch(msgspec.Struct, frozen=True):
+    """A batch in work: its plan, the messages it touched by key, and its topic's handler."""
 
-    states: the table's live mapping, message key → stored state; read here and never written
-    accounts: the settings of all accounts, kept current by others
-    suppressed: number key → since when it is suppressed (epoch ms), kept current by others
+    plan: Plan
+    pending: dict[bytes, PendingMessage]
+    parse: Parse
+    apply: Apply
+    context: BatchContext
+
+
+class Shard(PartitionShard[MessageState]):
+    """Messages of one partition: their states, the counter cells and the timers.
+
+    suppressed: recipient key → since when it is suppressed (epoch ms), kept current by others
     """
 
     def __init__(
@@ -52,26 +73,18 @@ class Shard:
         accounts: Accounts,
         suppressed: Mapping[bytes, int],
     ) -> None:
-        self.partition = partition
+        super().__init__(partition, states, accounts)
         self.rules = rules
-        self.states = states
-        self.accounts = accounts
         self.suppressed = suppressed
         self.cells = Cells(partition)
-        self.timers = Timers()
         self.days: defaultdict[int, list[bytes]] = defaultdict(list)
         self.retired_day = -1
-        self.version = 0
-        self.clock_ms = 0
         self.touched_days: set[int] = set()
-        """Days of messages touched since the last commit began."""
-        self.unusable: dict[bytes, str] = {}
-        """Keys whose restored state is not one of ours, and why: to be dropped from the table."""
+        """Retention days of messages touched since the last commit began."""
         self.uncounted: set[bytes] = set()
         """States whose rules raised at the restore: in no cell until they are settled."""
-        self.newer: Counter[str] = Counter()
         self.newer_cells: Counter[str] = Counter()
-        """What the restore found that only a newer version knows, and in how many records."""
+        """As `newer`, of the counter cells."""
 
     # --- restore ------------------------------------------------------------------------------
 
@@ -80,44 +93,37 @@ class Shard:
 
         published: the restored records of `status-counters` of this partition
         generation: of the consumer group. With the highest epoch found it makes an epoch above
-            that of every owner before, also of one that has written nothing yet (docs/design.md).
+            that of every former owner, even of one that has written nothing yet (docs/design.md).
         """
         cells = read_cells(published, self.partition)
         self.newer_cells = cells.newer
         highest, self.retired_day = cells.retired
-        for count, (key, value) in enumerate(self.states.items(), 1):
-            highest = max(highest, self._restored(key, value))
-            if not count % CHUNK_SIZE:
-                yield count
+        highest = max(highest, (yield from self._restore_stored()))
         for row in cells.rows.values():
             highest = max(highest, row.version)
         self.cells.compare(cells.rows, self.retired_day)
         self.version = first_version(highest, generation)
-        yield len(self.states)
+        yield len(self.stored)
 
-    def _restored(self, key: bytes, value: bytes) -> int:
-        """Fold one state; its version. One that a rule raises on waits for `tick`, uncounted."""
-        try:
-            state = decode(value)
-        except msgspec.MsgspecError as error:
-            self.unusable[key] = str(error)
-            return 0
-        try:
-            self._fold(key, state)
-        except Exception:  # noqa: BLE001  (`tick` raises it again, and reports it)
-            self.uncounted.add(key)
-            self.timers.set(key, 0)
-        return state.version
+    def _decode(self, stored: bytes) -> MessageState:
+        return decode(stored)
 
-    def _fold(self, key: bytes, state: MessageState) -> None:
-        day = retention_day(state)
+    def _version_of(self, value: MessageState) -> int:
+        return value.version
+
+    def _fold_later(self, key: bytes) -> None:
+        super()._fold_later(key)
+        self.uncounted.add(key)
+
+    def _fold(self, key: bytes, value: MessageState) -> None:
+        day = retention_day(value)
         self.days[day].append(key)
-        if unknown := unknown_values(state):
+        if unknown := unknown_values(value):
             self.newer.update(unknown)
         if day > self.retired_day:
             account = account_of(key)
-            wake = next_timer_at(state, self.accounts.of(account))
-            counted = contribution(account, state)
+            wake = next_timer_at(value, self.accounts.of(account))
+            counted = contribution(account, value)
             if counted is not None:
                 self.cells.add(counted)
             if wake:
@@ -126,15 +132,12 @@ class Shard:
     # --- a batch ------------------------------------------------------------------------------
 
     def plan(self, topic: str, records: Iterable[Incoming], clock_ms: int) -> Plan:
-        """Decide one batch of `sends`, `receipts` or `engagements`.
-
-        clock_ms: the partition's clock, or the time of its last record when that is later
-        """
+        """Decide one batch of `sends`, `receipts` or `engagements`."""
         self.clock_ms = clock_ms
-        plan = Plan()
-        pending: dict[bytes, PendingMessage] = {}
-        parse, apply = HANDLERS[topic]
-        limit = self.rules.max_event_bytes
+        rules = self.rules
+        context = BatchContext(clock_ms, self.retired_day, rules.retention_days, self.suppressed)
+        batch = _Batch(Plan(topic), {}, *HANDLERS[topic], context)
+        plan, parse, limit = batch.plan, batch.parse, rules.max_event_bytes
         for record in plan.readable(records):
             try:
                 event = parse(record.value, record.timestamp, limit)
@@ -145,74 +148,62 @@ class Shard:
                 plan.refuse(record, internal(error))
                 continue
             try:
-                self._join(plan, pending, record, event, apply)
+                self._join(batch, record, event)
             except Exception as error:  # noqa: BLE001  (a rule that raises refuses its event)
                 plan.refuse(record, internal(error))
-                self._undo(plan, pending, key_of(event), parse, apply)
-        for key, message in pending.items():
+                self._undo(batch, event_key(event))
+        for key, message in batch.pending.items():
             if not message.changed or self._settle(plan, key, message):
                 message.emit(plan, key)
         return plan
 
-    def _join(
-        self,
-        plan: Plan,
-        pending: dict[bytes, PendingMessage],
-        record: Incoming,
-        event: Event,
-        apply: Apply,
-    ) -> None:
-        key = key_of(event)
+    def _join(self, batch: _Batch, record: Incoming, event: Event) -> None:
+        key, pending = event_key(event), batch.pending
         message = pending.get(key)
         if message is None or record.key != key:
-            stored = self.states.get(key)
+            stored = self.stored.get(key)
             if (stored is None or record.key != key) and is_misrouted(
-                plan, record, key, self.partition, self.rules.partitions
+                batch.plan, record, key, self.partition, self.rules.partitions
             ):
                 return  # only keys of this partition ever enter its table
             if event.message_id is None:
-                apply_to_recipient(plan, event)
+                apply_to_recipient(batch.plan, event)
                 return
             message = pending[key] = message or self._touch(key, event.account, stored)
-        changed = apply(self, plan, record, message, event)
-        if changed is None:
+        changed = batch.apply(batch.context, record, message, event)
+        if changed is True:
+            message.changed = True
+        elif changed is not False:
+            batch.plan.refuse(record, changed)
             return
         message.records.append(record)
-        if changed:
-            message.changed = True
 
-    def _undo(
-        self,
-        plan: Plan,
-        pending: dict[bytes, PendingMessage],
-        key: bytes,
-        parse: Parse,
-        apply: Apply,
-    ) -> None:
-        """After a rule raised: work the message's other events in again, without what it left.
+    def _undo(self, batch: _Batch, key: bytes) -> None:
+        """After a rule raised: join the message's other events again, without what it left.
 
         Where a rule raises again, all of them are refused.
         """
-        message = pending.pop(key, None)
+        message = batch.pending.pop(key, None)
         records = message.records if message is not None else []
-        done = Plan()  # they are neither strays nor refused: that was found out before
+        # None of these records is misrouted or refused: that was decided the first time.
+        again = msgspec.structs.replace(batch, plan=Plan())
         try:
             for record in records:
-                event = parse(record.value, record.timestamp, self.rules.max_event_bytes)
+                event = batch.parse(record.value, record.timestamp, self.rules.max_event_bytes)
                 if not isinstance(event, Refusal):
-                    self._join(done, pending, record, event, apply)
+                    self._join(again, record, event)
         except Exception as error:  # noqa: BLE001  (a rule that raises refuses its events)
-            pending.pop(key, None)
-            plan.reject_events(key, records, error)
+            batch.pending.pop(key, None)
+            batch.plan.reject_events(key, records, error)
 
     def _touch(self, key: bytes, account: str, stored: bytes | None) -> PendingMessage:
         state = decode(stored) if stored is not None else None
-        if state is None or retention_day(state) <= self.retired_day:  # its day is final: it leaves
+        if state is None or retention_day(state) <= self.retired_day:  # its day is final
             return PendingMessage(account, MessageState(), self.accounts.of(account), UNKNOWN)
         return self._known(key, account, state)
 
     def _known(self, key: bytes, account: str, state: MessageState) -> PendingMessage:
-        """A message with a stored state, which counts as what it was restored or written as."""
+        """A message with a stored state, which is in the cells unless its restore failed."""
         message = PendingMessage(account, state, self.accounts.of(account), retention_day(state))
         if self.uncounted and key in self.uncounted:
             message.before = None
@@ -221,10 +212,10 @@ class Shard:
     # --- from a changed state to what it leads to ----------------------------------------------
 
     def _settle(self, plan: Plan, key: bytes, message: PendingMessage) -> bool:
-        """Count a changed message anew, set its timer, and put its state into the plan.
+        """Move a changed message to its new cells, set its timer, put its state into the plan.
 
         All that can raise comes first. False when a rule raised: then nothing of the message is in
-        the plan, the records that led to it are refused, and a timer that did is set again.
+        the plan, its records are refused, and without records its timer is set again.
         """
         state = message.state
         try:
@@ -249,18 +240,10 @@ class Shard:
         plan.changes[key] = stored
         self.touched_days.add(day)
         if after is not None:
-            plan.statuses[after[1]] += 1
+            plan.counted.append(_CHANGED_TO[after[1]])
             if state.delivered_at and not (message.delivered_at and message.known_sends):
                 _note_delay(plan, state)
         return True
-
-    def _give_up(
-        self, plan: Plan, key: bytes, records: Sequence[Incoming], error: Exception
-    ) -> None:
-        """Refuse the records that a rule raised on; without any it was a timer: try it again."""
-        plan.reject_events(key, records, error)
-        if not records:
-            self.timers.set(key, self.clock_ms + RETRY_MS)
 
     def _recount(self, before: Contribution | None, after: Contribution | None) -> None:
         if before == after:
@@ -270,33 +253,33 @@ class Shard:
         if after is not None:
             self.cells.add(after)
 
+    # --- commits ------------------------------------------------------------------------------
+
+    def start_commit(self) -> None:
+        """All that was planned so far is produced: after a crash, none of it is read again."""
+        self.touched_days.clear()
+
+    def take_cell_changes(self) -> dict[bytes, bytes | None]:
+        """Records of `status-counters` for the cells that changed since the last call."""
+        changes: dict[bytes, bytes | None] = {}
+        for cell in self.cells.take_dirty():
+            self.version += 1
+            changes[cell.key] = encode_cell(self.version, cell.counts)
+        return changes
+
     # --- the clock ----------------------------------------------------------------------------
 
-    def tick(self, clock_ms: int) -> Iterator[Plan]:
-        """Decide what is due: expiries and retries; a plan per at most CHUNK_SIZE messages.
-
-        A rule that raises stops nothing: its message is tried again after RETRY_MS.
-        """
-        self.clock_ms = clock_ms
-        while due := self.timers.take_due(clock_ms, CHUNK_SIZE):
-            plan = Plan()
-            for key in due:
-                try:
-                    self._wake(plan, key, clock_ms)
-                except Exception as error:  # noqa: BLE001  (it is in the plan, and is logged)
-                    self._give_up(plan, key, (), error)
-            yield plan
-
-    def _wake(self, plan: Plan, key: bytes, clock_ms: int) -> None:
-        stored = self.states.get(key)
-        if stored is None or key in plan.changes:  # it left, or a timer was set for it twice
+    def _wake(self, plan: Plan, key: bytes) -> None:
+        """A message expires, its next attempt is due, or there is nothing to do any more."""
+        stored = self.stored.get(key)
+        if stored is None or key in plan.changes:  # it was retired, or had two timers
             return
         state = decode(stored)
-        if retention_day(state) <= self.retired_day:  # its day is final: it leaves
+        if retention_day(state) <= self.retired_day:  # its day is final
             return
         message = self._known(key, account_of(key), state)
         due_at = message.next_timer_at
-        if 0 < due_at <= clock_ms:
+        if 0 < due_at <= self.clock_ms:
             self._decide(plan, key, message, due_at)
             return
         if due_at:
@@ -308,23 +291,24 @@ class Shard:
         """A message expires, or its next attempt is due."""
         if is_pending(message.state):
             message.state.expired_at = due_at
-            plan.expired += self._change(plan, key, message)
+            if self._change(plan, key, message):
+                plan.count("receipts_expired_total")
         else:
             self._decide_retry(plan, key, message, due_at)
 
     def _change(self, plan: Plan, key: bytes, message: PendingMessage) -> bool:
-        """Settle a message that no record changed; False when a rule raised."""
+        """Settle a message that a timer changed; False when a rule raised."""
         settled = self._settle(plan, key, message)
         if settled:
             message.emit(plan, key)
         return settled
 
     def _decide_retry(self, plan: Plan, key: bytes, message: PendingMessage, due_at: int) -> None:
-        """Ask for the next attempt now that it is due, unless its number is suppressed."""
+        """Request the next attempt, which is due now, unless the recipient is suppressed."""
         account, message_id = split_key(key)
         state = message.state
         request = retry_request(account, message_id, state, due_at)
-        suppressed = number_key(account, state.sends[0].recipient) in self.suppressed
+        suppressed = recipient_key(account, state.sends[0].recipient) in self.suppressed
         state.no_retry = "suppressed" if suppressed else ""
         state.retry_decided, state.next_attempt_at = request.attempt, due_at
         encoded = encode_json(request)
@@ -333,9 +317,9 @@ class Shard:
             plan.deferred_keys.add(key)
 
     def rearm(self, accounts: Collection[str]) -> Iterator[int]:
-        """Set the timers of messages anew whose accounts changed their settings."""
+        """Set the timers of messages again whose accounts changed their settings."""
         names = {account.encode() for account in accounts}
-        for looked_at, (key, stored) in enumerate(list(self.states.items()), 1):
+        for looked_at, (key, stored) in enumerate(list(self.stored.items()), 1):
             if key.partition(b"/")[0] in names:
                 self._rearm(key, stored)
             if looked_at % CHUNK_SIZE == 0:
@@ -351,37 +335,43 @@ class Shard:
             self.timers.set(key, wake)
 
     def day_to_retire(self, clock_ms: int) -> int | None:
-        """The last day (since 1970) to retire now, None when there is none.
+        """The last day (since 1970) to retire now; None: no day retires.
 
-        Not while timers are due: what expires in that day must be counted first. Not while
-        messages of it were touched since the last commit: a replay of their records would find
-        them gone.
+        No day retires while timers are due: what expires must be counted first. Nor while its
+        messages were touched since the last commit: a replay of their records would not find them.
         """
-        last = last_retirable(clock_ms, self.rules.retention_days)
+        last = last_retirable_day(clock_ms, self.rules.retention_days)
         leaving = any(day <= last for day in self.days)
         if not leaving or last <= self.retired_day or self.timers.any_due(clock_ms):
             return None
         return None if any(day <= last for day in self.touched_days) else last
 
-    def retire(self, last_day: int) -> Iterator[list[bytes]]:
-        """Let all states up to and including a day leave together, their cells being final.
+    def retirement_mark(self, last_day: int) -> dict[bytes, bytes | None]:
+        """The record of `status-counters` that makes the cells up to and including a day final."""
+        self.version += 1
+        return {retired_key(self.partition): encode_retired(self.version, last_day)}
 
-        Yields keys of states, CHUNK_SIZE at a time at most, all to be tombstoned, as those of
-        `cells.retire` are. The cells' last values must have been published, and the mark of the
-        retired day written, before.
+    def retire(self, last_day: int) -> Iterator[list[bytes]]:
+        """Drop all states up to and including a day together; their cells are final.
+
+        Yields keys of states, at most CHUNK_SIZE at a time, all to be tombstoned. Before, the last
+        values of the cells and the mark of the retired day must have been acknowledged.
         """
         self.retired_day = max(self.retired_day, last_day)
         for day in sorted(day for day in self.days if day <= self.retired_day):
-            keys = self.days.pop(day)
-            for start in range(0, len(keys), CHUNK_SIZE):
-                yield [key for key in keys[start : start + CHUNK_SIZE] if self._leaves(key)]
+            for keys in _chunks(self.days.pop(day)):
+                yield [key for key in keys if self._leaves(key)]
+
+    def retire_cells(self, last_day: int) -> Iterator[list[bytes]]:
+        """The same for cells: yields their keys, all to be tombstoned."""
+        yield from _chunks(self.cells.retire(last_day))
 
     def _leaves(self, key: bytes) -> bool:
-        stored = self.states.get(key)
+        stored = self.stored.get(key)
         return stored is not None and retention_day(decode(stored)) <= self.retired_day
 
     def amend(self, keys: Iterable[bytes]) -> Iterator[Plan]:
-        """Publish states that a restore joined from several: nobody has written them yet."""
+        """Plan the states that a restore merged from several records: none is logged yet."""
         plan = Plan()
         for key in keys:
             try:
@@ -395,23 +385,13 @@ class Shard:
             yield plan
 
     def _amend(self, plan: Plan, key: bytes) -> None:
-        if key in self.states and not self._leaves(key):
-            state = decode(self.states[key])
+        if key in self.stored and not self._leaves(key):
+            state = decode(self.stored[key])
             self._change(plan, key, self._known(key, account_of(key), state))
 
 
-def key_of(event: Event) -> bytes:
-    """The record key of an event; an engagement without a message is keyed by its recipient."""
-    return message_key(event.account, event.message_id or event.recipient or "")
-
-
-def account_of(key: bytes) -> str:
-    """The account of a message key."""
-    return key.partition(b"/")[0].decode()
-
-
 def _is_announced(state: MessageState) -> bool:
-    """Whether a retry was announced and not decided; where none is due, retries are off now."""
+    """Whether a next attempt is announced but not decided yet."""
     return bool(state.next_attempt_at) and state.retry_decided < next_attempt(state)
 
 
@@ -419,3 +399,8 @@ def _note_delay(plan: Plan, state: MessageState) -> None:
     first = state.sends[0]
     seconds = max(0, state.delivered_at - first.first_sent_at) / 1000
     plan.delays[first.channel, provider_of(state)].append(seconds)
+
+
+def _chunks(keys: list[bytes]) -> Iterator[list[bytes]]:
+    for start in range(0, len(keys), CHUNK_SIZE):
+        yield keys[start : start + CHUNK_SIZE]

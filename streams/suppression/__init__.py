@@ -1,1 +1,1 @@
-"""The suppression agent: strikes, unsubscribes and decisions joined into suppressed numbers."""
+"""The suppression agent: strikes, unsubscribes and decisions joined into suppressions."""

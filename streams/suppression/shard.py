@@ -1,13 +1,13 @@
-"""One partition's numbers: what strikes and requests make of them. Pure of I/O and clocks."""
+"""Recipients of one partition: the plan of each batch of strikes or suppression requests.
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+Pure of I/O and clocks, as the shard of messages is.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-import msgspec
-
 from models.accounts import Accounts
-from models.keys import split_key
+from models.keys import recipient_key, split_key
 from models.refusal import Refusal
 from models.strikes import Strike, parse_strike
 from models.suppression import (
@@ -29,77 +29,66 @@ from models.suppression import (
     status_of,
     unknown_reasons,
 )
-from models.suppression_requests import SuppressionRequest, number_key, parse_request
-from models.timers import Timers
+from models.suppression_requests import SuppressionRequest, parse_request
 from models.versions import first_version
-from streams.common.plan import CHUNK_SIZE, RETRY_MS, Incoming, Plan, internal, is_misrouted
+from streams.common.plan import Count, Incoming, Plan, internal, is_misrouted
+from streams.common.shard import PartitionShard
 
 STRIKES: Final = "strikes"
 REQUESTS: Final = "suppression-requests"
 
 
 class PendingRecipient:
-    """A number while a batch works on it.
+    """A recipient while a batch works on it.
 
-    words: as in `Plan`; they reach it only together with the encoded record
+    counted: as in `Plan`; they reach it only together with the encoded suppression
     """
 
-    __slots__ = ("accepted_kinds", "changed", "records", "suppression")
+    __slots__ = ("changed", "counted", "records", "suppression")
 
     def __init__(self, suppression: Suppression) -> None:
         self.suppression = suppression
         self.changed = False
         self.records: list[Incoming] = []
-        self.accepted_kinds: list[str] = []
+        self.counted: list[Count] = []
 
 
-class RecipientShard:
-    """The numbers of one partition.
-
-    numbers: the table's live mapping, number key → stored suppression; read and never written
-    """
+class RecipientShard(PartitionShard[Suppression]):
+    """Recipients of one partition: what is known of each, and when its suppression ends."""
 
     def __init__(
-        self, partition: int, numbers: Mapping[bytes, bytes], partitions: int, accounts: Accounts
+        self,
+        partition: int,
+        suppressions: Mapping[bytes, bytes],
+        partitions: int,
+        accounts: Accounts,
     ) -> None:
-        self.partition = partition
-        self.numbers = numbers
-        self.accounts = accounts
-        self.timers = Timers()
-        self.version = 0
-        self.unusable: dict[bytes, str] = {}
-        """Keys whose restored record is not one of ours, and why: to be dropped from the table."""
-        self.newer: Counter[str] = Counter()
-        """What the restore found that only a newer version knows, and in how many records."""
+        super().__init__(partition, suppressions, accounts)
         self._partitions = partitions
 
     def restore(self, generation: int) -> Iterator[int]:
-        """Find the epoch above all before, and the suppressions that will end by themselves."""
-        highest = 0
-        for count, (key, value) in enumerate(self.numbers.items(), 1):
-            highest = max(highest, self._restored(key, value))
-            if count % CHUNK_SIZE == 0:
-                yield count
-        self.version = first_version(highest, generation)
-        yield len(self.numbers)
+        """Fold the restored suppressions into timers; yields the suppressions folded so far.
 
-    def _restored(self, key: bytes, value: bytes) -> int:
-        """Set one number's timer; its version. One that a rule raises on waits for `tick`."""
-        try:
-            suppression = decode(value)
-        except msgspec.MsgspecError as error:
-            self.unusable[key] = str(error)
-            return 0
-        try:
-            self.newer.update(f"reason {reason!r}" for reason in unknown_reasons(suppression))
-            self._set_timer(key, self._status_of(suppression, 0))
-        except Exception:  # noqa: BLE001  (`tick` raises it again, and reports it)
-            self.timers.set(key, 0)
-        return suppression.version
+        generation: of the consumer group; with the highest epoch found it makes a higher one
+        """
+        highest = yield from self._restore_stored()
+        self.version = first_version(highest, generation)
+        yield len(self.stored)
+
+    def _decode(self, stored: bytes) -> Suppression:
+        return decode(stored)
+
+    def _version_of(self, value: Suppression) -> int:
+        return value.version
+
+    def _fold(self, key: bytes, value: Suppression) -> None:
+        self.newer.update(f"reason {reason!r}" for reason in unknown_reasons(value))
+        self._set_timer(key, self._status_of(value))
 
     def plan(self, topic: str, records: Iterable[Incoming], clock_ms: int) -> Plan:
         """Decide one batch of `strikes` or `suppression-requests`."""
-        plan = Plan()
+        self.clock_ms = clock_ms
+        plan = Plan(topic)
         pending: dict[bytes, PendingRecipient] = {}
         for record in plan.readable(records):
             try:
@@ -110,9 +99,9 @@ class RecipientShard:
                     self._join(plan, pending, record, event)
             except Exception as error:  # noqa: BLE001  (a rule that raises refuses its event)
                 plan.refuse(record, internal(error))
-        for key, number in pending.items():
-            if not number.changed or self._settle(plan, key, number, clock_ms):
-                plan.accepted_kinds += number.accepted_kinds
+        for key, recipient in pending.items():
+            if not recipient.changed or self._settle(plan, key, recipient):
+                plan.counted += recipient.counted
         return plan
 
     def _join(
@@ -122,93 +111,69 @@ class RecipientShard:
         record: Incoming,
         event: Strike | SuppressionRequest,
     ) -> None:
-        key = number_key(event.account, event.recipient)
+        key = recipient_key(event.account, event.recipient)
         if is_misrouted(plan, record, key, self.partition, self._partitions):
             return
-        number = pending.get(key) or pending.setdefault(key, self._touch(key))
+        recipient = pending.get(key) or pending.setdefault(key, self._touch(key))
         if isinstance(event, Strike):
-            changed = _apply_strike(number.suppression.facts, event)
+            changed = _apply_strike(recipient.suppression.facts, event)
         else:
-            changed = _apply_request(number.suppression.facts, event)
-        number.accepted_kinds.append(event.kind if isinstance(event, Strike) else event.action)
-        number.records.append(record)
-        number.changed |= changed
+            changed = _apply_request(recipient.suppression.facts, event)
+        kind = event.kind if isinstance(event, Strike) else event.action
+        recipient.counted.append(("receipts_events_total", plan.topic, kind))
+        recipient.records.append(record)
+        recipient.changed |= changed
 
     def _touch(self, key: bytes) -> PendingRecipient:
-        stored = self.numbers.get(key)
+        stored = self.stored.get(key)
         if stored is not None:
             return PendingRecipient(decode(stored))
         account, recipient = split_key(key)
         nothing = published(account, recipient, Facts(), _CLEAR, 0)
         return PendingRecipient(nothing)
 
-    def _settle(self, plan: Plan, key: bytes, number: PendingRecipient, clock_ms: int) -> bool:
-        """Judge a number anew by the settings in force, and put its record into the plan.
+    def _settle(self, plan: Plan, key: bytes, recipient: PendingRecipient) -> bool:
+        """Decide a recipient's status by the settings in force, and put its record into the plan.
 
-        False when a rule raised: then nothing of the number is in the plan, the records that led
-        to it are refused, and a timer that did is set again.
+        False when a rule raised: then nothing of the recipient is in the plan, its records are
+        refused, and without records its timer is set again.
         """
-        known = number.suppression
+        known = recipient.suppression
         try:
-            status = self._status_of(known, clock_ms)
+            status = self._status_of(known)
             version = self.version + 1
             record = published(known.account, known.recipient, known.facts, status, version)
             stored = encode(record)
         except Exception as error:  # noqa: BLE001  (a rule that raises refuses its events)
-            self._give_up(plan, key, number.records, error, clock_ms)
+            self._give_up(plan, key, recipient.records, error)
             return False
         self.version = version
         plan.changes[key] = stored
-        plan.newly_suppressed += status.suppressed and not known.suppressed
-        plan.newly_released += known.suppressed and not status.suppressed
+        if status.suppressed != known.suppressed:
+            change = "suppressed" if status.suppressed else "released"
+            plan.count("receipts_suppressions_total", change)
         self._set_timer(key, status)
         return True
 
-    def _give_up(
-        self,
-        plan: Plan,
-        key: bytes,
-        records: Sequence[Incoming],
-        error: Exception,
-        clock_ms: int,
-    ) -> None:
-        """Refuse the records that a rule raised on; without any it was a timer: try it again."""
-        plan.reject_events(key, records, error)
-        if not records:
-            self.timers.set(key, clock_ms + RETRY_MS)
-
-    def _status_of(self, suppression: Suppression, clock_ms: int) -> SuppressionStatus:
+    def _status_of(self, suppression: Suppression) -> SuppressionStatus:
         settings = self.accounts.of(suppression.account)
-        return keep_unknown(status_of(suppression.facts, settings, clock_ms), suppression)
+        return keep_unknown(status_of(suppression.facts, settings, self.clock_ms), suppression)
 
     def _set_timer(self, key: bytes, status: SuppressionStatus) -> None:
         if status.lapses_at:
             self.timers.set(key, status.lapses_at)
 
-    def tick(self, clock_ms: int) -> Iterator[Plan]:
-        """End the suppressions that lasted long enough; a plan per at most CHUNK_SIZE numbers.
-
-        A rule that raises stops nothing: its number is tried again after RETRY_MS.
-        """
-        while due := self.timers.take_due(clock_ms, CHUNK_SIZE):
-            plan = Plan()
-            for key in due:
-                try:
-                    self._end(plan, key, clock_ms)
-                except Exception as error:  # noqa: BLE001  (it is in the plan, and is logged)
-                    self._give_up(plan, key, (), error, clock_ms)
-            yield plan
-
-    def _end(self, plan: Plan, key: bytes, clock_ms: int) -> None:
-        stored = self.numbers.get(key)
+    def _wake(self, plan: Plan, key: bytes) -> None:
+        """End a suppression that lasted long enough."""
+        stored = self.stored.get(key)
         if stored is None or key in plan.changes:
             return
         suppression = decode(stored)
-        status = self._status_of(suppression, clock_ms)
+        status = self._status_of(suppression)
         if suppression.matches(status):
             self._set_timer(key, status)
         else:
-            self._settle(plan, key, PendingRecipient(suppression), clock_ms)
+            self._settle(plan, key, PendingRecipient(suppression))
 
 
 _CLEAR: Final = SuppressionStatus(suppressed=False, reasons=(), since=0, until=0, strikes=0)

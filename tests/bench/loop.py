@@ -19,7 +19,6 @@ import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from models.accounts import Accounts
-from models.counters import encode_cell
 from models.dead_letters import letter_of
 from streams.common.clock import PartitionClock
 from streams.common.plan import Plan
@@ -144,10 +143,7 @@ class Loop:
 
     async def _publish_cells(self, world: World) -> None:
         shard = world.shard
-        cells: list[Record] = []
-        for cell in shard.cells.take_dirty():
-            shard.version += 1
-            cells.append((cell.key, encode_cell(shard.version, cell.counts), []))
+        cells: list[Record] = [(k, v, []) for k, v in shard.take_cell_changes().items()]
         if cells:
             await self._send(self._task.outputs["status-counters"], shard.partition, cells)
 

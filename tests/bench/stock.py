@@ -22,10 +22,10 @@ import faust
 import msgspec
 import uvloop
 
-from models.contract import DAY_MS, Receipt, Send
+from models.contract import Receipt, Send
 from models.counters import Cells, contribution, encode_cell
 from models.facts import outcome_of, send_fact
-from models.keys import partition_of
+from models.keys import event_key, partition_of
 from models.refusal import Reason, Refusal
 from models.state import (
     MessageState,
@@ -35,9 +35,9 @@ from models.state import (
     decode,
     encode,
 )
+from models.time import DAY_MS
 from streams.common.plan import Event
 from streams.lifecycle.handlers import HANDLERS
-from streams.lifecycle.shard import key_of
 from tests.bench.cluster import INPUTS
 from tests.bench.loop import COMMIT_S, Task
 
@@ -98,7 +98,7 @@ class Job:
         self._count(record.partition)
 
     async def _join(self, record: Any, event: Event, record_ms: int) -> None:
-        key = key_of(event)
+        key = event_key(event)
         stored = self._states.get(key)
         if stored is None and partition_of(key, self._task.partitions) != record.partition:
             await self._produce_dead_letters(

@@ -23,7 +23,7 @@ from deploy.embedded.brokers import EmbeddedBroker, free_port
 from deploy.kafka.suppression_client import strikes_behind
 from deploy.kafka.topics import create_topics
 from deploy.processes.child import Child
-from models.keys import message_key, partition_of
+from models.keys import message_key, partition_of, recipient_key
 from models.settings import Settings, Topic
 from models.suppression import (
     Facts,
@@ -34,7 +34,6 @@ from models.suppression import (
     encode,
     published,
 )
-from models.suppression_requests import number_key
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ["check", "list", "add", "release", "resubscribe"]
@@ -257,7 +256,7 @@ def test_a_number_is_suppressed_by_hand_and_released(installed: Installation) ->
 
     released = installed.run("release", "acme", number, "--why", "mended", "--who", "bob", "--json")
     placed = json.loads(released.stdout)
-    home = partition_of(number_key("acme", number), installed.settings.partitions)
+    home = partition_of(recipient_key("acme", number), installed.settings.partitions)
     assert (placed["topic"], placed["partition"]) == ("suppression-requests", home)
     assert placed["request"]["action"] == "release"
     installed.wait_for_pages(number, suppressed=False)
@@ -283,7 +282,7 @@ def test_a_release_from_before_changes_nothing_and_the_time_is_the_one_given(
 
 def test_a_resubscribe_ends_an_unsubscribe_and_a_release_does_not(installed: Installation) -> None:
     number = "+447700900104"
-    key = number_key("acme", number)
+    key = recipient_key("acme", number)
     unsubscribe = {
         "account": "acme",
         "event_id": "e-1",
@@ -359,7 +358,7 @@ def stored(account: str, number: str, version: int, *, suppressed: bool = True) 
         suppressed, ("manual",) if suppressed else (), 1_772_366_400_000, 0, 0
     )
     value = encode(published(account, number, Facts(), status, version))
-    return number_key(account, number), value
+    return recipient_key(account, number), value
 
 
 def listed(installation: Installation, *arguments: str) -> list[tuple[str, str]]:
@@ -398,7 +397,7 @@ def test_the_list_for_people_has_a_head_and_a_count(alone: Installation) -> None
 
 
 def test_a_record_that_cannot_be_read_is_named(alone: Installation) -> None:
-    key = number_key("acme", "+447700900106")
+    key = recipient_key("acme", "+447700900106")
     alone.publish_raw("suppressions", [(key, b"{}")])
     settings = alone.settings
     kept = {"brokers": settings.brokers, "topic_prefix": settings.topic_prefix}

@@ -18,15 +18,15 @@ from deploy.embedded.brokers import EmbeddedBroker
 from deploy.kafka.topics import create_topics
 from deploy.processes.monitoring import ProcessHealth, PrometheusMeter, serving
 from deploy.processes.suppressions_page import suppressions_page
+from models.keys import recipient_key
 from models.settings import Settings
 from models.suppression import Facts, SuppressionStatus, check_record, encode, published
-from models.suppression_requests import number_key
 from streams.followers.suppression_index import SuppressionIndex
 from streams.followers.topic_follower import TopicFollower
 from streams.kafka.reading import Place
 
 NUMBER = "+447700900123"
-KEY = number_key("acme", NUMBER)
+KEY = recipient_key("acme", NUMBER)
 MAX_AGE_S = 30.0
 STATUS = SuppressionStatus(True, ("hard_bounces", "manual"), 1_772_366_404_000, 0, 3)
 

@@ -61,6 +61,29 @@ def test_every_report_gives_the_labels_of_its_metric() -> None:
             assert given - {"value"} == set(BY_NAME[name].labels), place
 
 
+def counts() -> Iterator[tuple[str, str, int]]:
+    """(place, metric name, number of label values) of everything that plans count."""
+    for path in ROOT.joinpath("streams").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Tuple):
+                values = node.elts
+            elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "count":
+                values = node.args
+            else:
+                continue
+            first = values[0] if values else None
+            if isinstance(first, ast.Constant) and str(first.value) in BY_NAME:
+                yield f"{path}:{node.lineno}", str(first.value), len(values) - 1
+
+
+def test_every_count_of_a_plan_is_a_counter_with_all_its_labels() -> None:
+    found = list(counts())
+    assert {name for _, name, _ in found} >= {"receipts_events_total", "receipts_expired_total"}
+    for place, name, labels in found:
+        assert BY_NAME[name].kind == "counter", place
+        assert labels == len(BY_NAME[name].labels), place
+
+
 def names_in_code() -> dict[str, str]:
     """Every text in the code that looks like a metric name, and where it stands."""
     found = {}

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from models.accounts import MAX_STRIKE_LIMIT, AccountSettings
-from models.contract import DAY_MS
 from models.suppression import (
     MAX_STRIKES,
     Facts,
@@ -24,6 +23,7 @@ from models.suppression import (
     published,
     status_of,
 )
+from models.time import DAY_MS
 
 T0 = 1_795_132_800_000  # 2026-11-20T00:00:00Z
 Said = Callable[[Facts], object]

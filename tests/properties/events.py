@@ -4,7 +4,8 @@ from decimal import Decimal
 
 from hypothesis import strategies as st
 
-from models.contract import DAY_MS, Engagement, Receipt, Send
+from models.contract import Engagement, Receipt, Send
+from models.time import DAY_MS
 
 NOON_MS = 1_795_176_000_000  # 2026-11-20T12:00:00Z
 INSTANTS = st.sampled_from([NOON_MS + seconds * 1000 for seconds in (0, 1, 1, 60, 3_600, 86_400)])

@@ -4,7 +4,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.contract import DAY_MS, Engagement, Receipt, Send
+from models.contract import Engagement, Receipt, Send
 from models.facts import outcome_of, send_fact
 from models.message_row import row_of
 from models.state import (
@@ -18,6 +18,7 @@ from models.state import (
     join_encoded,
     joined,
 )
+from models.time import DAY_MS
 from tests.properties.events import NOON_MS, events_of_one_message
 
 EXPIRIES = st.sampled_from([0, NOON_MS + DAY_MS, NOON_MS + 3 * DAY_MS])

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.accounts import MAX_STRIKE_LIMIT, AccountSettings
-from models.contract import DAY_MS
 from models.suppression import (
     MAX_STRIKES,
     Facts,
@@ -25,6 +24,7 @@ from models.suppression import (
     published,
     status_of,
 )
+from models.time import DAY_MS
 from tests.properties.events import NOON_MS
 
 INSTANTS = st.integers(0, 12).map(lambda days: NOON_MS + days * DAY_MS)

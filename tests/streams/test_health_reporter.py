@@ -10,7 +10,7 @@ from streams.health_reporter import HealthReporter
 
 
 class App:
-    """What Watch reads of a BatchApp that has all its partitions."""
+    """What HealthReporter reads of a BatchApp that has all its partitions."""
 
     assigned_partitions = ready_partitions = frozenset({0})
     restoring: tuple[()] = ()
@@ -27,11 +27,11 @@ def test_a_worker_without_kafka_is_not_ready_and_says_why() -> None:
     health = ProcessHealth(60.0, meter)
     app: Any = App()
     watch = HealthReporter(app, SimpleNamespace(shards={}), [], meter, health)  # type: ignore[arg-type]
-    watch._tell_readiness()
+    watch._report_readiness()
     assert health.reasons() == {}
     app.said = "waiting for the group coordinator, last heartbeat 7.3 s ago"
-    watch._tell_readiness()
+    watch._report_readiness()
     assert health.reasons() == {"kafka": app.said}
     app.said = None
-    watch._tell_readiness()
+    watch._report_readiness()
     assert health.reasons() == {}

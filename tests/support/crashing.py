@@ -54,9 +54,9 @@ def _between_suppression_and_offset() -> None:
 
     async def deliver_and_note(self: SuppressionAgent, shard: RecipientShard, plan: Plan) -> None:
         await deliver(self, shard, plan)
-        if plan.newly_suppressed:
-            await self._log.flush()
-            suppressed.append(plan.newly_suppressed)
+        if newly := plan.counts["receipts_suppressions_total", "suppressed"]:
+            await self._group.flush()
+            suppressed.append(newly)
 
     async def die_instead(self: BatchConsumer, offsets: Mapping[Any, int]) -> bool:
         if suppressed:

@@ -11,7 +11,7 @@ import msgspec
 
 from models.accounts import Accounts, AccountSettings
 from models.contract import Engagement, Event, Receipt, Send
-from models.keys import message_key
+from models.keys import event_key, message_key
 from models.message_row import MessageRow, row_of
 from models.retries import RetryRequest
 from models.state import decode
@@ -19,7 +19,7 @@ from models.suppression import Suppression
 from models.suppression import decode as decode_suppression
 from models.suppression_requests import SuppressionRequest
 from streams.common.plan import Plan
-from streams.lifecycle.shard import Rules, Shard, key_of
+from streams.lifecycle.shard import Rules, Shard
 from streams.suppression.shard import REQUESTS, STRIKES, RecipientShard
 from tests.support.records import Record, record
 
@@ -98,7 +98,7 @@ class World:
             plan = self.messages.plan(records[0].topic, records, at)
             assert not plan.rerouted
             assert not plan.dead_letters, plan.dead_letters[0].refusal
-            self.to_suppressed += plan.to_suppressed
+            self.to_suppressed += plan.counts["receipts_sends_to_suppressed_total",]
             self._deliver(plan, at, dies)
 
     def _deliver(self, plan: Plan, at: int, dies: Death = "") -> None:
@@ -210,7 +210,7 @@ def batches(events: Sequence[Event], topics: list[str], size: int) -> Iterator[l
 
 def _record(event: Any, at: int) -> Record:
     value = event.model_dump_json(exclude_none=True).encode()
-    return record(topic_of(event), key_of(event), value, at)
+    return record(topic_of(event), event_key(event), value, at)
 
 
 def _write(table: dict[bytes, bytes], plan: Plan) -> None:

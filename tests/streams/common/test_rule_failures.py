@@ -9,22 +9,22 @@ from typing import Any
 import pytest
 
 from models.accounts import Accounts, AccountSettings
-from models.contract import DAY_MS
 from models.counters import COUNT_NAMES, encode_cell
 from models.refusal import Reason
 from models.settings import Settings
 from models.state import decode
 from models.strikes import Strike, encode_strike
 from models.suppression import decode as decode_suppression
-from streams.common import context as turns_module
+from models.time import DAY_MS
+from streams.common import context as context_module
 from streams.common.context import AgentContext
 from streams.common.delivery import Delivery
 from streams.common.plan import Plan
-from streams.lifecycle import handlers
-from streams.lifecycle import pending as touched
+from streams.common.shard import RETRY_MS
+from streams.lifecycle import handlers, pending
 from streams.lifecycle import shard as shard_module
 from streams.lifecycle.agent import LifecycleAgent
-from streams.lifecycle.shard import RETRY_MS, Rules
+from streams.lifecycle.shard import Rules
 from streams.suppression import shard as numbers
 from streams.suppression.agent import SuppressionAgent
 from tests.streams.lifecycle import test_shard
@@ -59,7 +59,7 @@ class Agents:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, agent: str) -> None:
         self.wall = T0
-        monkeypatch.setattr(turns_module, "wall_ms", lambda: self.wall)
+        monkeypatch.setattr(context_module, "wall_ms", lambda: self.wall)
         self.broker: Any = Broker()
         self.broker.lags = dict.fromkeys(
             ("sends", "receipts", "engagements", "strikes", "suppression-requests"), 0
@@ -81,14 +81,14 @@ class Agents:
 
     def _suppression(self, delivery: Delivery) -> SuppressionAgent:
         topics = {topic: topic for topic in ("strikes", "suppression-requests")}
-        context = AgentContext(self.broker, self.meter, topics)
+        context = AgentContext(self.broker, topics)
         return SuppressionAgent(
             self.broker, delivery, self.meter, 1, self.table, context, self.accounts
         )
 
     def _lifecycle(self, delivery: Delivery) -> LifecycleAgent:
         topics = {topic: topic for topic in ("sends", "receipts", "engagements")}
-        context = AgentContext(self.broker, self.meter, topics)
+        context = AgentContext(self.broker, topics)
         return LifecycleAgent(
             self.broker,
             delivery,
@@ -192,6 +192,7 @@ def test_strikes_whose_rule_raises_are_refused_and_leave_nothing(
     broken = Broken(monkeypatch, numbers, rule)
     agents.take(strike(2), strike(3))
     assert agents.letters() == [b"internal_error"] * 2
+    assert agents.meter.values["receipts_dead_letters_total", "strikes", "internal_error"] == 2
     assert agents.table.data == before
     assert agents.failures == 1
     assert agents.meter.values["receipts_events_total", "strikes", "struck"] == 1
@@ -212,7 +213,7 @@ MESSAGE_RULES: list[tuple[Any, str]] = [
         (shard_module, name)
         for name in ("is_pending", "annotate", "emit_recipient_events", "encode")
     ),
-    *((touched, name) for name in ("next_timer_at", "contribution", "active_strike")),
+    *((pending, name) for name in ("next_timer_at", "contribution", "active_strike")),
 ]
 
 
@@ -303,7 +304,7 @@ def test_a_setting_of_an_account_on_which_a_rule_raises_stops_no_commit(
 ):
     agents = messages_agent
     agents.take(event("sends", "m1"))
-    rules = [Broken(monkeypatch, where, "next_timer_at") for where in (shard_module, touched)]
+    rules = [Broken(monkeypatch, where, "next_timer_at") for where in (shard_module, pending)]
     agents.agent.rearm("acme")
     agents.commit(T0)
     assert agents.failures == 1
@@ -345,16 +346,16 @@ def parts(plan: Plan) -> dict[str, Any]:
     return {
         "changes": plan.changes,
         "rerouted": plan.rerouted,
-        "accepted_kinds": plan.accepted_kinds,
-        "statuses": plan.statuses,
+        "counts": {
+            count: number
+            for count, number in plan.counts.items()
+            if count[0] != "receipts_dead_letters_total"
+        },
         "delays": plan.delays,
         "strikes": plan.strikes,
         "deferred_keys": plan.deferred_keys,
         "requests": plan.requests,
         "retries": plan.retries,
-        "conflicts": plan.conflicts,
-        "to_suppressed": plan.to_suppressed,
-        "expired": plan.expired,
     }
 
 
@@ -393,7 +394,7 @@ BATCHES: dict[str, Callable[[], list[Record]]] = {
 
 
 CASES = [(rule, batch) for rule in LAST_RULES for batch in BATCHES]
-CASES += [((touched, "encode_strike"), batch) for batch in BATCHES if "strike" in batch]
+CASES += [((pending, "encode_strike"), batch) for batch in BATCHES if "strike" in batch]
 
 
 @pytest.mark.parametrize(
@@ -445,7 +446,7 @@ def test_of_two_messages_the_one_whose_rule_raises_takes_nothing_from_the_other(
     before = world.shard.version
     plan = world.take(event("sends", sender_id="boom"), event("sends", other))
     assert list(plan.changes) == [b"acme/" + other.encode()]
-    assert plan.accepted_kinds == ["outbound"]
+    assert plan.counts["receipts_events_total", "sends", "outbound"] == 1
     (value,) = plan.changes.values()
     assert value is not None
     assert decode(value).version == before + 1 == world.shard.version
@@ -487,7 +488,7 @@ def test_cells_published_before_a_failure_stay_the_fold_of_the_states(monkeypatc
 
 
 def test_providers_without_end_do_not_fill_the_metrics(messages_agent, monkeypatch):
-    monkeypatch.setattr("streams.lifecycle.agent.MAX_PROVIDERS", 2)
+    monkeypatch.setattr("streams.common.reporting.MAX_PROVIDERS", 2)
     agents = messages_agent
     for number in (1, 2, 3, 4, 1):
         agents.take(event("sends", f"m{number}", provider=f"p{number}"))

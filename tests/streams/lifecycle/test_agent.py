@@ -8,17 +8,18 @@ from typing import Any
 import pytest
 
 from models.accounts import Accounts
-from models.contract import DAY_MS
 from models.counters import decode_cell, retired_key
 from models.settings import Settings
 from models.state import decode
-from streams.common import context as turns_module
+from models.time import DAY_MS
+from streams.common import context as context_module
 from streams.common.context import AgentContext
 from streams.common.delivery import Delivery
 from streams.common.plan import Plan
 from streams.lifecycle.agent import LifecycleAgent
 from streams.lifecycle.shard import Rules
 from tests.streams.lifecycle.test_shard import T0, event
+from tests.support.kept_meter import KeptMeter
 from tests.support.records import Record
 
 TOPICS = {name: name for name in ("sends", "receipts", "engagements")}
@@ -77,14 +78,6 @@ class Table:
                 self.data[key] = value
 
 
-class Meter:
-    def add(self, name: str, value: float = 1, **labels: str) -> None: ...
-    def set(self, name: str, value: float, **labels: str) -> None: ...
-    def observe(self, name: str, value: float, **labels: str) -> None: ...
-    def observe_many(self, name: str, values: Iterable[float], **labels: str) -> None: ...
-    def forget(self, name: str, **labels: str) -> None: ...
-
-
 class Batch(list[Record]):
     at_head = True
     finished = False
@@ -102,12 +95,12 @@ class World:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.wall = NOON
-        monkeypatch.setattr(turns_module, "wall_ms", lambda: self.wall)
+        monkeypatch.setattr(context_module, "wall_ms", lambda: self.wall)
         self.broker = Broker()
         self.states = Table("states", self.broker)
         self.cells = Table("cells", self.broker)
         settings = Settings(partitions=1)
-        meter: Any = Meter()
+        meter = KeptMeter()
         states: Any = self.states
         cells: Any = self.cells
         self.agent = LifecycleAgent(
@@ -117,7 +110,7 @@ class World:
             Rules(partitions=1),
             states,
             cells,
-            AgentContext(self.broker, meter, TOPICS),
+            AgentContext(self.broker, TOPICS),
             Accounts(),
             {},
         )
@@ -243,8 +236,8 @@ def test_what_waits_leaves_with_its_partition(world):
 
 
 def test_all_that_is_due_expires_before_its_day_retires(world, monkeypatch):
-    monkeypatch.setattr("streams.lifecycle.agent.MAX_CHUNKS_PER_COMMIT", 2)
-    monkeypatch.setattr("streams.lifecycle.shard.CHUNK_SIZE", 10)
+    monkeypatch.setattr("streams.common.agent.MAX_CHUNKS_PER_COMMIT", 2)
+    monkeypatch.setattr("streams.common.shard.CHUNK_SIZE", 10)
     old = NOON - 12 * DAY_MS
     world.wall = old
     world.take(*many(50, old))

@@ -6,17 +6,18 @@ from typing import Any
 import pytest
 
 from models.accounts import Accounts, AccountSettings
-from models.contract import DAY_MS
-from models.counters import decode_cell, encode_cell, encode_retired, retired_key
+from models.counters import decode_cell, retired_key
 from models.dead_letters import letter_of
 from models.keys import message_key, partition_of
 from models.message_row import row_of
 from models.refusal import Reason
 from models.state import decode
+from models.time import DAY_MS
 from streams.common.plan import FORWARDED, Plan
+from streams.common.shard import CHUNK_SIZE
 from streams.lifecycle import handlers
 from streams.lifecycle import shard as shard_module
-from streams.lifecycle.shard import CHUNK_SIZE, Rules, Shard
+from streams.lifecycle.shard import Rules, Shard
 from tests.support.records import Record, record
 
 T0 = 1_795_176_000_000  # 2026-11-20T12:00:00Z
@@ -68,8 +69,21 @@ class World:
         return row_of(key, decode(self.states[key]))
 
     def publish_cells(self) -> None:
-        for cell in self.shard.cells.take_dirty():
-            self.published[cell.key] = encode_cell(1, cell.counts)
+        publish(self, self.shard.take_cell_changes())
+
+
+def publish(world: World, changes: dict[bytes, bytes | None]) -> None:
+    for key, value in changes.items():
+        assert value is not None
+        world.published[key] = value
+
+
+def changes_by_status(plan: Plan) -> dict[str, int]:
+    return {
+        count[1]: number
+        for count, number in plan.counts.items()
+        if count[0] == "receipts_state_changes_total"
+    }
 
 
 def event(topic: str, message_id: str = OURS, at: int = T0, **fields: Any) -> Record:
@@ -107,6 +121,7 @@ def test_a_misrouted_record_with_many_empty_headers_is_refused():
     headers = tuple(("", None) for _ in range(10_000))
     plan = world.take(event("sends")._replace(key=b"acme/other", headers=headers))
     assert [dead.refusal.reason for dead in plan.dead_letters] == [Reason.OVERSIZED]
+    assert plan.counts == {("receipts_dead_letters_total", "sends", "oversized"): 1}
     assert not plan.rerouted
 
 
@@ -137,22 +152,10 @@ def test_a_state_that_cannot_be_settled_refuses_the_events_that_led_to_it(monkey
         raise ArithmeticError("of the fold")
 
     monkeypatch.setattr(shard_module, "contribution", raising)
-    monkeypatch.setattr(shard_module.PendingMessage, "__init__", _touched_without_counting)
     plan = world.take(event("receipts"), event("receipts", status="read"))
     assert [dead.refusal.reason for dead in plan.dead_letters] == [Reason.INTERNAL_ERROR] * 2
+    assert [type(error) for _, error in plan.failures] == [ArithmeticError]
     assert world.states == before
-
-
-def _touched_without_counting(self, account, state, settings, day):
-    self.account, self.state, self.settings, self.changed, self.records = (
-        account,
-        state,
-        settings,
-        False,
-        [],
-    )
-    self.before, self.blow, self.next_timer_at, self.day = None, None, 0, -1
-    self.known_sends, self.delivered_at = 0, 0
 
 
 @pytest.mark.parametrize(
@@ -168,6 +171,7 @@ def test_a_stray_is_sent_on_once_with_the_right_key_value_and_time(key, message_
     (sent_on,) = plan.rerouted
     assert (sent_on.key, sent_on.partition) == (b"acme/" + message_id.encode(), home)
     assert sent_on.record is stray
+    assert plan.counts == {("receipts_strays_total", "receipts"): 1}
     assert sent_on.headers() == [("trace", b"1"), (FORWARDED, b"1")]
 
 
@@ -192,7 +196,7 @@ def test_an_engagement_of_a_recipient_alone_is_accepted_and_changes_no_message()
     shard = Shard(here, {}, Rules(partitions=PARTITIONS), Accounts(), {})
     list(shard.restore({}, 1))
     plan = shard.plan("engagements", [click._replace(key=key, value=value.encode())], T0)
-    assert plan.accepted_kinds == ["click"]
+    assert plan.counts == {("receipts_events_total", "engagements", "click"): 1}
     assert not (plan.changes or plan.rerouted or plan.dead_letters)
 
 
@@ -244,11 +248,11 @@ def test_a_late_receipt_of_a_retired_message_is_kept_as_an_orphan():
 def retire(world: World, clock_ms: int) -> tuple[list[bytes], list[bytes]]:
     for plan in world.shard.tick(clock_ms):
         world.deliver(plan)
-    world.shard.touched_days.clear()
+    world.shard.start_commit()
     day = world.shard.day_to_retire(clock_ms)
     assert day is not None
     world.publish_cells()
-    world.published[retired_key(HERE)] = encode_retired(world.shard.version + 1, day)
+    publish(world, world.shard.retirement_mark(day))
     return forget(world, day)
 
 
@@ -257,7 +261,7 @@ def forget(world: World, day: int) -> tuple[list[bytes], list[bytes]]:
     states = [key for keys in world.shard.retire(day) for key in keys]
     for key in states:
         del world.states[key]
-    return states, world.shard.cells.retire(day)
+    return states, [key for keys in world.shard.retire_cells(day) for key in keys]
 
 
 def test_all_states_of_a_day_leave_together_and_its_cells_are_final():
@@ -284,7 +288,7 @@ def test_a_crash_while_a_day_leaves_never_touches_its_final_cells():
     assert world.published == final
     plan = world.take(event("receipts", at=T0))
     assert world.row().kind == "orphan"
-    assert plan.statuses == {}
+    assert not changes_by_status(plan)
     world.publish_cells()
     assert world.published == final
 
@@ -309,7 +313,7 @@ def test_a_message_expires_at_exactly_its_deadline():
     (plan,) = world.shard.tick(deadline)
     world.deliver(plan)
     assert world.row().fail_reason == "expired"
-    assert plan.expired == 1
+    assert plan.counts["receipts_expired_total",] == 1
     world.take(event("receipts", at=deadline + 5 * DAY_MS), at=deadline + 5 * DAY_MS)
     assert world.row().status == "delivered"
 
@@ -330,8 +334,9 @@ def test_expiry_comes_in_portions_so_that_heartbeats_go_on():
 
 def test_a_conflict_is_counted_when_it_is_first_seen():
     world = World()
-    assert world.take(event("sends"), event("sends", sender_id="other")).conflicts == 1
-    assert world.take(event("sends", sender_id="third")).conflicts == 0
+    conflicts = ("receipts_conflicts_total",)
+    assert world.take(event("sends"), event("sends", sender_id="other")).counts[conflicts] == 1
+    assert world.take(event("sends", sender_id="third")).counts[conflicts] == 0
 
 
 def test_the_delay_to_delivery_is_told_once():
@@ -345,11 +350,11 @@ def test_the_delay_to_delivery_is_told_once():
 def test_a_day_does_not_retire_while_its_messages_are_still_to_expire():
     world = World()
     world.take(event("sends", at=T0 - 12 * DAY_MS), at=T0 - 12 * DAY_MS)
-    world.shard.touched_days.clear()
+    world.shard.start_commit()
     assert world.shard.day_to_retire(T0) is None
     for plan in world.shard.tick(T0):
         world.deliver(plan)
-    world.shard.touched_days.clear()
+    world.shard.start_commit()
     assert world.shard.day_to_retire(T0) is not None
 
 
