@@ -1,4 +1,4 @@
-"""Facts: what one event says, in the form in which states keep it (docs/design.md)."""
+"""Facts: the content of one event, in the form in which states keep it (docs/design.md)."""
 
 from typing import Final
 
@@ -10,9 +10,8 @@ from models.vocabulary import FAILURES, STATUS_OF_WORD, Bounce, Status
 
 
 class SendFact(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What one send says, without its text. Times in epoch ms, credits in 10^-6.
-
-    "" or, of the validity, 0: not given.
+    """One send without its text. Times in epoch ms, credits in 10^-6; "" and a validity of 0: not
+    given.
     """
 
     attempt: int
@@ -37,7 +36,7 @@ class SendFact(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Outcome(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What one receipt says of its attempt. `occurred_at` in epoch ms; "" = not given."""
+    """One receipt about its attempt. `occurred_at` in epoch ms; "": not given."""
 
     attempt: int
     status: int
@@ -52,11 +51,11 @@ class Outcome(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 canonical: Final = msgspec.msgpack.Encoder().encode
-"""Canonical bytes of a fact: they order facts that nothing else tells apart."""
+"""Canonical bytes of a fact: they order facts that are equal in all that counts."""
 
 
 def send_fact(send: Send) -> SendFact:
-    """The fact a send states; its country is derived from the number when it gives none."""
+    """The fact of a send; a country that is not given is derived from the number."""
     return SendFact(
         send.attempt,
         send.sent_at,
@@ -80,7 +79,7 @@ def send_fact(send: Send) -> SendFact:
     )
 
 
-#: A failure's (word, bounce) → status, bounce and scope in force: the defaults of docs/design.md.
+#: A failure's (word, bounce) → status, bounce and scope in force (docs/semantics.md).
 _FAILURES: Final[dict[tuple[str, str | None], tuple[Status, Bounce, str]]] = {
     ("undelivered", None): (Status.UNDELIVERED, Bounce.SOFT, ""),
     ("undelivered", "soft"): (Status.UNDELIVERED, Bounce.SOFT, ""),
@@ -92,14 +91,14 @@ _FAILURES: Final[dict[tuple[str, str | None], tuple[Status, Bounce, str]]] = {
 #: The same for every word, as plain numbers; only failures have a bounce.
 _IN_FORCE: Final = {
     (word, bounce): (int(status), int(kind), scope)
-    for word, said in STATUS_OF_WORD.items()
+    for word, meant in STATUS_OF_WORD.items()
     for bounce in (None, "soft", "hard")
-    for status, kind, scope in [_FAILURES.get((word, bounce), (said, Bounce.NONE, ""))]
+    for status, kind, scope in [_FAILURES.get((word, bounce), (meant, Bounce.NONE, ""))]
 }
 
 
 def outcome_of(receipt: Receipt) -> Outcome:
-    """The outcome a receipt states, with the defaults for bounce and scope in place."""
+    """The outcome of a receipt, with the defaults for bounce and scope in place."""
     status, bounce, default_scope = _IN_FORCE[receipt.status, receipt.bounce]
     return Outcome(
         receipt.attempt,
@@ -119,17 +118,12 @@ def outcome_of(receipt: Receipt) -> Outcome:
 
 _HARD: Final = Bounce.HARD.value
 
-#: A hard undelivered ranks with rejected and deleted.
-_RANK: Final = {
-    Status.SUBMITTED.value: 0,
-    Status.QUEUED.value: 1,
-    Status.UNDELIVERED.value: 2,
-    Status.REJECTED.value: 3,
-    Status.DELETED.value: 3,
-    Status.DELIVERED.value: 4,
-    Status.READ.value: 5,
-}
-#: Of a status that only a newer version knows: above every failure, so that nothing but a success
+_RANK: Final = {status.value: status.rank for status in Status}
+_SOFT_RANK: Final = Status.UNDELIVERED.rank
+#: A hard undelivered ranks with the failures that are final.
+_HARD_RANK: Final = Status.REJECTED.rank
+_SUCCESS_RANK: Final = Status.DELIVERED.rank
+#: The rank of a status that only a newer version knows: above every failure, so that only a success
 #: or a later attempt replaces the fact, and it is still there after the upgrade.
 _RANK_OF_UNKNOWN: Final = 3.5
 
@@ -141,9 +135,9 @@ def outcome_order(outcome: Outcome) -> tuple[float, int, float, int]:
     latest attempt decides, then rank, then `occurred_at`.
     """
     rank = _RANK.get(outcome.status, _RANK_OF_UNKNOWN)
-    if rank == 2 and outcome.bounce == _HARD:
-        rank = 3
-    return (rank if rank >= 4 else 0, outcome.attempt, rank, outcome.occurred_at)
+    if rank == _SOFT_RANK and outcome.bounce == _HARD:
+        rank = _HARD_RANK
+    return (rank if rank >= _SUCCESS_RANK else 0, outcome.attempt, rank, outcome.occurred_at)
 
 
 def greater_outcome(one: Outcome, other: Outcome) -> Outcome:
@@ -155,5 +149,5 @@ def greater_outcome(one: Outcome, other: Outcome) -> Outcome:
 
 
 def strikes(outcome: Outcome) -> bool:
-    """Whether a receipt says that its recipient is beyond reach: hard, and its own fault."""
+    """Whether a receipt is a hard bounce of its recipient: one that counts as a strike."""
     return outcome.bounce == _HARD and outcome.scope == "recipient" and outcome.status in FAILURES

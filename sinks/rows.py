@@ -11,7 +11,7 @@ from typing import Final
 
 from models.contract import Campaign, Engagement, Send, parse_campaign, parse_engagement, parse_send
 from models.counters import decode_cell
-from models.message_row import MESSAGE, ORPHAN, MessageRow, row_of
+from models.message_row import MESSAGE, MESSAGE_COLUMNS, ORPHAN, MessageRow, row_of
 from models.refusal import Reason, Refusal
 from models.settings import Topic
 from models.state import decode, unknown_values
@@ -58,9 +58,9 @@ REFUSED_BY_WORKER: Final[frozenset[Topic]] = frozenset(
 
 _LIVE: Final = (0,)
 _DELETED: Final = (1,)
-#: A Reading holds the columns of messages in order, between its kind and those of orphans only.
-_FIRST: Final = MessageRow._fields.index("account")
-_LAST: Final = MessageRow._fields.index("version") + 1
+#: Where a `MessageRow` holds the columns of `messages`, in their order.
+_FIRST: Final = MessageRow._fields.index(MESSAGE_COLUMNS[0].name)
+_LAST: Final = _FIRST + len(MESSAGE_COLUMNS)
 #: A send without these bytes has no text (the name could only be hidden by an escape).
 _TEXT_KEY: Final = b'"text"'
 _ESCAPE: Final = b"\\u"

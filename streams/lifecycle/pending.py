@@ -8,10 +8,9 @@ from models.accounts import AccountSettings
 from models.counters import Contribution, contribution
 from models.facts import Outcome
 from models.keys import split_key
-from models.message_row import provider_of
 from models.reasons import EXPIRED, reason_of
 from models.retries import next_timer_at, retry_decision
-from models.state import MessageState, has_unknown_status, is_pending
+from models.state import MessageState, has_unknown_status, is_pending, provider_of
 from models.strikes import ActiveStrike, Kind, Strike, active_strike, encode_strike
 from models.suppression_requests import RECIPIENT, number_key
 from models.vocabulary import SUCCESSES

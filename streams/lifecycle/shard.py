@@ -14,10 +14,17 @@ from models.accounts import Accounts
 from models.contract import MAX_EVENT_BYTES
 from models.counters import Cells, Contribution, contribution, read_cells
 from models.keys import message_key, split_key
-from models.message_row import provider_of
 from models.refusal import Refusal
 from models.retries import close_late_retry, next_attempt, next_timer_at, retry_request
-from models.state import MessageState, decode, encode, is_pending, retention_day, unknown_values
+from models.state import (
+    MessageState,
+    decode,
+    encode,
+    is_pending,
+    provider_of,
+    retention_day,
+    unknown_values,
+)
 from models.suppression_requests import number_key
 from models.timers import Timers
 from models.versions import first_version

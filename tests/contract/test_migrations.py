@@ -93,7 +93,7 @@ def test_two_at_once(url: str) -> None:
 
 def test_looking_changes_nothing(empty: ClickHouse) -> None:
     assert pending(empty, KNOWN) == list(KNOWN)
-    assert [status_row.state for standing in status(empty, KNOWN)] == ["pending"] * len(KNOWN)
+    assert [row.state for row in status(empty, KNOWN)] == ["pending"] * len(KNOWN)
     assert not empty.has_database()
 
 
@@ -101,7 +101,7 @@ def test_an_edited_migration_is_refused_by_name(clickhouse: ClickHouse) -> None:
     edited = [KNOWN[0], KNOWN[1]._replace(checksum="other"), *KNOWN[2:]]
     with pytest.raises(Broken, match=rf"{KNOWN[1].name} was edited"):
         migrate(clickhouse, 90, edited)
-    assert [status_row.state for standing in status(clickhouse, edited)][1] == "edited"
+    assert [row.state for row in status(clickhouse, edited)][1] == "edited"
 
 
 def test_a_newer_database_is_no_error(clickhouse: ClickHouse) -> None:

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from models.counters import COUNT_NAMES, cell_key, encode_cell, encode_retired, retired_key
-from models.message_row import MessageRow
+from models.message_row import MESSAGE_COLUMNS, MessageRow
 from models.refusal import MAX_DETAIL, Reason, Refusal
 from models.settings import Topic
 from sinks.dead_letters import origin_of
@@ -34,9 +34,10 @@ def event(topic: str, body: object, key: bytes = b"acme/m1") -> Record:
     return Record(topic, 0, 7, T0, key, value)
 
 
-def test_a_reading_holds_the_columns_of_messages_in_order() -> None:
-    start, end = MessageRow._fields.index("account"), MessageRow._fields.index("version")
-    assert (*MessageRow._fields[start : end + 1], "is_deleted") == MESSAGES.names
+def test_a_message_row_holds_the_columns_of_messages_in_order() -> None:
+    columns = tuple(column.name for column in MESSAGE_COLUMNS)
+    assert MessageRow._fields[1 : 1 + len(columns)] == columns
+    assert MESSAGES.names == (*columns, "is_deleted")
 
 
 def test_a_cell_holds_the_columns_of_counters_in_order() -> None:
