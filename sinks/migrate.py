@@ -68,7 +68,7 @@ def _read(path: Path) -> Migration:
 
 
 def pending(clickhouse: ClickHouse, migrations: Sequence[Migration]) -> list[Migration]:
-    """What is not applied yet, in order; changes nothing.
+    """The migrations that are not applied yet, in order; changes nothing.
 
     Raises Broken when an applied migration was edited, naming it.
     """
@@ -86,7 +86,7 @@ def pending(clickhouse: ClickHouse, migrations: Sequence[Migration]) -> list[Mig
 def status(clickhouse: ClickHouse, migrations: Sequence[Migration]) -> list[MigrationStatus]:
     """Every migration known here or applied there: `applied`, `pending`, `edited` or `unknown`.
 
-    `unknown` was applied by a newer version of this program; it is no error.
+    `unknown` was applied by a newer version of this program; it is not an error.
     """
     applied = _applied(clickhouse)
     found = [_status_of(migration, applied.get(migration.number, {})) for migration in migrations]
@@ -125,15 +125,15 @@ def migrate(
     clickhouse: ClickHouse,
     text_days: int,
     migrations: Sequence[Migration] | None = None,
-    tell: Callable[[Migration], None] = lambda _: None,
+    on_applied: Callable[[Migration], None] = lambda _: None,
     views: Sequence[str] = (),
 ) -> list[Migration]:
     """Create the database if need be, apply what is pending, replace the views, set the time to
     live of texts.
 
     migrations: None: all, and the views of this version; else only these, as an older version
-    would. tell: called with each migration once it is applied. views: statements that create the
-    views of other readers of the tables. Returns what was applied.
+    would. on_applied: called with each migration that was applied. views: statements that create
+    the views of other readers of the tables. Returns what was applied.
 
     Raises Broken when an applied migration was edited or a statement fails (naming it), Unavailable
     when ClickHouse does not answer; both leave what was applied before, and the call may be
@@ -145,7 +145,7 @@ def migrate(
     missing = pending(clickhouse, known)
     for migration in missing:
         _apply(clickhouse, migration)
-        tell(migration)
+        on_applied(migration)
     set_text_ttl(clickhouse, text_days)
     own = _own_views(clickhouse, known) if migrations is None else []
     _run("views", [*own, *views], clickhouse)
@@ -180,7 +180,7 @@ def _run(name: str, statements: Sequence[str], clickhouse: ClickHouse) -> None:
 
 
 def set_text_ttl(clickhouse: ClickHouse, days: int) -> None:
-    """Set the time to live of message texts, counted from sent_at, when it is another."""
+    """Set the time to live of message texts, counted from sent_at, unless it is set already."""
     wanted = f"toDateTime(sent_at) + toIntervalDay({days:d})"
     where = "WHERE database = {database:String} AND name = 'message_texts'"
     tables = clickhouse.rows(

@@ -1,7 +1,6 @@
 """The tables the sink writes to: columns in the order of the rows, and their types on the wire.
 
-The types are those of the schema; a test compares them with it. Times are written as integers
-(milliseconds), credits as integers of 10^-6.
+A test compares the types with the schema. Times are integers (epoch ms), credits integers of 10^-6.
 """
 
 from collections.abc import Iterable, Sequence
@@ -28,6 +27,13 @@ class Table(NamedTuple):
     types: tuple[str, ...]
     credits: int | None
     """Place of the column that holds credits."""
+
+    def row(self, **values: Any) -> Row:
+        """A row from its values by column. Raises KeyError for a column without a value, TypeError
+        for a value without a column."""
+        if len(values) > len(self.names):
+            raise TypeError(f"{self.name} has no columns {sorted(values.keys() - set(self.names))}")
+        return tuple([values[name] for name in self.names])
 
     def columns(self, rows: Sequence[Row]) -> list[Sequence[Any]]:
         """Rows turned into columns. Rows must not be empty."""

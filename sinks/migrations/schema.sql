@@ -1,4 +1,4 @@
--- What all migrations lead to (made by python -m sinks.schema).
+-- Migrations and views lead to this (python -m sinks.schema).
 
 CREATE TABLE accounts
 (

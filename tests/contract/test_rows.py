@@ -190,6 +190,34 @@ def test_an_engagement_has_a_row_and_a_refused_one_has_none() -> None:
     assert found.skipped == {("engagements", "refused"): 1}
 
 
+def test_no_two_columns_of_a_row_by_position_are_swapped() -> None:
+    click = {
+        "account": "acme", "event_id": "e1", "type": "click", "occurred_at": T0, "message_id": "m1",
+        "recipient": "+4915112345678", "campaign_id": "c1", "link_id": "l1", "url": "u",
+    }  # fmt: skip
+    row = row_of(mapped("engagements", event("engagements", click)), "engagements")
+    assert {name: row[name] for name in click} == click
+    text = row_of(mapped("sends", event("sends", SEND | {"text": "hi"})), "message_texts")
+    names = ("account", "message_id", "sent_at", "text")
+    assert tuple(text[name] for name in names) == ("acme", "m1", T0, "hi")
+    dimensions = ("acme", "sms", "direct", "DE", "p", "c1")
+    key = cell_key("hour", T0, dimensions, 3)
+    cell = Record("status-counters", 3, 0, T0, key, encode_cell(8, range(11)))
+    row = row_of(mapped("status-counters", cell), "status_counters")
+    names = ("account", "channel", "source", "country", "provider", "campaign_id")
+    assert tuple(row[name] for name in names) == dimensions
+    assert tuple(row[name] for name in COUNT_NAMES) == tuple(range(11))
+
+
+def test_a_row_by_name_has_each_column_once() -> None:
+    values = dict.fromkeys(MESSAGES.names, 1)
+    assert MESSAGES.row(**values) == (1,) * len(values)
+    with pytest.raises(KeyError, match="is_deleted"):
+        MESSAGES.row(**{name: 1 for name in values if name != "is_deleted"})
+    with pytest.raises(TypeError, match=r"messages has no columns .*'more'"):
+        MESSAGES.row(**values, more=1)
+
+
 def test_a_refused_campaign_becomes_a_dead_letter() -> None:
     campaign = {"account": "acme", "campaign_id": "c", "name": "Sale", "updated_at": T0}
     found = mapped(
