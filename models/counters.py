@@ -44,7 +44,7 @@ Contribution = tuple[Dimensions, int, int, int]
 
 
 def contribution(account: str, state: MessageState) -> Contribution | None:
-    """What a state counts as; None for orphans and for received messages (in no "sent" total)."""
+    """What a state adds to its cells; None for orphans and for received messages."""
     sends = state.sends
     if not sends:
         return None
@@ -192,7 +192,7 @@ class PublishedCells(NamedTuple):
 
 
 def read_cells(published: Mapping[bytes, bytes], partition: int) -> PublishedCells:
-    """Read a partition's restored records of `status-counters`, each one `check_record` let by."""
+    """Read a partition's restored records of `status-counters`; `check_record` accepted each."""
     rows: dict[bytes, CellRow] = {}
     newer: Counter[str] = Counter()
     retired, mark = (0, -1), retired_key(partition)

@@ -36,7 +36,7 @@ class MessageState(msgspec.Struct, array_like=True, gc=False):
     orphaned: a row of the orphans table was published
     sort_keys: when there were several, all values `sent_at` may have been published with
     to_suppressed: a send of it went to a number that was suppressed before
-    retry_decided: attempt up to which it was decided whether to ask for a retry
+    retry_decided: attempt up to which it was decided whether to request a retry
     fail_reason, no_retry, next_attempt_at: as published with this version
     had_hard_bounce: some receipt, winning or not, was a hard bounce of the recipient
     last_delivered_at: the latest time of a delivered or read receipt

@@ -1,4 +1,4 @@
-"""Columns that views of several rooms share, made from the columns of the table `messages`."""
+"""The columns of a message in views of sinks and of reports, from those of its table."""
 
 from collections.abc import Iterator
 from typing import Final, NamedTuple

@@ -39,7 +39,7 @@ async def retry_until_stopped(
 
     return await AsyncRetrying(
         sleep=sleep,
-        stop=stop_when_event_set(stop),  # type: ignore[arg-type]  # it only asks is_set()
+        stop=stop_when_event_set(stop),  # type: ignore[arg-type]  # tenacity only calls is_set()
         wait=wait_exponential_jitter(
             multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S, jitter=FIRST_WAIT_S
         ),

@@ -1,7 +1,7 @@
 """The views of the tables: `CREATE OR REPLACE`, repeated whenever the schema is migrated.
 
-One file each in `views/`. They hold no data, so they are no migrations; those of old migrations
-are replaced. Views name times as their tables do, so a filter on them sees NULL and not 1970.
+One file each in `views/`. They hold no data, so they are not migrations; they replace those of old
+migrations. A view names its times as the table does, so a filter on them sees NULL and not 1970.
 """
 
 import re

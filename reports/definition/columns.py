@@ -15,12 +15,12 @@ def count(name: str, label: str, meaning: str) -> Column:
 
 
 def share(name: str, label: str, meaning: str) -> Column:
-    """A part of one: 0 to 1, empty where there is nothing to be part of."""
+    """A share: 0 to 1, empty where the whole is empty."""
     return Column(name, "Nullable(Float64)", label, meaning, "share")
 
 
 def moment(name: str, label: str, meaning: str) -> Column:
-    """A time, UTC in ClickHouse, in the account's zone where people see it."""
+    """A time: UTC in ClickHouse, in the account's zone for people."""
     return Column(name, "Nullable(DateTime64(3, 'UTC'))", label, meaning, "time")
 
 
@@ -35,7 +35,7 @@ def text(name: str, label: str, meaning: str) -> Column:
 
 
 def optional(*columns: Column) -> tuple[Column, ...]:
-    """The same columns, shown only to those who ask for them."""
+    """The same columns, shown only on request."""
     return tuple(msgspec.structs.replace(column, optional=True) for column in columns)
 
 
@@ -93,7 +93,7 @@ CARRIER_STATUS: Final = word(
 STATUS: Final = word(
     "status",
     "State",
-    f"{', '.join(status.word for status in Status)}",
+    ", ".join(status.word for status in Status),
 )
 BOUNCE: Final = word("bounce", "Bounce", "soft or hard failure; empty: no bounce")
 FAIL_REASON: Final = word(
@@ -123,5 +123,5 @@ MESSAGE_CREDITS: Final = Column(
 )
 CONTENT: Final = text("content", "Content", "text of the latest attempt, as long as texts are kept")
 CONTENT_ON_DEMAND: Final = msgspec.structs.replace(
-    CONTENT, meaning=f"{CONTENT.meaning}; empty unless asked for", dimension="yes"
+    CONTENT, meaning=f"{CONTENT.meaning}; empty unless requested", dimension="yes"
 )
