@@ -55,7 +55,10 @@ canonical: Final = msgspec.msgpack.Encoder().encode
 
 
 def send_fact(send: Send) -> SendFact:
-    """The fact of a send; a country that is not given is derived from the number."""
+    """The fact of a send; a country that is not given is derived from the number.
+
+    By position: there are many, and by name the fields cost two thirds more time.
+    """
     return SendFact(
         send.attempt,
         send.sent_at,
@@ -101,16 +104,16 @@ def outcome_of(receipt: Receipt) -> Outcome:
     """The outcome of a receipt, with the defaults for bounce and scope in place."""
     status, bounce, default_scope = _IN_FORCE[receipt.status, receipt.bounce]
     return Outcome(
-        receipt.attempt,
-        status,
-        bounce,
-        receipt.occurred_at,
-        receipt.scope or default_scope,
-        receipt.error_code or "",
-        receipt.reason or "",
-        receipt.provider or "",
-        receipt.provider_message_id or "",
-        receipt.recipient or "",
+        attempt=receipt.attempt,
+        status=status,
+        bounce=bounce,
+        occurred_at=receipt.occurred_at,
+        scope=receipt.scope or default_scope,
+        error_code=receipt.error_code or "",
+        reason=receipt.reason or "",
+        provider=receipt.provider or "",
+        provider_message_id=receipt.provider_message_id or "",
+        recipient=receipt.recipient or "",
     )
 
 
@@ -118,14 +121,16 @@ def outcome_of(receipt: Receipt) -> Outcome:
 
 _HARD: Final = Bounce.HARD.value
 
-_RANK: Final = {status.value: status.rank for status in Status}
+#: Status → what precedes the attempt in the order, and the rank within the attempt.
+_RANKS: Final[dict[int, tuple[float, float]]] = {
+    status.value: (status.rank if status.is_success else 0, status.rank) for status in Status
+}
+#: Of a status that only a newer version knows: above every failure, so that only a success or a
+#: later attempt replaces the fact, and it is still there after the upgrade.
+_UNKNOWN: Final = (0, 3.5)
 _SOFT_RANK: Final = Status.UNDELIVERED.rank
 #: A hard undelivered ranks with the failures that are final.
 _HARD_RANK: Final = Status.REJECTED.rank
-_SUCCESS_RANK: Final = Status.DELIVERED.rank
-#: The rank of a status that only a newer version knows: above every failure, so that only a success
-#: or a later attempt replaces the fact, and it is still there after the upgrade.
-_RANK_OF_UNKNOWN: Final = 3.5
 
 
 def outcome_order(outcome: Outcome) -> tuple[float, int, float, int]:
@@ -134,10 +139,10 @@ def outcome_order(outcome: Outcome) -> tuple[float, int, float, int]:
     Delivered or read on any attempt beats every failure, and read beats delivered; otherwise the
     latest attempt decides, then rank, then `occurred_at`.
     """
-    rank = _RANK.get(outcome.status, _RANK_OF_UNKNOWN)
+    success, rank = _RANKS.get(outcome.status, _UNKNOWN)
     if rank == _SOFT_RANK and outcome.bounce == _HARD:
         rank = _HARD_RANK
-    return (rank if rank >= _SUCCESS_RANK else 0, outcome.attempt, rank, outcome.occurred_at)
+    return (success, outcome.attempt, rank, outcome.occurred_at)
 
 
 def greater_outcome(one: Outcome, other: Outcome) -> Outcome:

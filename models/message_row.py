@@ -187,23 +187,23 @@ class StatusColumns(NamedTuple):
     status: str
     platform_status: str
     carrier_status: str
-    bounce: str
-    scope: str
-    error_code: str
-    error_text: str
-    failed_attempt: int
-    finalized_at: int
+    bounce: str = ""
+    scope: str = ""
+    error_code: str = ""
+    error_text: str = ""
+    failed_attempt: int = 0
+    finalized_at: int = 0
 
 
 #: Status, platform status and carrier status by the number of a status.
 _WORDS: Final = {status.value: (status.word, status.platform, status.carrier) for status in Status}
 _PENDING: Final = {
-    number: StatusColumns(*words, "", "", "", "", 0, 0)
+    number: StatusColumns(*words)
     for number, words in _WORDS.items()
     if number not in FINAL_STATUSES
 }
 _SUBMITTED: Final = _PENDING[Status.SUBMITTED.value]
-_RECEIVED: Final = StatusColumns("received", "", "", "", "", "", "", 0, 0)
+_RECEIVED: Final = StatusColumns("received", "", "")
 _UNDELIVERED: Final = Status.UNDELIVERED.value
 _HARD: Final = Bounce.HARD.value
 _NO_SEND: Final = SendFact(0, 0, 0, "", "", "", "", "", segments=0, validity_s=0)
@@ -212,7 +212,8 @@ _NO_SEND: Final = SendFact(0, 0, 0, "", "", "", "", "", segments=0, validity_s=0
 def row_of(key: bytes, state: MessageState) -> MessageRow:
     """A state as a row of `messages`, of `orphans`, or of neither.
 
-    Raises ValueError when `key` is not a message key.
+    By position: it runs for every row of the sink, and by name the fields cost half as much time
+    again. Raises ValueError when `key` is not a message key.
     """
     account, message_id = split_key(key)
     sends, outcome = state.sends, state.outcome
@@ -276,7 +277,7 @@ def status_columns(state: MessageState) -> StatusColumns:
     assert outcome is not None  # not pending
     status, platform, carrier = _WORDS[outcome.status]
     if outcome.status in SUCCESSES:
-        return StatusColumns(status, platform, carrier, "", "", "", "", 0, state.delivered_at)
+        return StatusColumns(status, platform, carrier, finalized_at=state.delivered_at)
     return StatusColumns(
         status,
         platform,
@@ -308,4 +309,6 @@ def _pending(state: MessageState) -> StatusColumns:
 def _expired(state: MessageState) -> StatusColumns:
     status, platform, carrier = _WORDS[_UNDELIVERED]
     attempt, at = state.sends[-1].attempt, state.expired_at
-    return StatusColumns(status, platform, carrier, "soft", "time", "", "", attempt, at)
+    return StatusColumns(
+        status, platform, carrier, "soft", "time", failed_attempt=attempt, finalized_at=at
+    )

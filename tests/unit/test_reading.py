@@ -7,9 +7,10 @@ import pytest
 
 from models.contract import Receipt, Send
 from models.counters import COUNT_NAMES, contribution
-from models.facts import outcome_of, send_fact
+from models.facts import Outcome, outcome_of, outcome_order, send_fact
 from models.message_row import MessageRow, row_of
 from models.state import MessageState, add_outcome, add_send, deadline_ms
+from models.vocabulary import COUNTS, STATUS_OF_WORD, Bounce, Status
 
 T0 = 1_795_176_000_000  # 2026-11-20T12:00:00Z
 MINUTE = 60_000
@@ -388,3 +389,29 @@ def test_no_two_columns_of_a_row_are_swapped():
     assert (failed.bounce, failed.scope) == ("hard", "network")
     assert (failed.error_code, failed.error_text, failed.failed_attempt) == ("code", "text", 1)
     assert failed.finalized_at == failed.occurred_at == T0 + 3 * MINUTE
+
+
+STORED = {
+    "submitted": 0, "queued": 1, "undelivered": 2, "rejected": 3, "deleted": 4, "delivered": 5,
+    "read": 6,
+}  # fmt: skip
+
+
+def test_stored_numbers_and_words_keep_their_meaning():
+    assert {word: int(status) for word, status in STATUS_OF_WORD.items()} == STORED | {"sent": 1}
+    assert COUNT_NAMES == (
+        "submitted", "queued", "delivered", "read", "undelivered_soft", "undelivered_hard",
+        "expired", "rejected", "deleted", "segments", "credits",
+    )  # fmt: skip
+
+
+def test_successes_outrank_what_is_unknown_which_outranks_failures():
+    ranks = {status: outcome_order(Outcome(1, status, Bounce.NONE, T0)) for status in Status}
+    unknown = outcome_order(Outcome(1, 255, Bounce.NONE, T0))
+    assert all((rank > unknown) == status.is_success for status, rank in ranks.items())
+
+
+def test_every_status_is_counted_under_a_word():
+    assert {count.status for count in COUNTS} == set(Status)
+    several = [count.name for count in COUNTS if count.name != count.status.word]
+    assert several == ["undelivered_soft", "undelivered_hard", "expired"]
