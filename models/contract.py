@@ -1,8 +1,8 @@
 """The event contract: what upstream services publish, checked field by field.
 
 JSON values; unknown fields are ignored so that producers can move first. Times come as RFC 3339
-with a zone or as epoch milliseconds and leave as integer epoch milliseconds, UTC. Every refusal is
-a value (`Refusal`), never an exception.
+with a zone or as epoch milliseconds and leave as integer epoch milliseconds, UTC. A refusal
+is a value (`Refusal`), never an exception.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -49,7 +49,7 @@ def _epoch_ms(instant: str) -> int:
 if TYPE_CHECKING:
     Instant = int  # once validated
 else:
-    # Digits in a string are refused: nobody can tell seconds from milliseconds in them.
+    # Digits in a string are refused: they may be seconds or milliseconds.
     Instant = Annotated[
         Annotated[int, Field(ge=0, le=253_402_300_799_999)]
         | Annotated[str, StringConstraints(pattern=_RFC_3339), AfterValidator(_epoch_ms)],
@@ -67,7 +67,7 @@ else:
 Account = Annotated[
     str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")
 ]
-#: Printable, and no slash: the slash parts account and message in the record key.
+#: Printable, and no slash: the slash separates account and message in the record key.
 Identifier = Annotated[
     str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^/\p{C}\p{Zl}\p{Zp}]+$")
 ]
@@ -82,7 +82,7 @@ Attempt = Annotated[int, Field(ge=1, le=MAX_ATTEMPT)]
 
 
 class Event(BaseModel):
-    """What all events share: strict types, unknown fields ignored, never changed once read."""
+    """Base of all events: strict types, unknown fields ignored, immutable."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
@@ -160,7 +160,7 @@ class Engagement(Event):
 
 
 class Campaign(Event):
-    """What a campaign is called and whom it was meant for; the newest `updated_at` stands."""
+    """Name, text and audience of a campaign; the newest `updated_at` wins."""
 
     account: Account
     campaign_id: Identifier
@@ -199,7 +199,7 @@ def parse_send(value: bytes | None, record_ms: int, limit: int = MAX_EVENT_BYTES
 def parse_receipt(
     value: bytes | None, record_ms: int, limit: int = MAX_EVENT_BYTES
 ) -> Receipt | Refusal:
-    """Read one record of `receipts`; `received_at` is only information and may be absent."""
+    """Read one record of `receipts`; `received_at` is informational and may be absent."""
     receipt = validated(Receipt, value, limit)
     if isinstance(receipt, Refusal):
         return receipt
@@ -239,9 +239,9 @@ def parse_campaign(
 
 
 def out_of_time(field: str, at: int | None, record_ms: int) -> Refusal | None:
-    """Times before 2000 or over a day after the record's own timestamp are refused.
+    """Refuse a time before 2000 or over a day after the record's timestamp.
 
-    The wall clock is never asked: a replay must decide the same.
+    record_ms: -1: the record has none. The wall clock plays no part: a replay must decide the same.
     """
     if at is None:
         return None
@@ -253,7 +253,7 @@ def out_of_time(field: str, at: int | None, record_ms: int) -> Refusal | None:
 
 
 def validated(event: type[E], value: bytes | None, limit: int) -> E | Refusal:
-    """Read a value as an event of this type, by its fields alone."""
+    """Read a value as an event of this type, checking each field alone."""
     if not value:
         return Refusal(Reason.EMPTY, "value: empty; expected a JSON object")
     if len(value) > limit:
@@ -272,14 +272,14 @@ _REASON_OF_TYPE: Final = {
 }
 
 
-_TIME_WANTED: Final = "RFC 3339 with a zone, or epoch milliseconds, expected"
+_TIME_EXPECTED: Final = "RFC 3339 with a zone, or epoch milliseconds, expected"
 
 
 def _refusal(error: ErrorDetails) -> Refusal:
     field = str(error["loc"][0]) if error["loc"] else "value"
     reason = _REASON_OF_TYPE.get(error["type"]) or _reason_of_field(field, error["type"])
-    said = _TIME_WANTED if reason is Reason.BAD_TIME else error["msg"]
-    return Refusal(reason, f"{field}: {said}")
+    problem = _TIME_EXPECTED if reason is Reason.BAD_TIME else error["msg"]
+    return Refusal(reason, f"{field}: {problem}")
 
 
 def _reason_of_field(field: str, kind: str) -> Reason:

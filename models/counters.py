@@ -11,41 +11,28 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from models.message_row import provider_of
-from models.state import MessageState, is_pending
+from models.state import MessageState, is_pending, provider_of
 from models.time import DAY_MS
 from models.versions import check_version
-from models.vocabulary import Bounce, Status
+from models.vocabulary import COUNTS, Bounce, Status
 
 HOUR_MS: Final = 3_600_000
 
-#: Places of a cell's numbers. The first nine count messages by their current status.
-COUNT_NAMES: Final = (
-    "submitted",
-    "queued",
-    "delivered",
-    "read",
-    "undelivered_soft",
-    "undelivered_hard",
-    "expired",
-    "rejected",
-    "deleted",
-    "segments",
-    "credits",
-)
+#: Places of a cell's numbers: messages by what they count under, then their sums.
+COUNT_NAMES: Final = (*(count.name for count in COUNTS), "segments", "credits")
 _SEGMENTS: Final = COUNT_NAMES.index("segments")
 _CREDITS: Final = COUNT_NAMES.index("credits")
 _EXPIRED: Final = COUNT_NAMES.index("expired")
 _SUBMITTED: Final = COUNT_NAMES.index("submitted")
-_QUEUED: Final = COUNT_NAMES.index("queued")
 _SOFT: Final = COUNT_NAMES.index("undelivered_soft")
+_UNDELIVERED: Final = Status.UNDELIVERED.value
+_HARD: Final = Bounce.HARD.value
 
+#: The two counts of soft bounces depend on more than the status.
 _SLOT_OF_STATUS: Final = {
-    Status.UNDELIVERED.value: COUNT_NAMES.index("undelivered_hard"),
-    Status.REJECTED.value: COUNT_NAMES.index("rejected"),
-    Status.DELETED.value: COUNT_NAMES.index("deleted"),
-    Status.DELIVERED.value: COUNT_NAMES.index("delivered"),
-    Status.READ.value: COUNT_NAMES.index("read"),
+    count.status.value: place
+    for place, count in enumerate(COUNTS)
+    if count.bounce is not Bounce.SOFT
 }
 
 #: hour (ms), account, channel, source, country, provider, campaign
@@ -57,7 +44,7 @@ Contribution = tuple[Dimensions, int, int, int]
 
 
 def contribution(account: str, state: MessageState) -> Contribution | None:
-    """What a state counts as; None for orphans and for received messages (in no "sent" total)."""
+    """What a state adds to its cells; None for orphans and for received messages."""
     sends = state.sends
     if not sends:
         return None
@@ -86,14 +73,11 @@ def _slot(state: MessageState) -> int:
     if is_pending(state):
         if state.expired_at:
             return _EXPIRED
-        queued = (
-            outcome is not None
-            and outcome.status == Status.QUEUED
-            and state.sends[-1].attempt <= outcome.attempt
-        )
-        return _QUEUED if queued else _SUBMITTED
+        if outcome is None or state.sends[-1].attempt > outcome.attempt:
+            return _SUBMITTED
+        return _SLOT_OF_STATUS.get(outcome.status, _SUBMITTED)
     assert outcome is not None  # not pending
-    if outcome.status == Status.UNDELIVERED and outcome.bounce != Bounce.HARD:
+    if outcome.status == _UNDELIVERED and outcome.bounce != _HARD:
         return _SOFT
     return _SLOT_OF_STATUS[outcome.status]
 
@@ -139,7 +123,7 @@ _NAMES: Final = frozenset(("version", *COUNT_NAMES))
 
 #: Windows that this version counts by; cells of others are left as they are.
 KINDS: Final = frozenset({"hour", "day", "campaign"})
-#: Kind of the record that says up to which day a partition's cells are final.
+#: Kind of the record with the day up to which a partition's cells are final.
 RETIRED: Final = "retired"
 
 
@@ -165,7 +149,7 @@ def encode_cell(version: int, counts: Iterable[int]) -> bytes:
 
 
 def decode_cell(key: bytes, value: bytes) -> CellRow | None:
-    """Read a record of `status-counters`; None for the mark of retired days, which is no cell.
+    """Read a record of `status-counters`; None for the mark of retired days, which is not a cell.
 
     Raises msgspec.DecodeError when it is not one of ours.
     """
@@ -195,10 +179,10 @@ def check_record(key: bytes, value: bytes) -> None:
 
 
 class PublishedCells(NamedTuple):
-    """What a partition's restored records of `status-counters` say.
+    """A partition's restored records of `status-counters`.
 
     rows: by key, without the mark of retired days
-    retired: (version, last retired day) of that mark; (0, -1): there is none
+    retired: (version, last retired day) of that mark; (0, -1): no mark
     newer: slots and kinds that only a newer version knows, and in how many records
     """
 
@@ -208,7 +192,7 @@ class PublishedCells(NamedTuple):
 
 
 def read_cells(published: Mapping[bytes, bytes], partition: int) -> PublishedCells:
-    """Read a partition's restored records of `status-counters`, each one `check_record` let by."""
+    """Read a partition's restored records of `status-counters`; `check_record` accepted each."""
     rows: dict[bytes, CellRow] = {}
     newer: Counter[str] = Counter()
     retired, mark = (0, -1), retired_key(partition)
@@ -238,7 +222,7 @@ def encode_retired(version: int, day: int) -> bytes:
 
 
 def decode_retired(value: bytes) -> tuple[int, int]:
-    """(version, last retired day) of a mark. Raises msgspec.DecodeError when it is none."""
+    """(version, last retired day) of a mark. Raises msgspec.DecodeError when it is not a mark."""
     mark = _decode_mark(value)
     return mark.version, mark.day
 
@@ -247,7 +231,7 @@ class Cells:
     """The cells of one partition, kept equal to the fold of its states.
 
     dirty: the cells changed since they were last taken for publication
-    leftovers: keys of final cells that a crash left in the topic, to be tombstoned
+    stale_keys: keys of final cells that a crash left in the topic, to be tombstoned
     """
 
     def __init__(self, partition: int) -> None:

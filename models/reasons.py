@@ -10,9 +10,8 @@ from typing import Final
 
 from models.accounts import AccountSettings
 from models.facts import Outcome
-from models.message_row import provider_of
 from models.retries import retry_decision
-from models.state import MessageState, is_pending
+from models.state import MessageState, is_pending, provider_of
 from models.vocabulary import SUCCESSES
 
 UNKNOWN_SUBSCRIBER: Final = "unknown subscriber"

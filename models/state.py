@@ -1,8 +1,8 @@
 """The state of one message: the join of the facts seen so far (docs/design.md).
 
 Merging is commutative, associative and idempotent: any order, any duplicates and any replay of the
-same events end in the same state. Only `version`, `orphaned` and what stands beside them for people
-(`fail_reason`, `no_retry`, `next_attempt_at`) tell of what was published.
+same events end in the same state. Only `version`, `orphaned` and the fields for people
+(`fail_reason`, `no_retry`, `next_attempt_at`) record what was published.
 
 A state is stored as a msgpack array. New fields go to the end of a struct, with a default, so that
 older records can still be read (ADR 0005).
@@ -27,7 +27,7 @@ MAX_SORT_KEYS: Final = 64
 
 
 class MessageState(msgspec.Struct, array_like=True, gc=False):
-    """All that is known of one message. Times in epoch ms, 0 = not seen.
+    """All that is known of one message. Times in epoch ms, 0: not seen.
 
     sends: the winning send of each attempt known, by attempt
     outcome: the greatest receipt seen, in the order of `outcome_order`
@@ -37,8 +37,8 @@ class MessageState(msgspec.Struct, array_like=True, gc=False):
     orphaned: a row of the orphans table was published
     sort_keys: when there were several, all values `sent_at` may have been published with
     to_suppressed: a send of it went to a number that was suppressed before
-    retry_decided: attempt up to which it was decided whether to ask for a retry
-    fail_reason, no_retry, next_attempt_at: as published with this version, for people
+    retry_decided: attempt up to which it was decided whether to request a retry
+    fail_reason, no_retry, next_attempt_at: as published with this version
     had_hard_bounce: some receipt, winning or not, was a hard bounce of the recipient
     last_delivered_at: the latest time of a delivered or read receipt
     last_unsubscribed_at: the latest unsubscribe, where `unsubscribed_at` is the first
@@ -68,7 +68,7 @@ class MessageState(msgspec.Struct, array_like=True, gc=False):
 
     @property
     def first_send(self) -> SendFact | None:
-        """The send that says who and what: that of the lowest attempt known."""
+        """The send of the lowest attempt known; recipient, source and campaign come from it."""
         return self.sends[0] if self.sends else None
 
 
@@ -168,7 +168,7 @@ def add_outcome(state: MessageState, outcome: Outcome, last_event_day: int) -> b
 def add_engagement(state: MessageState, engagement: Engagement, last_event_day: int) -> bool:
     """Join a click (the first counts) or an unsubscribe into the state."""
     at = engagement.occurred_at
-    heard = _note_day(state, last_event_day)
+    newer = _note_day(state, last_event_day)
     if engagement.type == "click":
         first = earliest(state.clicked_at, at)
         changed, state.clicked_at = first != state.clicked_at, first
@@ -176,7 +176,7 @@ def add_engagement(state: MessageState, engagement: Engagement, last_event_day: 
         first, last = earliest(state.unsubscribed_at, at), max(state.last_unsubscribed_at, at)
         changed = (first, last) != (state.unsubscribed_at, state.last_unsubscribed_at)
         state.unsubscribed_at, state.last_unsubscribed_at = first, last
-    return heard or changed
+    return newer or changed
 
 
 def _note_day(state: MessageState, day: int) -> bool:
@@ -192,7 +192,7 @@ def earliest(one: int, other: int) -> int:
 
 
 def joined(one: MessageState, other: MessageState) -> MessageState:
-    """The join of two states of one message: all that either knows (restore, docs/design.md)."""
+    """The join of two states of one message: all that either knows."""
     sort_keys = _sort_keys(one) | _sort_keys(other)
     latest = one if one.version > other.version else other
     whole = MessageState(
@@ -254,9 +254,9 @@ def _holds(later: MessageState, earlier: MessageState) -> bool:
 
 
 def deadline_ms(state: MessageState, validity_s: int) -> int:
-    """When a pending message expires: first sent + validity. 0 when no timer runs for it.
+    """When a pending message expires: first sent + validity, in epoch ms. 0: no timer runs for it.
 
-    validity_s: the account's, for a send that names none
+    validity_s: the account's, for a send without one
     """
     first = state.first_send
     if first is None or first.direction == "inbound" or state.expired_at:
@@ -285,7 +285,7 @@ def has_unknown_status(state: MessageState) -> bool:
 
 
 def unknown_values(state: MessageState) -> tuple[str, ...]:
-    """What only a newer version understands of a state, such as "status 7"; () as a rule."""
+    """Values that only a newer version understands, such as "status 7"; () as a rule."""
     outcome = state.outcome
     if outcome is None or (outcome.status in STATUSES and outcome.bounce in BOUNCES):
         return ()
@@ -295,5 +295,19 @@ def unknown_values(state: MessageState) -> tuple[str, ...]:
 
 
 def retention_day(state: MessageState) -> int:
-    """UTC day (days since 1970) whose retention the state follows: sent, else last heard of."""
+    """UTC day (days since 1970) whose retention applies: of sending, else of the last event."""
     return state.sends[0].first_sent_at // DAY_MS if state.sends else state.last_event_day
+
+
+def provider_of(state: MessageState) -> str:
+    """The provider of the latest attempt's send, else that of the winning receipt."""
+    provider = state.sends[-1].provider if state.sends else ""
+    if not provider and state.outcome is not None:
+        return state.outcome.provider
+    return provider
+
+
+def attempts_of(state: MessageState) -> int:
+    """The highest attempt known from the sends and from the winning receipt."""
+    latest = state.sends[-1].attempt if state.sends else 0
+    return max(latest, state.outcome.attempt) if state.outcome is not None else latest

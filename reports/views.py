@@ -1,13 +1,14 @@
 """The views of the reports: `CREATE OR REPLACE`, repeated whenever the schema is migrated.
 
 A view of a report takes parameters: SELECT * FROM report_overview_totals(account = 'acme', ...).
-They hold no data, so they are no migrations.
+They hold no data, so they are not migrations.
 """
 
-from collections.abc import Iterable
+from clickhouse_connect.driver.binding import format_str
 
 from reports.catalogue import REPORTS
-from reports.definition.report import SQL, Column, Section, expand_includes
+from reports.definition.figures import column_definitions
+from reports.definition.report import SQL, Section, expand_includes
 
 
 def statements() -> list[str]:
@@ -25,24 +26,8 @@ def base() -> list[str]:
 
 def view(section: Section) -> str:
     """The statement that creates the view of a section, every column with its meaning."""
-    columns = ",\n".join(map(_column, section.columns))
+    columns = column_definitions((one.name, one.type, one.meaning) for one in section.columns)
     return (
-        f"CREATE OR REPLACE VIEW {section.view}\n(\n{columns}\n)\nAS\n{section.sql}\n"
-        f"COMMENT {_quoted(section.meaning)}"
+        f"CREATE OR REPLACE VIEW {section.view}\n(\n    {columns}\n)\nAS\n{section.sql}\n"
+        f"COMMENT {format_str(section.meaning)}"
     )
-
-
-def call(section: Section, names: Iterable[str] = ("*",)) -> str:
-    """The SELECT that asks the view, for a page of documentation."""
-    arguments = ", ".join(
-        f"{name} = {{{name}:{kind}}}" for name, kind in section.parameters.items()
-    )
-    return f"SELECT {', '.join(names)} FROM {section.view}({arguments})"
-
-
-def _column(column: Column) -> str:
-    return f"    {column.name} {column.type} COMMENT {_quoted(column.meaning)}"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,7 +1,7 @@
-"""Rows of what decides about bounces: accounts, strikes, suppressions, requests.
+"""Rows of accounts, strikes, suppressions and requests.
 
-Accounts are refused here, since this is the only place that reads each of them once. Strikes and
-suppression requests are refused by the worker: here they are left out and counted.
+Bad account settings become dead letters here, the only place that reads each record once. The
+worker produces those of strikes and suppression requests: here they are skipped and counted.
 """
 
 from typing import Final
@@ -26,118 +26,130 @@ from sinks.tables import (
     Row,
 )
 
-#: `strikes` tells of deliveries too, for accounts whose count they reset: they are no strikes.
+#: `strikes` has deliveries too, for accounts whose count they reset: these are not strikes.
 DELIVERED: Final = "delivered"
 
 _decode_retry: Final = msgspec.json.Decoder(RetryRequest).decode
 
 
 def put_account(record: Record, mapped: MappedBatch, limit: int) -> None:
-    """Settings of an account; without a value they are withdrawn, as the workers understand it."""
+    """Settings of an account; a record without a value withdraws them, as in the workers."""
     if record.key is None:
-        said = "key: none; expected the account, or no worker reads the record"
-        mapped.refused.append((record, Refusal(Reason.MISROUTED, said)))
+        detail = "key: none; expected the account, or no worker reads the record"
+        mapped.refused.append((record, Refusal(Reason.MISROUTED, detail)))
         return
     if record.value is None:
         gone = AccountSettings.model_construct(account=record.key.decode(errors="replace"))
-        mapped.rows_for(ACCOUNTS).add((*_account(gone, record), 1), record)
+        mapped.rows_for(ACCOUNTS).add(_account(gone, record, is_deleted=1), record)
         mapped.accept("accounts", "account")
         return
     settings = parse_account(record.value, limit)
     if isinstance(settings, Refusal):
         mapped.refused.append((record, settings))
     else:
-        mapped.rows_for(ACCOUNTS).add((*_account(settings, record), 0), record)
+        mapped.rows_for(ACCOUNTS).add(_account(settings, record, is_deleted=0), record)
         mapped.accept("accounts", "account")
 
 
-def _account(settings: AccountSettings, record: Record) -> Row:
-    return (
-        settings.account,
-        settings.suppress_hard_bounces,
-        settings.strike_limit,
-        settings.strikes_reset_on_delivery,
-        settings.suppression_days or 0,
-        settings.retry_soft_bounces,
-        settings.retry_every_s,
-        settings.retry_for_s,
-        settings.validity_s,
-        settings.time_zone,
-        settings.text_days or 0,
-        settings.recipient_days or 0,
-        dict(settings.fail_reasons),
-        settings.updated_at or 0,
-        published_at(record),
-        record.offset,
+def _account(settings: AccountSettings, record: Record, is_deleted: int) -> Row:
+    return ACCOUNTS.row(
+        account=settings.account,
+        suppress_hard_bounces=settings.suppress_hard_bounces,
+        strike_limit=settings.strike_limit,
+        strikes_reset_on_delivery=settings.strikes_reset_on_delivery,
+        suppression_days=settings.suppression_days or 0,
+        retry_soft_bounces=settings.retry_soft_bounces,
+        retry_every_s=settings.retry_every_s,
+        retry_for_s=settings.retry_for_s,
+        validity_s=settings.validity_s,
+        time_zone=settings.time_zone,
+        text_days=settings.text_days or 0,
+        recipient_days=settings.recipient_days or 0,
+        fail_reasons=dict(settings.fail_reasons),
+        updated_at=settings.updated_at or 0,
+        published_at=published_at(record),
+        version=record.offset,
+        is_deleted=is_deleted,
     )
 
 
 def put_strike(record: Record, mapped: MappedBatch, _: int) -> None:
-    """A strike or its withdrawal: the message's highest version stands."""
+    """A strike or its withdrawal: the highest version of the message wins."""
     strike = parse_strike(record.value)
     if isinstance(strike, Refusal):
         mapped.skip("strikes", REFUSED)
     elif strike.kind == DELIVERED:
         mapped.skip("strikes", DELIVERED)
     else:
-        row = (
-            strike.account,
-            strike.recipient,
-            strike.sent_at,
-            strike.message_id,
-            strike.kind == "struck",
-            strike.occurred_at,
-            strike.code,
-            strike.version,
+        row = STRIKES.row(
+            account=strike.account,
+            recipient=strike.recipient,
+            sent_at=strike.sent_at,
+            message_id=strike.message_id,
+            struck=strike.kind == "struck",
+            occurred_at=strike.occurred_at,
+            code=strike.code,
+            version=strike.version,
         )
         mapped.rows_for(STRIKES).add(row, record)
 
 
 def put_suppression(record: Record, mapped: MappedBatch, _: int) -> None:
-    """How a number stands now, and the same among its history."""
+    """The status of a recipient, and the same row in the history."""
     if record.value is None:
         mapped.skip("suppressions", TOMBSTONE)
         return
     known = decode_suppression(record.value)
-    row = (
-        known.account,
-        known.recipient,
-        known.suppressed,
-        known.reasons,
-        known.since,
-        known.until,
-        known.strikes,
-        published_at(record),
-        known.version,
+    row = SUPPRESSIONS.row(
+        account=known.account,
+        recipient=known.recipient,
+        suppressed=known.suppressed,
+        reasons=known.reasons,
+        since=known.since,
+        until=known.until,
+        strikes=known.strikes,
+        published_at=published_at(record),
+        version=known.version,
     )
     mapped.rows_for(SUPPRESSIONS).add(row, record)
     mapped.rows_for(SUPPRESSION_VERSIONS).add(row, record)
 
 
 def put_suppression_request(record: Record, mapped: MappedBatch, limit: int) -> None:
-    """What somebody decided about a number."""
+    """A manual decision about a recipient, or an unsubscribe."""
     request = parse_request(record.value, record.timestamp, limit)
     if isinstance(request, Refusal):
         mapped.skip("suppression-requests", REFUSED)
         return
-    row = (
-        request.account,
-        request.recipient,
-        request.at,
-        request.action,
-        request.who,
-        request.why,
+    row = SUPPRESSION_REQUESTS.row(
+        account=request.account,
+        recipient=request.recipient,
+        at=request.at,
+        action=request.action,
+        who=request.who,
+        why=request.why,
     )
     mapped.rows_for(SUPPRESSION_REQUESTS).add(row, record)
 
 
 def put_retry_request(record: Record, mapped: MappedBatch, _: int) -> None:
-    """An attempt that a sender was asked to make; of several publications the first stands."""
+    """A retry requested of a sender; of several publications the first wins."""
     if record.value is None:
         raise ValueError("the record has no value")
-    asked = _decode_retry(record.value)
+    request = _decode_retry(record.value)
     at = published_at(record)
-    content = (asked.first_sent_at, asked.due_at, asked.recipient, asked.channel)
-    version = first_wins(at, *content)
-    row = (asked.account, asked.message_id, asked.attempt, *content, at, version)
+    content = {
+        "first_sent_at": request.first_sent_at,
+        "due_at": request.due_at,
+        "recipient": request.recipient,
+        "channel": request.channel,
+    }
+    row = RETRIES.row(
+        account=request.account,
+        message_id=request.message_id,
+        attempt=request.attempt,
+        published_at=at,
+        version=first_wins(at, *content.values()),
+        **content,
+    )
     mapped.rows_for(RETRIES).add(row, record)

@@ -71,7 +71,7 @@ _RETRYABLE_CODES: Final = frozenset(
         999,  # KEEPER_EXCEPTION
     }
 )
-#: Codes that only a person can mend.
+#: Codes that only a person can fix.
 _FATAL_CODES: Final = frozenset(
     {
         16,  # NO_SUCH_COLUMN_IN_TABLE
@@ -99,17 +99,17 @@ _FATAL_CODES: Final = frozenset(
         516,  # AUTHENTICATION_FAILED
     }
 )
-#: HTTP statuses without a ClickHouse code come from what is in front of it, and these may pass: 404
-#: is a load balancer whose backends are away. Others (401, 403, 413 ...) are for a person to mend.
+#: An HTTP status without a ClickHouse code comes from a proxy. These may pass: 404 is a load
+#: balancer without backends. Others (401, 403, 413 ...) are for a person to fix.
 _RETRYABLE_STATUSES: Final = frozenset({"404", "408", "421", "425", "429"})
-#: One column without values: an insert context takes it and lets go of the columns before.
+#: One column without values: an insert context that gets it releases the columns before.
 _NO_ROWS: Final = [()]
-#: What the driver raises for a value that a column cannot hold, besides its own DataError.
+#: Errors of the driver for a value that a column cannot hold, besides its own DataError.
 _VALUE_ERRORS: Final = (ValueError, TypeError, OverflowError, AttributeError, ArithmeticError)
 
 
 def classify(error: BaseException) -> SinkError:
-    """The typed error for what the driver raised; codes nobody listed are taken for bad rows.
+    """The typed error for an error of the driver; a code that is not listed counts as bad rows.
 
     A wrong guess does no harm for long: `sinks.writer` stops the sink when a table accepts nothing
     any more.
@@ -129,7 +129,7 @@ def classify(error: BaseException) -> SinkError:
 
 @contextmanager
 def typed_errors() -> Iterator[None]:
-    """Turn what the driver raises into the types of `sinks.errors`."""
+    """Convert errors of the driver to the types of `sinks.errors`."""
     try:
         yield
     except SinkError:
@@ -140,10 +140,10 @@ def typed_errors() -> Iterator[None]:
 
 
 def _clear_calls(error: BaseException) -> None:
-    """Clear the variables of the calls an error has passed; its traceback stays readable.
+    """Clear the variables of the frames an error has passed; its traceback stays readable.
 
-    The driver and urllib3 keep the error in a variable of such a call: a cycle, with all the
-    columns in it, for every attempt while ClickHouse is away.
+    The driver and urllib3 keep the error in a variable of such a frame: a cycle, with all the
+    columns in it, for every attempt during an outage.
     """
     chain: BaseException | None = error
     while chain is not None:
@@ -183,21 +183,21 @@ class ClickHouse:
                 self._client.insert(data=columns, context=context)
             finally:
                 # The context refers to itself and to the columns: without this every batch would
-                # stay in memory until the collector of cycles comes by.
+                # stay in memory until the garbage collector finds the cycle.
                 context.data = _NO_ROWS
 
     def command(self, sql: str, *, in_database: bool = True) -> None:
-        """Run one statement that gives no rows."""
+        """Run one statement that returns no rows."""
         with typed_errors():
             self._client.command(sql, use_database=in_database)
 
     def rows(self, sql: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        """Rows of one query; strings that are not UTF-8 come as hexadecimal."""
+        """Rows of one query; strings that are not UTF-8 are returned as hexadecimal."""
         with typed_errors():
             return [tuple(row) for row in self._client.query(sql, parameters).result_rows]
 
     def create_database(self) -> None:
-        """Create the database unless it exists; needs no right to create it when it does."""
+        """Create the database unless it exists; without the right to create one if it does."""
         if not self.has_database():
             name = quote_identifier(self.database)
             self.command(f"CREATE DATABASE IF NOT EXISTS {name} ENGINE = Atomic", in_database=False)
@@ -213,15 +213,16 @@ class ClickHouse:
         self.command("SELECT 1", in_database=False)
 
     def close(self) -> None:
-        """Let go of connections, or of the embedded engine."""
+        """Close the connections, or the embedded engine."""
         self._client.close()
 
 
 def connect(url: str) -> ClickHouse:
-    """A client for `url`, which need not hold the database yet (`sinks.migrate` creates it).
+    """A client for `url`; its database need not exist yet (`sinks.migrate` creates it).
 
     Query arguments of an http(s) URL (`?verify=false`, `?ca_cert=...`) go to clickhouse-connect.
-    Raises Unavailable when nobody answers, Broken when the URL or the credentials are wrong.
+    Raises Unavailable when the server does not answer, Broken when the URL or the credentials are
+    wrong.
     """
     parts = urlsplit(url)
     with typed_errors():
@@ -258,8 +259,8 @@ def _remote(url: str) -> ClickHouse:
         client_name="receipts",
         **_transport(parts.scheme, dict(parse_qsl(parts.query))),
     )
-    # The driver's own retries are off: `sinks.retry` alone decides when to try again. One stays,
-    # after a kept-alive connection was closed by the other side; rows written twice do no harm.
+    # The driver's own retries are off: `sinks.retry` alone decides. One stays, after the server has
+    # closed a kept-alive connection; rows written twice do no harm.
     client.http_retries = 0  # type: ignore[attr-defined]
     return ClickHouse(client, unquote(parts.path).strip("/") or DEFAULT_DATABASE)
 

@@ -1,8 +1,8 @@
-"""Whole batches out of Kafka, and the consumer's positions back into it.
+"""Whole batches from Kafka, and the offsets to commit after them.
 
-A batch belongs to the assignment it was read under. When partitions are taken away the batch in
-hand is finished if that is quick, else abandoned; offsets of an old assignment are never committed,
-so that no offset of a lost partition can be (the rows are written again, which changes nothing).
+A batch belongs to the assignment it was read under. When partitions are revoked, the current batch
+is finished if that is quick, else abandoned. Offsets of an old assignment are never committed, so
+no offset of a lost partition can be (its rows are written again, which changes nothing).
 """
 
 import asyncio
@@ -24,21 +24,21 @@ from streams.kafka.positions import positions
 
 log = logging.getLogger(__name__)
 
-#: How long a rebalance waits for the batch in hand. Heartbeats go on meanwhile.
+#: How long a rebalance waits for the current batch. Heartbeats go on meanwhile.
 REVOKE_GRACE_S: Final = 3.0
-#: aiokafka heartbeats and rejoins by itself, so a long outage of ClickHouse must not make it leave
-#: the group for want of polls: partitions would wander among sinks that all cannot write.
+#: aiokafka heartbeats and rejoins by itself. A long outage of ClickHouse, without polls, must not
+#: make it leave the group: partitions would move among sinks that all cannot write.
 _NEVER_MS: Final = 2**31 - 1
 _FETCH_BYTES: Final = 4 << 20
 _IDLE_POLL_S: Final = 0.25
-#: By then aiokafka has dropped what it had fetched for partitions that were taken away.
+#: By then aiokafka has dropped what it had fetched for revoked partitions.
 _DROPPED_S: Final = 1.0
 
 
 class Batch(NamedTuple):
     """Records by logical topic, the offsets to commit after them, and the assignment's number.
 
-    There may be offsets without records: control records and aborted ones are passed too.
+    There may be offsets without records: control records and aborted ones move the position too.
     """
 
     records: Mapping[Topic, list[ConsumerRecord]]
@@ -48,7 +48,7 @@ class Batch(NamedTuple):
 
 
 class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
-    """The sink's consumer. Only one task may collect, and it must say when a batch is done."""
+    """The sink's consumer. Only one task may collect; it calls `done` after each batch."""
 
     def __init__(self, settings: Settings, meter: Meter, health: Health) -> None:
         self._settings = settings
@@ -57,18 +57,16 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         self._topics: dict[str, Topic] = {settings.topic(name): name for name in TOPICS}
         self._assignment = 0
         self._passed: dict[TopicPartition, int] = {}
-        """Positions under this assignment that need no commit any more."""
+        """Positions under this assignment that are committed."""
         self._joined = False
         self._lost = ""
-        self._outage = OutageLog(
-            log, "Kafka is away, rows wait until it is back: %s", "Kafka is back"
-        )
+        self._outage = OutageLog(log, "Kafka is unreachable, rows wait in it: %s", "Kafka is back")
         self._watching: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
         self._done = asyncio.Event()
         self._done.set()
         self.waiting = False
-        """Set while ClickHouse is away: then a rebalance need not wait for the batch."""
+        """Set while ClickHouse is unavailable: a rebalance need not wait for the batch then."""
         self.consumer = clients.consumer(settings.brokers, **_consumer_options(settings))
 
     async def start(self) -> None:
@@ -76,11 +74,11 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         self._health.unready("kafka", "waiting for partitions")
         await self.consumer.start()
         self.consumer.subscribe(topics=list(self._topics), listener=self)
-        self._watching = asyncio.create_task(liveness.watch(self.consumer, self._heard))
+        self._watching = asyncio.create_task(liveness.watch(self.consumer, self._on_liveness))
         self._watching.add_done_callback(self._watching_ended)
 
     async def stop(self) -> None:
-        """Leave the group; offsets committed before stay."""
+        """Leave the group. Committed offsets stay."""
         if self._watching is not None:
             self._watching.cancel()
         try:
@@ -90,13 +88,13 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             await self.consumer.stop()
 
     def _watching_ended(self, watching: "asyncio.Task[None]") -> None:
-        """Nobody reports whether Kafka answers any more: that is a failure of the sink."""
+        """Without it nothing reports that Kafka is unreachable: a failure of the sink."""
         if not watching.cancelled():
             self._failure = watching.exception()
-            self._health.unready("kafka", f"it is not watched any more: {self._failure!r}")
+            self._health.unready("kafka", f"the liveness check ended: {self._failure!r}")
 
-    def _heard(self, lost: str) -> None:
-        """What `liveness.watch` reports."""
+    def _on_liveness(self, lost: str) -> None:
+        """Called by `liveness.watch`. lost: what is unreachable; "": Kafka answers."""
         if lost:
             # A commit may wait for Kafka now: the process is alive, although not ready.
             self._health.beat("batches")
@@ -104,19 +102,19 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         else:
             self._outage.ended()
         self._lost = lost
-        self._show()
+        self._report_health()
 
-    def _show(self) -> None:
+    def _report_health(self) -> None:
         if self._lost:
             self._health.unready("kafka", self._lost)
         elif self._joined:
             self._health.ready("kafka")
 
     async def collect(self, stop: asyncio.Event) -> Batch | None:
-        """The next batch: as many rows as an insert may have, or what came within the wait.
+        """The next batch: as many records as an insert may have rows, or those of one wait.
 
-        None when nothing passed for a moment or when `stop` is set. When partitions were taken away
-        meanwhile it begins again (whoever owns them reads those records again). Raises what ended
+        None when no position moved for a moment or `stop` is set. When partitions are revoked
+        meanwhile it starts over (their new owner reads those records again). Raises what ended
         `liveness.watch`.
         """
         loop = asyncio.get_running_loop()
@@ -132,8 +130,8 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             if stop.is_set():
                 return None
             if assignment != self._assignment:
-                # What came before is read again; `more` may be of the new assignment already, whose
-                # positions have moved past it: to drop it would be to lose it.
+                # What came before is read again. `more` may be of the new assignment already, whose
+                # positions have moved past it, so it must be kept.
                 assignment, size, ends_at = self._assignment, 0, 0.0
                 found.clear()
             for tp, records in more.items():
@@ -149,9 +147,9 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
     def _offsets(
         self, found: Mapping[TopicPartition, list[ConsumerRecord]]
     ) -> dict[TopicPartition, int]:
-        """What to commit after the records: the positions that have changed since the last commit.
+        """Offsets to commit after the records: positions that moved since the last commit.
 
-        A partition whose position was reset since it gave its records has none for a moment.
+        A partition whose position was reset after its records were fetched has none for a moment.
         """
         offsets = {tp: batch[-1].offset + 1 for tp, batch in found.items()}
         moved = {
@@ -175,7 +173,7 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         return Batch(records, offsets, assignment, size)
 
     async def commit(self, batch: Batch) -> bool:
-        """Commit the batch's offsets; False when its partitions are no longer all ours."""
+        """Commit the batch's offsets. False when its assignment is over."""
         if batch.assignment != self._assignment:
             return False
         try:
@@ -189,11 +187,11 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         return True
 
     def done(self) -> None:
-        """The batch in hand is committed or given up."""
+        """The current batch is committed or given up."""
         self._done.set()
 
     def measure_lag(self, batch: Batch) -> None:
-        """Set the lag of the batch's partitions, from the end the last fetch told."""
+        """Set the lag of the batch's partitions, from the high watermark of the last fetch."""
         for tp, offset in batch.offsets.items():
             end = self.consumer.highwater(tp) if tp in self.consumer.assignment() else None
             if end is not None:
@@ -201,12 +199,12 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
                 self._meter.set("receipts_lag_records", max(end - offset, 0), **labels)
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        """Called by aiokafka before it joins again: see REVOKE_GRACE_S."""
+        """Called by aiokafka before it rejoins: see REVOKE_GRACE_S."""
         if revoked and not self.waiting:
             try:
                 await asyncio.wait_for(self._done.wait(), REVOKE_GRACE_S)
             except TimeoutError:
-                log.info("a rebalance does not wait for the batch in hand; it is written again")
+                log.info("a rebalance does not wait for the current batch; it is written again")
         self._assignment += 1
         self._passed.clear()
         self._meter.set("receipts_partitions", 0)
@@ -218,9 +216,9 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         self._meter.add("receipts_rebalances_total")
         self._meter.set("receipts_partitions", len(assigned))
         self._joined = True
-        self._show()
-        # What aiokafka had fetched under the assignment before, up to 50 MB, stays in reference
-        # cycles (its iterators refer to themselves) once it has dropped it, a moment from now.
+        self._report_health()
+        # aiokafka drops what it had fetched under the old assignment, up to 50 MB, a moment from
+        # now; it stays in reference cycles, since its iterators refer to themselves.
         asyncio.get_running_loop().call_later(_DROPPED_S, gc.collect)
 
 

@@ -1,7 +1,7 @@
 """Dead letters as records: what the sink writes to `dead-letters`, and what it reads from there.
 
-Key and value are the original bytes untouched; the headers, all UTF-8 text, say reason, detail,
-origin topic, partition, offset and time (Kafka timestamp in epoch ms).
+Key and value are the original bytes; the headers, all UTF-8 text, hold reason, detail, and topic,
+partition, offset and time (Kafka timestamp in epoch ms) of the refused record.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class Record(Protocol):
 
 
 class Origin(NamedTuple):
-    """What the headers of a dead letter say; `time` in epoch ms, 0 = none."""
+    """The headers of a dead letter; `time` in epoch ms, 0: none."""
 
     topic: str
     partition: int
@@ -35,10 +35,10 @@ class Origin(NamedTuple):
 
 
 def origin_of(letter: Record) -> Origin:
-    """What a dead letter says of itself.
+    """Where a refused record came from and why it was refused.
 
-    A letter without readable headers is kept under its own place in `dead-letters`: refusing it
-    would only make another dead letter.
+    A dead letter without readable headers is its own origin: refusing it would only produce another
+    dead letter.
     """
     if type(letter) is UnreadableRecord:
         return _own_place(letter, Reason.UNREADABLE, letter.fault)

@@ -1,23 +1,23 @@
-"""What can go wrong while writing, by what the caller should do.
+"""Errors of writing, by what the caller should do.
 
 SinkError
-├── Unavailable   back off and try the same again: server down, slow, overloaded, read-only
-├── BadRows       the rows are at fault: bisect, dead-letter the bad ones, go on
-└── Broken        stop: schema, rights or settings are wrong; trying again cannot help
+├── Unavailable   back off and retry the same: server down, slow, overloaded, read-only
+├── BadRows       bisect, dead-letter the bad rows, go on
+└── Broken        stop: schema, rights or settings are wrong; a retry cannot help
 """
 
 
 class SinkError(Exception):
-    """Base of everything the sink raises on purpose. The text is meant for people."""
+    """Base of the errors of the sink. The text is meant for people."""
 
 
 class Unavailable(SinkError):
-    """ClickHouse cannot take the rows now; nothing is wrong with them."""
+    """ClickHouse cannot store the rows now; the rows are fine."""
 
 
 class BadRows(SinkError):
-    """At least one row of the insert cannot be stored. The text is ClickHouse's or the driver's."""
+    """At least one row cannot be stored. The text is from ClickHouse or the driver."""
 
 
 class Broken(SinkError):
-    """Something a person has to mend first."""
+    """A person has to fix something first."""

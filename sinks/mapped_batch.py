@@ -1,4 +1,4 @@
-"""What a batch of records leads to: rows by table, refusals, omissions."""
+"""A batch of records mapped to rows by table, refusals and omissions."""
 
 from collections import Counter
 from typing import Final
@@ -9,13 +9,13 @@ from models.settings import Topic
 from sinks.dead_letters import Record
 from sinks.tables import Row, Table
 
-#: Why records are left out, as the metric says it.
+#: Why records have no row: values of the label `reason` of receipts_sink_skipped_total.
 TOMBSTONE: Final = "tombstone"
 REFUSED: Final = "refused"
 
 
 class TableRows:
-    """Rows of one table and, beside each, the record it came from."""
+    """Rows of one table and the record of each."""
 
     __slots__ = ("records", "rows", "table")
 
@@ -31,10 +31,11 @@ class TableRows:
 
 
 class MappedBatch:
-    """What a batch of records led to.
+    """Rows, refusals and omissions of a batch of records.
 
-    accepted: events counted here, since no worker counts them, by topic and kind
-    newer: values that only a newer version knows, by topic
+    refused: records to dead-letter. skipped: records without a row, by topic and reason
+    accepted: events that no worker counts, by topic and kind
+    newer: records with values that only a newer version knows, by topic
     """
 
     def __init__(self) -> None:
@@ -52,7 +53,7 @@ class MappedBatch:
         return rows
 
     def skip(self, topic: Topic, why: str) -> None:
-        """Count a record that is left out on purpose."""
+        """Count a record that has no row on purpose."""
         self.skipped[topic, why] += 1
 
     def accept(self, topic: Topic, kind: str) -> None:
@@ -65,12 +66,12 @@ _MAX_INSTANT: Final = (1 << 48) - 1
 
 
 def first_wins(at_ms: int, *content: object) -> int:
-    """A version that is larger for the earlier instant; ties go by the content, always alike."""
+    """Row version under which the earliest instant wins; ties are broken by the content."""
     return (_MAX_INSTANT - at_ms) << 16 | _digest(content)
 
 
 def last_wins(at_ms: int, *content: object) -> int:
-    """A version that is larger for the later instant; ties go by the content, always alike."""
+    """Row version under which the latest instant wins; ties are broken by the content."""
     return at_ms << 16 | _digest(content)
 
 
@@ -79,5 +80,5 @@ def _digest(content: tuple[object, ...]) -> int:
 
 
 def published_at(record: Record) -> int:
-    """Kafka timestamp of a record in epoch ms; 0: it has none."""
+    """Kafka timestamp of a record in epoch ms; 0: none."""
     return max(record.timestamp, 0)

@@ -1,8 +1,8 @@
 """Numbered SQL migrations: applied in order, once, recorded with a checksum, never edited.
 
 Every statement can be run again (IF NOT EXISTS, OR REPLACE), so two sinks that start at once and a
-run that failed half-way do no harm. `text_days` is a setting and no version of the schema: the time
-to live of texts is set after the migrations, whenever it differs.
+run that failed half-way do no harm. What may change without a version of the schema is set after
+the migrations: the views, and the time to live of texts, which is the setting `text_days`.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from sinks.client import ClickHouse
 from sinks.errors import Broken, SinkError
 from sinks.sql import statements
+from sinks.view_sql import views as own_views
 
 DIRECTORY: Final = Path(__file__).with_name("migrations")
 _NAME: Final = re.compile(r"(\d{4})_[a-z]+(_[a-z0-9]+)+\.sql")
@@ -67,7 +68,7 @@ def _read(path: Path) -> Migration:
 
 
 def pending(clickhouse: ClickHouse, migrations: Sequence[Migration]) -> list[Migration]:
-    """What is not applied yet, in order; changes nothing.
+    """The migrations that are not applied yet, in order; changes nothing.
 
     Raises Broken when an applied migration was edited, naming it.
     """
@@ -85,7 +86,7 @@ def pending(clickhouse: ClickHouse, migrations: Sequence[Migration]) -> list[Mig
 def status(clickhouse: ClickHouse, migrations: Sequence[Migration]) -> list[MigrationStatus]:
     """Every migration known here or applied there: `applied`, `pending`, `edited` or `unknown`.
 
-    `unknown` was applied by a newer version of this program; it is no error.
+    `unknown` was applied by a newer version of this program; it is not an error.
     """
     applied = _applied(clickhouse)
     found = [_status_of(migration, applied.get(migration.number, {})) for migration in migrations]
@@ -124,13 +125,16 @@ def migrate(
     clickhouse: ClickHouse,
     text_days: int,
     migrations: Sequence[Migration] | None = None,
-    tell: Callable[[Migration], None] = lambda _: None,
+    on_applied: Callable[[Migration], None] = lambda _: None,
     views: Sequence[str] = (),
 ) -> list[Migration]:
-    """Create the database if need be, apply what is pending, set the time to live of texts.
+    """Create the database if need be, apply what is pending, replace the views, set the time to
+    live of texts.
 
-    `tell` hears of each migration once it is applied. views: statements that make views anew, of
-    whoever reads the tables; run every time, since views hold no data. Returns what was applied.
+    migrations: None: all, and the views of this version; else only these, as an older version
+    would. on_applied: called with each migration that was applied. views: statements that create
+    the views of other readers of the tables. Returns what was applied.
+
     Raises Broken when an applied migration was edited or a statement fails (naming it), Unavailable
     when ClickHouse does not answer; both leave what was applied before, and the call may be
     repeated.
@@ -141,20 +145,21 @@ def migrate(
     missing = pending(clickhouse, known)
     for migration in missing:
         _apply(clickhouse, migration)
-        tell(migration)
+        on_applied(migration)
     set_text_ttl(clickhouse, text_days)
-    for view in views:
-        clickhouse.command(view)
+    own = _own_views(clickhouse, known) if migrations is None else []
+    _run("views", [*own, *views], clickhouse)
     return missing
 
 
+def _own_views(clickhouse: ClickHouse, known: Sequence[Migration]) -> list[str]:
+    """The views of the tables; none when a newer version has migrated the database, since its views
+    show more: a sink that is not upgraded yet may start after one that is."""
+    return [] if max(_applied(clickhouse), default=0) > len(known) else own_views()
+
+
 def _apply(clickhouse: ClickHouse, migration: Migration) -> None:
-    for place, statement in enumerate(migration.statements, 1):
-        try:
-            clickhouse.command(statement)
-        except SinkError as error:
-            where = f"{migration.name}, statement {place} of {len(migration.statements)}"
-            raise type(error)(f"{where} ({statement.splitlines()[0][:80]}): {error}") from error
+    _run(migration.name, migration.statements, clickhouse)
     names, types = ("number", "name", "checksum"), ("UInt32", "String", "String")
     record: tuple[tuple[object], ...] = (
         (migration.number,),
@@ -164,8 +169,18 @@ def _apply(clickhouse: ClickHouse, migration: Migration) -> None:
     clickhouse.insert("schema_migrations", names, types, record)
 
 
+def _run(name: str, statements: Sequence[str], clickhouse: ClickHouse) -> None:
+    """Run statements in order; the error of one names it. Raises what `command` raises."""
+    for place, statement in enumerate(statements, 1):
+        try:
+            clickhouse.command(statement)
+        except SinkError as error:
+            where = f"{name}, statement {place} of {len(statements)}"
+            raise type(error)(f"{where} ({statement.splitlines()[0][:80]}): {error}") from error
+
+
 def set_text_ttl(clickhouse: ClickHouse, days: int) -> None:
-    """Set the time to live of message texts, counted from sent_at, when it is another."""
+    """Set the time to live of message texts, counted from sent_at, unless it is set already."""
     wanted = f"toDateTime(sent_at) + toIntervalDay({days:d})"
     where = "WHERE database = {database:String} AND name = 'message_texts'"
     tables = clickhouse.rows(

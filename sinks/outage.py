@@ -1,4 +1,4 @@
-"""What the log says of an outage: when it begins, once a minute while it lasts, when it is over."""
+"""Log lines of an outage: when it begins, once a minute while it lasts, when it is over."""
 
 import logging
 import time
@@ -9,10 +9,9 @@ REPEAT_S: Final = 60.0
 
 
 class OutageLog:
-    """The lines of one kind of outage.
+    """Logs one kind of outage.
 
-    waiting: a line with one %s for the reason. over: the line when it has passed
-    clock: seconds, monotonic
+    waiting: line with one %s for the reason. over: line for its end. clock: seconds, monotonic
     """
 
     def __init__(
@@ -31,7 +30,7 @@ class OutageLog:
         self._logged = False
 
     def lasts(self, reason: object) -> None:
-        """It was seen once more; logged at most once a minute, also when outages are short."""
+        """The outage was seen; logs at most once a minute, over short outages too."""
         now = self._clock()
         if self._began_at is None:
             self._began_at = now
@@ -41,7 +40,7 @@ class OutageLog:
             self._log.warning(self._waiting, reason)
 
     def ended(self) -> None:
-        """What was away answers; logged when the outage was."""
+        """The outage is over; logs if the outage was logged."""
         if self._began_at is not None and self._logged:
             self._log.info("%s after %.1f s", self._over, self._clock() - self._began_at)
         self._began_at, self._logged = None, False

@@ -1,4 +1,4 @@
-"""The one retry policy: wait longer and longer, with jitter and a cap, until asked to stop."""
+"""The one retry policy: exponential backoff with jitter and a cap, until a stop is requested."""
 
 import asyncio
 import contextlib
@@ -17,14 +17,14 @@ LONGEST_WAIT_S = 5.0
 
 async def retry_until_stopped(
     call: Callable[[], Awaitable[T]],
-    again: type[Exception] | Callable[[BaseException], bool],
+    retry_on: type[Exception] | Callable[[BaseException], bool],
     stop: asyncio.Event,
-    tell: Callable[[BaseException], None],
+    on_retry: Callable[[BaseException], None],
 ) -> T:
-    """Await `call()` until it succeeds. `tell` hears of every failure that will be tried again.
+    """Await `call()` until it succeeds.
 
-    again: a type of failures, or what says of one whether it is tried again. Raises what `call`
-    raised when it is none of those, or when `stop` is set.
+    retry_on: the type of errors to retry, or a predicate on them. on_retry: called with each error
+    before the next attempt. Raises the error of `call` when it is another one or `stop` is set.
     """
 
     async def sleep(seconds: float) -> None:
@@ -34,25 +34,25 @@ async def retry_until_stopped(
     def before_sleep(state: RetryCallState) -> None:
         assert state.outcome is not None  # tenacity sets it before it sleeps
         error = state.outcome.exception()
-        assert error is not None  # only exceptions are tried again
-        tell(error)
+        assert error is not None  # only exceptions are retried
+        on_retry(error)
 
     return await AsyncRetrying(
         sleep=sleep,
-        stop=stop_when_event_set(stop),  # type: ignore[arg-type]  # it only asks is_set()
+        stop=stop_when_event_set(stop),  # type: ignore[arg-type]  # tenacity only calls is_set()
         wait=wait_exponential_jitter(
             multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S, jitter=FIRST_WAIT_S
         ),
-        retry=_condition(again),
+        retry=_condition(retry_on),
         before_sleep=before_sleep,
         reraise=True,
     )(_typed(call))
 
 
-def _condition(again: type[Exception] | Callable[[BaseException], bool]) -> retry_if_exception:
-    if isinstance(again, type):
-        return retry_if_exception_type(again)
-    return retry_if_exception(again)
+def _condition(retry_on: type[Exception] | Callable[[BaseException], bool]) -> retry_if_exception:
+    if isinstance(retry_on, type):
+        return retry_if_exception_type(retry_on)
+    return retry_if_exception(retry_on)
 
 
 def _typed(call: Callable[[], Awaitable[T]]) -> Callable[[], Any]:

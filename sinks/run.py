@@ -1,8 +1,8 @@
-"""The sink process: collect, write, dead-letter, commit; in this order, and each only after.
+"""The sink process: collect, write, dead-letter, commit, in this order.
 
 1. a batch is collected from Kafka
-2. its rows are written to ClickHouse, tried again for as long as that takes
-3. records nobody can store go to `dead-letters`, acknowledged by all replicas
+2. its rows are written to ClickHouse, with retries for as long as that takes
+3. records that cannot be stored go to `dead-letters`, acknowledged by all replicas
 4. its offsets are committed
 
 A crash after any step repeats the batch, and the same rows written twice change nothing.
@@ -37,7 +37,8 @@ from streams.kafka import clients
 
 log = logging.getLogger(__name__)
 
-#: SIGTERM to end: what is being written may finish, then Kafka is told. Together below 10 s.
+#: From SIGTERM to the end, together below 10 s: the current insert may finish, then the consumer
+#: leaves the group.
 STOP_GRACE_S: Final = 4.0
 LEAVE_GRACE_S: Final = 2.0
 
@@ -54,13 +55,13 @@ async def run_sink(
 
     views: statements to run after the migrations (`sinks.migrate`).
 
-    Waits for Kafka and ClickHouse to appear and to come back (`receipts sink` checks the topics
-    before, and ends when Kafka gives no answer to that). Raises Broken when a person has to
-    mend something, KafkaError when Kafka refuses (rights, configuration): end the process then;
-    nothing that is not in ClickHouse has been committed.
+    Waits for Kafka and ClickHouse at the start and through outages (`receipts sink` checks the
+    topics first, and ends when Kafka does not answer then). Raises Broken when a person has to fix
+    something, KafkaError when Kafka refuses (rights, configuration): end the process then. Offsets
+    are committed only for what is in ClickHouse.
     """
-    # A batch is tens of thousands of small objects at once: the default thresholds would have the
-    # collector walk them again and again (a third of the time to decode).
+    # A batch is tens of thousands of small objects: with the default thresholds the garbage
+    # collector would scan them again and again (a third of the time to decode).
     gc.set_threshold(50_000, 20, 100)
     health.unready("clickhouse", "starting")
     health.unready("kafka", "starting")
@@ -95,13 +96,13 @@ async def _open(
 
     outage = OutageLog(log, "waiting for ClickHouse: %s", "ClickHouse answers")
 
-    def tell(error: BaseException) -> None:
+    def on_retry(error: BaseException) -> None:
         health.beat("batches")
         health.unready("clickhouse", f"cannot be reached: {error}")
         outage.lasts(error)
 
     opening = asyncio.create_task(
-        retry_until_stopped(lambda: thread.run(prepare), Unavailable, stop, tell)
+        retry_until_stopped(lambda: thread.run(prepare), Unavailable, stop, on_retry)
     )
     stopping = asyncio.create_task(stop.wait())
     try:
@@ -140,20 +141,20 @@ class Sink:
         self._consumer = SinkConsumer(settings, meter, health)
         self._inserts = OutageLog(
             log,
-            "ClickHouse does not take rows, they stay in Kafka: %s",
-            "ClickHouse takes rows again",
+            "ClickHouse does not accept rows, they stay in Kafka: %s",
+            "ClickHouse accepts rows again",
         )
         self._letters = OutageLog(
             log,
-            "Kafka does not take dead letters, they are sent again: %s",
-            "Kafka takes dead letters again",
+            "Kafka does not accept dead letters, they are sent again: %s",
+            "Kafka accepts dead letters again",
         )
         self._producer = clients.producer(
             settings.brokers, client_id=settings.sink_group, max_request_size=MAX_LETTER_BYTES
         )
 
     async def run(self) -> None:
-        """Work until asked to stop. Raises what `run_sink` says."""
+        """Work until `stop` is set. Raises as `run_sink` does."""
         work = asyncio.create_task(self._work())
         stopping = asyncio.create_task(self._stop.wait())
         try:
@@ -183,18 +184,18 @@ class Sink:
     async def _join(self) -> None:
         outage = OutageLog(log, "waiting for Kafka: %s", "Kafka answers")
 
-        def tell(error: BaseException) -> None:
+        def on_retry(error: BaseException) -> None:
             self._health.beat("batches")
             self._health.unready("kafka", f"cannot be reached: {error}")
             outage.lasts(error)
 
         try:
-            await retry_until_stopped(self._producer.start, clients.may_pass, self._stop, tell)
-            await retry_until_stopped(self._consumer.start, clients.may_pass, self._stop, tell)
+            await retry_until_stopped(self._producer.start, clients.may_pass, self._stop, on_retry)
+            await retry_until_stopped(self._consumer.start, clients.may_pass, self._stop, on_retry)
         except (KafkaError, TimeoutError) as error:
             if not (self._stop.is_set() and clients.may_pass(error)):
                 raise
-            log.info("asked to stop before Kafka answered")
+            log.info("stopped before Kafka answered")
         else:
             outage.ended()
 
@@ -208,7 +209,7 @@ class Sink:
             self._consumer.done()
 
     async def _deliver(self, batch: Batch) -> bool:
-        """Rows into ClickHouse, what is refused into dead-letters; False when asked to stop."""
+        """Rows into ClickHouse, refused records into dead-letters. False when stopped before."""
         limit = self._settings.max_event_bytes
         mapped = await self._thread.run(lambda: map_records(batch.records, limit))
         bad: list[BadRow] = []
@@ -220,21 +221,21 @@ class Sink:
             passing = isinstance(error, Unavailable) or clients.may_pass(error)
             if not (self._stop.is_set() and passing):
                 raise
-            log.info("asked to stop with a batch not written: %s", error)
+            log.info("stopped with a batch not written: %s", error)
             return False
         self._count(mapped)
         return True
 
     async def _write(self, rows: TableRows) -> list[BadRow]:
-        def tell(error: BaseException) -> None:
+        def on_retry(error: BaseException) -> None:
             self._health.beat("batches")
-            self._health.unready("clickhouse", f"does not take rows: {error}")
+            self._health.unready("clickhouse", f"does not accept rows: {error}")
             self._consumer.waiting = True
             self._inserts.lasts(error)
 
         write = self._writer.write
         bad = await retry_until_stopped(
-            lambda: self._thread.run(lambda: write(rows)), Unavailable, self._stop, tell
+            lambda: self._thread.run(lambda: write(rows)), Unavailable, self._stop, on_retry
         )
         self._consumer.waiting = False
         self._inserts.ended()
@@ -242,16 +243,16 @@ class Sink:
         return bad
 
     async def _send_letters(self, refused: list[tuple[Record, Refusal]]) -> None:
-        """Produce dead letters, for as long as Kafka is away; twice the same letter is harmless."""
+        """Produce dead letters, retried through outages; the same one twice is harmless."""
 
-        def tell(error: BaseException) -> None:
+        def on_retry(error: BaseException) -> None:
             self._health.beat("batches")
             self._letters.lasts(repr(error))
 
         if not refused:
             return
         await retry_until_stopped(
-            lambda: self._produce_letters(refused), clients.may_pass, self._stop, tell
+            lambda: self._produce_letters(refused), clients.may_pass, self._stop, on_retry
         )
         self._letters.ended()
         for record, refusal in refused:
@@ -261,7 +262,7 @@ class Sink:
         log.warning("%d dead letters, such as: %s: %s", len(refused), name, refusal.detail)
 
     async def _produce_letters(self, refused: list[tuple[Record, Refusal]]) -> None:
-        """To the partition the record came from, as far as dead-letters has as many."""
+        """To the partition of the record, modulo the partitions of dead-letters."""
         topic = self._settings.topic("dead-letters")
         partitions = len(await self._producer.partitions_for(topic))
         sent = []
@@ -291,21 +292,21 @@ class Sink:
 
 
 def _refusals(mapped: MappedBatch, bad: list[BadRow]) -> list[tuple[Record, Refusal]]:
-    """One a record, even when several of its rows are bad."""
+    """One for each record, even when several of its rows are bad."""
     refused = list(mapped.refused)
     seen: set[int] = set()
-    for record, said in bad:
+    for record, error in bad:
         if id(record) not in seen:
             seen.add(id(record))
-            refused.append((record, Refusal(Reason.BAD_ROW, said)))
+            refused.append((record, Refusal(Reason.BAD_ROW, error)))
     return refused
 
 
 async def _within(seconds: float, *calls: Awaitable[None]) -> None:
-    """Await calls side by side, but no longer than `seconds` in all. What they raise is logged:
-    it must not hide the reason for which they are called."""
+    """Await calls concurrently, at most `seconds` in all. Their errors are logged, so that they do
+    not hide the error that ended the sink."""
     with contextlib.suppress(TimeoutError):
         ending = asyncio.gather(*calls, return_exceptions=True)
         for error in await asyncio.wait_for(ending, seconds):
             if error is not None:
-                log.warning("while leaving: %r", error)
+                log.warning("while shutting down: %r", error)

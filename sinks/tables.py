@@ -1,7 +1,6 @@
 """The tables the sink writes to: columns in the order of the rows, and their types on the wire.
 
-The types are those of the schema; a test compares them with it. Times are written as integers
-(milliseconds), credits as integers of 10^-6.
+A test compares the types with the schema. Times are integers (epoch ms), credits integers of 10^-6.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,11 +8,13 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+from models.counters import COUNT_NAMES
+from models.message_row import MESSAGE_COLUMNS
+
 Row = tuple[Any, ...]
 
 _WORD: Final = "LowCardinality(String)"
 _TIME: Final = "DateTime64(3, 'UTC')"
-_CREDITS: Final = "Decimal(18, 6)"
 _WORDS: Final = "Array(LowCardinality(String))"
 _SUM_OF_CREDITS: Final = "Decimal(38, 6)"
 
@@ -26,6 +27,13 @@ class Table(NamedTuple):
     types: tuple[str, ...]
     credits: int | None
     """Place of the column that holds credits."""
+
+    def row(self, **values: Any) -> Row:
+        """A row from its values by column. Raises KeyError for a column without a value, TypeError
+        for a value without a column."""
+        if len(values) > len(self.names):
+            raise TypeError(f"{self.name} has no columns {sorted(values.keys() - set(self.names))}")
+        return tuple([values[name] for name in self.names])
 
     def columns(self, rows: Sequence[Row]) -> list[Sequence[Any]]:
         """Rows turned into columns. Rows must not be empty."""
@@ -49,28 +57,7 @@ def _table(name: str, columns: Iterable[tuple[str, str]]) -> Table:
 
 MESSAGES: Final = _table(
     "messages",
-    [
-        ("account", _WORD),
-        ("message_id", "String"),
-        ("channel direction source sender_id sent_by campaign_id message_type", _WORD),
-        ("recipient", "String"),
-        ("country", _WORD),
-        ("external_id email", "String"),
-        ("platform provider", _WORD),
-        ("segments", "UInt32"),
-        ("credits", _CREDITS),
-        ("attempts", "UInt16"),
-        ("sent_at", _TIME),
-        ("status platform_status carrier_status bounce scope", _WORD),
-        ("error_code error_text fail_reason", _WORD),
-        ("failed_attempt", "UInt16"),
-        ("no_retry_reason", _WORD),
-        ("next_attempt_at", _TIME),
-        ("queued_at delivered_at read_at finalized_at clicked_at unsubscribed_at", _TIME),
-        ("sent_to_suppressed", "Bool"),
-        ("version", "UInt64"),
-        ("is_deleted", "UInt8"),
-    ],
+    [*((column.name, column.type) for column in MESSAGE_COLUMNS), ("is_deleted", "UInt8")],
 )
 ORPHANS: Final = _table(
     "orphans",
@@ -103,9 +90,7 @@ COUNTERS: Final = _table(
         ("account channel source country provider campaign_id", _WORD),
         ("shard", "UInt16"),
         ("version", "UInt64"),
-        ("submitted queued delivered read undelivered_soft undelivered_hard", "UInt64"),
-        ("expired rejected deleted segments", "UInt64"),
-        ("credits", _SUM_OF_CREDITS),
+        *((name, _SUM_OF_CREDITS if name == "credits" else "UInt64") for name in COUNT_NAMES),
     ],
 )
 ENGAGEMENTS: Final = _table(

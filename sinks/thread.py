@@ -1,8 +1,8 @@
 """One daemon thread for blocking calls.
 
-The pool threads of asyncio are waited for when the interpreter ends, so an insert that hangs would
-hold up SIGTERM for as long as its timeout. A daemon thread is left behind instead; what it was
-writing is not committed and will be written again.
+The interpreter waits for asyncio's pool threads when it exits, so an insert that hangs would delay
+SIGTERM until its timeout. It does not wait for a daemon thread; the batch that the thread was
+writing is not committed and is written again.
 """
 
 import asyncio
@@ -17,14 +17,14 @@ _Job = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]", Callable[[], Any]
 
 
 class InsertThread:
-    """Runs calls one after another, in the order they were given."""
+    """Runs calls one after another, in the order of `run`."""
 
     def __init__(self, name: str = "inserts") -> None:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
     async def run(self, call: Callable[[], T]) -> T:
-        """Run `call` in the thread; its result or exception comes back here."""
+        """Run `call` in the thread. Returns its result, raises its exception."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
         self._jobs.put((loop, done, call))
@@ -34,7 +34,7 @@ class InsertThread:
             del done  # it holds the exception, whose traceback holds this frame
 
     def end(self) -> None:
-        """Let the thread end after the calls it was given."""
+        """End the thread after the calls that are queued."""
         self._jobs.put(None)
 
     def _work(self) -> None:
@@ -50,7 +50,7 @@ class InsertThread:
         result: object,
         error: BaseException | None,
     ) -> None:
-        def settle() -> None:
+        def resolve() -> None:
             if done.cancelled():
                 return
             if error is None:
@@ -59,14 +59,16 @@ class InsertThread:
                 done.set_exception(error)
 
         if not loop.is_closed():
-            loop.call_soon_threadsafe(settle)
+            loop.call_soon_threadsafe(resolve)
 
 
 def _outcome(call: Callable[[], Any]) -> tuple[Any, BaseException | None]:
-    """Result or error of a call. No call the error has passed may hold the future it goes to: the
-    traceback would close a cycle around the batch.
+    """Result or error of a call.
+
+    A function of its own: the error's traceback holds the frames it passed, and with the future in
+    one of them it would close a cycle around the batch.
     """
     try:
         return call(), None
-    except BaseException as error:  # noqa: BLE001  (handed to who awaits it)
+    except BaseException as error:  # noqa: BLE001  (raised in `run`)
         return None, error

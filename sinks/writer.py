@@ -1,4 +1,4 @@
-"""Rows into ClickHouse: one insert a table, halved until only the bad rows are left."""
+"""Rows into ClickHouse: one insert a table, bisected until only the bad rows are left."""
 
 import threading
 import time
@@ -13,21 +13,21 @@ from sinks.errors import BadRows, Broken, SinkError, Unavailable
 from sinks.mapped_batch import TableRows
 from sinks.tables import DEAD_LETTERS, Row, Table
 
-#: More rows refused than this since a table last accepted one, and the table is at fault: stop.
+#: When a table has refused more rows than this since it last accepted one, the table is at fault.
 MAX_BAD_ROWS: Final = 500
 
 _KINDS: Final = {Unavailable: "unavailable", BadRows: "bad_rows", Broken: "broken"}
 
 
 class BadRow(NamedTuple):
-    """A record with a row that ClickHouse refuses, and its words."""
+    """A record with a row that ClickHouse refuses, and the error."""
 
     record: Record
-    said: str
+    error: str
 
 
 class Writer:
-    """Writes the rows of one table at a time. Blocking: runs in the thread of the inserts."""
+    """Writes the rows of one table at a time. Blocking: it runs in the insert thread."""
 
     def __init__(
         self,
@@ -46,27 +46,27 @@ class Writer:
         """Set it to give up between two inserts."""
 
     def write(self, batch: TableRows) -> list[BadRow]:
-        """Insert all rows; return those that cannot be stored, once the others are.
+        """Insert all rows; return the bad ones once the others are stored.
 
-        Raises Unavailable (nothing is lost: write the same again), or Broken: the table accepts
-        nothing any more. Dead letters are stored by their bytes alone, so one that is refused says
-        that the schema is not ours.
+        Raises Unavailable (nothing is lost: write the same again), or Broken when the table accepts
+        nothing any more. A dead letter is bytes that any table of ours accepts: if one is refused,
+        the schema is not ours, which is Broken too.
         """
         refused_before = self._refused[batch.table.name]
         try:
-            bad = self._halve(batch.table, batch.rows, 0)
+            bad = self._bisect(batch.table, batch.rows, 0)
         except Unavailable:
             self._refused[batch.table.name] = refused_before  # the same rows come again
             raise
         if bad and batch.table is DEAD_LETTERS:
-            place, said = bad[0]
+            place, error = bad[0]
             letter = batch.records[place]
             at = f"{letter.topic}, partition {letter.partition}, offset {letter.offset}"
-            raise Broken(f"ClickHouse refuses the dead letter at {at}: {said}")
-        return [BadRow(batch.records[place], said) for place, said in bad]
+            raise Broken(f"ClickHouse refuses the dead letter at {at}: {error}")
+        return [BadRow(batch.records[place], error) for place, error in bad]
 
-    def _halve(self, table: Table, rows: list[Row], start: int) -> list[tuple[int, str]]:
-        """(place, ClickHouse's words) of the bad ones among rows that begin at place `start`."""
+    def _bisect(self, table: Table, rows: list[Row], start: int) -> list[tuple[int, str]]:
+        """(place, error) of the bad ones among rows that begin at place `start`."""
         if self.stopped.is_set():
             raise Unavailable("the sink is stopping")
         try:
@@ -79,8 +79,8 @@ class Writer:
             self._refused[table.name] = 0
             return []
         middle = len(rows) // 2
-        bad = self._halve(table, rows[:middle], start)
-        bad += self._halve(table, rows[middle:], start + middle)
+        bad = self._bisect(table, rows[:middle], start)
+        bad += self._bisect(table, rows[middle:], start + middle)
         return bad
 
     def _count_refused(self, table: Table, error: BadRows) -> None:

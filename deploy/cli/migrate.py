@@ -41,7 +41,7 @@ def _migrate(settings: Settings) -> int:
 
     clickhouse, views = connect(settings.clickhouse_url), statements()
     applied = migrate(
-        clickhouse, settings.text_days, tell=lambda m: click.echo(m.name), views=views
+        clickhouse, settings.text_days, on_applied=lambda m: click.echo(m.name), views=views
     )
     done = f"{len(applied)} migrations applied to {clickhouse.database}"
     click.echo(f"{done}, {len(views)} views of reports re-created")

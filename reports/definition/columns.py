@@ -4,6 +4,8 @@ from typing import Final
 
 import msgspec
 
+from models.vocabulary import Status
+from reports.definition.figures import FIGURES
 from reports.definition.report import Column
 
 
@@ -13,12 +15,12 @@ def count(name: str, label: str, meaning: str) -> Column:
 
 
 def share(name: str, label: str, meaning: str) -> Column:
-    """A part of one: 0 to 1, empty where there is nothing to be part of."""
+    """A share: 0 to 1, empty where the whole is empty."""
     return Column(name, "Nullable(Float64)", label, meaning, "share")
 
 
 def moment(name: str, label: str, meaning: str) -> Column:
-    """A time, UTC in ClickHouse, in the account's zone where people see it."""
+    """A time: UTC in ClickHouse, in the account's zone for people."""
     return Column(name, "Nullable(DateTime64(3, 'UTC'))", label, meaning, "time")
 
 
@@ -33,32 +35,15 @@ def text(name: str, label: str, meaning: str) -> Column:
 
 
 def optional(*columns: Column) -> tuple[Column, ...]:
-    """The same columns, shown only to those who ask for them."""
+    """The same columns, shown only on request."""
     return tuple(msgspec.structs.replace(column, optional=True) for column in columns)
 
 
-SENT: Final = count("sent", "Sent", "messages sent: submitted + rejected")
-SUBMITTED: Final = count(
-    "submitted", "Submitted", "messages the platform took: queued + delivered + undelivered"
-)
-QUEUED: Final = count(
-    "queued", "Queued", "submitted messages the network has not decided about yet; also: pending"
-)
-DELIVERED: Final = count("delivered", "Delivered", "messages delivered, read ones included")
-READ: Final = count("read", "Read", "delivered messages that were opened, as far as phones tell")
-UNDELIVERED: Final = count(
-    "undelivered", "Undelivered", "submitted messages that failed: soft, hard, expired or deleted"
-)
-SOFT: Final = count(
-    "soft", "Soft bounces", "undelivered for a temporary reason, expired ones included"
-)
-HARD: Final = count("hard", "Hard bounces", "undelivered for good")
-EXPIRED: Final = count(
-    "expired", "Expired", "undelivered because their validity ran out; among the soft bounces"
-)
-DELETED: Final = count("deleted", "Deleted", "the network deleted the number or the message")
-REJECTED: Final = count("rejected", "Rejected", "messages the platform or the provider refused")
-FAILED: Final = count("failed", "Failed", "undelivered + rejected")
+_FIGURES: Final = {one.name: count(one.name, one.label, one.meaning) for one in FIGURES}
+SENT: Final = _FIGURES["sent"]
+DELIVERED: Final = _FIGURES["delivered"]
+READ: Final = _FIGURES["read"]
+FAILED: Final = _FIGURES["failed"]
 SEGMENTS: Final = count("segments", "Segments", "message parts charged, over all attempts")
 CREDITS: Final = Column(
     "credits", "Decimal(38, 6)", "Credits", "price in credits, over all attempts", "credits"
@@ -76,23 +61,7 @@ UNIQUE_CLICKS: Final = count(
 )
 
 #: What any group of messages is counted into; its SQL is sql/parts/counts.sql.
-COUNTS: Final = (
-    SENT,
-    SUBMITTED,
-    QUEUED,
-    DELIVERED,
-    READ,
-    UNDELIVERED,
-    SOFT,
-    HARD,
-    EXPIRED,
-    DELETED,
-    REJECTED,
-    FAILED,
-    SEGMENTS,
-    CREDITS,
-    DELIVERY_RATE,
-)
+COUNTS: Final = (*_FIGURES.values(), SEGMENTS, CREDITS, DELIVERY_RATE)
 
 # --- one message ------------------------------------------------------------------------------
 
@@ -124,7 +93,7 @@ CARRIER_STATUS: Final = word(
 STATUS: Final = word(
     "status",
     "State",
-    "submitted, queued, delivered, read, undelivered, rejected or deleted",
+    ", ".join(status.word for status in Status),
 )
 BOUNCE: Final = word("bounce", "Bounce", "soft or hard failure; empty: no bounce")
 FAIL_REASON: Final = word(
@@ -154,5 +123,5 @@ MESSAGE_CREDITS: Final = Column(
 )
 CONTENT: Final = text("content", "Content", "text of the latest attempt, as long as texts are kept")
 CONTENT_ON_DEMAND: Final = msgspec.structs.replace(
-    CONTENT, meaning=f"{CONTENT.meaning}; empty unless asked for", dimension="yes"
+    CONTENT, meaning=f"{CONTENT.meaning}; empty unless requested", dimension="yes"
 )

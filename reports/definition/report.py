@@ -13,8 +13,11 @@ from typing import Final, Literal
 
 import msgspec
 
+from reports.definition.figures import PARTS
+
 SQL: Final = Path(__file__).parents[1] / "sql"
 _FILTERS_MARK: Final = "/*filters*/ true"
+_COLUMNS_MARK: Final = "/*columns*/ *"
 _INCLUDE: Final = re.compile(r"/\*include (\w+)\*/")
 _PAGE: Final = "LIMIT {limit:UInt64} OFFSET {offset:UInt64}"
 _PARAMETER: Final = re.compile(r"\{(\w+):([^}]+)\}")
@@ -75,7 +78,7 @@ class SharedQuery(msgspec.Struct, frozen=True, dict=True):
     """One read of the tables that answers several sections; its column `section` says which one a
     row is of.
 
-    name: of its SQL file in `sql/passes/`. order: of the rows of a section, names of columns, as in
+    name: of its SQL file in `sql/shared/`. order: of the rows of a section, names of columns, as in
     ORDER BY. only: a condition that always holds, besides the filters.
     """
 
@@ -92,7 +95,7 @@ class SharedQuery(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def unordered(self) -> str:
         """The same in any order, to be read from."""
-        return _complete(f"passes/{self.name}", self.only, self.filters)
+        return _complete(f"shared/{self.name}", self.only, self.filters)
 
     @cached_property
     def parameters(self) -> dict[str, str]:
@@ -158,10 +161,11 @@ class Section(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def sql(self) -> str:
-        """The SELECT, with shared parts and the conditions of the filters in place."""
-        if self.within is None:
-            return _complete(self.view, self.only, self.filters)
+        """The SELECT, with shared parts, its columns and the conditions of the filters in place."""
         names = ", ".join(column.name for column in self.columns)
+        if self.within is None:
+            sql = _complete(self.view, self.only, self.filters)
+            return sql.replace(_COLUMNS_MARK, names)
         return (
             f"SELECT {names}\nFROM (\n{self.within.unordered}\n)\n"
             f"WHERE section = '{self.name}'\nORDER BY {self.within.order}"
@@ -196,11 +200,13 @@ def parameters_of(sql: str) -> dict[str, str]:
 
 
 def expand_includes(sql: str) -> str:
-    """SQL with what several statements share, from `sql/parts/`, in place."""
+    """SQL with what several statements share in place, from `sql/parts/` and the figures."""
     return _INCLUDE.sub(_part, sql)
 
 
 def _part(named: re.Match[str]) -> str:
+    if named[1] in PARTS:
+        return PARTS[named[1]]
     text = (SQL / "parts" / f"{named[1]}.sql").read_text(encoding="utf-8").strip()
     return expand_includes(text)
 

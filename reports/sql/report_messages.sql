@@ -5,35 +5,7 @@ WITH page AS (
     ORDER BY sent_at DESC, message_id
     LIMIT {limit:UInt64} OFFSET {offset:UInt64}
 )
-SELECT
-    sent_at,
-    message_id,
-    channel,
-    sender_id,
-    source,
-    sent_by,
-    country,
-    recipient,
-    platform_status,
-    carrier_status,
-    fail_reason,
-    attempts,
-    provider,
-    texts.content AS content,
-    status,
-    bounce,
-    error_code,
-    error_text,
-    delivered_at,
-    read_at,
-    next_attempt_at,
-    campaign_id,
-    message_type,
-    external_id,
-    email,
-    platform,
-    segments,
-    credits
+SELECT /*columns*/ *
 FROM page
 LEFT JOIN (
     SELECT message_id, content

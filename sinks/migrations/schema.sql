@@ -1,4 +1,4 @@
--- What all migrations lead to (made by python -m sinks.schema).
+-- Migrations and views lead to this (python -m sinks.schema).
 
 CREATE TABLE accounts
 (
@@ -30,7 +30,7 @@ CREATE VIEW accounts_current
     `account` LowCardinality(String) COMMENT 'the tenant',
     `suppress_hard_bounces` Bool COMMENT 'whether strikes suppress a number',
     `strike_limit` UInt8 COMMENT 'strikes that suppress a number',
-    `strikes_reset_on_delivery` Bool COMMENT 'whether a delivery to a number starts its count anew',
+    `strikes_reset_on_delivery` Bool COMMENT 'whether a delivery to a number resets its count',
     `suppression_days` Nullable(UInt16) COMMENT 'days a suppression by strikes lasts; NULL: until released',
     `retry_soft_bounces` Bool COMMENT 'whether soft bounces are tried again',
     `retry_every_s` UInt32 COMMENT 'seconds between attempts',
@@ -40,9 +40,9 @@ CREATE VIEW accounts_current
     `text_days` Nullable(UInt16) COMMENT 'days its message texts are kept; NULL: as the installation says',
     `recipient_days` Nullable(UInt16) COMMENT 'days its recipients are kept; NULL: as the installation says',
     `fail_reasons` Map(String, String) COMMENT 'its own words for failures, by provider:code or code',
-    `updated_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'when it was changed, as its publisher says, UTC; NULL: not said',
+    `updated_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'when it was changed, by its publisher\'s clock, UTC; NULL: not given',
     `published_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'Kafka timestamp of the record, UTC; NULL: none',
-    `version` UInt64 COMMENT 'offset of the record; the highest stands'
+    `version` UInt64 COMMENT 'offset of the record; the highest wins'
 )
 COMMENT 'Settings of the accounts that published any; the others have the defaults.'
 AS SELECT
@@ -93,7 +93,7 @@ CREATE VIEW campaigns_current
 (
     `account` LowCardinality(String) COMMENT 'tenant the campaign belongs to',
     `campaign_id` String COMMENT 'id of the campaign, unique in its account',
-    `name` String COMMENT 'what people call it',
+    `name` String COMMENT 'name that people see',
     `message_type` LowCardinality(String) COMMENT 'type of its messages; empty: unknown',
     `text` String COMMENT 'template of its text; empty: unknown',
     `creator` LowCardinality(String) COMMENT 'who made it; empty: unknown',
@@ -105,10 +105,10 @@ CREATE VIEW campaigns_current
     `started_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'when sending began, UTC; NULL: unknown',
     `ended_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'when sending ended, UTC; NULL: unknown',
     `last_modified_by` LowCardinality(String) COMMENT 'who changed it last; empty: unknown',
-    `updated_at` DateTime64(3, 'UTC') COMMENT 'when it was changed last, UTC; the newest stands',
-    `version` UInt64 COMMENT 'the highest stands: the newest updated_at'
+    `updated_at` DateTime64(3, 'UTC') COMMENT 'when it was changed last, UTC; the newest wins',
+    `version` UInt64 COMMENT 'the highest wins: the newest updated_at'
 )
-COMMENT 'Campaigns as they stand now.'
+COMMENT 'Campaigns as they are now.'
 AS SELECT
     account,
     campaign_id,
@@ -144,7 +144,7 @@ CREATE VIEW counters_campaign
     `deleted` UInt64 COMMENT 'messages now deleted by the network',
     `segments` UInt64 COMMENT 'message parts of all these messages',
     `credits` Decimal(38, 6) COMMENT 'credits of all these messages',
-    `messages` UInt64 COMMENT 'all these messages: the sum of the nine counts before'
+    `messages` UInt64 COMMENT 'all these messages: the sum of the counts'
 )
 COMMENT 'Messages by current status in each campaign.'
 AS SELECT
@@ -189,7 +189,7 @@ CREATE VIEW counters_day
     `deleted` UInt64 COMMENT 'messages now deleted by the network',
     `segments` UInt64 COMMENT 'message parts of all these messages',
     `credits` Decimal(38, 6) COMMENT 'credits of all these messages',
-    `messages` UInt64 COMMENT 'all these messages: the sum of the nine counts before'
+    `messages` UInt64 COMMENT 'all these messages: the sum of the counts'
 )
 COMMENT 'Messages by current status in each UTC day of sent_at. Inbound messages and orphans are not counted.'
 AS SELECT
@@ -242,7 +242,7 @@ CREATE VIEW counters_hour
     `deleted` UInt64 COMMENT 'messages now deleted by the network',
     `segments` UInt64 COMMENT 'message parts of all these messages',
     `credits` Decimal(38, 6) COMMENT 'credits of all these messages',
-    `messages` UInt64 COMMENT 'all these messages: the sum of the nine counts before'
+    `messages` UInt64 COMMENT 'all these messages: the sum of the counts'
 )
 COMMENT 'Messages by current status in each hour of sent_at. Inbound messages and orphans are not counted.'
 AS SELECT
@@ -308,9 +308,9 @@ CREATE VIEW dead_letters
     `key` Nullable(String) COMMENT 'original key, bytes; NULL: the record had none',
     `value` Nullable(String) COMMENT 'original value, bytes; NULL: the record had none',
     `dead_offset` Int64 COMMENT 'offset of the dead letter itself in the dead-letters topic',
-    `version` UInt64 COMMENT 'the highest stands: the latest dead letter of a record'
+    `version` UInt64 COMMENT 'the highest wins: the latest dead letter of a record'
 )
-COMMENT 'Records nobody could use, one row each, with the reason and the original bytes.'
+COMMENT 'Refused records, one row each, with the reason and the original bytes.'
 AS SELECT
     topic,
     partition,
@@ -358,7 +358,7 @@ CREATE VIEW engagements_current
     `campaign_id` LowCardinality(String) COMMENT 'campaign it belongs to; empty: unknown',
     `link_id` LowCardinality(String) COMMENT 'link that was clicked; empty: unknown',
     `url` String COMMENT 'address that was opened; empty: unknown',
-    `version` UInt64 COMMENT 'the highest stands: the event with the smallest occurred_at'
+    `version` UInt64 COMMENT 'the highest wins: the event with the smallest occurred_at'
 )
 COMMENT 'Clicks and unsubscribes, one row an event.'
 AS SELECT
@@ -398,7 +398,7 @@ CREATE VIEW message_texts_current
     `attempt` UInt16 COMMENT 'attempt the text was sent with',
     `sent_at` DateTime64(3, 'UTC') COMMENT 'when this attempt was sent, UTC; its time to live counts from here',
     `text` String COMMENT 'what was sent',
-    `version` UInt64 COMMENT 'the highest stands: the send with the smallest sent_at'
+    `version` UInt64 COMMENT 'the highest wins: the send with the smallest sent_at'
 )
 COMMENT 'Text of every attempt, as long as text_days allow.'
 AS SELECT
@@ -499,15 +499,15 @@ CREATE VIEW messages_current
     `finalized_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'when the outcome was known (delivered, failed or expired), UTC; NULL: pending',
     `clicked_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'first click on a link of the message, UTC; NULL: none',
     `unsubscribed_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'first unsubscribe through the message, UTC; NULL: none',
-    `version` UInt64 COMMENT 'orders the writes of one message; the highest stands',
+    `version` UInt64 COMMENT 'orders the writes of one message; the highest wins',
     `error_text` LowCardinality(String) COMMENT 'words the provider gave for a failure; empty: none',
     `failed_attempt` Nullable(UInt16) COMMENT 'attempt whose failure decides; NULL: not failed',
-    `no_retry_reason` LowCardinality(String) COMMENT 'why no further attempt was asked for: off, too_late, too_many (attempts), expired, suppressed or final; empty: one was or will be, or none is needed',
+    `no_retry_reason` LowCardinality(String) COMMENT 'why no further attempt was requested: off, too_late, too_many (attempts), expired, suppressed or final; empty: one was or will be, or none is needed',
     `next_attempt_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'when the next attempt is or was due, UTC; NULL: none',
     `sent_to_suppressed` Bool COMMENT 'whether it was sent although its number was suppressed before',
     `outcome` LowCardinality(String) COMMENT 'the one word a message is counted under: submitted, queued, delivered, read, undelivered_soft, undelivered_hard, expired, rejected, deleted; received when inbound'
 )
-COMMENT 'One row a message, as it stands now. Start here.'
+COMMENT 'One row a message, as it is now. Start here.'
 AS SELECT
     account,
     message_id,
@@ -580,7 +580,7 @@ CREATE VIEW orphans_current
 (
     `account` LowCardinality(String) COMMENT 'tenant the receipts name',
     `message_id` String COMMENT 'message the receipts name; no send of it is known',
-    `status` LowCardinality(String) COMMENT 'what the receipts say: queued, delivered, read, undelivered, rejected, deleted or submitted',
+    `status` LowCardinality(String) COMMENT 'status by the receipts, in the words of messages_current',
     `bounce` LowCardinality(String) COMMENT 'soft or hard failure; empty: no bounce',
     `scope` LowCardinality(String) COMMENT 'whose fault a failure is; empty: unknown or no failure',
     `error_code` LowCardinality(String) COMMENT 'code the provider gave for a failure; empty: none',
@@ -592,7 +592,7 @@ CREATE VIEW orphans_current
     `queued_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'first seen queued, UTC; NULL: not yet',
     `delivered_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'first seen delivered or read, UTC; NULL: not yet',
     `read_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'first seen read, UTC; NULL: not yet',
-    `version` UInt64 COMMENT 'orders the writes of one message; the highest stands',
+    `version` UInt64 COMMENT 'orders the writes of one message; the highest wins',
     `error_text` LowCardinality(String) COMMENT 'words the provider gave for a failure; empty: none'
 )
 COMMENT 'Messages known by receipts only: their send has not come (yet), or came before the states were dropped.'
@@ -645,9 +645,9 @@ CREATE VIEW retry_requests_current
     `recipient` String COMMENT 'number to send to, E.164',
     `channel` LowCardinality(String) COMMENT 'sms or whatsapp',
     `published_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'Kafka timestamp of the record, UTC; NULL: none',
-    `version` UInt64 COMMENT 'the highest stands: the request published first'
+    `version` UInt64 COMMENT 'the highest wins: the request published first'
 )
-COMMENT 'Attempts the senders were asked to make, one row each.'
+COMMENT 'Attempts requested of the senders, one row each.'
 AS SELECT
     concat(account, '/', message_id, '/', toString(attempt)) AS id,
     account,
@@ -694,7 +694,7 @@ CREATE VIEW segments_current
     `name` String COMMENT 'name of the segment, unique in its account',
     `definition` String COMMENT 'who belongs to it, as JSON',
     `updated_at` DateTime64(3, 'UTC') COMMENT 'when it was saved last, UTC',
-    `version` UInt64 COMMENT 'the highest stands: the segment saved last'
+    `version` UInt64 COMMENT 'the highest wins: the segment saved last'
 )
 COMMENT 'Segments people made of recipients, one row each.'
 AS SELECT
@@ -763,7 +763,7 @@ CREATE VIEW strikes_current
     `struck` Bool COMMENT 'false: the strike was withdrawn',
     `occurred_at` DateTime64(3, 'UTC') COMMENT 'time of the receipt that struck, UTC',
     `code` LowCardinality(String) COMMENT 'code the provider gave; empty: none',
-    `version` UInt64 COMMENT 'version of the message; the highest stands'
+    `version` UInt64 COMMENT 'version of the message; the highest wins'
 )
 COMMENT 'Messages that ended as hard and the recipient\'s own fault, one row each; withdrawn ones stay, with struck = false. Whether one counts depends on releases too: see suppressions.'
 AS SELECT
@@ -842,8 +842,8 @@ CREATE VIEW suppression_requests_current
     `recipient` String COMMENT 'the number, E.164',
     `at` DateTime64(3, 'UTC') COMMENT 'when it was decided, UTC',
     `action` LowCardinality(String) COMMENT 'suppress, release, resubscribe or unsubscribe',
-    `who` LowCardinality(String) COMMENT 'who decided; empty: not said',
-    `why` String COMMENT 'why; of an unsubscribe through a message its message_id; empty: not said'
+    `who` LowCardinality(String) COMMENT 'who decided; empty: not given',
+    `why` String COMMENT 'why; for an unsubscribe through a message its message_id; empty: not given'
 )
 COMMENT 'What people and recipients decided about numbers, one row a request.'
 AS SELECT
@@ -883,9 +883,9 @@ CREATE VIEW suppressions
     `until` Nullable(DateTime64(3, 'UTC')) COMMENT 'suppressed until, UTC; NULL: until released, or not suppressed',
     `strikes` UInt16 COMMENT 'strikes that count now',
     `published_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'Kafka timestamp of the record, UTC; NULL: none',
-    `version` UInt64 COMMENT 'orders the writes of one number; the highest stands'
+    `version` UInt64 COMMENT 'orders the writes of one number; the highest wins'
 )
-COMMENT 'Numbers that are or were suppressed or struck, one row each, as they stand now.'
+COMMENT 'Numbers that are or were suppressed or struck, one row each, as they are now.'
 AS SELECT
     account,
     recipient,

@@ -23,11 +23,18 @@ from models.counters import (
     retired_key,
 )
 from models.keys import account_of, event_key, recipient_key, split_key
-from models.message_row import provider_of
 from models.reasons import annotate
 from models.refusal import Refusal
 from models.retries import close_late_retry, next_attempt, next_timer_at, retry_request
-from models.state import MessageState, decode, encode, is_pending, retention_day, unknown_values
+from models.state import (
+    MessageState,
+    decode,
+    encode,
+    is_pending,
+    provider_of,
+    retention_day,
+    unknown_values,
+)
 from models.time import last_retirable_day
 from models.versions import first_version
 from streams.common.plan import Event, Incoming, Plan, internal, is_misrouted

@@ -19,7 +19,9 @@ from models.service_links import is_service_link
 from models.settings import IGNORED_VARIABLES, Settings, variable_of
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md"))]
+#: Templates are parts of other pages.
+DOCS = sorted(set(ROOT.glob("docs/**/*.md")) - set(ROOT.glob("docs/templates/*.md")))
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"(?:^|[\s`/])receipts((?: [a-z-]+)(?: [^`\n|]*)?)")
 NOW_MS = 1_772_366_404_000 + 1000

@@ -7,9 +7,10 @@ import pytest
 
 from models.contract import Receipt, Send
 from models.counters import COUNT_NAMES, contribution
-from models.facts import outcome_of, send_fact
+from models.facts import Outcome, outcome_of, outcome_order, send_fact
 from models.message_row import MessageRow, row_of
 from models.state import MessageState, add_outcome, add_send, deadline_ms
+from models.vocabulary import COUNTS, STATUS_OF_WORD, Bounce, Status
 
 T0 = 1_795_176_000_000  # 2026-11-20T12:00:00Z
 MINUTE = 60_000
@@ -346,3 +347,72 @@ def test_each_message_counts_in_one_slot_of_its_hour(events, expired_at, slot):
 def test_orphans_and_received_messages_count_nowhere():
     assert contribution("acme", state_of(said("delivered"))) is None
     assert contribution("acme", state_of(sent(direction="inbound"))) is None
+
+
+#: Texts of a send that a row shows as they came.
+TEXTS = (
+    "channel", "direction", "source", "sender_id", "sent_by", "campaign_id", "message_type",
+    "external_id", "email", "platform", "provider",
+)  # fmt: skip
+
+
+def test_no_two_columns_of_a_row_are_swapped():
+    """Rows and facts are built by position: keywords cost more than half of the time again."""
+    words = {"channel": "whatsapp", "direction": "outbound", "source": "program"}
+    texts = {name: words.get(name, name) for name in TEXTS}
+    send = sent(**texts, country="CH", segments=2, credits=Decimal("0.5"), validity_s=60)
+    fact = send_fact(send)
+    assert {name: getattr(fact, name) for name in TEXTS} == texts
+    assert (fact.recipient, fact.country, fact.segments, fact.credits, fact.validity_s) == (
+        "+46701234567", "CH", 2, 500_000, 60,
+    )  # fmt: skip
+    state = state_of(
+        send,
+        said("queued", 1),
+        said("read", 2),
+    )
+    state.clicked_at, state.unsubscribed_at, state.version = 4, 5, 6
+    state.fail_reason, state.no_retry, state.next_attempt_at = "why", "off", 7
+    row = row_of(b"acme/m", state)
+    assert {name: getattr(row, name) for name in TEXTS} == texts
+    assert (row.account, row.message_id, row.recipient) == ("acme", "m", "+46701234567")
+    assert (row.queued_at, row.delivered_at, row.read_at) == (T0 + MINUTE, *[T0 + 2 * MINUTE] * 2)
+    assert (row.clicked_at, row.unsubscribed_at, row.version) == (4, 5, 6)
+    assert (row.fail_reason, row.no_retry_reason, row.next_attempt_at) == ("why", "off", 7)
+    failed = seen(
+        send,
+        said("undelivered", 3, scope="network", error_code="code", reason="text", bounce="hard"),
+    )
+    assert (failed.status, failed.platform_status, failed.carrier_status) == (
+        "undelivered", "submitted", "undelivered",
+    )  # fmt: skip
+    assert (failed.bounce, failed.scope) == ("hard", "network")
+    assert (failed.error_code, failed.error_text, failed.failed_attempt) == ("code", "text", 1)
+    assert failed.finalized_at == failed.occurred_at == T0 + 3 * MINUTE
+
+
+STORED = {
+    "submitted": 0, "queued": 1, "undelivered": 2, "rejected": 3, "deleted": 4, "delivered": 5,
+    "read": 6,
+}  # fmt: skip
+
+
+def test_stored_numbers_and_words_keep_their_meaning():
+    assert {word: int(STATUS_OF_WORD[word]) for word in STORED} == STORED
+    assert STATUS_OF_WORD["sent"] is Status.QUEUED
+    assert COUNT_NAMES[:9] == (
+        "submitted", "queued", "delivered", "read", "undelivered_soft", "undelivered_hard",
+        "expired", "rejected", "deleted",
+    )  # fmt: skip
+
+
+def test_successes_outrank_what_is_unknown_which_outranks_failures():
+    ranks = {status: outcome_order(Outcome(1, status, Bounce.NONE, T0)) for status in Status}
+    unknown = outcome_order(Outcome(1, 255, Bounce.NONE, T0))
+    assert all((rank > unknown) == status.is_success for status, rank in ranks.items())
+
+
+def test_every_status_is_counted_under_a_word():
+    assert {count.status for count in COUNTS} == set(Status)
+    several = [count.name for count in COUNTS if count.name != count.status.word]
+    assert several == ["undelivered_soft", "undelivered_hard", "expired"]

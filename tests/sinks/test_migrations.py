@@ -13,6 +13,8 @@ from sinks.migrate import DIRECTORY, Migration, load, migrate, pending, require,
 from sinks.schema import DUMP, PAGE, dump, page
 from sinks.sql import statements
 from sinks.tables import ALL
+from sinks.view_sql import DIRECTORY as VIEWS
+from sinks.view_sql import views
 
 KNOWN = load()
 AGAIN = re.compile(
@@ -67,6 +69,37 @@ def test_statements_can_be_run_again() -> None:
     for migration in KNOWN:
         for statement in migration.statements:
             assert AGAIN.match(statement), f"{migration.name}: {statement[:60]}"
+
+
+def test_every_view_is_in_the_file_of_its_name() -> None:
+    names = [re.findall(r"^CREATE OR REPLACE VIEW (\w+)$", view, re.M)[0] for view in views()]
+    assert names == [path.stem for path in sorted(VIEWS.glob("*.sql"))]
+    assert not any("/*include" in view for view in views())
+
+
+def test_no_view_is_left_as_an_old_migration_made_it() -> None:
+    made = re.findall(r"CREATE OR REPLACE VIEW (\w+)", "".join(map(str, KNOWN)))
+    assert set(made) <= {path.stem for path in VIEWS.glob("*.sql")}
+
+
+def test_views_of_an_older_version_are_replaced(clickhouse: ClickHouse) -> None:
+    clickhouse.command("CREATE OR REPLACE VIEW messages_current AS SELECT account FROM messages")
+    assert migrate(clickhouse, 90) == []
+    assert dump(clickhouse) == DUMP.read_text()
+
+
+def test_an_older_version_leaves_the_views_of_a_newer_one(clickhouse: ClickHouse) -> None:
+    clickhouse.command("CREATE OR REPLACE VIEW messages_current AS SELECT account FROM messages")
+    newer = Migration(len(KNOWN) + 1, "0099_add_more.sql", "sum", ())
+    migrate(clickhouse, 90, [*KNOWN, newer])
+    migrate(clickhouse, 90)
+    assert len(clickhouse.rows("DESCRIBE TABLE messages_current")) == 1
+
+
+def test_a_view_that_fails_is_named(clickhouse: ClickHouse) -> None:
+    wrong = "CREATE OR REPLACE VIEW wrong AS SELECT nothing FROM nowhere"
+    with pytest.raises(Broken, match=r"views, statement \d+ of \d+ \(CREATE OR REPLACE VIEW wrong"):
+        migrate(clickhouse, 90, views=[wrong])
 
 
 def test_two_at_once(url: str) -> None:

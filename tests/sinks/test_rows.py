@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from models.counters import COUNT_NAMES, cell_key, encode_cell, encode_retired, retired_key
-from models.message_row import MessageRow
+from models.message_row import MESSAGE_COLUMNS, MessageRow
 from models.refusal import MAX_DETAIL, Reason, Refusal
 from models.settings import Topic
 from sinks.dead_letters import origin_of
@@ -34,9 +34,10 @@ def event(topic: str, body: object, key: bytes = b"acme/m1") -> Record:
     return Record(topic, 0, 7, T0, key, value)
 
 
-def test_a_reading_holds_the_columns_of_messages_in_order() -> None:
-    start, end = MessageRow._fields.index("account"), MessageRow._fields.index("version")
-    assert (*MessageRow._fields[start : end + 1], "is_deleted") == MESSAGES.names
+def test_a_message_row_holds_the_columns_of_messages_in_order() -> None:
+    columns = tuple(column.name for column in MESSAGE_COLUMNS)
+    assert MessageRow._fields[1 : 1 + len(columns)] == columns
+    assert MESSAGES.names == (*columns, "is_deleted")
 
 
 def test_a_cell_holds_the_columns_of_counters_in_order() -> None:
@@ -187,6 +188,34 @@ def test_an_engagement_has_a_row_and_a_refused_one_has_none() -> None:
     row = row_of(found, "engagements")
     assert (row["event_id"], row["message_id"], row["recipient"]) == ("e1", "m1", "")
     assert found.skipped == {("engagements", "refused"): 1}
+
+
+def test_no_two_columns_of_a_row_by_position_are_swapped() -> None:
+    click = {
+        "account": "acme", "event_id": "e1", "type": "click", "occurred_at": T0, "message_id": "m1",
+        "recipient": "+4915112345678", "campaign_id": "c1", "link_id": "l1", "url": "u",
+    }  # fmt: skip
+    row = row_of(mapped("engagements", event("engagements", click)), "engagements")
+    assert {name: row[name] for name in click} == click
+    text = row_of(mapped("sends", event("sends", SEND | {"text": "hi"})), "message_texts")
+    names = ("account", "message_id", "sent_at", "text")
+    assert tuple(text[name] for name in names) == ("acme", "m1", T0, "hi")
+    dimensions = ("acme", "sms", "direct", "DE", "p", "c1")
+    key = cell_key("hour", T0, dimensions, 3)
+    cell = Record("status-counters", 3, 0, T0, key, encode_cell(8, range(11)))
+    row = row_of(mapped("status-counters", cell), "status_counters")
+    names = ("account", "channel", "source", "country", "provider", "campaign_id")
+    assert tuple(row[name] for name in names) == dimensions
+    assert tuple(row[name] for name in COUNT_NAMES) == tuple(range(11))
+
+
+def test_a_row_by_name_has_each_column_once() -> None:
+    values = dict.fromkeys(MESSAGES.names, 1)
+    assert MESSAGES.row(**values) == (1,) * len(values)
+    with pytest.raises(KeyError, match="is_deleted"):
+        MESSAGES.row(**{name: 1 for name in values if name != "is_deleted"})
+    with pytest.raises(TypeError, match=r"messages has no columns .*'more'"):
+        MESSAGES.row(**values, more=1)
 
 
 def test_a_refused_campaign_becomes_a_dead_letter() -> None:

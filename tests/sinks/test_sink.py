@@ -191,7 +191,9 @@ async def test_an_outage_longer_than_the_session_is_waited_out(
         await sink.until(lambda: sink.rows("messages") == 20)
         own_front.stop(crash=crash)
         await publish(settings, states(30, first=20))
-        await sink.until(lambda: "does not take rows" in sink.health.reasons.get("clickhouse", ""))
+        await sink.until(
+            lambda: "does not accept rows" in sink.health.reasons.get("clickhouse", "")
+        )
         beats = sink.health.beats
         await asyncio.sleep(settings.session_timeout_s + 1)
         assert sink.health.beats > beats, "alive, although not ready"

@@ -234,7 +234,7 @@ def test_bad_rows_are_found_among_good_ones(world: World) -> None:
     ]
     bad = world.write("message-states", *records)
     assert {found.record.offset for found in bad} == bad_places
-    assert all("version" in found.said for found in bad)
+    assert all("version" in found.error for found in bad)
     assert world.rows("SELECT count() FROM messages_current") == [(96,)]
     assert world.meter.value("receipts_sink_rows_total", "messages") == 96
     failures = ("receipts_sink_insert_failures_total", "messages", "bad_rows")
@@ -247,7 +247,7 @@ def test_a_row_that_clickhouse_refuses_is_found_too(world: World) -> None:
     )
     refused = state_record(state(1, send("m2", recipient="+4915112340000")), "m2", offset=5)
     bad = world.write("message-states", state_record(state(1, send())), refused)
-    assert [(found.record, "known" in found.said) for found in bad] == [(refused, True)]
+    assert [(found.record, "known" in found.error) for found in bad] == [(refused, True)]
     assert world.rows("SELECT message_id FROM messages_current") == [("m1",)]
 
 

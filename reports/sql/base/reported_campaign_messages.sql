@@ -3,7 +3,7 @@
 -- a cell that became zero may only add a day, never hide one.
 CREATE OR REPLACE VIEW reported_campaign_messages
 (
-    /*include message_columns*/
+    /*include reported_columns*/
 )
 AS SELECT *
 FROM reported_messages
@@ -13,4 +13,4 @@ WHERE account = {account:String}
     AND toDate(sent_at) IN (
         /*include campaign_days*/
     )
-COMMENT 'Outbound messages of some campaigns of an account, as they stand now.';
+COMMENT 'Outbound messages of some campaigns of an account, as they are now.';

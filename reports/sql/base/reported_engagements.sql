@@ -2,7 +2,7 @@
 -- to that of its message. Its person is the number it names; when it names none, that of its message,
 -- if the message belongs to the same campaign. Clocks differ: events count from the day
 -- before the first message on. The events are the right side, which the join keeps in memory: they are
--- few beside the messages.
+-- few compared to the messages.
 CREATE OR REPLACE VIEW reported_engagements
 (
     account     LowCardinality(String) COMMENT 'tenant the campaign belongs to',
@@ -36,7 +36,7 @@ SELECT
     events.link_id AS link_id,
     events.url AS url
 FROM (
-    -- As reported_campaign_messages says, in three columns: that is planned in half the time.
+    -- Like reported_campaign_messages with three columns: that is planned in half the time.
     SELECT message_id, campaign_id, recipient
     FROM messages FINAL
     WHERE account = {account:String}
@@ -47,8 +47,8 @@ FROM (
         )
 ) AS behind
 RIGHT JOIN (
-    -- As engagements_current says, yet without FINAL, which would merge all events of the account: the
-    -- ids that may matter are found first, then the version of each that stands.
+    -- Like engagements_current without FINAL, which would merge all events of the account: first the ids
+    -- that may matter, then the highest version of each.
     SELECT
         account,
         event_id,

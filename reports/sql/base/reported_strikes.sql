@@ -1,5 +1,5 @@
 -- Strikes of numbers since their last release. Those that count are the newest of them, as many as
--- suppressions.strikes says. Filter it by account and recipient.
+-- suppressions.strikes counts. Filter it by account and recipient.
 CREATE OR REPLACE VIEW reported_strikes
 (
     account   LowCardinality(String) COMMENT 'tenant the number is a recipient of',

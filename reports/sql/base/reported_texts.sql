@@ -1,4 +1,4 @@
--- What messages said. Filter it by account and message_id: texts are bulky.
+-- Texts of messages. Filter it by account and message_id: texts are bulky.
 CREATE OR REPLACE VIEW reported_texts
 (
     account    LowCardinality(String) COMMENT 'tenant the message belongs to',

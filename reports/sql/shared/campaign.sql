@@ -21,7 +21,7 @@ FROM (
         uniqExactIf(recipient, type = 'click' AND recipient != '') AS unique_clicks,
         uniqExactIf(recipient, type = 'unsubscribe' AND recipient != '') AS unsubscribes
     FROM reported_engagements(account = {account:String}, campaigns = [{campaign:String}])
-    GROUP BY GROUPING SETS ((), (link_id, url)) -- () gives a row of zeroes where there are no events
+    GROUP BY GROUPING SETS ((), (link_id, url)) -- () is a row of zeroes where there are no events
     HAVING section = 'totals' OR clicks > 0
 ) AS engagements
 CROSS JOIN (

@@ -12,13 +12,12 @@ FROM (
     SELECT
         /*include slot*/ AS slot,
         channel = 'whatsapp' AS of_whatsapp,
-        is_sent, is_submitted, is_queued, is_delivered, is_read, is_undelivered, is_soft, is_hard,
-        is_expired, is_deleted, is_rejected, is_failed, segments, credits
+        /*include figure_names*/, segments, credits
     FROM reported_counts(whole_hours = {whole_hours:Bool})
     WHERE /*filters*/ true
     UNION ALL
     -- Who sent nothing, and nothing on WhatsApp, reads zeroes.
-    SELECT toDateTime({since:DateTime64(3, 'UTC')}, 'UTC'), 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+    SELECT toDateTime({since:DateTime64(3, 'UTC')}, 'UTC'), 1, /*include no_figures*/, 0, 0
 )
 GROUP BY slot, of_whatsapp WITH CUBE
 HAVING (of_whatsapp OR grouping(of_whatsapp) = 1) AND (sent > 0 OR grouping(slot) = 1)

@@ -1,0 +1,24 @@
+CREATE OR REPLACE VIEW suppressions
+(
+    account      LowCardinality(String) COMMENT 'tenant the number is a recipient of',
+    recipient    String COMMENT 'the number, E.164',
+    suppressed   Bool COMMENT 'whether it must not be sent to',
+    reasons      Array(LowCardinality(String)) COMMENT 'why: hard_bounces, unsubscribed, manual; empty: not suppressed',
+    since        Nullable(DateTime64(3, 'UTC')) COMMENT 'suppressed since, UTC; NULL: not suppressed',
+    until        Nullable(DateTime64(3, 'UTC')) COMMENT 'suppressed until, UTC; NULL: until released, or not suppressed',
+    strikes      UInt16 COMMENT 'strikes that count now',
+    published_at Nullable(DateTime64(3, 'UTC')) COMMENT 'Kafka timestamp of the record, UTC; NULL: none',
+    version      UInt64 COMMENT 'orders the writes of one number; the highest wins'
+)
+AS SELECT
+    account,
+    recipient,
+    suppressed,
+    reasons,
+    nullIf(since, toDateTime64(0, 3, 'UTC')) AS since,
+    nullIf(until, toDateTime64(0, 3, 'UTC')) AS until,
+    strikes,
+    nullIf(published_at, toDateTime64(0, 3, 'UTC')) AS published_at,
+    version
+FROM suppression_records FINAL
+COMMENT 'Numbers that are or were suppressed or struck, one row each, as they are now.';
