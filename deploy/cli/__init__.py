@@ -22,8 +22,8 @@ from deploy.cli import (
     topics,
     worker,
 )
-from deploy.cli.exit_codes import FAILED, INTERRUPTED, OK, USAGE
 from deploy.cli.help import command
+from deploy.exit_codes import FAILED, INTERRUPTED, OK, USAGE
 from deploy.processes.process import build
 from models.issues import SettingsError
 

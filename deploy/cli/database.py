@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from deploy.cli.exit_codes import USAGE
+from deploy.exit_codes import USAGE
 from deploy.processes.process import read_settings, silence_libraries
 from models.issues import mask_url
 

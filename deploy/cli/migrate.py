@@ -4,8 +4,8 @@ import sys
 
 import click
 
-from deploy.cli.exit_codes import FAILED, OK
 from deploy.cli.help import command
+from deploy.exit_codes import FAILED, OK
 from deploy.processes.process import read_settings, silence_libraries
 from models.issues import mask_url
 from models.settings import Settings

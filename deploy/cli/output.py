@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import click
 
-from deploy.cli.progress import progress_bar
+from deploy.progress import progress_bar
 
 #: Formats of files; a table is for a terminal.
 FILES: Final = ("csv", "xlsx", "json")

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deploy.cli.exit_codes import INTERRUPTED
 from deploy.cli.help import command
-from deploy.cli.progress import OnProgress, progress_bar
+from deploy.exit_codes import INTERRUPTED
 from deploy.processes.process import read_settings, silence_libraries
+from deploy.progress import OnProgress, progress_bar
 from models.settings import Settings
 
 if TYPE_CHECKING:

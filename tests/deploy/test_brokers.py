@@ -68,7 +68,7 @@ def test_an_exit_at_start_shows_the_log() -> None:
         def command(self) -> list[str]:
             return [sys.executable, "-c", "raise SystemExit('no luck today')"]
 
-    with pytest.raises(BrokerError, match="exited with 1: no luck today"):
+    with pytest.raises(BrokerError, match=r"ended with exit code 1:\n  \| no luck today"):
         Broken().start()
 
 

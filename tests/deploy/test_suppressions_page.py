@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from deploy.embedded.brokers import EmbeddedBroker
 from deploy.kafka.topics import create_topics
-from deploy.processes.monitoring import ProcessHealth, PrometheusMeter, serving
+from deploy.processes.monitoring import ProcessHealth, PrometheusMeter, monitoring_server
 from deploy.processes.suppressions_page import suppressions_page
 from models.settings import Settings
 from models.suppression import Facts, SuppressionStatus, check_record, encode, published
@@ -53,7 +53,7 @@ def port(suppressed: SuppressionIndex) -> Iterator[int]:
     meter = PrometheusMeter(CollectorRegistry())
     health = ProcessHealth(60, meter)
     page = suppressions_page(suppressed, MAX_AGE_S)
-    with serving(meter.registry, health, "127.0.0.1", 0, [page]) as taken:
+    with monitoring_server(meter.registry, health, "127.0.0.1", 0, [page]) as taken:
         yield taken
 
 
@@ -135,7 +135,7 @@ def test_the_age_is_told_and_an_old_answer_is_refused(
     suppressed.mark_caught_up(now_ms() - int(MAX_AGE_S * 1000) - 1)
     status, said, _ = get(port, f"suppressions/acme/{NUMBER}")
     assert status == 503
-    assert "nothing was heard" in str(said["error"])
+    assert "nothing was read" in str(said["error"])
 
 
 # --- what every worker keeps ---------------------------------------------------------------------
