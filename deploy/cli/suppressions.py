@@ -51,10 +51,11 @@ def suppressions() -> None:
 @click.argument("recipient")
 @_json
 def check(account: str, recipient: str, as_json: bool) -> None:
-    """Check whether a recipient is suppressed, why, and by which messages.
+    """Check whether a recipient is suppressed.
 
-    Exit code 0 when it is not suppressed, 3 when it is, 1 when the check failed. Reads what the
-    workers have published: a request of a moment ago may still be undecided.
+    Prints the reasons and the messages behind them. Exit code 0 when it is not suppressed, 3 when
+    it is, 1 when the check failed. Reads what the workers have published: a request of a moment ago
+    may still be undecided.
     """
     from deploy.kafka.suppression_client import find
 
@@ -159,9 +160,10 @@ def release(
 def resubscribe(
     account: str, recipient: str, why: str, who: str, at: str | None, as_json: bool
 ) -> None:
-    """Record that a recipient wants messages again after an unsubscribe.
+    """Record that a recipient wants messages again.
 
-    The later of unsubscribe and resubscribe counts. Suppressions by strikes and by hand stay.
+    Ends an earlier unsubscribe: the later of unsubscribe and resubscribe counts. Suppressions by
+    strikes and by hand stay.
     """
     _decide("resubscribe", account, recipient, why, who, at, as_json)
 
