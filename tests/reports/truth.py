@@ -66,11 +66,11 @@ class Truth:
                 self.engagements.setdefault(event["event_id"], event)
         self.numbers = {
             number: standing
-            for (owner, number), standing in world.expected.numbers.items()
+            for (owner, number), standing in world.expected.recipients.items()
             if owner == account
         }
         self.unsettled_numbers = {
-            number for owner, number in world.expected.unsettled_numbers if owner == account
+            number for owner, number in world.expected.undetermined_recipients if owner == account
         }
 
     @property

@@ -104,7 +104,7 @@ async def test_only_strays_lie_outside_the_partition_of_their_key(
         arrivals[where] = record.timestamp
         if record.key is None or partition_of(record.key, PARTITIONS) != record.partition:
             astray += 1
-            assert record.note in ("stray:no_key", "stray:wrong_partition")
+            assert record.note in ("misrouted:no_key", "misrouted:wrong_partition")
     assert astray > 0
     often = {topics[kind] for kind in ("sends", "receipts", "engagements", "campaigns")}
     assert len([topic for topic, _ in arrivals if topic in often]) == 4 * PARTITIONS

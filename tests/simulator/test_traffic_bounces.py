@@ -43,11 +43,11 @@ def test_numbers_bounce_again_and_again(events: list[Event], expected: Expected)
     withdrawn = expected.may_strike - expected.strikes.keys()
     assert len(withdrawn) > 10
     notes = Counter(e.note for e in events)
-    assert notes["told_thrice"] > 30
+    assert notes["reported_three_times"] > 30
     assert notes["hard_content"] > 10
-    by_bounces = [n for n in expected.numbers.values() if n.reasons == ("hard_bounces",)]
+    by_bounces = [n for n in expected.recipients.values() if n.reasons == ("hard_bounces",)]
     assert len(by_bounces) >= 5
-    off = [n for key, n in expected.numbers.items() if key[0] == "tripzilla" and n.strikes >= 3]
+    off = [n for key, n in expected.recipients.items() if key[0] == "tripzilla" and n.strikes >= 3]
     assert off
     assert not any("hard_bounces" in n.reasons for n in off)
 
@@ -58,7 +58,7 @@ def test_people_decide_about_numbers(events: list[Event], expected: Expected) ->
     assert actions.keys() == {"suppress", "release", "resubscribe", "unsubscribe"}
     assert min(actions.values()) > 1
     assert any(fields.get("who") and fields["why"] for fields in said)
-    reasons = {reason for n in expected.numbers.values() for reason in n.reasons}
+    reasons = {reason for n in expected.recipients.values() for reason in n.reasons}
     assert reasons == {"hard_bounces", "unsubscribed", "manual"}
     released = {(f["account"], f["recipient"]): moment(f["at"]) for f in said
                 if f["action"] == "release"}  # fmt: skip
@@ -106,7 +106,7 @@ def test_some_bounce_softly_in_the_last_minute_of_two_days(expected: Expected) -
 def test_most_senders_leave_suppressed_numbers_out_and_some_do_not(expected: Expected) -> None:
     sent: Counter[str] = Counter()
     for (account, _), message in expected.messages.items():
-        number = expected.numbers.get((account, message.recipient))
+        number = expected.recipients.get((account, message.recipient))
         if number and number.suppressed and message.sent_at > number.since + 2 * MINUTE_MS:
             sent[account] += 1
     assert sent["tiny-shop"] + sent["tripzilla"] > 5

@@ -11,7 +11,7 @@ from deploy.simulator.publish.recording import Header
 CHUNK = 4000  # most events handed over at once
 
 
-class Outgoing(NamedTuple):
+class OutgoingRecord(NamedTuple):
     """A record on its way: `record.offset` is -1 until the broker names it."""
 
     record: Published
@@ -27,23 +27,23 @@ class Batch(NamedTuple):
     answer: Any  # a future of RecordMetadata
 
 
-class Paced:
+class PacedRecords:
     """Hands out events in chunks, none before it is due."""
 
-    def __init__(self, outgoing: Iterator[Outgoing]) -> None:
+    def __init__(self, outgoing: Iterator[OutgoingRecord]) -> None:
         self._outgoing = outgoing
-        self.next: Outgoing | None = next(outgoing, None)
+        self.next: OutgoingRecord | None = next(outgoing, None)
 
-    def take(self, until_s: float) -> list[Outgoing]:
+    def take(self, until_s: float) -> list[OutgoingRecord]:
         """What is due until then, at most a chunk."""
-        chunk: list[Outgoing] = []
+        chunk: list[OutgoingRecord] = []
         while self.next and self.next.due_s <= until_s and len(chunk) < CHUNK:
             chunk.append(self.next)
             self.next = next(self._outgoing, None)
         return chunk
 
 
-def append(batch: Any, item: Outgoing) -> bool:
+def append(batch: Any, item: OutgoingRecord) -> bool:
     """False when the batch is full."""
     record = item.record
     taken = batch.append(timestamp=record.timestamp, key=record.key, value=record.value,
@@ -51,7 +51,7 @@ def append(batch: Any, item: Outgoing) -> bool:
     return taken is not None
 
 
-def placed(batch: Batch, base: int) -> Iterator[tuple[int, Published]]:
+def acknowledged_records(batch: Batch, base: int) -> Iterator[tuple[int, Published]]:
     """The records of an acknowledged batch with their offsets, under their place in the chunk."""
     for n, (place, record) in enumerate(zip(batch.places, batch.records, strict=True)):
         yield place, record._replace(offset=base + n)

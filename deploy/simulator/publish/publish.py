@@ -20,7 +20,13 @@ from aiokafka.errors import KafkaError
 from murmurhash2 import murmurhash2
 
 from deploy.simulator.event import ACCOUNTS, KINDS, Event, Published
-from deploy.simulator.publish.batching import Batch, Outgoing, Paced, append, placed
+from deploy.simulator.publish.batching import (
+    Batch,
+    OutgoingRecord,
+    PacedRecords,
+    acknowledged_records,
+    append,
+)
 from deploy.simulator.publish.recording import Recorded, read_recording, to_line
 from deploy.simulator.traffic.generate import generate
 from deploy.simulator.traffic.load_profiles import SHAPES, Shape
@@ -28,11 +34,11 @@ from streams.kafka import clients
 
 AHEAD_S = 0.05  # events due within this time go together
 BATCH_BYTES = 512 * 1024
-LEARN_S = 1.0  # from the last account settings to the traffic they are for
+SETTINGS_LEAD_S = 1.0  # from the last account settings to the traffic they are for
 IN_FLIGHT = 2  # chunks not yet acknowledged
 KAFKA_SEED = 0x9747B28C
 
-Progress = Callable[[int, int], None]  # events acknowledged, events wanted (0: unknown)
+OnProgress = Callable[[int, int], None]  # events acknowledged, events wanted (0: unknown)
 
 
 class PublishError(RuntimeError):
@@ -96,7 +102,7 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 
 async def simulate(
-    options: SimulateOptions, progress: Progress | None = None, stop: asyncio.Event | None = None
+    options: SimulateOptions, progress: OnProgress | None = None, stop: asyncio.Event | None = None
 ) -> Summary:
     """Publishes `options.events` events of seeded traffic.
 
@@ -117,7 +123,7 @@ async def simulate(
 
 
 async def replay(
-    options: ReplayOptions, progress: Progress | None = None, stop: asyncio.Event | None = None
+    options: ReplayOptions, progress: OnProgress | None = None, stop: asyncio.Event | None = None
 ) -> Summary:
     """Publishes a recording. Errors and `stop` as for `simulate`; raises `BadRecording` for a
     line that cannot be read."""
@@ -149,19 +155,19 @@ def run(work: Callable[[asyncio.Event], Awaitable[Summary]]) -> Summary:
 
 def _simulated(
     options: SimulateOptions, events: Iterable[Event], partitions: Mapping[str, int]
-) -> Iterator[Outgoing]:
+) -> Iterator[OutgoingRecord]:
     """At the wanted rate; account settings first, and then time for everybody to learn them."""
     before, lead_s = "", 0.0
     for number, event in enumerate(events):
         if before == ACCOUNTS != event.kind:
-            lead_s = LEARN_S
+            lead_s = SETTINGS_LEAD_S
         before = event.kind
         due_s = lead_s + (number / options.rate if options.rate else 0.0)
-        place = _place(event, options.topics[event.kind], partitions[event.kind])
-        yield Outgoing(place, due_s=due_s)
+        place = _record_of(event, options.topics[event.kind], partitions[event.kind])
+        yield OutgoingRecord(place, due_s=due_s)
 
 
-def _place(event: Event, topic: str, partitions: int) -> Published:
+def _record_of(event: Event, topic: str, partitions: int) -> Published:
     home = 0 if event.key is None else partition_of(event.key, partitions)
     return Published(
         topic, (home + event.shift) % partitions, -1, event.arrival_ms, event.key, event.value,
@@ -171,7 +177,7 @@ def _place(event: Event, topic: str, partitions: int) -> Published:
 
 def _replayed(
     options: ReplayOptions, records: Iterable[Recorded], partitions: Mapping[str, int]
-) -> Iterator[Outgoing]:
+) -> Iterator[OutgoingRecord]:
     first_ms: int | None = None
     for number, line in enumerate(records):
         at = line.timestamp_ms
@@ -191,7 +197,7 @@ def _replayed(
         timestamp = time.time_ns() // 1_000_000 if options.now or at is None else at
         record = Published(line.topic, partition, -1, timestamp, line.key, line.value,
                            line.kind, line.note, line.expect)  # fmt: skip
-        yield Outgoing(record, line.headers, due_s)
+        yield OutgoingRecord(record, line.headers, due_s)
 
 
 @asynccontextmanager
@@ -223,7 +229,7 @@ class _Publisher:
         self._producer = producer
         self._cluster = cluster
         self._truth = truth
-        self._flying: deque[list[Batch]] = deque()
+        self._in_flight: deque[list[Batch]] = deque()
         self._by_kind: Counter[str] = Counter()
 
     def partitions(self, topic: str) -> int:
@@ -234,31 +240,31 @@ class _Publisher:
         return len(found)
 
     async def run(
-        self, outgoing: Iterator[Outgoing], wanted: int, progress: Progress | None,
+        self, outgoing: Iterator[OutgoingRecord], total: int, progress: OnProgress | None,
         stop: asyncio.Event | None, as_of_ms: int,
     ) -> Summary:  # fmt: skip
         """Publishes everything in chunks, each when it is due."""
         stop = stop or asyncio.Event()
-        begun = time.monotonic()
-        paced = Paced(outgoing)
+        started = time.monotonic()
+        paced = PacedRecords(outgoing)
         while paced.next and not stop.is_set():
-            await _until(begun + paced.next.due_s, stop)
-            chunk = paced.take(time.monotonic() - begun + AHEAD_S)
+            await _sleep_until(started + paced.next.due_s, stop)
+            chunk = paced.take(time.monotonic() - started + AHEAD_S)
             if stop.is_set():
                 break
-            self._flying.append(await self._send(chunk))
-            await self._settle(IN_FLIGHT)
+            self._in_flight.append(await self._send(chunk))
+            await self._await_acknowledged(IN_FLIGHT)
             if progress:
-                progress(self._by_kind.total(), wanted)
+                progress(self._by_kind.total(), total)
         interrupted = stop.is_set()
-        await self._settle(0)
+        await self._await_acknowledged(0)
         if progress:
-            progress(self._by_kind.total(), wanted)
-        seconds = time.monotonic() - begun
+            progress(self._by_kind.total(), total)
+        seconds = time.monotonic() - started
         by_kind = dict(self._by_kind)
         return Summary(self._by_kind.total(), seconds, by_kind, interrupted, as_of_ms)
 
-    async def _send(self, chunk: list[Outgoing]) -> list[Batch]:
+    async def _send(self, chunk: list[OutgoingRecord]) -> list[Batch]:
         """Hands one chunk to the producer, a batch or more for each partition."""
         shares: dict[tuple[str, int], list[int]] = {}
         for place, (record, _, _) in enumerate(chunk):
@@ -270,7 +276,9 @@ class _Publisher:
                 sent.append(Batch(taken, [chunk[place].record for place in taken], answer))
         return sent
 
-    def _batches(self, chunk: list[Outgoing], places: list[int]) -> Iterator[tuple[Any, list[int]]]:
+    def _batches(
+        self, chunk: list[OutgoingRecord], places: list[int]
+    ) -> Iterator[tuple[Any, list[int]]]:
         batch, taken = self._producer.create_batch(), list[int]()
         for place in places:
             if not append(batch, chunk[place]):
@@ -282,26 +290,26 @@ class _Publisher:
             taken.append(place)
         yield batch, taken
 
-    async def _settle(self, allowed: int) -> None:
+    async def _await_acknowledged(self, allowed: int) -> None:
         """Waits until at most `allowed` chunks are unacknowledged; writes down the others."""
-        while len(self._flying) > allowed:
-            sent = self._flying.popleft()
+        while len(self._in_flight) > allowed:
+            sent = self._in_flight.popleft()
             answers = await asyncio.gather(*(b.answer for b in sent), return_exceptions=True)
             acknowledged: list[tuple[int, Published]] = []
             for batch, answer in zip(sent, answers, strict=True):
                 if not isinstance(answer, BaseException):
-                    acknowledged += placed(batch, answer.offset)
-            self._note(sorted(acknowledged))
+                    acknowledged += acknowledged_records(batch, answer.offset)
+            self._write_down(sorted(acknowledged))
             if failures := [a for a in answers if isinstance(a, BaseException)]:
                 raise PublishError(f"the broker did not take a batch: {failures[0]}")
 
-    def _note(self, acknowledged: list[tuple[int, Published]]) -> None:
+    def _write_down(self, acknowledged: list[tuple[int, Published]]) -> None:
         self._by_kind.update(record.kind for _, record in acknowledged)
         if self._truth:
             self._truth.writelines(to_line(record) + "\n" for _, record in acknowledged)
 
 
-async def _until(moment: float, stop: asyncio.Event) -> None:
+async def _sleep_until(moment: float, stop: asyncio.Event) -> None:
     """Waits for a moment of the monotonic clock, or for `stop`."""
     if (wait := moment - time.monotonic()) > 0:
         try:
