@@ -56,7 +56,7 @@ class Truth:
         }
         self.unsettled: dict[str, set[str]] = {
             name: fields
-            for (owner, name), fields in world.expected.unsettled.items()
+            for (owner, name), fields in world.expected.undetermined.items()
             if owner == account
         }
         self.texts = _texts(event for event in world.events["sends"] if event["account"] == account)

@@ -1,7 +1,7 @@
-"""Publishes simulated or recorded events to Kafka and writes down what the broker acknowledged.
+"""Publishes simulated or recorded events to Kafka; writes acknowledged records to a truth file.
 
-Whole batches by aiokafka, acks=all. Records keep the order of their arrival in each partition;
-partitions advance together, one chunk at a time.
+Publishes whole batches with acks=all. Records of a partition keep their order; partitions advance
+together, chunk by chunk.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from deploy.simulator.traffic.generate import generate
 from deploy.simulator.traffic.load_profiles import SHAPES, Shape
 from streams.kafka import clients
 
-AHEAD_S = 0.05  # events due within this time go together
+AHEAD_S = 0.05  # records due within this time are sent together
 BATCH_BYTES = 512 * 1024
-SETTINGS_LEAD_S = 1.0  # from the last account settings to the traffic they are for
+SETTINGS_LEAD_S = 1.0  # from the account settings to the first traffic
 IN_FLIGHT = 2  # chunks not yet acknowledged
 KAFKA_SEED = 0x9747B28C
 
-OnProgress = Callable[[int, int], None]  # events acknowledged, events wanted (0: unknown)
+OnProgress = Callable[[int, int], None]  # events acknowledged, events in all (0: unknown)
 
 
 class PublishError(RuntimeError):
-    """The broker did not take a batch, or a topic is missing. What was acknowledged is in the
-    truth file."""
+    """The broker refused a batch, or a topic is missing. The truth file has the acknowledged
+    records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class SimulateOptions:
     """What to simulate.
 
     brokers: "host:port,host:port". topics: topic name of each kind of event. rate: events a
-    second (None: as fast as possible). as_of_ms: the present of the traffic, epoch ms (None: now).
+    second (None: as fast as possible). as_of_ms: the end of the traffic, epoch ms (None: now).
     truth_path: where to write the truth file (None: nowhere). idempotent: for Apache Kafka; the
     embedded broker cannot. compression: gzip, snappy, lz4 or zstd (None: not at all).
     """
@@ -87,7 +87,7 @@ class ReplayOptions:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What was published: acknowledged events in all and by kind, and how long it took."""
+    """Acknowledged events in all and by kind, and the duration."""
 
     events: int
     seconds: float
@@ -106,8 +106,8 @@ async def simulate(
 ) -> Summary:
     """Publishes `options.events` events of seeded traffic.
 
-    Setting `stop` ends it early and cleanly: what was acknowledged is in the truth file, and the
-    summary says `interrupted`. Raises `PublishError` when the broker refuses or is away, and
+    Setting `stop` ends it early: the truth file has the acknowledged records, and the summary has
+    `interrupted`. Raises `PublishError` when the broker refuses a batch or is unavailable, and
     ValueError for options out of range.
     """
     as_of_ms = options.as_of_ms or time.time_ns() // 1_000_000
@@ -138,7 +138,7 @@ async def replay(
 
 
 def run(work: Callable[[asyncio.Event], Awaitable[Summary]]) -> Summary:
-    """Runs `simulate` or `replay` to its end; Ctrl-C and SIGTERM end it early and cleanly.
+    """Runs `simulate` or `replay`; Ctrl-C and SIGTERM set their `stop`.
 
     Example: `run(lambda stop: simulate(options, progress, stop))`.
     """
@@ -146,8 +146,8 @@ def run(work: Callable[[asyncio.Event], Awaitable[Summary]]) -> Summary:
     async def main() -> Summary:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(signum, stop.set)
         return await work(stop)
 
     return asyncio.run(main())
@@ -156,15 +156,15 @@ def run(work: Callable[[asyncio.Event], Awaitable[Summary]]) -> Summary:
 def _simulated(
     options: SimulateOptions, events: Iterable[Event], partitions: Mapping[str, int]
 ) -> Iterator[OutgoingRecord]:
-    """At the wanted rate; account settings first, and then time for everybody to learn them."""
+    """At the requested rate; a pause after account settings, so that workers read them first."""
     before, lead_s = "", 0.0
     for number, event in enumerate(events):
         if before == ACCOUNTS != event.kind:
             lead_s = SETTINGS_LEAD_S
         before = event.kind
         due_s = lead_s + (number / options.rate if options.rate else 0.0)
-        place = _record_of(event, options.topics[event.kind], partitions[event.kind])
-        yield OutgoingRecord(place, due_s=due_s)
+        record = _record_of(event, options.topics[event.kind], partitions[event.kind])
+        yield OutgoingRecord(record, due_s=due_s)
 
 
 def _record_of(event: Event, topic: str, partitions: int) -> Published:
@@ -209,11 +209,11 @@ async def _publisher(options: SimulateOptions | ReplayOptions) -> AsyncIterator[
     )  # fmt: skip
     try:
         await producer.start()
-        # Asking for one topic may create it; asking for all never does.
+        # A metadata request for one topic may create it; one for all topics does not.
         cluster = await producer.client.fetch_all_metadata()
     except KafkaError as error:
         await producer.stop()
-        raise PublishError(f"brokers: {options.brokers} cannot be reached ({error})") from error
+        raise PublishError(f"Kafka at {options.brokers} does not answer ({error})") from error
     path = options.truth_path
     truth = path.open("w", encoding="utf-8") if path else None
     try:
@@ -233,17 +233,17 @@ class _Publisher:
         self._by_kind: Counter[str] = Counter()
 
     def partitions(self, topic: str) -> int:
-        """How many partitions a topic has; a missing topic is an error, never created."""
+        """Number of partitions. Raises PublishError for a missing topic; never creates it."""
         found = self._cluster.partitions_for_topic(topic)
         if not found:
-            raise PublishError(f"topic {topic} does not exist. Run `receipts topics` first")
+            raise PublishError(f"topic {topic} is missing. Fix: run `receipts topics`")
         return len(found)
 
     async def run(
         self, outgoing: Iterator[OutgoingRecord], total: int, progress: OnProgress | None,
         stop: asyncio.Event | None, as_of_ms: int,
     ) -> Summary:  # fmt: skip
-        """Publishes everything in chunks, each when it is due."""
+        """Publishes all records in chunks, each when it is due."""
         stop = stop or asyncio.Event()
         started = time.monotonic()
         paced = PacedRecords(outgoing)
@@ -265,15 +265,15 @@ class _Publisher:
         return Summary(self._by_kind.total(), seconds, by_kind, interrupted, as_of_ms)
 
     async def _send(self, chunk: list[OutgoingRecord]) -> list[Batch]:
-        """Hands one chunk to the producer, a batch or more for each partition."""
+        """Gives one chunk to the producer, one or more batches for each partition."""
         shares: dict[tuple[str, int], list[int]] = {}
         for place, (record, _, _) in enumerate(chunk):
             shares.setdefault((record.topic, record.partition), []).append(place)
         sent: list[Batch] = []
         for (topic, partition), places in shares.items():
             for batch, taken in self._batches(chunk, places):
-                answer = await self._producer.send_batch(batch, topic, partition=partition)
-                sent.append(Batch(taken, [chunk[place].record for place in taken], answer))
+                future = await self._producer.send_batch(batch, topic, partition=partition)
+                sent.append(Batch(taken, [chunk[place].record for place in taken], future))
         return sent
 
     def _batches(
@@ -286,22 +286,22 @@ class _Publisher:
                 batch, taken = self._producer.create_batch(), []
                 if not append(batch, chunk[place]):
                     topic = chunk[place].record.topic
-                    raise PublishError(f"a record of topic {topic} fits into no batch")
+                    raise PublishError(f"a record of topic {topic} is too large for a batch")
             taken.append(place)
         yield batch, taken
 
     async def _await_acknowledged(self, allowed: int) -> None:
-        """Waits until at most `allowed` chunks are unacknowledged; writes down the others."""
+        """Waits until at most `allowed` chunks are in flight; writes the others to the truth."""
         while len(self._in_flight) > allowed:
             sent = self._in_flight.popleft()
-            answers = await asyncio.gather(*(b.answer for b in sent), return_exceptions=True)
+            answers = await asyncio.gather(*(b.future for b in sent), return_exceptions=True)
             acknowledged: list[tuple[int, Published]] = []
             for batch, answer in zip(sent, answers, strict=True):
                 if not isinstance(answer, BaseException):
                     acknowledged += acknowledged_records(batch, answer.offset)
             self._write_down(sorted(acknowledged))
             if failures := [a for a in answers if isinstance(a, BaseException)]:
-                raise PublishError(f"the broker did not take a batch: {failures[0]}")
+                raise PublishError(f"the broker refused a batch: {failures[0]}")
 
     def _write_down(self, acknowledged: list[tuple[int, Published]]) -> None:
         self._by_kind.update(record.kind for _, record in acknowledged)
@@ -310,7 +310,7 @@ class _Publisher:
 
 
 async def _sleep_until(moment: float, stop: asyncio.Event) -> None:
-    """Waits for a moment of the monotonic clock, or for `stop`."""
+    """Waits until a time of the monotonic clock, or until `stop`."""
     if (wait := moment - time.monotonic()) > 0:
         try:
             await asyncio.wait_for(stop.wait(), wait)
