@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from deploy.docs.metrics import metrics_page
 from deploy.docs.reports import reports_page
-from models import metrics
 from models.issues import variable_of
 from models.schemas import EVENTS, schema_text
 from models.settings import Settings
@@ -39,7 +39,7 @@ def _text(value: object) -> str:
 
 
 PAGES: dict[str, Callable[[], str]] = {
-    "metrics.md": metrics.markdown,
+    "metrics.md": metrics_page,
     "reports.md": reports_page,
     "settings.md": settings_page,
     **{f"contract/{topic}.schema.json": partial(schema_text, topic) for topic in EVENTS},
