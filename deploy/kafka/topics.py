@@ -127,10 +127,10 @@ def _differences(spec: TopicSpec, actual: ActualTopic) -> Iterable[tuple[bool, I
     """(is fatal, issue) of one topic."""
     where = f"topic {spec.name}"
     if actual.partitions != spec.partitions:
-        problem = f"has {actual.partitions} partitions, the settings say {spec.partitions}"
+        problem = f"has {actual.partitions} partitions, not {spec.partitions} as in the settings"
         yield True, Issue(where, problem, f"set RECEIPTS_PARTITIONS={actual.partitions}")
     if actual.replication != spec.replication:
-        problem = f"has {actual.replication} copies, the settings say {spec.replication}"
+        problem = f"has {actual.replication} copies, not {spec.replication} as in the settings"
         fix = f"set RECEIPTS_REPLICATION={actual.replication} or move its partitions"
         yield False, Issue(where, problem, fix)
     for key, value in spec.config.items():

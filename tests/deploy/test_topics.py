@@ -207,7 +207,7 @@ def test_fewer_copies_are_a_warning_and_smaller_dead_letters_are_not() -> None:
     found = found_like(settings, dead_letters=ActualTopic(4, 2, config))
     fatal, harmless = differences(topic_specs(settings), found)
     assert [issue.problem for issue in fatal] == ["max.message.bytes is 1000, not 2097152"]
-    assert [issue.problem for issue in harmless] == ["has 2 copies, the settings say 1"]
+    assert [issue.problem for issue in harmless] == ["has 2 copies, not 1 as in the settings"]
 
 
 async def test_a_young_topic_that_one_of_the_brokers_does_not_know_is_waited_for(
