@@ -72,7 +72,7 @@ def test_an_exit_at_start_shows_the_log() -> None:
         Broken().start()
 
 
-def test_missing_java_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_java_is_an_error_with_its_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(BrokerError, match="Java is missing: install"):
         KafkaBroker().start()

@@ -213,18 +213,18 @@ def test_fewer_copies_are_a_warning_and_smaller_dead_letters_are_not() -> None:
 async def test_a_young_topic_that_one_of_the_brokers_does_not_know_is_waited_for(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of three brokers the one asked for the configuration may be behind: it answers error 3."""
-    describe, asked = AIOKafkaAdminClient.describe_configs, list[str]()
+    """A broker that does not know a new topic yet answers error 3 for its configuration."""
+    describe, requested = AIOKafkaAdminClient.describe_configs, list[str]()
 
     async def behind(self: AIOKafkaAdminClient, resources: list[ConfigResource]) -> Any:
         (answer,) = await describe(self, resources)
-        asked.append(resources[0].name)
-        if asked.count(resources[0].name) <= 2:
+        requested.append(resources[0].name)
+        if requested.count(resources[0].name) <= 2:
             answer.resources[0] = (3, "", *answer.resources[0][2:])
         return (answer,)
 
     monkeypatch.setattr(AIOKafkaAdminClient, "describe_configs", behind)
     outcome = await create_topics(settings)
     assert len(outcome.created) == len(topic_specs(settings))
-    assert all(asked.count(spec.name) == 3 for spec in outcome.created)
+    assert all(requested.count(spec.name) == 3 for spec in outcome.created)
     assert await check_topics(settings) == []

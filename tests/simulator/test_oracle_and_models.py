@@ -65,7 +65,7 @@ def test_strikes_and_decisions_are_the_same(worker: Worker, expected: Expected) 
     assert worker.requests == {d for d in expected.decisions if d[4] == RECIPIENT}
 
 
-def test_numbers_stand_the_same(worker: Worker, expected: Expected) -> None:
+def test_recipients_have_the_expected_status(worker: Worker, expected: Expected) -> None:
     found = worker.statuses()
     for key in (found.keys() | expected.recipients.keys()) - expected.undetermined_recipients:
         assert found.get(key, NOT_SUPPRESSED) == expected.recipients.get(key, NOT_SUPPRESSED), key
@@ -73,7 +73,7 @@ def test_numbers_stand_the_same(worker: Worker, expected: Expected) -> None:
     assert reasons == {"hard_bounces", "unsubscribed", "manual"}
 
 
-def test_retries_are_asked_for_as_expected(worker: Worker, expected: Expected) -> None:
+def test_retries_are_requested_as_expected(worker: Worker, expected: Expected) -> None:
     found = asked(worker)
     assert expected.required_retries <= found.keys() <= expected.allowed_retries.keys()
     for key, request in found.items():
@@ -108,7 +108,7 @@ def test_senders_that_ignore_the_list_are_noticed(timely: Worker) -> None:
     assert all(row.direction == "outbound" for row in flagged)
 
 
-def test_no_retry_is_asked_for_before_it_is_due_or_after_it_became_pointless(
+def test_no_retry_is_requested_before_it_is_due_or_when_it_is_pointless(
     timely: Worker, records: list[Published], expected: Expected
 ) -> None:
     found = asked(timely)

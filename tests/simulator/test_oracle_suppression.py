@@ -156,7 +156,7 @@ STANDING: list[tuple[str, list[Fact], RecipientStatus]] = [
 @pytest.mark.parametrize(
     ("facts", "wanted"), [rule[1:] for rule in STANDING], ids=[rule[0] for rule in STANDING]
 )
-def test_where_a_number_stands(facts: list[Fact], wanted: RecipientStatus) -> None:
+def test_the_status_of_a_recipient(facts: list[Fact], wanted: RecipientStatus) -> None:
     expected = told(facts)
     assert expected.recipients.get(("acme", NUMBER), NOT_SUPPRESSED) == wanted
     assert not expected.undetermined_recipients

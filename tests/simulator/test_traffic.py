@@ -33,7 +33,9 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("wanted", [0, 1, 7, 500, 20_000])
-def test_exactly_as_many_events_as_asked_for_in_order_of_arrival(shape: str, wanted: int) -> None:
+def test_exactly_the_requested_number_of_events_in_order_of_arrival(
+    shape: str, wanted: int
+) -> None:
     events = list(generate(3, wanted, AS_OF, SHAPES[shape]))
     assert len(events) == wanted
     assert all(a.arrival_ms <= b.arrival_ms for a, b in pairwise(events))

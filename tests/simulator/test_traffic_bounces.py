@@ -36,7 +36,7 @@ def test_settings_come_before_the_traffic_they_are_for(
     assert changed == set(Rules._fields)
 
 
-def test_numbers_bounce_again_and_again(events: list[Event], expected: Expected) -> None:
+def test_recipients_bounce_repeatedly(events: list[Event], expected: Expected) -> None:
     struck = Counter((key[0], strike.recipient) for key, strike in expected.strikes.items())
     assert sum(1 for number in struck.values() if number >= 3) >= 10
     assert max(struck.values()) >= 6
@@ -52,7 +52,7 @@ def test_numbers_bounce_again_and_again(events: list[Event], expected: Expected)
     assert not any("hard_bounces" in n.reasons for n in off)
 
 
-def test_people_decide_about_numbers(events: list[Event], expected: Expected) -> None:
+def test_people_send_suppression_requests(events: list[Event], expected: Expected) -> None:
     said = of_kind(events, REQUESTS)
     actions = Counter(fields["action"] for fields in said)
     assert actions.keys() == {"suppress", "release", "resubscribe", "unsubscribe"}
@@ -70,7 +70,7 @@ def test_people_decide_about_numbers(events: list[Event], expected: Expected) ->
     assert before_and_after == {True, False}
 
 
-def test_senders_send_again_when_they_are_asked(
+def test_senders_follow_retry_requests(
     valid: list[tuple[Event, dict[str, Any]]], expected: Expected
 ) -> None:
     """First sending + a whole number of periods, and half a minute at most; never later than
@@ -103,7 +103,7 @@ def test_some_bounce_softly_in_the_last_minute_of_two_days(expected: Expected) -
     assert min(reasons[word] for word in ("off", "too_late", "expired", "final")) > 5
 
 
-def test_most_senders_leave_suppressed_numbers_out_and_some_do_not(expected: Expected) -> None:
+def test_most_senders_skip_suppressed_recipients_and_some_do_not(expected: Expected) -> None:
     sent: Counter[str] = Counter()
     for (account, _), message in expected.messages.items():
         number = expected.recipients.get((account, message.recipient))
