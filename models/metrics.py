@@ -361,22 +361,3 @@ TABLE: tuple[Metric, ...] = (
 )
 
 BY_NAME: dict[str, Metric] = {metric.name: metric for metric in TABLE}
-
-
-def markdown() -> str:
-    """The page docs/metrics.md."""
-    head = (
-        "# Metrics\n\n"
-        "Generated from `models/metrics.py` by `python -m deploy.docs`; a test keeps it current.\n"
-        "Worker and sink each serve their metrics at `/metrics`.\n\n"
-        "| name | kind | labels | unit | where | meaning |\n|---|---|---|---|---|---|\n"
-    )
-    return head + "".join(_row(metric) for metric in TABLE)
-
-
-def _row(metric: Metric) -> str:
-    labels = ", ".join(metric.labels) or "–"
-    bounds = ", ".join(f"{b:g}" for b in metric.buckets)
-    meaning = f"{metric.meaning} Buckets up to {bounds}." if bounds else metric.meaning
-    cells = (f"`{metric.name}`", metric.kind, labels, metric.unit, metric.where, meaning)
-    return "| " + " | ".join(cells) + " |\n"

@@ -232,6 +232,21 @@ class Suppression(msgspec.Struct):
         )
 
 
+def split_strikes(record: Suppression) -> tuple[list[StrikeFact], list[StrikeFact]]:
+    """The strikes of a published record that count, and those that do not (any more), by time.
+
+    As many as the record counts, the newest, without those from before the last release. So it
+    needs no account settings: the worker applied them when it published the count.
+    """
+    struck = sorted(
+        (strike for strike in record.facts.strikes if strike.struck),
+        key=lambda strike: (strike.occurred_at, strike.place),
+    )
+    eligible = [strike for strike in struck if strike.sent_at >= record.facts.released.at]
+    counted = eligible[len(eligible) - record.strikes :] if record.strikes else []
+    return counted, [strike for strike in struck if strike not in counted]
+
+
 def unknown_reasons(known: Suppression) -> tuple[str, ...]:
     """The reasons of a record that only a newer version knows; usually ()."""
     return tuple(reason for reason in known.reasons if reason not in REASONS)

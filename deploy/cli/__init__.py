@@ -1,8 +1,7 @@
 """The command line `receipts`: settings from the environment, one clear line for every failure.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 the recipient is suppressed,
-130 ended by Ctrl-C.
-Commands import what they run only when they run: `receipts --help` needs no Kafka client.
+Exit codes are in deploy/exit_codes.py. Commands import their dependencies when they run, so that
+`receipts --help` is fast.
 """
 
 import sys
@@ -22,23 +21,23 @@ from deploy.cli import (
     topics,
     worker,
 )
-from deploy.cli.exit_codes import FAILED, INTERRUPTED, OK, USAGE
 from deploy.cli.help import command
+from deploy.exit_codes import FAILED, INTERRUPTED, OK, USAGE
 from deploy.processes.process import build
 from models.issues import SettingsError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def cli() -> None:
-    """Joins SMS and WhatsApp delivery receipts from Kafka into exact tables in ClickHouse.
+    """Join SMS and WhatsApp delivery receipts from Kafka into exact tables in ClickHouse.
 
-    Settings come from the environment (RECEIPTS_...), see docs/settings.md.
+    Settings come from environment variables (RECEIPTS_...), see docs/settings.md.
     """
 
 
 @command("receipts version")
 def version() -> None:
-    """Print what runs."""
+    """Print the versions of receipts and of its main libraries."""
     for name, value in {"receipts": __version__, **build()}.items():
         if name != "version":
             click.echo(f"{name} {value}")
@@ -87,7 +86,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _expected() -> tuple[type[Exception], ...]:
-    """Failures whose text is made for people; any other is a bug and shows its traceback."""
+    """Errors with a text for users; any other is a bug and shows its traceback."""
     from aiokafka.errors import KafkaError
 
     from deploy.embedded.brokers import BrokerError

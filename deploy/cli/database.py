@@ -1,4 +1,4 @@
-"""What commands that query ClickHouse share: the connection, and one line for each issue."""
+"""The connection of commands that query ClickHouse; prints invalid options, one a line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from deploy.cli.exit_codes import USAGE
+from deploy.exit_codes import USAGE
 from deploy.processes.process import read_settings, silence_libraries
 from models.issues import mask_url
 
@@ -23,7 +23,7 @@ _NAMED_ACCOUNTS: Final = 10
 def open_database() -> Iterator[Database]:
     """The database of the settings. Raises DatabaseError with the fix.
 
-    An InvalidQuery ends the process with exit code 2, one line an issue.
+    Ends the process with exit code 2 after an InvalidQuery, one line for each issue.
     """
     from reports.query.database import Database, Unavailable
     from reports.query.query import InvalidQuery
@@ -38,23 +38,23 @@ def open_database() -> Iterator[Database]:
             database.close()
     except InvalidQuery as error:
         for issue in error.issues:
-            named = _as_typed(issue.where)
-            click.echo(f"receipts: {named}: {issue.problem}. Fix: {issue.fix}", err=True)
+            option = _option_of(issue.where)
+            click.echo(f"receipts: {option}: {issue.problem}. Fix: {issue.fix}", err=True)
         sys.exit(USAGE)
     except Unavailable as error:
         fix = "Fix: start it, or set RECEIPTS_CLICKHOUSE_URL (or RECEIPTS_PAGES_CLICKHOUSE_URL)"
         raise Unavailable(f"{mask_url(url)}: {error}. {fix}") from error
 
 
-def _as_typed(name: str) -> str:
-    """The option of that name, or the name itself when there is no such option."""
+def _option_of(name: str) -> str:
+    """The option of that name; the name itself when the command has no such option."""
     option = "--" + name.replace("_", "-")
     context = click.get_current_context()
     return option if any(option in one.opts for one in context.command.params) else name
 
 
 def require_account(database: Database, account: str) -> None:
-    """Raises InvalidQuery for an account without messages and settings: probably it is misspelt."""
+    """Raises InvalidQuery for an account without messages and settings: probably a typo."""
     from models.issues import Issue
     from reports.query.accounts import is_known, some
     from reports.query.query import InvalidQuery
@@ -62,6 +62,6 @@ def require_account(database: Database, account: str) -> None:
     if is_known(database, account):
         return
     found = some(database, _NAMED_ACCOUNTS)
-    fix = f"there are {', '.join(found)}" if found else "there is none yet: send something first"
+    fix = f"use one of {', '.join(found)}" if found else "no account exists yet: send a message"
     problem = f"{account!r} has no messages and no settings"
     raise InvalidQuery([Issue("account", problem, fix)])

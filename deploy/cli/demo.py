@@ -13,19 +13,21 @@ from deploy.cli.help import command
     "receipts demo --no-serve",
     "receipts demo --json | python -m json.tool",
 )
-@click.option("--events", type=click.IntRange(1), default=50_000, show_default=True)
+@click.option(
+    "--events", type=click.IntRange(1), default=50_000, show_default=True, help="Number of events."
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="Same seed, same traffic.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-@click.option("--no-serve", is_flag=True, help="Leave after the ledger, without the pages.")
+@click.option("--no-serve", is_flag=True, help="Exit after the ledger, without the pages.")
 def demo(events: int, seed: int, as_json: bool, no_serve: bool) -> None:
-    """Show the whole system at work, embedded.
+    """Run the whole system on simulated events, embedded.
 
-    Starts a broker, the worker and the sink, publishes simulated events, then prints tables and
-    a ledger of what was published against what the tables hold. Exit code 0 only if it balances.
-    Then it serves the report pages of what it made, and prints their address and links to sign in,
-    until Ctrl-C, in a terminal and in a script alike; with --json or --no-serve it leaves at once.
+    Starts a broker, a worker and a sink, publishes events, and prints tables and a ledger that
+    compares the published events with the tables. The exit code is 0 only if the ledger balances.
+    Then it prints the address and sign-in links of the report pages and serves them until Ctrl-C,
+    also in a script; with --json or --no-serve it exits at once.
 
-    Needs no settings, no Java, no containers; everything it made is gone afterwards.
+    Needs no settings, Java or containers. Removes all its files at the end.
     """
     from deploy.demo.run import run
 

@@ -25,10 +25,10 @@ class GroupWithExamples(Examples, click.Group):
 
 
 def group(*examples: str) -> Callable[[Callable[..., None]], click.Group]:
-    """click's decorator of a group, with examples for --help."""
+    """`click.group` with examples in --help."""
     return click.group(cls=GroupWithExamples, examples=examples)
 
 
 def command(*examples: str) -> Callable[[Callable[..., None]], click.Command]:
-    """click's decorator, with examples for --help."""
+    """`click.command` with examples in --help."""
     return click.command(cls=Examples, examples=examples)

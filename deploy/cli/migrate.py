@@ -4,8 +4,8 @@ import sys
 
 import click
 
-from deploy.cli.exit_codes import FAILED, OK
 from deploy.cli.help import command
+from deploy.exit_codes import FAILED, OK
 from deploy.processes.process import read_settings, silence_libraries
 from models.issues import mask_url
 from models.settings import Settings
@@ -16,11 +16,13 @@ from models.settings import Settings
     "receipts migrate --status",
     "RECEIPTS_CLICKHOUSE_URL=chdb:///var/lib/receipts/engine receipts migrate",
 )
-@click.option("--status", is_flag=True, help="Only show what is applied and what is missing.")
+@click.option(
+    "--status", is_flag=True, help="Only show which migrations are applied and which are missing."
+)
 def migrate(status: bool) -> None:
-    """Bring the schema of ClickHouse up to date.
+    """Apply missing migrations to ClickHouse.
 
-    With --status nothing is changed, and the exit code is 1 while migrations are missing.
+    --status changes nothing; its exit code is 1 while migrations are missing.
     """
     from sinks.errors import Unavailable
 

@@ -1,4 +1,4 @@
-"""What commands that write rows share: formats, files, progress."""
+"""Output of commands that write rows: formats, files, progress."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import click
 
-from deploy.cli.progress import progress_bar
+from deploy.progress import progress_bar
 
-#: Formats of files; a table is for a terminal.
+#: Formats of files; a table is only for a terminal.
 FILES: Final = ("csv", "xlsx", "json")
 
 
@@ -23,37 +23,39 @@ def output_options(formats: tuple[str, ...]) -> list[click.Parameter]:
         click.Option(
             ["--format", "form"],
             type=click.Choice(formats),
-            help=f"As the name of the --output file ends, or {formats[0]}.",
+            help=f"Default: the extension of the --output file, else {formats[0]}.",
         ),
         click.Option(
             ["-o", "--output"],
             type=click.Path(path_type=Path, dir_okay=False),
-            help="Write a file instead of the standard output.",
+            help="Write to a file instead of the standard output.",
         ),
         click.Option(["--force"], is_flag=True, help="Replace the file if it exists."),
     ]
 
 
 def format_of(form: str | None, output: Path | None, default: str) -> str:
-    """The format that was asked for. Raises click.UsageError when it does not fit the output."""
+    """The requested format. Raises click.UsageError when it does not fit the output."""
     if form is None and output is not None:
         form = output.suffix.removeprefix(".").lower()
         if form not in FILES:
-            fix = f"end its name with .csv, .xlsx or .json, or say --format {'|'.join(FILES)}"
-            raise click.UsageError(f"--output: {output} does not tell its format. Fix: {fix}")
+            fix = f"end the name with .csv, .xlsx or .json, or add --format {'|'.join(FILES)}"
+            raise click.UsageError(f"--output: {output} has no known extension. Fix: {fix}")
     form = form or default
     if form not in FILES and output is not None:
-        raise click.UsageError(f"--output: a {form} is no file. Fix: say --format csv")
+        raise click.UsageError(f"--output: a {form} cannot be a file. Fix: add --format csv")
     if form == "xlsx" and output is None and sys.stdout.isatty():
-        raise click.UsageError("--format: xlsx is no text. Fix: name a file with --output")
+        raise click.UsageError(
+            "--format: xlsx cannot be shown in a terminal. Fix: add --output FILE"
+        )
     return form
 
 
 @contextmanager
 def opened(output: Path | None, *, force: bool) -> Iterator[Callable[[bytes], Any]]:
-    """Something to write bytes to. A file appears when it is whole, never half of it.
+    """A function that writes bytes. The file appears when it is complete.
 
-    Raises click.UsageError when the file exists and must not be replaced.
+    Raises click.UsageError when the file exists, unless `force` replaces it.
     """
     if output is None:
         yield click.get_binary_stream("stdout").write
@@ -71,7 +73,7 @@ def opened(output: Path | None, *, force: bool) -> Iterator[Callable[[bytes], An
 
 @contextmanager
 def until_pipe_closes() -> Iterator[None]:
-    """Ends quietly when the reader of the standard output, such as `head`, has closed it."""
+    """Ends without an error when the reader of stdout, such as `head`, closes the pipe."""
     try:
         yield
         sys.stdout.flush()

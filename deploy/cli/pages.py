@@ -1,11 +1,11 @@
-"""The command that serves the reports to browsers: `receipts pages`."""
+"""`receipts pages`: serves the reports to browsers."""
 
 import sys
 
 import click
 
-from deploy.cli.exit_codes import INTERRUPTED, OK
 from deploy.cli.help import command
+from deploy.exit_codes import INTERRUPTED, OK
 from deploy.processes.logs import log_to_stderr
 from deploy.processes.process import read_settings
 from models.issues import Issue, SettingsError, variable_of
@@ -20,18 +20,18 @@ from models.settings import Settings
 def pages() -> None:
     """Serve every report as a page, until Ctrl-C or SIGTERM.
 
-    People sign in with a token of RECEIPTS_PAGES_TOKENS and see the account of that token alone;
+    People sign in with a token of RECEIPTS_PAGES_TOKENS and see the account of that token only;
     programs send it as `Authorization: Bearer TOKEN`. Needs ClickHouse with the views of the
-    reports (`receipts migrate`) and a user that may read them; it waits for ClickHouse if it is
-    away. Put a TLS proxy before it when others than this machine may come.
+    reports (`receipts migrate`) and a user that may read them; waits while ClickHouse is
+    unavailable. Put a TLS proxy in front of it before you open it to other machines.
     """
-    from deploy.processes.pages_server import serve
+    from deploy.processes.pages_server import serve_pages
 
     settings = read_settings()
     accounts = _accounts(settings)
     log_to_stderr(settings.log_level)
     at = (settings.pages_host, settings.pages_port)
-    terminated = serve(settings.reports_url, accounts, *at, _print_address)
+    terminated = serve_pages(settings.reports_url, accounts, *at, _print_address)
     sys.exit(OK if terminated else INTERRUPTED)
 
 
@@ -40,9 +40,9 @@ def _accounts(settings: Settings) -> dict[str, str]:
         return settings.token_accounts
     fix = Settings.model_fields["pages_tokens"].json_schema_extra
     assert isinstance(fix, dict)
-    wrong = "is empty, so nobody could sign in"
-    raise SettingsError([Issue(variable_of("pages_tokens"), wrong, str(fix["fix"]))])
+    problem = "is empty, so nobody could sign in"
+    raise SettingsError([Issue(variable_of("pages_tokens"), problem, str(fix["fix"]))])
 
 
 def _print_address(address: str) -> None:
-    click.echo(f"The reports are at {address} (Ctrl-C ends it). Sign in with a token.")
+    click.echo(f"The reports are at {address} until Ctrl-C. Sign in with a token.")

@@ -1,4 +1,4 @@
-"""The commands that answer: `receipts report NAME …`, one for each report of the catalogue.
+"""`receipts report NAME …`: a command for each report of the catalogue.
 
 Options, help and columns come from the definitions in `reports/catalogue/`.
 """
@@ -34,10 +34,10 @@ DEFAULT_ROWS: Final = 25
 
 
 class Reports(GroupWithExamples):
-    """A command for each report, made when it is asked for."""
+    """A command for each report, made when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names of the reports, in the order people look for them."""
+        """Names of the reports, in the order of the catalogue."""
         from reports.catalogue import REPORTS
 
         return [one.name for one in REPORTS]
@@ -54,10 +54,10 @@ class Reports(GroupWithExamples):
     examples=("receipts report overview --help", "receipts report messages --help"),
 )
 def report() -> None:
-    """Ask a report: as a table, or as CSV, XLSX or JSON.
+    """Run a report and print a table, CSV, XLSX or JSON.
 
-    Days are those of the account's time zone, and times are shown in it. Reads ClickHouse alone
-    (RECEIPTS_PAGES_CLICKHOUSE_URL or, without it, RECEIPTS_CLICKHOUSE_URL) and writes nothing.
+    Days and times are in the time zone of the account. Needs ClickHouse only
+    (RECEIPTS_PAGES_CLICKHOUSE_URL, else RECEIPTS_CLICKHOUSE_URL) and changes nothing.
     """
 
 
@@ -70,7 +70,7 @@ class ReportCommand(Examples):
     def __init__(self, definition: Report) -> None:
         super().__init__(
             definition.name,
-            params=[*_question(definition), *_answer(definition)],
+            params=[*_query_options(definition), *_result_options(definition)],
             callback=partial(_run, definition),
             help=definition.about,
             short_help=definition.title,
@@ -79,7 +79,7 @@ class ReportCommand(Examples):
         self._sections = definition.sections
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The options, then what the report shows."""
+        """Write the options, then the columns of every section."""
         super().format_options(ctx, formatter)
         for section in self._sections:
             option = f" (--section {section.name})" if section.name else ""
@@ -88,40 +88,40 @@ class ReportCommand(Examples):
                 formatter.write_dl([(one.name, one.meaning) for one in section.columns])
 
 
-def _question(definition: Report) -> Iterator[click.Parameter]:
-    """Options of what is asked."""
+def _query_options(definition: Report) -> Iterator[click.Parameter]:
+    """Options that select rows."""
     yield click.Option(["--account"], required=True, help="The tenant.")
     if definition.has_period:
         yield from _period()
     for one in definition.own_filters:
         name = "--" + one.name.replace("_", "-")
-        yield click.Option([name, one.name], multiple=True, metavar="TEXT", help=_asking(one))
+        yield click.Option([name, one.name], multiple=True, metavar="TEXT", help=_filter_help(one))
 
 
 def _period() -> Iterator[click.Parameter]:
     yield click.Option(["--since"], metavar="DAY", help="First day, such as 2026-11-01.")
-    yield click.Option(["--until"], metavar="DAY", help="Last day, itself included; else today.")
-    yield click.Option(["--last"], metavar="DAYS", help="So many days up to --until; else 7.")
+    yield click.Option(["--until"], metavar="DAY", help="Last day, inclusive; default: today.")
+    yield click.Option(["--last"], metavar="DAYS", help="Number of days up to --until; default: 7.")
 
 
-def _asking(one: Filter) -> str:
-    words = f" Words: {', '.join(one.choices)}." if one.choices else ""
-    several = " May be given several times." if one.several else ""
-    return f"{one.label}: {one.meaning}.{words}{several}{' Required.' if one.required else ''}"
+def _filter_help(one: Filter) -> str:
+    choices = f" One of: {', '.join(one.choices)}." if one.choices else ""
+    several = " Repeatable." if one.several else ""
+    return f"{one.label}: {one.meaning}.{choices}{several}{' Required.' if one.required else ''}"
 
 
-def _answer(definition: Report) -> Iterator[click.Parameter]:
-    """Options of how it is answered."""
+def _result_options(definition: Report) -> Iterator[click.Parameter]:
+    """Options of the output."""
     if len(definition.sections) > 1:
         names = [one.name for one in definition.sections]
-        section = "Only this section; may be given several times."
+        section = "Only this section. Repeatable."
         yield click.Option(["--section"], type=click.Choice(names), multiple=True, help=section)
-    columns = "Columns to show, by name, separated by commas; or all."
+    columns = "Names of the columns to show, separated by commas; or all."
     yield click.Option(["--columns"], metavar="NAMES", default="", help=columns)
-    rows = f"Rows at most, 0 for all; else {DEFAULT_ROWS} in a table, all in a file."
+    rows = f"Most rows, 0: all; default: {DEFAULT_ROWS} in a table, all in a file."
     yield click.Option(["--limit"], type=click.IntRange(0), help=rows)
     yield from output_options((TABLE, *FILES))
-    sql = "Print the SQL to paste instead of asking: a call of the report's views."
+    sql = "Print the SQL (calls of the report's views) instead of running it."
     yield click.Option(["--sql"], is_flag=True, help=sql)
 
 
@@ -145,11 +145,11 @@ def _examples(definition: Report) -> tuple[str, ...]:
     )
 
 
-# --- what a command does ----------------------------------------------------------------------
+# --- running a report -----------------------------------------------------------------------
 
 
-class _Wanted(NamedTuple):
-    """How the answer is wanted."""
+class _ResultOptions(NamedTuple):
+    """Values of the options of the output."""
 
     section: tuple[str, ...] = ()
     columns: str = ""
@@ -166,12 +166,13 @@ class _Wanted(NamedTuple):
 
 
 def _run(definition: Report, **options: Any) -> None:
-    wanted = _Wanted(**{name: options.pop(name) for name in _Wanted._fields if name in options})
+    given = [name for name in _ResultOptions._fields if name in options]
+    wanted = _ResultOptions(**{name: options.pop(name) for name in given})
     account = options.pop("account")
-    raw_params = {name: _words(value) for name, value in options.items()}
+    raw_params = {name: _values(value) for name, value in options.items()}
     form = format_of(wanted.form, wanted.output, TABLE)
     with until_pipe_closes(), open_database() as database:
-        query = _asked(database, definition, account, raw_params)
+        query = _parsed(database, definition, account, raw_params)
         sections = [
             one for one in definition.sections if not wanted.section or one.name in wanted.section
         ]
@@ -186,12 +187,12 @@ def _run(definition: Report, **options: Any) -> None:
             _export(form, database, sections, query, wanted)
 
 
-def _words(value: Any) -> list[str]:
-    """What an option was given, as words; none when it was left out."""
+def _values(value: Any) -> list[str]:
+    """The values of an option; none when it was left out."""
     return [value] if isinstance(value, str) else list(value or ())
 
 
-def _asked(
+def _parsed(
     database: Database, definition: Report, account: str, raw_params: Mapping[str, Sequence[str]]
 ) -> ReportQuery:
     from reports.query.accounts import zone_of
@@ -203,7 +204,7 @@ def _asked(
     )
 
 
-def _print_sql(sections: Sequence[Section], query: ReportQuery, wanted: _Wanted) -> None:
+def _print_sql(sections: Sequence[Section], query: ReportQuery, wanted: _ResultOptions) -> None:
     from reports.exports import chosen
     from reports.query.render_sql import pasted
 
@@ -215,14 +216,18 @@ def _print_sql(sections: Sequence[Section], query: ReportQuery, wanted: _Wanted)
 
 
 def _export(
-    form: str, database: Database, sections: Sequence[Section], query: ReportQuery, wanted: _Wanted
+    form: str,
+    database: Database,
+    sections: Sequence[Section],
+    query: ReportQuery,
+    wanted: _ResultOptions,
 ) -> None:
     from reports.exports import FORMATS, export, rows_in_all
 
     def total() -> int | None:
         return wanted.limit or rows_in_all(database, sections, query)
 
-    with opened(wanted.output, force=wanted.force) as write, row_progress(total) as tell:
-        question = database, sections, query, wanted.names, wanted.limit or 0
-        for piece in export(FORMATS[form], *question, tell):
-            write(piece)
+    with opened(wanted.output, force=wanted.force) as write, row_progress(total) as on_rows:
+        selection = database, sections, query, wanted.names, wanted.limit or 0
+        for chunk in export(FORMATS[form], *selection, on_rows):
+            write(chunk)

@@ -35,11 +35,11 @@ NAME: Final = click.argument("name")
 
 @group("receipts segments --help")
 def segments() -> None:
-    """Save groups of people, list who belongs to them, export them.
+    """Save, list and export groups of people.
 
-    A segment is people who did, or did not, something in campaigns. Its definition is stored; who
-    belongs to it is asked anew every time. Saving and deleting need a user of ClickHouse that may
-    insert into `segments`.
+    A segment is the people who did, or did not do, something in campaigns. Only its definition is
+    stored; every command computes the members again. Saving and deleting need a ClickHouse user
+    that may insert into `segments`.
     """
 
 
@@ -54,15 +54,15 @@ def list_(account: str) -> None:
     from reports.segments.saved import segments as saved
 
     columns = (
-        text("name", "Name", "its name"),
-        moment("updated_at", "Saved at", "when it was saved last"),
-        text("definition", "Definition", "who belongs to it"),
+        text("name", "Name", "name of the segment"),
+        moment("updated_at", "Saved at", "when it was last saved"),
+        text("definition", "Definition", "rule for its members, as JSON"),
     )
     with until_pipe_closes(), open_database() as database:
         require_account(database, account)
         found = saved(database, account)
         if not found:
-            click.echo("no segment is saved. Save one: receipts segments save --help")
+            click.echo("there are no segments. Save one: receipts segments save --help")
             return
         rows = [(one.name, one.updated_at, write(one.definition)) for one in found]
         show_rows(columns, rows, zone_of(database, account))
@@ -86,32 +86,30 @@ def show(account: str, name: str) -> None:
 )
 @ACCOUNT
 @NAME
-@click.option("--campaign", multiple=True, help="Id of a campaign; may be given several times.")
-@click.option("--did", help="What people did there, a tab of the report recipients; else sent.")
-@click.option("--not", "not_", is_flag=True, help="Those who did it in none of them.")
-@click.option(
-    "--link", multiple=True, help="Only who clicked this link; may be given several times."
-)
-@click.option("--channel", help="Only messages of this channel, sms or whatsapp; else both.")
-@click.option("--definition", help="All that as JSON, or @FILE that holds it; @- for stdin.")
+@click.option("--campaign", multiple=True, help="Id of a campaign. Repeatable.")
+@click.option("--did", help="What they did there: a tab of the report recipients; default: sent.")
+@click.option("--not", "not_", is_flag=True, help="Only those who did it in none of the campaigns.")
+@click.option("--link", multiple=True, help="Only those who clicked this link. Repeatable.")
+@click.option("--channel", help="Only messages of this channel, sms or whatsapp; default: both.")
+@click.option("--definition", help="The definition as JSON, or @FILE with it; @- for stdin.")
 def save(account: str, name: str, definition: str | None, **people: Any) -> None:
     """Save a segment, or replace the one of that name.
 
-    With --definition segments can be combined: "and", "or", "except".
+    A --definition can combine segments: "and", "or", "except".
     """
     if (definition is None) == (not people["campaign"]):
-        raise click.UsageError("give either --campaign or --definition")
+        raise click.UsageError("give either --campaign or --definition, not both")
     from reports.segments.members import count
 
     with open_database() as database:
         require_account(database, account)
-        node = _people(**people) if definition is None else _parsed(definition)
+        node = _campaign_members(**people) if definition is None else _parsed(definition)
         with _store() as store:
             store.save(account, name, node, datetime.now(UTC))
         click.echo(f"{name}: {count(database, account, node):,} people")
 
 
-def _people(
+def _campaign_members(
     campaign: Sequence[str],
     did: str | None,
     not_: bool,
@@ -122,8 +120,8 @@ def _people(
 
     from reports.segments.model import parse
 
-    raw_params = {"type": "people", "campaigns": campaign, "did": did or "sent", "not": not_}
-    return parse(msgspec.json.encode({**raw_params, "links": link, "channel": channel}))
+    fields = {"type": "people", "campaigns": campaign, "did": did or "sent", "not": not_}
+    return parse(msgspec.json.encode({**fields, "links": link, "channel": channel}))
 
 
 def _parsed(definition: str) -> Node:
@@ -139,7 +137,7 @@ def _parsed(definition: str) -> Node:
 @ACCOUNT
 @NAME
 def delete(account: str, name: str) -> None:
-    """Delete a segment. Segments that name it can no longer be asked."""
+    """Delete a segment. Segments that refer to it stop working."""
     with open_database() as database, _store() as store:
         _saved(database, account, name)
         store.delete(account, name, datetime.now(UTC))
@@ -152,11 +150,9 @@ def delete(account: str, name: str) -> None:
 )
 @ACCOUNT
 @NAME
-@click.option(
-    "--limit", type=click.IntRange(0), default=DEFAULT_ROWS, help="Rows at most, 0 for all."
-)
+@click.option("--limit", type=click.IntRange(0), default=DEFAULT_ROWS, help="Most rows; 0: all.")
 def members(account: str, name: str, limit: int) -> None:
-    """List who belongs to a segment now, and count them."""
+    """List and count the current members of a segment."""
     from deploy.cli.tables import show_rows
     from reports.query.accounts import zone_of
     from reports.segments.members import COLUMNS, count, members
@@ -175,7 +171,7 @@ def members(account: str, name: str, limit: int) -> None:
 @ACCOUNT
 @NAME
 def export(account: str, name: str, form: str | None, output: Path | None, force: bool) -> None:
-    """Write everybody who belongs to a segment now to a file."""
+    """Write the current members of a segment to a file."""
     from reports.exports import FORMATS, start_export
     from reports.segments.book import document_of_segment
     from reports.segments.members import count
@@ -184,21 +180,21 @@ def export(account: str, name: str, form: str | None, output: Path | None, force
     with until_pipe_closes(), open_database() as database:
         segment = _saved(database, account, name)
 
-        book = document_of_segment(database, account, segment)
+        document = document_of_segment(database, account, segment)
 
         def total() -> int:
             return count(database, account, segment.definition)
 
-        with opened(output, force=force) as write, row_progress(total) as tell:
-            for piece in start_export(FORMATS[form], book, tell):
-                write(piece)
+        with opened(output, force=force) as write, row_progress(total) as on_rows:
+            for chunk in start_export(FORMATS[form], document, on_rows):
+                write(chunk)
 
 
 export.params += output_options(FILES)
 
 
 def _saved(database: Database, account: str, name: str) -> Segment:
-    """A saved segment. Raises InvalidQuery that names those there are."""
+    """A saved segment. Raises InvalidQuery with the names of the saved ones."""
     from models.issues import Issue
     from reports.query.query import InvalidQuery
     from reports.segments.saved import segments as saved
@@ -206,7 +202,7 @@ def _saved(database: Database, account: str, name: str) -> Segment:
     require_account(database, account)
     found = {one.name: one for one in saved(database, account)}
     if name not in found:
-        fix = f"there are {', '.join(found)}" if found else "save one with receipts segments save"
+        fix = f"use one of {', '.join(found)}" if found else "save one with receipts segments save"
         raise InvalidQuery([Issue("name", f"no segment is saved as {name!r}", fix)])
     return found[name]
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deploy.cli.exit_codes import INTERRUPTED
 from deploy.cli.help import command
-from deploy.cli.progress import OnProgress, progress_bar
+from deploy.exit_codes import INTERRUPTED
 from deploy.processes.process import read_settings, silence_libraries
+from deploy.progress import OnProgress, progress_bar
 from models.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,34 +26,42 @@ if TYPE_CHECKING:
     "receipts simulate --replay truth.jsonl",
     "receipts simulate --replay recording.jsonl --speed 2",
 )
-@click.option("--events", type=click.IntRange(0), default=50_000, show_default=True)
+@click.option(
+    "--events", type=click.IntRange(0), default=50_000, show_default=True, help="Number of events."
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="Same seed, same traffic.")
-@click.option("--rate", type=float, help="Events a second; as fast as possible when left out.")
+@click.option("--rate", type=float, help="Events per second; default: as fast as possible.")
 @click.option(
     "--shape",
     type=click.Choice(["days", "hour", "burst"]),
     default="days",
     show_default=True,
-    help="Several days, one hour, or a few hours of big campaigns.",
+    help="Several days, one hour, or a few hours of large campaigns.",
 )
 @click.option(
     "--as-of",
     type=click.DateTime(["%Y-%m-%dT%H:%M:%SZ"]),
-    help="The present of the traffic, UTC; now when left out.",
+    help="End of the traffic, UTC; default: now.",
 )
-@click.option("--truth", type=click.Path(path_type=Path), help="Write what was published here.")
+@click.option(
+    "--truth", type=click.Path(path_type=Path), help="Write acknowledged records to this file."
+)
 @click.option(
     "--replay",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Publish a recording: JSON lines of topic, key, value and optionally partition, headers.",
+    help="Publish a recording: JSON lines with topic, key, value, optional partition and headers.",
 )
-@click.option("--speed", type=float, help="Pace of a replay: 1 its own, 2 twice as fast.")
-@click.option("--now", is_flag=True, help="Give replayed records the present as their time.")
-@click.option("--idempotent", is_flag=True, help="No repeats by the producer; Apache Kafka only.")
+@click.option(
+    "--speed",
+    type=float,
+    help="Speed of a replay: 1 as recorded, 2 twice as fast; default: as fast as possible.",
+)
+@click.option("--now", is_flag=True, help="Give replayed records the current time.")
+@click.option("--idempotent", is_flag=True, help="Use an idempotent producer; Apache Kafka only.")
 @click.option(
     "--compression",
     type=click.Choice(["gzip", "snappy", "lz4", "zstd"]),
-    help="Compress batches, as most producers do; not at all when left out.",
+    help="Compress batches, as most producers do; default: none.",
 )
 def simulate(
     events: int,
@@ -68,11 +76,11 @@ def simulate(
     idempotent: bool,
     compression: str | None,
 ) -> None:
-    """Publish seeded, realistic traffic, or a recording.
+    """Publish realistic traffic from a seed, or a recording.
 
-    Several accounts, SMS and WhatsApp, campaigns with clicks, retries; receipts late, twice, out
-    of order, before their send or never, and 0.5 % broken input. Ctrl-C ends it early; what was
-    acknowledged is in the truth file.
+    Several accounts, SMS and WhatsApp, campaigns with clicks, retries; receipts that are late,
+    duplicated, out of order, before their send or missing, and 0.5 % invalid input. Ctrl-C ends it
+    early; the truth file has the records acknowledged so far.
     """
     from deploy.simulator.publish import publish
     from deploy.simulator.traffic.load_profiles import SHAPES
@@ -80,7 +88,7 @@ def simulate(
     settings = read_settings()
     silence_libraries()
     if replay is None and (speed is not None or now):
-        raise click.UsageError("--speed and --now belong to --replay")
+        raise click.UsageError("--speed and --now need --replay")
     if replay is not None:
         replayed = publish.ReplayOptions(
             settings.brokers, replay, speed, now, truth, idempotent, compression
@@ -105,14 +113,14 @@ def simulate(
 
 
 def _publish(title: str, work: "Callable[[OnProgress, asyncio.Event], Awaitable[Summary]]") -> None:
-    """Run it with a bar, say what was done, end with 130 when it was interrupted."""
+    """Run it with a progress bar and print a summary; exit code 130 when interrupted."""
     from deploy.simulator.publish.publish import run
 
     with progress_bar(title, None) as on_progress:
         done = run(lambda stop: work(on_progress, stop))
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(done.by_kind.items()))
     rate = done.events / done.seconds if done.seconds else 0
-    click.echo(f"{done.events} events in {done.seconds:.1f} s ({rate:.0f} a second): {kinds}")
+    click.echo(f"{done.events} events in {done.seconds:.1f} s ({rate:.0f} per second): {kinds}")
     if done.interrupted:
         click.echo("receipts: interrupted", err=True)
         sys.exit(INTERRUPTED)

@@ -15,12 +15,12 @@ from models.settings import Settings
     "RECEIPTS_MIGRATE_ON_START=false receipts sink",
 )
 def sink() -> None:
-    """Write everything to ClickHouse.
+    """Write messages, counters and events to ClickHouse.
 
-    States, counters, texts, engagements, campaigns and dead letters, in whole batches. Checks the
-    topics and applies missing migrations (unless RECEIPTS_MIGRATE_ON_START=false) first, then runs
-    until SIGTERM or Ctrl-C. While ClickHouse is away the rows wait in Kafka. Start more to share
-    the partitions.
+    Fills the tables of states, counters, texts, engagements, campaigns and dead letters, in whole
+    batches. Checks the topics and applies missing migrations (unless
+    RECEIPTS_MIGRATE_ON_START=false), then runs until SIGTERM or Ctrl-C. While ClickHouse is
+    unavailable the rows wait in Kafka. Start more sinks to share the partitions.
     """
     settings = read_settings()
     sys.exit(run_process("sink", settings.sink_host, settings.sink_port, settings, _sink))

@@ -1,4 +1,4 @@
-"""The commands about suppressed numbers: `receipts suppressions …`."""
+"""The commands about suppressed recipients: `receipts suppressions …`."""
 
 import asyncio
 import getpass
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deploy.cli.exit_codes import OK, SUPPRESSED
 from deploy.cli.help import command, group
+from deploy.exit_codes import OK, SUPPRESSED
 from deploy.processes.process import read_settings, silence_libraries
 
 if TYPE_CHECKING:
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from models.suppression import Suppression
     from models.suppression_requests import Action
 
-WORDS = {
+REASONS = {
     "hard_bounces": "hard bounces",
     "unsubscribed": "unsubscribed",
     "manual": "by hand",
 }
 NO_END = "further notice"
+# A line for each recipient as soon as it is read: a table would hold all of them first.
 LINE = "{:<16} {:<17} {:<26} {:<20} {:<20} {:>7}"
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON; times in epoch ms.")
@@ -35,30 +36,31 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON; times 
     "receipts suppressions list",
 )
 def suppressions() -> None:
-    """Ask and decide which numbers must not be sent to.
+    """Check and manage suppressed recipients.
 
-    Works on Kafka alone (RECEIPTS_BROKERS); needs neither a worker's page nor ClickHouse.
+    Needs Kafka only (RECEIPTS_BROKERS), neither a worker's page nor ClickHouse.
     """
 
 
 @command(
     "receipts suppressions check acme +447700900123",
     "receipts suppressions check acme +447700900123 --json",
-    "receipts suppressions check acme +447700900123 > /dev/null && echo may be sent to",
+    "receipts suppressions check acme +447700900123 > /dev/null && echo not suppressed",
 )
 @click.argument("account")
-@click.argument("number")
+@click.argument("recipient")
 @_json
-def check(account: str, number: str, as_json: bool) -> None:
-    """Tell whether a number is suppressed, why, and by which messages.
+def check(account: str, recipient: str, as_json: bool) -> None:
+    """Check whether a recipient is suppressed.
 
-    Exit code 0 when it is not suppressed, 3 when it is, 1 when that could not be found out. Only
-    what the workers have published counts: a request of a moment ago may not be decided yet.
+    Prints the reasons and the messages behind them. Exit code 0 when it is not suppressed, 3 when
+    it is, 1 when the check failed. Reads what the workers have published: a request of a moment ago
+    may still be undecided.
     """
     from deploy.kafka.suppression_client import find
 
-    found = asyncio.run(find(_settings(account, number), account, number))
-    click.echo(json.dumps(_with_messages(found)) if as_json else _explained(found))
+    found = asyncio.run(find(_settings(account, recipient), account, recipient))
+    click.echo(json.dumps(_with_messages(found)) if as_json else _details(found))
     sys.exit(SUPPRESSED if found.suppressed else OK)
 
 
@@ -67,10 +69,10 @@ def check(account: str, number: str, as_json: bool) -> None:
     "receipts suppressions list --account acme",
     "receipts suppressions list --json | wc -l",
 )
-@click.option("--account", help="Only numbers of this account.")
+@click.option("--account", help="Only recipients of this account.")
 @_json
 def list_(account: str | None, as_json: bool) -> None:
-    """List the numbers that are suppressed.
+    """List suppressed recipients.
 
     Reads the whole topic and prints partition by partition; with --json one object a line.
     """
@@ -79,29 +81,28 @@ def list_(account: str | None, as_json: bool) -> None:
 
 
 async def _list(settings: "Settings", account: str | None, as_json: bool) -> None:
-    from deploy.kafka.suppression_client import suppressed_numbers
+    from deploy.kafka.suppression_client import suppressed_recipients
 
     count = 0
-    async for number in suppressed_numbers(settings, account):
+    async for found in suppressed_recipients(settings, account):
         if not as_json and not count:
-            click.echo(LINE.format("account", "number", "why", "since", "until", "strikes"))
-        click.echo(json.dumps(_fields(number)) if as_json else _line(number))
+            click.echo(LINE.format("account", "recipient", "why", "since", "until", "strikes"))
+        click.echo(json.dumps(_fields(found)) if as_json else _line(found))
         count += 1
     if not as_json:
-        click.echo(f"{count} suppressed" if count else "no number is suppressed")
+        click.echo(f"{count} suppressed" if count else "no recipient is suppressed")
 
 
-def _line(number: "Suppression") -> str:
-    until = _time(number.until) if number.until else NO_END
-    why, since = _why(number), _time(number.since)
-    return LINE.format(number.account, number.recipient, why, since, until, number.strikes)
+def _line(found: "Suppression") -> str:
+    why, since, until = _why(found), _time(found.since), _until(found)
+    return LINE.format(found.account, found.recipient, why, since, until, found.strikes)
 
 
 # --- decisions --------------------------------------------------------------------------------
 
 
 def _user() -> str:
-    """Who is logged in; empty where the system cannot tell, as in a container."""
+    """The logged-in user; empty where the system does not know it, as in a container."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -112,10 +113,10 @@ def _decision(run: Callable[..., None]) -> Callable[..., None]:
     """Arguments and options of a request."""
     for part in (
         _json,
-        click.option("--at", help="When, as 2026-03-01T12:00:00Z; now when left out."),
-        click.option("--who", default=_user, show_default="user logged in", help="Who decided it."),
-        click.option("--why", required=True, help="The reason, for those who ask later."),
-        click.argument("number"),
+        click.option("--at", help="Time of the decision, as 2026-03-01T12:00:00Z; default: now."),
+        click.option("--who", default=_user, show_default="user logged in", help="Who decided."),
+        click.option("--why", required=True, help="The reason, for later readers."),
+        click.argument("recipient"),
         click.argument("account"),
     ):
         run = part(run)
@@ -127,13 +128,13 @@ def _decision(run: Callable[..., None]) -> Callable[..., None]:
     'receipts suppressions add acme +447700900123 --why "ticket 4711" --who ann',
 )
 @_decision
-def add(account: str, number: str, why: str, who: str, at: str | None, as_json: bool) -> None:
-    """Suppress a number by hand.
+def add(account: str, recipient: str, why: str, who: str, at: str | None, as_json: bool) -> None:
+    """Suppress a recipient by hand.
 
-    It stays suppressed until it is released later than that. Publishes a request; the worker
-    decides, usually within a second or two.
+    The suppression lasts until a later release. Publishes a request; a worker decides it, usually
+    within two seconds.
     """
-    _decide("suppress", account, number, why, who, at, as_json)
+    _decide("suppress", account, recipient, why, who, at, as_json)
 
 
 @command(
@@ -141,13 +142,15 @@ def add(account: str, number: str, why: str, who: str, at: str | None, as_json: 
     "receipts suppressions release acme +447700900123 --why mended --at 2026-03-01T12:00:00Z",
 )
 @_decision
-def release(account: str, number: str, why: str, who: str, at: str | None, as_json: bool) -> None:
-    """Release a number and start its count of strikes anew.
+def release(
+    account: str, recipient: str, why: str, who: str, at: str | None, as_json: bool
+) -> None:
+    """Release a recipient and restart its count of strikes.
 
-    Ends suppressions by strikes and by hand. Messages sent before it strike no more. It does not
-    end an unsubscribe: that is for resubscribe.
+    Ends suppressions by strikes and by hand. Messages sent before the release do not count as
+    strikes any more. Does not end an unsubscribe; use resubscribe for that.
     """
-    _decide("release", account, number, why, who, at, as_json)
+    _decide("release", account, recipient, why, who, at, as_json)
 
 
 @command(
@@ -155,76 +158,77 @@ def release(account: str, number: str, why: str, who: str, at: str | None, as_js
 )
 @_decision
 def resubscribe(
-    account: str, number: str, why: str, who: str, at: str | None, as_json: bool
+    account: str, recipient: str, why: str, who: str, at: str | None, as_json: bool
 ) -> None:
-    """Note that a recipient wants messages again after an unsubscribe.
+    """Record that a recipient wants messages again.
 
-    The later of unsubscribe and resubscribe counts. Suppressions by strikes and by hand stay.
+    Ends an earlier unsubscribe: the later of unsubscribe and resubscribe counts. Suppressions by
+    strikes and by hand stay.
     """
-    _decide("resubscribe", account, number, why, who, at, as_json)
+    _decide("resubscribe", account, recipient, why, who, at, as_json)
 
 
 def _decide(
     action: "Action",
     account: str,
-    number: str,
+    recipient: str,
     why: str,
     who: str,
     at: str | None,
     as_json: bool,
 ) -> None:
-    from deploy.kafka.suppression_client import BadRequest, now_ms, publish, request_value
+    from deploy.kafka.suppression_client import InvalidRequest, now_ms, publish, request_value
 
-    settings = _settings(account, number)
+    settings = _settings(account, recipient)
     if not why.strip() or not who.strip():
         missing = "--why" if not why.strip() else "--who"
-        raise click.UsageError(f"{missing}: empty; others will want to know")
+        raise click.UsageError(f"{missing}: is empty. Fix: give a text for later readers")
     try:
-        value = request_value(account, number, action, at or now_ms(), who, why)
-    except BadRequest as error:
+        value = request_value(account, recipient, action, at or now_ms(), who, why)
+    except InvalidRequest as error:
         raise click.UsageError(f"{error}") from error
-    placed = asyncio.run(publish(settings, value))
+    request = asyncio.run(publish(settings, value))
     if as_json:
-        click.echo(json.dumps(placed._asdict()))
+        click.echo(json.dumps(request._asdict()))
         return
-    where = f"{placed.topic}, partition {placed.partition}, offset {placed.offset}"
-    when = _time(placed.request["at"])
-    click.echo(f"{action} {account}/{number} at {when}: published to {where}")
+    where = f"{request.topic}, partition {request.partition}, offset {request.offset}"
+    when = _time(request.request["at"])
+    click.echo(f"{action} {account}/{recipient} at {when}: published to {where}")
 
 
-# --- what is said -----------------------------------------------------------------------------
+# --- output -----------------------------------------------------------------------------------
 
 
-def _settings(account: str | None = None, number: str | None = None) -> "Settings":
-    """The settings, after a look at what was typed: no broker is asked about a bad number."""
-    from deploy.kafka.suppression_client import BadNumber, key_of_number
+def _settings(account: str | None = None, recipient: str | None = None) -> "Settings":
+    """The settings. Checks the arguments first: an invalid one fails without a broker."""
+    from deploy.kafka.suppression_client import InvalidRecipient, checked_key
 
     if account is not None:
         try:
-            key_of_number(account, number or "+447700900123")
-        except BadNumber as error:
+            checked_key(account, recipient or "+447700900123")
+        except InvalidRecipient as error:
             raise click.UsageError(f"{error}") from error
     settings = read_settings()
     silence_libraries()
     return settings
 
 
-def _fields(number: "Suppression") -> dict[str, object]:
+def _fields(found: "Suppression") -> dict[str, object]:
     """The fields of the topic that senders rely on."""
     return {
-        "account": number.account,
-        "recipient": number.recipient,
-        "suppressed": number.suppressed,
-        "reasons": number.reasons,
-        "since": number.since,
-        "until": number.until,
-        "strikes": number.strikes,
-        "version": number.version,
+        "account": found.account,
+        "recipient": found.recipient,
+        "suppressed": found.suppressed,
+        "reasons": found.reasons,
+        "since": found.since,
+        "until": found.until,
+        "strikes": found.strikes,
+        "version": found.version,
     }
 
 
-def _with_messages(number: "Suppression") -> dict[str, object]:
-    from deploy.kafka.suppression_client import strikes_behind
+def _with_messages(found: "Suppression") -> dict[str, object]:
+    from models.suppression import split_strikes
 
     messages = [
         {
@@ -234,54 +238,62 @@ def _with_messages(number: "Suppression") -> dict[str, object]:
             "code": strike.code,
             "counts": counts,
         }
-        for counts, strikes in zip((True, False), strikes_behind(number), strict=True)
+        for counts, strikes in zip((True, False), split_strikes(found), strict=True)
         for strike in strikes
     ]
-    return {**_fields(number), "messages": messages, "decisions": _decisions(number)}
+    return {**_fields(found), "messages": messages, "decisions": _decisions(found)}
 
 
-def _explained(number: "Suppression") -> str:
-    from deploy.kafka.suppression_client import strikes_behind
+def _details(found: "Suppression") -> str:
+    status = "suppressed" if found.suppressed else "not suppressed"
+    lines = [f"{found.account}/{found.recipient}: {status}"]
+    if found.suppressed:
+        lines += [f"why      {_why(found)}", f"since    {_time(found.since)}"]
+        lines += [f"until    {_until(found)}"]
+    lines += [f"strikes  {found.strikes}", *_strike_lines(found)]
+    for decision in _decisions(found):
+        by_whom = " by {who}: {why}".format(**decision) if decision["who"] else ""
+        lines.append(f"{decision['what']} {_time(int(decision['at']))}{by_whom}")
+    return "\n".join(lines)
 
-    verdict = "suppressed" if number.suppressed else "not suppressed"
-    lines = [f"{number.account}/{number.recipient}: {verdict}"]
-    if number.suppressed:
-        until = _time(number.until) if number.until else NO_END
-        lines += [f"why      {_why(number)}", f"since    {_time(number.since)}"]
-        lines += [f"until    {until}"]
-    lines += [f"strikes  {number.strikes}"]
-    counted, others = strikes_behind(number)
+
+def _strike_lines(found: "Suppression") -> list[str]:
+    from models.suppression import split_strikes
+
+    counted, others = split_strikes(found)
+    lines = []
     for strikes, note in ((counted, ""), (others, "; does not count (any more)")):
         for strike in strikes:
             code = f", code {strike.code}" if strike.code else ""
             sent, struck = _time(strike.sent_at), _time(strike.occurred_at)
             lines.append(f"  {strike.message_id}: sent {sent}, struck {struck}{code}{note}")
-    for decided in _decisions(number):
-        said = " by {who}: {why}".format(**decided) if decided["who"] else ""
-        lines.append(f"{decided['what']} {_time(int(decided['at']))}{said}")
-    return "\n".join(lines)
+    return lines
 
 
-def _decisions(number: "Suppression") -> list[dict[str, int | str]]:
-    """What people and the recipient decided, by time: of each kind the latest is kept."""
+def _decisions(found: "Suppression") -> list[dict[str, int | str]]:
+    """Decisions of people and of the recipient, by time; the latest of each kind is kept."""
     from models.suppression import ManualDecision
 
-    facts = number.facts
-    told = (
+    facts = found.facts
+    decisions = (
         ("suppressed", facts.suppressed_by_hand),
         ("released", facts.released),
         ("unsubscribed", ManualDecision(facts.unsubscribed_at)),
         ("resubscribed", ManualDecision(facts.resubscribed_at)),
     )
     return [
-        {"what": what, "at": word.at, "who": word.who, "why": word.why}
-        for what, word in sorted(told, key=lambda each: each[1])
-        if word.at
+        {"what": what, "at": decision.at, "who": decision.who, "why": decision.why}
+        for what, decision in sorted(decisions, key=lambda each: each[1])
+        if decision.at
     ]
 
 
-def _why(number: "Suppression") -> str:
-    return ", ".join(WORDS.get(reason, reason) for reason in number.reasons)
+def _why(found: "Suppression") -> str:
+    return ", ".join(REASONS.get(reason, reason) for reason in found.reasons)
+
+
+def _until(found: "Suppression") -> str:
+    return _time(found.until) if found.until else NO_END
 
 
 def _time(at_ms: int) -> str:

@@ -1,4 +1,4 @@
-"""Answers as tables for people in a terminal; values in the words of the pages."""
+"""Results as tables in a terminal, with values formatted as on the pages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def print_sections(
     columns: Sequence[str],
     limit: int,
 ) -> None:
-    """Print sections one after the other. limit: of the rows of long ones; 0: none."""
+    """Print sections one after the other. limit: most rows of a section; 0: all."""
     zone = query.period.zone
     _print(Text(" · ".join([query.report.title, query.account, *_days(query), zone]), "bold"))
     book = document_of(database, sections, query, columns, limit + 1 if limit else 0)
@@ -60,7 +60,7 @@ def _table(
     shape: Shape, columns: Sequence[Column], rows: Sequence[tuple[Any, ...]], zone: str
 ) -> Table | Text:
     if not rows:
-        return Text("nothing to show: ask for other days or with fewer filters")
+        return Text("no rows: try other days or fewer filters")
     if shape == "figures":
         return _figures(columns, rows[0], zone)
     return _rows(columns, rows, zone)
@@ -96,13 +96,13 @@ def _side(column: Column) -> Any:
 
 
 def _cell(column: Column, value: Any, zone: str) -> Text:
-    # Texts of strangers must not move the cursor or set colours.
+    # Texts from messages must not move the cursor or set colours.
     words = shown(column, value, zone)
     return Text("".join(letter if letter.isprintable() else " " for letter in words))
 
 
 def _print(what: Table | Text) -> None:
-    """As wide as it is: a terminal breaks lines itself, a pipe wants them whole."""
+    """Prints in full width: a terminal wraps lines itself, a pipe needs them whole."""
     console = Console(file=sys.stdout, highlight=False)
     wide = console.options.update(width=_WIDEST)
     console.width = max(Measurement.get(console, wide, what).maximum, 1)

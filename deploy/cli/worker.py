@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 def worker() -> None:
     """Turn sends and receipts into message states and counters.
 
-    Checks the topics, then runs until SIGTERM or Ctrl-C. Start more to share the partitions.
+    Checks the topics, then runs until SIGTERM or Ctrl-C. Start more workers to share the
+    partitions.
     """
     from deploy.processes.suppressions_page import suppressions_page
     from streams.followers.suppression_index import SuppressionIndex

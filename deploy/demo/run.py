@@ -1,8 +1,8 @@
 """The whole system once, on one machine with Python only: `receipts demo`.
 
-An embedded broker and the worker run as child processes; the sink runs here, on the embedded
-engine. At the end the report pages are served here over the same engine. Everything lives in a
-temporary folder and is gone afterwards, whatever happens.
+An embedded broker and the worker run as child processes; the sink runs in this process, on the
+embedded engine. At the end this process serves the report pages over the same engine. All files
+are in a temporary folder, which is removed however the demo ends.
 """
 
 import asyncio
@@ -24,23 +24,18 @@ import clickhouse_connect
 import uvloop
 from prometheus_client import CollectorRegistry
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from deploy.demo.scrape import Samples, samples_at, samples_of
 from deploy.demo.tables import overviews
 from deploy.embedded.brokers import EmbeddedBroker, free_port
+from deploy.exit_codes import FAILED, OK, TERMINATED
 from deploy.kafka.topics import create_topics
 from deploy.processes.child import Child, ChildError
 from deploy.processes.monitoring import ProcessHealth, PrometheusMeter
 from deploy.processes.process import silence_libraries
+from deploy.progress import progress_bars
 from deploy.simulator.ledger.compare import Ledger, compare, expectation
 from deploy.simulator.publish.publish import SimulateOptions, Summary, simulate
 from models.settings import Settings
@@ -50,20 +45,22 @@ from sinks.run import run_sink
 JSON_KEYS = ("events", "messages", "orphans", "dead_letters", "lost", "doubled", "wrong_status",
              "wrong_cells")  # fmt: skip
 POLL_S = 0.3
-QUIET_S = 1.5
-"""Nothing moves for this long: everything has arrived (cells are published once a second)."""
+IDLE_S = 1.5
+"""No progress for this long: everything has arrived (cells are published once a second)."""
 STUCK_S = 20.0
-"""Nothing moves for this long though events are missing: look at the tables as they are."""
+"""No progress for this long although events are missing: compare the tables as they are."""
 ATTEMPTS = 4
 """A message may expire while the tables are read; then they are compared once more."""
 REMOVE_S = 6.0
 PIPED_WIDTH = 100
-TERMINATED = 128 + signal.SIGTERM
-MOST_ACCOUNTS = 50
+MAX_ACCOUNTS = 50
+PROCESSED = ("receipts_events_total", "receipts_dead_letters_total")
+WORKER_METRICS = (*PROCESSED, "receipts_strays_total", "receipts_records_out_total")
+SINK_METRICS = ("receipts_sink_rows_total", "receipts_batch_records_sum")
 
 
 class Result(NamedTuple):
-    """What the demo found out; `worker_log` is the end of the worker's log."""
+    """The outcome of the demo; `worker_log` is the end of the worker's log."""
 
     published: Summary
     ledger: Ledger
@@ -72,8 +69,8 @@ class Result(NamedTuple):
     worker_log: str
 
 
-class Stage(NamedTuple):
-    """What the parts of the demo share."""
+class RunningSystem(NamedTuple):
+    """Worker and sink at work."""
 
     settings: Settings
     worker: Child
@@ -82,29 +79,29 @@ class Stage(NamedTuple):
     bars: Progress
 
     def check(self) -> None:
-        """Raises ChildError, or what the sink raised, when one of them has ended."""
+        """Raises ChildError, or the error of the sink, when one of them has ended."""
         self.worker.check()
         if self.sink.done():
             self.sink.result()
-            raise ChildError("the sink ended by itself")
+            raise ChildError("the sink ended unexpectedly")
 
 
 def run(events: int, seed: int, as_json: bool, serve: bool) -> int:
     """Run the demo; 0 when the ledger balances, 1 when it does not, 143 after SIGTERM.
 
-    serve: show the report pages of what it made until Ctrl-C, when the ledger balances.
+    serve: when the ledger balances, serve the report pages until Ctrl-C.
 
     Raises ChildError, BrokerError, PublishError or SinkError when a part fails, and
-    KeyboardInterrupt after Ctrl-C; nothing is left behind in any case.
+    KeyboardInterrupt after Ctrl-C; removes its processes and files in any case.
     """
     silence_libraries()
     home = Path(tempfile.mkdtemp(prefix="receipts-demo-"))
-    # The driver of the embedded engine makes temporary files too, to the end of this process.
+    # The driver of the embedded engine makes temporary files too, until this process ends.
     tempfile.tempdir = str(home)
     try:
-        result = uvloop.run(_until_terminated(_demo(events, seed, home)))
-        code = _report(result, as_json)
-        return _serve(home) if serve and code == 0 else code
+        result = uvloop.run(_cancelled_by_sigterm(_demo(events, seed, home)))
+        code = _print_result(result, as_json)
+        return _serve(home) if serve and code == OK else code
     except asyncio.CancelledError:
         return TERMINATED
     finally:
@@ -112,21 +109,22 @@ def run(events: int, seed: int, as_json: bool, serve: bool) -> int:
 
 
 def _serve(home: Path) -> int:
-    """The report pages over the engine the sink has written, in this process."""
-    from deploy.processes.pages_server import serve, tokens_for
+    """Serve the report pages over the engine that the sink has filled."""
+    from deploy.processes.pages_server import serve_pages, tokens_for
     from reports.query.accounts import some
     from reports.query.database import Database
 
-    url = _engine(home)
+    url = _engine_url(home)
     database = Database(url)
-    accounts = tokens_for(some(database, MOST_ACCOUNTS))
+    accounts = tokens_for(some(database, MAX_ACCOUNTS))
     database.close()
     settings = Settings()
     with suppress(KeyboardInterrupt):
         port = settings.pages_port if _is_free(settings) else 0
-        terminated = serve(url, accounts, settings.pages_host, port, partial(_invite, accounts))
-        return TERMINATED if terminated else 0
-    return 0
+        on_ready = partial(_print_links, accounts)
+        terminated = serve_pages(url, accounts, settings.pages_host, port, on_ready)
+        return TERMINATED if terminated else OK
+    return OK
 
 
 def _is_free(settings: Settings) -> bool:
@@ -137,19 +135,19 @@ def _is_free(settings: Settings) -> bool:
     return True
 
 
-def _invite(accounts: Mapping[str, str], address: str) -> None:
+def _print_links(accounts: Mapping[str, str], address: str) -> None:
     print(f"\nThe reports are at {address} until Ctrl-C. Sign in with one of these links:")
     for token, account in sorted(accounts.items(), key=itemgetter(1)):
         print(f"  {account:<12} {address}/sign-in#token={token}")
     sys.stdout.flush()
 
 
-def _engine(home: Path) -> str:
+def _engine_url(home: Path) -> str:
     return f"chdb://{home}/engine"
 
 
 def _remove(home: Path) -> None:
-    """Remove the folder, though the engine may still be at an insert that was interrupted."""
+    """Remove the folder; tries again while the engine finishes an interrupted insert."""
     for _ in range(int(REMOVE_S / POLL_S)):
         shutil.rmtree(home, ignore_errors=True)
         if not home.exists():
@@ -158,20 +156,20 @@ def _remove(home: Path) -> None:
     print(f"receipts: warning: {home} could not be removed", file=sys.stderr)
 
 
-async def _until_terminated(work: Awaitable[Result]) -> Result:
+async def _cancelled_by_sigterm(work: Awaitable[Result]) -> Result:
     task = asyncio.ensure_future(work)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     return await task
 
 
 async def _demo(events: int, seed: int, home: Path) -> Result:
-    begun = time.monotonic()
+    started = time.monotonic()
     with ExitStack() as stack:
-        bars = stack.enter_context(_bars())
+        bars = stack.enter_context(progress_bars(title_width=10))
         broker = stack.enter_context(EmbeddedBroker())
         settings = Settings(
             brokers=broker.bootstrap,
-            clickhouse_url=_engine(home),
+            clickhouse_url=_engine_url(home),
             worker_port=free_port(),
             session_timeout_s=6,  # joining a group of the embedded broker takes half of it
         )
@@ -180,27 +178,18 @@ async def _demo(events: int, seed: int, home: Path) -> Result:
         worker = stack.enter_context(Child("worker", command, settings.environ(), home / "worker"))
         registry = CollectorRegistry()
         async with _sink(settings, registry) as sink:
-            stage = Stage(settings, worker, sink, registry, bars)
-            published = await _publish(stage, events, seed, home / "truth.jsonl")
-            await _settle(stage, published)
-            ledger, tables = await _compare(stage, home / "truth.jsonl")
-        return Result(published, ledger, tables, time.monotonic() - begun, worker.tail())
-
-
-def _bars() -> Progress:
-    columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn())
-    console = Console(stderr=True)
-    shown = console.is_terminal
-    return Progress(
-        *columns, TimeElapsedColumn(), console=console, transient=True, disable=not shown
-    )
+            system = RunningSystem(settings, worker, sink, registry, bars)
+            published = await _publish(system, events, seed, home / "truth.jsonl")
+            await _wait_until_idle(system, published)
+            ledger, tables = await _compare(system, home / "truth.jsonl")
+        return Result(published, ledger, tables, time.monotonic() - started, worker.tail())
 
 
 @asynccontextmanager
 async def _sink(
     settings: Settings, registry: CollectorRegistry
 ) -> AsyncIterator["asyncio.Task[None]"]:
-    """The sink as a task of this process; it is stopped as SIGTERM would stop it."""
+    """The sink as a task of this process, stopped as by SIGTERM."""
     meter = PrometheusMeter(registry)
     stop = asyncio.Event()
     health = ProcessHealth(settings.alive_s, meter)
@@ -216,62 +205,59 @@ async def _sink(
                 await task
 
 
-async def _publish(stage: Stage, events: int, seed: int, truth: Path) -> Summary:
-    bar = stage.bars.add_task("published", total=events)
-    options = SimulateOptions(stage.settings.brokers, seed, events, truth_path=truth)
+async def _publish(system: RunningSystem, events: int, seed: int, truth: Path) -> Summary:
+    bar = system.bars.add_task("published", total=events)
+    options = SimulateOptions(system.settings.brokers, seed, events, truth_path=truth)
 
-    def tell(done: int, _: int) -> None:
-        stage.bars.update(bar, completed=done)
-        stage.check()
+    def on_progress(done: int, _: int) -> None:
+        system.bars.update(bar, completed=done)
+        system.check()
 
-    return await simulate(options, tell)
+    return await simulate(options, on_progress)
 
 
-async def _settle(stage: Stage, published: Summary) -> None:
-    """Wait until worker and sink have worked through everything and nothing moves any more."""
-    wanted = published.events - published.by_kind.get("campaigns", 0)
-    joined = stage.bars.add_task("joined", total=wanted)
-    stored = stage.bars.add_task("stored", total=None)
+async def _wait_until_idle(system: RunningSystem, published: Summary) -> None:
+    """Wait until worker and sink have processed everything and make no more progress."""
+    expected = published.events - published.by_kind.get("campaigns", 0)
+    joined = system.bars.add_task("joined", total=expected)
+    stored = system.bars.add_task("stored", total=None)
     before: tuple[Samples, Samples] | None = None
     since = time.monotonic()
     while True:
-        stage.check()
-        now = (await _of_worker(stage), samples_of(stage.registry, *OF_SINK))
-        done = sum(now[0].get(name, 0) for name in WORKED_THROUGH)
-        _show(stage.bars, joined, stored, done, now[1])
+        system.check()
+        now = (await _worker_samples(system), samples_of(system.registry, *SINK_METRICS))
+        done = sum(now[0].get(name, 0) for name in PROCESSED)
+        _update_bars(system.bars, joined, stored, done, now[1])
         if now != before:
             before, since = now, time.monotonic()
-        if time.monotonic() - since > (QUIET_S if done >= wanted else STUCK_S):
+        if time.monotonic() - since > (IDLE_S if done >= expected else STUCK_S):
             return
         await asyncio.sleep(POLL_S)
 
 
-WORKED_THROUGH = ("receipts_events_total", "receipts_dead_letters_total")
-OF_WORKER = (*WORKED_THROUGH, "receipts_strays_total", "receipts_records_out_total")
-OF_SINK = ("receipts_sink_rows_total", "receipts_batch_records_sum")
+async def _worker_samples(system: RunningSystem) -> Samples:
+    url = f"http://127.0.0.1:{system.settings.worker_port}/metrics"
+    return await asyncio.to_thread(samples_at, url, *WORKER_METRICS)
 
 
-async def _of_worker(stage: Stage) -> Samples:
-    url = f"http://127.0.0.1:{stage.settings.worker_port}/metrics"
-    return await asyncio.to_thread(samples_at, url, *OF_WORKER)
-
-
-def _show(bars: Progress, joined: TaskID, stored: TaskID, done: float, sink: Samples) -> None:
+def _update_bars(
+    bars: Progress, joined: TaskID, stored: TaskID, done: float, sink: Samples
+) -> None:
     bars.update(joined, completed=int(done))
     bars.update(stored, completed=int(sink.get("receipts_sink_rows_total", 0)))
 
 
-async def _compare(stage: Stage, truth: Path) -> tuple[Ledger, list[Table]]:
+async def _compare(system: RunningSystem, truth: Path) -> tuple[Ledger, list[Table]]:
     """The ledger, and the overview tables."""
-    checking = stage.bars.add_task("checking", total=None)
-    client = _reader(stage.settings)
+    checking = system.bars.add_task("checking", total=None)
+    client = _reader(system.settings)
     try:
         for _ in range(ATTEMPTS):
             ledger = await asyncio.to_thread(_ledger, client, truth)
             if ledger.balances:
                 break
-            await asyncio.sleep(QUIET_S)
-        stage.bars.remove_task(checking)
+            await asyncio.sleep(IDLE_S)
+        system.bars.remove_task(checking)
         return ledger, await asyncio.to_thread(overviews, client)
     finally:
         client.close()
@@ -292,8 +278,8 @@ def _console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=PIPED_WIDTH)
 
 
-def _report(result: Result, as_json: bool) -> int:
-    """Print what was found; the exit code."""
+def _print_result(result: Result, as_json: bool) -> int:
+    """Print tables and ledger; the exit code."""
     ledger = result.ledger
     if as_json:
         counts = {key: getattr(ledger, key) for key in JSON_KEYS}
@@ -302,7 +288,7 @@ def _report(result: Result, as_json: bool) -> int:
         _print_tables(result, _console())
     if not ledger.balances:
         print(f"{ledger}\nThe end of the worker's log:\n{result.worker_log}", file=sys.stderr)
-    return 0 if ledger.balances else 1
+    return OK if ledger.balances else FAILED
 
 
 def _print_tables(result: Result, console: Console) -> None:

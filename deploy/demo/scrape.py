@@ -1,4 +1,4 @@
-"""Reads metrics back, of this process or of another one: how the demo follows the progress."""
+"""Reads metrics of this process or of another one, to follow its progress."""
 
 import urllib.error
 import urllib.request
@@ -21,7 +21,7 @@ def samples_of(registry: CollectorRegistry, *names: str) -> Samples:
 
 
 def samples_at(url: str, *names: str) -> Samples:
-    """The samples of these names on a /metrics page; none while nobody answers."""
+    """The samples of these names on a /metrics page; none while the page does not answer."""
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
             text = answer.read().decode()

@@ -1,4 +1,4 @@
-"""Overview tables of what is in ClickHouse, for the terminal: what the demo shows."""
+"""Overview tables for the terminal, from the views in ClickHouse: the output of the demo."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -21,13 +21,12 @@ COLUMNS = (
     "deleted",
 )
 
-
-STRUCK_COLUMNS = (("message", 14), ("sent", 11), ("struck", 11), ("code", 6), ("reason", 31))
-"""Name and least width of each column of the messages behind a suppression."""
+STRIKE_COLUMNS = (("message", 14), ("sent", 11), ("struck", 11), ("code", 6), ("reason", 31))
+"""Name and minimum width of each column of the messages behind a suppression."""
 
 
 class Overview(NamedTuple):
-    """One table: what it is by, and the query of its rows (name, then the COLUMNS)."""
+    """One table: its grouping, and the query of its rows (name, then the COLUMNS)."""
 
     title: str
     by: str
@@ -62,14 +61,13 @@ OVERVIEWS = (
     ),
 )
 
-
-STRUCK_OUT = """
+SUPPRESSED_BY_STRIKES = """
     SELECT account, recipient, since, strikes FROM suppressions
     WHERE suppressed AND reasons = ['hard_bounces']
     ORDER BY strikes = 3 DESC, strikes, since DESC, account, recipient LIMIT 1
 """
-"""A number that is suppressed by strikes alone, most likely by exactly three."""
-STRUCK_BY = """
+"""A recipient suppressed by strikes only, preferably by exactly three."""
+STRIKES = """
     WITH
         (SELECT max(at) FROM suppression_requests_current WHERE action = 'release'
             AND account = {account:String} AND recipient = {recipient:String}) AS released_at,
@@ -89,30 +87,30 @@ STRUCK_BY = """
     ) AS messages USING message_id
     ORDER BY occurred_at, sent_at, message_id
 """
-"""The messages that did it: the newest strikes up to the moment it was suppressed, as many as the
-account allows, without those from before the last release."""
+"""The messages behind the suppression: the newest strikes up to its beginning, as many as the limit
+of the account, without those from before the last release."""
 
 
 def overviews(client: Any) -> list[Table]:
-    """Every overview, ready to print. client: of clickhouse-connect, in the right database."""
+    """Every overview, ready to print. client: of clickhouse-connect, with the database selected."""
     tables = [_table(overview, client.query(overview.sql).result_rows) for overview in OVERVIEWS]
-    return [*tables, *struck_out(client)]
+    return [*tables, *suppression_example(client)]
 
 
-def struck_out(client: Any) -> list[Table]:
-    """A number that hard bounces suppressed, and the messages that did it; none: no table."""
-    found = client.query(STRUCK_OUT).result_rows
+def suppression_example(client: Any) -> list[Table]:
+    """A recipient suppressed by hard bounces, with the messages; no table when there is none."""
+    found = client.query(SUPPRESSED_BY_STRIKES).result_rows
     if not found:
         return []
     account, recipient, since, strikes = found[0]
-    asked = {"account": account, "recipient": recipient, "since": since}
-    table = _titled(f"A suppressed number, {account}/{recipient}: {strikes} strikes")
+    parameters = {"account": account, "recipient": recipient, "since": since}
+    table = _titled(f"A suppressed recipient, {account}/{recipient}: {strikes} strikes")
     table.caption = f"Suppressed since {since:%m-%d %H:%M:%S} UTC, by the messages above."
     table.caption_justify = "left"
-    for column, width in STRUCK_COLUMNS:
+    for column, width in STRIKE_COLUMNS:
         table.add_column(column, no_wrap=True, min_width=width)
-    for message, sent, struck, *words in client.query(STRUCK_BY, parameters=asked).result_rows:
-        table.add_row(message, f"{sent:%m-%d %H:%M}", f"{struck:%m-%d %H:%M}", *words)
+    for message, sent, struck, *reason in client.query(STRIKES, parameters=parameters).result_rows:
+        table.add_row(message, f"{sent:%m-%d %H:%M}", f"{struck:%m-%d %H:%M}", *reason)
     return [table]
 
 

@@ -1,11 +1,11 @@
-"""Documentation pages made from code: `python -m deploy.docs` writes them, a test compares."""
+"""Pages of docs/ generated from code: `python -m deploy.docs` writes them, a test compares them."""
 
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from deploy.docs.metrics import metrics_page
 from deploy.docs.reports import reports_page
-from models import metrics
 from models.issues import variable_of
 from models.schemas import EVENTS, schema_text
 from models.settings import Settings
@@ -17,11 +17,11 @@ def settings_page() -> str:
     """The page docs/settings.md."""
     head = (
         "# Settings\n\n"
-        "Made from `models/settings.py` by `python -m deploy.docs`; a test keeps it current.\n"
-        "Every process reads them from its environment. All mistakes are reported at once, with "
-        "exit code 2; a variable that starts with `RECEIPTS_` and is not listed is a mistake too,\n"
-        "unless Kubernetes made it of a service (`RECEIPTS_WORKER_SERVICE_HOST`, "
-        "`RECEIPTS_WORKER_PORT=tcp://10.0.0.1:6066` and the like): those are ignored.\n"
+        "Generated from `models/settings.py` by `python -m deploy.docs`; a test keeps it current.\n"
+        "Every process reads its settings from environment variables and reports all invalid ones "
+        "at once, with\nexit code 2. A variable that starts with `RECEIPTS_` and is not listed is "
+        "invalid too, unless Kubernetes set it\nfor a service (`RECEIPTS_WORKER_SERVICE_HOST`, "
+        "`RECEIPTS_WORKER_PORT=tcp://10.0.0.1:6066` and the like):\nthose are ignored.\n"
         "\n| variable | default | meaning | allowed |\n|---|---|---|---|\n"
     )
     rows = []
@@ -39,7 +39,7 @@ def _text(value: object) -> str:
 
 
 PAGES: dict[str, Callable[[], str]] = {
-    "metrics.md": metrics.markdown,
+    "metrics.md": metrics_page,
     "reports.md": reports_page,
     "settings.md": settings_page,
     **{f"contract/{topic}.schema.json": partial(schema_text, topic) for topic in EVENTS},

@@ -1,4 +1,4 @@
-"""docs/reports.md from the catalogue: every report, its filters, its columns and SQL to ask it."""
+"""docs/reports.md from the catalogue: filters, columns and an SQL example of every report."""
 
 from __future__ import annotations
 
@@ -16,38 +16,39 @@ _NOW: Final = datetime(2026, 11, 8, 12, tzinfo=UTC)
 _HEAD: Final = """\
 # Reports
 
-Made from `reports/catalogue/` by `python -m deploy.docs`; a test keeps it current.
+Generated from `reports/catalogue/` by `python -m deploy.docs`; a test keeps it current.
 
-Each report exists as views in ClickHouse, as a command (`receipts report --help`) and as a page,
-made from one definition. BI tools: [bi.md](bi.md). Tables beneath: [schema.md](schema.md).
+Each report is a view in ClickHouse, a command (`receipts report --help`) and a page, all from one
+definition. BI tools: [bi.md](bi.md). Tables behind them: [schema.md](schema.md).
 
-- Days are whole days of the account's time zone; the views take the moments they begin and end
-  (`since` inclusive, `until` exclusive, UTC) and the zone's name.
-- Times in views are UTC; commands, files and pages write them in the account's zone.
+- A day is a day in the account's time zone. Views take its begin and end as times (`since`
+  inclusive, `until` exclusive, UTC) and the name of the zone.
+- Times are UTC in views, and in the account's zone in commands, files and pages.
 - Shares are 0 to 1 in views, CSV and JSON. Unknown is NULL or an empty text.
-- A view takes all its parameters. One that asks for nothing: `''`, `[]`. The examples do.
+- A view needs all its parameters. `''` and `[]` select everything, as in the examples.
 - `whole_hours`: true when the period begins and ends on the hour (UTC) and the zone has no half
-  hours; counts then come from the counters by hour, which is faster. false is always right.
-- Counts are of messages as they stand now, under FINAL: a receipt that arrives later changes them.
+  hours; counts then come from the hourly counters, which is faster. false is always correct.
+- Counts show the current status of messages, under FINAL: a later receipt changes them.
 
-Exports. CSV: UTF-8, a header of column names, texts always quoted; a text that a spreadsheet would
-take for a formula has an apostrophe before it. XLSX: a sheet a section, numbers and dates as such,
-texts never formulas, and a sheet that says what the columns mean; Excel knows no zones, so headings
-name it; what is too long for one sheet goes on in another; it is sent when complete. JSON: one
-object, rows by section. CSV and JSON are written row by row and may be as long as you like.
+Exports. CSV: UTF-8, a header with column names, texts always quoted; a text that a spreadsheet
+would read as a formula has an apostrophe before it. XLSX: a sheet for each section, typed numbers
+and dates, texts never formulas, and a sheet with the meaning of the columns; Excel has no time
+zones, so headings name the zone; a section that is too long for one sheet continues on another;
+the file is sent when it is complete. JSON: one object, rows by section. CSV and JSON are written
+row by row and have no size limit.
 
-| report | answers |
+| report | content |
 |---|---|
 """
 
 _BASE: Final = """
-## Views beneath
+## Base views
 
-What the reports read, and what BI tools may read too.
+The views that reports read. BI tools may read them too.
 """
 _COLUMN: Final = re.compile(r"^    (\w+) +(.+) COMMENT '(.*)',?$", re.MULTILINE)
-_NAMED: Final = re.compile(r"^CREATE OR REPLACE VIEW (\w+)$", re.MULTILINE)
-_ABOUT: Final = re.compile(r"^COMMENT '(.*)';?$", re.MULTILINE)
+_NAME: Final = re.compile(r"^CREATE OR REPLACE VIEW (\w+)$", re.MULTILINE)
+_COMMENT: Final = re.compile(r"^COMMENT '(.*)';?$", re.MULTILINE)
 
 
 def reports_page() -> str:
@@ -73,8 +74,8 @@ def _filters(report: Report) -> str:
 
 
 def _meaning(one: Filter) -> str:
-    words = f". Words: {', '.join(one.choices)}" if one.choices else ""
-    return f"{one.meaning}{words}{'. Required' if one.required else ''}"
+    choices = f". One of: {', '.join(one.choices)}" if one.choices else ""
+    return f"{one.meaning}{choices}{'. Required' if one.required else ''}"
 
 
 def _section(report: Report, section: Section) -> str:
@@ -89,7 +90,7 @@ def _section(report: Report, section: Section) -> str:
 
 
 def example(report: Report, section: Section) -> str:
-    """A question in SQL: a week of an account, and an example of whatever must be said."""
+    """An SQL query: a week of an account, with examples for required filters."""
     said = {one.name: [example_of(one)] for one in report.own_filters if one.required}
     query = parse_query(report, "acme", "Europe/Helsinki", said, _NOW)
     return pasted(section, query.parameters(section, limit=25))
@@ -101,8 +102,8 @@ def example_of(one: Filter) -> str:
 
 
 def _view(statement: str) -> str:
-    """A view that reports read, from the statement that creates it."""
-    (name,), (about,) = _NAMED.findall(statement), _ABOUT.findall(statement)
+    """A base view, from its CREATE statement."""
+    (name,), (about,) = _NAME.findall(statement), _COMMENT.findall(statement)
     takes = ", ".join(f"`{one}` {kind}" for one, kind in parameters_of(statement).items())
     rows = (
         f"| `{column}` | {_cell(kind)} | {_cell(_plain(meaning))} |\n"
@@ -113,7 +114,7 @@ def _view(statement: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """What stands between quotes in SQL."""
+    """The text of an SQL string literal."""
     return text.replace("\\'", "'").replace("\\\\", "\\")
 
 

@@ -1,1 +1,1 @@
-"""Servers that start as child processes, without containers: for the demo and the tests."""
+"""Servers as child processes, without containers, for the demo and the tests."""

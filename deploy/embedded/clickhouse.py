@@ -1,9 +1,9 @@
-"""A ClickHouse server for tests and rehearsals: its HTTP interface over the embedded engine.
+"""A ClickHouse server for tests: the HTTP interface over the embedded engine.
 
-`python -m deploy.embedded.clickhouse --path FOLDER --port N` lets the real HTTP driver talk to
-ClickHouse's real engine (chdb) on a machine without a server package. It listens on loopback only
-and knows no users: never use it in production. Not offered: sessions, external data, KILL QUERY,
-streamed answers (a whole answer is held in memory).
+`python -m deploy.embedded.clickhouse --path FOLDER --port N` connects the real HTTP driver to the
+real engine of ClickHouse (chdb) on a machine without a server package. It listens on loopback and
+has no users: never use it in production. Not implemented: sessions, external data, KILL QUERY,
+streamed responses (a whole response is in memory).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MAX_BODY_BYTES: Final = 1 << 30
 THREADS: Final = 8
 STOP_S: Final = 2.0
 
-#: URL arguments that the HTTP interface itself consumes; every other one is a setting.
+#: URL arguments of the HTTP interface; every other one is a setting.
 _TRANSPORT: Final = frozenset(
     {
         "query", "database", "user", "password", "default_format", "query_id", "session_id",
@@ -47,8 +47,8 @@ _CODE: Final = re.compile(r"Code: (\d+)\.")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-class Answer(NamedTuple):
-    """What the engine said to one request."""
+class QueryResult(NamedTuple):
+    """The result of one statement."""
 
     body: bytes
     format: str
@@ -56,8 +56,8 @@ class Answer(NamedTuple):
 
 
 class Engine:
-    """Connections to one folder. A connection keeps its database and settings, and is used again
-    by requests that ask for the same ones. Blocking, thread-safe."""
+    """Connections to one folder. A connection keeps its database and settings; later requests with
+    the same ones reuse it. Blocking, thread-safe."""
 
     def __init__(self, path: Path) -> None:
         self._path = str(path.resolve())
@@ -66,22 +66,24 @@ class Engine:
         self._keeper = chdb.connect(self._path)  # type: ignore[no-untyped-call]
         self.zone = self.run("SELECT timezone()", {}).body.decode().strip()
 
-    def run(self, query: str, arguments: Mapping[str, str], data: Path | None = None) -> Answer:
+    def run(
+        self, query: str, arguments: Mapping[str, str], data: Path | None = None
+    ) -> QueryResult:
         """Run one statement; `data` is the body of an insert, in the format the statement names.
 
-        Raises RuntimeError with ClickHouse's words.
+        Raises RuntimeError with the message of ClickHouse.
         """
         settings = {k: v for k, v in arguments.items() if k not in _TRANSPORT and k[:6] != "param_"}
         key = (arguments.get("database", ""), *(f"{k}={v}" for k, v in sorted(settings.items())))
         connection = self._take(key) or self._open(arguments.get("database", ""), settings)
         try:
-            answer = self._ask(connection, query, arguments, data)
+            result = self._execute(connection, query, arguments, data)
         except RuntimeError:
             connection.close()
             raise
         with self._lock:
             self._idle.setdefault(key, []).append(connection)
-        return answer
+        return result
 
     def _take(self, key: tuple[str, ...]) -> Any:
         with self._lock:
@@ -98,27 +100,27 @@ class Engine:
             connection.query("USE `" + database.replace("`", "\\`") + "`")
         return connection
 
-    def _ask(
+    def _execute(
         self, connection: Any, query: str, arguments: Mapping[str, str], data: Path | None
-    ) -> Answer:
+    ) -> QueryResult:
         if data is not None:
             head, _, form = query.rpartition(" FORMAT ")
             connection.query(f"{head} FROM INFILE {_string(str(data))} FORMAT {form}")
-            return Answer(b"", "TabSeparated", {})
+            return QueryResult(b"", "TabSeparated", {})
         params = {k[6:]: v for k, v in arguments.items() if k.startswith("param_")}
         named = _FORMAT.search(query)
         form = named[1] if named else arguments.get("default_format", "TabSeparated")
         result = connection.query(query, form, params=params)
         summary = {"read_rows": str(result.rows_read()), "read_bytes": str(result.bytes_read())}
-        return Answer(result.bytes() or b"", form, summary)
+        return QueryResult(result.bytes() or b"", form, summary)
 
 
 def _string(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-class Front:
-    """The HTTP handlers. Each request runs in a thread, as one of a server's connections would."""
+class HttpInterface:
+    """The HTTP handlers. Each request runs in a thread."""
 
     def __init__(self, engine: Engine, scratch: Path) -> None:
         self._engine = engine
@@ -137,52 +139,52 @@ class Front:
 
     async def _query(self, request: web.Request) -> web.Response:
         arguments = dict(request.query)
-        if request.content_type == "multipart/form-data":  # parameters too long for an address
+        if request.content_type == "multipart/form-data":  # parameters too long for a URL
             body = b""
             for name, value in (await request.post()).items():
                 if not isinstance(value, str):
-                    said = "Code: 48. DB::Exception: no external data here"
-                    return web.Response(status=501, text=said)
+                    text = "Code: 48. DB::Exception: external data is not implemented"
+                    return web.Response(status=501, text=text)
                 arguments[name] = value
         else:
             body = await request.read()
         loop = asyncio.get_running_loop()
         try:
             encoding = request.headers.get("Content-Encoding", "")
-            answer = await loop.run_in_executor(self._pool, self._run, arguments, body, encoding)
+            result = await loop.run_in_executor(self._pool, self._run, arguments, body, encoding)
         except (RuntimeError, ValueError, OSError) as error:
             return _failure(error)
-        return self._success(request, answer)
+        return self._success(request, result)
 
-    def _run(self, arguments: dict[str, str], body: bytes, encoding: str) -> Answer:
+    def _run(self, arguments: dict[str, str], body: bytes, encoding: str) -> QueryResult:
         body = _decompressed(body, encoding)
-        whole = arguments.get("query", "").encode()
-        whole = whole + b"\n" + body if whole else body
-        insert = _INSERT.match(whole)
+        statement = arguments.get("query", "").encode()
+        statement = statement + b"\n" + body if statement else body
+        insert = _INSERT.match(statement)
         if insert is None:
-            return self._engine.run(whole.decode(), arguments)
+            return self._engine.run(statement.decode(), arguments)
         query = f"{insert[1].decode()} FORMAT {insert[2].decode()}"
         with tempfile.NamedTemporaryFile(dir=self._scratch) as data:
-            data.write(whole[insert.end() :])
+            data.write(statement[insert.end() :])
             data.flush()
             return self._engine.run(query, arguments, Path(data.name))
 
-    def _success(self, request: web.Request, answer: Answer) -> web.Response:
+    def _success(self, request: web.Request, result: QueryResult) -> web.Response:
         headers = {
-            "X-ClickHouse-Format": answer.format,
+            "X-ClickHouse-Format": result.format,
             "X-ClickHouse-Timezone": self._engine.zone,
-            "X-ClickHouse-Summary": json.dumps(answer.summary),
+            "X-ClickHouse-Summary": json.dumps(result.summary),
         }
-        body = answer.body
-        wanted = request.headers.get("Accept-Encoding", "")
-        if request.query.get("enable_http_compression") == "1" and "lz4" in wanted:
+        body = result.body
+        accepted = request.headers.get("Accept-Encoding", "")
+        if request.query.get("enable_http_compression") == "1" and "lz4" in accepted:
             body = lz4.frame.compress(body)
             headers["Content-Encoding"] = "lz4"
         return web.Response(body=body, headers=headers)
 
 
 def _frames(body: bytes) -> Iterator[bytes]:
-    """The content of each LZ4 frame: the driver sends a large insert as one frame a block."""
+    """The content of each LZ4 frame: the driver sends one frame for each block of an insert."""
     rest = memoryview(body)
     while rest:
         try:
@@ -198,7 +200,7 @@ def _decompressed(body: bytes, encoding: str) -> bytes:
         return b"".join(_frames(body))
     if encoding in ("", "identity", "gzip", "deflate", "zstd"):
         return body  # aiohttp has decoded it
-    raise ValueError(f"Code: 48. DB::Exception: Content-Encoding {encoding} is not offered")
+    raise ValueError(f"Code: 48. DB::Exception: Content-Encoding {encoding} is not implemented")
 
 
 def _failure(error: Exception) -> web.Response:
@@ -209,17 +211,17 @@ def _failure(error: Exception) -> web.Response:
 
 
 async def serve(path: Path, port: int) -> None:
-    """Serve the folder on 127.0.0.1 until SIGTERM or SIGINT; port 0 takes a free one.
+    """Serve the folder on 127.0.0.1 until SIGTERM or SIGINT; port 0: a free one.
 
-    Prints one line, `listening on http://127.0.0.1:PORT`, once clients are answered.
+    Prints `listening on http://127.0.0.1:PORT` when it accepts connections.
     """
     path.mkdir(parents=True, exist_ok=True)
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     with tempfile.TemporaryDirectory(prefix="receipts-clickhouse-") as scratch:
-        front = Front(Engine(path), Path(scratch))
-        runner = web.AppRunner(front.app(), access_log=None, shutdown_timeout=STOP_S)
+        interface = HttpInterface(Engine(path), Path(scratch))
+        runner = web.AppRunner(interface.app(), access_log=None, shutdown_timeout=STOP_S)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", port).start()
         sys.stdout.write(f"listening on http://127.0.0.1:{runner.addresses[0][1]}\n")

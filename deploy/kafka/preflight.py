@@ -1,4 +1,4 @@
-"""What worker and sink check before they start: the Kafka client and the topics."""
+"""Checks of worker and sink before they start: the Kafka client and the topics."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from models.settings import Settings
 def preflight(settings: Settings) -> None:
     """Print harmless differences. Raises TopicsError with every fatal one and its fix.
 
-    Raises UnusableClient first when the Kafka client cannot read as it is installed.
+    Raises UnusableClient when the installed Kafka client cannot read all records.
     """
     from deploy.kafka.topics import check_topics
     from streams.kafka.reading import guard_reading

@@ -1,7 +1,7 @@
-"""Suppressed numbers, straight from Kafka: what the compacted topic `suppressions` says of one or
-all of them, and decisions of people published to `suppression-requests`.
+"""Suppressed recipients, directly from Kafka.
 
-Nothing here needs a worker or ClickHouse; the worker decides what a request leads to.
+Reads the compacted topic `suppressions` and publishes manual decisions to `suppression-requests`.
+Needs neither a worker nor ClickHouse; a worker decides what a request changes.
 """
 
 import time
@@ -18,29 +18,29 @@ from models.contract import E164, Account
 from models.keys import partition_of, recipient_key
 from models.refusal import Refusal
 from models.settings import Settings, Topic
-from models.suppression import Facts, StrikeFact, Suppression, SuppressionStatus, decode, published
+from models.suppression import Facts, Suppression, SuppressionStatus, decode, published
 from models.suppression_requests import Action, parse_request
 from streams.kafka import clients
 
 POLL_MS = 200
 SILENT_S = 30.0
-"""A broker that brings nothing new for this long, though there is more, is given up."""
+"""Reading fails when a broker sends nothing for this long although there is more to read."""
 SEND_MS = 15_000
 
 
 class SuppressionsError(RuntimeError):
-    """Kafka gave no answer or holds something unreadable; the text says what to do."""
+    """Kafka did not answer, or a record cannot be read; the text names the fix."""
 
 
-class BadNumber(ValueError):
-    """No account or no number; the text names the field and what it must be like."""
+class InvalidRecipient(ValueError):
+    """Account or recipient is invalid; the text names the field and its format."""
 
 
-class BadRequest(ValueError):
-    """The contract refuses this request; the text names the field."""
+class InvalidRequest(ValueError):
+    """The event contract refuses this request; the text names the field."""
 
 
-class Placed(NamedTuple):
+class PublishedRequest(NamedTuple):
     """A request that the brokers acknowledged."""
 
     topic: str
@@ -49,110 +49,95 @@ class Placed(NamedTuple):
     request: dict[str, Any]
 
 
-class _Number(BaseModel):
+class _Recipient(BaseModel):
     account: Account
     recipient: E164
 
 
-_WANTED = {
+_FORMATS = {
     "account": "1 to 64 of A-Z a-z 0-9 . _ -",
     "recipient": "a number in E.164 form, such as +447700900123",
 }
 
 
-def key_of_number(account: str, recipient: str) -> bytes:
-    """The record key of a number. Raises BadNumber."""
+def checked_key(account: str, recipient: str) -> bytes:
+    """The record key of a recipient. Raises InvalidRecipient."""
     try:
-        number = _Number(account=account, recipient=recipient)
+        valid = _Recipient(account=account, recipient=recipient)
     except ValidationError as error:
         field = str(error.errors()[0]["loc"][0])
         given = {"account": account, "recipient": recipient}[field]
-        raise BadNumber(f"{field}: {given!r} is not {_WANTED[field]}") from None
-    return recipient_key(number.account, number.recipient)
+        raise InvalidRecipient(f"{field}: {given!r} is not {_FORMATS[field]}") from None
+    return recipient_key(valid.account, valid.recipient)
 
 
 # --- reading ----------------------------------------------------------------------------------
 
 
 async def find(settings: Settings, account: str, recipient: str) -> Suppression:
-    """What is published of one number; of one that was never heard of, that it is not suppressed.
+    """The published record of a recipient; one that is not suppressed if there is no record.
 
-    Reads the partition of its key. Raises BadNumber or SuppressionsError.
+    Reads the partition of its key. Raises InvalidRecipient or SuppressionsError.
     """
-    key, found = key_of_number(account, recipient), None
+    key, newest = checked_key(account, recipient), None
     topic = settings.topic("suppressions")
     async with _consumer(settings) as consumer:
         partitions = await _partitions(consumer._client, topic)
         home = TopicPartition(topic, partition_of(key, partitions))
         async for record in _records(consumer, home):
             if record.key == key:
-                found = _later(found, record)
+                newest = _newer(newest, record)
     nothing = published(account, recipient, Facts(), SuppressionStatus(False, (), 0, 0, 0), 0)
-    return found or nothing
+    return newest or nothing
 
 
-async def suppressed_numbers(
+async def suppressed_recipients(
     settings: Settings, account: str | None = None
 ) -> AsyncIterator[Suppression]:
-    """Every number that is suppressed, of one account or of all, partition by partition.
+    """Every suppressed recipient, of one account or of all, partition by partition.
 
-    Holds the suppressed numbers of one partition at a time. Raises SuppressionsError.
+    Holds the records of one partition at a time. Raises SuppressionsError.
     """
     topic = settings.topic("suppressions")
     prefix = recipient_key(account, "") if account else b""
     async with _consumer(settings) as consumer:
-        for number in range(await _partitions(consumer._client, topic)):
-            found: dict[bytes, Suppression] = {}
-            async for record in _records(consumer, TopicPartition(topic, number)):
+        for partition in range(await _partitions(consumer._client, topic)):
+            newest: dict[bytes, Suppression] = {}
+            async for record in _records(consumer, TopicPartition(topic, partition)):
                 if record.key is not None and record.key.startswith(prefix):
-                    _follow(found, record)
-            for key in sorted(found):
-                yield found[key]
+                    _keep_newest(newest, record)
+            for key in sorted(newest):
+                yield newest[key]
 
 
-def _follow(found: dict[bytes, Suppression], record: Any) -> None:
-    later = _later(found.get(record.key), record)
-    if later is not None and later.suppressed:
-        found[record.key] = later
+def _keep_newest(newest: dict[bytes, Suppression], record: Any) -> None:
+    newer = _newer(newest.get(record.key), record)
+    if newer is not None and newer.suppressed:
+        newest[record.key] = newer
     else:
-        found.pop(record.key, None)
+        newest.pop(record.key, None)
 
 
-def _later(known: Suppression | None, record: Any) -> Suppression | None:
-    """What stands after a record: the highest version, as readers of the topic must do it."""
+def _newer(known: Suppression | None, record: Any) -> Suppression | None:
+    """The known record or this one: the highest version wins, as for every reader of the topic."""
     if record.value is None:
         return None
     try:
         read = decode(record.value)
     except msgspec.MsgspecError as error:
         at = f"topic {record.topic}, partition {record.partition}, offset {record.offset}"
-        raise SuppressionsError(f"{at} is no suppression: {error}") from error
+        raise SuppressionsError(f"{at} is not a suppression: {error}") from error
     return known if known is not None and known.version > read.version else read
 
 
-def strikes_behind(number: Suppression) -> tuple[list[StrikeFact], list[StrikeFact]]:
-    """The strikes that count, and those that were struck and do not count (any more), by time.
-
-    The newest count, as many as the record says, without those from before the last release: so
-    the account's settings, by which the worker counted them, are not needed here.
-    """
-    struck = sorted(
-        (strike for strike in number.facts.strikes if strike.struck),
-        key=lambda strike: (strike.occurred_at, strike.place),
-    )
-    eligible = [strike for strike in struck if strike.sent_at >= number.facts.released.at]
-    counted = eligible[len(eligible) - number.strikes :] if number.strikes else []
-    return counted, [strike for strike in struck if strike not in counted]
-
-
 async def _records(consumer: Any, partition: TopicPartition) -> AsyncIterator[Any]:
-    """The records of a partition from its beginning to the end it had when the reading began.
+    """The records of a partition, from its beginning to the end it had at the first fetch.
 
-    The end is the high watermark of the first fetch: the embedded broker's ListOffsets is short.
+    The end is the high watermark of that fetch: ListOffsets of the embedded broker is too low.
     """
     consumer.assign([partition])
     await consumer.seek_to_beginning(partition)
-    end, heard = None, time.monotonic()
+    end, received_at = None, time.monotonic()
     while end is None or await consumer.position(partition) < end:
         batches = await consumer.getmany(timeout_ms=POLL_MS)
         for record in batches.get(partition, ()):
@@ -160,8 +145,8 @@ async def _records(consumer: Any, partition: TopicPartition) -> AsyncIterator[An
         if end is None:
             end = consumer.highwater(partition)
         if batches:
-            heard = time.monotonic()
-        elif time.monotonic() - heard > SILENT_S:
+            received_at = time.monotonic()
+        elif time.monotonic() - received_at > SILENT_S:
             where = f"partition {partition.partition} of topic {partition.topic}"
             raise SuppressionsError(f"{where} could not be read to its end within {SILENT_S:g} s")
 
@@ -172,16 +157,16 @@ async def _records(consumer: Any, partition: TopicPartition) -> AsyncIterator[An
 def request_value(
     account: str, recipient: str, action: Action, at: int | str, who: str, why: str
 ) -> bytes:
-    """A record of `suppression-requests` as the contract wants it. Raises BadNumber, BadRequest.
+    """The value of a record of `suppression-requests`. Raises InvalidRecipient, InvalidRequest.
 
     at: epoch ms, or RFC 3339 with a zone
     """
-    key_of_number(account, recipient)
-    said = {"account": account, "recipient": recipient, "action": action}
-    value = msgspec.json.encode({**said, "at": at, "who": who, "why": why})
+    checked_key(account, recipient)
+    what = {"account": account, "recipient": recipient, "action": action}
+    value = msgspec.json.encode({**what, "at": at, "who": who, "why": why})
     request = parse_request(value, now_ms())
     if isinstance(request, Refusal):
-        raise BadRequest(request.detail.replace("the record's timestamp", "now"))
+        raise InvalidRequest(request.detail.replace("the record's timestamp", "now"))
     return msgspec.json.encode(request.model_dump())
 
 
@@ -190,27 +175,25 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-async def publish(settings: Settings, value: bytes) -> Placed:
-    """Publish a value that `request_value` made, and wait until all copies have it.
+async def publish(settings: Settings, value: bytes) -> PublishedRequest:
+    """Publish a value of `request_value` and wait for the acknowledgement of all copies.
 
     Raises SuppressionsError.
     """
     request = msgspec.json.decode(value)
-    key, topic = (
-        recipient_key(request["account"], request["recipient"]),
-        settings.topic("suppression-requests"),
-    )
+    key = recipient_key(request["account"], request["recipient"])
+    topic = settings.topic("suppression-requests")
     async with _producer(settings) as producer:
         partition = partition_of(key, await _partitions(producer.client, topic))
         sent = await producer.send_and_wait(topic, value, key=key, partition=partition)
-    return Placed(topic, partition, sent.offset, request)
+    return PublishedRequest(topic, partition, sent.offset, request)
 
 
 # --- clients ------------------------------------------------------------------------------------
 
 
 async def _partitions(client: Any, topic: Topic | str) -> int:
-    # All topics are listed: asking by name would create it on the embedded broker.
+    # Metadata of all topics: a request by name would create the topic on the embedded broker.
     cluster = await client.fetch_all_metadata()
     found = cluster.partitions_for_topic(topic)
     if not found:
@@ -239,7 +222,7 @@ async def _started(settings: Settings, client: Any) -> AsyncIterator[None]:
         yield
     except (KafkaError, OSError) as error:
         raise SuppressionsError(
-            f"Kafka at {settings.brokers} gives no answer ({error}). "
+            f"Kafka at {settings.brokers} does not answer ({error}). "
             "Fix: start it, or set RECEIPTS_BROKERS"
         ) from error
     finally:

@@ -1,6 +1,6 @@
-"""Kafka topics: what each must be like, creating the missing, refusing those that differ.
+"""Kafka topics: specifications, creation of missing topics, checks of existing ones.
 
-Nothing that exists is ever altered: a difference is reported with its fix.
+Existing topics are never altered: a difference is reported with its fix (docs/adr/0006).
 """
 
 import asyncio
@@ -25,17 +25,17 @@ COMPACTED: frozenset[Topic] = frozenset(
     {"campaigns", "accounts", "message-states", "status-counters", "suppressions"}
 )
 REQUESTS_KEPT = 4
-"""Suppression requests are kept this many times as long as events: a person can then still ask
-who released a number, and they are few."""
+"""Suppression requests are kept this many times as long as events, so that people can still look up
+who released a recipient; they are few."""
 FATAL = frozenset({"cleanup.policy", "max.message.bytes", "message.timestamp.type"})
-"""Configuration that the promises rest on. Other differences are only reported."""
+"""Configuration that the guarantees depend on; other differences are warnings."""
 
 UNKNOWN, EXISTS = 3, 36
 VISIBLE_S = 15.0
 
 
 class TopicSpec(NamedTuple):
-    """What a topic must be like."""
+    """A topic as the settings require it."""
 
     name: str
     partitions: int
@@ -43,8 +43,8 @@ class TopicSpec(NamedTuple):
     config: Mapping[str, str]
 
 
-class Found(NamedTuple):
-    """What a topic on the cluster is like."""
+class ActualTopic(NamedTuple):
+    """A topic as it exists on the cluster."""
 
     partitions: int
     replication: int
@@ -52,25 +52,25 @@ class Found(NamedTuple):
 
 
 class Differences(NamedTuple):
-    """How the topics on the cluster differ. A worker does not start while one is fatal."""
+    """Differences between cluster and settings. A worker does not start while one is fatal."""
 
     fatal: list[Issue]
     harmless: list[Issue]
 
 
 class TopicsError(RuntimeError):
-    """The cluster cannot be used as it is; the text has a line for every reason."""
+    """The topics cannot be used as they are; the text has a line for each reason."""
 
 
-class Outcome(NamedTuple):
-    """What `create_topics` found and did. `created` is what it would create when only asked."""
+class CreateResult(NamedTuple):
+    """Result of `create_topics`. created: with dry_run, the topics it would create."""
 
     created: list[TopicSpec]
-    kept: list[TopicSpec]
+    existing: list[TopicSpec]
     warnings: list[Issue]
 
 
-def wanted(settings: Settings) -> list[TopicSpec]:
+def topic_specs(settings: Settings) -> list[TopicSpec]:
     """Every topic of this installation, in the order of the flow."""
     return [_spec(topic, settings) for topic in get_args(Topic)]
 
@@ -98,16 +98,16 @@ def _days(topic: Topic, settings: Settings) -> int:
     return settings.event_days
 
 
-def differences(specs: Iterable[TopicSpec], found: Mapping[str, Found]) -> Differences:
-    """How the topics found differ from their specifications; missing topics are left out."""
-    present = {spec.name: spec for spec in specs if spec.name in found}
-    counts = {name: found[name].partitions for name in present}
+def differences(specs: Iterable[TopicSpec], actual: Mapping[str, ActualTopic]) -> Differences:
+    """Differences between existing topics and their specifications; missing topics are left out."""
+    present = {spec.name: spec for spec in specs if spec.name in actual}
+    counts = {name: actual[name].partitions for name in present}
     if len(set(counts.values())) > 1:
         return Differences([_uneven(counts)], [])
     fatal: list[Issue] = []
     harmless: list[Issue] = []
     for name, spec in present.items():
-        for is_fatal, issue in _differences(spec, found[name]):
+        for is_fatal, issue in _differences(spec, actual[name]):
             (fatal if is_fatal else harmless).append(issue)
     return Differences(fatal, harmless)
 
@@ -117,26 +117,26 @@ def _uneven(counts: Mapping[str, int]) -> Issue:
     return Issue(
         "topic partitions",
         f"these topics must have the same number of partitions, but {shown}",
-        "delete the odd ones if they hold nothing, or start anew under another "
+        "delete those that differ if they are empty, or start again under another "
         "RECEIPTS_TOPIC_PREFIX and replay; adding partitions to a topic that holds data "
-        "would split the messages in it",
+        "would split the events of a message",
     )
 
 
-def _differences(spec: TopicSpec, found: Found) -> Iterable[tuple[bool, Issue]]:
+def _differences(spec: TopicSpec, actual: ActualTopic) -> Iterable[tuple[bool, Issue]]:
     """(is fatal, issue) of one topic."""
     where = f"topic {spec.name}"
-    if found.partitions != spec.partitions:
-        problem = f"has {found.partitions} partitions, the settings say {spec.partitions}"
-        yield True, Issue(where, problem, f"set RECEIPTS_PARTITIONS={found.partitions}")
-    if found.replication != spec.replication:
-        problem = f"has {found.replication} copies, the settings say {spec.replication}"
-        fix = f"set RECEIPTS_REPLICATION={found.replication} or move its partitions"
+    if actual.partitions != spec.partitions:
+        problem = f"has {actual.partitions} partitions, not {spec.partitions} as in the settings"
+        yield True, Issue(where, problem, f"set RECEIPTS_PARTITIONS={actual.partitions}")
+    if actual.replication != spec.replication:
+        problem = f"has {actual.replication} copies, not {spec.replication} as in the settings"
+        fix = f"set RECEIPTS_REPLICATION={actual.replication} or move its partitions"
         yield False, Issue(where, problem, fix)
     for key, value in spec.config.items():
-        held = found.config.get(key)
-        if held != value:
-            problem = f"{key} is {held or 'not set'}, not {value}"
+        current = actual.config.get(key)
+        if current != value:
+            problem = f"{key} is {current or 'not set'}, not {value}"
             fix = (
                 f"kafka-configs.sh --alter --entity-type topics --entity-name {spec.name} "
                 f"--add-config {key}={value}"
@@ -145,38 +145,38 @@ def _differences(spec: TopicSpec, found: Found) -> Iterable[tuple[bool, Issue]]:
 
 
 async def check_topics(settings: Settings) -> list[Issue]:
-    """What is not as it should be but does no harm; a worker calls this before it starts.
+    """The harmless differences; worker and sink call this before they start.
 
-    Raises TopicsError when a topic is missing, differs fatally, or no broker answers.
+    Raises TopicsError when a topic is missing or differs fatally, or no broker answers.
     """
-    specs = wanted(settings)
+    specs = topic_specs(settings)
     async with _admin(settings) as admin:
-        found = await _found(admin, specs)
-    missing = [spec.name for spec in specs if spec.name not in found]
+        actual = await _actual_topics(admin, specs)
+    missing = [spec.name for spec in specs if spec.name not in actual]
     if missing:
         raise TopicsError(f"topics are missing: {', '.join(missing)}. Fix: run `receipts topics`")
-    return _raise_fatal(differences(specs, found))
+    return _raise_fatal(differences(specs, actual))
 
 
-async def create_topics(settings: Settings, *, dry_run: bool = False) -> Outcome:
-    """Create what is missing, after checking what is there: nothing is created beside a conflict.
+async def create_topics(settings: Settings, *, dry_run: bool = False) -> CreateResult:
+    """Create missing topics. Checks the existing ones first; creates nothing when one conflicts.
 
     Raises TopicsError when an existing topic differs fatally, the cluster refuses a topic, or no
     broker answers.
     """
-    specs = wanted(settings)
+    specs = topic_specs(settings)
     async with _admin(settings) as admin:
-        found = await _found(admin, specs)
-        warnings = _raise_fatal(differences(specs, found))
-        missing = [spec for spec in specs if spec.name not in found]
+        actual = await _actual_topics(admin, specs)
+        warnings = _raise_fatal(differences(specs, actual))
+        missing = [spec for spec in specs if spec.name not in actual]
         if missing and not dry_run:
             await _create(admin, missing)
             await _wait_visible(admin, specs)
-    return Outcome(missing, [spec for spec in specs if spec.name in found], warnings)
+    return CreateResult(missing, [spec for spec in specs if spec.name in actual], warnings)
 
 
 def _raise_fatal(found: Differences) -> list[Issue]:
-    """The harmless differences. Raises TopicsError if one is fatal."""
+    """The harmless differences. Raises TopicsError with the fatal ones."""
     if found.fatal:
         raise TopicsError("\n".join(map(str, found.fatal)))
     return found.harmless
@@ -190,45 +190,47 @@ async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
         yield admin
     except (KafkaError, OSError) as error:
         raise TopicsError(
-            f"Kafka at {settings.brokers} gives no answer ({error}). "
+            f"Kafka at {settings.brokers} does not answer ({error}). "
             "Fix: start it, or set RECEIPTS_BROKERS"
         ) from error
     finally:
         await admin.close()
 
 
-async def _found(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> dict[str, Found]:
-    # All topics are listed: asking by name would create them on the embedded broker.
+async def _actual_topics(
+    admin: AIOKafkaAdminClient, specs: list[TopicSpec]
+) -> dict[str, ActualTopic]:
+    # Lists all topics: a request by name would create them on the embedded broker.
     names = {spec.name for spec in specs}
     described = await clients.retry_for_a_while(admin.describe_topics)
     shapes = {t["topic"]: t["partitions"] for t in described}
     present = sorted(names & shapes.keys())
     configs = await _configs(admin, present) if present else {}
     return {
-        name: Found(len(shapes[name]), len(shapes[name][0]["replicas"]), config)
+        name: ActualTopic(len(shapes[name]), len(shapes[name][0]["replicas"]), config)
         for name, config in configs.items()
     }
 
 
 async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
-    """By topic, without those that the broker asked does not know."""
+    """Configuration by topic, without topics that the broker does not know."""
     # One request a topic: the embedded broker answers only for the first of several.
-    held = {}
+    configs = {}
     for name in names:
         topic = ConfigResource(ConfigResourceType.TOPIC, name)
         (answer,) = await clients.retry_for_a_while(partial(admin.describe_configs, [topic]))
         code, message, _, _, entries = answer.resources[0]
         if code == UNKNOWN:
-            continue  # of several brokers one does not know a young topic yet: not visible
+            continue  # one of several brokers does not know a new topic yet: not visible
         if code:
             raise TopicsError(f"topic {name}: cannot read its configuration: {message} ({code})")
-        held[name] = {entry[0]: entry[1] for entry in entries}
-    return held
+        configs[name] = {entry[0]: entry[1] for entry in entries}
+    return configs
 
 
 async def _create(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:
     new = [NewTopic(s.name, s.partitions, s.replication, None, dict(s.config)) for s in specs]
-    answer = await clients.retry_for_a_while(partial(_ask_to_create, admin, new))
+    answer = await clients.retry_for_a_while(partial(_create_unless_retriable, admin, new))
     refused = [
         f"topic {name}: Kafka refused it: {message or 'no reason given'} (error {code})"
         for name, code, message in answer.topic_errors
@@ -238,7 +240,8 @@ async def _create(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:
         raise TopicsError("\n".join(refused))
 
 
-async def _ask_to_create(admin: AIOKafkaAdminClient, new: list[NewTopic]) -> Any:
+async def _create_unless_retriable(admin: AIOKafkaAdminClient, new: list[NewTopic]) -> Any:
+    """The answer of the broker. Raises retriable errors of single topics."""
     answer = await admin.create_topics(new)
     for _, code, message in answer.topic_errors:
         if (error := for_code(code)).retriable:
@@ -248,10 +251,10 @@ async def _ask_to_create(admin: AIOKafkaAdminClient, new: list[NewTopic]) -> Any
 
 async def _wait_visible(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:
     for _ in range(int(VISIBLE_S * 10)):
-        found = await _found(admin, specs)
-        if len(found) == len(specs):
-            _raise_fatal(differences(specs, found))
+        actual = await _actual_topics(admin, specs)
+        if len(actual) == len(specs):
+            _raise_fatal(differences(specs, actual))
             return
         await asyncio.sleep(0.1)
-    missing = [spec.name for spec in specs if spec.name not in found]
+    missing = [spec.name for spec in specs if spec.name not in actual]
     raise TopicsError(f"topics created but still not visible: {', '.join(missing)}")

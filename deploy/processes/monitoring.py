@@ -1,7 +1,7 @@
-"""What a process shows the world: metrics, whether it is alive, whether it is ready.
+"""Monitoring of a process: /metrics, /healthz and /readyz.
 
-The pages are served by a thread of their own, so that they still answer when the process's event
-loop hangs: then /healthz says so.
+A separate thread serves them, so that they still answer when the event loop of the process hangs;
+/healthz then answers 503.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from models.metrics import BY_NAME, TABLE, Meter
 
 MAX_SERIES = 1000
-"""Label values such as provider come from the traffic: beyond this many series of one metric, new
+"""Label values such as provider come from the traffic. Beyond this many series of one metric, new
 ones are counted together, so that hostile traffic cannot fill the memory of Prometheus."""
 OTHER = "other"
 START_S = 10.0
@@ -76,7 +76,7 @@ class PrometheusMeter:
             raise ValueError(f"{name}: {kind} in models/metrics.py")
         expected = BY_NAME[name].labels
         if labels.keys() != set(expected):
-            raise ValueError(f"{name}: its labels are {expected}, given were {tuple(labels)}")
+            raise ValueError(f"{name}: its labels are {expected}, not {tuple(labels)}")
         if not labels:
             return held[name]
         return held[name].labels(*self._bounded(name, tuple(labels[key] for key in expected)))
@@ -91,9 +91,10 @@ class PrometheusMeter:
 
 
 class ProcessHealth:
-    """The Health of one process. Not ready until every part that was named unready is ready.
+    """The Health of one process. It is ready when no part is unready.
 
-    alive_s: seconds after which a silent part counts as dead. clock: monotonic seconds.
+    alive_s: a part without a heartbeat for so many seconds counts as dead. clock: monotonic
+    seconds.
     """
 
     def __init__(
@@ -108,20 +109,20 @@ class ProcessHealth:
         meter.set("receipts_ready", 0)
 
     def beat(self, part: str) -> None:
-        """This part goes on. The process itself counts as started with its first beat."""
+        """A heartbeat of this part. The first one of any part ends the start."""
         with self._lock:
             self._beats.pop("start", None)
             self._beats[part] = self._clock()
 
     def ready(self, part: str) -> None:
-        """Nothing about this part stands in the way any more; any part ends the start."""
+        """This part is ready. The first call for any part ends the start."""
         with self._lock:
             self._reasons.pop("start", None)
             self._reasons.pop(part, None)
         self._show()
 
     def unready(self, part: str, reason: str) -> None:
-        """The process is not ready, because of this part, for this reason."""
+        """This part is not ready, for this reason; so the process is not ready."""
         with self._lock:
             self._reasons.pop("start", None)
             self._reasons[part] = reason
@@ -133,7 +134,7 @@ class ProcessHealth:
             return dict(self._reasons)
 
     def silent(self) -> dict[str, float]:
-        """Seconds of silence of every part that has been silent for too long."""
+        """Parts without a heartbeat for too long, with the seconds since their last one."""
         now = self._clock()
         with self._lock:
             ages = {part: now - at for part, at in self._beats.items()}
@@ -143,10 +144,10 @@ class ProcessHealth:
         self._meter.set("receipts_ready", 0 if self.reasons() else 1)
 
 
-def pages(
-    registry: CollectorRegistry, health: ProcessHealth, own_pages: Iterable[web.RouteDef] = ()
+def monitoring_app(
+    registry: CollectorRegistry, health: ProcessHealth, extra_routes: Iterable[web.RouteDef] = ()
 ) -> web.Application:
-    """The three pages of every process, and those of this one, as an aiohttp application."""
+    """/metrics, /healthz, /readyz and the extra routes as an aiohttp application."""
 
     async def metrics(_: web.Request) -> web.Response:
         headers = {"Content-Type": CONTENT_TYPE_LATEST}
@@ -164,7 +165,7 @@ def pages(
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
-    app.add_routes(own_pages)
+    app.add_routes(extra_routes)
     return app
 
 
@@ -174,21 +175,22 @@ def _json(body: dict[str, object], *, good: bool) -> web.Response:
 
 
 @contextmanager
-def serving(
+def monitoring_server(
     registry: CollectorRegistry,
     health: ProcessHealth,
     host: str,
     port: int,
-    own_pages: Iterable[web.RouteDef] = (),
+    extra_routes: Iterable[web.RouteDef] = (),
 ) -> Iterator[int]:
-    """Serve the pages until the block ends; yields the port (the one taken when `port` is 0).
+    """Serve the pages until the block ends; yields the bound port (a free one when `port` is 0).
 
     Raises OSError when the address cannot be bound.
     """
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="receipts-pages", daemon=True)
     thread.start()
-    runner = web.AppRunner(pages(registry, health, own_pages), access_log=None, shutdown_timeout=1)
+    app = monitoring_app(registry, health, extra_routes)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     try:
         started = asyncio.run_coroutine_threadsafe(_start(runner, host, port), loop)
         yield started.result(START_S)
@@ -202,5 +204,5 @@ def serving(
 async def _start(runner: web.AppRunner, host: str, port: int) -> int:
     await runner.setup()
     await web.TCPSite(runner, host, port).start()
-    taken: int = runner.addresses[0][1]
-    return taken
+    bound_port: int = runner.addresses[0][1]
+    return bound_port

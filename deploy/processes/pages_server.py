@@ -1,4 +1,4 @@
-"""The report pages as a server: uvicorn on an address, until somebody ends it."""
+"""The report pages as a server: uvicorn on an address, until a signal ends it."""
 
 import secrets
 import signal
@@ -12,32 +12,32 @@ from reports.pages.app import app
 from reports.pages.report.loader import warm_up
 
 STOP_S: Final = 3
-"""Requests that are being answered may take so long after Ctrl-C or SIGTERM."""
+"""Requests in progress may take so long after Ctrl-C or SIGTERM."""
 
 
-def serve(
+def serve_pages(
     url: str,
     accounts: Mapping[str, str],
     host: str,
     port: int,
-    tell: Callable[[str], None],
+    on_ready: Callable[[str], None],
 ) -> bool:
-    """Serve the pages until SIGINT or SIGTERM; True when it was SIGTERM.
+    """Serve the pages until SIGINT or SIGTERM; True after SIGTERM.
 
-    url: ClickHouse. accounts: account by token. tell: is given the address once browsers are
-    answered. Raises OSError when the address cannot be bound.
+    url: ClickHouse. accounts: account by token. on_ready: called with the address of the pages
+    when they accept connections. Raises OSError when the address cannot be bound.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family) as bound:
         warm_up()
-        server = Server(url, accounts)
+        server = PagesServer(url, accounts)
         shown = f"[{host}]" if family == socket.AF_INET6 else host
-        tell(f"http://{shown}:{bound.getsockname()[1]}")
+        on_ready(f"http://{shown}:{bound.getsockname()[1]}")
         return server.serve_on(bound)
 
 
-class Server:
-    """uvicorn, told to stop by signals."""
+class PagesServer:
+    """uvicorn over the pages; SIGINT and SIGTERM stop it."""
 
     def __init__(self, url: str, accounts: Mapping[str, str]) -> None:
         config = uvicorn.Config(
@@ -49,24 +49,26 @@ class Server:
             timeout_graceful_shutdown=STOP_S,
         )
         self._server = uvicorn.Server(config)
-        self._told: list[int] = []
+        self._received: list[int] = []
 
     def serve_on(self, bound: socket.socket) -> bool:
         """Serve on a socket; True when SIGTERM ended it."""
-        # uvicorn stops at both signals, then raises them anew for those who were there before.
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        before = {number: signal.signal(number, self._hear) for number in numbers}
+        # uvicorn stops at both signals, then raises them again for the handlers it replaced.
+        before = {
+            signum: signal.signal(signum, self._on_signal)
+            for signum in (signal.SIGINT, signal.SIGTERM)
+        }
         try:
             self._server.run(sockets=[bound])
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-        return self._told[:1] == [signal.SIGTERM]
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
+        return self._received[:1] == [signal.SIGTERM]
 
-    def _hear(self, number: int, _: Any) -> None:
-        self._told.append(number)
+    def _on_signal(self, signum: int, _: Any) -> None:
+        self._received.append(signum)
 
 
 def tokens_for(accounts: list[str]) -> dict[str, str]:
-    """A token for each account, different every time. Result: account by token."""
+    """A new random token for each account. Result: account by token."""
     return {secrets.token_urlsafe(24): account for account in accounts}

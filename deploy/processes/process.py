@@ -1,4 +1,4 @@
-"""What worker and sink have in common: logging, metrics, the pages, and how they end."""
+"""What worker and sink share: logging, metrics, monitoring pages, signals, exit codes."""
 
 import asyncio
 import contextlib
@@ -14,47 +14,47 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from deploy import __version__
+from deploy.exit_codes import INTERRUPTED, OK
 from deploy.processes.logs import log_to_stderr
-from deploy.processes.monitoring import ProcessHealth, PrometheusMeter, serving
+from deploy.processes.monitoring import ProcessHealth, PrometheusMeter, monitoring_server
 from models.metrics import Health, Meter
 from models.settings import Settings
 
 Body = Callable[[Settings, Meter, Health], int]
 """Runs until SIGTERM or SIGINT; returns the exit code."""
 
-INTERRUPTED = 128 + signal.SIGINT
 BEAT_S = 1.0
 
 log = logging.getLogger("receipts")
 
 
 def read_settings() -> Settings:
-    """Settings of this process's environment. Raises SettingsError with every mistake."""
+    """Settings from the environment of this process. Raises SettingsError with every issue."""
     return Settings.read(os.environ)
 
 
 def silence_libraries() -> None:
-    """For commands that end soon: what goes wrong is one line of theirs, not the libraries'."""
+    """For short commands: they print one line for a failure, libraries log nothing."""
     logging.disable(logging.ERROR)
 
 
 def run_until_stopped(work: Callable[[asyncio.Event], Awaitable[None]], health: Health) -> int:
     """Run `work(stop)` on uvloop; SIGTERM and SIGINT set `stop`. Returns the exit code.
 
-    0, or 130 when it was SIGINT. What `work` raises goes to the caller.
+    0, or 130 after SIGINT. Raises what `work` raises.
     """
     received: list[signal.Signals] = []
 
     async def main() -> None:
         stop = asyncio.Event()
 
-        def on_signal(number: signal.Signals) -> None:
-            received.append(number)
-            log.info("%s: finishing what is at hand", number.name)
+        def on_signal(signum: signal.Signals) -> None:
+            received.append(signum)
+            log.info("%s: finishing the work in hand", signum.name)
             stop.set()
 
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, on_signal, number)
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(signum, on_signal, signum)
         beating = asyncio.create_task(_beat(health))
         try:
             await work(stop)
@@ -64,7 +64,7 @@ def run_until_stopped(work: Callable[[asyncio.Event], Awaitable[None]], health: 
                 await beating
 
     uvloop.run(main())
-    return INTERRUPTED if received[:1] == [signal.SIGINT] else 0
+    return INTERRUPTED if received[:1] == [signal.SIGINT] else OK
 
 
 async def _beat(health: Health) -> None:
@@ -79,11 +79,11 @@ def run_process(
     port: int,
     settings: Settings,
     body: Body,
-    own_pages: Iterable[web.RouteDef] = (),
+    extra_routes: Iterable[web.RouteDef] = (),
 ) -> int:
-    """Run one process with its pages at host:port; the result is its exit code.
+    """Run one process and serve its monitoring pages at host:port; the result is its exit code.
 
-    own_pages: what it serves beside the pages that all processes have
+    extra_routes: pages of this process in addition to those of every process
 
     Raises OSError when the address cannot be bound.
     """
@@ -96,15 +96,15 @@ def run_process(
     meter = PrometheusMeter(registry)
     meter.set("receipts_build_info", 1, process=name, **build())
     health = ProcessHealth(settings.alive_s, meter)
-    with serving(registry, health, host, port, own_pages) as taken:
-        log.info("%s serves /metrics, /healthz and /readyz at http://%s:%d", name, host, taken)
+    with monitoring_server(registry, health, host, port, extra_routes) as bound_port:
+        log.info("%s serves /metrics, /healthz and /readyz at http://%s:%d", name, host, bound_port)
         code = body(settings, meter, health)
     log.info("%s ends with exit code %d", name, code)
     return code
 
 
 def build() -> dict[str, str]:
-    """What runs: versions of this project, Python and the two libraries that matter most."""
+    """Versions of this project, Python and the two libraries that matter most."""
     return {
         "version": __version__,
         "python": platform.python_version(),

@@ -1,7 +1,7 @@
-"""GET /suppressions/{account}/{recipient}: whether a number may be sent to, for senders that do not
-keep the topic `suppressions` themselves. See ADR 0008.
+"""GET /suppressions/{account}/{recipient}: whether a recipient is suppressed.
 
-Answered from what every worker keeps of the whole topic, so any worker answers for any number.
+For senders that do not read the topic `suppressions` themselves (docs/adr/0008). Every worker
+reads the whole topic, so any worker answers for any recipient.
 """
 
 import json
@@ -9,10 +9,10 @@ import math
 
 from aiohttp import web
 
-from deploy.kafka.suppression_client import BadNumber, key_of_number
+from deploy.kafka.suppression_client import InvalidRecipient, checked_key
 from streams.followers.suppression_index import SuppressionEntry, SuppressionIndex
 
-NOTHING = {
+NOT_SUPPRESSED = {
     "suppressed": False,
     "reasons": (),
     "since": 0,
@@ -20,40 +20,41 @@ NOTHING = {
     "strikes": None,
     "version": None,
 }
-"""Of numbers that are not suppressed nothing is kept: not their strikes, nor a version."""
+"""The index has suppressed recipients only, so strikes and version of others are not known."""
 
 
 def suppressions_page(suppressed: SuppressionIndex, max_age_s: float) -> web.RouteDef:
-    """The page as a route; it answers from the thread that serves the pages.
+    """The page as a route of the monitoring server.
 
     200 and JSON with the fields of a record of the topic, times in epoch ms, 0 = none; the header
-    Age says how many seconds ago this worker knew all of the topic. 400 when account or number is
-    none. 503 while the topic is not read whole, and when Age would be above max_age_s: a worker
+    Age has the seconds since this worker last knew the whole topic. 400 for an invalid account or
+    recipient. 503 until the topic is read whole, and when Age would be above max_age_s: a worker
     that is cut off from Kafka must not be believed.
     """
 
     async def page(request: web.Request) -> web.Response:
         account, recipient = request.match_info["account"], request.match_info["recipient"]
         try:
-            key = key_of_number(account, recipient)
-        except BadNumber as error:
+            key = checked_key(account, recipient)
+        except InvalidRecipient as error:
             return _json({"error": str(error)}, 400)
         staleness_s = suppressed.staleness_s()
         if staleness_s is None:
-            reading = "the topic suppressions is still being read; ask again, or another worker"
+            reading = "the topic suppressions is still being read; try again, or another worker"
             return _json({"error": reading}, 503)
         if staleness_s > max_age_s:
-            silence = f"nothing was heard of the topic suppressions for {staleness_s:.0f} s"
-            return _json({"error": f"{silence}; ask another worker"}, 503)
-        said = {"account": account, "recipient": recipient, **_said(suppressed.known(key))}
-        # Rounded up: what was published within Age seconds may be missing.
-        return _json(said, 200, Age=str(math.ceil(staleness_s)))
+            silence = f"nothing was read from the topic suppressions for {staleness_s:.0f} s"
+            return _json({"error": f"{silence}; try another worker"}, 503)
+        fields = _fields(suppressed.known(key))
+        # Rounded up: records published within the last Age seconds may be missing.
+        age = str(math.ceil(staleness_s))
+        return _json({"account": account, "recipient": recipient, **fields}, 200, Age=age)
 
     return web.get("/suppressions/{account}/{recipient}", page)
 
 
-def _said(known: SuppressionEntry | None) -> dict[str, object]:
-    return NOTHING if known is None else {"suppressed": True, **known._asdict()}
+def _fields(known: SuppressionEntry | None) -> dict[str, object]:
+    return NOT_SUPPRESSED if known is None else {"suppressed": True, **known._asdict()}
 
 
 def _json(body: dict[str, object], status: int, **headers: str) -> web.Response:

@@ -1,4 +1,4 @@
-"""What the simulator passes around: one event before it is published, one record after."""
+"""An event before it is published, and the record after."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Event(NamedTuple):
     """One event to publish. Ordered by `arrival_ms`, then `seq`.
 
     arrival_ms: Kafka CreateTime, epoch ms. seq: unique within a run. kind: one of `KINDS`.
-    note: why it exists ("send", "duplicate", "stray:wrong_key", "broken:not_json" ...).
+    note: its origin ("duplicate", "misrouted:wrong_key", "broken:not_json" ...).
     expect: the refusal reason of its dead letter, "" for a valid event.
-    shift: partitions away from the one its key belongs to (0 but for strays).
+    shift: distance in partitions from that of its key (not 0 for some misrouted events).
     """
 
     arrival_ms: int

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from deploy.embedded.brokers import _die_with_parent
+from deploy.processes.child import die_with_parent
 from tests.bench.cluster import BenchError
 
 SAMPLE_S = 0.05
@@ -56,7 +56,7 @@ class Child:
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )
         self.samples: list[Usage] = []
 

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
-from deploy.kafka.topics import COMPACTED, wanted
+from deploy.kafka.topics import COMPACTED, topic_specs
 from models.dead_letters import MAX_LETTER_BYTES
 from models.settings import Settings
 
@@ -53,7 +53,7 @@ class Cluster:
         await self._create(
             [
                 NewTopic(s.name, s.partitions, s.replication, None, dict(s.config))
-                for s in wanted(settings)
+                for s in topic_specs(settings)
             ]
         )
 

@@ -51,7 +51,7 @@ def events(count: int, shape: str, seed: int = 1) -> Iterator[Event]:
     wanted = (
         event
         for event in generate(seed, spare, as_of_ms, SHAPES[shape])
-        if event.kind in INPUTS and not event.note.startswith("stray")
+        if event.kind in INPUTS and not event.note.startswith("misrouted")
     )
     yield from islice(wanted, count)
 

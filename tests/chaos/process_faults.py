@@ -78,7 +78,9 @@ async def restart(stage: Stage, member: Member) -> None:
 # --- brokers --------------------------------------------------------------------------------------
 
 
-@fault("kill-broker", "kill -9 of the one broker, back soon, then late", brokers=(1,), short=True)
+@fault(
+    "kill-broker", "kill -9 of the one broker, restarted soon, then late", brokers=(1,), short=True
+)
 async def kill_broker(stage: Stage) -> None:
     await _kill_node(stage, 0, stage.seconds(1, 4))
     if not stage.short:
@@ -144,7 +146,7 @@ async def clickhouse_killed(stage: Stage) -> None:
         await _going_on(stage)
 
 
-@fault("clickhouse-away", "ClickHouse is away")
+@fault("clickhouse-away", "ClickHouse is down")
 async def clickhouse_away(stage: Stage) -> None:
     seconds = stage.seconds(8, 14)
     stage.say(f"away for {seconds:g} s")
@@ -183,7 +185,7 @@ async def connections_slow(stage: Stage) -> None:
     await asyncio.sleep(seconds)
 
 
-@fault("connections-silent", "connections to Kafka stay open and carry nothing")
+@fault("connections-silent", "connections to Kafka stay open and transfer nothing")
 async def connections_silent(stage: Stage) -> None:
     seconds = stage.seconds(2, 4)
     stage.say(f"nothing passes for {seconds:g} s")

@@ -131,7 +131,7 @@ async def _transaction(system: Installation, name: str) -> AsyncIterator[Publish
 # --- topics and offsets ---------------------------------------------------------------------------
 
 
-@fault("topic-recreated", "an input topic is deleted and made again", may_end=["worker", "sink"])
+@fault("topic-recreated", "an input topic is deleted and created again", may_end=["worker", "sink"])
 async def topic_recreated(stage: Stage) -> None:
     """The new topic gets markers first and then as many copies of them as the old one had records:
     a dead letter is known by its origin, so none of the new topic may have the place of an old one.

@@ -68,11 +68,11 @@ def test_an_exit_at_start_shows_the_log() -> None:
         def command(self) -> list[str]:
             return [sys.executable, "-c", "raise SystemExit('no luck today')"]
 
-    with pytest.raises(BrokerError, match="exited with 1: no luck today"):
+    with pytest.raises(BrokerError, match=r"ended with exit code 1:\n  \| no luck today"):
         Broken().start()
 
 
-def test_missing_java_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_java_is_an_error_with_its_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(BrokerError, match="Java is missing: install"):
         KafkaBroker().start()

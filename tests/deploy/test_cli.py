@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from deploy import __version__
 from deploy.cli import cli
 from deploy.embedded.brokers import EmbeddedBroker, free_port
-from deploy.kafka.topics import wanted
+from deploy.kafka.topics import topic_specs
 from models.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -153,7 +153,7 @@ def test_topics_that_differ_are_all_named_with_their_fix_and_exit_1(command: str
         assert "topics are missing: typo.sends, " in mistyped
         assert mistyped.endswith("Fix: run `receipts topics`")
         others = errors(**{**ours, "partitions": "6"})
-    assert len(others) == len(wanted(Settings()))
+    assert len(others) == len(topic_specs(Settings()))
     assert all(line.endswith("Fix: set RECEIPTS_PARTITIONS=2") for line in others)
 
 

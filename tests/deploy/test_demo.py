@@ -91,11 +91,9 @@ def test_the_tables_and_the_ledger_are_shown(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"]
+    ("signum", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"]
 )
-def test_it_ends_by_serving_the_pages_until_it_is_told_to_end(
-    home: Path, number: signal.Signals, code: int
-) -> None:
+def test_it_serves_the_pages_until_a_signal(home: Path, signum: signal.Signals, code: int) -> None:
     demo = start(home, events=1500)
     watchdog = threading.Timer(120, demo.kill)
     watchdog.start()
@@ -112,7 +110,7 @@ def test_it_ends_by_serving_the_pages_until_it_is_told_to_end(
     page = httpx.get(f"{at}/overview", headers={"Authorization": f"Bearer {token}"}, timeout=30)
     assert (page.status_code, "acme-retail" in page.text) == (200, True)
     assert "Traffic overview" in page.text
-    demo.send_signal(number)
+    demo.send_signal(signum)
     _, err = demo.communicate(timeout=15)
     assert (demo.returncode, "Traceback" in err) == (code, False), err
 
@@ -128,15 +126,15 @@ def test_settings_of_the_caller_do_not_disturb_it(
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"]
+    ("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"]
 )
 def test_an_interrupted_demo_leaves_nothing_behind(
-    home: Path, number: signal.Signals, code: int
+    home: Path, signum: signal.Signals, code: int
 ) -> None:
     demo = start(home, events=200_000)
     children = wait_for_children(demo, 2)
     time.sleep(2)
-    demo.send_signal(number)
+    demo.send_signal(signum)
     _, err = demo.communicate(timeout=30)
     assert (demo.returncode, alive(children)) == (code, [])
     assert "Traceback" not in err

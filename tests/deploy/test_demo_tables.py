@@ -1,4 +1,4 @@
-"""The demo's table of a suppressed number: the messages that did it and no others."""
+"""The demo's table of a suppressed recipient: the messages behind it and no others."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,12 +8,12 @@ import pytest
 from rich.console import Console
 
 from deploy.demo.run import _reader
-from deploy.demo.tables import struck_out
+from deploy.demo.tables import suppression_example
 from models.settings import Settings
 from sinks.client import connect
 from sinks.migrate import migrate
 
-NUMBER = "+447700900123"
+RECIPIENT = "+447700900123"
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def suppress(client: Any, account: str, since: str, strikes: int, reasons: str) 
     client.command(
         "INSERT INTO suppression_records"
         " (account, recipient, suppressed, reasons, since, strikes, version) VALUES"
-        f" ('{account}', '{NUMBER}', true, {reasons}, '{since}', {strikes}, 1)"
+        f" ('{account}', '{RECIPIENT}', true, {reasons}, '{since}', {strikes}, 1)"
     )
 
 
@@ -39,12 +39,12 @@ def strike(client: Any, account: str, id_: str, sent: str, at: str, struck: bool
     client.command(
         "INSERT INTO strikes"
         " (account, recipient, sent_at, message_id, struck, occurred_at, code, version) VALUES"
-        f" ('{account}', '{NUMBER}', '{sent}', '{id_}', {struck}, '{at}', '5', 1)"
+        f" ('{account}', '{RECIPIENT}', '{sent}', '{id_}', {struck}, '{at}', '5', 1)"
     )
 
 
 def shown(client: Any, capsys: pytest.CaptureFixture[str]) -> str:
-    Console(width=80).print(*struck_out(client))
+    Console(width=80).print(*suppression_example(client))
     return capsys.readouterr().out
 
 
@@ -52,18 +52,18 @@ def ids(text: str) -> list[str]:
     return [line.split()[0] for line in text.splitlines() if line.startswith(" m-")]
 
 
-def test_nothing_is_shown_when_nothing_was_struck_out(client: Any) -> None:
+def test_nothing_is_shown_when_nothing_was_suppression_example(client: Any) -> None:
     suppress(client, "acme", "2026-03-01 12:00:30", 0, "['unsubscribed']")
-    assert struck_out(client) == []
+    assert suppression_example(client) == []
 
 
-def test_the_messages_that_did_it_are_shown(
+def test_the_messages_behind_the_suppression_are_shown(
     client: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     suppress(client, "acme", "2026-03-01 12:00:30", 3, "['hard_bounces']")
     client.command(
         "INSERT INTO suppression_requests (account, recipient, at, action)"
-        f" VALUES ('acme', '{NUMBER}', '2026-02-28 00:00:00', 'release')"
+        f" VALUES ('acme', '{RECIPIENT}', '2026-02-28 00:00:00', 'release')"
     )
     strike(client, "acme", "m-released", "2026-02-27 12:00:00", "2026-03-01 12:00:25")
     strike(client, "acme", "m-1", "2026-03-01 12:00:00", "2026-03-01 12:00:10")
@@ -74,7 +74,7 @@ def test_the_messages_that_did_it_are_shown(
     strike(client, "other", "m-other", "2026-03-01 12:00:04", "2026-03-01 12:00:22")
     text = shown(client, capsys)
     assert ids(text) == ["m-1", "m-2", "m-3"]
-    assert f"A suppressed number, acme/{NUMBER}: 3 strikes" in text
+    assert f"A suppressed recipient, acme/{RECIPIENT}: 3 strikes" in text
     assert "Suppressed since 03-01 12:00:30 UTC" in text
 
 
@@ -86,7 +86,7 @@ def test_the_limit_is_the_accounts(client: Any, capsys: pytest.CaptureFixture[st
     assert ids(shown(client, capsys)) == ["m-2", "m-3"]
 
 
-def test_a_number_of_exactly_three_strikes_goes_before_others(
+def test_a_recipient_of_exactly_three_strikes_goes_before_others(
     client: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     suppress(client, "busy", "2026-03-01 12:00:30", 9, "['hard_bounces']")

@@ -22,16 +22,16 @@ def client(front: Front) -> Client:
 
 def test_it_answers_pings_and_queries(client: Client) -> None:
     assert client.ping()
-    asked = client.query("SELECT number, toString(number) FROM numbers(100000)")
-    assert asked.result_rows[-1] == (99_999, "99999")
+    found = client.query("SELECT number, toString(number) FROM numbers(100000)")
+    assert found.result_rows[-1] == (99_999, "99999")
     bound = client.query("SELECT {a:String} || {b:String}", {"a": "x'y", "b": "\\ü"})
     assert bound.result_rows == [("x'y\\ü",)]
 
 
 def test_long_parameters_come_as_a_form(client: Client) -> None:
     long = ["'x'", "\\ü\n" * 5_000]
-    asked = client.query("SELECT {words:Array(String)}", {"words": long})
-    assert asked.result_rows == [(long,)]
+    found = client.query("SELECT {words:Array(String)}", {"words": long})
+    assert found.result_rows == [(long,)]
 
 
 def test_settings_of_one_request_do_not_leak(client: Client) -> None:
@@ -79,9 +79,9 @@ def test_a_frame_that_was_cut_off_stores_nothing(client: Client, front: Front) -
     client.command("CREATE OR REPLACE TABLE f.c (x UInt32) ENGINE = MergeTree ORDER BY x")
     body = lz4.frame.compress(b"1\n") + lz4.frame.compress(b"2\n")[:-6]
     url = f"http://127.0.0.1:{front.port}/?query=INSERT+INTO+f.c+FORMAT+TabSeparated"
-    asked = urllib.request.Request(url, body, {"Content-Encoding": "lz4"})
+    found = urllib.request.Request(url, body, {"Content-Encoding": "lz4"})
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(asked, timeout=10)
+        urllib.request.urlopen(found, timeout=10)
     assert refused.value.headers["X-ClickHouse-Exception-Code"] == "3"
     refused.value.close()
     assert client.query("SELECT count() FROM f.c").result_rows == [(0,)]
@@ -98,8 +98,8 @@ def test_requests_run_side_by_side(front: Front) -> None:
 
 def test_what_it_does_not_offer_it_says(front: Front) -> None:
     url = f"http://127.0.0.1:{front.port}/"
-    asked = urllib.request.Request(url, b"SELECT 1", {"Content-Encoding": "snappy"})
+    found = urllib.request.Request(url, b"SELECT 1", {"Content-Encoding": "snappy"})
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(asked, timeout=10)
+        urllib.request.urlopen(found, timeout=10)
     assert refused.value.headers["X-ClickHouse-Exception-Code"] == "48"
     refused.value.close()

@@ -72,7 +72,7 @@ def test_texts_made_for_one_occasion_do_not_fill_the_memory(clock: Clock) -> Non
     assert len(once._passed_at) <= 1000
 
 
-def test_the_libraries_are_heard_from_warnings_on(capsys: pytest.CaptureFixture[str]) -> None:
+def test_libraries_log_from_warnings_on(capsys: pytest.CaptureFixture[str]) -> None:
     root = logging.getLogger()
     kept, level = root.handlers[:], root.level
     try:

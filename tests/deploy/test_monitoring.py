@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from deploy.processes.monitoring import ProcessHealth, PrometheusMeter, serving
+from deploy.processes.monitoring import ProcessHealth, PrometheusMeter, monitoring_server
 from models.metrics import TABLE
 
 
@@ -40,7 +40,7 @@ def health(meter: PrometheusMeter, clock: Clock) -> ProcessHealth:
 
 @pytest.fixture
 def port(meter: PrometheusMeter, health: ProcessHealth) -> Iterator[int]:
-    with serving(meter.registry, health, "127.0.0.1", 0) as taken:
+    with monitoring_server(meter.registry, health, "127.0.0.1", 0) as taken:
         yield taken
 
 
@@ -156,13 +156,13 @@ def test_a_taken_port_is_an_error_that_names_it(
         port = held.getsockname()[1]
         with (
             pytest.raises(OSError, match=str(port)),
-            serving(meter.registry, health, "127.0.0.1", port),
+            monitoring_server(meter.registry, health, "127.0.0.1", port),
         ):
             pass
 
 
 def test_the_port_is_free_again_afterwards(meter: PrometheusMeter, health: ProcessHealth) -> None:
-    with serving(meter.registry, health, "127.0.0.1", 0) as port:
+    with monitoring_server(meter.registry, health, "127.0.0.1", 0) as port:
         assert get(port, "readyz")[0] == 503
-    with serving(meter.registry, health, "127.0.0.1", port) as again:
+    with monitoring_server(meter.registry, health, "127.0.0.1", port) as again:
         assert again == port

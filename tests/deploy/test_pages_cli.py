@@ -1,4 +1,4 @@
-"""`receipts pages` as a process: it says where it is, ends when told, and refuses to be useless."""
+"""`receipts pages` as a process: prints its address, ends on signals, refuses empty settings."""
 
 import os
 import re
@@ -31,24 +31,24 @@ def start(**settings: str) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)], ids=["ctrl-c", "sigterm"]
+    ("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)], ids=["ctrl-c", "sigterm"]
 )
-def test_it_serves_until_it_is_told_to_end(number: signal.Signals, code: int) -> None:
+def test_it_serves_until_a_signal(signum: signal.Signals, code: int) -> None:
     pages = start(pages_port="0", pages_tokens=f"acme={TOKEN}", clickhouse_url=NOWHERE)
     watchdog = threading.Timer(60, pages.kill)
     watchdog.start()
     assert pages.stdout is not None
-    said = pages.stdout.readline()
-    address = re.search(r"http://127\.0\.0\.1:\d+", said)
-    assert address, said
+    line = pages.stdout.readline()
+    address = re.search(r"http://127\.0\.0\.1:\d+", line)
+    assert address, line
     assert httpx.get(f"{address[0]}/healthz").text == "ok\n"
     away = httpx.get(f"{address[0]}/overview", headers={"authorization": f"Bearer {TOKEN}"})
     assert (away.status_code, "No database" in away.text) == (503, True)
-    pages.send_signal(number)
+    pages.send_signal(signum)
     _, err = pages.communicate(timeout=10)
     watchdog.cancel()
     assert (pages.returncode, "Traceback" in err) == (code, False), err
-    assert TOKEN not in said + err
+    assert TOKEN not in line + err
 
 
 @pytest.mark.parametrize(("believed", "secure"), [("127.0.0.1", True), ("10.0.0.7", False)])

@@ -1,4 +1,4 @@
-"""GET /suppressions/{account}/{recipient}: what it says, how old that is, and when it is silent."""
+"""GET /suppressions/{account}/{recipient}: its answers, their age, and when there is none."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from deploy.embedded.brokers import EmbeddedBroker
 from deploy.kafka.topics import create_topics
-from deploy.processes.monitoring import ProcessHealth, PrometheusMeter, serving
+from deploy.processes.monitoring import ProcessHealth, PrometheusMeter, monitoring_server
 from deploy.processes.suppressions_page import suppressions_page
 from models.keys import recipient_key
 from models.settings import Settings
@@ -25,14 +25,14 @@ from streams.followers.suppression_index import SuppressionIndex
 from streams.followers.topic_follower import TopicFollower
 from streams.kafka.reading import Place
 
-NUMBER = "+447700900123"
-KEY = recipient_key("acme", NUMBER)
+RECIPIENT = "+447700900123"
+KEY = recipient_key("acme", RECIPIENT)
 MAX_AGE_S = 30.0
 STATUS = SuppressionStatus(True, ("hard_bounces", "manual"), 1_772_366_404_000, 0, 3)
 
 
 def record(version: int, status: SuppressionStatus = STATUS) -> bytes:
-    return encode(published("acme", NUMBER, Facts(), status, version))
+    return encode(published("acme", RECIPIENT, Facts(), status, version))
 
 
 def clear(version: int) -> bytes:
@@ -53,7 +53,7 @@ def port(suppressed: SuppressionIndex) -> Iterator[int]:
     meter = PrometheusMeter(CollectorRegistry())
     health = ProcessHealth(60, meter)
     page = suppressions_page(suppressed, MAX_AGE_S)
-    with serving(meter.registry, health, "127.0.0.1", 0, [page]) as taken:
+    with monitoring_server(meter.registry, health, "127.0.0.1", 0, [page]) as taken:
         yield taken
 
 
@@ -67,82 +67,89 @@ def get(port: int, page: str) -> tuple[int, dict[str, object], str | None]:
         return error.code, json.load(error), error.headers["Age"]
 
 
-def test_a_suppressed_number_is_told_as_published(port: int, suppressed: SuppressionIndex) -> None:
+def test_a_suppressed_recipient_is_shown_as_published(
+    port: int, suppressed: SuppressionIndex
+) -> None:
     suppressed.take(KEY, record(7))
     suppressed.mark_caught_up(now_ms())
-    status, said, age = get(port, f"suppressions/acme/{NUMBER}")
+    status, fields, age = get(port, f"suppressions/acme/{RECIPIENT}")
     assert (status, age in ("0", "1")) == (200, True)
     wanted = msgspec.json.decode(record(7))
     del wanted["facts"]
-    assert said == wanted
-    assert list(said) == list(wanted)
+    assert fields == wanted
+    assert list(fields) == list(wanted)
 
 
-def test_a_number_that_is_not_kept_is_not_suppressed(
+def test_a_recipient_without_an_entry_is_not_suppressed(
     port: int, suppressed: SuppressionIndex
 ) -> None:
     suppressed.mark_caught_up(now_ms())
-    status, said, _ = get(port, f"suppressions/acme/{NUMBER}")
-    assert (status, said["suppressed"], said["reasons"], said["strikes"]) == (200, False, [], None)
+    status, fields, _ = get(port, f"suppressions/acme/{RECIPIENT}")
+    assert (status, fields["suppressed"], fields["reasons"], fields["strikes"]) == (
+        200,
+        False,
+        [],
+        None,
+    )
 
 
-def test_of_another_account_it_is_not_suppressed(port: int, suppressed: SuppressionIndex) -> None:
+def test_the_recipient_of_another_account_is_not_suppressed(
+    port: int, suppressed: SuppressionIndex
+) -> None:
     suppressed.take(KEY, record(7))
     suppressed.mark_caught_up(now_ms())
-    assert get(port, f"suppressions/other/{NUMBER}")[1]["suppressed"] is False
+    assert get(port, f"suppressions/other/{RECIPIENT}")[1]["suppressed"] is False
 
 
 def test_the_plus_may_be_encoded(port: int, suppressed: SuppressionIndex) -> None:
     suppressed.take(KEY, record(7))
     suppressed.mark_caught_up(now_ms())
-    assert get(port, f"suppressions/acme/%2B{NUMBER[1:]}")[1]["suppressed"] is True
+    assert get(port, f"suppressions/acme/%2B{RECIPIENT[1:]}")[1]["suppressed"] is True
 
 
 @pytest.mark.parametrize(
     ("path", "field"),
     [
-        (f"acme/{NUMBER[1:]}", "recipient: "),
+        (f"acme/{RECIPIENT[1:]}", "recipient: "),
         ("acme/+44-7700", "recipient: "),
         ("acme/somebody", "recipient: "),
-        (f"ac%20me/{NUMBER}", "account: "),
-        (f"ac%2Fme/{NUMBER}", "account: "),
+        (f"ac%20me/{RECIPIENT}", "account: "),
+        (f"ac%2Fme/{RECIPIENT}", "account: "),
     ],
 )
-def test_what_is_no_number_is_told_with_its_field(
+def test_an_invalid_recipient_is_an_error_with_its_field(
     port: int, suppressed: SuppressionIndex, path: str, field: str
 ) -> None:
     suppressed.mark_caught_up(now_ms())
-    status, said, _ = get(port, f"suppressions/{path}")
+    status, fields, _ = get(port, f"suppressions/{path}")
     assert status == 400
-    assert str(said["error"]).startswith(field)
+    assert str(fields["error"]).startswith(field)
 
 
-def test_nothing_is_told_before_the_topic_is_read_whole(
-    port: int, suppressed: SuppressionIndex
-) -> None:
+def test_no_answer_before_the_topic_is_read_whole(port: int, suppressed: SuppressionIndex) -> None:
     suppressed.take(KEY, record(7))
-    status, said, age = get(port, f"suppressions/acme/{NUMBER}")
+    status, fields, age = get(port, f"suppressions/acme/{RECIPIENT}")
     assert (status, age) == (503, None)
-    assert "still being read" in str(said["error"])
+    assert "still being read" in str(fields["error"])
 
 
-def test_the_age_is_told_and_an_old_answer_is_refused(
+def test_the_answer_has_its_age_and_is_refused_when_old(
     port: int, suppressed: SuppressionIndex
 ) -> None:
     suppressed.take(KEY, record(7))
     suppressed.mark_caught_up(now_ms() - 9_500)
-    assert get(port, f"suppressions/acme/{NUMBER}")[2] == "10"
+    assert get(port, f"suppressions/acme/{RECIPIENT}")[2] == "10"
     suppressed.mark_caught_up(now_ms() - int(MAX_AGE_S * 1000) - 1)
-    status, said, _ = get(port, f"suppressions/acme/{NUMBER}")
+    status, fields, _ = get(port, f"suppressions/acme/{RECIPIENT}")
     assert status == 503
-    assert "nothing was heard" in str(said["error"])
+    assert "nothing was read" in str(fields["error"])
 
 
 # --- what every worker keeps ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("value", [clear(8), None])
-def test_released_and_forgotten_numbers_take_no_memory(value: bytes | None) -> None:
+def test_released_and_deleted_recipients_take_no_memory(value: bytes | None) -> None:
     suppressed = SuppressionIndex()
     suppressed.take(KEY, record(7))
     assert dict(suppressed) == {KEY: STATUS.since}
@@ -151,7 +158,7 @@ def test_released_and_forgotten_numbers_take_no_memory(value: bytes | None) -> N
     assert suppressed.known(KEY) is None
 
 
-def test_a_former_owner_of_the_number_changes_nothing() -> None:
+def test_a_former_owner_changes_nothing() -> None:
     suppressed = SuppressionIndex()
     suppressed.take(KEY, record(2 << 32))
     suppressed.take(KEY, clear((1 << 32) + 99))
@@ -202,7 +209,7 @@ def test_a_follower_refuses_what_a_restore_refuses(garbage: bytes) -> None:
     assert KEY not in suppressed
 
 
-def test_a_number_takes_at_most_two_hundred_bytes() -> None:
+def test_a_recipient_takes_at_most_two_hundred_bytes() -> None:
     import tracemalloc
 
     count = 20_000
@@ -211,8 +218,8 @@ def test_a_number_takes_at_most_two_hundred_bytes() -> None:
     try:
         suppressed = SuppressionIndex()
         before = tracemalloc.get_traced_memory()[0]
-        for number in range(count):
-            suppressed.take(f"acme/+4477{number:08d}".encode(), value)
+        for recipient in range(count):
+            suppressed.take(f"acme/+4477{recipient:08d}".encode(), value)
         taken = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
@@ -227,16 +234,16 @@ async def test_the_age_grows_while_the_broker_is_silent_and_falls_when_it_speaks
         await create_topics(settings)
         topic = settings.topic("suppressions")
         faults: list[tuple[Place, str]] = []
-        mirror = TopicFollower(
+        follower = TopicFollower(
             settings.brokers,
             topic,
             suppressed.take,
             lambda place, fault: faults.append((place, fault)),
             suppressed.mark_caught_up,
         )
-        following = asyncio.create_task(mirror.run())
+        following = asyncio.create_task(follower.run())
         try:
-            await asyncio.wait_for(mirror.caught_up.wait(), 20)
+            await asyncio.wait_for(follower.caught_up.wait(), 20)
             for _ in range(3):  # an idle topic is heard of all the time
                 await asyncio.sleep(0.7)
                 assert young(suppressed) < 2

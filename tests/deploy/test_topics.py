@@ -17,7 +17,14 @@ from deploy.embedded.brokers import (
     free_port,
     missing_for_kafka,
 )
-from deploy.kafka.topics import Found, TopicsError, check_topics, create_topics, differences, wanted
+from deploy.kafka.topics import (
+    ActualTopic,
+    TopicsError,
+    check_topics,
+    create_topics,
+    differences,
+    topic_specs,
+)
 from models.settings import Settings
 
 
@@ -66,15 +73,15 @@ async def names_on(settings: Settings) -> set[str]:
 
 async def test_all_topics_are_created_once_and_then_pass_the_check(settings: Settings) -> None:
     first = await create_topics(settings)
-    assert [spec.name for spec in first.created] == [spec.name for spec in wanted(settings)]
+    assert [spec.name for spec in first.created] == [spec.name for spec in topic_specs(settings)]
     again = await create_topics(settings)
-    assert (again.created, again.kept) == ([], first.created)
+    assert (again.created, again.existing) == ([], first.created)
     assert await check_topics(settings) == []
 
 
 async def test_a_dry_run_creates_nothing(settings: Settings) -> None:
     outcome = await create_topics(settings, dry_run=True)
-    assert outcome.created == wanted(settings)
+    assert outcome.created == topic_specs(settings)
     assert await names_on(settings) == set()
 
 
@@ -123,7 +130,7 @@ async def test_another_retention_is_only_a_warning(settings: Settings) -> None:
         settings.topic("strikes"),
         settings.topic("retry-requests"),
     }
-    assert all("retention.ms" in w.wrong and "--add-config" in w.fix for w in warnings)
+    assert all("retention.ms" in w.problem and "--add-config" in w.fix for w in warnings)
 
 
 @pytest.mark.parametrize("broker", [pytest.param("kafka", marks=pytest.mark.kafka)], indirect=True)
@@ -134,12 +141,14 @@ async def test_more_copies_than_brokers_is_kafkas_own_refusal(settings: Settings
 
 async def test_a_broker_that_gives_no_answer_is_named() -> None:
     address = f"127.0.0.1:{free_port()}"
-    with pytest.raises(TopicsError, match=f"{address} gives no answer.*RECEIPTS_BROKERS"):
+    with pytest.raises(TopicsError, match=f"{address} does not answer.*RECEIPTS_BROKERS"):
         await check_topics(Settings(brokers=address))
 
 
-def found_like(settings: Settings, **changed: Found) -> Mapping[str, Found]:
-    as_wanted = {s.name: Found(s.partitions, s.replication, s.config) for s in wanted(settings)}
+def found_like(settings: Settings, **changed: ActualTopic) -> Mapping[str, ActualTopic]:
+    as_wanted = {
+        s.name: ActualTopic(s.partitions, s.replication, s.config) for s in topic_specs(settings)
+    }
     return {**as_wanted, **{name.replace("_", "-"): found for name, found in changed.items()}}
 
 
@@ -149,7 +158,9 @@ DAY_MS = 86_400_000
 def test_what_is_compacted_and_how_long_the_rest_is_kept() -> None:
     settings = Settings(event_days=7, dead_letter_days=30)
     kept = {
-        s.name: s.config["retention.ms"] for s in wanted(settings) if "retention.ms" in s.config
+        s.name: s.config["retention.ms"]
+        for s in topic_specs(settings)
+        if "retention.ms" in s.config
     }
     assert {name: int(ms) // DAY_MS for name, ms in kept.items()} == {
         "sends": 7,
@@ -160,7 +171,7 @@ def test_what_is_compacted_and_how_long_the_rest_is_kept() -> None:
         "retry-requests": 7,
         "dead-letters": 30,
     }
-    compacted = {s.name for s in wanted(settings) if s.config["cleanup.policy"] == "compact"}
+    compacted = {s.name for s in topic_specs(settings) if s.config["cleanup.policy"] == "compact"}
     assert compacted == {
         "campaigns",
         "accounts",
@@ -171,49 +182,49 @@ def test_what_is_compacted_and_how_long_the_rest_is_kept() -> None:
 
 
 def test_every_topic_has_the_same_number_of_partitions() -> None:
-    assert {spec.partitions for spec in wanted(Settings(partitions=6))} == {6}
+    assert {spec.partitions for spec in topic_specs(Settings(partitions=6))} == {6}
 
 
 async def test_topics_of_an_earlier_version_are_kept_and_the_new_ones_added(
     settings: Settings,
 ) -> None:
-    earlier = next(s for s in wanted(settings) if s.name == settings.topic("campaigns"))
+    earlier = next(s for s in topic_specs(settings) if s.name == settings.topic("campaigns"))
     config = {key.replace(".", "_"): value for key, value in earlier.config.items()}
     await make(settings, earlier.name, earlier.partitions, **config)
     outcome = await create_topics(settings)
-    assert outcome.kept == [earlier]
+    assert outcome.existing == [earlier]
     assert await check_topics(settings) == []
 
 
 def test_what_is_as_wanted_does_not_differ() -> None:
     settings = Settings(replication=3)
-    assert differences(wanted(settings), found_like(settings)) == ([], [])
+    assert differences(topic_specs(settings), found_like(settings)) == ([], [])
 
 
 def test_fewer_copies_are_a_warning_and_smaller_dead_letters_are_not() -> None:
     settings = Settings()
-    config = {**wanted(settings)[-1].config, "max.message.bytes": "1000"}
-    found = found_like(settings, dead_letters=Found(4, 2, config))
-    fatal, harmless = differences(wanted(settings), found)
+    config = {**topic_specs(settings)[-1].config, "max.message.bytes": "1000"}
+    found = found_like(settings, dead_letters=ActualTopic(4, 2, config))
+    fatal, harmless = differences(topic_specs(settings), found)
     assert [issue.problem for issue in fatal] == ["max.message.bytes is 1000, not 2097152"]
-    assert [issue.problem for issue in harmless] == ["has 2 copies, the settings say 1"]
+    assert [issue.problem for issue in harmless] == ["has 2 copies, not 1 as in the settings"]
 
 
 async def test_a_young_topic_that_one_of_the_brokers_does_not_know_is_waited_for(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of three brokers the one asked for the configuration may be behind: it answers error 3."""
-    describe, asked = AIOKafkaAdminClient.describe_configs, list[str]()
+    """A broker that does not know a new topic yet answers error 3 for its configuration."""
+    describe, requested = AIOKafkaAdminClient.describe_configs, list[str]()
 
     async def behind(self: AIOKafkaAdminClient, resources: list[ConfigResource]) -> Any:
         (answer,) = await describe(self, resources)
-        asked.append(resources[0].name)
-        if asked.count(resources[0].name) <= 2:
+        requested.append(resources[0].name)
+        if requested.count(resources[0].name) <= 2:
             answer.resources[0] = (3, "", *answer.resources[0][2:])
         return (answer,)
 
     monkeypatch.setattr(AIOKafkaAdminClient, "describe_configs", behind)
     outcome = await create_topics(settings)
-    assert len(outcome.created) == len(wanted(settings))
-    assert all(asked.count(spec.name) == 3 for spec in outcome.created)
+    assert len(outcome.created) == len(topic_specs(settings))
+    assert all(requested.count(spec.name) == 3 for spec in outcome.created)
     assert await check_topics(settings) == []

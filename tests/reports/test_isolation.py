@@ -71,7 +71,7 @@ class Two:
         self.world = world
         struck = [
             account
-            for (account, _), stands in world.expected.numbers.items()
+            for (account, _), stands in world.expected.recipients.items()
             if stands.suppressed and stands.strikes
         ]
         self.account = max(world.accounts, key=struck.count)

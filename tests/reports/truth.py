@@ -56,7 +56,7 @@ class Truth:
         }
         self.unsettled: dict[str, set[str]] = {
             name: fields
-            for (owner, name), fields in world.expected.unsettled.items()
+            for (owner, name), fields in world.expected.undetermined.items()
             if owner == account
         }
         self.texts = _texts(event for event in world.events["sends"] if event["account"] == account)
@@ -66,11 +66,11 @@ class Truth:
                 self.engagements.setdefault(event["event_id"], event)
         self.numbers = {
             number: standing
-            for (owner, number), standing in world.expected.numbers.items()
+            for (owner, number), standing in world.expected.recipients.items()
             if owner == account
         }
         self.unsettled_numbers = {
-            number for owner, number in world.expected.unsettled_numbers if owner == account
+            number for owner, number in world.expected.undetermined_recipients if owner == account
         }
 
     @property

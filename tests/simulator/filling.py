@@ -6,7 +6,7 @@ from deploy.simulator.event import Published
 from deploy.simulator.oracle.expect import RECIPIENT, Expected
 from deploy.simulator.oracle.messages import Cell, Message, Orphan
 from deploy.simulator.oracle.rules import Rules
-from deploy.simulator.oracle.suppression import Standing, Strike
+from deploy.simulator.oracle.suppression import RecipientStatus, Strike
 from deploy.simulator.traffic.generate import generate
 
 AS_OF = 1_795_300_000_000
@@ -82,8 +82,8 @@ def fill_bounces(client: Any, expected: Expected) -> None:
            + [(False, *key, "+447400123456", AS_OF, AS_OF, "", 1)
               for key in withdrawn])  # fmt: skip
     insert(client, "suppression_records",
-           ("account", "recipient", *Standing._fields, "version"),
-           [(*key, *number, 1) for key, number in expected.numbers.items()
+           ("account", "recipient", *RecipientStatus._fields, "version"),
+           [(*key, *number, 1) for key, number in expected.recipients.items()
             if number.suppressed or number.strikes])  # fmt: skip
     insert(client, "suppression_requests",
            ("account", "recipient", "at", "action", "who", "why"),
@@ -96,4 +96,4 @@ def fill_bounces(client: Any, expected: Expected) -> None:
            ("account", "message_id", "attempt", "due_at", "first_sent_at", "recipient", "channel",
             "version"),
            [(*key, min(ask.due_at), min(ask.first_sent_at), ask.recipient, ask.channel, 1)
-            for key, ask in expected.may_ask.items()])  # fmt: skip
+            for key, ask in expected.allowed_retries.items()])  # fmt: skip

@@ -11,7 +11,7 @@ from deploy.simulator.event import ACCOUNTS, ENGAGEMENTS, RECEIPTS, REQUESTS, SE
 from deploy.simulator.oracle.expect import Decision
 from deploy.simulator.oracle.messages import Cell, CellKey, Message, Orphan
 from deploy.simulator.oracle.retries import RequestKey
-from deploy.simulator.oracle.suppression import Standing, Strike
+from deploy.simulator.oracle.suppression import RecipientStatus, Strike
 from deploy.simulator.publish.publish import partition_of
 from deploy.simulator.traffic.generate import generate
 from models.accounts import Accounts, AccountSettings, parse_account
@@ -170,13 +170,13 @@ class Worker:
                 orphans[key] = Orphan(*(getattr(row, name) for name in Orphan._fields))
         return messages, orphans
 
-    def standings(self) -> dict[tuple[str, str], Standing]:
+    def statuses(self) -> dict[tuple[str, str], RecipientStatus]:
         found = {}
         for table in self.numbers:
             for value in table.values():
                 held = decode_suppression(value)
-                stands = (held.suppressed, held.reasons, held.since, held.until, held.strikes)
-                found[held.account, held.recipient] = Standing(*stands)
+                status = (held.suppressed, held.reasons, held.since, held.until, held.strikes)
+                found[held.account, held.recipient] = RecipientStatus(*status)
         return found
 
     def struck(self) -> dict[tuple[str, str], Strike]:

@@ -83,8 +83,8 @@ def test_tables_that_are_right_balance(client: Any, expected: Expected) -> None:
     assert ledger.orphans == len(expected.orphans) > 0
     assert ledger.dead_letters == len(expected.dead_letters) > 3
     assert ledger.strikes == len(expected.strikes) > 20
-    assert ledger.suppressed == sum(n.suppressed for n in expected.numbers.values()) > 3
-    assert ledger.retries == len(expected.may_ask) > len(expected.must_ask) > 3
+    assert ledger.suppressed == sum(n.suppressed for n in expected.recipients.values()) > 3
+    assert ledger.retries == len(expected.allowed_retries) > len(expected.required_retries) > 3
     assert str(ledger).startswith("balances: events 6000")
     assert ledger.as_dict()["balances"] is True
 
@@ -222,7 +222,7 @@ def test_a_planted_error_is_found(
     if "orphans DELETE" in plant:
         shown = {"lost": len(expected.orphans)}
     if shown == {"wrong_retries": -1}:
-        shown = {"wrong_retries": len(expected.must_ask)}
+        shown = {"wrong_retries": len(expected.required_retries)}
     if shown.get("doubled"):  # either row may come first and be compared
         found.pop("wrong_fields", None)
     assert found == shown, str(ledger)
@@ -250,14 +250,13 @@ class Doubling:
     [("retry_requests_current", "wrong_retries"), ("suppressions", "wrong_suppressions"),
      ("strikes_current", "wrong_strikes")],
 )  # fmt: skip
-def test_what_stands_twice_is_found(
-    client: Any, expected: Expected, view: str, heading: str
-) -> None:
+def test_doubled_rows_are_found(client: Any, expected: Expected, view: str, heading: str) -> None:
     ledger = compare(Doubling(client, f"FROM {view}"), expected)
     found = {name: getattr(ledger, name) for name in FAULTS if getattr(ledger, name)}
     assert found == {heading: {
-        "wrong_retries": len(expected.may_ask), "wrong_strikes": len(expected.strikes),
-        "wrong_suppressions": sum(1 for n in expected.numbers.values() if n.suppressed or n.strikes)
+        "wrong_retries": len(expected.allowed_retries), "wrong_strikes": len(expected.strikes),
+        "wrong_suppressions": sum(
+            1 for status in expected.recipients.values() if status.suppressed or status.strikes)
     }[heading]}  # fmt: skip
 
 
@@ -276,7 +275,7 @@ def test_waiting_ends_with_the_balance_or_with_the_last_difference(
     client: Any, expected: Expected
 ) -> None:
     told: list[Counts] = []
-    suppressed = sum(number.suppressed for number in expected.numbers.values())
+    suppressed = sum(number.suppressed for number in expected.recipients.values())
     assert wait_until_balanced(client, expected, 5, told.append).balances
     assert told == [Counts(len(expected.messages), len(expected.orphans),
                            len(expected.dead_letters), len(expected.strikes),

@@ -10,7 +10,7 @@ import pytest
 
 from deploy.simulator.event import ACCOUNTS, COMPACTED, RECEIPTS, REQUESTS, SENDS, Published
 from deploy.simulator.oracle.expect import RECIPIENT, Expected, expect
-from deploy.simulator.oracle.suppression import CLEAR
+from deploy.simulator.oracle.suppression import NOT_SUPPRESSED
 from tests.simulator.harness import AS_OF, EVENTS, Worker, asked, in_time, published, shuffled
 
 
@@ -33,7 +33,7 @@ def test_messages_and_orphans_are_the_same(worker: Worker, expected: Expected) -
     messages, orphans = worker.rows()
     assert messages.keys() == expected.messages.keys()
     for key, message in messages.items():
-        open_fields = expected.unsettled.get(key, set())
+        open_fields = expected.undetermined.get(key, set())
         wanted = expected.messages[key]._replace(**{f: getattr(message, f) for f in open_fields})
         assert message == wanted, key
     assert orphans == expected.orphans
@@ -65,23 +65,23 @@ def test_strikes_and_decisions_are_the_same(worker: Worker, expected: Expected) 
     assert worker.requests == {d for d in expected.decisions if d[4] == RECIPIENT}
 
 
-def test_numbers_stand_the_same(worker: Worker, expected: Expected) -> None:
-    found = worker.standings()
-    for key in (found.keys() | expected.numbers.keys()) - expected.unsettled_numbers:
-        assert found.get(key, CLEAR) == expected.numbers.get(key, CLEAR), key
+def test_recipients_have_the_expected_status(worker: Worker, expected: Expected) -> None:
+    found = worker.statuses()
+    for key in (found.keys() | expected.recipients.keys()) - expected.undetermined_recipients:
+        assert found.get(key, NOT_SUPPRESSED) == expected.recipients.get(key, NOT_SUPPRESSED), key
     reasons = {reason for standing in found.values() for reason in standing.reasons}
     assert reasons == {"hard_bounces", "unsubscribed", "manual"}
 
 
-def test_retries_are_asked_for_as_expected(worker: Worker, expected: Expected) -> None:
+def test_retries_are_requested_as_expected(worker: Worker, expected: Expected) -> None:
     found = asked(worker)
-    assert expected.must_ask <= found.keys() <= expected.may_ask.keys()
+    assert expected.required_retries <= found.keys() <= expected.allowed_retries.keys()
     for key, request in found.items():
-        ask = expected.may_ask[key]
+        ask = expected.allowed_retries[key]
         assert request["due_at"] in ask.due_at
         assert request["first_sent_at"] in ask.first_sent_at
         assert (request["recipient"], request["channel"]) == (ask.recipient, ask.channel)
-    assert len(expected.must_ask) > 2
+    assert len(expected.required_retries) > 2
 
 
 @pytest.fixture(scope="module")
@@ -92,13 +92,13 @@ def timely(records: list[Published]) -> Worker:
 def test_in_time_the_same_follows_as_out_of_order(timely: Worker, expected: Expected) -> None:
     messages, _ = timely.rows()
     for key, message in messages.items():
-        open_fields = expected.unsettled.get(key, set())
+        open_fields = expected.undetermined.get(key, set())
         wanted = expected.messages[key]._replace(**{f: getattr(message, f) for f in open_fields})
         assert message == wanted, key
     assert timely.struck() == expected.strikes
-    found = timely.standings()
-    for key in (found.keys() | expected.numbers.keys()) - expected.unsettled_numbers:
-        assert found.get(key, CLEAR) == expected.numbers.get(key, CLEAR), key
+    found = timely.statuses()
+    for key in (found.keys() | expected.recipients.keys()) - expected.undetermined_recipients:
+        assert found.get(key, NOT_SUPPRESSED) == expected.recipients.get(key, NOT_SUPPRESSED), key
     assert timely.cells() == expected.cells
 
 
@@ -108,11 +108,11 @@ def test_senders_that_ignore_the_list_are_noticed(timely: Worker) -> None:
     assert all(row.direction == "outbound" for row in flagged)
 
 
-def test_no_retry_is_asked_for_before_it_is_due_or_after_it_became_pointless(
+def test_no_retry_is_requested_before_it_is_due_or_when_it_is_pointless(
     timely: Worker, records: list[Published], expected: Expected
 ) -> None:
     found = asked(timely)
-    assert expected.must_ask <= found.keys() <= expected.may_ask.keys()
+    assert expected.required_retries <= found.keys() <= expected.allowed_retries.keys()
     assert len(found) > 50
     by_message = defaultdict(list)
     for record in records:

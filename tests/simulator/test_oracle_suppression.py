@@ -9,7 +9,7 @@ import pytest
 from deploy.simulator.event import Published
 from deploy.simulator.oracle.expect import Expected, expect
 from deploy.simulator.oracle.messages import Message
-from deploy.simulator.oracle.suppression import CLEAR, Standing, Strike
+from deploy.simulator.oracle.suppression import NOT_SUPPRESSED, RecipientStatus, Strike
 
 T0 = 1_795_176_000_000  # 2026-11-20T12:00:00Z
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -67,114 +67,117 @@ def told(facts: list[Fact], as_of: int = AS_OF) -> Expected:
     shuffled = list(permutations(facts)) if len(facts) < 5 else [facts[::-1], facts[1:] + facts[:1]]
     for order in shuffled:
         again = expect(published([*order, order[0]]), as_of)
-        assert (again.messages, again.strikes, again.numbers) == (
-            first.messages, first.strikes, first.numbers)  # fmt: skip
-        assert (again.may_ask, again.must_ask) == (first.may_ask, first.must_ask)
+        assert (again.messages, again.strikes, again.recipients) == (
+            first.messages, first.strikes, first.recipients)  # fmt: skip
+        assert (again.allowed_retries, again.required_retries) == (
+            first.allowed_retries,
+            first.required_retries,
+        )
     return first
 
 
 THREE = [send("m1"), hard("m1", 1), send("m2", 10), hard("m2", 11), send("m3", 20), hard("m3", 21)]
 
 
-def strikes(number: int, **known: Any) -> Standing:
+def strikes(number: int, **known: Any) -> RecipientStatus:
     """Struck so often, and suppressed by the third at 21 ms."""
-    return Standing(True, ("hard_bounces",), T0 + 21, 0, number)._replace(**known)
+    return RecipientStatus(True, ("hard_bounces",), T0 + 21, 0, number)._replace(**known)
 
 
 # rule, facts, where the number stands
-STANDING: list[tuple[str, list[Fact], Standing]] = [
+STANDING: list[tuple[str, list[Fact], RecipientStatus]] = [
     ("three messages hard: suppressed since the third", THREE, strikes(3)),
-    ("two are not enough", THREE[:4], Standing(strikes=2)),
+    ("two are not enough", THREE[:4], RecipientStatus(strikes=2)),
     ("three receipts for one message are one strike",
      [send(), hard("m1", 1), hard("m1", 2, error_code="30005"), hard("m1", 3)],
-     Standing(strikes=1)),
+     RecipientStatus(strikes=1)),
     ("two attempts of one message are one strike",
      [send(), hard("m1", 1), send(at=50, attempt=2), hard("m1", 60, attempt=2)],
-     Standing(strikes=1)),
-    ("hard for content is none", [send(), hard("m1", 1, scope="content")], CLEAR),
-    ("hard for the network is none", [send(), hard("m1", 1, scope="network")], CLEAR),
-    ("soft is none", [send(), soft("m1", 1, scope="recipient")], CLEAR),
+     RecipientStatus(strikes=1)),
+    ("hard for content is none", [send(), hard("m1", 1, scope="content")], NOT_SUPPRESSED),
+    ("hard for the network is none", [send(), hard("m1", 1, scope="network")], NOT_SUPPRESSED),
+    ("soft is none", [send(), soft("m1", 1, scope="recipient")], NOT_SUPPRESSED),
     ("rejected for the recipient's sake is one",
-     [send(), receipt("m1", "rejected", 1, scope="recipient")], Standing(strikes=1)),
-    ("rejected without a scope is none", [send(), receipt("m1", "rejected", 1)], CLEAR),
-    ("deleted is none", [send(), receipt("m1", "deleted", 1)], CLEAR),
+     [send(), receipt("m1", "rejected", 1, scope="recipient")], RecipientStatus(strikes=1)),
+    ("rejected without a scope is none", [send(), receipt("m1", "rejected", 1)], NOT_SUPPRESSED),
+    ("deleted is none", [send(), receipt("m1", "deleted", 1)], NOT_SUPPRESSED),
     ("a retry takes the strike back while it is pending",
-     [send(), hard("m1", 1), send(at=50, attempt=2)], CLEAR),
+     [send(), hard("m1", 1), send(at=50, attempt=2)], NOT_SUPPRESSED),
     ("delivered late for the first: two strikes",
-     [*THREE, receipt("m1", "delivered", HOUR)], Standing(strikes=2)),
+     [*THREE, receipt("m1", "delivered", HOUR)], RecipientStatus(strikes=2)),
     ("delivered late for the first, and a fourth: suppressed since the fourth",
      [*THREE, receipt("m1", "delivered", HOUR), send("m4", 30), hard("m4", 31)],
      strikes(3, since=T0 + 31)),
-    ("receipts without a send strike nobody", [hard("m1", 1, recipient=NUMBER)], CLEAR),
+    ("receipts without a send strike nobody", [hard("m1", 1, recipient=NUMBER)], NOT_SUPPRESSED),
     ("the switch off: counted and not suppressed",
-     [settings(suppress_hard_bounces=False), *THREE], Standing(strikes=3)),
+     [settings(suppress_hard_bounces=False), *THREE], RecipientStatus(strikes=3)),
     ("a limit of two", [settings(strike_limit=2), *THREE], strikes(3, since=T0 + 11)),
-    ("a release starts the count anew", [*THREE, asked("release", 22)], CLEAR),
+    ("a release starts the count anew", [*THREE, asked("release", 22)], NOT_SUPPRESSED),
     ("a strike after the release of a message from before does not count",
-     [*THREE, asked("release", 15)], Standing(strikes=1)),
+     [*THREE, asked("release", 15)], RecipientStatus(strikes=1)),
     ("a message sent at the very moment of the release counts",
-     [*THREE, asked("release", 20)], Standing(strikes=1)),
-    ("by hand", [asked("suppress", 5)], Standing(True, ("manual",), T0 + 5)),
-    ("released", [asked("suppress", 5), asked("release", 6)], CLEAR),
+     [*THREE, asked("release", 20)], RecipientStatus(strikes=1)),
+    ("by hand", [asked("suppress", 5)], RecipientStatus(True, ("manual",), T0 + 5)),
+    ("released", [asked("suppress", 5), asked("release", 6)], NOT_SUPPRESSED),
     ("suppressed and released at once: the cautious word wins",
-     [asked("suppress", 5), asked("release", 5)], Standing(True, ("manual",), T0 + 5)),
+     [asked("suppress", 5), asked("release", 5)], RecipientStatus(True, ("manual",), T0 + 5)),
     ("unsubscribed through a message", [send(), stopped(7, message_id="m1")],
-     Standing(True, ("unsubscribed",), T0 + 7)),
+     RecipientStatus(True, ("unsubscribed",), T0 + 7)),
     ("unsubscribed by the number alone", [stopped(7, recipient=NUMBER)],
-     Standing(True, ("unsubscribed",), T0 + 7)),
-    ("an unsubscribe through a message nobody knows", [stopped(7, message_id="m9")], CLEAR),
+     RecipientStatus(True, ("unsubscribed",), T0 + 7)),
+    ("an unsubscribe through an unknown message", [stopped(7, message_id="m9")], NOT_SUPPRESSED),
     ("the latest of unsubscribe and resubscribe wins",
-     [asked("unsubscribe", 5), asked("resubscribe", 9), asked("unsubscribe", 7)], CLEAR),
+     [asked("unsubscribe", 5), asked("resubscribe", 9), asked("unsubscribe", 7)], NOT_SUPPRESSED),
     ("at the same time the unsubscribe wins",
      [asked("unsubscribe", 5), asked("resubscribe", 5)],
-     Standing(True, ("unsubscribed",), T0 + 5)),
+     RecipientStatus(True, ("unsubscribed",), T0 + 5)),
     ("a release does not end an unsubscribe", [asked("unsubscribe", 5), asked("release", 9)],
-     Standing(True, ("unsubscribed",), T0 + 5)),
+     RecipientStatus(True, ("unsubscribed",), T0 + 5)),
     ("all reasons at once, since the first",
      [*THREE, asked("suppress", 9), asked("unsubscribe", 15)],
-     Standing(True, ("hard_bounces", "unsubscribed", "manual"), T0 + 9, 0, 3)),
+     RecipientStatus(True, ("hard_bounces", "unsubscribed", "manual"), T0 + 9, 0, 3)),
     ("for days, and still", [settings(suppression_days=1), *THREE],
      strikes(3, until=T0 + 21 + DAY)),
     ("a delivery of another message starts the count anew where the account says so",
      [settings(strikes_reset_on_delivery=True), *THREE, send("m4", 12),
-      receipt("m4", "delivered", 15)], Standing(strikes=1)),
+      receipt("m4", "delivered", 15)], RecipientStatus(strikes=1)),
     ("the last report of it counts",
      [settings(strikes_reset_on_delivery=True), *THREE, send("m4", 2),
-      receipt("m4", "delivered", 5), receipt("m4", "read", 15)], Standing(strikes=1)),
+      receipt("m4", "delivered", 5), receipt("m4", "read", 15)], RecipientStatus(strikes=1)),
     ("an inbound message unsubscribes nobody",
-     [send(direction="inbound"), stopped(7, message_id="m1")], CLEAR),
+     [send(direction="inbound"), stopped(7, message_id="m1")], NOT_SUPPRESSED),
     ("and does not elsewhere", [*THREE, send("m4", 12), receipt("m4", "delivered", 15)],
      strikes(3)),
     ("another account's strikes are its own", [*THREE[:4], send("m3", 20, account="other"),
-     hard("m3", 21, account="other")], Standing(strikes=2)),
+     hard("m3", 21, account="other")], RecipientStatus(strikes=2)),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("facts", "wanted"), [rule[1:] for rule in STANDING], ids=[rule[0] for rule in STANDING]
 )
-def test_where_a_number_stands(facts: list[Fact], wanted: Standing) -> None:
+def test_the_status_of_a_recipient(facts: list[Fact], wanted: RecipientStatus) -> None:
     expected = told(facts)
-    assert expected.numbers.get(("acme", NUMBER), CLEAR) == wanted
-    assert not expected.unsettled_numbers
+    assert expected.recipients.get(("acme", NUMBER), NOT_SUPPRESSED) == wanted
+    assert not expected.undetermined_recipients
 
 
 def test_a_suppression_of_days_ends_and_the_count_begins_anew() -> None:
     facts = [settings(suppression_days=1), *THREE]
-    assert told(facts, T0 + 2 * DAY).numbers["acme", NUMBER] == CLEAR
+    assert told(facts, T0 + 2 * DAY).recipients["acme", NUMBER] == NOT_SUPPRESSED
     later = [*facts, send("m4", 2 * DAY), hard("m4", 2 * DAY + 1)]
-    assert told(later, T0 + 3 * DAY).numbers["acme", NUMBER] == Standing(strikes=1)
+    assert told(later, T0 + 3 * DAY).recipients["acme", NUMBER] == RecipientStatus(strikes=1)
 
 
 def test_what_depends_on_the_moment_is_not_settled() -> None:
     ending = told([settings(suppression_days=1), *THREE], T0 + DAY - HOUR)
-    assert ending.unsettled_numbers == {("acme", NUMBER)}
+    assert ending.undetermined_recipients == {("acme", NUMBER)}
 
 
 def test_more_strikes_than_are_remembered_are_not_settled() -> None:
     many = [fact for n in range(41) for fact in (send(f"m{n}", n), hard(f"m{n}", n + 1))]
-    assert told(many).unsettled_numbers == {("acme", NUMBER)}
-    assert not told(many[:80]).unsettled_numbers
+    assert told(many).undetermined_recipients == {("acme", NUMBER)}
+    assert not told(many[:80]).undetermined_recipients
 
 
 def test_a_strike_names_the_message_its_first_sending_and_the_receipt_that_decides() -> None:
@@ -236,8 +239,8 @@ RETRIES: list[tuple[str, list[Fact], list[int], dict[int, set[int]]]] = [
 )
 def test_retries(facts: list[Fact], must: list[int], may: dict[int, set[int]]) -> None:
     expected = told(facts)
-    assert expected.must_ask == {("acme", "m1", attempt) for attempt in must}
-    assert {key: set(ask.due_at) for key, ask in expected.may_ask.items()} == {
+    assert expected.required_retries == {("acme", "m1", attempt) for attempt in must}
+    assert {key: set(ask.due_at) for key, ask in expected.allowed_retries.items()} == {
         ("acme", "m1", attempt): {T0 + at for at in moments} for attempt, moments in may.items()
     }
 
@@ -322,4 +325,4 @@ UNSETTLED: list[tuple[str, list[Fact], set[str]]] = [
     ("facts", "fields"), [rule[1:] for rule in UNSETTLED], ids=[rule[0] for rule in UNSETTLED]
 )
 def test_what_is_left_open(facts: list[Fact], fields: set[str]) -> None:
-    assert told(facts).unsettled.get(("acme", "m1"), set()) == fields
+    assert told(facts).undetermined.get(("acme", "m1"), set()) == fields

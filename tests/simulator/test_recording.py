@@ -53,11 +53,11 @@ def test_a_recording_made_by_hand_needs_topic_and_value_only(tmp_path: Path) -> 
     ("line", "said"),
     [
         ("nonsense", "Expecting value"),
-        ('{"value": "x"}', "topic: missing"),
+        ('{"value": "x"}', "topic: is missing"),
         ('{"topic": "sends", "partition": -1}', "partition: -1"),
         ('{"topic": "sends", "partition": "1"}', "partition: '1'"),
         ('{"topic": "sends", "timestamp": true}', "timestamp: True"),
-        ('{"topic": "sends", "headers": 5}', "headers: neither"),
+        ('{"topic": "sends", "headers": 5}', "headers: is neither"),
         ('{"topic": "sends", "value_base64": "?"}', "base64"),
         ("[]", "not a JSON object"),
     ],

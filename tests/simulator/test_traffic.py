@@ -11,7 +11,7 @@ import pytest
 
 from deploy.simulator.event import ACCOUNTS, CAMPAIGNS, ENGAGEMENTS, RECEIPTS, SENDS, Event
 from deploy.simulator.oracle.expect import Expected, expect
-from deploy.simulator.traffic.corruption import KINDS, MAX_EVENT_BYTES
+from deploy.simulator.traffic.corruption import CORRUPTIONS, MAX_EVENT_BYTES
 from deploy.simulator.traffic.generate import generate
 from deploy.simulator.traffic.load_profiles import DAY_MS, SHAPES, Shape
 from deploy.simulator.traffic.phones import PREFIXES, phone_number
@@ -33,7 +33,9 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("wanted", [0, 1, 7, 500, 20_000])
-def test_exactly_as_many_events_as_asked_for_in_order_of_arrival(shape: str, wanted: int) -> None:
+def test_exactly_the_requested_number_of_events_in_order_of_arrival(
+    shape: str, wanted: int
+) -> None:
     events = list(generate(3, wanted, AS_OF, SHAPES[shape]))
     assert len(events) == wanted
     assert all(a.arrival_ms <= b.arrival_ms for a, b in pairwise(events))
@@ -83,7 +85,7 @@ def test_accidents_happen_as_often_as_wanted(events: list[Event]) -> None:
     notes = Counter(e.note.split(":")[0] for e in events)
     per_event = {note: count / EVENTS for note, count in notes.items()}
     assert 0.004 < per_event["broken"] < 0.006
-    assert 0.0003 < per_event["stray"] < 0.001
+    assert 0.0003 < per_event["misrouted"] < 0.001
     assert 0.001 < per_event["duplicate"] < 0.02
     assert 0.0005 < per_event["held_back"] < 0.02
     assert 0.005 < per_event["long_tail"] < 0.03
@@ -171,7 +173,7 @@ def test_what_is_pending_does_not_depend_on_when_one_looks(shape: str) -> None:
 
 
 def test_every_kind_of_broken_input_is_there_under_its_reason() -> None:
-    wanted = {(topic, kind.name, kind.reason) for kind in KINDS for topic in kind.topics}
+    wanted = {(topic, kind.name, kind.reason) for kind in CORRUPTIONS for topic in kind.topics}
     found = {
         (e.kind, e.note.split(":")[1], e.expect)
         for seed in (1, 2)
@@ -196,15 +198,19 @@ def test_sizes_lie_on_both_sides_of_the_limit(events: list[Event]) -> None:
 
 
 def test_valid_events_carry_the_key_of_their_content_but_for_strays(events: list[Event]) -> None:
-    rerouted = Counter(e.note for e in events if e.note.startswith("stray:"))
-    assert rerouted.keys() == {"stray:no_key", "stray:wrong_key", "stray:binary_key",
-                             "stray:wrong_partition"}  # fmt: skip
+    rerouted = Counter(e.note for e in events if e.note.startswith("misrouted:"))
+    assert rerouted.keys() == {"misrouted:no_key", "misrouted:wrong_key", "misrouted:binary_key",
+                             "misrouted:wrong_partition"}  # fmt: skip
     for event in events:
-        if event.expect or event.note in ("stray:no_key", "stray:wrong_key", "stray:binary_key"):
+        if event.expect or event.note in (
+            "misrouted:no_key",
+            "misrouted:wrong_key",
+            "misrouted:binary_key",
+        ):
             continue
         fields = json.loads(event.value or b"")
         part = "campaign_id" if event.kind == CAMPAIGNS else "message_id"
         name = fields.get(part) or fields.get("recipient")
         key = fields["account"] if event.kind == ACCOUNTS else f"{fields['account']}/{name}"
         assert event.key == key.encode()
-        assert (event.shift != 0) == (event.note == "stray:wrong_partition")
+        assert (event.shift != 0) == (event.note == "misrouted:wrong_partition")

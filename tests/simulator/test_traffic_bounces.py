@@ -36,29 +36,29 @@ def test_settings_come_before_the_traffic_they_are_for(
     assert changed == set(Rules._fields)
 
 
-def test_numbers_bounce_again_and_again(events: list[Event], expected: Expected) -> None:
+def test_recipients_bounce_repeatedly(events: list[Event], expected: Expected) -> None:
     struck = Counter((key[0], strike.recipient) for key, strike in expected.strikes.items())
     assert sum(1 for number in struck.values() if number >= 3) >= 10
     assert max(struck.values()) >= 6
     withdrawn = expected.may_strike - expected.strikes.keys()
     assert len(withdrawn) > 10
     notes = Counter(e.note for e in events)
-    assert notes["told_thrice"] > 30
+    assert notes["reported_three_times"] > 30
     assert notes["hard_content"] > 10
-    by_bounces = [n for n in expected.numbers.values() if n.reasons == ("hard_bounces",)]
+    by_bounces = [n for n in expected.recipients.values() if n.reasons == ("hard_bounces",)]
     assert len(by_bounces) >= 5
-    off = [n for key, n in expected.numbers.items() if key[0] == "tripzilla" and n.strikes >= 3]
+    off = [n for key, n in expected.recipients.items() if key[0] == "tripzilla" and n.strikes >= 3]
     assert off
     assert not any("hard_bounces" in n.reasons for n in off)
 
 
-def test_people_decide_about_numbers(events: list[Event], expected: Expected) -> None:
+def test_people_send_suppression_requests(events: list[Event], expected: Expected) -> None:
     said = of_kind(events, REQUESTS)
     actions = Counter(fields["action"] for fields in said)
     assert actions.keys() == {"suppress", "release", "resubscribe", "unsubscribe"}
     assert min(actions.values()) > 1
     assert any(fields.get("who") and fields["why"] for fields in said)
-    reasons = {reason for n in expected.numbers.values() for reason in n.reasons}
+    reasons = {reason for n in expected.recipients.values() for reason in n.reasons}
     assert reasons == {"hard_bounces", "unsubscribed", "manual"}
     released = {(f["account"], f["recipient"]): moment(f["at"]) for f in said
                 if f["action"] == "release"}  # fmt: skip
@@ -70,7 +70,7 @@ def test_people_decide_about_numbers(events: list[Event], expected: Expected) ->
     assert before_and_after == {True, False}
 
 
-def test_senders_send_again_when_they_are_asked(
+def test_senders_follow_retry_requests(
     valid: list[tuple[Event, dict[str, Any]]], expected: Expected
 ) -> None:
     """First sending + a whole number of periods, and half a minute at most; never later than
@@ -103,10 +103,10 @@ def test_some_bounce_softly_in_the_last_minute_of_two_days(expected: Expected) -
     assert min(reasons[word] for word in ("off", "too_late", "expired", "final")) > 5
 
 
-def test_most_senders_leave_suppressed_numbers_out_and_some_do_not(expected: Expected) -> None:
+def test_most_senders_skip_suppressed_recipients_and_some_do_not(expected: Expected) -> None:
     sent: Counter[str] = Counter()
     for (account, _), message in expected.messages.items():
-        number = expected.numbers.get((account, message.recipient))
+        number = expected.recipients.get((account, message.recipient))
         if number and number.suppressed and message.sent_at > number.since + 2 * MINUTE_MS:
             sent[account] += 1
     assert sent["tiny-shop"] + sent["tripzilla"] > 5

@@ -31,9 +31,6 @@ HEAP: Final = "320m"
 _SHARED: Final = {
     "default.replication.factor": "3",
     "min.insync.replicas": "2",
-    "offsets.topic.replication.factor": "3",
-    "transaction.state.log.replication.factor": "3",
-    "transaction.state.log.min.isr": "2",
     "broker.session.timeout.ms": "9000",
     "broker.heartbeat.interval.ms": "2000",
 }
@@ -41,6 +38,8 @@ _SHARED: Final = {
 
 class KafkaNode(KafkaBroker):
     """One of the brokers: start(), stop(), kill(), freeze(), thaw()."""
+
+    copies = NODES
 
     def __init__(self, node_id: int, **settings: str) -> None:
         super().__init__(HEAP)
@@ -117,7 +116,7 @@ class KafkaCluster:
         fetch_kafka()
         with ThreadPoolExecutor(NODES) as pool:
             list(pool.map(KafkaNode.format, self.nodes))
-        stopped = [node for node in self.nodes if node._process is None]
+        stopped = [node for node in self.nodes if not node.is_running]
         # A node answers only when two of three are there: all of them start, then all are awaited.
         # Not in the pool: a broker dies with the thread that started it.
         for node in stopped:

@@ -169,8 +169,7 @@ class Process:
 
     def kill(self) -> None:
         """kill -9"""
-        self.child.process.kill()
-        self.child.process.wait()
+        self.child.kill()
 
 
 def until(true: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:

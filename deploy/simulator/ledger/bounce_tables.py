@@ -1,4 +1,4 @@
-"""Compares strikes, suppressed numbers, retry requests and settings with the tables."""
+"""Compares strikes, suppressions, retry requests and account settings."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from deploy.simulator.ledger.findings import Findings
 from deploy.simulator.ledger.queries import Client, columns
 from deploy.simulator.oracle.expect import RECIPIENT, Decision, Expected
 from deploy.simulator.oracle.rules import Rules
-from deploy.simulator.oracle.suppression import CLEAR, Standing, Strike
+from deploy.simulator.oracle.suppression import NOT_SUPPRESSED, RecipientStatus, Strike
 
 
 class Seen(NamedTuple):
-    """Rows found: messages that struck, suppressed numbers, retry requests."""
+    """Rows found: strikes, suppressed recipients, retry requests."""
 
     strikes: int
     suppressed: int
@@ -22,18 +22,18 @@ class Seen(NamedTuple):
 
 
 def compare(findings: Findings, client: Client, expected: Expected) -> Seen:
-    """Finds what differs. Errors of the client are raised, not swallowed."""
+    """Adds all differences to `findings`. Raises errors of the client."""
     _compare_accounts(findings, client, expected)
     _compare_decisions(findings, client, expected)
     return Seen(
         _compare_strikes(findings, client, expected),
-        _compare_numbers(findings, client, expected),
+        _compare_recipients(findings, client, expected),
         _compare_retries(findings, client, expected),
     )
 
 
 def _compare_strikes(findings: Findings, client: Client, expected: Expected) -> int:
-    """Each message at most once; a withdrawn strike only where there was one to withdraw."""
+    """Each message at most once; a withdrawn strike only where one was possible."""
     names = columns("recipient", "sent_at", "occurred_at", "code")
     query = f"SELECT struck, account, message_id, {names} FROM strikes_current"
     seen: Counter[tuple[str, str]] = Counter()
@@ -43,7 +43,7 @@ def _compare_strikes(findings: Findings, client: Client, expected: Expected) -> 
         name = f"{account}/{message_id}"
         if not struck:
             if key not in expected.may_strike:
-                findings.add("wrong_strikes", f"{name}: withdrawn, and never was one")
+                findings.add("wrong_strikes", f"{name}: withdrawn, but never a strike")
             continue
         seen[key] += 1
         if seen[key] > 1:
@@ -55,58 +55,59 @@ def _compare_strikes(findings: Findings, client: Client, expected: Expected) -> 
     return seen.total()
 
 
-def _compare_numbers(findings: Findings, client: Client, expected: Expected) -> int:
-    """Every number stands as expected; those without a row are clear."""
-    query = f"SELECT account, recipient, {columns(*Standing._fields)} FROM suppressions"
-    found: dict[tuple[str, str], Standing] = {}
+def _compare_recipients(findings: Findings, client: Client, expected: Expected) -> int:
+    """Every recipient has its expected status; those without a row are not suppressed."""
+    query = f"SELECT account, recipient, {columns(*RecipientStatus._fields)} FROM suppressions"
+    found: dict[tuple[str, str], RecipientStatus] = {}
     for account, recipient, suppressed, reasons, *rest in tables.rows(client, query):
         if (account, recipient) in found:
             findings.add("wrong_suppressions", f"{account}/{recipient}: two rows")
-        found[account, recipient] = Standing(bool(suppressed), tuple(reasons), *rest)
-    for key in (found.keys() | expected.numbers.keys()) - expected.unsettled_numbers:
-        is_, should = found.get(key, CLEAR), expected.numbers.get(key, CLEAR)
-        if is_ != should:
-            findings.add("wrong_suppressions", f"{'/'.join(key)}: {is_}, not {should}")
-    return sum(standing.suppressed for standing in found.values())
+        found[account, recipient] = RecipientStatus(bool(suppressed), tuple(reasons), *rest)
+    for key in (found.keys() | expected.recipients.keys()) - expected.undetermined_recipients:
+        actual = found.get(key, NOT_SUPPRESSED)
+        wanted = expected.recipients.get(key, NOT_SUPPRESSED)
+        if actual != wanted:
+            findings.add("wrong_suppressions", f"{'/'.join(key)}: {actual}, not {wanted}")
+    return sum(status.suppressed for status in found.values())
 
 
 def _compare_retries(findings: Findings, client: Client, expected: Expected) -> int:
-    """Those that must be there are; no others than may be there, and none twice."""
+    """All required requests, none that is not allowed, and none twice."""
     names = columns("due_at", "first_sent_at", "recipient", "channel")
     query = f"SELECT account, message_id, attempt, {names} FROM retry_requests_current"
     seen: Counter[tuple[str, str, int]] = Counter()
     for account, message_id, attempt, due_at, first_sent_at, *who in tables.rows(client, query):
         key = (account, message_id, attempt)
         seen[key] += 1
-        ask = expected.may_ask.get(key)
+        retry = expected.allowed_retries.get(key)
         if seen[key] > 1:
             findings.add("wrong_retries", f"{key}: twice")
-        elif ask is None:
-            findings.add("wrong_retries", f"{key}: nothing to try again")
-        elif due_at not in ask.due_at or first_sent_at not in ask.first_sent_at:
-            findings.add("wrong_retries", f"{key}: due {due_at} from {first_sent_at}, not {ask}")
-        elif who != [ask.recipient, ask.channel]:
-            findings.add("wrong_retries", f"{key}: to {who}, not {ask}")
-    for key in expected.must_ask - seen.keys():
-        findings.add("wrong_retries", f"{key}: missing, {expected.may_ask[key]}")
+        elif retry is None:
+            findings.add("wrong_retries", f"{key}: not allowed")
+        elif due_at not in retry.due_at or first_sent_at not in retry.first_sent_at:
+            findings.add("wrong_retries", f"{key}: due {due_at} from {first_sent_at}, not {retry}")
+        elif who != [retry.recipient, retry.channel]:
+            findings.add("wrong_retries", f"{key}: to {who}, not {retry}")
+    for key in expected.required_retries - seen.keys():
+        findings.add("wrong_retries", f"{key}: missing, {expected.allowed_retries[key]}")
     return seen.total()
 
 
 def _compare_accounts(findings: Findings, client: Client, expected: Expected) -> None:
-    """The newest record of each account, with the defaults for what it leaves out."""
+    """The newest record of each account, with defaults for absent fields."""
     query = f"SELECT account, {columns(*Rules._fields)} FROM accounts_current"
     found: dict[str, Rules] = {}
     for account, *rest, reasons in tables.rows(client, query):
-        own_words = tuple(sorted(dict(reasons).items()))
-        found[account] = Rules(*rest)._replace(fail_reasons=own_words)
+        fail_reasons = tuple(sorted(dict(reasons).items()))
+        found[account] = Rules(*rest)._replace(fail_reasons=fail_reasons)
     for account in found.keys() | expected.accounts.keys():
-        is_, should = found.get(account), expected.accounts.get(account)
-        if is_ != should:
-            findings.add("wrong_others", f"settings of {account}: {is_}, not {should}")
+        actual, wanted = found.get(account), expected.accounts.get(account)
+        if actual != wanted:
+            findings.add("wrong_others", f"settings of {account}: {actual}, not {wanted}")
 
 
 def _compare_decisions(findings: Findings, client: Client, expected: Expected) -> None:
-    """What people decided about numbers, and what the worker made of unsubscribes."""
+    """Published requests, and those that the worker makes of unsubscribes."""
     names = columns("account", "recipient", "at", "action", "who", "why")
     found = {
         _decision(row)
@@ -115,9 +116,9 @@ def _compare_decisions(findings: Findings, client: Client, expected: Expected) -
     for decision in expected.decisions - found:
         findings.add("wrong_others", f"decision missing: {decision}")
     for decision in found - expected.decisions:
-        findings.add("wrong_others", f"decision nobody made: {decision}")
+        findings.add("wrong_others", f"decision without a request: {decision}")
 
 
 def _decision(row: tuple[str, str, int, str, str, str]) -> Decision:
-    """The worker's own words for why somebody unsubscribed do not matter."""
+    """Without the worker's text for the reason of an unsubscribe, which may be any."""
     return (*row[:5], "" if row[4] == RECIPIENT else row[5])

@@ -1,7 +1,7 @@
-"""Compares what the oracle expects with what the tables say, row by row and cell by cell.
+"""Compares the tables with those that the oracle expects, row by row and cell by cell.
 
-Nothing lost, nothing twice, nothing made up, every status and every cell right; each difference
-is counted under one heading and the first few of each are named.
+Finds lost, doubled and unexpected rows, wrong statuses and wrong cells. Counts each difference
+under one heading and keeps the first few of each as samples.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from deploy.simulator.ledger import bounce_tables as bounces
+from deploy.simulator.ledger import bounce_tables
 from deploy.simulator.ledger import queries as tables
 from deploy.simulator.ledger.findings import Findings
 from deploy.simulator.ledger.queries import Client
@@ -21,7 +21,7 @@ from deploy.simulator.oracle.expect import DeadLetter, Expected, expect
 from deploy.simulator.oracle.messages import Cell, Message, Orphan
 from deploy.simulator.publish.recording import read_truth
 
-# Fields whose difference means that the message is told wrong, not merely described wrong.
+# A difference in these fields is a wrong status; in any other one, a wrong field.
 STATUS_FIELDS = ("status", "platform_status", "carrier_status", "bounce", "finalized_at")
 
 
@@ -31,13 +31,13 @@ class Ledger:
 
     lost: expected rows that are missing (messages, orphans, dead letters). doubled: rows beyond
     the first of one message, orphan or dead letter, and messages that are orphans too.
-    unexpected: rows nobody published. wrong_status / wrong_fields: messages and orphans.
-    strikes, suppressed, retries: messages that struck, suppressed numbers, requests for retries.
+    unexpected: rows that no event explains. wrong_status / wrong_fields: messages and orphans.
+    strikes, suppressed, retries: rows of strikes, suppressed recipients and retry requests.
     wrong_cells: cells that differ from the oracle. cells_unlike_messages: cells that differ from
     a GROUP BY over messages_current. wrong_dead_letters: reason or bytes differ. wrong_others:
-    engagements, campaigns, texts, account settings or decisions about numbers. wrong_strikes:
-    messages. wrong_suppressions: numbers. wrong_retries: requests that are missing, twice, or for
-    nothing. unaccounted: events that ended nowhere.
+    engagements, campaigns, texts, account settings or suppression requests. wrong_strikes:
+    messages. wrong_suppressions: recipients. wrong_retries: requests that are missing, doubled or
+    not allowed. unaccounted: events that are in no row.
     """
 
     events: int
@@ -83,7 +83,7 @@ _FAULTS = tuple(f.name for f in fields(Ledger) if f.name not in (
 
 
 class Counts(NamedTuple):
-    """How far the tables are: what polling shows as progress."""
+    """Row counts, as progress of the tables."""
 
     messages: int
     orphans: int
@@ -93,15 +93,15 @@ class Counts(NamedTuple):
 
 
 def expectation(truth_paths: Iterable[Path], as_of_ms: int) -> Expected:
-    """What the truth files together lead to at `as_of_ms` (epoch ms, usually now)."""
+    """The expected tables for these truth files at `as_of_ms` (epoch ms, usually now)."""
     return expect(read_truth(*truth_paths), as_of_ms)
 
 
 def compare(client: Client, expected: Expected) -> Ledger:
-    """The ledger at this moment. Errors of the client are raised, not swallowed."""
+    """The ledger at this moment. Raises errors of the client."""
     findings = Findings()
     rows = tables.message_rows(client)
-    seen = _compare_rows(findings, "message", rows, expected.messages, expected.unsettled)
+    seen = _compare_rows(findings, "message", rows, expected.messages, expected.undetermined)
     orphans = _compare_rows(findings, "orphan", tables.orphan_rows(client), expected.orphans, {})
     for key in seen.keys() & orphans.keys():
         findings.add("doubled", f"{_name(key)} is a message and an orphan")
@@ -112,16 +112,16 @@ def compare(client: Client, expected: Expected) -> Ledger:
     counted = tables.cells_of_messages(client)
     _compare_cells(findings, "cells_unlike_messages", found, counted)
     _compare_others(findings, client, expected)
-    seen_bounces = bounces.compare(findings, client, expected)
+    bounces = bounce_tables.compare(findings, client, expected)
     faults = {name: findings.counts[name] for name in _FAULTS if name != "unaccounted"}
     return Ledger(
         events=expected.events,
         messages=seen.total(),
         orphans=orphans.total(),
         dead_letters=dead.total(),
-        strikes=seen_bounces.strikes,
-        suppressed=seen_bounces.suppressed,
-        retries=seen_bounces.retries,
+        strikes=bounces.strikes,
+        suppressed=bounces.suppressed,
+        retries=bounces.retries,
         unaccounted=expected.events - accounted(expected),
         samples=tuple(findings.samples),
         **faults,
@@ -129,17 +129,17 @@ def compare(client: Client, expected: Expected) -> Ledger:
 
 
 def accounted(expected: Expected) -> int:
-    """Events by where they end: in a message, an orphan, a dead letter, a campaign, an account, a
-    decision or nothing."""
+    """Number of events in messages, orphans, dead letters, campaigns, accounts and requests, and of
+    those that change nothing."""
     rows = expected.in_messages + expected.in_orphans + len(expected.dead_letters)
     others = expected.in_campaigns + expected.in_accounts + expected.in_requests
     return rows + others + expected.in_nothing
 
 
 def progress_counts(client: Client) -> Counts:
-    """Rows of the views."""
+    """Row counts of the views."""
     return Counts(*(
-        tables.number(client, f"SELECT count() FROM {view}")
+        tables.scalar(client, f"SELECT count() FROM {view}")
         for view in ("messages_current", "orphans_current", "dead_letters",
                      "strikes_current WHERE struck", "suppressions WHERE suppressed")
     ))  # fmt: skip
@@ -152,25 +152,24 @@ def wait_until_balanced(
     progress: Callable[[Counts], None] | None = None,
     poll_s: float = 0.5,
 ) -> Ledger:
-    """Polls until the ledger balances or the time is up; returns the last result as it is.
+    """Polls until the ledger balances or the time is up; returns the last ledger.
 
-    While rows or statuses are visibly missing it only counts; the full comparison runs once the
-    counts are right, and in any case at the end.
+    Compares only row and status counts until they are as expected, then everything.
     """
-    give_up = time.monotonic() + timeout_s
+    deadline = time.monotonic() + timeout_s
     wanted = Counts(
         len(expected.messages), len(expected.orphans), len(expected.dead_letters),
-        len(expected.strikes), sum(number.suppressed for number in expected.numbers.values()),
+        len(expected.strikes), sum(status.suppressed for status in expected.recipients.values()),
     )  # fmt: skip
-    doubtful = bool(expected.unsettled_numbers)
+    ignore_suppressed = bool(expected.undetermined_recipients)
     statuses = Counter((m.status, m.bounce) for m in expected.messages.values())
     while True:
-        late = time.monotonic() >= give_up
+        late = time.monotonic() >= deadline
         counts = progress_counts(client)
         if progress:
             progress(counts)
-        there = counts[:4] == wanted[:4] if doubtful else counts == wanted
-        if late or (there and _statuses(client) == statuses):
+        complete = counts[:4] == wanted[:4] if ignore_suppressed else counts == wanted
+        if late or (complete and _statuses(client) == statuses):
             ledger = compare(client, expected)
             if ledger.balances or late:
                 return ledger
@@ -191,9 +190,9 @@ def _compare_rows(
     what: str,
     found: Iterable[tuple[tuple[str, str], Row]],
     expected: Mapping[tuple[str, str], Row],
-    unsettled: Mapping[tuple[str, str], set[str]],
+    undetermined: Mapping[tuple[str, str], set[str]],
 ) -> Counter[tuple[str, str]]:
-    """Finds lost, doubled, unexpected and wrong rows; returns how often each key was found."""
+    """Finds lost, doubled, unexpected and wrong rows. Result: number of rows by key."""
     seen: Counter[tuple[str, str]] = Counter()
     for key, row in found:
         seen[key] += 1
@@ -203,7 +202,7 @@ def _compare_rows(
         elif wanted is None:
             findings.add("unexpected", f"{what} {_name(key)}")
         elif row != wanted:
-            _differs(findings, (what, key), row, wanted, unsettled.get(key, set()))
+            _differs(findings, (what, key), row, wanted, undetermined.get(key, set()))
     for key in expected.keys() - seen.keys():
         findings.add("lost", f"{what} {_name(key)}")
     return seen
@@ -214,17 +213,17 @@ def _differs(
     which: tuple[str, tuple[str, str]],
     row: Row,
     wanted: Row,
-    unsettled: set[str],
+    undetermined: set[str],
 ) -> None:
     different = [
-        f"{name} is {is_!r}, not {should!r}"
-        for name, is_, should in zip(row._fields, row, wanted, strict=True)
-        if is_ != should and name not in unsettled
+        f"{name} is {value!r}, not {right!r}"
+        for name, value, right in zip(row._fields, row, wanted, strict=True)
+        if value != right and name not in undetermined
     ]
     if not different:
         return
-    told_wrong = any(text.split(" ", 1)[0] in STATUS_FIELDS for text in different)
-    heading = "wrong_status" if told_wrong else "wrong_fields"
+    wrong_status = any(text.split(" ", 1)[0] in STATUS_FIELDS for text in different)
+    heading = "wrong_status" if wrong_status else "wrong_fields"
     findings.add(heading, f"{which[0]} {_name(which[1])}: {'; '.join(different)}")
 
 
@@ -255,9 +254,9 @@ def _compare_dead_letters(
 
 
 def _compare_base_tables(findings: Findings, client: Client) -> None:
-    """One row a key under FINAL, whatever the views make of it."""
+    """One row for each key under FINAL, independent of the views."""
     for table in ("messages", "orphans"):
-        doubles = tables.number(
+        doubles = tables.scalar(
             client, f"SELECT count() - uniqExact(account, message_id) FROM {table} FINAL"
         )
         if doubles and not findings.counts["doubled"]:
@@ -271,23 +270,23 @@ def _compare_cells(
     wanted: Mapping[tuple[object, ...], Cell],
 ) -> None:
     for key in found.keys() | wanted.keys():
-        is_, should = found.get(key, Cell()), wanted.get(key, Cell())
-        if is_ != should:
+        actual, right = found.get(key, Cell()), wanted.get(key, Cell())
+        if actual != right:
             different = ", ".join(
                 f"{name} {a} not {b}"
-                for name, a, b in zip(Cell._fields, is_, should, strict=True)
+                for name, a, b in zip(Cell._fields, actual, right, strict=True)
                 if a != b
             )
             findings.add(heading, f"{key}: {different}")
 
 
 def _compare_others(findings: Findings, client: Client, expected: Expected) -> None:
-    """Engagements and texts by number, campaigns by their newest record."""
+    """Number of engagements and texts; the newest record of each campaign."""
     for view, key, wanted in (
         ("engagements_current", "account, event_id", len(expected.engagements)),
         ("message_texts_current", "account, message_id, attempt", expected.texts),
     ):
-        found = tables.number(client, f"SELECT uniqExact({key}) FROM {view}")
+        found = tables.scalar(client, f"SELECT uniqExact({key}) FROM {view}")
         if found != wanted:
             findings.add("wrong_others", f"{view}: {found} rows, not {wanted}")
     query = (
@@ -296,6 +295,6 @@ def _compare_others(findings: Findings, client: Client, expected: Expected) -> N
     )
     campaigns = {(row[0], row[1]): row[2:] for row in tables.rows(client, query)}
     for campaign in campaigns.keys() | expected.campaigns.keys():
-        is_, should = campaigns.get(campaign), expected.campaigns.get(campaign)
-        if is_ != should:
-            findings.add("wrong_others", f"campaign {_name(campaign)}: {is_}, not {should}")
+        actual, right = campaigns.get(campaign), expected.campaigns.get(campaign)
+        if actual != right:
+            findings.add("wrong_others", f"campaign {_name(campaign)}: {actual}, not {right}")

@@ -1,4 +1,4 @@
-"""Differences between what is and what should be, gathered under headings."""
+"""Differences between actual and expected tables, counted under headings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SAMPLES = 5
 
 @dataclass(slots=True)
 class Findings:
-    """Differences by heading, with the first few of each in words."""
+    """Number of differences by heading, and the first few of each as text."""
 
     counts: Counter[str] = field(default_factory=Counter)
     samples: list[str] = field(default_factory=list)

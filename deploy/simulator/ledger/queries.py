@@ -1,4 +1,4 @@
-"""Reads the tables the way people do: through the views, with plain numbers for times and money."""
+"""Reads the views; times as epoch ms, credits as micro-credits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from deploy.simulator.oracle.messages import COUNTED, Cell, CellKey, Message, Orphan
 
-# In a row, our own expiry is known by these words (docs/design.md); no provider gave a code for it.
+# A row of a message that expired by our timer has these values and no code of a provider.
 _STATUS_COUNTED = """multiIf(status = 'undelivered' AND fail_reason = 'expired' AND scope = 'time'
   AND error_code = '' AND error_text = '', 'expired',
   status = 'undelivered', concat('undelivered_', bounce), status)"""
@@ -63,7 +63,7 @@ _SUMS = ", ".join(COUNTED)
 
 
 def cells(client: Client) -> dict[CellKey, Cell]:
-    """The counter cells as the three views show them; cells that are all zero are left out."""
+    """The counter cells of the three views, without cells that are all zero."""
     found: dict[CellKey, Cell] = {}
     for kind in ("hour", "day"):
         query = (
@@ -82,7 +82,7 @@ def cells(client: Client) -> dict[CellKey, Cell]:
 
 
 def cells_of_messages(client: Client) -> dict[CellKey, Cell]:
-    """The same cells counted anew from messages_current."""
+    """The same cells, counted from messages_current."""
     counts = ", ".join(f"countIf(counted = '{name}')" for name in COUNTED)
     sums = f"{counts}, sum(segments), toInt64(sum(credits) * 1000000)"
     source = f"(SELECT *, {_STATUS_COUNTED} AS counted FROM messages_current)"
@@ -107,6 +107,6 @@ def _keep(found: dict[CellKey, Cell], key: CellKey, cell: Cell) -> None:
         found[key] = cell
 
 
-def number(client: Client, query: str) -> int:
-    """The single number a query answers."""
+def scalar(client: Client, query: str) -> int:
+    """The single integer that a query returns."""
     return int(next(rows(client, query))[0])

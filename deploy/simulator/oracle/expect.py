@@ -1,6 +1,6 @@
-"""What the tables must say, computed from the truth by the written rules and by nothing else.
+"""The expected tables, computed from the truth file by the rules of docs/semantics.md.
 
-Deliberately simple and slow; independent of the order of events. Rules: docs/semantics.md.
+Simple and slow on purpose; independent of the order of events.
 """
 
 from __future__ import annotations
@@ -24,27 +24,33 @@ from deploy.simulator.oracle.messages import (
     winning_receipt,
     winning_sends,
 )
-from deploy.simulator.oracle.retries import Ask, RequestKey, may_ask, may_be_over, must_ask
+from deploy.simulator.oracle.retries import (
+    RequestKey,
+    RetryExpectation,
+    allowed_retries,
+    may_be_too_late,
+    required_retry,
+)
 from deploy.simulator.oracle.rules import DEFAULTS, Rules, rules_of
 from deploy.simulator.oracle.suppression import (
-    Number,
-    Standing,
+    RecipientHistory,
+    RecipientStatus,
     Strike,
     first_suppressed,
-    possible,
+    possible_statuses,
     request_of,
-    standing,
+    status_at,
 )
 
 MessageKey = tuple[str, str]  # account, message_id
-NumberKey = tuple[str, str]  # account, recipient
+RecipientKey = tuple[str, str]  # account, recipient
 Decision = tuple[str, str, int, str, str, str]  # account, recipient, at, action, who, why
 Origin = tuple[str, int, int]  # topic, partition, offset
 RECIPIENT = "recipient"
 
 
 class DeadLetter(NamedTuple):
-    """A refused record: the reason, and what its bytes must still be (hex MD5; "" for none)."""
+    """A refused record: its reason and bytes (hex MD5; "" for none)."""
 
     reason: str
     key_md5: str
@@ -53,21 +59,23 @@ class DeadLetter(NamedTuple):
 
 @dataclass(slots=True)
 class Expected:
-    """What the tables must hold.
+    """The expected content of the tables.
 
     `events` = `in_messages` + `in_orphans` + dead letters + `in_campaigns` + `in_accounts` +
-    `in_requests` + `in_nothing` (engagements of people or of messages nobody knows).
-    unsettled: fields of messages that depend on when the worker learned what: not compared.
-    campaigns: (account, campaign_id) -> (updated_at ms, name, status) of the newest.
-    engagements: (account, event_id). texts: how many attempts came with a text.
-    strikes: what struck, by message. may_strike: messages that may also have struck for a while.
-    numbers: where each number stands; all others are clear. unsettled_numbers: not compared.
-    decisions: published ones; those the worker makes of unsubscribes have who "recipient", and
-    why "" whatever it writes. may_ask / must_ask: retry requests.
+    `in_requests` + `in_nothing` (engagements of recipients or of unknown messages).
+
+    undetermined: fields of messages that depend on the order of reading; not compared.
+    campaigns: (account, campaign_id) -> (updated_at ms, name, status) of the newest record.
+    engagements: (account, event_id). texts: number of attempts with a text.
+    strikes: by message. may_strike: messages that may have struck and withdrawn it.
+    recipients: status of each recipient; no other one is suppressed.
+    undetermined_recipients: not compared.
+    decisions: published requests, and unsubscribes with who "recipient" and why "".
+    allowed_retries, required_retries: rows that retry_requests may have, must have.
     """
 
     messages: dict[MessageKey, Message] = field(default_factory=dict)
-    unsettled: dict[MessageKey, set[str]] = field(default_factory=dict)
+    undetermined: dict[MessageKey, set[str]] = field(default_factory=dict)
     orphans: dict[MessageKey, Orphan] = field(default_factory=dict)
     dead_letters: dict[Origin, DeadLetter] = field(default_factory=dict)
     cells: dict[CellKey, Cell] = field(default_factory=dict)
@@ -75,11 +83,11 @@ class Expected:
     accounts: dict[str, Rules] = field(default_factory=dict)
     strikes: dict[MessageKey, Strike] = field(default_factory=dict)
     may_strike: set[MessageKey] = field(default_factory=set)
-    numbers: dict[NumberKey, Standing] = field(default_factory=dict)
-    unsettled_numbers: set[NumberKey] = field(default_factory=set)
+    recipients: dict[RecipientKey, RecipientStatus] = field(default_factory=dict)
+    undetermined_recipients: set[RecipientKey] = field(default_factory=set)
     decisions: set[Decision] = field(default_factory=set)
-    may_ask: dict[RequestKey, Ask] = field(default_factory=dict)
-    must_ask: set[RequestKey] = field(default_factory=set)
+    allowed_retries: dict[RequestKey, RetryExpectation] = field(default_factory=dict)
+    required_retries: set[RequestKey] = field(default_factory=set)
     engagements: set[MessageKey] = field(default_factory=set)
     texts: int = 0
     events: int = 0
@@ -92,10 +100,10 @@ class Expected:
 
 
 def expect(truth: Iterable[Published], as_of_ms: int) -> Expected:
-    """What the tables must say at `as_of_ms`, in whatever order the truth is given.
+    """The expected tables at `as_of_ms`, for records in any order.
 
     A record with `expect` is a dead letter; all others must be valid, whatever their key and
-    partition. Raises ValueError naming the record that is not.
+    partition. Raises ValueError with the place of an invalid record.
     """
     oracle = _Oracle(as_of_ms)
     for record in truth:
@@ -107,7 +115,7 @@ def expect(truth: Iterable[Published], as_of_ms: int) -> Expected:
             )
         else:
             try:
-                oracle.learn(record, parse(record.value or b""))
+                oracle.add(record, parse(record.value or b""))
             except (ValueError, KeyError, TypeError, ArithmeticError) as error:
                 where = f"{record.topic}/{record.partition}/{record.offset}"
                 raise ValueError(f"{where}: no `expect`, and not valid: {error!r}") from error
@@ -115,44 +123,44 @@ def expect(truth: Iterable[Published], as_of_ms: int) -> Expected:
 
 
 def digest(value: bytes | None) -> str:
-    """Hex MD5 of bytes; "" for None. Only compares contents."""
+    """Hex MD5 of bytes; "" for None. Only for comparison."""
     return "" if value is None else md5(value, usedforsecurity=False).hexdigest()
 
 
 class _Oracle:
-    """What is known of messages, accounts and numbers while the truth is read."""
+    """Facts about messages, accounts and recipients while the records are read."""
 
     def __init__(self, as_of_ms: int) -> None:
         self.expected = Expected()
         self._as_of_ms = as_of_ms
         self._facts: dict[MessageKey, Facts] = {}
         self._settings: dict[str, tuple[tuple[int, int], Rules]] = {}
-        self._numbers: dict[NumberKey, Number] = {}
-        self._soft: list[tuple[RequestKey, NumberKey]] = []
+        self._recipients: dict[RecipientKey, RecipientHistory] = {}
+        self._soft: list[tuple[RequestKey, RecipientKey]] = []
 
-    def learn(self, record: Published, fields: dict[str, Any]) -> None:
-        """Adds one valid event to what is known of its message, campaign, account or number."""
+    def add(self, record: Published, fields: dict[str, Any]) -> None:
+        """Adds one valid event to its message, campaign, account or recipient."""
         account: str = fields["account"]
         if record.kind == CAMPAIGNS:
-            self._learn_campaign(account, fields)
+            self._add_campaign(account, fields)
         elif record.kind == ACCOUNTS:
             self.expected.in_accounts += 1
             newest = ((record.partition, record.offset), rules_of(fields))
             self._settings[account] = max(self._settings.get(account, newest), newest)
         elif record.kind == REQUESTS:
             self.expected.in_requests += 1
-            self._decide(request_of(fields, moment(fields["at"])))
+            self._add_decision(request_of(fields, moment(fields["at"])))
         else:
-            self._learn_message(account, record.kind, fields)
+            self._add_message(account, record.kind, fields)
 
-    def _learn_campaign(self, account: str, fields: dict[str, Any]) -> None:
+    def _add_campaign(self, account: str, fields: dict[str, Any]) -> None:
         self.expected.in_campaigns += 1
         key = (account, fields["campaign_id"])
         newest = (moment(fields["updated_at"]), fields["name"], fields.get("status") or "")
         campaigns = self.expected.campaigns
         campaigns[key] = max(campaigns.get(key, newest), newest)
 
-    def _learn_message(self, account: str, kind: str, fields: dict[str, Any]) -> None:
+    def _add_message(self, account: str, kind: str, fields: dict[str, Any]) -> None:
         if kind == ENGAGEMENTS:
             self.expected.engagements.add((account, fields["event_id"]))
             if not fields.get("message_id"):
@@ -171,25 +179,25 @@ class _Oracle:
             known.sends.append(send)
             known.texts |= bool(fields.get("text")) << send.attempt
 
-    def _decide(self, decision: Decision) -> None:
+    def _add_decision(self, decision: Decision) -> None:
         self.expected.decisions.add(decision)
         account, recipient, at, action, _, _ = decision
-        self._number((account, recipient)).decide(action, at)
+        self._recipient((account, recipient)).add_request(action, at)
 
     def _unsubscribe(self, account: str, recipient: str, at: int) -> None:
-        self._decide((account, recipient, at, "unsubscribe", RECIPIENT, ""))
+        self._add_decision((account, recipient, at, "unsubscribe", RECIPIENT, ""))
 
-    def _number(self, key: NumberKey) -> Number:
-        return self._numbers.setdefault(key, Number())
+    def _recipient(self, key: RecipientKey) -> RecipientHistory:
+        return self._recipients.setdefault(key, RecipientHistory())
 
     def _rules(self, account: str) -> Rules:
         return self.expected.accounts.get(account, DEFAULTS)
 
     def conclude(self) -> Expected:
-        """What follows from all that was learned."""
+        """The tables that follow from all facts."""
         expected = self.expected
         expected.accounts = {account: rules for account, (_, rules) in self._settings.items()}
-        while self._facts:  # rows replace facts, so that memory holds one of both
+        while self._facts:  # rows replace facts, to save memory
             key, known = self._facts.popitem()
             expected.texts += known.texts.bit_count()
             if known.sends:
@@ -200,7 +208,7 @@ class _Oracle:
                 expected.orphans[key] = orphan_of(known, self._rules(key[0]))
             else:
                 expected.in_nothing += known.events
-        self._conclude_numbers()
+        self._conclude_recipients()
         return expected
 
     def _conclude_message(self, key: MessageKey, known: Facts) -> None:
@@ -216,64 +224,67 @@ class _Oracle:
             expected.cells[cell_key] = add_to_cell(cell, counted, message)
         self._conclude_strike(key, known, message)
         if message.failed_attempt:
-            self._leave_open(key, known, message)
-        for attempt, ask in may_ask(known, rules, self._as_of_ms).items():
-            expected.may_ask[*key, attempt] = ask
-        if attempt := must_ask(known, rules, self._as_of_ms):
+            self._mark_undetermined(key, known, message)
+        for attempt, retry in allowed_retries(known, rules, self._as_of_ms).items():
+            expected.allowed_retries[*key, attempt] = retry
+        if attempt := required_retry(known, rules, self._as_of_ms):
             self._soft.append(((*key, attempt), (key[0], message.recipient)))
 
     def _conclude_strike(self, key: MessageKey, known: Facts, message: Message) -> None:
-        """What the message says of its number: that it struck, or may have; or was delivered."""
+        """Adds a strike, a possible strike or a delivery to the recipient of the message."""
         account, recipient = key[0], message.recipient
-        hits = [r.occurred_at for r in known.receipts if r.strikes]
-        if hits:
+        hard_bounces = [r.occurred_at for r in known.receipts if r.strikes]
+        if hard_bounces:
             self.expected.may_strike.add(key)
-            number = self._number((account, recipient))
-            number.hits.append(min(hits))
+            history = self._recipient((account, recipient))
+            history.hard_bounces.append(min(hard_bounces))
             winner = winning_receipt(known.receipts, winning_sends(known.sends))
             if winner.strikes:
                 strike = Strike(recipient, message.sent_at, winner.occurred_at, winner.error_code)
                 self.expected.strikes[key] = strike
-                number.strikes.append(strike)
+                history.strikes.append(strike)
         if message.delivered_at and self._rules(account).strikes_reset_on_delivery:
-            number = self._number((account, recipient))
-            told = [r.occurred_at for r in known.receipts if r.rank >= 4]
-            number.delivered_at = max(number.delivered_at, *told)
+            history = self._recipient((account, recipient))
+            deliveries = [r.occurred_at for r in known.receipts if r.rank >= 4]
+            history.delivered_at = max(history.delivered_at, *deliveries)
 
-    def _leave_open(self, key: MessageKey, known: Facts, message: Message) -> None:
-        """Fields of a failed message that depend on when the worker learned what."""
-        rules, unsettled = self._rules(key[0]), set[str]()
-        if may_be_over(known.sends, rules, self._as_of_ms) and message.no_retry_reason != "expired":
-            unsettled |= {"no_retry_reason", "next_attempt_at"}
-        ask = may_ask(known, rules, self._as_of_ms).get(message.failed_attempt + 1)
-        if ask and len(ask.due_at) > 1:
-            unsettled.add("next_attempt_at")
+    def _mark_undetermined(self, key: MessageKey, known: Facts, message: Message) -> None:
+        """Finds fields of a failed message that depend on the order of reading."""
+        rules, undetermined = self._rules(key[0]), set[str]()
+        too_late = may_be_too_late(known.sends, rules, self._as_of_ms)
+        if too_late and message.no_retry_reason != "expired":
+            undetermined |= {"no_retry_reason", "next_attempt_at"}
+        retry = allowed_retries(known, rules, self._as_of_ms).get(message.failed_attempt + 1)
+        if retry and len(retry.due_at) > 1:
+            undetermined.add("next_attempt_at")
         winner = winning_receipt(known.receipts, winning_sends(known.sends))
         if message.error_code and winner.provider != message.provider:
-            unsettled.add("fail_reason")  # the code is read by a provider who did not give it
-        if unsettled:
-            self.expected.unsettled[key] = unsettled
+            undetermined.add("fail_reason")  # the code may be looked up for another provider
+        if undetermined:
+            self.expected.undetermined[key] = undetermined
 
-    def _conclude_numbers(self) -> None:
-        expected, from_when = self.expected, dict[NumberKey, int]()
-        for key, number in self._numbers.items():
+    def _conclude_recipients(self) -> None:
+        expected, from_when = self.expected, dict[RecipientKey, int]()
+        for key, history in self._recipients.items():
             rules = self._rules(key[0])
-            expected.numbers[key] = standing(number, rules, self._as_of_ms)
-            if len(possible(number, rules, self._as_of_ms)) != 1:
-                expected.unsettled_numbers.add(key)
-            first = first_suppressed(number, rules)
+            expected.recipients[key] = status_at(history, rules, self._as_of_ms)
+            if len(possible_statuses(history, rules, self._as_of_ms)) != 1:
+                expected.undetermined_recipients.add(key)
+            first = first_suppressed(history, rules)
             if first is not None:
                 from_when[key] = first
-        expected.must_ask = {ask for ask, number in self._soft if number not in from_when}
+        expected.required_retries = {
+            request for request, recipient in self._soft if recipient not in from_when
+        }
         for message_key, message in expected.messages.items():
             first = from_when.get((message_key[0], message.recipient))
             if first is not None:
-                unsettled = expected.unsettled.setdefault(message_key, set())
-                unsettled |= _unsettled_by_suppression(message, first)
+                undetermined = expected.undetermined.setdefault(message_key, set())
+                undetermined |= _undetermined_by_suppression(message, first)
 
 
-def _unsettled_by_suppression(message: Message, first_ms: int) -> set[str]:
-    """Fields that depend on whether the worker knew of a suppression when it decided."""
+def _undetermined_by_suppression(message: Message, first_ms: int) -> set[str]:
+    """Fields that depend on whether the worker knew a suppression when it decided."""
     late = message.attempts > 1 or message.sent_at > first_ms
     soft = message.status == "undelivered" and message.bounce == "soft"
     return ({"sent_to_suppressed"} if late else set()) | ({"no_retry_reason"} if soft else set())

@@ -1,7 +1,7 @@
-"""What the oracle knows of one message: the valid events that name it, parsed as plainly as can be.
+"""The facts about one message: its valid events, parsed in the simplest way.
 
-Part of the oracle, so it shares no code with the worker's models: a mistake made twice in the
-same way would go unnoticed.
+Part of the oracle, so it shares no code with the models: otherwise one mistake could hide on both
+sides.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 class Send(NamedTuple):
-    """One attempt. Times are epoch ms, credits micro-credits, absent words "".
+    """One attempt. Times are epoch ms, credits micro-credits, absent texts "".
 
-    validity_s: 0 when the send names none, and the account's is in force.
+    validity_s: 0 when the send has none and that of the account applies.
     """
 
     sent_at: int
@@ -48,7 +48,7 @@ class Send(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """One statement about an attempt, with the defaults of docs/design.md, convergence filled in.
+    """One report about an attempt, with the defaults of docs/semantics.md.
 
     rank: 0 submitted, 1 queued, 2 soft failure, 3 other failure, 4 delivered, 5 read.
     status: the status a message has when this receipt decides.
@@ -68,12 +68,12 @@ class Receipt(NamedTuple):
 
     @property
     def strikes(self) -> bool:
-        """Hard, and the recipient's own fault."""
+        """Hard, with scope recipient."""
         return self.bounce == "hard" and self.scope == "recipient"
 
 
 class Facts:
-    """Everything valid that was published about one message, in no order."""
+    """All valid published facts about one message, in any order."""
 
     __slots__ = ("clicked_at", "events", "receipts", "sends", "texts", "unsubscribes")
 
@@ -94,7 +94,7 @@ class Facts:
 
 
 def parse(value: bytes) -> dict[str, Any]:
-    """A JSON object; decimals stay exact. Raises ValueError when it is none."""
+    """A JSON object with exact decimals. Raises ValueError for anything else."""
     fields = json.loads(value, parse_float=Decimal)
     if not isinstance(fields, dict):
         raise ValueError("not an object")
@@ -109,21 +109,21 @@ def moment(value: object) -> int:
 
 
 @lru_cache(maxsize=200_000)
-def country_of(number: str) -> str:
-    """The country of an E.164 number; for one that fits no range, that of its calling code."""
-    parsed = phonenumbers.parse(number)
+def country_of(recipient: str) -> str:
+    """The country of an E.164 number; without a known range, that of its calling code."""
+    parsed = phonenumbers.parse(recipient)
     region = phonenumbers.region_code_for_number(parsed)
     return region or phonenumbers.region_code_for_country_code(parsed.country_code or 0)
 
 
-def _words(fields: Mapping[str, Any]) -> Callable[[str], str]:
-    """Reads a text field; absent and null are the same."""
+def _text_reader(fields: Mapping[str, Any]) -> Callable[[str], str]:
+    """A function from a field's name to its text; "" for absent and null."""
     return lambda name: fields.get(name) or ""
 
 
 def send_of(fields: Mapping[str, Any]) -> Send:
-    """Defaults as in docs/contract."""
-    word = _words(fields)
+    """The send, with the defaults of docs/contract."""
+    text = _text_reader(fields)
     sent_at = moment(fields["sent_at"])
     attempt = fields.get("attempt", 1)
     recipient = fields["recipient"]
@@ -135,27 +135,27 @@ def send_of(fields: Mapping[str, Any]) -> Send:
         channel=intern(fields["channel"]),
         direction=intern(fields.get("direction", "outbound")),
         source=intern(fields.get("source", "direct")),
-        sender_id=intern(word("sender_id")),
-        sent_by=intern(word("sent_by")),
-        campaign_id=intern(word("campaign_id")),
-        message_type=intern(word("message_type")),
+        sender_id=intern(text("sender_id")),
+        sent_by=intern(text("sent_by")),
+        campaign_id=intern(text("campaign_id")),
+        message_type=intern(text("message_type")),
         recipient=recipient,
-        country=intern(word("country") or country_of(recipient)),
-        external_id=word("external_id"),
-        email=word("email"),
-        platform=intern(word("platform")),
-        provider=intern(word("provider")),
+        country=intern(text("country") or country_of(recipient)),
+        external_id=text("external_id"),
+        email=text("email"),
+        platform=intern(text("platform")),
+        provider=intern(text("provider")),
         segments=fields.get("segments", 1),
         credits=int(Decimal(fields.get("credits", 0)) * 1_000_000),
     )
 
 
 def receipt_of(fields: Mapping[str, Any]) -> Receipt:
-    """The receipt with what docs/design.md, convergence says about rank, bounce and scope."""
-    word = _words(fields)
-    rank, status, bounce = _judge(fields["status"], word("bounce"))
+    """The receipt, with rank, bounce and scope by docs/semantics.md."""
+    text = _text_reader(fields)
+    rank, status, bounce = _rank_status_bounce(fields["status"], text("bounce"))
     failed = rank in (2, 3)
-    scope = word("scope")
+    scope = text("scope")
     if status == "undelivered" and bounce == "hard" and not scope:
         scope = "recipient"
     return Receipt(
@@ -165,21 +165,21 @@ def receipt_of(fields: Mapping[str, Any]) -> Receipt:
         status=status,
         bounce=bounce,
         scope=intern(scope) if failed else "",
-        error_code=intern(word("error_code")) if failed else "",
-        error_text=intern(word("reason")) if failed else "",
-        provider=intern(word("provider")),
-        provider_message_id=word("provider_message_id"),
-        recipient=word("recipient"),
+        error_code=intern(text("error_code")) if failed else "",
+        error_text=intern(text("reason")) if failed else "",
+        provider=intern(text("provider")),
+        provider_message_id=text("provider_message_id"),
+        recipient=text("recipient"),
     )
 
 
-def _judge(word: str, bounce: str) -> tuple[int, str, str]:
-    """Status word and bounce of a receipt -> rank, status and bounce of the message."""
-    if word in ("queued", "sent"):
+def _rank_status_bounce(status: str, bounce: str) -> tuple[int, str, str]:
+    """Status and bounce of a receipt -> rank, status and bounce of the message."""
+    if status in ("queued", "sent"):
         return 1, "queued", ""
-    if word == "undelivered":
-        return (3, word, "hard") if bounce == "hard" else (2, word, "soft")
-    if word == "rejected":
-        return (2, "undelivered", "soft") if bounce == "soft" else (3, word, "hard")
-    rank = {"submitted": 0, "deleted": 3, "delivered": 4, "read": 5}[word]
-    return rank, intern(word), ""
+    if status == "undelivered":
+        return (3, status, "hard") if bounce == "hard" else (2, status, "soft")
+    if status == "rejected":
+        return (2, "undelivered", "soft") if bounce == "soft" else (3, status, "hard")
+    rank = {"submitted": 0, "deleted": 3, "delivered": 4, "read": 5}[status]
+    return rank, intern(status), ""

@@ -1,6 +1,6 @@
-"""What the tables must say of one message and count it as, by the written rules alone.
+"""The expected row and counter cells of one message, by the rules of docs/semantics.md.
 
-Part of the oracle, so it shares no code with the worker. Rules: docs/semantics.md.
+Part of the oracle, so it shares no code with the worker.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from deploy.simulator.oracle.facts import Facts, Receipt, Send
-from deploy.simulator.oracle.rules import MOST_ATTEMPTS, Rules, due_at, fail_reason
+from deploy.simulator.oracle.rules import MAX_ATTEMPTS, Rules, due_at, fail_reason
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 CellKey = tuple[object, ...]  # ("hour", start_ms, account, channel, ...), ("campaign", account, id)
@@ -17,8 +17,8 @@ COUNTED = ("submitted", "queued", "delivered", "read", "undelivered_soft", "unde
 
 
 class Message(NamedTuple):
-    """A row of messages_current without its keys and version. Times epoch ms, 0: not yet;
-    credits in micro-credits."""
+    """A row of messages_current without keys and version. Times epoch ms, 0: not yet; credits in
+    micro-credits."""
 
     channel: str
     direction: str
@@ -111,8 +111,8 @@ def winning_receipt(receipts: list[Receipt], sends: list[Send]) -> Receipt:
     return max(candidates, key=lambda r: (r.attempt, r.rank, r.occurred_at, r))
 
 
-class Verdict(NamedTuple):
-    """How a message ended, as far as it has, and why no further attempt is made."""
+class StatusColumns(NamedTuple):
+    """The status of a message, its failure, and the decision about a retry."""
 
     status: str
     bounce: str = ""
@@ -133,7 +133,7 @@ def deadline_of(first: Send, rules: Rules) -> int:
 def message_of(known: Facts, rules: Rules, as_of_ms: int) -> tuple[Message, str]:
     """The row of a message with at least one send, and the status it is counted under.
 
-    `sent_to_suppressed` is False here: it is no matter of one message.
+    `sent_to_suppressed` is False here: it depends on the recipient.
     """
     sends = winning_sends(known.sends)
     first, latest = sends[0], sends[-1]
@@ -142,11 +142,11 @@ def message_of(known: Facts, rules: Rules, as_of_ms: int) -> tuple[Message, str]
     deadline = deadline_of(first, rules)
     inbound = first.direction == "inbound"
     expired = not inbound and winner.rank <= 1 and deadline <= as_of_ms
-    verdict = _verdict(winner, first, provider, rules)
+    columns = _status_columns(winner, first, provider, rules)
     if inbound:
-        verdict = Verdict("received")
+        columns = StatusColumns("received")
     if expired:
-        verdict = Verdict("undelivered", "soft", "time", fail_reason="expired",
+        columns = StatusColumns("undelivered", "soft", "time", fail_reason="expired",
                           failed_attempt=latest.attempt, no_retry_reason="expired")  # fmt: skip
     delivered_at = first_seen(known.receipts, "delivered", "read")
     finalized_at = {2: winner.occurred_at, 3: winner.occurred_at, 4: delivered_at,
@@ -158,8 +158,8 @@ def message_of(known: Facts, rules: Rules, as_of_ms: int) -> tuple[Message, str]
         credits=sum(send.credits for send in sends),
         attempts=max([s.attempt for s in sends] + [r.attempt for r in known.receipts]),
         sent_at=first.first_sent_at,
-        platform_status={"rejected": "rejected", "received": ""}.get(verdict.status, "submitted"),
-        carrier_status=_CARRIER[verdict.status],
+        platform_status={"rejected": "rejected", "received": ""}.get(columns.status, "submitted"),
+        carrier_status=_CARRIER[columns.status],
         queued_at=first_seen(known.receipts, "queued"),
         delivered_at=delivered_at,
         read_at=first_seen(known.receipts, "read"),
@@ -167,16 +167,16 @@ def message_of(known: Facts, rules: Rules, as_of_ms: int) -> tuple[Message, str]
         clicked_at=known.clicked_at,
         unsubscribed_at=min(known.unsubscribes, default=0),
         sent_to_suppressed=False,
-        **verdict._asdict(),
+        **columns._asdict(),
     )
     return message, _counted(message, expired)
 
 
-def _outlook(winner: Receipt, first: Send, rules: Rules) -> tuple[int, str]:
-    """When the next attempt is due after a soft end, and why it is not."""
+def _retry_decision(winner: Receipt, first: Send, rules: Rules) -> tuple[int, str]:
+    """(due time of the next attempt after a soft failure, or 0; the reason for no retry)"""
     if not rules.retry_soft_bounces:
         return 0, "off"
-    if winner.attempt >= MOST_ATTEMPTS:
+    if winner.attempt >= MAX_ATTEMPTS:
         return 0, "too_many"
     ends_at = deadline_of(first, rules)
     due = due_at(first.first_sent_at, winner.occurred_at, ends_at, rules)
@@ -187,14 +187,14 @@ def _failure(winner: Receipt) -> tuple[str, str, str]:
     return winner.error_code, winner.error_text, winner.scope
 
 
-def _verdict(winner: Receipt, first: Send, provider: str, rules: Rules) -> Verdict:
-    """What the deciding receipt makes of the message."""
+def _status_columns(winner: Receipt, first: Send, provider: str, rules: Rules) -> StatusColumns:
+    """The status columns by the deciding receipt."""
     if winner.rank not in (2, 3):
-        return Verdict(winner.status)
+        return StatusColumns(winner.status)
     due, why = 0, "final"
     if winner.rank == 2:
-        due, why = _outlook(winner, first, rules)
-    return Verdict(
+        due, why = _retry_decision(winner, first, rules)
+    return StatusColumns(
         *winner[3:8],
         fail_reason=fail_reason(rules, provider, *_failure(winner)),
         failed_attempt=winner.attempt,
@@ -209,7 +209,7 @@ _CARRIER = {"submitted": "queued", "queued": "queued", "delivered": "delivered",
 
 
 def first_seen(receipts: list[Receipt], *statuses: str) -> int:
-    """When one of the statuses was first seen; 0 when it never was."""
+    """The earliest time of one of the statuses; 0: never."""
     return min((r.occurred_at for r in receipts if r.status in statuses), default=0)
 
 
@@ -242,7 +242,7 @@ def orphan_of(known: Facts, rules: Rules) -> Orphan:
 
 
 def cells_of(account: str, message: Message) -> list[CellKey]:
-    """The cells a counted message belongs to: its hour, its day, its campaign if it has one."""
+    """The cells of a counted message: its hour, its day, and its campaign if it has one."""
     who = (account, message.channel, message.source, message.country, message.provider)
     keys: list[CellKey] = [
         ("hour", message.sent_at // HOUR_MS * HOUR_MS, *who),

@@ -1,7 +1,7 @@
-"""Which retries the senders must have been asked for, and which they may have been.
+"""Expected retry requests: those that must be in the table, and those that may be.
 
-Part of the oracle, so it shares no code with the worker. A worker that reads old events quickly
-sees a soft bounce that a later event overtakes: it may ask, and need not.
+Part of the oracle, so it shares no code with the worker. A soft bounce that a later event
+overrides may lead to a request, if the worker reads the bounce first and the request is due.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 from deploy.simulator.oracle.facts import Facts, Send
 from deploy.simulator.oracle.messages import deadline_of, winning_receipt, winning_sends
-from deploy.simulator.oracle.rules import MOST_ATTEMPTS, Rules, due_at
+from deploy.simulator.oracle.rules import MAX_ATTEMPTS, Rules, due_at
 from deploy.simulator.oracle.suppression import AFTER_MS, BEFORE_MS
 
 RequestKey = tuple[str, str, int]  # account, message_id, attempt
 
 
-class Ask(NamedTuple):
-    """A row of retry_requests that may be there. due_at: epoch ms, any of these."""
+class RetryExpectation(NamedTuple):
+    """A row that retry_requests may have. due_at, first_sent_at: epoch ms, any of these."""
 
     due_at: frozenset[int]
     first_sent_at: frozenset[int]
@@ -25,8 +25,8 @@ class Ask(NamedTuple):
     channel: str
 
 
-def may_ask(known: Facts, rules: Rules, as_of_ms: int) -> dict[int, Ask]:
-    """Attempt -> the request there may be for it, whatever part of the events is known when."""
+def allowed_retries(known: Facts, rules: Rules, as_of_ms: int) -> dict[int, RetryExpectation]:
+    """Attempt -> the request that may exist for it, in whatever order events were read."""
     first = winning_sends(known.sends)[0]
     if first.direction == "inbound" or not rules.retry_soft_bounces:
         return {}
@@ -35,37 +35,36 @@ def may_ask(known: Facts, rules: Rules, as_of_ms: int) -> dict[int, Ask]:
     due: dict[int, set[int]] = {}
     for receipt in known.receipts:
         knowable = any(send.attempt <= receipt.attempt for send in known.sends)
-        if receipt.rank == 2 and knowable and receipt.attempt < MOST_ATTEMPTS:
+        if receipt.rank == 2 and knowable and receipt.attempt < MAX_ATTEMPTS:
             moments = {due_at(at, receipt.occurred_at, end, rules) for at, end in begun}
             moments = {at for at in moments if 0 < at <= as_of_ms + AFTER_MS}
             if moments:
                 due.setdefault(receipt.attempt + 1, set()).update(moments)
     return {
-        attempt: Ask(frozenset(moments), beginnings, first.recipient, first.channel)
+        attempt: RetryExpectation(frozenset(moments), beginnings, first.recipient, first.channel)
         for attempt, moments in due.items()
     }
 
 
-def must_ask(known: Facts, rules: Rules, as_of_ms: int) -> int:
-    """The attempt that must have been asked for; 0: none.
+def required_retry(known: Facts, rules: Rules, as_of_ms: int) -> int:
+    """The attempt that must have been requested; 0: none.
 
-    Its message stays soft for good, was due a while ago, and the time for retries is not over:
-    none of its events can have made the request pointless, in whatever order they were read.
+    The message ends softly, its retry was due a while ago, and the time for retries is not over:
+    so no order of its events can have suppressed the request.
     """
     first = winning_sends(known.sends)[0]
     winner = winning_receipt(known.receipts, winning_sends(known.sends))
-    if winner.rank != 2 or first.direction == "inbound" or winner.attempt >= MOST_ATTEMPTS:
+    if winner.rank != 2 or first.direction == "inbound" or winner.attempt >= MAX_ATTEMPTS:
         return 0
     ends_at = deadline_of(first, rules)
     due = due_at(first.first_sent_at, winner.occurred_at, ends_at, rules)
-    if not due or due > as_of_ms - BEFORE_MS or may_be_over(known.sends, rules, as_of_ms):
+    if not due or due > as_of_ms - BEFORE_MS or may_be_too_late(known.sends, rules, as_of_ms):
         return 0
     return winner.attempt + 1
 
 
-def may_be_over(sends: list[Send], rules: Rules, as_of_ms: int) -> bool:
-    """Whether a worker may have found the message expired, or have heard of a bounce only when
-    the time for retries was over."""
+def may_be_too_late(sends: list[Send], rules: Rules, as_of_ms: int) -> bool:
+    """Whether a worker may have expired the message or read a bounce after the time for retries."""
     return any(
         min(deadline_of(send, rules), send.first_sent_at + rules.retry_for_s * 1000)
         <= as_of_ms + AFTER_MS

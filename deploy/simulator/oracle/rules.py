@@ -1,6 +1,6 @@
-"""What the oracle knows of accounts: their settings, and the words for failures.
+"""Settings of accounts and reasons of failures.
 
-Part of the oracle: written from the rules as text, sharing no code with the worker.
+Part of the oracle: written from the rules as text, shares no code with the worker.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ FULL, THROTTLED, BLOCKED = "handset memory full", "too many messages", "blocked"
 SENDER, ROUTE = "sender not allowed", "no route to the network"
 UNEXPLAINED = "not explained by the provider"
 
-#: The human words for the codes that simulated providers use. sinch has a table too, and uses codes
-#: here that are not in it.
-HUMAN: Mapping[str, Mapping[str, str]] = {
+#: Reasons for the codes of simulated providers. sinch has a table too; its simulated codes are not
+#: in it.
+REASONS: Mapping[str, Mapping[str, str]] = {
     "twilio": {"30003": UNREACHABLE, "30005": UNKNOWN, "30006": BARRED, "30007": CONTENT,
                "30017": NETWORK, "30034": SENDER},
     "vonage": {"2": UNREACHABLE, "3": UNKNOWN, "6": CONTENT, "7": "handset busy", "8": NETWORK,
@@ -25,7 +25,7 @@ HUMAN: Mapping[str, Mapping[str, str]] = {
                  "131049": THROTTLED, "130429": THROTTLED, "132000": CONTENT, "132001": CONTENT},
     "sinch": {},
 }  # fmt: skip
-#: For providers without a table that say no words.
+#: For providers without a table that give no reason.
 COMMON = {"027": UNREACHABLE, "040": FULL, "034": NETWORK, "255": NETWORK, "001": UNKNOWN,
         "009": UNKNOWN, "012": BARRED}  # fmt: skip
 SCOPES = {"recipient": UNKNOWN, "content": CONTENT, "sender": SENDER, "route": ROUTE,
@@ -51,30 +51,32 @@ class Rules(NamedTuple):
 
 
 DEFAULTS = Rules()
-MOST_ATTEMPTS = 100
+MAX_ATTEMPTS = 100
 
 
 def rules_of(fields: Mapping[str, Any]) -> Rules:
-    """One record of `accounts`: it stands whole, what it leaves out has its default."""
-    said = {name: fields[name] for name in Rules._fields if fields.get(name) is not None}
-    if "fail_reasons" in said:
-        said["fail_reasons"] = tuple(sorted(said["fail_reasons"].items()))
-    return Rules(**said)
+    """The rules of one record of `accounts`; absent fields have their defaults."""
+    given = {name: fields[name] for name in Rules._fields if fields.get(name) is not None}
+    if "fail_reasons" in given:
+        given["fail_reasons"] = tuple(sorted(given["fail_reasons"].items()))
+    return Rules(**given)
 
 
-def fail_reason(rules: Rules, provider: str, code: str, words: str, scope: str) -> str:
-    """The one reason of a failure for people: the account's own words for the code, ours, the
-    provider's, and for want of them what code and scope commonly mean."""
+def fail_reason(rules: Rules, provider: str, code: str, text: str, scope: str) -> str:
+    """The reason of a failure, the first one known of: the account's text for the code, our text,
+    the provider's text, the usual meaning of the code, that of the scope."""
     own = dict(rules.fail_reasons)
-    named = own.get(f"{provider}:{code}") or own.get(code) or HUMAN.get(provider, {}).get(code)
-    common = COMMON.get(code) if provider not in HUMAN else None
-    return named or words or common or SCOPES.get(scope, UNEXPLAINED)
+    named = own.get(f"{provider}:{code}") or own.get(code) or REASONS.get(provider, {}).get(code)
+    common = COMMON.get(code) if provider not in REASONS else None
+    return named or text or common or SCOPES.get(scope, UNEXPLAINED)
 
 
 def due_at(first_sent_at: int, bounced_at: int, ends_at: int, rules: Rules) -> int:
-    """When the next attempt is due (epoch ms), 0: never. The first whole number of periods after
-    the bounce, counted from the first send; not beyond `retry_for_s`, and before the message's
-    validity ends."""
+    """When the next attempt is due (epoch ms), 0: never.
+
+    The first whole number of periods after the bounce, counted from the first send; at most
+    `retry_for_s` after it, and before the validity of the message ends.
+    """
     period = rules.retry_every_s * 1000
     moment = first_sent_at + period
     if moment <= bounced_at:

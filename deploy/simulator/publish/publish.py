@@ -1,7 +1,7 @@
-"""Publishes simulated or recorded events to Kafka and writes down what the broker acknowledged.
+"""Publishes simulated or recorded events to Kafka; writes acknowledged records to a truth file.
 
-Whole batches by aiokafka, acks=all. Records keep the order of their arrival in each partition;
-partitions advance together, one chunk at a time.
+Publishes whole batches with acks=all. Records of a partition keep their order; partitions advance
+together, chunk by chunk.
 """
 
 from __future__ import annotations
@@ -20,24 +20,30 @@ from aiokafka.errors import KafkaError
 from murmurhash2 import murmurhash2
 
 from deploy.simulator.event import ACCOUNTS, KINDS, Event, Published
-from deploy.simulator.publish.batching import Batch, Outgoing, Paced, append, placed
+from deploy.simulator.publish.batching import (
+    Batch,
+    OutgoingRecord,
+    PacedRecords,
+    acknowledged_records,
+    append,
+)
 from deploy.simulator.publish.recording import Recorded, read_recording, to_line
 from deploy.simulator.traffic.generate import generate
 from deploy.simulator.traffic.load_profiles import SHAPES, Shape
 from streams.kafka import clients
 
-AHEAD_S = 0.05  # events due within this time go together
+AHEAD_S = 0.05  # records due within this time are sent together
 BATCH_BYTES = 512 * 1024
-LEARN_S = 1.0  # from the last account settings to the traffic they are for
+SETTINGS_LEAD_S = 1.0  # from the account settings to the first traffic
 IN_FLIGHT = 2  # chunks not yet acknowledged
 KAFKA_SEED = 0x9747B28C
 
-Progress = Callable[[int, int], None]  # events acknowledged, events wanted (0: unknown)
+OnProgress = Callable[[int, int], None]  # events acknowledged, events in all (0: unknown)
 
 
 class PublishError(RuntimeError):
-    """The broker did not take a batch, or a topic is missing. What was acknowledged is in the
-    truth file."""
+    """The broker refused a batch, or a topic is missing. The truth file has the acknowledged
+    records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ class SimulateOptions:
     """What to simulate.
 
     brokers: "host:port,host:port". topics: topic name of each kind of event. rate: events a
-    second (None: as fast as possible). as_of_ms: the present of the traffic, epoch ms (None: now).
+    second (None: as fast as possible). as_of_ms: the end of the traffic, epoch ms (None: now).
     truth_path: where to write the truth file (None: nowhere). idempotent: for Apache Kafka; the
     embedded broker cannot. compression: gzip, snappy, lz4 or zstd (None: not at all).
     """
@@ -81,7 +87,7 @@ class ReplayOptions:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What was published: acknowledged events in all and by kind, and how long it took."""
+    """Acknowledged events in all and by kind, and the duration."""
 
     events: int
     seconds: float
@@ -96,12 +102,12 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 
 async def simulate(
-    options: SimulateOptions, progress: Progress | None = None, stop: asyncio.Event | None = None
+    options: SimulateOptions, progress: OnProgress | None = None, stop: asyncio.Event | None = None
 ) -> Summary:
     """Publishes `options.events` events of seeded traffic.
 
-    Setting `stop` ends it early and cleanly: what was acknowledged is in the truth file, and the
-    summary says `interrupted`. Raises `PublishError` when the broker refuses or is away, and
+    Setting `stop` ends it early: the truth file has the acknowledged records, and the summary has
+    `interrupted`. Raises `PublishError` when the broker refuses a batch or is unavailable, and
     ValueError for options out of range.
     """
     as_of_ms = options.as_of_ms or time.time_ns() // 1_000_000
@@ -117,7 +123,7 @@ async def simulate(
 
 
 async def replay(
-    options: ReplayOptions, progress: Progress | None = None, stop: asyncio.Event | None = None
+    options: ReplayOptions, progress: OnProgress | None = None, stop: asyncio.Event | None = None
 ) -> Summary:
     """Publishes a recording. Errors and `stop` as for `simulate`; raises `BadRecording` for a
     line that cannot be read."""
@@ -132,7 +138,7 @@ async def replay(
 
 
 def run(work: Callable[[asyncio.Event], Awaitable[Summary]]) -> Summary:
-    """Runs `simulate` or `replay` to its end; Ctrl-C and SIGTERM end it early and cleanly.
+    """Runs `simulate` or `replay`; Ctrl-C and SIGTERM set their `stop`.
 
     Example: `run(lambda stop: simulate(options, progress, stop))`.
     """
@@ -140,8 +146,8 @@ def run(work: Callable[[asyncio.Event], Awaitable[Summary]]) -> Summary:
     async def main() -> Summary:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(signum, stop.set)
         return await work(stop)
 
     return asyncio.run(main())
@@ -149,19 +155,19 @@ def run(work: Callable[[asyncio.Event], Awaitable[Summary]]) -> Summary:
 
 def _simulated(
     options: SimulateOptions, events: Iterable[Event], partitions: Mapping[str, int]
-) -> Iterator[Outgoing]:
-    """At the wanted rate; account settings first, and then time for everybody to learn them."""
+) -> Iterator[OutgoingRecord]:
+    """At the requested rate; a pause after account settings, so that workers read them first."""
     before, lead_s = "", 0.0
     for number, event in enumerate(events):
         if before == ACCOUNTS != event.kind:
-            lead_s = LEARN_S
+            lead_s = SETTINGS_LEAD_S
         before = event.kind
         due_s = lead_s + (number / options.rate if options.rate else 0.0)
-        place = _place(event, options.topics[event.kind], partitions[event.kind])
-        yield Outgoing(place, due_s=due_s)
+        record = _record_of(event, options.topics[event.kind], partitions[event.kind])
+        yield OutgoingRecord(record, due_s=due_s)
 
 
-def _place(event: Event, topic: str, partitions: int) -> Published:
+def _record_of(event: Event, topic: str, partitions: int) -> Published:
     home = 0 if event.key is None else partition_of(event.key, partitions)
     return Published(
         topic, (home + event.shift) % partitions, -1, event.arrival_ms, event.key, event.value,
@@ -171,7 +177,7 @@ def _place(event: Event, topic: str, partitions: int) -> Published:
 
 def _replayed(
     options: ReplayOptions, records: Iterable[Recorded], partitions: Mapping[str, int]
-) -> Iterator[Outgoing]:
+) -> Iterator[OutgoingRecord]:
     first_ms: int | None = None
     for number, line in enumerate(records):
         at = line.timestamp_ms
@@ -191,7 +197,7 @@ def _replayed(
         timestamp = time.time_ns() // 1_000_000 if options.now or at is None else at
         record = Published(line.topic, partition, -1, timestamp, line.key, line.value,
                            line.kind, line.note, line.expect)  # fmt: skip
-        yield Outgoing(record, line.headers, due_s)
+        yield OutgoingRecord(record, line.headers, due_s)
 
 
 @asynccontextmanager
@@ -203,11 +209,11 @@ async def _publisher(options: SimulateOptions | ReplayOptions) -> AsyncIterator[
     )  # fmt: skip
     try:
         await producer.start()
-        # Asking for one topic may create it; asking for all never does.
+        # A metadata request for one topic may create it; one for all topics does not.
         cluster = await producer.client.fetch_all_metadata()
     except KafkaError as error:
         await producer.stop()
-        raise PublishError(f"brokers: {options.brokers} cannot be reached ({error})") from error
+        raise PublishError(f"Kafka at {options.brokers} does not answer ({error})") from error
     path = options.truth_path
     truth = path.open("w", encoding="utf-8") if path else None
     try:
@@ -223,54 +229,56 @@ class _Publisher:
         self._producer = producer
         self._cluster = cluster
         self._truth = truth
-        self._flying: deque[list[Batch]] = deque()
+        self._in_flight: deque[list[Batch]] = deque()
         self._by_kind: Counter[str] = Counter()
 
     def partitions(self, topic: str) -> int:
-        """How many partitions a topic has; a missing topic is an error, never created."""
+        """Number of partitions. Raises PublishError for a missing topic; never creates it."""
         found = self._cluster.partitions_for_topic(topic)
         if not found:
-            raise PublishError(f"topic {topic} does not exist. Run `receipts topics` first")
+            raise PublishError(f"topic {topic} is missing. Fix: run `receipts topics`")
         return len(found)
 
     async def run(
-        self, outgoing: Iterator[Outgoing], wanted: int, progress: Progress | None,
+        self, outgoing: Iterator[OutgoingRecord], total: int, progress: OnProgress | None,
         stop: asyncio.Event | None, as_of_ms: int,
     ) -> Summary:  # fmt: skip
-        """Publishes everything in chunks, each when it is due."""
+        """Publishes all records in chunks, each when it is due."""
         stop = stop or asyncio.Event()
-        begun = time.monotonic()
-        paced = Paced(outgoing)
+        started = time.monotonic()
+        paced = PacedRecords(outgoing)
         while paced.next and not stop.is_set():
-            await _until(begun + paced.next.due_s, stop)
-            chunk = paced.take(time.monotonic() - begun + AHEAD_S)
+            await _sleep_until(started + paced.next.due_s, stop)
+            chunk = paced.take(time.monotonic() - started + AHEAD_S)
             if stop.is_set():
                 break
-            self._flying.append(await self._send(chunk))
-            await self._settle(IN_FLIGHT)
+            self._in_flight.append(await self._send(chunk))
+            await self._await_acknowledged(IN_FLIGHT)
             if progress:
-                progress(self._by_kind.total(), wanted)
+                progress(self._by_kind.total(), total)
         interrupted = stop.is_set()
-        await self._settle(0)
+        await self._await_acknowledged(0)
         if progress:
-            progress(self._by_kind.total(), wanted)
-        seconds = time.monotonic() - begun
+            progress(self._by_kind.total(), total)
+        seconds = time.monotonic() - started
         by_kind = dict(self._by_kind)
         return Summary(self._by_kind.total(), seconds, by_kind, interrupted, as_of_ms)
 
-    async def _send(self, chunk: list[Outgoing]) -> list[Batch]:
-        """Hands one chunk to the producer, a batch or more for each partition."""
+    async def _send(self, chunk: list[OutgoingRecord]) -> list[Batch]:
+        """Gives one chunk to the producer, one or more batches for each partition."""
         shares: dict[tuple[str, int], list[int]] = {}
         for place, (record, _, _) in enumerate(chunk):
             shares.setdefault((record.topic, record.partition), []).append(place)
         sent: list[Batch] = []
         for (topic, partition), places in shares.items():
             for batch, taken in self._batches(chunk, places):
-                answer = await self._producer.send_batch(batch, topic, partition=partition)
-                sent.append(Batch(taken, [chunk[place].record for place in taken], answer))
+                future = await self._producer.send_batch(batch, topic, partition=partition)
+                sent.append(Batch(taken, [chunk[place].record for place in taken], future))
         return sent
 
-    def _batches(self, chunk: list[Outgoing], places: list[int]) -> Iterator[tuple[Any, list[int]]]:
+    def _batches(
+        self, chunk: list[OutgoingRecord], places: list[int]
+    ) -> Iterator[tuple[Any, list[int]]]:
         batch, taken = self._producer.create_batch(), list[int]()
         for place in places:
             if not append(batch, chunk[place]):
@@ -278,31 +286,31 @@ class _Publisher:
                 batch, taken = self._producer.create_batch(), []
                 if not append(batch, chunk[place]):
                     topic = chunk[place].record.topic
-                    raise PublishError(f"a record of topic {topic} fits into no batch")
+                    raise PublishError(f"a record of topic {topic} is too large for a batch")
             taken.append(place)
         yield batch, taken
 
-    async def _settle(self, allowed: int) -> None:
-        """Waits until at most `allowed` chunks are unacknowledged; writes down the others."""
-        while len(self._flying) > allowed:
-            sent = self._flying.popleft()
-            answers = await asyncio.gather(*(b.answer for b in sent), return_exceptions=True)
+    async def _await_acknowledged(self, allowed: int) -> None:
+        """Waits until at most `allowed` chunks are in flight; writes the others to the truth."""
+        while len(self._in_flight) > allowed:
+            sent = self._in_flight.popleft()
+            answers = await asyncio.gather(*(b.future for b in sent), return_exceptions=True)
             acknowledged: list[tuple[int, Published]] = []
             for batch, answer in zip(sent, answers, strict=True):
                 if not isinstance(answer, BaseException):
-                    acknowledged += placed(batch, answer.offset)
-            self._note(sorted(acknowledged))
+                    acknowledged += acknowledged_records(batch, answer.offset)
+            self._write_down(sorted(acknowledged))
             if failures := [a for a in answers if isinstance(a, BaseException)]:
-                raise PublishError(f"the broker did not take a batch: {failures[0]}")
+                raise PublishError(f"the broker refused a batch: {failures[0]}")
 
-    def _note(self, acknowledged: list[tuple[int, Published]]) -> None:
+    def _write_down(self, acknowledged: list[tuple[int, Published]]) -> None:
         self._by_kind.update(record.kind for _, record in acknowledged)
         if self._truth:
             self._truth.writelines(to_line(record) + "\n" for _, record in acknowledged)
 
 
-async def _until(moment: float, stop: asyncio.Event) -> None:
-    """Waits for a moment of the monotonic clock, or for `stop`."""
+async def _sleep_until(moment: float, stop: asyncio.Event) -> None:
+    """Waits until a time of the monotonic clock, or until `stop`."""
     if (wait := moment - time.monotonic()) > 0:
         try:
             await asyncio.wait_for(stop.wait(), wait)

@@ -1,8 +1,8 @@
 """Truth files and recordings: JSON lines, one published record each.
 
 A line: {"topic", "partition", "offset", "timestamp", "key", "value", "kind", "note", "expect"}.
-Bytes that are not UTF-8 stand as `key_base64` / `value_base64`. Only topic and value are needed to
-replay; a truth file is a recording, so it can be replayed too.
+Bytes that are not UTF-8 are in `key_base64` / `value_base64`. A recording needs only topic and
+value; a truth file is a recording too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Header = tuple[str, bytes]
 
 
 class Recorded(NamedTuple):
-    """One line to replay. partition None: by the key. timestamp_ms None: the time of sending."""
+    """One line to replay. partition None: by its key. timestamp_ms None: the time of sending."""
 
     topic: str
     key: bytes | None
@@ -34,7 +34,7 @@ class Recorded(NamedTuple):
 
 
 class BadRecording(ValueError):
-    """A line of a recording that cannot be read; the message names file, line and field."""
+    """A line of a recording is invalid; the text names file, line and field."""
 
 
 def to_line(record: Published) -> str:
@@ -78,7 +78,7 @@ def _recorded(line: object) -> Recorded:
         raise ValueError("not a JSON object with at least topic and value")
     topic = line.get("topic")
     if not isinstance(topic, str) or not topic:
-        raise ValueError("topic: missing or no text; name the Kafka topic")
+        raise ValueError("topic: is missing or not a text. Fix: give the name of the Kafka topic")
     return Recorded(
         topic=topic,
         key=_bytes(line, "key"),
@@ -94,7 +94,7 @@ def _recorded(line: object) -> Recorded:
 
 
 def _bytes(line: dict[str, object], name: str) -> bytes | None:
-    """Text as UTF-8, base64 as its bytes, an object (convenient by hand) as compact JSON."""
+    """Text as UTF-8, base64 as bytes, an object (easy to write by hand) as compact JSON."""
     encoded = line.get(f"{name}_base64")
     if isinstance(encoded, str):
         return b64decode(encoded, validate=True)
@@ -111,7 +111,7 @@ def _integer(line: dict[str, object], name: str) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"{name}: {value!r} is no whole number of 0 or more")
+        raise ValueError(f"{name}: {value!r} is not a whole number of 0 or more")
     return value
 
 
@@ -121,12 +121,12 @@ def _headers(headers: object) -> tuple[Header, ...]:
         return ()
     pairs = headers.items() if isinstance(headers, dict) else headers
     if not isinstance(headers, dict | list):
-        raise ValueError("headers: neither an object nor a list of pairs")
+        raise ValueError("headers: is neither an object nor a list of pairs")
     return tuple((str(name), str(text).encode()) for name, text in pairs)  # type: ignore[attr-defined]
 
 
 def kind_of(topic: str) -> str:
-    """The kind of event a topic carries by the end of its name; "" for any other topic."""
+    """The kind of event of a topic, by the end of its name; "" for other topics."""
     return next((kind for kind in KINDS if topic.endswith(kind)), "")
 
 
@@ -134,11 +134,11 @@ def read_truth(*paths: Path) -> Iterator[Published]:
     """The published records of truth files, in file order. Raises `BadRecording`."""
     for path in paths:
         for record in read_recording(path):
-            where = (record.partition, record.offset, record.timestamp_ms)
-            if where[0] is None or where[1] is None or where[2] is None:
+            place = (record.partition, record.offset, record.timestamp_ms)
+            if place[0] is None or place[1] is None or place[2] is None:
                 raise BadRecording(f"{path}: a truth line needs partition, offset and timestamp")
             yield Published(
-                record.topic, where[0], where[1], where[2], record.key, record.value,
+                record.topic, place[0], place[1], place[2], record.key, record.value,
                 record.kind, record.note, record.expect,
             )  # fmt: skip
 

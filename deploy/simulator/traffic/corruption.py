@@ -1,7 +1,7 @@
-"""Broken input of many kinds, each with the refusal reason it must get (PLAN: dead letters).
+"""Invalid input of many kinds, each with its refusal reason (docs/runbook.md, dead letters).
 
-A broken event is a spoilt copy of a valid one under the same record key, so a refused record
-always stands next to a message it must not change.
+A corrupted event is a changed copy of a valid one with the same record key, so that it could
+change a real message if it were not refused.
 """
 
 from __future__ import annotations
@@ -26,51 +26,51 @@ from deploy.simulator.traffic.encoding import Fields, stamp, to_json
 MAX_EVENT_BYTES = 65_536
 DAY_MS = 86_400_000
 
-Spoil = Callable[[bytes, int], bytes | None]  # valid value, arrival (ms) -> broken value
+Corrupt = Callable[[bytes, int], bytes | None]  # valid value, arrival (ms) -> invalid value
 
 
-class Kind(NamedTuple):
-    """One kind of broken input: which topics it suits and why it must be refused.
+class Corruption(NamedTuple):
+    """One kind of invalid input: its topics and the reason of its refusal.
 
-    reason "" marks input that looks odd and is valid all the same.
+    reason "": unusual input that is valid.
     """
 
     name: str
     topics: tuple[str, ...]
     reason: str
-    spoil: Spoil
+    corrupt: Corrupt
 
 
-def _set(**changes: object) -> Spoil:
+def _set(**changes: object) -> Corrupt:
     return lambda value, _: to_json({**json.loads(value), **changes})
 
 
-def _drop(*names: str) -> Spoil:
-    def spoil(value: bytes, _: int) -> bytes:
+def _drop(*names: str) -> Corrupt:
+    def corrupt(value: bytes, _: int) -> bytes:
         fields: Fields = json.loads(value)
         return to_json({k: v for k, v in fields.items() if k not in names})
 
-    return spoil
+    return corrupt
 
 
-def _raw(broken: bytes | None) -> Spoil:
-    return lambda value, _: broken
+def _raw(invalid: bytes | None) -> Corrupt:
+    return lambda value, _: invalid
 
 
-def _time(field: str, offset_ms: int) -> Spoil:
+def _time(field: str, offset_ms: int) -> Corrupt:
     """A well-formed time, `offset_ms` away from the record's own timestamp."""
     return lambda value, now: to_json({**json.loads(value), field: stamp(now + offset_ms, "Z")})
 
 
-def _padded(size: int) -> Spoil:
-    """An unknown field blows the value up to exactly `size` bytes."""
+def _padded(size: int) -> Corrupt:
+    """An unknown field makes the value exactly `size` bytes long."""
 
-    def spoil(value: bytes, _: int) -> bytes:
+    def corrupt(value: bytes, _: int) -> bytes:
         fields: Fields = {**json.loads(value), "padding": ""}
         fields["padding"] = "x" * (size - len(to_json(fields)))
         return to_json(fields)
 
-    return spoil
+    return corrupt
 
 
 def _truncated(value: bytes, _: int) -> bytes:
@@ -86,7 +86,7 @@ def _nul_inside(value: bytes, _: int) -> bytes:
 
 
 def _long_ago(value: bytes, now: int) -> bytes:
-    """A first attempt of a month ago: its day is final."""
+    """A first attempt a month ago: its day is retired."""
     fields: Fields = {**json.loads(value), "sent_at": stamp(now - 30 * DAY_MS, "Z"), "attempt": 1}
     fields.pop("first_sent_at", None)
     return to_json(fields)
@@ -113,30 +113,30 @@ _REQUIRED = (
 )
 
 
-def _times() -> list[Kind]:
-    kinds: list[Kind] = []
+def _times() -> list[Corruption]:
+    kinds: list[Corruption] = []
     for topic, field in _TIMED:
         for name, value in (
             ("no_zone", "2026-11-20T10:00:00"), ("not_a_time", "yesterday"),
             ("month_13", "2026-13-01T10:00:00Z"), ("huge", 10**30), ("year_1999", 915_148_800_000),
             ("year_1970", "1970-01-01T00:00:00Z"),
         ):  # fmt: skip
-            kinds.append(Kind(f"time_{name}", (topic,), "bad_time", _set(**{field: value})))
+            kinds.append(Corruption(f"time_{name}", (topic,), "bad_time", _set(**{field: value})))
         ahead = _time(field, DAY_MS + 3_600_000)
-        kinds.append(Kind("time_ahead", (topic,), "bad_time", ahead))
+        kinds.append(Corruption("time_ahead", (topic,), "bad_time", ahead))
     return kinds
 
 
-def _missing() -> list[Kind]:
+def _missing() -> list[Corruption]:
     return [
-        Kind(f"missing_{name}", (topic,), "missing_field", _drop(name))
+        Corruption(f"missing_{name}", (topic,), "missing_field", _drop(name))
         for topic, names in _REQUIRED
         for name in names
     ]
 
 
-def _values() -> list[Kind]:
-    """Well-typed and out of range: (topics, name, reason, change)."""
+def _values() -> list[Corruption]:
+    """Values of the right type and out of range: (topics, name, change)."""
     bad: list[tuple[tuple[str, ...], str, dict[str, object]]] = [
         ((SENDS,), "channel", {"channel": "fax"}),
         ((SENDS,), "direction", {"direction": "sideways"}),
@@ -170,10 +170,10 @@ def _values() -> list[Kind]:
         ((ACCOUNTS,), "every_short", {"retry_every_s": 59}),
         ((ACCOUNTS,), "days_zero", {"suppression_days": 0}),
     ]
-    return [Kind(name, topics, "bad_value", _set(**change)) for topics, name, change in bad]
+    return [Corruption(name, topics, "bad_value", _set(**change)) for topics, name, change in bad]
 
 
-def _types() -> list[Kind]:
+def _types() -> list[Corruption]:
     wrong: list[tuple[tuple[str, ...], str, dict[str, object]]] = [
         ((SENDS, RECEIPTS), "attempt_text", {"attempt": "1"}),
         ((SENDS, RECEIPTS), "attempt_true", {"attempt": True}),
@@ -187,70 +187,74 @@ def _types() -> list[Kind]:
         ((ACCOUNTS,), "every_text", {"retry_every_s": "3600"}),
         ((ACCOUNTS,), "reasons_list", {"fail_reasons": ["27"]}),
     ]
-    return [Kind(name, topics, "wrong_type", _set(**change)) for topics, name, change in wrong]
+    return [
+        Corruption(name, topics, "wrong_type", _set(**change)) for topics, name, change in wrong
+    ]
 
 
-def _numbers() -> list[Kind]:
+def _numbers() -> list[Corruption]:
     numbers: dict[str, object] = {
         "national": "07911 123456", "letters": "+4479x1123456", "no_plus": "447400123456",
         "long": "+44740012345678901234", "empty": "", "short": "+12", "integer": 447_400_123_456,
     }  # fmt: skip
     return [
-        Kind(f"number_{name}", (topic,), "bad_number", _set(recipient=number))
+        Corruption(f"number_{name}", (topic,), "bad_number", _set(recipient=number))
         for name, number in numbers.items()
         for topic in (SENDS, RECEIPTS, REQUESTS)
     ]
 
 
-KINDS: tuple[Kind, ...] = (
-    Kind("null", EVENTS, "empty", _raw(None)),  # on a compacted topic it would be a tombstone
-    Kind("empty", EVENTS, "empty", _raw(b"")),
-    Kind("text", ALL, "not_json", _raw(b"hello, is this thing on?")),
-    Kind("xml", EVENTS, "not_json", _raw(b"<dlr status='DELIVRD'/>")),
-    Kind("truncated", ALL, "not_json", _truncated),
-    Kind("bad_utf8", (SENDS, RECEIPTS), "not_json", _bad_utf8),
-    Kind("nul_bytes", EVENTS, "not_json", _raw(b"\x00" * 16)),
-    Kind("nul_inside", (SENDS, RECEIPTS), "not_json", _nul_inside),
-    Kind("deep", EVENTS, "not_json", _raw(_DEEP)),
-    Kind("array", EVENTS, "not_object", _raw(b'[{"account":"acme"}]')),
-    Kind("string", EVENTS, "not_object", _raw(b'"delivered"')),
-    Kind("number", EVENTS, "not_object", _raw(b"42")),
-    Kind("json_null", EVENTS, "not_object", _raw(b"null")),
-    Kind("oversized", (SENDS, RECEIPTS, REQUESTS), "oversized", _padded(MAX_EVENT_BYTES + 1)),
-    Kind("oversized_text", (SENDS,), "oversized", _set(text="x" * 150_000)),
-    Kind("at_limit", (SENDS, RECEIPTS), "", _padded(MAX_EVENT_BYTES)),
-    Kind("retry_without_first", (SENDS,), "missing_field", _retry_without_first),
-    Kind("nobody", (ENGAGEMENTS,), "missing_field", _drop("message_id", "recipient")),
-    Kind("long_ago", (SENDS,), "too_late", _long_ago),
-    Kind("account_no_zone", (ACCOUNTS,), "bad_time", _set(updated_at="2026-11-20T10:00:00")),
-    Kind("campaign_no_zone", (CAMPAIGNS,), "bad_time", _set(updated_at="2026-11-20T10:00:00")),
+CORRUPTIONS: tuple[Corruption, ...] = (
+    Corruption("null", EVENTS, "empty", _raw(None)),  # on a compacted topic it would be a tombstone
+    Corruption("empty", EVENTS, "empty", _raw(b"")),
+    Corruption("text", ALL, "not_json", _raw(b"hello, is this thing on?")),
+    Corruption("xml", EVENTS, "not_json", _raw(b"<dlr status='DELIVRD'/>")),
+    Corruption("truncated", ALL, "not_json", _truncated),
+    Corruption("bad_utf8", (SENDS, RECEIPTS), "not_json", _bad_utf8),
+    Corruption("nul_bytes", EVENTS, "not_json", _raw(b"\x00" * 16)),
+    Corruption("nul_inside", (SENDS, RECEIPTS), "not_json", _nul_inside),
+    Corruption("deep", EVENTS, "not_json", _raw(_DEEP)),
+    Corruption("array", EVENTS, "not_object", _raw(b'[{"account":"acme"}]')),
+    Corruption("string", EVENTS, "not_object", _raw(b'"delivered"')),
+    Corruption("number", EVENTS, "not_object", _raw(b"42")),
+    Corruption("json_null", EVENTS, "not_object", _raw(b"null")),
+    Corruption("oversized", (SENDS, RECEIPTS, REQUESTS), "oversized", _padded(MAX_EVENT_BYTES + 1)),
+    Corruption("oversized_text", (SENDS,), "oversized", _set(text="x" * 150_000)),
+    Corruption("at_limit", (SENDS, RECEIPTS), "", _padded(MAX_EVENT_BYTES)),
+    Corruption("retry_without_first", (SENDS,), "missing_field", _retry_without_first),
+    Corruption("nobody", (ENGAGEMENTS,), "missing_field", _drop("message_id", "recipient")),
+    Corruption("long_ago", (SENDS,), "too_late", _long_ago),
+    Corruption("account_no_zone", (ACCOUNTS,), "bad_time", _set(updated_at="2026-11-20T10:00:00")),
+    Corruption(
+        "campaign_no_zone", (CAMPAIGNS,), "bad_time", _set(updated_at="2026-11-20T10:00:00")
+    ),
     *_times(), *_missing(), *_values(), *_types(), *_numbers(),
 )  # fmt: skip
 
 
-class Spoiler:
-    """Deals broken copies from a shuffled deck, so that every kind comes up in turn."""
+class Corrupter:
+    """Makes corrupted copies of events, in random order, every kind once before any comes again."""
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
-        self._latest: dict[str, Event] = {}
-        self._deck: list[tuple[Kind, str]] = []
+        self._originals: dict[str, Event] = {}
+        self._deck: list[tuple[Corruption, str]] = []
 
     def remember(self, event: Event) -> None:
-        """A valid event that may serve as the model of a broken one."""
-        self._latest[event.kind] = event
+        """Keep a valid event as the original of the next copy of its kind."""
+        self._originals[event.kind] = event
 
-    def deal(self, arrival_ms: int, seq: int) -> Event | None:
-        """The next broken event, arriving at `arrival_ms`; None when no event suits it yet."""
+    def next_corrupted(self, arrival_ms: int, seq: int) -> Event | None:
+        """The next corrupted event; None when there is no original for it yet."""
         if not self._deck:
-            self._deck = [(kind, topic) for kind in KINDS for topic in kind.topics]
+            self._deck = [(kind, topic) for kind in CORRUPTIONS for topic in kind.topics]
             self._rng.shuffle(self._deck)
         kind, topic = self._deck.pop()
-        model = self._latest.get(topic)
-        if model is None or model.value is None or model.key is None:
+        original = self._originals.get(topic)
+        if original is None or original.value is None or original.key is None:
             return None
-        value = kind.spoil(model.value, arrival_ms)
-        # In a compacted topic a broken record must not hide the real one.
-        key = model.key + b"-%d" % seq if topic in COMPACTED else model.key
+        value = kind.corrupt(original.value, arrival_ms)
+        # In a compacted topic a corrupted record must not replace the valid one.
+        key = original.key + b"-%d" % seq if topic in COMPACTED else original.key
         note = f"broken:{kind.name}" if kind.reason else f"odd:{kind.name}"
         return Event(arrival_ms, seq, topic, key, value, note, kind.reason)

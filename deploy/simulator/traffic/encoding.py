@@ -1,4 +1,4 @@
-"""How simulated services write JSON and times."""
+"""JSON and times as simulated services write them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def _minute(minute: int, offset_minutes: int) -> str:
 
 
 def stamp(ms: int, zone: str, seconds_only: bool = False) -> int | str:
-    """One instant (epoch ms) as a service would write it.
+    """A time (epoch ms) as a service would write it.
 
-    zone: "ms" for epoch milliseconds, "Z", or a key of `ZONES`. seconds_only: no fraction is
-    written, so the caller must pass whole seconds for the fact to stay the same.
+    zone: "ms" for epoch milliseconds, "Z", or a key of `ZONES`. seconds_only: writes no fraction;
+    `ms` must then be whole seconds.
     """
     if zone == "ms":
         return ms
@@ -39,6 +39,6 @@ def stamp(ms: int, zone: str, seconds_only: bool = False) -> int | str:
 
 
 def key_of(fields: Fields) -> bytes:
-    """The record key an honest producer uses."""
+    """The record key of a correct producer."""
     part = fields.get("message_id") or fields.get("recipient") or fields.get("campaign_id")
     return (f"{fields['account']}/{part}" if part else str(fields["account"])).encode()

@@ -1,4 +1,4 @@
-"""What sends and receipts say, as the software of each account and provider writes it."""
+"""Fields of sends and receipts, as the software of each account and provider writes them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from random import Random
 
 from deploy.simulator.traffic.encoding import Fields, stamp
 from deploy.simulator.traffic.message import Message
-from deploy.simulator.traffic.outcomes import Report
+from deploy.simulator.traffic.outcomes import StatusReport
 from deploy.simulator.traffic.phones import phone_number
 from deploy.simulator.traffic.profiles import (
     CREDITS,
@@ -20,18 +20,18 @@ from deploy.simulator.traffic.profiles import (
 
 
 def default_validity_s(account: Account) -> int:
-    """The validity of messages that name none."""
-    said = account.settings.get("validity_s", DEFAULT_VALIDITY_S)
-    assert isinstance(said, int)
-    return said
+    """The validity of messages whose send has none."""
+    validity_s = account.settings.get("validity_s", DEFAULT_VALIDITY_S)
+    assert isinstance(validity_s, int)
+    return validity_s
 
 
 def send_fields(
     rng: Random, message: Message, provider: Provider, attempt: int, sent_ms: int
 ) -> Fields:
-    """What a send says."""
+    """The fields of a send."""
     account = message.account
-    text, message_type = _words(rng, message)
+    text, message_type = _text_and_type(rng, message)
     segments = 1 if message.whatsapp else 1 + len(text) // (70 if not text.isascii() else 160)
     fields: Fields = {
         "account": account.name,
@@ -57,8 +57,10 @@ def send_fields(
     return fields
 
 
-def receipt_fields(message: Message, provider: Provider, attempt: int, report: Report) -> Fields:
-    """What a receipt says."""
+def receipt_fields(
+    message: Message, provider: Provider, attempt: int, report: StatusReport
+) -> Fields:
+    """The fields of a receipt."""
     fields: Fields = {
         "account": message.account.name,
         "message_id": message.message_id,
@@ -70,7 +72,7 @@ def receipt_fields(message: Message, provider: Provider, attempt: int, report: R
     if attempt > 1:
         fields["attempt"] = attempt
     fields.update(report.details)
-    if not provider.says_words:
+    if not provider.gives_reason:
         fields.pop("reason", None)
     if provider.codes == "vonage" and not report.details:
         fields |= {"error_code": None, "reason": None}
@@ -81,7 +83,7 @@ def receipt_fields(message: Message, provider: Provider, attempt: int, report: R
 
 
 def inbound_fields(rng: Random, message_id: str, account: Account, sent_ms: int) -> Fields:
-    """A message a person sent to the account: no receipts, no timers."""
+    """The fields of an inbound message: no receipts, no timers."""
     country = rng.choices(account.countries.names, cum_weights=account.countries.cumulative)[0]
     return {
         "account": account.name,
@@ -89,7 +91,7 @@ def inbound_fields(rng: Random, message_id: str, account: Account, sent_ms: int)
         "channel": "whatsapp" if rng.random() < account.whatsapp else "sms",
         "direction": "inbound",
         "recipient": phone_number(country, 0),
-        "sender_id": phone_number(country, rng.randrange(account.people)),
+        "sender_id": phone_number(country, rng.randrange(account.contacts)),
         "sent_at": stamp(sent_ms, account.zone, account.seconds_only),
         "message_type": "reply",
         "text": rng.choice(("STOP", "Yes please", "Danke!", "где мой заказ?", "👍")),
@@ -98,7 +100,7 @@ def inbound_fields(rng: Random, message_id: str, account: Account, sent_ms: int)
 
 
 def _credits(message: Message, segments: int) -> int | float | str:
-    """The price as producers write decimals: a number, or (exact) text."""
+    """The price as producers write decimals: a number, or exact text."""
     hundredths = CREDITS.get(message.country, 3) * segments
     if hundredths % 100 == 0:
         return int(hundredths) // 100
@@ -106,7 +108,7 @@ def _credits(message: Message, segments: int) -> int | float | str:
     return str(price) if message.account.nulls else price
 
 
-def _words(rng: Random, message: Message) -> tuple[str, str]:
+def _text_and_type(rng: Random, message: Message) -> tuple[str, str]:
     """The text and its message_type."""
     if message.source.endswith("verification"):
         return f"{rng.randrange(10**6):06d} {rng.choice(TEXTS['verification'])}", "verification"
@@ -116,14 +118,14 @@ def _words(rng: Random, message: Message) -> tuple[str, str]:
 
 
 def _add_optional(rng: Random, fields: Fields, message: Message) -> None:
-    """What only some producers say."""
+    """Adds fields that only some producers write."""
     account = message.account
     if message.campaign:
         fields["campaign_id"] = message.campaign.campaign_id
         fields["sent_by"] = f"{FIRST_NAMES[message.person % 3]}@{account.name}.example"
     elif message.source == "program":
         fields["campaign_id"] = f"program-{message.person % 5}"
-    if rng.random() < account.says_country:
+    if rng.random() < account.country_share:
         fields["country"] = message.country
     if message.person % 4 == 0:
         fields["external_id"] = f"crm-{message.person:06d}"

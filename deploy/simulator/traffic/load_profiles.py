@@ -1,4 +1,4 @@
-"""When messages are sent: the day's rhythm and the bursts of campaigns, slot by slot."""
+"""When messages are sent: daily rhythm and bursts of campaigns, slot by slot."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SLOTS = 1440
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A form of traffic over time.
+    """Distribution of traffic over time.
 
     span_ms: how far before `as_of_ms` the first message is sent (at most 8 days).
     campaign_share: share of messages that belong to campaigns.
@@ -52,8 +52,8 @@ class Campaign(NamedTuple):
     weight: float
 
 
-class Due(NamedTuple):
-    """One message to send: when, and for which campaign (None: any other source)."""
+class PlannedMessage(NamedTuple):
+    """One message to send: its time and campaign (None: another source)."""
 
     sent_ms: int
     campaign: Campaign | None
@@ -82,31 +82,34 @@ def _campaign(
 
 def plan_messages(
     rng: Random, shape: Shape, messages: int, start_ms: int, campaigns: list[Campaign]
-) -> Iterator[Due]:
-    """About `messages` messages in order of `sent_ms`; memory is one slot's worth."""
+) -> Iterator[PlannedMessage]:
+    """About `messages` messages in order of `sent_ms`; holds one slot in memory."""
     slot_ms = shape.span_ms / SLOTS
     loose = _rhythm(shape, start_ms, slot_ms, messages * (1 - shape.campaign_share))
     total = sum(c.weight for c in campaigns)
     bulk = messages * shape.campaign_share / total
     for slot in range(SLOTS):
         begin, end = start_ms + int(slot * slot_ms), start_ms + int((slot + 1) * slot_ms)
-        due = [Due(rng.randrange(begin, end), None) for _ in range(_whole(rng, loose[slot]))]
+        due = [
+            PlannedMessage(rng.randrange(begin, end), None)
+            for _ in range(_rounded(rng, loose[slot]))
+        ]
         for campaign in campaigns:
             low, high = max(begin, campaign.start_ms), min(end, campaign.end_ms)
             if low < high:
                 part = (high - low) / (campaign.end_ms - campaign.start_ms)
-                wanted = _whole(rng, bulk * campaign.weight * part)
-                due += [Due(rng.randrange(low, high), campaign) for _ in range(wanted)]
+                count = _rounded(rng, bulk * campaign.weight * part)
+                due += [PlannedMessage(rng.randrange(low, high), campaign) for _ in range(count)]
         due.sort(key=_sent_ms)
         yield from due
 
 
-def _sent_ms(due: Due) -> int:
-    return due.sent_ms
+def _sent_ms(planned: PlannedMessage) -> int:
+    return planned.sent_ms
 
 
 def _rhythm(shape: Shape, start_ms: int, slot_ms: float, messages: float) -> list[float]:
-    """Messages in each slot: the peak at noon UTC, little at night."""
+    """Messages in each slot: most at noon UTC, few at night."""
     weights = [
         1.25 - cos(2 * pi * ((start_ms + (slot + 0.5) * slot_ms) % DAY_MS) / DAY_MS)
         for slot in range(SLOTS)
@@ -115,7 +118,7 @@ def _rhythm(shape: Shape, start_ms: int, slot_ms: float, messages: float) -> lis
     return [weight * scale for weight in weights]
 
 
-def _whole(rng: Random, wanted: float) -> int:
-    """`wanted` rounded up or down by chance, so that the mean stays."""
-    whole = int(wanted)
-    return whole + (rng.random() < wanted - whole)
+def _rounded(rng: Random, value: float) -> int:
+    """`value` rounded up or down at random, so that the mean stays."""
+    whole = int(value)
+    return whole + (rng.random() < value - whole)

@@ -1,4 +1,4 @@
-"""The message that the traffic is about."""
+"""An outbound message."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from deploy.simulator.traffic.profiles import Account
 
 
 class Message(NamedTuple):
-    """What stays the same over all attempts of one outbound message."""
+    """The facts that are the same in all attempts of one outbound message."""
 
     account: Account
     message_id: str
@@ -20,4 +20,4 @@ class Message(NamedTuple):
     campaign: Campaign | None
     sent_ms: int
     validity_s: int
-    dark: bool  # the handset stays off for days
+    switched_off: bool  # the handset stays off for days

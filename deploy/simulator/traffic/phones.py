@@ -1,12 +1,12 @@
-"""Mobile numbers of 26 countries, shared calling codes included, all valid by `phonenumbers`.
+"""Mobile numbers of 26 countries, shared calling codes included, all valid for `phonenumbers`.
 
-Each country lists prefixes; the remaining digits are free. A *person* is a small integer, so the
-same recipients come back and a dead number stays dead.
+Each country has prefixes; the remaining digits are free. A *person* is a small integer, so the
+same recipients occur again and a dead number stays dead.
 """
 
 from __future__ import annotations
 
-from deploy.simulator.traffic.profiles import DEAD_NUMBERS
+from deploy.simulator.traffic.profiles import DEAD_SHARE
 
 # country -> (length of the number with its "+", prefixes)
 PREFIXES: dict[str, tuple[int, tuple[str, ...]]] = {
@@ -49,5 +49,5 @@ def phone_number(country: str, person: int) -> str:
 
 
 def is_dead(person: int) -> bool:
-    """A number that nobody has: the same people are dead in every run."""
-    return (person * 617 + 500) % 1000 < DEAD_NUMBERS * 1000
+    """A number without an owner: the same persons are dead in every run."""
+    return (person * 617 + 500) % 1000 < DEAD_SHARE * 1000

@@ -1,6 +1,6 @@
-"""The fixed world of the simulator: accounts, providers, reasons of failure, words.
+"""Fixed data of the simulator: accounts, providers, failure codes, texts.
 
-Shares, delays and codes are those that providers publish.
+Providers publish these shares, delays and codes.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ def weighted(**shares: float) -> Weighted:
     return Weighted(tuple(shares), tuple(accumulate(shares.values())))
 
 
-NOTHING: Mapping[str, object] = MappingProxyType({})
+NO_SETTINGS: Mapping[str, object] = MappingProxyType({})
 
 
 class Account(NamedTuple):
-    """A tenant: its weight in the traffic, whom it writes to, and the habits of its software.
+    """A tenant: its share of the traffic, its recipients, and the format its software writes.
 
-    settings: what its record of `accounts` says; empty when it has none.
+    settings: fields of its record of `accounts`; empty when it has none.
     """
 
     name: str
@@ -41,14 +41,14 @@ class Account(NamedTuple):
     whatsapp: float  # share of its messages on WhatsApp
     countries: Weighted
     sources: Weighted
-    people: int  # size of its address book in each country
+    contacts: int  # size of its address book in each country
     zone: str  # how its services write times: "ms", "Z" or a key of ZONES
     extra: str  # an unknown field its services add, "" for none
-    says_country: float  # share of sends that name the country themselves
+    country_share: float  # share of sends with a country
     seconds_only: bool  # its services write whole seconds
-    nulls: bool = False  # its services write null for what they do not know, decimals as text
-    obeys: float = 1.0  # share of its sends that look at the list of suppressed numbers
-    settings: Mapping[str, object] = NOTHING
+    nulls: bool = False  # its services write null for unknown fields, decimals as text
+    list_use: float = 1.0  # share of its sends that respect the list of suppressed recipients
+    settings: Mapping[str, object] = NO_SETTINGS
 
 
 class Provider(NamedTuple):
@@ -60,9 +60,9 @@ class Provider(NamedTuple):
     callback_s: float  # mean delay from occurred_at to arrival
     zone: str
     seconds_only: bool
-    says_bounce: bool  # names soft or hard itself
+    gives_bounce: bool  # its receipts have a bounce
     codes: str  # which family of error codes: a key of HARD, SOFT and REJECTED
-    says_words: bool = True  # puts a reason beside the code
+    gives_reason: bool = True  # its receipts have a reason
 
 
 ACCOUNTS = (
@@ -76,7 +76,7 @@ ACCOUNTS = (
                 "text_days": 30}),
     Account("tripzilla", 0.18, 0.55, weighted(IN=4, ID=3, AU=1, AE=1, PH=2, TR=1),
             weighted(campaign=0.35, open_api_direct=0.35, program=0.2, direct=0.1), 90_000,
-            "+05:30", "meta", 0.3, False, obeys=0.5, settings={
+            "+05:30", "meta", 0.3, False, list_use=0.5, settings={
                 "suppress_hard_bounces": False, "time_zone": "Asia/Kolkata",
                 "fail_reasons": {"whatsapp:131049": "held back by WhatsApp"}}),
     Account("pharma.one", 0.13, 0.10, weighted(RU=5, KZ=3, DE=1, FR=1),
@@ -90,7 +90,7 @@ ACCOUNTS = (
                 "retry_soft_bounces": False, "suppression_days": 2, "recipient_days": 365,
                 "fail_reasons": {"027": "phone is off", "30003": "out of reach"}}),
     Account("tiny-shop", 0.05, 0.20, weighted(ES=3, IT=2, FR=2),
-            weighted(direct=0.7, campaign=0.3), 4_000, "+00:00", "", 0.0, True, obeys=0.0),
+            weighted(direct=0.7, campaign=0.3), 4_000, "+00:00", "", 0.0, True, list_use=0.0),
 )  # fmt: skip
 ZONES = {"+05:30": 330, "+03:00": 180, "-03:00": -180, "+00:00": 0, "-07:00": -420}  # minutes
 
@@ -108,11 +108,11 @@ WHATSAPP_PROVIDERS = (
 
 
 class Failure(NamedTuple):
-    """One way to fail as a receipt tells it."""
+    """A failure in the terms of a receipt."""
 
     code: str
     reason: str
-    scope: str  # "" when the provider does not say whose fault it is
+    scope: str  # "": not given by the provider
 
 
 SOFT = {
@@ -136,7 +136,7 @@ HARD = {
                Failure("9", "Illegal number", "")),
     "whatsapp": (Failure("131026", "Message undeliverable", "recipient"),),
 }  # fmt: skip
-# Permanent, and not the number's fault: no strike.
+# Permanent, and not the recipient's fault: no strike.
 HARD_CONTENT = {
     "twilio": Failure("30007", "Message filtered", "content"),
     "map": Failure("SPAM", "Refused as spam", "content"),
@@ -153,17 +153,17 @@ REJECTED = {
                  Failure("131047", "Outside the 24 hour window", "time")),
 }  # fmt: skip
 
-# Outcome of one attempt to a living number (people with dead numbers fail hard instead).
+# Outcome of one attempt to a valid number (dead numbers fail hard instead).
 OUTCOMES = weighted(delivered=0.925, soft=0.046, hard=0.007, rejected=0.013, rejected_soft=0.002,
                     deleted=0.003, never=0.012)  # fmt: skip
-# A second try meets the same handset: off it mostly stays.
-AGAIN = weighted(delivered=0.60, soft=0.33, hard=0.03, rejected=0.02, never=0.02)
-DEAD_NUMBERS = 0.013
-WRITTEN_TO_AGAIN = 0.012  # share of messages to a number that bounced hard lately
-CARELESS = 0.03  # share of messages to a suppressed number, of senders that never look at the list
-ALIVE_AFTER_ALL = 0.12  # share of messages that a dead number takes all the same
-DARK = 0.0002  # share of messages to a handset that stays off for days
-SILENT = {"NG": 0.03, "KE": 0.02, "KZ": 0.015}  # share of messages whose network says nothing
+# A retry reaches the same handset, which mostly stays switched off.
+RETRY_OUTCOMES = weighted(delivered=0.60, soft=0.33, hard=0.03, rejected=0.02, never=0.02)
+DEAD_SHARE = 0.013
+KNOWN_BOUNCING_SHARE = 0.012  # of messages to a recipient that bounced hard lately
+CARELESS_SHARE = 0.03  # of messages to a suppressed recipient, by senders that ignore the list
+DEAD_DELIVERED_SHARE = 0.12  # of messages to a dead number that are delivered
+SWITCHED_OFF_SHARE = 0.0002  # of messages to a handset that is off for days
+SILENT = {"NG": 0.03, "KE": 0.02, "KZ": 0.015}  # share of messages without any receipt
 CREDITS = {"US": 1, "CA": 1, "GB": 4, "DE": 7.5, "IN": 0.5, "NG": 9.25, "BR": 2.4, "RU": 5.05}
 
 TEXTS = {

@@ -1,6 +1,6 @@
-"""What senders and support know of numbers, and what they decide: whom to write to, requests.
+"""What senders and support staff know about recipients, and what they do: sends, requests.
 
-Only a rough picture, as real senders have it: what a number's state must be is the oracle's.
+Only a rough picture, as real senders have it. The oracle computes the exact status.
 """
 
 from __future__ import annotations
@@ -13,126 +13,132 @@ from typing import NamedTuple
 from deploy.simulator.event import REQUESTS, Event
 from deploy.simulator.traffic.encoding import Fields, stamp
 from deploy.simulator.traffic.phones import is_dead
-from deploy.simulator.traffic.profiles import CARELESS, FIRST_NAMES, WRITTEN_TO_AGAIN, Account
+from deploy.simulator.traffic.profiles import (
+    CARELESS_SHARE,
+    FIRST_NAMES,
+    KNOWN_BOUNCING_SHARE,
+    Account,
+)
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
-NOTICED_MS = 30_000  # a sender follows the list with this delay
+LIST_DELAY_MS = 30_000  # delay until a sender knows a suppression
 NEVER_MS = 1 << 62
-_HOT = 4  # numbers an account keeps writing to though they bounce
+_MAX_BOUNCING = 4  # bouncing recipients that an account keeps writing to
 
 MakeEvent = Callable[[float, str, Fields, str], Event]
 
 
 class Person(NamedTuple):
-    """Somebody in an account's address book."""
+    """A person in the address book of an account."""
 
     country: str
     person: int
 
 
 class Contact(NamedTuple):
-    """Somebody an account wrote to."""
+    """A person that an account wrote to."""
 
     account: Account
     who: Person
     recipient: str
 
 
-class _Known:
-    """What an account knows of one number. Times in epoch ms."""
+class _SenderKnowledge:
+    """What an account knows about one recipient. Times in epoch ms."""
 
-    __slots__ = ("closed", "struck")
+    __slots__ = ("strikes", "suppressed")
 
     def __init__(self) -> None:
-        self.struck = 0  # since the last release
-        self.closed: list[tuple[int, int]] = []  # from, until
+        self.strikes = 0  # since the last release
+        self.suppressed: list[tuple[int, int]] = []  # from, until
 
 
-class People:
-    """Numbers that stand out: bounced, unsubscribed, suppressed, released."""
+class Recipients:
+    """Recipients with a history: bounced, unsubscribed, suppressed, released."""
 
     def __init__(self, rng: Random, event: MakeEvent) -> None:
         self._rng = rng
         self._event = event
-        self._known: dict[tuple[str, str], _Known] = {}
-        self._hot: defaultdict[str, list[Person]] = defaultdict(list)
-        self._shut: defaultdict[str, list[Person]] = defaultdict(list)
+        self._known: dict[tuple[str, str], _SenderKnowledge] = {}
+        self._bouncing: defaultdict[str, list[Person]] = defaultdict(list)
+        self._suppressed: defaultdict[str, list[Person]] = defaultdict(list)
 
-    def again(self, account: Account) -> Person | None:
-        """Now and then somebody whose number bounced hard lately, or was suppressed."""
-        hot, shut, rng = self._hot[account.name], self._shut[account.name], self._rng
-        if shut and account.obeys < 1 and rng.random() < CARELESS * (1 - account.obeys):
-            return rng.choice(shut)
-        if not hot or rng.random() > WRITTEN_TO_AGAIN:
+    def pick_known(self, account: Account) -> Person | None:
+        """Sometimes a recipient that bounced hard lately or was suppressed; mostly None."""
+        bouncing, suppressed = self._bouncing[account.name], self._suppressed[account.name]
+        rng, careless = self._rng, CARELESS_SHARE * (1 - account.list_use)
+        if suppressed and account.list_use < 1 and rng.random() < careless:
+            return rng.choice(suppressed)
+        if not bouncing or rng.random() > KNOWN_BOUNCING_SHARE:
             return None
-        place = rng.randrange(len(hot))
-        return hot.pop(place) if rng.random() < 0.18 else hot[place]
+        place = rng.randrange(len(bouncing))
+        return bouncing.pop(place) if rng.random() < 0.18 else bouncing[place]
 
-    def is_closed(self, account: Account, recipient: str, at_ms: int) -> bool:
-        """Whether a sender that looks at the list leaves this number out at that time."""
+    def is_suppressed(self, account: Account, recipient: str, at_ms: int) -> bool:
+        """Whether a sender that uses the list of suppressed recipients skips this one then."""
         known = self._known.get((account.name, recipient))
         return known is not None and any(
-            begin + NOTICED_MS <= at_ms < end for begin, end in known.closed
+            begin + LIST_DELAY_MS <= at_ms < end for begin, end in known.suppressed
         )
 
-    def _of(self, contact: Contact) -> _Known:
-        return self._known.setdefault((contact.account.name, contact.recipient), _Known())
+    def _of(self, contact: Contact) -> _SenderKnowledge:
+        return self._known.setdefault((contact.account.name, contact.recipient), _SenderKnowledge())
 
-    def _close(self, contact: Contact, begin_ms: int, end_ms: int) -> None:
-        self._of(contact).closed.append((begin_ms, end_ms))
-        self._shut[contact.account.name].append(contact.who)
+    def _suppress(self, contact: Contact, begin_ms: int, end_ms: int) -> None:
+        self._of(contact).suppressed.append((begin_ms, end_ms))
+        self._suppressed[contact.account.name].append(contact.who)
 
-    def bounced(self, contact: Contact, at_ms: int) -> Iterator[Event]:
-        """A message bounced hard; support may release the number that this suppressed."""
+    def on_bounce(self, contact: Contact, at_ms: int) -> Iterator[Event]:
+        """A hard bounce; after a suppression support staff may release the recipient."""
         account, who, _ = contact
-        rng, known, hot = self._rng, self._of(contact), self._hot[account.name]
-        if len(hot) < _HOT and who not in hot and is_dead(who.person):
-            hot.append(who)
-        known.struck += 1
+        rng, known, bouncing = self._rng, self._of(contact), self._bouncing[account.name]
+        if len(bouncing) < _MAX_BOUNCING and who not in bouncing and is_dead(who.person):
+            bouncing.append(who)
+        known.strikes += 1
         limit = account.settings.get("strike_limit", 3)
-        if known.struck != limit or not account.settings.get("suppress_hard_bounces", True):
+        if known.strikes != limit or not account.settings.get("suppress_hard_bounces", True):
             return
         released_at = NEVER_MS
         if rng.random() < 0.4:
             released_at = at_ms + int(rng.uniform(10 * MINUTE_MS, 16 * HOUR_MS))
-            known.struck = 0
-            hot += [who] * 2  # released to be written to, and still dead
-            yield from self._ask(contact, "release", released_at, "number is reused")
-        elif rng.random() < account.obeys:
-            hot[:] = [other for other in hot if other != who]
-        self._close(contact, at_ms, released_at)
+            known.strikes = 0
+            bouncing += [who] * 2  # released, written to again, and still dead
+            yield from self._request(contact, "release", released_at, "number is reused")
+        elif rng.random() < account.list_use:
+            bouncing[:] = [other for other in bouncing if other != who]
+        self._suppress(contact, at_ms, released_at)
 
-    def unsubscribed(self, contact: Contact, at_ms: int) -> Iterator[Event]:
-        """The recipient wants no more messages; some change their mind."""
+    def on_unsubscribe(self, contact: Contact, at_ms: int) -> Iterator[Event]:
+        """An unsubscribe; some recipients resubscribe."""
         rng, back_at = self._rng, NEVER_MS
         luck = rng.random()
         if luck < 0.25:
             back_at = at_ms + int(rng.uniform(HOUR_MS, DAY_MS))
-            yield from self._ask(contact, "resubscribe", back_at, "web form")
-        elif luck < 0.30:  # at the very same moment: the cautious word wins
-            yield from self._ask(contact, "resubscribe", at_ms, "double click")
-        self._close(contact, at_ms, back_at)
+            yield from self._request(contact, "resubscribe", back_at, "web form")
+        elif luck < 0.30:  # at the same time: the unsubscribe wins
+            yield from self._request(contact, "resubscribe", at_ms, "double click")
+        self._suppress(contact, at_ms, back_at)
 
-    def decide(self, contact: Contact, sent_ms: int) -> Iterator[Event]:
-        """Now and then a person suppresses a number, or notes an unsubscribe told elsewhere."""
+    def on_send(self, contact: Contact, sent_ms: int) -> Iterator[Event]:
+        """Sometimes staff suppress the recipient or record an unsubscribe."""
         rng = self._rng
         luck = rng.random()
         if luck > 0.0016:
             return
         at = sent_ms + int(rng.uniform(MINUTE_MS, 6 * HOUR_MS))
         if luck < 0.0004:
-            yield from self._ask(contact, "unsubscribe", at, "preference centre")
-            yield from self.unsubscribed(contact, at)
+            yield from self._request(contact, "unsubscribe", at, "preference centre")
+            yield from self.on_unsubscribe(contact, at)
             return
         until = NEVER_MS
-        yield from self._ask(contact, "suppress", at, "complained by phone")
+        yield from self._request(contact, "suppress", at, "complained by phone")
         if luck < 0.0009:
             until = at + int(rng.uniform(0, 12 * HOUR_MS)) * (luck > 0.0005)
-            yield from self._ask(contact, "release", until, "was a mistake")
-        self._close(contact, at, until)
+            yield from self._request(contact, "release", until, "was a mistake")
+        self._suppress(contact, at, until)
 
-    def _ask(self, contact: Contact, action: str, at_ms: int, why: str) -> Iterator[Event]:
-        """The record of a decision; sometimes late, sometimes twice."""
+    def _request(self, contact: Contact, action: str, at_ms: int, why: str) -> Iterator[Event]:
+        """The record of a request; sometimes late, sometimes twice."""
         rng, (account, _, recipient) = self._rng, contact
         name = FIRST_NAMES[at_ms % len(FIRST_NAMES)]
         at_ms -= at_ms % 1000 if account.seconds_only else 0

@@ -1,11 +1,11 @@
-"""When simulated senders send a message again: as the retry requests will ask them to, or not."""
+"""When simulated senders retry a message: as the retry requests will say, or not."""
 
 from __future__ import annotations
 
 from random import Random
 
 from deploy.simulator.traffic.message import Message
-from deploy.simulator.traffic.outcomes import Report
+from deploy.simulator.traffic.outcomes import StatusReport
 
 MINUTE_MS = 60_000
 EVERY_S, FOR_S = 3600, 172_800  # the defaults of an account
@@ -24,11 +24,13 @@ def due_ms(message: Message, bounced_ms: int) -> int:
     return message.sent_ms + tries * every * 1000
 
 
-def next_attempt_ms(rng: Random, message: Message, reports: list[Report], attempt: int) -> int:
-    """When the sender sends again (epoch ms); 0: it does not.
+def next_attempt_ms(
+    rng: Random, message: Message, reports: list[StatusReport], attempt: int
+) -> int:
+    """When the sender retries (epoch ms); 0: it does not.
 
-    Senders that were asked follow within half a minute, but for a few that are down; those who
-    switched requests off try on their own.
+    Most senders follow a retry request within half a minute; a few are down. Those who switched
+    requests off retry by their own rules.
     """
     failed = next((r for r in reports if r.rank == 2), None)
     if failed is None:
@@ -40,7 +42,7 @@ def next_attempt_ms(rng: Random, message: Message, reports: list[Report], attemp
         return at - at % 1000
     due_at = due_ms(message, failed.occurred_ms)
     known_by_then = any(r.rank >= 3 and r.occurred_ms < due_at for r in reports)
-    if not due_at or known_by_then or (rng.random() < 0.15 and not message.dark):
+    if not due_at or known_by_then or (rng.random() < 0.15 and not message.switched_off):
         return 0
     at = due_at + rng.randint(1000, 30_000)
     return at - at % 1000 if message.account.seconds_only else at
