@@ -30,7 +30,7 @@ def answering() -> Iterator[Database]:
 
     Raises DatabaseError with the fix.
     """
-    from reports.query.database import Database, Unavailable
+    from reports.query.database import Database, DatabaseUnavailable
     from reports.query.query import InvalidQuery
 
     url = read_settings().reports_url
@@ -46,9 +46,9 @@ def answering() -> Iterator[Database]:
             named = _as_typed(issue.where)
             click.echo(f"receipts: {named}: {issue.problem}. Fix: {issue.fix}", err=True)
         sys.exit(USAGE)
-    except Unavailable as error:
+    except DatabaseUnavailable as error:
         fix = "Fix: start it, or set RECEIPTS_CLICKHOUSE_URL (or RECEIPTS_PAGES_CLICKHOUSE_URL)"
-        raise Unavailable(f"{mask_url(url)}: {error}. {fix}") from error
+        raise DatabaseUnavailable(f"{mask_url(url)}: {error}. {fix}") from error
 
 
 def _as_typed(name: str) -> str:
@@ -61,12 +61,12 @@ def _as_typed(name: str) -> str:
 def require_account(database: Database, account: str) -> None:
     """Raises InvalidQuery for an account without messages and settings: probably it is misspelt."""
     from models.issues import Issue
-    from reports.query.accounts import is_known, some
+    from reports.query.lookups import is_known_account, known_accounts
     from reports.query.query import InvalidQuery
 
-    if is_known(database, account):
+    if is_known_account(database, account):
         return
-    found = some(database, _NAMED_ACCOUNTS)
+    found = known_accounts(database, _NAMED_ACCOUNTS)
     fix = f"there are {', '.join(found)}" if found else "there is none yet: send something first"
     problem = f"{account!r} has no messages and no settings"
     raise InvalidQuery([Issue("account", problem, fix)])

@@ -50,7 +50,7 @@ def list_(account: str) -> None:
     """List the saved segments."""
     from deploy.report_tables import show_rows
     from reports.definition.columns import moment, text
-    from reports.query.accounts import zone_of
+    from reports.query.lookups import zone_of
     from reports.segments.model import write
     from reports.segments.saved import segments as saved
 
@@ -159,7 +159,7 @@ def delete(account: str, name: str) -> None:
 def members(account: str, name: str, limit: int) -> None:
     """List who belongs to a segment now, and count them."""
     from deploy.report_tables import show_rows
-    from reports.query.accounts import zone_of
+    from reports.query.lookups import zone_of
     from reports.segments.members import COLUMNS, count, members
 
     with until_nobody_reads(), answering() as database:
@@ -178,7 +178,7 @@ def members(account: str, name: str, limit: int) -> None:
 def export(account: str, name: str, form: str | None, output: Path | None, force: bool) -> None:
     """Write everybody who belongs to a segment now to a file."""
     from reports.exports import FORMATS, start_export
-    from reports.segments.book import document_of_segment
+    from reports.segments.document import document_of_segment
     from reports.segments.members import count
 
     form = format_of(form, output, FILES[0])

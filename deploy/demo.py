@@ -114,12 +114,12 @@ def run(events: int, seed: int, as_json: bool, serve: bool) -> int:
 def _serve(home: Path) -> int:
     """The report pages over the engine the sink has written, in this process."""
     from deploy.pages import serve, tokens_for
-    from reports.query.accounts import some
     from reports.query.database import Database
+    from reports.query.lookups import known_accounts
 
     url = _engine(home)
     database = Database(url)
-    accounts = tokens_for(some(database, MOST_ACCOUNTS))
+    accounts = tokens_for(known_accounts(database, MOST_ACCOUNTS))
     database.close()
     settings = Settings()
     with suppress(KeyboardInterrupt):

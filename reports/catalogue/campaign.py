@@ -80,9 +80,9 @@ def _section(
     meaning: str,
     columns: tuple[Column, ...],
     shape: Shape = "series",
-    within: SharedQuery | None = None,
+    shared_query: SharedQuery | None = None,
 ) -> Section:
-    return Section(NAME, name, title, meaning, shape, columns, FILTERS, within=within)
+    return Section(NAME, name, title, meaning, shape, columns, FILTERS, shared_query=shared_query)
 
 
 CAMPAIGN: Final = Report(
@@ -110,7 +110,7 @@ CAMPAIGN: Final = Report(
                 CLICKS,
                 UNIQUE_CLICKS,
             ),
-            within=_TOTALS_AND_LINKS,
+            shared_query=_TOTALS_AND_LINKS,
         ),
         _section(
             "platforms",
@@ -122,21 +122,21 @@ CAMPAIGN: Final = Report(
                 DELIVERED,
                 FAILED,
             ),
-            within=_MESSAGES,
+            shared_query=_MESSAGES,
         ),
         _section(
             "heatmap",
             "When they were delivered",
             "Deliveries by weekday and hour, in the account's time zone; the others have none.",
             HEATMAP,
-            within=_MESSAGES,
+            shared_query=_MESSAGES,
         ),
         _section(
             "timeline",
             "Deliveries over time",
             "Deliveries by time of delivery; times without deliveries are left out.",
             TIMELINE,
-            within=_MESSAGES,
+            shared_query=_MESSAGES,
         ),
         _section(
             "reasons",
@@ -147,7 +147,7 @@ CAMPAIGN: Final = Report(
                 FAILED,
                 share("share", "Share", "its part of all failed messages of the campaign"),
             ),
-            within=_MESSAGES,
+            shared_query=_MESSAGES,
         ),
     ),
 )

@@ -87,7 +87,7 @@ MESSAGES: Final = Report(
             source="reported_messages",
             only="is_sent",
             newest_first=True,
-            tally=_COUNTER_TOTAL,
+            counter_total=_COUNTER_TOTAL,
         ),
     ),
 )

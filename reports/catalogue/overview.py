@@ -30,7 +30,7 @@ _SHARED: Final = SharedQuery(NAME, FILTERS, order="slot", only="is_sent")
 def _section(
     name: str, title: str, meaning: str, shape: Shape, columns: tuple[Column, ...]
 ) -> Section:
-    return Section(NAME, name, title, meaning, shape, columns, FILTERS, within=_SHARED)
+    return Section(NAME, name, title, meaning, shape, columns, FILTERS, shared_query=_SHARED)
 
 
 OVERVIEW: Final = Report(

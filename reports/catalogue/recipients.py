@@ -4,7 +4,7 @@ from typing import Final, get_args
 
 from reports.definition import columns as c
 from reports.definition import filters as f
-from reports.definition.audience import OF_CLICKS, Action, clicked, condition_for, messages_of
+from reports.definition.audience import CLICK_ACTIONS, Action, clicked, condition_for, messages_of
 from reports.definition.columns import count, moment, text
 from reports.definition.report import Filter, Report, Section
 
@@ -13,11 +13,11 @@ NAME: Final = "recipients"
 CAMPAIGNS: Final = "[{campaign:String}]"
 LINKS: Final = "{link:Array(String)}"
 #: Tabs of clicks are decided with the links, so that clicks are read once.
-_CLICKS: Final = str(OF_CLICKS)
+_CLICKS: Final = str(CLICK_ACTIONS)
 _TABS: Final = " OR ".join(
     f"{{tab:String}} = '{word}' AND {condition_for(word, CAMPAIGNS)}"
     for word in get_args(Action)
-    if word not in OF_CLICKS
+    if word not in CLICK_ACTIONS
 )
 TAB: Final = Filter(
     "tab",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reports.catalogue import BY_NAME
-from reports.query.accounts import zone_of
+from reports.query.lookups import zone_of
 from reports.query.query import ReportQuery, parse_query
 from tests.pages.conftest import ACCOUNT
 from tests.reports.counting import Row, counted, sent

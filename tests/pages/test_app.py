@@ -17,8 +17,9 @@ from starlette.testclient import TestClient
 from reports.catalogue import REPORTS
 from reports.exports import FORMATS
 from reports.pages.app import app
-from reports.pages.auth.tokens import GUESSES
+from reports.pages.auth.tokens import MAX_FAILURES
 from reports.pages.report.drilldown import of_figure
+from reports.pages.report.params import PageParams
 from reports.pages.report.tabs import tabs_of
 from reports.query.database import Database
 from sinks.client import connect
@@ -68,7 +69,7 @@ def test_nobody_sees_anything_without_signing_in(stranger: TestClient) -> None:
 def test_a_wrong_token_is_refused_and_guessing_is_slowed_down(served: Served) -> None:
     tokens = {token_of(ACCOUNT): ACCOUNT}
     with TestClient(app(served.world.url, tokens), base_url=OURS) as client:
-        for _ in range(GUESSES):
+        for _ in range(MAX_FAILURES):
             wrong = client.get("/overview", headers={"authorization": "Bearer wrong"})
             assert wrong.status_code == 401
         waiting = client.get("/overview", headers={"authorization": "Bearer wrong"})
@@ -81,7 +82,7 @@ def test_a_wrong_token_is_refused_and_guessing_is_slowed_down(served: Served) ->
 def test_the_guesses_of_others_lock_nobody_out(served: Served) -> None:
     tokens = {token_of(ACCOUNT): ACCOUNT}
     with TestClient(app(served.world.url, tokens), base_url=OURS, follow_redirects=False) as client:
-        for _ in range(2 * GUESSES):
+        for _ in range(2 * MAX_FAILURES):
             client.get("/overview", headers={"authorization": "Bearer wrong"})
         right = {"authorization": f"Bearer {token_of(ACCOUNT)}"}
         assert client.get("/overview", headers=right).status_code == 200
@@ -184,7 +185,7 @@ def test_another_account_sees_nothing_of_this_one(served: Served) -> None:
             shown = set(re.findall(r"\+\d{8,}|[a-z]-[0-9a-f]{7}", raw_params))
             query = {path.partition("%2B")[2]}
             assert not {one for one in shown & (numbers | ids) if one[1:] not in query}, path
-            assert "No text is kept" in text or not path.startswith("/text")
+            assert "The text of this message is not stored" in text or not path.startswith("/text")
 
 
 # --- headers and mistakes ------------------------------------------------------------------------
@@ -218,10 +219,10 @@ def test_wrong_filters_are_said_at_their_fields_and_nothing_is_lost(client: Test
     answer = client.get("/overview?since=yesterday&channel=smoke&source=direct&source=moon&x=1")
     assert answer.status_code == 400
     for words in (
-        "is no date. Write it as 2026-11-22.",
+        "is not a date. Write it as 2026-11-22.",
         "smoke is not known",
         "moon is not known",
-        "is no filter of this report",
+        "is not a filter of this report",
         'value="yesterday"',
         'value="direct" checked',
         'value="moon" checked',
@@ -274,7 +275,9 @@ def test_tabs_count_what_they_list(served: Served) -> None:
     for raw_params in ({"campaign": [own]}, {"campaign": [own], "link": [link]},
                  {"campaign": [own], "search": ["1"], "channel": ["sms"]}):  # fmt: skip
         query = question(world, "recipients", **raw_params)
-        counts = {tab.name: tab.count for tab in tabs_of(world.database, query, raw_params)}
+        counts = {
+            tab.name: tab.count for tab in tabs_of(world.database, query, PageParams(raw_params))
+        }
         listed = {
             tab: len(rows(world, question(world, "recipients", **raw_params, tab=[tab])))
             for tab in counts
@@ -331,7 +334,7 @@ def test_an_unknown_section_is_refused_with_the_known_ones(client: TestClient) -
     for name in ("overview.json", "overview.xlsx", "overview.csv"):
         answer = client.get(f"/export/{name}?section=totals&section=nope")
         assert answer.status_code == 400, name
-        for words in ("section: &#39;nope&#39; is no section of", "whatsapp_slots"):
+        for words in ("section: &#39;nope&#39; is not a section of", "whatsapp_slots"):
             assert words in answer.text, name
     answer = client.get("/export/messages.csv?section=nope")
     assert (answer.status_code, "there is only one" in answer.text) == (400, True)
@@ -355,8 +358,8 @@ def test_asking_about_a_file_does_not_make_it(
 def test_where_nothing_is_the_page_says_what_to_do(served: Served, client: TestClient) -> None:
     nothing = client.get("/overview?channel=whatsapp&source=verification&since=2026-01-01"
                          "&until=2026-01-02").text  # fmt: skip
-    assert "Ask with fewer filters" in nothing
-    assert "Look at the last 30 days" in nothing
+    assert "Clear the filters" in nothing
+    assert "Show the last 30 days" in nothing
     with client_of(served, NOBODY) as newcomer:
         for path in ("/overview", "/messages", "/campaigns"):
             text = newcomer.get(path).text
@@ -374,7 +377,7 @@ def test_behind_the_last_page_is_the_way_back(client: TestClient) -> None:
 def test_a_report_that_needs_a_word_asks_for_it(client: TestClient) -> None:
     for path in ("/recipients", "/failed", "/campaign", "/person"):
         answer = client.get(path)
-        assert (answer.status_code, "Say which" in answer.text) == (200, True), path
+        assert (answer.status_code, "Choose a " in answer.text) == (200, True), path
         assert 'aria-invalid="true"' not in answer.text
 
 

@@ -238,7 +238,7 @@ def test_the_page_refreshes_itself_and_can_be_stopped(visitor: Visitor, served: 
     served.command(another.format(2))
     page.wait_for_timeout(6_000)
     expect(shown).to_have_count(before + 1)
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Resume").click()
     expect(shown).to_have_count(before + 2)
 
 
@@ -256,8 +256,8 @@ def test_charts_say_what_a_bar_stands_for(visitor: Visitor) -> None:
     page = visitor.sign_in().page
     bar = page.locator("figure.chart svg [aria-roledescription=bar]").first
     bar.hover()
-    expect(page.locator("#said")).to_be_visible()
-    expect(page.locator("#said")).to_have_text(re.compile(r"\w+ \d\d \w+, .+: [\d,]+"))
+    expect(page.locator("#mark-tip")).to_be_visible()
+    expect(page.locator("#mark-tip")).to_have_text(re.compile(r"\w+ \d\d \w+, .+: [\d,]+"))
 
 
 def test_figures_lead_to_what_is_behind_them(visitor: Visitor, served: Served) -> None:

@@ -13,7 +13,7 @@ from reports.query.query import Period, ReportQuery, parse_query
 from tests.reports.asking import account_of, question
 from tests.reports.world import ZONES, World
 
-PASSES = [report for report in REPORTS if any(one.within for one in report.sections)]
+PASSES = [report for report in REPORTS if any(one.shared_query for one in report.sections)]
 NEWEST = [
     (report, section) for report in REPORTS for section in report.sections if section.newest_first
 ]
@@ -117,13 +117,13 @@ WEEK = Period(DAY.date(), (DAY + timedelta(days=6)).date(), "UTC")
 
 
 def test_the_newest_part_ends_now() -> None:
-    assert WEEK.recent(DAY + timedelta(days=4)) == DAY + timedelta(days=4 - 4 / 16)
+    assert WEEK.newest_since(DAY + timedelta(days=4)) == DAY + timedelta(days=4 - 4 / 16)
 
 
 def test_the_newest_part_of_a_period_of_the_past_ends_with_it() -> None:
-    assert WEEK.recent(DAY + timedelta(days=40)) == DAY + timedelta(days=7 - 7 / 16)
+    assert WEEK.newest_since(DAY + timedelta(days=40)) == DAY + timedelta(days=7 - 7 / 16)
 
 
 def test_a_period_that_has_not_begun_has_no_newest_part() -> None:
-    assert WEEK.recent(DAY) is None
-    assert WEEK.recent(DAY - timedelta(days=1)) is None
+    assert WEEK.newest_since(DAY) is None
+    assert WEEK.newest_since(DAY - timedelta(days=1)) is None

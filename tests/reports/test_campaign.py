@@ -194,7 +194,7 @@ def test_the_campaign_of_another_account_is_unknown(world: World) -> None:
 def test_a_campaign_is_asked_for_as_a_whole(world: World) -> None:
     with pytest.raises(InvalidQuery, match="campaign: is missing"):
         question(world, CAMPAIGN, world.accounts[0], {})
-    with pytest.raises(InvalidQuery, match="since: is no filter of this report"):
+    with pytest.raises(InvalidQuery, match="since: is not a filter of this report"):
         question(world, CAMPAIGN, world.accounts[0], {**NOTHING, "since": "2026-11-01"})
     query = question(world, CAMPAIGN, world.accounts[0], NOTHING)
     assert query.raw_params() == {"campaign": ["nobody's"]}

@@ -138,7 +138,7 @@ def test_the_sql_that_is_printed_can_be_run(world: World, report: Report) -> Non
 
 
 def test_the_file_is_the_export(world: World, tmp_path: Path) -> None:
-    from reports.query.accounts import zone_of
+    from reports.query.lookups import zone_of
     from reports.query.query import parse_query
 
     report, path = BY_NAME["messages"], tmp_path / "messages.csv"
@@ -188,10 +188,13 @@ def test_nothing_to_show_says_what_to_do(world: World) -> None:
     ("words", "raw_params"),
     [
         (["--source=carrier pigeon"], "--source: carrier pigeon is not known. Fix: use "),
-        (["--since=2026-13-01"], "--since: '2026-13-01' is no date. Fix: write it as 2026-11-22"),
-        (["--last=0"], "--last: '0' is no number of days. Fix: give 1 to 400"),
+        (
+            ["--since=2026-13-01"],
+            "--since: '2026-13-01' is not a date. Fix: write it as 2026-11-22",
+        ),
+        (["--last=0"], "--last: '0' is not a number of days. Fix: give 1 to 400"),
         (["--channel=sms", "--channel=whatsapp"], "--channel: is given more than once. Fix: "),
-        (["--columns=nonsense"], "--columns: 'nonsense' is no column of 'Messages'. Fix: use "),
+        (["--columns=nonsense"], "--columns: 'nonsense' is not a column of 'Messages'. Fix: use "),
         (["--account=acme"], "--account: 'acme' has no messages and no settings. Fix: there are "),
     ],
 )

@@ -12,7 +12,7 @@ from models.vocabulary import Channel
 from reports.definition.audience import Action
 from reports.query.query import InvalidQuery
 from reports.segments.members import COLUMNS, blocks, count, members
-from reports.segments.model import MOST_BYTES, Combined, Node, People, Saved, parse, write
+from reports.segments.model import MAX_BYTES, Combined, Node, People, Saved, parse, write
 from reports.segments.store import SegmentStore
 from tests.reports.test_recipients import belong
 from tests.reports.truth import Truth, biggest, truth_of
@@ -133,7 +133,7 @@ def test_the_longest_definitions_can_be_asked(world: World) -> None:
     truth = truth_of(world, biggest(world))
     own = truth.campaigns[0]
     long = [own, *(f"{number:0195}" for number in range(99))]
-    assert 19_000 < len(write(People(long))) < MOST_BYTES
+    assert 19_000 < len(write(People(long))) < MAX_BYTES
     assert check(world, truth, People(long))
     with pytest.raises(InvalidQuery, match="write at most"):
         count(world.database, truth.account, Combined("or", [People(long), People(long)]))
@@ -265,7 +265,7 @@ def test_names_that_multiply_are_refused_at_once(store: SegmentStore) -> None:
 def test_an_account_has_so_many_segments_and_no_more(
     store: SegmentStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reports.segments.store.MOST_SEGMENTS", 2)
+    monkeypatch.setattr("reports.segments.store.MAX_SEGMENTS", 2)
     for name in ("one", "two"):
         store.save("acme", name, People(["a"]), NOW)
     with pytest.raises(InvalidQuery, match="2 segments are saved already"):

@@ -9,7 +9,7 @@ from deploy.report_docs import example, reports_page
 from reports.catalogue import REPORTS
 from reports.definition.report import SQL, Report, Section
 from reports.query.query import parse_query
-from reports.query.render_sql import pasted
+from reports.query.render_sql import render_sql
 from tests.reports.asking import question
 from tests.reports.world import World
 
@@ -36,7 +36,7 @@ def test_a_view_called_with_literals_says_what_the_report_says(
     query = question(world, report)
     parameters = query.parameters(section, LIMIT)
     expected = world.database.rows(section.sql, parameters)
-    found = world.database.rows(pasted(section, parameters), {})
+    found = world.database.rows(render_sql(section, parameters), {})
     assert found == expected
     assert set(found.names) <= {column.name for column in section.columns}
 
@@ -121,12 +121,14 @@ def test_a_pasted_text_is_a_text(world: World, text: str) -> None:
     now = datetime(2026, 11, 20, 12, tzinfo=UTC)
     query = parse_query(report, text, "UTC", {"source": ["direct"], "sender": [text or "x"]}, now)
     parameters = query.parameters(section, LIMIT)
-    assert world.database.rows(pasted(section, parameters), {}).rows == []
+    assert world.database.rows(render_sql(section, parameters), {}).rows == []
     echoed = world.database.rows(f"SELECT {pasted_text(section, text)} AS text", {}).rows
     assert echoed == [(text,)]
 
 
 def pasted_text(section: Section, text: str) -> str:
     """A text as it is pasted."""
-    (raw_params,) = re.findall(r"account = (.*)\n\)", pasted(section, {"account": text}), re.DOTALL)
+    (raw_params,) = re.findall(
+        r"account = (.*)\n\)", render_sql(section, {"account": text}), re.DOTALL
+    )
     return str(raw_params)
