@@ -23,7 +23,7 @@ from reports.pages.report.params import PageParams
 from reports.pages.report.tabs import tabs_of
 from reports.query.database import Database
 from sinks.client import connect
-from tests.pages.asking import campaign, paths, question, rows, totals
+from tests.pages.asking import campaign, paths, query_of, rows, totals
 from tests.pages.conftest import ACCOUNT, NOBODY, Served, token_of
 
 OTHER = "edu_hub"
@@ -271,15 +271,15 @@ def test_the_overview_shows_what_is_true(client: TestClient, served: Served) -> 
 
 def test_tabs_count_what_they_list(served: Served) -> None:
     world, own = served.world, campaign(served.world)
-    link = rows(world, question(world, "campaign", campaign=[own]), "links")[0]["link_id"]
+    link = rows(world, query_of(world, "campaign", campaign=[own]), "links")[0]["link_id"]
     for raw_params in ({"campaign": [own]}, {"campaign": [own], "link": [link]},
                  {"campaign": [own], "search": ["1"], "channel": ["sms"]}):  # fmt: skip
-        query = question(world, "recipients", **raw_params)
+        query = query_of(world, "recipients", **raw_params)
         counts = {
             tab.name: tab.count for tab in tabs_of(world.database, query, PageParams(raw_params))
         }
         listed = {
-            tab: len(rows(world, question(world, "recipients", **raw_params, tab=[tab])))
+            tab: len(rows(world, query_of(world, "recipients", **raw_params, tab=[tab])))
             for tab in counts
         }
         assert counts == listed
@@ -290,21 +290,21 @@ def test_tabs_count_what_they_list(served: Served) -> None:
 def test_figures_of_the_overview_lead_to_as_many_messages(
     served: Served, raw_params: dict[str, list[str]]
 ) -> None:
-    world, query = served.world, question(served.world, "overview", last=["30"], **raw_params)
+    world, query = served.world, query_of(served.world, "overview", last=["30"], **raw_params)
     led = 0
     for section in (query.report.section(name) for name in ("totals", "whatsapp")):
         (record,) = rows(world, query, section.name)
         for column in section.columns:
             words = parse_qs(urlsplit(of_figure(section, column, query)).query)
             if words:
-                listed = rows(world, question(world, "messages", **words))
+                listed = rows(world, query_of(world, "messages", **words))
                 assert len(listed) == record[column.name], (section.name, column.name)
                 led += bool(listed)
     assert led > 4
 
 
 def test_messages_of_a_channel_nobody_asks_for_are_not_led_to(served: Served) -> None:
-    query = question(served.world, "overview", channel=["sms"])
+    query = query_of(served.world, "overview", channel=["sms"])
     section = query.report.section("whatsapp")
     assert [of_figure(section, column, query) for column in section.columns] == [""] * 5
 
@@ -320,7 +320,7 @@ def test_every_figure_and_column_tells_its_meaning(client: TestClient, served: S
 
 
 def test_exports_hold_the_same_rows(client: TestClient, served: Served) -> None:
-    wanted = rows(served.world, question(served.world, "messages", last=["7"]))
+    wanted = rows(served.world, query_of(served.world, "messages", last=["7"]))
     answer = client.get("/export/messages.csv?last=7")
     assert answer.headers["content-disposition"].startswith('attachment; filename="messages-')
     found = list(csv.DictReader(io.StringIO(answer.text)))

@@ -10,7 +10,7 @@ import pytest
 from openpyxl import load_workbook
 from playwright.sync_api import Page, expect
 
-from tests.pages.asking import campaign, paths, question, rows, totals
+from tests.pages.asking import campaign, paths, query_of, rows, totals
 from tests.pages.conftest import ACCOUNT, NOBODY, Served, Visitor, token_of
 from tests.reports.truth import truth_of
 
@@ -114,7 +114,7 @@ def test_tabs_count_people_and_list_them(visitor: Visitor, served: Served) -> No
     tabs = page.get_by_role("navigation", name="Tabs")
     for label, tab in (("Sent", "sent"), ("Hard bounces", "hard"), ("Did not click", "not_clicked"),
                        ("Clicked", "clicked"), ("Failed", "failed")):  # fmt: skip
-        people = rows(served.world, question(served.world, "recipients", campaign=[own], tab=[tab]))
+        people = rows(served.world, query_of(served.world, "recipients", campaign=[own], tab=[tab]))
         link = tabs.get_by_role("link", name=re.compile(f"^{label} "))
         expect(link).to_have_text(re.compile(rf"{label}\s+{len(people):,}$"))
         link.click()
@@ -125,7 +125,7 @@ def test_tabs_count_people_and_list_them(visitor: Visitor, served: Served) -> No
 
 
 def test_paging_shows_every_row_once(visitor: Visitor, served: Served) -> None:
-    wanted = [one["recipient"] for one in rows(served.world, question(served.world, "singles"))]
+    wanted = [one["recipient"] for one in rows(served.world, query_of(served.world, "singles"))]
     page = visitor.sign_in().go("/singles")
     shown: list[str] = []
     for _ in range(3):
@@ -143,7 +143,7 @@ def test_exports_hold_what_the_database_says(
     visitor: Visitor, served: Served, tmp_path: Path
 ) -> None:
     own = campaign(served.world)
-    wanted = rows(served.world, question(served.world, "recipients", campaign=[own], tab=["hard"]))
+    wanted = rows(served.world, query_of(served.world, "recipients", campaign=[own], tab=["hard"]))
     visitor.sign_in().go(f"/recipients?campaign={own}&tab=hard")
     with visitor.download("Export Recipients as CSV", tmp_path).open(newline="") as file:
         listed = list(csv.DictReader(file))
@@ -170,7 +170,7 @@ def test_the_content_of_a_message_is_read_when_it_is_opened(
     visitor: Visitor, served: Served
 ) -> None:
     texts = truth_of(served.world, ACCOUNT).texts
-    query = question(served.world, "messages")
+    query = query_of(served.world, "messages")
     message = next(one["message_id"] for one in rows(served.world, query) if texts.get(
         one["message_id"]))  # fmt: skip
     page = visitor.sign_in().go("/messages")
@@ -283,7 +283,7 @@ def test_the_map_and_the_table_add_up_to_the_overview(visitor: Visitor, served: 
 
 
 def test_the_zone_is_named_and_times_are_in_it(visitor: Visitor, served: Served) -> None:
-    zones = {one: question(served.world, "messages", one).period.zone
+    zones = {one: query_of(served.world, "messages", one).period.zone
              for one in served.world.accounts}  # fmt: skip
     account = next(one for one, zone in zones.items() if zone != "UTC")
     page = visitor.sign_in(account).go("/messages")

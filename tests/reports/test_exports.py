@@ -37,7 +37,7 @@ from reports.views import statements
 from sinks.client import connect
 from sinks.migrate import migrate
 from tests.contract.servers import Front
-from tests.reports.asking import ZONE, account_of, question
+from tests.reports.queries import ZONE, biggest, example_query
 from tests.reports.world import World
 
 SECTIONS = [(report, section) for report in REPORTS for section in report.sections]
@@ -83,7 +83,7 @@ def is_same(cell: str, value: Any) -> bool:
 
 @every_section
 def test_csv_says_what_the_section_says(world: World, report: Report, section: Section) -> None:
-    query = question(world, report)
+    query = example_query(world, report)
     text = b"".join(export(FORMATS["csv"], world.database, [section], query)).decode()
     head, *rows = csv.reader(io.StringIO(text))
     expected = rows_of(world, section, query)
@@ -97,7 +97,7 @@ def test_csv_says_what_the_section_says(world: World, report: Report, section: S
 
 @pytest.mark.parametrize("report", REPORTS, ids=lambda report: report.name)
 def test_json_says_what_the_sections_say(world: World, report: Report) -> None:
-    query = question(world, report)
+    query = example_query(world, report)
     pieces = export(FORMATS["json"], world.database, report.sections, query)
     raw_params = json.loads(b"".join(pieces), parse_float=Decimal)
     assert raw_params["report"] == report.name
@@ -120,7 +120,7 @@ def test_json_says_what_the_sections_say(world: World, report: Report) -> None:
 
 @pytest.mark.parametrize("report", REPORTS, ids=lambda report: report.name)
 def test_xlsx_says_what_the_sections_say(world: World, report: Report) -> None:
-    query = question(world, report)
+    query = example_query(world, report)
     pieces = export(FORMATS["xlsx"], world.database, report.sections, query)
     book = openpyxl.load_workbook(io.BytesIO(b"".join(pieces)))
     assert len(book.sheetnames) == len(report.sections) + 1
@@ -155,9 +155,7 @@ def is_shown(column: Column, cell: Any, value: Any) -> bool:
 
 def test_a_book_says_what_was_asked_and_what_its_columns_mean(world: World) -> None:
     report = BY_NAME["messages"]
-    query = parse_query(
-        report, account_of(world), ZONE, {"source": ["direct", "program"]}, world.now
-    )
+    query = parse_query(report, biggest(world), ZONE, {"source": ["direct", "program"]}, world.now)
     pieces = export(FORMATS["xlsx"], world.database, report.sections, query)
     sheet = openpyxl.load_workbook(io.BytesIO(b"".join(pieces)))["About"]
     lines = list(sheet.iter_rows(values_only=True))
@@ -421,7 +419,7 @@ def test_a_text_too_long_for_a_cell_is_cut() -> None:
 def test_csv_of_several_sections_is_refused_with_their_names(world: World) -> None:
     report = BY_NAME["overview"]
     with pytest.raises(InvalidQuery, match="section: csv holds one section") as bad:
-        export(FORMATS["csv"], world.database, report.sections, question(world, report))
+        export(FORMATS["csv"], world.database, report.sections, example_query(world, report))
     names = ", ".join(section.name for section in report.sections)
     assert bad.value.issues[0].fix == f"choose one of {names}"
 
@@ -435,13 +433,19 @@ def test_a_book_without_tables_is_refused(form: str) -> None:
 def test_unknown_columns_are_refused_with_the_known_ones(world: World) -> None:
     report = BY_NAME["messages"]
     with pytest.raises(InvalidQuery, match="'secret' is not a column of 'Messages'") as bad:
-        export(FORMATS["csv"], world.database, report.sections, question(world, report), ["secret"])
+        export(
+            FORMATS["csv"],
+            world.database,
+            report.sections,
+            example_query(world, report),
+            ["secret"],
+        )
     assert "message_id" in bad.value.issues[0].fix
 
 
 def test_columns_are_those_chosen_in_their_order(world: World) -> None:
     report = BY_NAME["messages"]
-    query, section = question(world, report), report.sections[0]
+    query, section = example_query(world, report), report.sections[0]
     pieces = export(
         FORMATS["csv"], world.database, [section], query, ["recipient", "sent_at"], limit=2
     )

@@ -21,7 +21,8 @@ from reports.catalogue import BY_NAME, REPORTS
 from reports.definition.report import Report
 from reports.exports import FORMATS, export
 from tests.deploy.test_cli import receipts
-from tests.reports.asking import account_of, words_for
+from tests.reports.queries import biggest, required_params
+from tests.reports.truth import truth_of
 from tests.reports.world import World
 
 every_report = pytest.mark.parametrize("report", REPORTS, ids=lambda report: report.name)
@@ -41,10 +42,11 @@ def _logging_as_before() -> Iterator[None]:
 
 
 def arguments(world: World, report: Report) -> list[str]:
-    """What must be said on the command line, and the days of the world."""
-    raw_params = [f"--{name}={word}" for name, (word,) in words_for(world, report).items()]
+    """The required options, and the days of the world."""
+    required = required_params(truth_of(world, biggest(world)), report)
+    params = [f"--{name}={value}" for name, value in required.items()]
     days = [f"--until={world.now.date()}"] if report.has_period else []
-    return ["report", report.name, f"--account={account_of(world)}", *raw_params, *days]
+    return ["report", report.name, f"--account={biggest(world)}", *params, *days]
 
 
 def run(world: World, *words: str) -> Result:
@@ -59,7 +61,7 @@ def run(world: World, *words: str) -> Result:
 def test_a_table_shows_every_section(world: World, report: Report) -> None:
     done = run(world, *arguments(world, report))
     assert done.exit_code == 0, done.output
-    assert done.output.startswith(f"{report.title} · {account_of(world)} · ")
+    assert done.output.startswith(f"{report.title} · {biggest(world)} · ")
     for section in report.sections:
         assert not section.name or f"\n{section.title}\n" in done.output
 
@@ -144,7 +146,7 @@ def test_the_file_is_the_export(world: World, tmp_path: Path) -> None:
     report, path = BY_NAME["messages"], tmp_path / "messages.csv"
     words = ["--source=direct", "--source=program", "--columns=recipient, sent_at", "-o", str(path)]
     assert run(world, *arguments(world, report), *words).exit_code == 0
-    account = account_of(world)
+    account = biggest(world)
     raw_params = {"source": ["direct", "program"], "until": [world.now.date().isoformat()]}
     query = parse_query(report, account, zone_of(world.database, account), raw_params, world.now)
     columns = ["recipient", "sent_at"]
@@ -175,7 +177,7 @@ def test_numbers_and_shares_are_written_for_people(world: World) -> None:
 
 
 def test_nothing_to_show_says_what_to_do(world: World) -> None:
-    words = ["report", "messages", f"--account={account_of(world)}", "--until=2001-01-01"]
+    words = ["report", "messages", f"--account={biggest(world)}", "--until=2001-01-01"]
     done = run(world, *words)
     assert done.exit_code == 0
     assert done.output.endswith("nothing to show: ask for other days or with fewer filters\n")

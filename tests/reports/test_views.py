@@ -10,7 +10,7 @@ from reports.catalogue import REPORTS
 from reports.definition.report import SQL, Report, Section
 from reports.query.query import parse_query
 from reports.query.render_sql import render_sql
-from tests.reports.asking import question
+from tests.reports.queries import example_query
 from tests.reports.world import World
 
 SECTIONS = [(report, section) for report in REPORTS for section in report.sections]
@@ -33,7 +33,7 @@ every_section = pytest.mark.parametrize(
 def test_a_view_called_with_literals_says_what_the_report_says(
     world: World, report: Report, section: Section
 ) -> None:
-    query = question(world, report)
+    query = example_query(world, report)
     parameters = query.parameters(section, LIMIT)
     expected = world.database.rows(section.sql, parameters)
     found = world.database.rows(render_sql(section, parameters), {})
@@ -43,11 +43,11 @@ def test_a_view_called_with_literals_says_what_the_report_says(
 
 def test_the_questions_have_answers(world: World) -> None:
     """So that the test before compares something."""
-    empty = {
-        section.view
-        for report, section in SECTIONS
-        if not world.database.rows(section.sql, question(world, report).parameters(section, 1)).rows
-    }
+    empty = set()
+    for report, section in SECTIONS:
+        parameters = example_query(world, report).parameters(section, 1)
+        if not world.database.rows(section.sql, parameters).rows:
+            empty.add(section.view)
     assert empty <= {"report_suppressions_numbers", "report_suppressions_strikes"}
 
 
