@@ -1,29 +1,25 @@
-"""Values as people read them, and addresses of pages."""
+"""Values formatted for people: the same on pages, in terminals and in charts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, Final
-from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import pycountry
 
 from reports.definition.report import Column
 
-#: Kinds of values that stand under each other, right-aligned.
+#: Formats of numbers: right-aligned in tables.
 NUMERIC: Final = frozenset({"count", "credits", "share", "seconds", "number"})
 
-Said = Mapping[str, Sequence[str]]
 
-
-def shown(column: Column, value: Any, zone: str) -> str:
-    """A value in words; empty when it is unknown."""
+def format_value(column: Column, value: Any, zone: str) -> str:
+    """A value as text; empty when it is unknown. zone: IANA name, for times."""
     if value is None or value == "":
         return ""
-    match column.shown:
+    match column.format:
         case "count":
             return f"{value:,}"
         case "credits":
@@ -31,19 +27,19 @@ def shown(column: Column, value: Any, zone: str) -> str:
         case "share":
             return f"{value:.1%}"
         case "seconds":
-            return seconds(value)
+            return format_seconds(value)
         case "time":
-            return moment(value, zone)
+            return format_time(value, zone)
         case "country":
-            return country(value)
+            return country_name(value)
         case "flag":
             return "yes" if value else "no"
         case _:
             return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
-def seconds(value: float) -> str:
-    """A span of time, in the unit people would choose."""
+def format_seconds(value: float) -> str:
+    """A duration in seconds, minutes, hours or days."""
     if value < 100:
         return f"{value:.1f} s"
     if value < 6000:
@@ -51,38 +47,25 @@ def seconds(value: float) -> str:
     return f"{value / 3600:.1f} h" if value < 172_800 else f"{value / 86_400:.1f} days"
 
 
-def moment(value: datetime, zone: str) -> str:
-    """A time in a zone."""
+def format_time(value: datetime, zone: str) -> str:
+    """Date and time of day in a zone."""
     return f"{value.astimezone(ZoneInfo(zone)):%d %b %Y, %H:%M:%S}"
 
 
-def slot(value: datetime, zone: str, *, by_hour: bool) -> str:
+def format_slot(value: datetime, zone: str, *, by_hour: bool) -> str:
     """The start of an hour or day in a zone."""
     local = value.astimezone(ZoneInfo(zone))
     return f"{local:%a %d %b, %H:%M}" if by_hour else f"{local:%a %d %b %Y}"
 
 
 @cache
-def country(code: str) -> str:
-    """Name of a country; the code itself where nobody knows it."""
+def country_name(code: str) -> str:
+    """Name of a country by its ISO 3166-1 alpha-2 code; an unknown code itself."""
     found = pycountry.countries.get(alpha_2=code)
     return str(getattr(found, "common_name", found.name)) if found else code
 
 
-def offset(zone: str, now: datetime) -> str:
-    """How far a zone is from UTC now, such as UTC+05:30; empty for UTC itself."""
+def utc_offset(zone: str, now: datetime) -> str:
+    """Offset of a zone from UTC at a time, such as UTC+05:30; empty for UTC itself."""
     text = f"{now.astimezone(ZoneInfo(zone)):%z}"
     return f"UTC{text[:3]}:{text[3:]}" if zone != "UTC" else ""
-
-
-def link(path: str, raw_params: Said, **changes: str | int | Sequence[str] | None) -> str:
-    """An address with these words, some of them changed; None or empty takes one away."""
-    words: dict[str, Any] = {**raw_params, **changes}
-    kept = {name: value for name, value in words.items() if value not in (None, "", [], ())}
-    return f"{path}?{urlencode(kept, doseq=True)}" if kept else path
-
-
-def page_number(word: str) -> int:
-    """A page of a table as an address says it, from 1; what is no page is the first."""
-    fits = word.isascii() and word.isdigit() and len(word) < 7
-    return max(int(word), 1) if fits else 1

@@ -25,7 +25,7 @@ def open_database() -> Iterator[Database]:
 
     Ends the process with exit code 2 after an InvalidQuery, one line for each issue.
     """
-    from reports.query.database import Database, Unavailable
+    from reports.query.database import Database, DatabaseUnavailable
     from reports.query.query import InvalidQuery
 
     url = read_settings().reports_url
@@ -41,9 +41,9 @@ def open_database() -> Iterator[Database]:
             option = _option_of(issue.where)
             click.echo(f"receipts: {option}: {issue.problem}. Fix: {issue.fix}", err=True)
         sys.exit(USAGE)
-    except Unavailable as error:
+    except DatabaseUnavailable as error:
         fix = "Fix: start it, or set RECEIPTS_CLICKHOUSE_URL (or RECEIPTS_PAGES_CLICKHOUSE_URL)"
-        raise Unavailable(f"{mask_url(url)}: {error}. {fix}") from error
+        raise DatabaseUnavailable(f"{mask_url(url)}: {error}. {fix}") from error
 
 
 def _option_of(name: str) -> str:
@@ -56,12 +56,12 @@ def _option_of(name: str) -> str:
 def require_account(database: Database, account: str) -> None:
     """Raises InvalidQuery for an account without messages and settings: probably a typo."""
     from models.issues import Issue
-    from reports.query.accounts import is_known, some
+    from reports.query.lookups import is_known_account, known_accounts
     from reports.query.query import InvalidQuery
 
-    if is_known(database, account):
+    if is_known_account(database, account):
         return
-    found = some(database, _NAMED_ACCOUNTS)
+    found = known_accounts(database, _NAMED_ACCOUNTS)
     fix = f"use one of {', '.join(found)}" if found else "no account exists yet: send a message"
     problem = f"{account!r} has no messages and no settings"
     raise InvalidQuery([Issue("account", problem, fix)])

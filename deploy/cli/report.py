@@ -126,10 +126,8 @@ def _result_options(definition: Report) -> Iterator[click.Parameter]:
 
 
 def _examples(definition: Report) -> tuple[str, ...]:
-    from deploy.docs.reports import example_of
-
     own = [
-        f" --{one.name.replace('_', '-')} {example_of(one)}"
+        f" --{one.name.replace('_', '-')} {one.example_value}"
         for one in definition.own_filters
         if one.required
     ]
@@ -195,7 +193,7 @@ def _values(value: Any) -> list[str]:
 def _parsed(
     database: Database, definition: Report, account: str, raw_params: Mapping[str, Sequence[str]]
 ) -> ReportQuery:
-    from reports.query.accounts import zone_of
+    from reports.query.lookups import zone_of
     from reports.query.query import parse_query
 
     require_account(database, account)
@@ -205,14 +203,14 @@ def _parsed(
 
 
 def _print_sql(sections: Sequence[Section], query: ReportQuery, wanted: _ResultOptions) -> None:
-    from reports.exports import chosen
-    from reports.query.render_sql import pasted
+    from reports.exports import chosen_columns
+    from reports.query.render_sql import render_sql
 
     for section in sections:
         parameters = query.parameters(section, wanted.limit or 0)
-        names = [one.name for one in chosen(section, query, wanted.names)]
+        names = [one.name for one in chosen_columns(section, query, wanted.names)]
         click.echo(f"-- {section.title}: {section.meaning}")
-        click.echo(f"{pasted(section, parameters, names)};\n")
+        click.echo(f"{render_sql(section, parameters, names)};\n")
 
 
 def _export(
@@ -222,10 +220,10 @@ def _export(
     query: ReportQuery,
     wanted: _ResultOptions,
 ) -> None:
-    from reports.exports import FORMATS, export, rows_in_all
+    from reports.exports import FORMATS, export, total_rows
 
     def total() -> int | None:
-        return wanted.limit or rows_in_all(database, sections, query)
+        return wanted.limit or total_rows(database, sections, query)
 
     with opened(wanted.output, force=wanted.force) as write, row_progress(total) as on_rows:
         selection = database, sections, query, wanted.names, wanted.limit or 0

@@ -49,7 +49,7 @@ def list_(account: str) -> None:
     """List the saved segments."""
     from deploy.cli.tables import show_rows
     from reports.definition.columns import moment, text
-    from reports.query.accounts import zone_of
+    from reports.query.lookups import zone_of
     from reports.segments.model import write
     from reports.segments.saved import segments as saved
 
@@ -154,7 +154,7 @@ def delete(account: str, name: str) -> None:
 def members(account: str, name: str, limit: int) -> None:
     """List and count the current members of a segment."""
     from deploy.cli.tables import show_rows
-    from reports.query.accounts import zone_of
+    from reports.query.lookups import zone_of
     from reports.segments.members import COLUMNS, count, members
 
     with until_pipe_closes(), open_database() as database:
@@ -173,7 +173,7 @@ def members(account: str, name: str, limit: int) -> None:
 def export(account: str, name: str, form: str | None, output: Path | None, force: bool) -> None:
     """Write the current members of a segment to a file."""
     from reports.exports import FORMATS, start_export
-    from reports.segments.book import document_of_segment
+    from reports.segments.document import document_of_segment
     from reports.segments.members import count
 
     form = format_of(form, output, FILES[0])

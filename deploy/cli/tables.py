@@ -14,9 +14,9 @@ from rich.text import Text
 
 from reports.definition.report import Column, Section, Shape
 from reports.exports import document_of
-from reports.exports.table import count_of
-from reports.formatting import NUMERIC, shown
+from reports.formatting import NUMERIC, format_value
 from reports.query.database import Database
+from reports.query.fetch import count_of
 from reports.query.query import ReportQuery
 
 _WIDEST: Final = 10_000
@@ -36,7 +36,7 @@ def print_sections(
     for section, table in zip(sections, book.tables, strict=True):
         if section.name:
             _print(Text(f"\n{section.title}"))
-        with table.opened() as blocks:
+        with table.open_blocks() as blocks:
             rows = [row for block in blocks for row in block]
         most = limit if limit and section.shape == "rows" else len(rows)
         _print(_table(section.shape, table.columns, rows[:most], zone))
@@ -84,7 +84,7 @@ def _figures(columns: Sequence[Column], row: tuple[Any, ...], zone: str) -> Tabl
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column()
     # Numbers under numbers; where there are texts too, everything starts on the left.
-    numbers = all(column.shown in NUMERIC for column in columns)
+    numbers = all(column.format in NUMERIC for column in columns)
     table.add_column(justify="right" if numbers else "left")
     for column, value in zip(columns, row, strict=True):
         table.add_row(Text(column.label), _cell(column, value, zone))
@@ -92,12 +92,12 @@ def _figures(columns: Sequence[Column], row: tuple[Any, ...], zone: str) -> Tabl
 
 
 def _side(column: Column) -> Any:
-    return "right" if column.shown in NUMERIC else "left"
+    return "right" if column.format in NUMERIC else "left"
 
 
 def _cell(column: Column, value: Any, zone: str) -> Text:
     # Texts from messages must not move the cursor or set colours.
-    words = shown(column, value, zone)
+    words = format_value(column, value, zone)
     return Text("".join(letter if letter.isprintable() else " " for letter in words))
 
 

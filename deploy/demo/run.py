@@ -111,12 +111,12 @@ def run(events: int, seed: int, as_json: bool, serve: bool) -> int:
 def _serve(home: Path) -> int:
     """Serve the report pages over the engine that the sink has filled."""
     from deploy.processes.pages_server import serve_pages, tokens_for
-    from reports.query.accounts import some
     from reports.query.database import Database
+    from reports.query.lookups import known_accounts
 
     url = _engine_url(home)
     database = Database(url)
-    accounts = tokens_for(some(database, MAX_ACCOUNTS))
+    accounts = tokens_for(known_accounts(database, MAX_ACCOUNTS))
     database.close()
     settings = Settings()
     with suppress(KeyboardInterrupt):

@@ -9,7 +9,7 @@ from typing import Final
 from reports.catalogue import REPORTS
 from reports.definition.report import Filter, Report, Section, parameters_of
 from reports.query.query import parse_query
-from reports.query.render_sql import pasted
+from reports.query.render_sql import render_sql
 from reports.views import base
 
 _NOW: Final = datetime(2026, 11, 8, 12, tzinfo=UTC)
@@ -91,14 +91,9 @@ def _section(report: Report, section: Section) -> str:
 
 def example(report: Report, section: Section) -> str:
     """An SQL query: a week of an account, with examples for required filters."""
-    said = {one.name: [example_of(one)] for one in report.own_filters if one.required}
-    query = parse_query(report, "acme", "Europe/Helsinki", said, _NOW)
-    return pasted(section, query.parameters(section, limit=25))
-
-
-def example_of(one: Filter) -> str:
-    """A word that may stand for a filter."""
-    return one.example or (one.choices[0] if one.choices else one.name)
+    params = {one.name: [one.example_value] for one in report.own_filters if one.required}
+    query = parse_query(report, "acme", "Europe/Helsinki", params, _NOW)
+    return render_sql(section, query.parameters(section, limit=25))
 
 
 def _view(statement: str) -> str:

@@ -1,4 +1,4 @@
-"""Every report, in the order people look for them."""
+"""All reports, in the order of the docs and the help."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Campaign: everything about one campaign, from its first message to its last."""
+"""Campaign: everything about one campaign, over its whole time."""
 
 from typing import Final
 
@@ -22,17 +22,17 @@ NAME: Final = "campaign"
 FILTERS: Final = (ACCOUNT, IN_CAMPAIGN)
 
 CONTEXT: Final = (
-    text("name", "Name", "what people call it"),
+    text("name", "Name", "name of the campaign"),
     text("campaign_id", "Message id", "id of the campaign"),
     word("message_type", "Type", "type of its messages; empty: unknown"),
     text("text", "Text", "template of its text; empty: unknown"),
-    word("creator", "Creator", "who made it; empty: unknown"),
+    word("creator", "Creator", "who created it; empty: unknown"),
     word("method", "Method", "broadcast, targeted or another word; empty: unknown"),
     word("status", "Status", "draft, sending, finished or another word; empty: unknown"),
-    moment("created_at", "Created", "when it was made; empty: unknown"),
+    moment("created_at", "Created", "when it was created; empty: unknown"),
     moment("started_at", "Started", "when sending began; empty: not yet, or unknown"),
     moment("ended_at", "Ended", "when sending ended; empty: not yet, or unknown"),
-    text("audience", "Audience", "who it is meant for, in words; empty: unknown"),
+    text("audience", "Audience", "description of whom it is meant for; empty: unknown"),
     word("last_modified_by", "Last modified by", "who changed it last; empty: unknown"),
     moment("updated_at", "Last modified", "when it was changed last"),
 )
@@ -41,7 +41,7 @@ TOTALS: Final = (
         "target_audience",
         "Nullable(UInt64)",
         "Target audience",
-        "people it is meant for; empty: unknown",
+        "number of people it is meant for; empty: unknown",
         "count",
     ),
     *COUNTS,
@@ -80,22 +80,22 @@ def _section(
     meaning: str,
     columns: tuple[Column, ...],
     shape: Shape = "series",
-    within: SharedQuery | None = None,
+    shared_query: SharedQuery | None = None,
 ) -> Section:
-    return Section(NAME, name, title, meaning, shape, columns, FILTERS, within=within)
+    return Section(NAME, name, title, meaning, shape, columns, FILTERS, shared_query=shared_query)
 
 
 CAMPAIGN: Final = Report(
     NAME,
     "Campaign",
-    "One campaign as a whole: what it is, and what came of all its messages.",
+    "One campaign as a whole: its settings, and the results of all its messages.",
     FILTERS,
     (
-        _section("context", "Context", "What is known of the campaign.", CONTEXT, "figures"),
+        _section("context", "Context", "What is known about the campaign.", CONTEXT, "figures"),
         _section(
             "totals",
             "Totals",
-            "All its messages, as they stand now.",
+            "All its messages, by their present status.",
             TOTALS,
             "figures",
             _TOTALS_AND_LINKS,
@@ -103,51 +103,51 @@ CAMPAIGN: Final = Report(
         _section(
             "links",
             "Links",
-            "The links people clicked, most clicks first.",
+            "The links people clicked, the most clicked first.",
             (
                 word("link_id", "Link id", "id of the link; empty: unknown"),
                 text("url", "Address", "address that was opened; empty: unknown"),
                 CLICKS,
                 UNIQUE_CLICKS,
             ),
-            within=_TOTALS_AND_LINKS,
+            shared_query=_TOTALS_AND_LINKS,
         ),
         _section(
             "platforms",
             "Platforms",
-            "Its messages by the platform they were sent from, most first.",
+            "Its messages by platform they were sent from, the largest number first.",
             (
                 word("platform", "Platform", "platform it was sent from; empty: unknown"),
                 SENT,
                 DELIVERED,
                 FAILED,
             ),
-            within=_MESSAGES,
+            shared_query=_MESSAGES,
         ),
         _section(
             "heatmap",
             "When they were delivered",
-            "Deliveries by weekday and hour, in the account's time zone; the others have none.",
+            "Deliveries by weekday and hour in the account's time zone; others have none.",
             HEATMAP,
-            within=_MESSAGES,
+            shared_query=_MESSAGES,
         ),
         _section(
             "timeline",
             "Deliveries over time",
             "Deliveries by time of delivery; times without deliveries are left out.",
             TIMELINE,
-            within=_MESSAGES,
+            shared_query=_MESSAGES,
         ),
         _section(
             "reasons",
             "Fail reasons",
             "Why messages failed, the most frequent reason first.",
             (
-                word("fail_reason", "Reason", "why they failed, in words; empty: unknown"),
+                word("fail_reason", "Reason", "why they failed, in plain words; empty: unknown"),
                 FAILED,
-                share("share", "Share", "its part of all failed messages of the campaign"),
+                share("share", "Share", "share of all failed messages of the campaign"),
             ),
-            within=_MESSAGES,
+            shared_query=_MESSAGES,
         ),
     ),
 )

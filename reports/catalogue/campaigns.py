@@ -1,4 +1,4 @@
-"""Campaigns: those sent in the period, and how each of them did as a whole."""
+"""Campaigns with messages in the period, and the results of each as a whole."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ NAME: Final = "campaigns"
 SEARCH: Final = Filter(
     "search",
     "Search",
-    "part of the name or id of a campaign, in any case; none: all",
+    "part of the name or id of a campaign, ignoring case; none: all",
     """({search:String} = ''
         OR positionCaseInsensitiveUTF8(campaign_id, {search:String}) > 0
         OR campaign_id IN (
@@ -27,18 +27,18 @@ FILTERS: Final = (*STANDARD, SEARCH)
 CAMPAIGNS: Final = Report(
     NAME,
     "Campaigns",
-    "The campaigns of which messages were sent in the period.",
+    "The campaigns that sent messages in the period.",
     FILTERS,
     (
         Section(
             NAME,
             "",
             "Campaigns",
-            "Campaigns of which messages were sent in the period, the latest first. Their figures "
-            "are of the whole campaign, before and after the period too.",
+            "Campaigns that sent messages in the period, the latest first. Figures are of the "
+            "whole campaign, also before and after the period.",
             "rows",
             (
-                text("name", "Name", "what people call it; empty: unknown"),
+                text("name", "Name", "name of the campaign; empty: unknown"),
                 word("campaign_id", "Message id", "id of the campaign"),
                 word("last_modified_by", "Last modified by", "who changed it last; empty: unknown"),
                 count("sent", "Sent", "messages of the campaign"),

@@ -1,4 +1,4 @@
-"""Failed users: whom a campaign did not reach, and why; made to be exported."""
+"""Failed users: people whom a campaign did not reach, and why; meant for export."""
 
 from typing import Final
 
@@ -18,12 +18,12 @@ IDENTIFIERS: Final = tuple(
     for column in (c.EXTERNAL_ID, c.RECIPIENT, c.EMAIL, c.MESSAGE_ID, c.COUNTRY)
 )
 _REASON: Final = msgspec.structs.replace(
-    c.FAIL_REASON, label="Fail Reason", meaning="why it failed, in words for people"
+    c.FAIL_REASON, label="Fail Reason", meaning="why it failed, in plain words"
 )
 CHOSEN: Final = Filter(
     "identifiers",
     "Identifiers",
-    "columns that say who it is, besides the reason; none: external id and number",
+    "columns that identify the person, besides the reason; none: external id and number",
     "",
     choices=tuple(column.name for column in IDENTIFIERS),
     default=("external_id", "recipient"),
@@ -40,8 +40,7 @@ FAILED: Final = Report(
             NAME,
             "",
             "Failed users",
-            "One row a person (number) with a failed message of the campaign; of several the"
-            " latest.",
+            "One row for each person (number) with a failed message of the campaign: the latest.",
             "rows",
             (*IDENTIFIERS, *c.optional(c.SENT_AT), _REASON),
             FILTERS,

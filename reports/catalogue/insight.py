@@ -1,4 +1,4 @@
-"""Delivered insight: deliveries broken down by whatever one wants to know."""
+"""Delivered insight: deliveries broken down by chosen dimensions."""
 
 from typing import Final
 
@@ -43,21 +43,25 @@ FILTERS: Final = (*STANDARD, BY, SOURCE, PROVIDER, IN_COUNTRY)
 INSIGHT: Final = Report(
     NAME,
     "Delivered insight",
-    "The deliveries of the period, broken down by what you choose.",
+    "The deliveries of the period, broken down by the dimensions you choose.",
     FILTERS,
     (
         Section(
             NAME,
             "",
             "Deliveries",
-            "Messages sent in the period and delivered, as they stand now; most first. Columns of "
-            "what is not chosen are empty.",
+            "Messages sent in the period and delivered by now, the largest groups first. Columns "
+            "of dimensions that are not chosen are empty.",
             "rows",
             (
                 *DIMENSIONS,
                 count("delivered", "Delivered", "messages delivered, read ones included"),
-                share("share", "Share", "its part of all deliveries listed"),
-                count("read", "Read", "delivered messages that were opened, as far as phones tell"),
+                share("share", "Share", "share of all deliveries listed"),
+                count(
+                    "read",
+                    "Read",
+                    "delivered messages that were opened, as far as phones report it",
+                ),
                 count("clicked", "Clicked", "delivered messages with a click on a link"),
                 SEGMENTS,
                 CREDITS,

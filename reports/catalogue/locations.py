@@ -12,16 +12,16 @@ FILTERS: Final = (*STANDARD, SOURCE)
 LOCATIONS: Final = Report(
     NAME,
     "Location distribution",
-    "Where the messages of the period went; the countries add up to the traffic overview.",
+    "The countries to which the messages of the period went; they add up to the traffic overview.",
     FILTERS,
     (
         Section(
             NAME,
             "",
             "Countries",
-            "All outbound messages sent in the period, by country of the recipient; most first.",
+            "All outbound messages sent in the period by country of the recipient, the most first.",
             "series",
-            (COUNTRY, share("share", "Share", "its part of all messages sent"), *COUNTS),
+            (COUNTRY, share("share", "Share", "share of all messages sent"), *COUNTS),
             FILTERS,
             only="is_sent",
         ),

@@ -1,4 +1,4 @@
-"""Message details: every message of the period, one row each."""
+"""Message details: every message of the period."""
 
 from typing import Final
 
@@ -53,19 +53,19 @@ COLUMNS: Final = (
 )
 
 
-def _wanted(name: str, word: str) -> str:
-    """Whether the word is asked for, or nothing is."""
-    return f"(empty({{{name}:Array(String)}}) OR has({{{name}:Array(String)}}, '{word}'))"
+def _selects(name: str, value: str) -> str:
+    """Whether a filter selects a value, or has none."""
+    return f"(empty({{{name}:Array(String)}}) OR has({{{name}:Array(String)}}, '{value}'))"
 
 
-#: As platform_status and carrier_status of a message say; rejected ones have no carrier status.
+#: Follows platform_status and carrier_status; rejected messages have no carrier status.
 _COUNTER_TOTAL: Final = CounterTotal(
     f"""
-    {_wanted("status", "submitted")} * (
-        {_wanted("carrier_status", "queued")} * is_queued
-        + {_wanted("carrier_status", "delivered")} * is_delivered
-        + {_wanted("carrier_status", "undelivered")} * is_undelivered
-    ) + {_wanted("status", "rejected")} * empty({{carrier_status:Array(String)}}) * is_rejected""",
+    {_selects("status", "submitted")} * (
+        {_selects("carrier_status", "queued")} * is_queued
+        + {_selects("carrier_status", "delivered")} * is_delivered
+        + {_selects("carrier_status", "undelivered")} * is_undelivered
+    ) + {_selects("status", "rejected")} * empty({{carrier_status:Array(String)}}) * is_rejected""",
     by=(f.STATUS, f.CARRIER_STATUS),
     filters=(*f.STANDARD, f.SOURCE, f.PROVIDER, f.IN_COUNTRY),
 )
@@ -80,14 +80,14 @@ MESSAGES: Final = Report(
             NAME,
             "",
             "Messages",
-            "One row a message, as it stands now.",
+            "One row for each message, with its present status.",
             "rows",
             COLUMNS,
             FILTERS,
             source="reported_messages",
             only="is_sent",
             newest_first=True,
-            tally=_COUNTER_TOTAL,
+            counter_total=_COUNTER_TOTAL,
         ),
     ),
 )

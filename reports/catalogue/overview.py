@@ -1,4 +1,4 @@
-"""Traffic overview: how much was sent, and what came of it."""
+"""Traffic overview: how much was sent, with which results."""
 
 from typing import Final
 
@@ -16,13 +16,13 @@ SLOT: Final = Column(
     "start of the hour (periods up to two days) or day of sending, in the account's time zone",
     "time",
 )
-#: The words of WhatsApp pages.
+#: WhatsApp groups its statuses differently.
 WHATSAPP: Final = (
     SENT,
     DELIVERED,
     READ,
-    count("pending", "Pending", "messages the network has not decided about yet"),
-    count("failed", "Failed", "messages that did not arrive: undelivered or rejected"),
+    count("pending", "Pending", "messages without a final status from the network yet"),
+    count("failed", "Failed", "messages undelivered or rejected"),
 )
 _SHARED: Final = SharedQuery(NAME, FILTERS, order="slot", only="is_sent")
 
@@ -30,19 +30,19 @@ _SHARED: Final = SharedQuery(NAME, FILTERS, order="slot", only="is_sent")
 def _section(
     name: str, title: str, meaning: str, shape: Shape, columns: tuple[Column, ...]
 ) -> Section:
-    return Section(NAME, name, title, meaning, shape, columns, FILTERS, within=_SHARED)
+    return Section(NAME, name, title, meaning, shape, columns, FILTERS, shared_query=_SHARED)
 
 
 OVERVIEW: Final = Report(
     NAME,
     "Traffic overview",
-    "How much was sent in the period, and what came of it.",
+    "How much was sent in the period, and the results.",
     FILTERS,
     (
         _section(
             "totals",
             "Totals",
-            "All outbound messages sent in the period, as they stand now.",
+            "All outbound messages sent in the period, by their present status.",
             "figures",
             COUNTS,
         ),

@@ -1,4 +1,4 @@
-"""Person: everything one recipient was sent, and what came of it."""
+"""Person: all messages to one recipient, with their results."""
 
 from typing import Final
 
@@ -8,11 +8,12 @@ from reports.definition.report import Filter, Report, Section
 
 NAME: Final = "person"
 RANGE_DAYS: Final = 30
-#: Ranges one can ask for: six months back.
+#: Numbers of the ranges: six months back.
 RANGES: Final = ("0", "1", "2", "3", "4", "5")
 
-#: When which column is meant. It is known before any row is read, so that its index finds them.
-_MEANT: Final = {
+#: When `person` is a value of which column. ClickHouse decides it before it reads rows, so that it
+#: uses the index of that column.
+_USED_WHEN: Final = {
     "recipient": "{identifier:String} = 'number'"
     " OR {identifier:String} = '' AND startsWith({person:String}, '+')",
     "email": "{identifier:String} = 'email' OR {identifier:String} = ''"
@@ -25,7 +26,7 @@ PERSON: Final = Filter(
     "Person",
     "number, e-mail address or external id of the recipient",
     " AND ".join(
-        f"(NOT ({meant}) OR {column} = {{person:String}})" for column, meant in _MEANT.items()
+        f"(NOT ({used}) OR {column} = {{person:String}})" for column, used in _USED_WHEN.items()
     ),
     "String",
     example="+358401234567",
@@ -35,7 +36,7 @@ PERSON: Final = Filter(
 IDENTIFIER: Final = Filter(
     "identifier",
     "Identifier",
-    "what the person is known by; none: a number when it begins with +, an e-mail address when it"
+    "kind of the value of person; none: a number when it begins with +, an e-mail address when it"
     " has an @, else an external id",
     "",
     "String",
@@ -44,12 +45,12 @@ IDENTIFIER: Final = Filter(
 RANGE: Final = Filter(
     "range",
     "Range",
-    "which 30 days: 0 the latest, 1 those before them, up to 5; none: 0",
+    "which 30 days: 0 the latest, 1 the 30 before, up to 5; none: 0",
     "",
     "String",
     choices=RANGES,
 )
-ASKED: Final = (f.ACCOUNT, f.CHANNEL, PERSON, IDENTIFIER, RANGE)
+FILTERS: Final = (f.ACCOUNT, f.CHANNEL, PERSON, IDENTIFIER, RANGE)
 COLUMNS: Final = (
     c.SENT_AT,
     c.CHANNEL,
@@ -77,17 +78,17 @@ COLUMNS: Final = (
 PERSON_REPORT: Final = Report(
     NAME,
     "Person",
-    "Everything one recipient was sent in 30 days, and what came of it; six months back.",
-    ASKED,
+    "All messages to one recipient in 30 days, with their results; up to six months back.",
+    FILTERS,
     (
         Section(
             NAME,
             "",
             "Messages",
-            "One row an outbound message to this person, the newest first.",
+            "One row for each outbound message to this person, the newest first.",
             "rows",
             COLUMNS,
-            (*ASKED, f.SINCE, f.UNTIL),
+            (*FILTERS, f.SINCE, f.UNTIL),
             source="reported_messages",
             only="is_sent",
         ),

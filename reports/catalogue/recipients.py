@@ -1,28 +1,28 @@
-"""Campaign recipients: who is behind each figure of a campaign, one tab a figure."""
+"""Campaign recipients: the people behind each figure of a campaign, one tab for each figure."""
 
 from typing import Final, get_args
 
 from reports.definition import columns as c
 from reports.definition import filters as f
-from reports.definition.audience import OF_CLICKS, Action, clicked, condition_for, messages_of
+from reports.definition.audience import CLICK_ACTIONS, Action, clicked, condition_for, messages_of
 from reports.definition.columns import count, moment, text
 from reports.definition.report import Filter, Report, Section
 
 NAME: Final = "recipients"
-#: SQL of the campaign and of the links that are asked about.
+#: SQL of the campaign and of the links of a query.
 CAMPAIGNS: Final = "[{campaign:String}]"
 LINKS: Final = "{link:Array(String)}"
-#: Tabs of clicks are decided with the links, so that clicks are read once.
-_CLICKS: Final = str(OF_CLICKS)
+#: The condition of `link` decides the tabs of clicks too, so that clicks are read once.
+_CLICKS: Final = str(CLICK_ACTIONS)
 _TABS: Final = " OR ".join(
-    f"{{tab:String}} = '{word}' AND {condition_for(word, CAMPAIGNS)}"
-    for word in get_args(Action)
-    if word not in OF_CLICKS
+    f"{{tab:String}} = '{action}' AND {condition_for(action, CAMPAIGNS)}"
+    for action in get_args(Action)
+    if action not in CLICK_ACTIONS
 )
 TAB: Final = Filter(
     "tab",
     "Tab",
-    "people with at least one message of the campaign like this, or who did this; none: sent",
+    "people with at least one message of the campaign in this status, or who did this; none: sent",
     f"({{tab:String}} = '' OR {{tab:String}} IN {_CLICKS} OR {_TABS})",
     "String",
     choices=get_args(Action),
@@ -37,7 +37,7 @@ LINK: Final = Filter(
 SEARCH: Final = Filter(
     "search",
     "Search",
-    "part of a number, an external id or an e-mail address, in any case; none: all",
+    "part of a number, an external id or an e-mail address, ignoring case; none: all",
     "positionCaseInsensitiveUTF8(concat(recipient, '\\n', external_id, '\\n', email),"
     " {search:String}) > 0",
     "String",
@@ -63,15 +63,15 @@ COLUMNS: Final = (
 RECIPIENTS: Final = Report(
     NAME,
     "Campaign recipients",
-    "Who is behind each figure of a campaign: one row a person, with their latest message.",
+    "The people behind each figure of a campaign, each with their latest message.",
     FILTERS,
     (
         Section(
             NAME,
             "",
             "Recipients",
-            "One row a person (number), the one sent to last first; of several messages to somebody"
-            " the latest that belongs to the tab.",
+            "One row for each person (number) with their latest message of the tab, the newest"
+            " first.",
             "rows",
             COLUMNS,
             FILTERS,

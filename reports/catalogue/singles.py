@@ -27,14 +27,14 @@ COLUMNS: Final = (
 SINGLES: Final = Report(
     NAME,
     "Single sends",
-    "Messages of the period that were sent one by one, not by a campaign; the newest first.",
+    "Messages of the period that belong to no campaign, the newest first.",
     FILTERS,
     (
         Section(
             NAME,
             "",
             "Single sends",
-            "One row an outbound message without a campaign.",
+            "One row for each outbound message without a campaign.",
             "rows",
             COLUMNS,
             FILTERS,

@@ -1,4 +1,4 @@
-"""Speed and quality: how fast messages arrive, how many do, and why the others do not."""
+"""Speed and quality: how fast messages arrive, how many, and why the others fail."""
 
 from typing import Final
 
@@ -41,8 +41,8 @@ FILTERS: Final = (*STANDARD, BY, SOURCE, PROVIDER, IN_COUNTRY)
 
 def _percentile(number: int, who: str) -> Column:
     meaning = (
-        f"{who} of the delivered messages arrived within so many seconds of the first attempt; "
-        "exact, between two messages interpolated, as PERCENTILE.INC of spreadsheets"
+        f"{who} of the delivered messages arrived within this many seconds of the first attempt; "
+        "exact, interpolated like PERCENTILE.INC of spreadsheets"
     )
     return Column(f"p{number}", "Nullable(Float64)", f"p{number}", meaning, "seconds")
 
@@ -62,25 +62,27 @@ SPEED_COLUMNS: Final = (
     ),
 )
 ERROR_COLUMNS: Final = (
-    text("error_code", "Error code", "code the provider gave; empty: none, such as for expired"),
-    text("fail_reason", "Reason", "why they failed, in words for people; empty: unknown"),
-    text("bounce", "Bounce", "soft: temporary, hard: for good; empty: no bounce"),
+    text(
+        "error_code", "Error code", "code given by the provider; empty: none, such as for expired"
+    ),
+    text("fail_reason", "Reason", "why they failed, in plain words; empty: unknown"),
+    text("bounce", "Bounce", "soft: temporary, hard: permanent; empty: no bounce"),
     *DIMENSIONS,
     count("failed", "Failed", "messages undelivered or rejected with this code and reason"),
-    share("share", "Share", "its part of all failed messages listed"),
+    share("share", "Share", "share of all failed messages listed"),
 )
 
 SPEED: Final = Report(
     NAME,
     "Speed and quality",
-    "How fast the messages of the period arrived, how many did, and why the others did not.",
+    "How fast the messages of the period arrived, how many, and why the others failed.",
     FILTERS,
     (
         Section(
             NAME,
             "totals",
             "Totals",
-            "All outbound messages sent in the period, as they stand now.",
+            "All outbound messages sent in the period, by their present status.",
             "figures",
             SPEED_COLUMNS,
             FILTERS,
@@ -101,7 +103,7 @@ SPEED: Final = Report(
             "groups",
             "Compared",
             "The same for each country, provider, source or time, as chosen; most messages first. "
-            "Columns of what is not chosen are empty.",
+            "Columns of dimensions that are not chosen are empty.",
             "rows",
             (*DIMENSIONS, *SPEED_COLUMNS),
             FILTERS,
@@ -111,8 +113,8 @@ SPEED: Final = Report(
             NAME,
             "errors",
             "Errors",
-            "Failed messages by error code and reason, and by what is chosen; most messages first. "
-            "Columns of what is not chosen are empty.",
+            "Failed messages by error code, reason and the chosen dimensions; most messages first. "
+            "Columns of dimensions that are not chosen are empty.",
             "rows",
             ERROR_COLUMNS,
             FILTERS,

@@ -1,4 +1,4 @@
-"""Suppressions: numbers no longer sent to, why, and the messages behind their strikes."""
+"""Suppressions: numbers that must not be sent to, why, and the messages behind their strikes."""
 
 from typing import Final, get_args
 
@@ -22,13 +22,13 @@ FILTERS: Final = (
     f.ACCOUNT,
     msgspec.structs.replace(
         f.SINCE,
-        meaning="first day of suppressing, in the account's time zone; a recipient that is asked"
-        " for is shown whenever it was suppressed",
+        meaning="first day of the suppression, in the account's time zone; ignored with the filter"
+        " recipient",
         condition="({recipient:String} != '' OR since >= {since:DateTime64(3, 'UTC')})",
     ),
     msgspec.structs.replace(
         f.UNTIL,
-        meaning="last day of suppressing, itself included",
+        meaning="last day of the suppression, inclusive",
         condition="({recipient:String} != '' OR since < {until:DateTime64(3, 'UTC')})",
     ),
     REASON,
@@ -46,14 +46,14 @@ SUPPRESSIONS: Final = Report(
             NAME,
             "numbers",
             "Suppressed numbers",
-            "One row a number that is suppressed now and has been since a day of the period, the"
-            " latest first.",
+            "One row for each number that is suppressed now and has been since a day of the period,"
+            " the latest first.",
             "rows",
             (
                 c.RECIPIENT,
-                text("reasons", "Reasons", "hard_bounces, unsubscribed, manual: all that hold"),
-                moment("since", "Since", "when it was suppressed"),
-                moment("until", "Until", "when it ends by itself; empty: until released"),
+                text("reasons", "Reasons", "hard_bounces, unsubscribed, manual: all that apply"),
+                moment("since", "Since", "when the suppression began"),
+                moment("until", "Until", "when it expires; empty: until released"),
                 count("strikes", "Strikes", "messages that ended as hard bounces and count now"),
                 text("messages", "Messages", "ids of these messages, the newest strike first"),
             ),
@@ -65,15 +65,15 @@ SUPPRESSIONS: Final = Report(
             NAME,
             "strikes",
             "Messages behind them",
-            "One row a strike of these numbers: a message that ended as a hard bounce by the"
-            " recipient's own fault and counts now.",
+            "One row for each strike of these numbers: a message that ended as a hard bounce with"
+            " scope recipient and counts now.",
             "rows",
             (
                 c.RECIPIENT,
                 c.MESSAGE_ID,
                 c.SENT_AT,
-                moment("struck_at", "Struck at", "time of the receipt that struck"),
-                word("code", "Error code", "code the provider gave"),
+                moment("struck_at", "Struck at", "time of the receipt with the hard bounce"),
+                word("code", "Error code", "code given by the provider"),
                 _FAIL_REASON,
                 c.CAMPAIGN_ID,
             ),

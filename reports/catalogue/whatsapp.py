@@ -8,7 +8,7 @@ from reports.definition.columns import word
 from reports.definition.report import Filter, Report, Section
 
 NAME: Final = "whatsapp"
-_WORDS: Final = {
+_CONDITIONS: Final = {
     "delivered": "is_delivered",
     "read": "is_read",
     "pending": "is_queued",
@@ -16,15 +16,15 @@ _WORDS: Final = {
     "received": "direction = 'inbound'",
 }
 _ANY_OF: Final = " OR ".join(
-    f"(has({{status:Array(String)}}, '{word}') AND {condition})"
-    for word, condition in _WORDS.items()
+    f"(has({{status:Array(String)}}, '{status}') AND {condition})"
+    for status, condition in _CONDITIONS.items()
 )
 STATUS: Final = Filter(
     "status",
     "Status",
-    "what became of the message; delivered includes read; none: all",
+    "status of the message; delivered includes read; none: all",
     f"(empty({{status:Array(String)}}) OR {_ANY_OF})",
-    choices=tuple(_WORDS),
+    choices=tuple(_CONDITIONS),
 )
 DIRECTION: Final = Filter(
     "direction",
@@ -76,7 +76,7 @@ WHATSAPP: Final = Report(
             NAME,
             "",
             "WhatsApp messages",
-            "One row a message, as it stands now.",
+            "One row for each message, with its present status.",
             "rows",
             COLUMNS,
             FILTERS,

@@ -1,11 +1,11 @@
-"""Who did what in campaigns: the conditions behind recipients' tabs and segments, written once.
+"""Who did what in campaigns: SQL conditions behind the tabs of recipients and the segments.
 
-A person is a recipient's number within an account. Words: docs/reports.md.
+A person is a recipient (phone number) within an account. The actions: docs/reports.md.
 """
 
 from typing import Final, Literal
 
-#: What people did, or what became of what they were sent.
+#: What people did, or what became of the messages sent to them.
 Action = Literal[
     "sent",
     "delivered",
@@ -20,8 +20,8 @@ Action = Literal[
     "suppressed",
 ]
 
-#: Of messages: it is people with at least one such message in the campaigns.
-_OF_MESSAGES: Final = {
+#: Columns of messages. An action holds for people with at least one such message.
+_FLAGS: Final = {
     "sent": "is_sent",
     "delivered": "is_delivered",
     "pending": "is_queued",
@@ -34,50 +34,49 @@ _SUPPRESSED: Final = (
     "recipient IN (SELECT recipient FROM suppressions"
     " WHERE account = {account:String} AND suppressed)"
 )
-
-
-#: Tabs of clicks: links are part of them.
-OF_CLICKS: Final = ("clicked", "not_clicked")
+#: Actions that depend on links.
+CLICK_ACTIONS: Final = ("clicked", "not_clicked")
 
 
 def messages_of(campaigns: str) -> str:
-    """The view to select from: messages of campaigns, read from the days of their sending alone.
+    """The view of the messages of campaigns; it reads only the days on which they were sent.
 
     campaigns: SQL of an array of campaign ids, such as a query parameter.
     """
     return _of("reported_campaign_messages", campaigns)
 
 
-def condition_for(word: Action, campaigns: str, links: str = "") -> str:
-    """Condition on the messages of `messages_of`: those of people who did it in these campaigns.
+def condition_for(action: Action, campaigns: str, links: str = "") -> str:
+    """Condition on `messages_of(campaigns)`: messages of people who did it in these campaigns.
 
-    links: SQL of an array of link ids, clicks of others do not count; empty array or none: any.
+    links: SQL of an array of link ids; only their clicks count. "" or an empty array: all clicks.
     """
-    if word == "clicked":
+    if action == "clicked":
         return clicked(campaigns, links)
-    if word == "not_clicked":
+    if action == "not_clicked":
         return f"NOT ({clicked(campaigns, links)})"
-    if word == "unsubscribed":
+    if action == "unsubscribed":
         return f"recipient IN ({_engaged('unsubscribe', campaigns)})"
-    return _SUPPRESSED if word == "suppressed" else _OF_MESSAGES[word]
+    return _SUPPRESSED if action == "suppressed" else _FLAGS[action]
 
 
-def condition_for_link(word: Action, campaigns: str, links: str) -> str:
-    """The same of people who clicked one of the links, but for those who clicked none of them.
+def condition_for_link(action: Action, campaigns: str, links: str) -> str:
+    """As `condition_for`, and the people clicked one of the links (not_clicked: none of them).
 
-    links: SQL of a filled array. Source: the filter `link` of the report recipients.
+    links: SQL of an array that is not empty. The filter `link` of the report recipients does the
+    same.
     """
-    condition = condition_for(word, campaigns, links)
-    return condition if word in OF_CLICKS else f"{condition} AND {clicked(campaigns, links)}"
+    condition = condition_for(action, campaigns, links)
+    return condition if action in CLICK_ACTIONS else f"{condition} AND {clicked(campaigns, links)}"
 
 
 def clicked(campaigns: str, links: str) -> str:
-    """Condition: those of people who clicked one of the links, or any."""
+    """Condition: messages of people who clicked one of the links. "" or an empty array: any."""
     return f"recipient IN ({_engaged('click', campaigns, links)})"
 
 
 def _engaged(kind: str, campaigns: str, links: str = "") -> str:
-    """Recipients of clicks or unsubscribes of campaigns."""
+    """SELECT of the recipients who clicked or unsubscribed."""
     of_links = f" AND (empty({links}) OR has({links}, link_id))" if links else ""
     return (
         f"SELECT recipient FROM {_of('reported_engagements', campaigns)}"

@@ -97,10 +97,10 @@ STATUS: Final = word(
 )
 BOUNCE: Final = word("bounce", "Bounce", "soft or hard failure; empty: no bounce")
 FAIL_REASON: Final = word(
-    "fail_reason", "Reason", "why it failed, in words for people; empty: not failed"
+    "fail_reason", "Reason", "why it failed, in plain words; empty: not failed"
 )
 ERROR_CODE: Final = word("error_code", "Error code", "code the provider gave for a failure")
-ERROR_TEXT: Final = word("error_text", "Error text", "words the provider gave for a failure")
+ERROR_TEXT: Final = word("error_text", "Error text", "text the provider gave for a failure")
 ATTEMPTS: Final = Column(
     "attempts", "UInt16", "Attempts", "highest attempt known; 1: never retried", "count"
 )

@@ -1,4 +1,4 @@
-"""Filters, each written once: name, meaning, condition on the columns of reported_messages."""
+"""Filters that several reports share; conditions are on the columns of reported_messages."""
 
 from typing import Final, get_args
 
@@ -7,7 +7,7 @@ from reports.definition.report import Filter
 
 
 def _one_of(name: str, label: str, meaning: str, column: str = "", **more: object) -> Filter:
-    """Any of several values of a column."""
+    """A filter by one or several values of a column."""
     condition = (
         f"(empty({{{name}:Array(String)}}) OR has({{{name}:Array(String)}}, {column or name}))"
     )
@@ -15,8 +15,8 @@ def _one_of(name: str, label: str, meaning: str, column: str = "", **more: objec
 
 
 def broken_down_by(*choices: str, default: str) -> Filter:
-    """What each row is for: any of the choices, together. Columns name them as their dimension."""
-    meaning = f"what each row is for, one or several; none: {default}"
+    """A filter of dimensions. Each choice is the `dimension` of the columns it shows."""
+    meaning = f"dimensions of the rows, one or several; none: {default}"
     return Filter("by", "Broken down by", meaning, "", choices=choices, default=(default,))
 
 
@@ -34,7 +34,7 @@ SINCE: Final = Filter(
 UNTIL: Final = Filter(
     "until",
     "To",
-    "last day of the period, itself included",
+    "last day of the period, inclusive",
     "sent_at < {until:DateTime64(3, 'UTC')}",
     "DateTime64(3, 'UTC')",
     required=True,
@@ -96,5 +96,5 @@ IN_CAMPAIGN: Final = Filter(
     "String",
     example="spring-sale",
     required=True,
-    fix="give the id of a campaign, as the report `campaigns` lists them",
+    fix="give the id of a campaign; the report `campaigns` lists them",
 )

@@ -1,7 +1,7 @@
-"""The language reports are written in: what a report shows, by which filters, in which columns.
+"""What a report is made of: sections, columns and filters.
 
-A report is defined once, in `reports/catalogue/`, and its SQL once, in `reports/sql/`; the views in
-ClickHouse, the command line and the pages are made from these.
+Each report is defined once, in `reports/catalogue/`, with its SQL in `reports/sql/`. The views in
+ClickHouse, the commands and the pages are made from these.
 """
 
 from __future__ import annotations
@@ -22,39 +22,39 @@ _INCLUDE: Final = re.compile(r"/\*include (\w+)\*/")
 _PAGE: Final = "LIMIT {limit:UInt64} OFFSET {offset:UInt64}"
 _PARAMETER: Final = re.compile(r"\{(\w+):([^}]+)\}")
 
-#: How a value is shown: in the words of people, the same on a page, in a table and in a file.
+#: How a value is formatted for people, the same on a page, in a terminal and in a file.
 ValueFormat = Literal[
     "text", "count", "credits", "share", "seconds", "time", "number", "country", "flag"
 ]
-#: figures: one row. series: rows of time or rank, all shown. rows: many rows, shown by the page.
+#: figures: one row. series: all rows, over time or ranked. rows: many rows, in pages.
 Shape = Literal["figures", "series", "rows"]
 
 
 class Column(msgspec.Struct, frozen=True):
-    """One column: its ClickHouse type on the wire, and what it means to people.
+    """One column. type: in ClickHouse.
 
-    label: its heading. meaning: one sentence, shown wherever the figure is. offered: not shown
-    unless asked for (`--columns`, the page's column menu), yet always part of the view. dimension:
-    the value of one of the filters COLUMN_FILTERS without which this column is empty or not shown.
+    label: its heading. meaning: one sentence, shown with the figure. optional: only shown on
+    request (`--columns`, the page's column menu); always part of the view. dimension: the value of
+    a filter of COLUMN_FILTERS that shows this column; "": always shown.
     """
 
     name: str
     type: str
     label: str
     meaning: str
-    shown: ValueFormat = "text"
+    format: ValueFormat = "text"
     optional: bool = False
     dimension: str = ""
 
 
 class Filter(msgspec.Struct, frozen=True):
-    """One thing to ask for, and the condition it puts on rows.
+    """One filter of a report: a query parameter, and the condition it puts on rows.
 
-    type: of the query parameter in ClickHouse; `Array(...)` may be given several times. condition:
-    SQL over the columns of the section's source, with the parameter in braces; true when the
-    parameter has its neutral value (empty text or array). Empty: the section's SQL uses the
-    parameter itself. choices: all values allowed; empty: any. required: there is no neutral value.
-    fix: what to write instead of a value that was refused.
+    type: of the parameter in ClickHouse; `Array(...)` takes several values. condition: SQL over the
+    columns of the section's source, with the parameter in braces; it must hold for the neutral
+    value (empty text or array). "": the section's SQL uses the parameter itself. choices: the
+    values allowed; empty: any. default: values when none is given. example: for docs and help.
+    required: a query must give a value. fix: what to write instead of a refused value.
     """
 
     name: str
@@ -70,16 +70,20 @@ class Filter(msgspec.Struct, frozen=True):
 
     @property
     def several(self) -> bool:
-        """Whether it may be given several times."""
+        """Whether it takes several values."""
         return self.type.startswith("Array(")
+
+    @property
+    def example_value(self) -> str:
+        """A value for examples in help texts and docs."""
+        return self.example or (self.choices[0] if self.choices else self.name)
 
 
 class SharedQuery(msgspec.Struct, frozen=True, dict=True):
-    """One read of the tables that answers several sections; its column `section` says which one a
-    row is of.
+    """One SELECT shared by several sections; its column `section` names the section of each row.
 
-    name: of its SQL file in `sql/shared/`. order: of the rows of a section, names of columns, as in
-    ORDER BY. only: a condition that always holds, besides the filters.
+    name: of its SQL file in `sql/shared/`. order: of the rows of a section, as in ORDER BY. only: a
+    condition on all rows, besides the filters.
     """
 
     name: str
@@ -94,20 +98,21 @@ class SharedQuery(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def unordered(self) -> str:
-        """The same in any order, to be read from."""
+        """The SELECT without ORDER BY, for use in a subquery."""
         return _complete(f"shared/{self.name}", self.only, self.filters)
 
     @cached_property
     def parameters(self) -> dict[str, str]:
-        """Query parameters the SELECT needs, with their types."""
+        """ClickHouse types of the query parameters, by name."""
         return parameters_of(self.sql)
 
 
 class CounterTotal(msgspec.Struct, frozen=True):
-    """How the counters know the number of a section's rows, without a look at the messages.
+    """Computes a section's row count from the counters instead of scanning messages.
 
-    number: SQL over the columns of reported_counts: rows a cell stands for. by: the filters that it
-    uses. filters: those that are conditions on cells. Asked by any other, the messages are counted.
+    number: SQL over the columns of reported_counts, the rows that one counter row counts for. by:
+    the filters that `number` uses. filters: those applied as conditions. With any other filter the
+    messages are counted.
     """
 
     number: str
@@ -116,7 +121,7 @@ class CounterTotal(msgspec.Struct, frozen=True):
 
     @property
     def sql(self) -> str:
-        """The SELECT; for periods of whole hours only (ADR 0010)."""
+        """The SELECT; valid for periods of whole hours only (docs/adr/0010)."""
         conditions = _conditions("", self.filters)
         return (
             f"SELECT sum({self.number}) AS rows\n"
@@ -124,20 +129,20 @@ class CounterTotal(msgspec.Struct, frozen=True):
         )
 
     @property
-    def knows(self) -> frozenset[str]:
-        """Names of the filters that may be asked by."""
+    def supported_filters(self) -> frozenset[str]:
+        """Names of the filters that it can apply."""
         return frozenset(one.name for one in (*self.by, *self.filters))
 
 
 class Section(msgspec.Struct, frozen=True, dict=True):
     """One table of a report.
 
-    name: "" when the report has only one. source: the view that a `rows` section counts its rows
-    in, under the same filters; empty: it counts itself. counted: how its rows are counted there,
-    where a row is not a row of the source. only: a condition that always holds, besides the
-    filters. within: the pass that answers it among others, instead of SQL of its own. newest_first:
-    its rows are messages of the period, ordered by `sent_at`, the newest first. tally: how the
-    counters know how many rows there are.
+    name: "" when the report has only one. source: the view in which the rows of a `rows` section
+    are counted, under the same filters; "": its own SELECT is counted. counted: the aggregate that
+    counts them, where a row is not a row of the source. only: a condition on all rows, besides the
+    filters. shared_query: the SELECT that returns its rows together with those of other sections;
+    None: it has its own SQL file. newest_first: its rows are messages of the period, the newest
+    `sent_at` first. counter_total: how to count its rows from the counters.
     """
 
     report: str
@@ -150,9 +155,9 @@ class Section(msgspec.Struct, frozen=True, dict=True):
     source: str = ""
     only: str = ""
     counted: str = "count()"
-    within: SharedQuery | None = None
+    shared_query: SharedQuery | None = None
     newest_first: bool = False
-    tally: CounterTotal | None = None
+    counter_total: CounterTotal | None = None
 
     @property
     def view(self) -> str:
@@ -163,22 +168,22 @@ class Section(msgspec.Struct, frozen=True, dict=True):
     def sql(self) -> str:
         """The SELECT, with shared parts, its columns and the conditions of the filters in place."""
         names = ", ".join(column.name for column in self.columns)
-        if self.within is None:
+        if self.shared_query is None:
             sql = _complete(self.view, self.only, self.filters)
             return sql.replace(_COLUMNS_MARK, names)
         return (
-            f"SELECT {names}\nFROM (\n{self.within.unordered}\n)\n"
-            f"WHERE section = '{self.name}'\nORDER BY {self.within.order}"
+            f"SELECT {names}\nFROM (\n{self.shared_query.unordered}\n)\n"
+            f"WHERE section = '{self.name}'\nORDER BY {self.shared_query.order}"
         )
 
     @cached_property
     def parameters(self) -> dict[str, str]:
-        """Query parameters the SELECT needs, with their types."""
+        """ClickHouse types of the query parameters, by name."""
         return parameters_of(self.sql)
 
     @cached_property
     def count_sql(self) -> str:
-        """How many rows a `rows` section has in all."""
+        """The SELECT of the row count of a `rows` section."""
         if not self.source:
             return f"SELECT count() AS rows FROM (\n{self.sql.removesuffix(_PAGE)})"
         conditions = _conditions(self.only, self.filters)
@@ -195,7 +200,7 @@ def _conditions(only: str, filters: tuple[Filter, ...]) -> str:
 
 
 def parameters_of(sql: str) -> dict[str, str]:
-    """Query parameters that SQL needs, with their types."""
+    """ClickHouse types of the query parameters in SQL, by name."""
     return dict(_PARAMETER.findall(sql))
 
 
@@ -212,10 +217,10 @@ def _part(named: re.Match[str]) -> str:
 
 
 class Report(msgspec.Struct, frozen=True):
-    """One report; about: the question it answers.
+    """One report. about: one sentence on what it shows.
 
-    range_days: not 0 where the period is chosen by the filter `range`: 0 are the latest so many
-    days, 1 those before them, and so on.
+    range_days: the length of a range, for a report whose period is chosen by the filter `range`: 0
+    is the latest range, 1 the one before, and so on. 0: the report has no ranges.
     """
 
     name: str
@@ -231,16 +236,16 @@ class Report(msgspec.Struct, frozen=True):
 
     @property
     def has_period(self) -> bool:
-        """Whether it is about a period of one's choice, not a range or something whole."""
+        """Whether the user chooses its period."""
         return any(one.name == "since" for one in self.filters)
 
     @property
     def own_filters(self) -> tuple[Filter, ...]:
-        """The filters besides those that every report has."""
+        """The filters besides COMMON_FILTERS."""
         return tuple(one for one in self.filters if one.name not in COMMON_FILTERS)
 
 
-#: Filters that are not asked for as such: the account is known, the period has words of its own.
+#: Filters with their own treatment: the account is given, the period has several parameters.
 COMMON_FILTERS: Final = ("account", "since", "until")
-#: Filters whose values choose columns, by their `dimension`.
+#: Filters whose values choose columns by their `dimension`.
 COLUMN_FILTERS: Final = ("by", "identifiers", "content")

@@ -1,30 +1,30 @@
-"""Answers as files: CSV and JSON as streams, XLSX for people with a spreadsheet.
+"""Reports as files: CSV and JSON are streamed, XLSX is written to disk first.
 
-`exported(FORMATS["csv"], database, [section], asked)` gives the bytes of a file piece by piece.
+`export(FORMATS["csv"], database, [section], query)` returns the bytes of a file piece by piece.
 """
 
 from reports.exports.formats import FORMATS, Format, export, file_name, start_export
 from reports.exports.table import (
     ExportDocument,
+    ExportTable,
     OnProgress,
     QueryParam,
-    Table,
-    chosen,
+    chosen_columns,
     document_of,
-    rows_in_all,
+    total_rows,
 )
 
 __all__ = [
     "FORMATS",
     "ExportDocument",
+    "ExportTable",
     "Format",
     "OnProgress",
     "QueryParam",
-    "Table",
-    "chosen",
+    "chosen_columns",
     "document_of",
     "export",
     "file_name",
-    "rows_in_all",
     "start_export",
+    "total_rows",
 ]

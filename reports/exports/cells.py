@@ -1,4 +1,4 @@
-"""How one value is written: what a column holds decides, never the look of the value."""
+"""How values are written: the type of the column decides, never the value itself."""
 
 from __future__ import annotations
 
@@ -26,48 +26,49 @@ _KINDS: Final[tuple[tuple[str, Kind], ...]] = (
     ("Float", "number"),
     ("Decimal", "number"),
 )
-#: Spreadsheets take a cell that starts like this for a formula (OWASP, "CSV injection"); the
-#: full-width forms count where East Asian input does.
+#: Spreadsheets read a cell with this start as a formula (OWASP, "CSV injection"); the full-width
+#: forms in East Asian locales.
 _FORMULA: Final = re.compile("[=+\\-@\t\r\n＝＋－＠]")
-_HARMLESS: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+#: Signed numbers are not formulas.
+_NUMBER: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
 def kind_of(column: Column) -> Kind:
     """What a column holds."""
-    if column.shown == "flag":
+    if column.format == "flag":
         return "flag"
-    name = bare(column.type)
+    name = base_type(column.type)
     return next((kind for start, kind in _KINDS if name.startswith(start)), "text")
 
 
-def bare(type_: str) -> str:
+def base_type(type_: str) -> str:
     """A ClickHouse type without Nullable and LowCardinality."""
     while wrapped := _WRAPPED.fullmatch(type_):
         type_ = wrapped[1]
     return type_
 
 
-def in_zone(column: Column, zone: str) -> Callable[[datetime], str]:
-    """Writes a time as ISO 8601 with the zone's offset, as exactly as the column has it."""
-    exact = "milliseconds" if bare(column.type).startswith("DateTime64") else "seconds"
+def iso_time_writer(column: Column, zone: str) -> Callable[[datetime], str]:
+    """A writer of times as ISO 8601 with the zone's offset, in the precision of the column."""
+    precision = "milliseconds" if base_type(column.type).startswith("DateTime64") else "seconds"
     tz = ZoneInfo(zone)
-    return lambda value: value.astimezone(tz).isoformat(timespec=exact)
+    return lambda value: value.astimezone(tz).isoformat(timespec=precision)
 
 
-def number(value: Any) -> Any:
-    """A number as it is; what is no number (0 / 0) is unknown."""
+def finite(value: Any) -> Any:
+    """The number; None for NaN and infinity."""
     return value if not isinstance(value, float) or isfinite(value) else None
 
 
 def escape_formula(text: str) -> str:
-    """A text that no spreadsheet takes for a formula; numbers, also with their +, stay."""
-    if _FORMULA.match(text) and not _HARMLESS.fullmatch(text):
+    """The text, with an apostrophe before it if a spreadsheet would read it as a formula."""
+    if _FORMULA.match(text) and not _NUMBER.fullmatch(text):
         return "'" + text
     return text
 
 
 def joined(values: list[Any] | dict[str, Any]) -> str:
-    """Several values in one cell."""
+    """The values of a list or map as one text."""
     if isinstance(values, dict):
         return ", ".join(f"{name}={value}" for name, value in values.items())
     return ", ".join(map(str, values))

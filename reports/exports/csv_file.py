@@ -1,7 +1,7 @@
-"""CSV by RFC 4180: for programs, and for rows without end.
+"""CSV (RFC 4180), for programs and any number of rows.
 
-UTF-8; a header of column names as in the view; texts always quoted, numbers never; times as ISO
-8601 with the offset of the account's zone; unknown is empty; several values joined by ", ".
+UTF-8; a header of the view's column names; texts quoted, numbers not; times in ISO 8601 with the
+offset of the account's zone; unknown values empty; several values joined by ", ".
 """
 
 from __future__ import annotations
@@ -12,37 +12,37 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from reports.definition.report import Column
-from reports.exports.cells import Write, escape_formula, in_zone, joined, kind_of, number
-from reports.exports.table import ExportDocument, OnProgress, Table, rows_of
+from reports.exports.cells import Write, escape_formula, finite, iso_time_writer, joined, kind_of
+from reports.exports.table import ExportDocument, ExportTable, OnProgress, rows_of
 
 
-def csv_of(book: ExportDocument, tell: OnProgress) -> Iterator[bytes]:
-    """The only table of a book, a piece for every block."""
-    (table,) = book.tables
-    return _lines(table, book.zone, tell)
+def csv_of(document: ExportDocument, on_progress: OnProgress) -> Iterator[bytes]:
+    """The only table of a document, one piece for each block of rows."""
+    (table,) = document.tables
+    return _lines(table, document.zone, on_progress)
 
 
-def _lines(table: Table, zone: str, tell: OnProgress) -> Iterator[bytes]:
+def _lines(table: ExportTable, zone: str, on_progress: OnProgress) -> Iterator[bytes]:
     writers = [_writer(column, zone) for column in table.columns]
     done = 0
     with rows_of(table) as blocks:
-        yield _written([[column.name for column in table.columns]])
+        yield _encoded([[column.name for column in table.columns]])
         for block in blocks:
-            yield _written([_row(writers, row) for row in block])
+            yield _encoded([_row(writers, row) for row in block])
             done += len(block)
-            tell(done)
+            on_progress(done)
 
 
 def _row(writers: Sequence[Write], row: Sequence[Any]) -> list[Any]:
-    # An unknown is written as '' by every writer alike.
+    # No writer sees None: unknown values are empty.
     return [
         "" if value is None else write(value) for write, value in zip(writers, row, strict=True)
     ]
 
 
-def _written(rows: Sequence[Sequence[Any]]) -> bytes:
+def _encoded(rows: Sequence[Sequence[Any]]) -> bytes:
     text = io.StringIO(newline="")
-    # Quotes around every text: a program that splits at semicolons must not find a formula inside.
+    # All texts are quoted: a program that splits at semicolons must not find a formula inside.
     csv.writer(text, quoting=csv.QUOTE_NONNUMERIC).writerows(rows)
     return text.getvalue().encode("utf-8", "replace")
 
@@ -50,7 +50,7 @@ def _written(rows: Sequence[Sequence[Any]]) -> bytes:
 def _writer(column: Column, zone: str) -> Write:
     kind = kind_of(column)
     if kind == "time":
-        return in_zone(column, zone)
+        return iso_time_writer(column, zone)
     if kind == "date":
         return lambda value: value.isoformat()
     if kind == "flag":
@@ -58,5 +58,5 @@ def _writer(column: Column, zone: str) -> Write:
     if kind in ("list", "map"):
         return lambda value: escape_formula(joined(value))
     if kind == "number":
-        return number
+        return finite
     return lambda value: escape_formula(str(value))

@@ -22,7 +22,7 @@ _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class Format(msgspec.Struct, frozen=True):
-    """One format. several: whether a file holds several sections."""
+    """One format. several: whether a file can hold several sections. pieces: writes a document."""
 
     name: str
     media_type: str
@@ -45,8 +45,8 @@ FORMATS: Final = {
 }
 
 
-def _nobody(_: int) -> None:
-    """Tells nobody."""
+def _ignore(_: int) -> None:
+    pass
 
 
 def export(
@@ -56,34 +56,36 @@ def export(
     query: ReportQuery,
     columns: Sequence[str] = (),
     limit: int = 0,
-    tell: OnProgress = _nobody,
+    on_progress: OnProgress = _ignore,
 ) -> Iterator[bytes]:
     """The bytes of a file, piece by piece.
 
-    columns: by name, of the only section; none: those shown unasked; "all": every one. limit: rows
-    at most of a `rows` section, 0 for all. tell: hears of rows written so far.
+    columns: names, when there is one section; none: those the query shows; "all": every one. limit:
+    maximum rows of a `rows` section, 0 for all.
 
-    The first piece is made before this returns, so what cannot be answered is known before
-    anything is sent: raises InvalidQuery, Unavailable, NotMigrated, DatabaseError; the last three
-    also later. Dropping the iterator ends the query.
+    The first piece is made before this returns, so most errors appear before anything is sent:
+    raises InvalidQuery, and DatabaseError, which the iterator may raise too. Dropping the iterator
+    ends the query.
     """
-    return start_export(form, document_of(database, sections, query, columns, limit), tell)
+    return start_export(form, document_of(database, sections, query, columns, limit), on_progress)
 
 
-def start_export(form: Format, book: ExportDocument, tell: OnProgress = _nobody) -> Iterator[bytes]:
-    """The same of any book. Raises InvalidQuery when it has no tables."""
-    if not book.tables:
-        raise InvalidQuery([Issue("section", "none is asked for", "choose at least one")])
-    if len(book.tables) > 1 and not form.several:
-        names = ", ".join(table.name for table in book.tables)
-        problem = f"{form.name} holds one section, and {len(book.tables)} are asked for"
+def start_export(
+    form: Format, document: ExportDocument, on_progress: OnProgress = _ignore
+) -> Iterator[bytes]:
+    """As `export`, of any document. Raises InvalidQuery when the format cannot hold its tables."""
+    if not document.tables:
+        raise InvalidQuery([Issue("section", "none is chosen", "choose at least one")])
+    if len(document.tables) > 1 and not form.several:
+        names = ", ".join(table.name for table in document.tables)
+        problem = f"{form.name} holds one section, and {len(document.tables)} are chosen"
         raise InvalidQuery([Issue("section", problem, f"choose one of {names}")])
-    pieces = form.pieces(book, tell)
+    pieces = form.pieces(document, on_progress)
     return chain((next(pieces),), pieces)
 
 
 def file_name(form: Format, query: ReportQuery, sections: Sequence[Section]) -> str:
-    """A name for the file: report, section when it is one of several, account, what and when."""
+    """A safe file name: report, section if it is the only one, account, required filters, days."""
     report, period = query.report, query.period
     words = [report.name]
     if len(sections) == 1:

@@ -1,7 +1,7 @@
-"""JSON: one object with what was asked and, by section, its rows as objects; written as a stream.
+"""JSON: one object with the query under `asked` and the rows of each section, as a stream.
 
 Numbers are numbers (credits too), shares 0 to 1, times ISO 8601 with the offset of the account's
-zone, unknown is null.
+zone, unknown values null.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from typing import Any, Final
 import msgspec
 
 from reports.definition.report import Column
-from reports.exports.cells import Write, in_zone, kind_of, number
-from reports.exports.table import ExportDocument, OnProgress, Table, rows_of
+from reports.exports.cells import Write, finite, iso_time_writer, kind_of
+from reports.exports.table import ExportDocument, ExportTable, OnProgress, rows_of
 
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 
 
-def json_of(book: ExportDocument, tell: OnProgress) -> Iterator[bytes]:
-    """All tables of a book, a piece for every block."""
-    head = {"report": book.name, "asked": {fact.name: fact.words for fact in book.query}}
+def json_of(document: ExportDocument, on_progress: OnProgress) -> Iterator[bytes]:
+    """All tables of a document, one piece for each block of rows."""
+    head = {"report": document.name, "asked": {one.name: one.value for one in document.query}}
     start, done = _ENCODER.encode(head)[:-1] + b',"sections":{', 0
-    for table in book.tables:
+    for table in document.tables:
         with rows_of(table) as blocks:
             yield start + _ENCODER.encode(table.name) + b":["
-            for piece, rows in _pieces(table, blocks, book.zone):
+            for piece, rows in _pieces(table, blocks, document.zone):
                 yield piece
                 done += rows
-                tell(done)
+                on_progress(done)
         start = b"],"
     yield b"]}}\n"
 
 
-def _pieces(table: Table, blocks: Any, zone: str) -> Iterator[tuple[bytes, int]]:
+def _pieces(table: ExportTable, blocks: Any, zone: str) -> Iterator[tuple[bytes, int]]:
     writers = [_writer(column, zone) for column in table.columns]
     names = [column.name for column in table.columns]
     between = b"\n"
@@ -54,13 +54,13 @@ def _record(names: Sequence[str], writers: Sequence[Write], row: Sequence[Any]) 
 def _writer(column: Column, zone: str) -> Write:
     kind = kind_of(column)
     if kind == "time":
-        return in_zone(column, zone)
+        return iso_time_writer(column, zone)
     if kind == "flag":
         return bool
     if kind == "number":
-        return number
-    return _as_it_is
+        return finite
+    return _unchanged
 
 
-def _as_it_is(value: Any) -> Any:
+def _unchanged(value: Any) -> Any:
     return value

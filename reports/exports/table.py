@@ -1,4 +1,4 @@
-"""What is exported, whatever the file: tables of typed columns, and what was asked."""
+"""What an export holds, in any format: tables of typed columns, and the query."""
 
 from __future__ import annotations
 
@@ -11,74 +11,71 @@ import msgspec
 from models.issues import Issue
 from reports.definition.report import Column, Section
 from reports.query.database import Database
+from reports.query.fetch import count_of
 from reports.query.query import InvalidQuery, ReportQuery
 
 Blocks = Iterator[Sequence[tuple[Any, ...]]]
-#: Told again and again how many rows of the file are written.
 OnProgress = Callable[[int], None]
+"""Called after each block with the number of rows written so far."""
+
+ALL_COLUMNS: Final = "all"
+_MAX_BLOCK_ROWS: Final = 10_000
 
 
-_AT_A_TIME: Final = 10_000
-
-
-class Table(msgspec.Struct, frozen=True):
-    """Rows to write. opened: a context with the blocks of rows, times aware and UTC."""
+class ExportTable(msgspec.Struct, frozen=True):
+    """Rows to write. open_blocks: a context with the blocks of rows; times are aware and UTC."""
 
     name: str
     title: str
     meaning: str
     columns: tuple[Column, ...]
-    opened: Callable[[], AbstractContextManager[Blocks]]
+    open_blocks: Callable[[], AbstractContextManager[Blocks]]
 
 
 @contextmanager
-def rows_of(table: Table) -> Iterator[Blocks]:
-    """The rows of a table, few enough at a time that what is made of them is small."""
-    with table.opened() as blocks:
+def rows_of(table: ExportTable) -> Iterator[Blocks]:
+    """The rows of a table in blocks small enough that their encoded forms are small too."""
+    with table.open_blocks() as blocks:
         yield (
-            block[start : start + _AT_A_TIME]
+            block[start : start + _MAX_BLOCK_ROWS]
             for block in blocks
-            for start in range(0, len(block), _AT_A_TIME)
+            for start in range(0, len(block), _MAX_BLOCK_ROWS)
         )
 
 
 class QueryParam(NamedTuple):
-    """One thing that was asked for: its name for programs, its label and words for people."""
+    """One parameter of a query. name: for programs. label, value: for people."""
 
     name: str
     label: str
-    words: str
+    value: str
 
 
 class ExportDocument(msgspec.Struct, frozen=True):
-    """Tables that belong together.
-
-    zone: IANA name; times are written in it. asked: what the question was.
-    """
+    """The tables of an export. zone: IANA name; times are written in it."""
 
     name: str
     title: str
     zone: str
     query: tuple[QueryParam, ...]
-    tables: tuple[Table, ...]
+    tables: tuple[ExportTable, ...]
 
 
-ALL: Final = "all"
-
-
-def chosen(section: Section, query: ReportQuery, names: Sequence[str] = ()) -> tuple[Column, ...]:
-    """Columns by name, in the order of the names; none: those that answer; "all": every one.
+def chosen_columns(
+    section: Section, query: ReportQuery, names: Sequence[str] = ()
+) -> tuple[Column, ...]:
+    """Columns by name, in the order of the names; none: those the query shows; "all": every one.
 
     Raises InvalidQuery.
     """
     if not names:
         return query.columns(section)
-    if list(names) == [ALL]:
+    if list(names) == [ALL_COLUMNS]:
         return section.columns
     known = {column.name: column for column in section.columns}
-    fix = f"use {', '.join(known)} or {ALL}"
+    fix = f"use {', '.join(known)} or {ALL_COLUMNS}"
     issues = [
-        Issue("columns", f"{name!r} is no column of {section.title!r}", fix)
+        Issue("columns", f"{name!r} is not a column of {section.title!r}", fix)
         for name in names
         if name not in known
     ]
@@ -94,24 +91,26 @@ def document_of(
     columns: Sequence[str] = (),
     limit: int = 0,
 ) -> ExportDocument:
-    """The answers to a question. columns: of the section, when it is only one. limit: 0 for all.
+    """An export of sections. Reads nothing yet. Raises InvalidQuery.
 
-    Raises InvalidQuery; reads nothing yet.
+    columns: names, when there is one section. limit: maximum rows of a `rows` section, 0 for all.
     """
     if columns and len(sections) > 1:
-        several = f"are given for {len(sections)} sections"
-        raise InvalidQuery([Issue("columns", several, "choose one section with them")])
+        problem = f"are given for {len(sections)} sections"
+        raise InvalidQuery([Issue("columns", problem, "choose one section with them")])
     tables = tuple(_table(database, section, query, columns, limit) for section in sections)
     report = query.report
-    return ExportDocument(report.name, report.title, query.period.zone, _facts(query), tables)
+    return ExportDocument(
+        report.name, report.title, query.period.zone, _query_params(query), tables
+    )
 
 
 def _table(
     database: Database, section: Section, query: ReportQuery, columns: Sequence[str], limit: int
-) -> Table:
-    wanted = chosen(section, query, columns)
-    sql = _selected(section, wanted)
-    return Table(
+) -> ExportTable:
+    wanted = chosen_columns(section, query, columns)
+    sql = _select(section, wanted)
+    return ExportTable(
         section.name or section.report,
         section.title,
         section.meaning,
@@ -120,32 +119,24 @@ def _table(
     )
 
 
-def _selected(section: Section, columns: Sequence[Column]) -> str:
-    """The SELECT of some columns of a section, its rows in its order."""
+def _select(section: Section, columns: Sequence[Column]) -> str:
+    """The SELECT of some columns of a section, in its order of rows."""
     return f"SELECT {', '.join(column.name for column in columns)} FROM (\n{section.sql}\n)"
 
 
-def _facts(query: ReportQuery) -> tuple[QueryParam, ...]:
-    raw_params = {
+def _query_params(query: ReportQuery) -> tuple[QueryParam, ...]:
+    params = {
         "account": [query.account],
         **query.raw_params(),
         "time_zone": [query.period.zone],
     }
     labels = {one.name: one.label for one in query.report.filters}
     labels["time_zone"] = "Time zone"
-    return tuple(
-        QueryParam(name, labels[name], ", ".join(words)) for name, words in raw_params.items()
-    )
+    return tuple(QueryParam(name, labels[name], ", ".join(params[name])) for name in params)
 
 
-def rows_in_all(database: Database, sections: Sequence[Section], query: ReportQuery) -> int | None:
-    """How many rows an export will have; None where that cannot be counted beforehand."""
+def total_rows(database: Database, sections: Sequence[Section], query: ReportQuery) -> int | None:
+    """Number of rows of an export; None when a section cannot be counted beforehand."""
     if any(section.shape != "rows" for section in sections):
         return None
     return sum(count_of(database, section, query) for section in sections)
-
-
-def count_of(database: Database, section: Section, query: ReportQuery) -> int:
-    """How many rows a `rows` section has in all."""
-    found = database.rows(query.count_sql(section), query.parameters(section)).rows
-    return int(found[0][0])

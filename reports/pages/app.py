@@ -1,4 +1,4 @@
-"""The application: routes, and what stands before them."""
+"""The application: routes and middleware."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 from reports.pages.auth.middleware import BodyLimit, RequireAccount, SecurityHeaders
 from reports.pages.auth.routes import AuthRoutes
 from reports.pages.auth.tokens import RateLimiter, Tokens
-from reports.pages.rendering import Templates
+from reports.pages.rendering import page_templates
 from reports.pages.report.pages import Pages
 from reports.pages.segments import SegmentPages
 from reports.pages.site import Site
@@ -33,19 +33,19 @@ def _now() -> datetime:
 
 def app(url: str, accounts: Mapping[str, str], clock: Clock = _now) -> Starlette:
     """The pages. url: ClickHouse, as in the settings. accounts: account by token."""
-    tokens, guesses, templates = Tokens(accounts), RateLimiter(), Templates()
-    entrance, site = AuthRoutes(tokens, guesses, templates), Site(url, templates, clock)
+    tokens, limiter, templates = Tokens(accounts), RateLimiter(), page_templates()
+    auth, site = AuthRoutes(tokens, limiter, templates), Site(url, templates, clock)
     routes = [
         Route("/healthz", _healthz),
         Mount("/static", StaticFiles(directory=STATIC)),
-        *entrance.routes(),
+        *auth.routes(),
         *SegmentPages(site).routes(),
         *Pages(site).routes(),
     ]
     middleware = [
         Middleware(SecurityHeaders),
         Middleware(BodyLimit),
-        Middleware(RequireAccount, tokens=tokens, guesses=guesses),
+        Middleware(RequireAccount, tokens=tokens, limiter=limiter),
     ]
     return Starlette(routes=routes, middleware=middleware, exception_handlers=site.failures())
 

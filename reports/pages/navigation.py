@@ -1,4 +1,4 @@
-"""The menu: every report that can be opened by itself, in groups."""
+"""The menu: the reports that need no campaign chosen first, in groups."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _GROUPS: Final = (
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One line of the menu."""
+    """One line of the menu. to: address. here: whether it is the page shown."""
 
     label: str
     to: str
@@ -25,7 +25,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 def menu(path: str) -> list[tuple[str, list[Entry]]]:
-    """Groups of entries. path: of the page it stands on."""
+    """Entries by group. path: of the page shown."""
     groups = [(title, [_entry(name, path) for name in names]) for title, names in _GROUPS]
     segments = Entry("Segments", "/segments", path.startswith("/segments"))
     return [*groups, ("People", [_entry("person", path), segments])]

@@ -1,4 +1,4 @@
-"""Jinja2, escaping everything, with what every page needs."""
+"""The Jinja2 templates of the pages."""
 
 from __future__ import annotations
 
@@ -7,26 +7,25 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.templating import Jinja2Templates
 
-FOLDER: Final = Path(__file__).with_name("templates")
+from reports.pages.navigation import menu
+
+_FOLDER: Final = Path(__file__).with_name("templates")
 
 
-class Templates:
-    """The templates of the pages. Rendering never reads anything but what it is given."""
+def page_templates() -> Jinja2Templates:
+    """Templates that escape all values and know the account and the menu of the request."""
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return Jinja2Templates(env=environment, context_processors=[_frame])
 
-    def __init__(self) -> None:
-        self._jinja = Environment(
-            loader=FileSystemLoader(FOLDER),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
 
-    def page(self, request: Request, name: str, status: int = 200, **shown: Any) -> HTMLResponse:
-        """A page; `account` is that of the request, empty when nobody is signed in."""
-        account = request.scope.get("account") or ""
-        path = request.url.path
-        text = self._jinja.get_template(name).render(account=account, path=path, **shown)
-        return HTMLResponse(text, status)
+def _frame(request: Request) -> dict[str, Any]:
+    """account: "" when nobody is signed in."""
+    return {"account": request.scope.get("account") or "", "menu": menu(request.url.path)}

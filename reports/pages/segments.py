@@ -1,4 +1,4 @@
-"""The pages of segments: make one, combine several, see who belongs to it, export, delete."""
+"""The pages of segments: create, combine, list members, export, delete."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from starlette.routing import Route
 from models.vocabulary import Channel
 from reports.definition.audience import Action
 from reports.exports import FORMATS, start_export
-from reports.formatting import link, moment, page_number, shown
-from reports.pages.report.forms import label_of, words_of
+from reports.formatting import format_time, format_value
+from reports.pages.links import link
+from reports.pages.report.forms import label_of
+from reports.pages.report.params import group_params, page_number
 from reports.pages.report.view_model import PAGE_ROWS
 from reports.pages.site import Site, account_of
-from reports.query.accounts import zone_of
 from reports.query.database import Database
-from reports.query.query import InvalidQuery
-from reports.segments.book import document_of_segment
+from reports.query.lookups import zone_of
+from reports.query.query import InvalidQuery, RawParams
+from reports.segments.document import document_of_segment
 from reports.segments.members import COLUMNS, count, members
 from reports.segments.model import Combined, Node, People, Saved, parse
 from reports.segments.saved import Segment, segments
 
 _OPERATORS: Final = {"and": "and", "or": "or", "except": "but not"}
-#: Segments of the list that are counted at once, for all who look.
-_THREADS: Final = 4
-Words = Mapping[str, Sequence[str]]
+#: Segments counted at once, for all requests together.
+_COUNTERS: Final = 4
 
 
 class SegmentPages:
-    """Saved groups of people of the account of the session."""
+    """The saved segments of the account that is signed in."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="segment")
+        self._pool = ThreadPoolExecutor(_COUNTERS, thread_name_prefix="segment")
 
     def routes(self) -> list[Route]:
-        """Their routes."""
         return [
             Route("/segments", self._list),
             Route("/segments", self._save, methods=["POST"]),
@@ -53,9 +53,11 @@ class SegmentPages:
         ]
 
     def _list(self, request: Request) -> Response:
-        return self._all(request, {}, ())
+        return self._list_page(request, {}, ())
 
-    def _all(self, request: Request, raw_params: Words, issues: Sequence[str]) -> Response:
+    def _list_page(
+        self, request: Request, raw_params: RawParams, issues: Sequence[str]
+    ) -> Response:
         database, account = self._site.database(), account_of(request)
         zone, found = zone_of(database, account), segments(database, account)
         known = {one.name: one.definition for one in found}
@@ -66,49 +68,54 @@ class SegmentPages:
             {
                 "name": one.name,
                 "to": link("/segments/members", {}, name=one.name),
-                "words": in_words(one.definition),
+                "definition": describe(one.definition),
                 "people": people,
-                "saved": moment(one.updated_at, zone),
+                "saved": format_time(one.updated_at, zone),
             }
             for one, people in zip(found, counts, strict=True)
         ]
         status = 400 if issues else 200
-        query = {"rows": rows, "raw_params": raw_params, "issues": issues, "operators": _OPERATORS}
-        return self._site.page(request, "segments.html", status, **query)
+        context = {
+            "rows": rows,
+            "raw_params": raw_params,
+            "issues": issues,
+            "operators": _OPERATORS,
+        }
+        return self._site.page(request, "segments.html", status, **context)
 
     def _new(self, request: Request) -> Response:
-        return self._made(request, words_of(request.query_params.multi_items()), ())
+        return self._new_page(request, group_params(request.query_params.multi_items()), ())
 
-    def _made(self, request: Request, raw_params: Words, issues: Sequence[str]) -> Response:
-        """The form of people of campaigns, with how many they are."""
+    def _new_page(self, request: Request, raw_params: RawParams, issues: Sequence[str]) -> Response:
+        """The form of a new segment, with its number of people."""
         people, problems = None, list(issues)
         if raw_params.get("campaign") and not issues:
             try:
                 node = people_of(raw_params)
                 people = count(self._site.database(), account_of(request), node)
-            except InvalidQuery as bad:
-                problems = list(map(str, bad.issues))
-        choices = [(word, label_of(word)) for word in get_args(Action)]
-        query = {"raw_params": raw_params, "issues": problems, "people": people, "choices": choices,
-                 "channels": get_args(Channel)}  # fmt: skip
+            except InvalidQuery as error:
+                problems = list(map(str, error.issues))
+        choices = [(action, label_of(action)) for action in get_args(Action)]
+        context = {"raw_params": raw_params, "issues": problems, "people": people,
+                   "choices": choices, "channels": get_args(Channel)}  # fmt: skip
         status = 400 if problems else 200
-        return self._site.page(request, "segment_new.html", status, **query)
+        return self._site.page(request, "segment_new.html", status, **context)
 
     async def _save(self, request: Request) -> Response:
         async with request.form(max_files=0) as form:
-            raw_params = words_of([(name, str(word)) for name, word in form.multi_items()])
+            raw_params = group_params([(name, str(text)) for name, text in form.multi_items()])
         return await run_in_threadpool(self._saved, request, raw_params)
 
-    def _saved(self, request: Request, raw_params: Words) -> Response:
+    def _saved(self, request: Request, raw_params: RawParams) -> Response:
         name = next(iter(raw_params.get("name", ())), "")
         combines = "op" in raw_params
         try:
             node = combined_of(raw_params) if combines else people_of(raw_params)
             store, now = self._site.segments(), self._site.clock()
             store.save(account_of(request), name, node, now, replace=False)
-        except InvalidQuery as bad:
-            again = self._all if combines else self._made
-            return again(request, raw_params, list(map(str, bad.issues)))
+        except InvalidQuery as error:
+            page = self._list_page if combines else self._new_page
+            return page(request, raw_params, list(map(str, error.issues)))
         return RedirectResponse(link("/segments/members", {}, name=name), 303)
 
     def _members(self, request: Request) -> Response:
@@ -125,10 +132,10 @@ class SegmentPages:
             request,
             "segment.html",
             segment=segment,
-            words=in_words(segment.definition),
-            saved=moment(segment.updated_at, zone),
+            definition=describe(segment.definition),
+            saved=format_time(segment.updated_at, zone),
             columns=COLUMNS,
-            rows=[[shown(*pair, zone) for pair in zip(COLUMNS, row, strict=True)]
+            rows=[[format_value(*pair, zone) for pair in zip(COLUMNS, row, strict=True)]
                   for row in found.rows],
             grid={"first": first + 1, "last": first + len(found.rows), "total": total,
                   "before": before, "after": after},
@@ -151,17 +158,17 @@ class SegmentPages:
         database, account = self._site.database(), account_of(request)
         segment = _segment(database, account, request.query_params.get("name", ""))
         pieces = start_export(form, document_of_segment(database, account, segment))
-        plain = "".join(one if one.isascii() and one.isalnum() else "_" for one in segment.name)
-        headers = {"content-disposition": f'attachment; filename="segment-{plain}.{form.name}"'}
+        safe = "".join(one if one.isascii() and one.isalnum() else "_" for one in segment.name)
+        headers = {"content-disposition": f'attachment; filename="segment-{safe}.{form.name}"'}
         return StreamingResponse(pieces, media_type=form.media_type, headers=headers)
 
 
-def people_of(raw_params: Words) -> Node:
-    """People of campaigns, as the form says it. Raises InvalidQuery."""
-    typed = [one.strip() for word in raw_params.get("campaign", ()) for one in word.split(",")]
+def people_of(raw_params: RawParams) -> Node:
+    """The definition of the form of a new segment. Raises InvalidQuery."""
+    campaigns = [one.strip() for text in raw_params.get("campaign", ()) for one in text.split(",")]
     definition = {
         "type": "people",
-        "campaigns": [one for one in typed if one],
+        "campaigns": [one for one in campaigns if one],
         "did": next(iter(raw_params.get("did", ())), "sent"),
         "not": "not" in raw_params,
         "links": list(raw_params.get("link", ())),
@@ -170,15 +177,15 @@ def people_of(raw_params: Words) -> Node:
     return parse(msgspec.json.encode(definition))
 
 
-def combined_of(raw_params: Words) -> Node:
-    """Two saved segments together, as the form says it. Raises InvalidQuery."""
+def combined_of(raw_params: RawParams) -> Node:
+    """The definition of the form that combines two segments. Raises InvalidQuery."""
     parts = [{"type": "saved", "name": name} for name in raw_params.get("part", ())]
     definition = {"type": "combined", "op": raw_params["op"][0], "parts": parts}
     return parse(msgspec.json.encode(definition))
 
 
-def in_words(node: Node) -> str:
-    """A definition as people say it."""
+def describe(node: Node) -> str:
+    """A definition in English."""
     match node:
         case Saved(name):
             return f"“{name}”"
@@ -188,20 +195,20 @@ def in_words(node: Node) -> str:
             where = ", ".join(node.campaigns)
             channel = f" by {node.channel}" if node.channel else ""
             links = f" (links {', '.join(node.links)})" if node.links else ""
-            neither = "not: " if node.not_ else ""
-            return f"{neither}{label_of(node.did).lower()} in {where}{channel}{links}"
+            negation = "not: " if node.not_ else ""
+            return f"{negation}{label_of(node.did).lower()} in {where}{channel}{links}"
 
 
 def _inner(node: Node) -> str:
-    return f"({in_words(node)})" if isinstance(node, Combined) else in_words(node)
+    return f"({describe(node)})" if isinstance(node, Combined) else describe(node)
 
 
 def _counted(database: Database, account: str, node: Node, known: Mapping[str, Node]) -> str:
-    """How many people, or why nobody can tell."""
+    """Number of people as text, or why the segment cannot be counted."""
     try:
         return f"{count(database, account, node, known):,}"
-    except InvalidQuery as bad:
-        return str(bad.issues[0])
+    except InvalidQuery as error:
+        return str(error.issues[0])
 
 
 def _segment(database: Database, account: str, name: str) -> Segment:

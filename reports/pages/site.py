@@ -1,4 +1,4 @@
-"""What every page needs: the database, the templates, the clock, and how failures look."""
+"""What all pages share: the database, the templates, the clock, and pages of failures."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.templating import Jinja2Templates
 
 from reports.pages.auth.middleware import HEADERS
-from reports.pages.navigation import menu
-from reports.pages.rendering import Templates
-from reports.query.database import Database, DatabaseError, NotMigrated, Unavailable
+from reports.query.database import Database, DatabaseError, DatabaseUnavailable, NotMigrated
 from reports.query.query import InvalidQuery
 from reports.segments.store import SegmentStore
 
@@ -22,76 +21,76 @@ from reports.segments.store import SegmentStore
 class Site:
     """Shared by all pages. url: ClickHouse."""
 
-    def __init__(self, url: str, templates: Templates, clock: Callable[[], datetime]) -> None:
+    def __init__(self, url: str, templates: Jinja2Templates, clock: Callable[[], datetime]) -> None:
         self.url = url
         self.clock = clock
         self._templates = templates
         self._lock = threading.Lock()
-        self._connected: Database | None = None
+        self._database: Database | None = None
         self._segments: SegmentStore | None = None
 
     def database(self) -> Database:
-        """The database; connected when it is first needed. Raises Unavailable."""
+        """The database, connected at the first call. Raises DatabaseError."""
         with self._lock:
-            if self._connected is None:
-                self._connected = Database(self.url)
-            return self._connected
+            if self._database is None:
+                self._database = Database(self.url)
+            return self._database
 
     def segments(self) -> SegmentStore:
-        """Where segments are saved: one for all, so that they are saved one at a time."""
+        """The only store of the process: it saves one segment at a time. Raises DatabaseError."""
         with self._lock:
             if self._segments is None:
                 self._segments = SegmentStore(self.url)
             return self._segments
 
-    def page(self, request: Request, name: str, status: int = 200, **shown: Any) -> Response:
-        """A page with the menu."""
-        return self._templates.page(request, name, status, menu=menu(request.url.path), **shown)
+    def page(self, request: Request, name: str, status: int = 200, **context: Any) -> Response:
+        """A template as a page. context: the values it needs."""
+        return self._templates.TemplateResponse(request, name, context, status)
 
     def failures(self) -> Mapping[Any, Any]:
-        """What to show when a page cannot be shown."""
+        """Exception handlers by type."""
         return {
-            HTTPException: self._no_page,
-            DatabaseError: self._no_answer,
-            InvalidQuery: self._bad_question,
-            Exception: self._bug,
+            HTTPException: self._http_error,
+            DatabaseError: self._database_error,
+            InvalidQuery: self._invalid_query,
+            Exception: self._internal_error,
         }
 
-    async def _no_page(self, request: Request, error: Exception) -> Response:
+    async def _http_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        shown = {"title": error.detail, "words": "", "fix": ""}
-        if error.status_code == 404:
-            words = "Choose a report from the menu."
-            shown = {"title": "There is no such page", "words": words, "fix": ""}
-        return self.page(request, "failure.html", error.status_code, **shown)
+        status, reason = error.status_code, ""
+        if status == 404:
+            reason = "Choose a report from the menu."
+        title = "There is no such page" if status == 404 else error.detail
+        return self._failure(request, status, title, reason)
 
-    async def _no_answer(self, request: Request, error: Exception) -> Response:
-        title, words, fix = _told(error)
-        status = 503 if isinstance(error, (Unavailable, NotMigrated)) else 500
-        return self.page(request, "failure.html", status, title=title, words=words, fix=fix)
+    async def _database_error(self, request: Request, error: Exception) -> Response:
+        if isinstance(error, NotMigrated):
+            reason = "The database has no tables or views for the reports yet."
+            return self._failure(request, 503, "Not set up yet", reason, "receipts migrate")
+        if isinstance(error, DatabaseUnavailable):
+            reason = "The database does not respond. The page works again as soon as it does."
+            return self._failure(request, 503, "No database", reason)
+        return self._failure(request, 500, "The database refused the query", str(error))
 
-    async def _bad_question(self, request: Request, error: Exception) -> Response:
-        title = "This cannot be asked"
-        return self.page(request, "failure.html", 400, title=title, words=str(error), fix="")
+    async def _invalid_query(self, request: Request, error: Exception) -> Response:
+        return self._failure(request, 400, "This query is not valid", str(error))
 
-    async def _bug(self, request: Request, _: Exception) -> Response:
-        """Our own mistake; it is logged. Answered outside of what adds the headers."""
-        title, words = "Something went wrong", "It is written in the log of the pages."
-        answer = self.page(request, "failure.html", 500, title=title, words=words, fix="")
-        answer.headers.update({**HEADERS, "cache-control": "no-store"})
-        return answer
+    async def _internal_error(self, request: Request, _: Exception) -> Response:
+        """An error of our own, which the server logs. Starlette calls this outside of the
+        middleware, so the headers are added here."""
+        reason = "The error is in the log of the pages."
+        page = self._failure(request, 500, "Something went wrong", reason)
+        page.headers.update({**HEADERS, "cache-control": "no-store"})
+        return page
 
-
-def _told(error: Exception) -> tuple[str, str, str]:
-    if isinstance(error, NotMigrated):
-        words = "The database has no tables or views for the reports yet."
-        return "Not set up yet", words, "receipts migrate"
-    if isinstance(error, Unavailable):
-        words = "The database gives no answer. The page will work again as soon as it does."
-        return "No database", words, ""
-    return "The database refused the question", str(error), ""
+    def _failure(
+        self, request: Request, status: int, title: str, reason: str, command: str = ""
+    ) -> Response:
+        context = {"title": title, "reason": reason, "command": command}
+        return self.page(request, "failure.html", status, **context)
 
 
 def account_of(request: Request) -> str:
-    """The account of the session."""
+    """The account that is signed in."""
     return str(request.scope["account"])

@@ -1,8 +1,8 @@
-"""The only place of the reports that talks to ClickHouse: it asks; all it writes are segments.
+"""The only place of the reports that talks to ClickHouse. It reads; segments are all it writes.
 
 `http(s)://user:password@host:port/database` is a server, `chdb:///folder?database=name` the engine
-inside this process. The server's user needs SELECT alone; in the embedded engine, which knows no
-users, every connection is set to read only.
+inside this process. The server's user needs SELECT only; the embedded engine has no users, so its
+connections are set to read only.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from queue import Empty, LifoQueue
-from typing import Any, Final, cast
+from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import clickhouse_connect
@@ -22,24 +22,27 @@ from urllib3.exceptions import HTTPError
 
 DEFAULT_DATABASE: Final = "receipts"
 CONNECT_TIMEOUT_S: Final = 5
-#: A report that takes longer is given up: somebody waits for it. Exports are streams of many reads.
+#: Time limit of one report query. Exports have none: they stream for as long as they need.
 QUERY_TIMEOUT_S: Final = 60
-#: The server gives up first and says so; a read without an answer is given up soon after.
+#: The server stops first and reports it; the client stops waiting soon after.
 _READ_TIMEOUT_S: Final = QUERY_TIMEOUT_S + CONNECT_TIMEOUT_S
 _TIME_LIMIT: Final = "max_execution_time"
 
-#: ClickHouse: unknown table, unknown database, unknown identifier.
-_NO_SUCH: Final = frozenset({47, 60, 81})
-#: ClickHouse: time limit exceeded.
-_TOO_LONG: Final = 159
+#: ClickHouse error codes: UNKNOWN_IDENTIFIER, UNKNOWN_TABLE, UNKNOWN_DATABASE.
+_MISSING_CODES: Final = frozenset({47, 60, 81})
+#: ClickHouse error code: TIMEOUT_EXCEEDED.
+_TIMEOUT_CODE: Final = 159
+
+#: A row by column name.
+RowDict = Mapping[str, Any]
 
 
 class DatabaseError(Exception):
     """A query failed. The text is meant for people."""
 
 
-class Unavailable(DatabaseError):
-    """ClickHouse does not answer now."""
+class DatabaseUnavailable(DatabaseError):
+    """ClickHouse does not respond now."""
 
 
 class NotMigrated(DatabaseError):
@@ -47,7 +50,7 @@ class NotMigrated(DatabaseError):
 
 
 class Rows(msgspec.Struct, frozen=True):
-    """A result: names of the columns, and rows; times aware and UTC."""
+    """A result: column names, and rows as tuples. Times are aware and UTC."""
 
     names: tuple[str, ...]
     rows: list[tuple[Any, ...]]
@@ -58,17 +61,25 @@ class Rows(msgspec.Struct, frozen=True):
 
 
 class Database:
-    """A pool of connections. Blocking: call it from threads, as many as you like."""
+    """Read-only connections. Blocking, and safe to use from many threads.
+
+    One HTTP client serves all threads: it has no session, and its connections are pooled by
+    urllib3. A client of the embedded engine is one connection for one query at a time, so those are
+    pooled here.
+    """
 
     def __init__(self, url: str) -> None:
-        """Raises Unavailable when nobody answers. url: as in the settings."""
+        """url: as in the settings. Raises DatabaseUnavailable when ClickHouse does not respond."""
         self._url = url
+        self._embedded = is_embedded(url)
         self._idle: LifoQueue[Client] = LifoQueue()
-        with self._client():
-            pass
+        with _typed_errors():
+            self._first = connect_read_only(url)
+        if self._embedded:
+            self._idle.put(self._first)
 
     def rows(self, sql: str, parameters: Mapping[str, Any]) -> Rows:
-        """All rows of a query. Raises Unavailable, NotMigrated or DatabaseError."""
+        """All rows of a query. Raises DatabaseUnavailable, NotMigrated or DatabaseError."""
         with self._client() as client:
             result = client.query(sql, parameters=dict(parameters), settings=self._limits(client))
             rows = [tuple(map(_aware, row)) for row in result.result_rows]
@@ -78,9 +89,9 @@ class Database:
     def blocks(
         self, sql: str, parameters: Mapping[str, Any]
     ) -> Iterator[Iterator[Sequence[tuple[Any, ...]]]]:
-        """The rows of a query block by block, so that memory holds one block (on a server).
+        """The rows of a query block by block: with a server, memory holds one block.
 
-        Use it in a `with`; leaving it early gives the connection up.
+        Use it in a `with`; leaving early closes the connection, which ends the query.
         """
         with (
             self._client() as client,
@@ -89,7 +100,9 @@ class Database:
             yield ([tuple(map(_aware, row)) for row in block] for block in stream)
 
     def close(self) -> None:
-        """Let go of the connections that are idle."""
+        """Close the connections that are idle."""
+        if not self._embedded:
+            self._first.close()
         while True:
             try:
                 self._idle.get_nowait().close()
@@ -99,77 +112,77 @@ class Database:
     @contextmanager
     def _client(self) -> Iterator[Client]:
         with _typed_errors():
-            client = self._taken()
+            client = self._take() if self._embedded else self._first
             yield client
-        self._idle.put(client)
+        if self._embedded:
+            self._idle.put(client)
 
-    def _taken(self) -> Client:
+    def _take(self) -> Client:
         try:
             return self._idle.get_nowait()
         except Empty:
-            return connect(self._url)
+            return connect_read_only(self._url)
 
     def _limits(self, client: Client) -> dict[str, Any]:
-        """What one query may take: nothing new where the server is stricter, or its user may not
-        change it. The driver itself asks that a closed connection ends its query."""
+        """The time limit, unless the server's is stricter or the user may not change it. (The
+        driver itself asks the server to cancel queries whose connection is closed.)"""
         known = client.server_settings.get(_TIME_LIMIT)
-        if urlsplit(self._url).scheme == "chdb" or known is None or known.readonly:
+        if self._embedded or known is None or known.readonly:
             return {}
         stricter = 0 < float(known.value) <= QUERY_TIMEOUT_S
         return {} if stricter else {_TIME_LIMIT: QUERY_TIMEOUT_S}
 
 
-class Writer:
-    """One connection that writes, made when it is needed. Blocking, for one thread at a time."""
+class RowWriter:
+    """One connection that writes, opened at the first row. Blocking, for one thread at a time."""
 
     def __init__(self, url: str) -> None:
         """url: as in the settings, of a user that may INSERT."""
         self._url = url
         self._client: Client | None = None
 
-    def insert(self, table: str, row: Mapping[str, Any]) -> None:
-        """Write one row. Raises Unavailable, NotMigrated or DatabaseError."""
+    def insert(self, table: str, row: RowDict) -> None:
+        """Write one row. Raises DatabaseUnavailable, NotMigrated or DatabaseError."""
         with _typed_errors():
-            self._client = self._client or reach(self._url)
+            self._client = self._client or connect(self._url)
             self._client.insert(table, [list(row.values())], column_names=list(row))
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         if self._client:
             self._client.close()
             self._client = None
 
 
-def connect(url: str) -> Client:
-    """One connection that can read only."""
-    client = reach(url)
-    if urlsplit(url).scheme == "chdb":
+def is_embedded(url: str) -> bool:
+    """Whether a URL names the engine inside this process."""
+    return urlsplit(url).scheme == "chdb"
+
+
+def connect_read_only(url: str) -> Client:
+    """A client that can only read. Raises as the driver does."""
+    client = connect(url)
+    if is_embedded(url):
         client.command("SET readonly = 1", use_database=False)
     return client
 
 
-def reach(url: str) -> Client:
-    """One connection that can do what its user may."""
+def connect(url: str) -> Client:
+    """A client with all rights of its user. Raises as the driver does."""
     parts = urlsplit(url)
-    options = dict(parse_qsl(parts.query))
-    if parts.scheme == "chdb":
+    if is_embedded(url):
         client = clickhouse_connect.get_client(dsn=f"chdb://{unquote(parts.path)}")
-        client.database = options.get("database", DEFAULT_DATABASE)
+        client.database = dict(parse_qsl(parts.query)).get("database", DEFAULT_DATABASE)
         return client
-    client = clickhouse_connect.get_client(
-        interface=parts.scheme,
-        host=parts.hostname or "",
-        port=parts.port or (8443 if parts.scheme == "https" else 8123),
-        username=unquote(parts.username or "default"),
-        password=unquote(parts.password or ""),
+    return clickhouse_connect.get_client(
+        dsn=url,
+        interface=parts.scheme,  # the driver does not read it from the DSN
+        database=unquote(parts.path).strip("/") or DEFAULT_DATABASE,
         connect_timeout=CONNECT_TIMEOUT_S,
         send_receive_timeout=_READ_TIMEOUT_S,
         autogenerate_session_id=False,
         client_name="receipts-reports",
-        **cast(dict[str, Any], options),
     )
-    client.database = unquote(parts.path).strip("/") or DEFAULT_DATABASE
-    return client
 
 
 def _aware(value: Any) -> Any:
@@ -188,10 +201,10 @@ def _typed_errors() -> Iterator[None]:
 
 def _typed(error: Exception) -> DatabaseError:
     code = getattr(error, "code", None)
-    if code in _NO_SUCH:
+    if code in _MISSING_CODES:
         return NotMigrated(f"{error} Fix: run `receipts migrate`")
-    if code == _TOO_LONG:
-        return DatabaseError("It takes too long. Fix: ask for a shorter period or less at once")
+    if code == _TIMEOUT_CODE:
+        return DatabaseError("The query takes too long. Fix: choose a shorter period or fewer rows")
     if code is None:
-        return Unavailable(f"ClickHouse gives no answer: {error}")
+        return DatabaseUnavailable(f"ClickHouse does not respond: {error}")
     return DatabaseError(str(error))

@@ -1,4 +1,4 @@
-"""The answers to a question, in as few and as small reads as they need."""
+"""Runs the queries of a report's sections, in as few and as small reads as they need."""
 
 from __future__ import annotations
 
@@ -10,55 +10,61 @@ from reports.query.database import Database, Rows
 from reports.query.query import ReportQuery
 
 SectionGroup = tuple[Section, ...]
-"""Sections that one read answers."""
+"""Sections whose rows one read returns."""
 
 
 def group_reads(sections: Sequence[Section]) -> list[SectionGroup]:
-    """The sections by the read that answers them; those of a pass stand side by side."""
-    kept = groupby(sections, key=lambda one: one.within or one)
-    return [tuple(together) for _, together in kept]
+    """Groups sections by the read that returns their rows; those of a shared query are adjacent."""
+    groups = groupby(sections, key=lambda one: one.shared_query or one)
+    return [tuple(group) for _, group in groups]
 
 
 def fetch(
-    database: Database, query: ReportQuery, together: SectionGroup, limit: int = 0, offset: int = 0
+    database: Database, query: ReportQuery, group: SectionGroup, limit: int = 0, offset: int = 0
 ) -> list[Rows]:
-    """The rows of each of some sections that one read answers. Raises DatabaseError.
+    """The rows of each section of a group. Raises DatabaseError.
 
-    limit: rows of a `rows` section at most, 0 for all.
+    limit: maximum rows of a `rows` section, 0 for all. offset: rows before the first.
     """
-    if len(together) == 1:
-        (section,) = together
+    if len(group) == 1:
+        (section,) = group
         if section.newest_first and limit:
-            return [_newest(database, query, section, limit, offset)]
+            return [_fetch_newest(database, query, section, limit, offset)]
         return [database.rows(section.sql, query.parameters(section, limit, offset))]
-    return _fetch_shared(database, query, together)
+    return _fetch_shared(database, query, group)
 
 
-def _newest(
+def count_of(database: Database, section: Section, query: ReportQuery) -> int:
+    """Total number of rows of a `rows` section. Raises DatabaseError."""
+    found = database.rows(query.count_sql(section), query.parameters(section)).rows
+    return int(found[0][0])
+
+
+def _fetch_newest(
     database: Database, query: ReportQuery, section: Section, limit: int, offset: int
 ) -> Rows:
-    """A page of the newest rows: most often the newest part of the period fills it, and the rest
-    need not be read."""
-    recent = query.period.recent(query.now)
-    if recent:
-        found = database.rows(section.sql, query.parameters(section, limit, offset, recent))
+    """Tries the newest sixteenth of the period first and reads all of it only if that does not fill
+    the page."""
+    since = query.period.newest_since(query.now)
+    if since:
+        found = database.rows(section.sql, query.parameters(section, limit, offset, since))
         if len(found.rows) == limit:
             return found
     return database.rows(section.sql, query.parameters(section, limit, offset))
 
 
-def _fetch_shared(database: Database, query: ReportQuery, together: SectionGroup) -> list[Rows]:
-    within = together[0].within
-    assert within is not None
-    found = database.rows(within.sql, query.parameters(within))
-    return [_part(found, section) for section in together]
+def _fetch_shared(database: Database, query: ReportQuery, group: SectionGroup) -> list[Rows]:
+    shared = group[0].shared_query
+    assert shared is not None
+    found = database.rows(shared.sql, query.parameters(shared))
+    return [_rows_of(found, section) for section in group]
 
 
-def _part(found: Rows, section: Section) -> Rows:
-    """What a pass found for one section, in its columns."""
+def _rows_of(found: Rows, section: Section) -> Rows:
+    """The rows of one section out of a shared query, in the section's columns."""
     names = tuple(column.name for column in section.columns)
-    if not found.rows:  # the driver names no columns then
+    if not found.rows:  # then the driver reports no column names
         return Rows(names, [])
-    of, places = found.names.index("section"), [found.names.index(name) for name in names]
-    rows = [tuple(row[i] for i in places) for row in found.rows if row[of] == section.name]
+    label, places = found.names.index("section"), [found.names.index(name) for name in names]
+    rows = [tuple(row[i] for i in places) for row in found.rows if row[label] == section.name]
     return Rows(names, rows)

@@ -1,4 +1,4 @@
-"""What somebody asks of a report: words in, checked values out, or every mistake at once.
+"""Queries of reports: raw parameters in, checked values out, or all issues at once.
 
 The clock and the account's time zone are arguments.
 """
@@ -6,7 +6,7 @@ The clock and the account's time zone are arguments.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -25,15 +25,18 @@ from reports.definition.report import (
 )
 
 DEFAULT_DAYS: Final = 7
-MOST_DAYS: Final = 400
+MAX_DAYS: Final = 400
 #: Periods up to this many days are broken down by hour.
 HOURLY_DAYS: Final = 2
-#: Of a period, the part that newest rows are looked for in first.
-_NEWEST: Final = 16
+#: The newest rows are first looked for in the newest part of a period, one sixteenth of it.
+_NEWEST_PARTS: Final = 16
+
+RawParams = Mapping[str, Sequence[str]]
+"""Texts by filter name, as an address or a command line gives them."""
 
 
 class InvalidQuery(ValueError):
-    """Everything that is wrong with a question."""
+    """A query cannot be run. issues: everything that is wrong with it."""
 
     def __init__(self, issues: Sequence[Issue]) -> None:
         super().__init__("\n".join(map(str, issues)))
@@ -41,7 +44,7 @@ class InvalidQuery(ValueError):
 
 
 class Period(msgspec.Struct, frozen=True):
-    """Whole days of a time zone, the last one included."""
+    """Whole days of a time zone, first to last inclusive."""
 
     first: date
     last: date
@@ -49,42 +52,47 @@ class Period(msgspec.Struct, frozen=True):
 
     @property
     def days(self) -> int:
-        """How many days."""
+        """Number of days."""
         return (self.last - self.first).days + 1
 
     @property
     def since(self) -> datetime:
-        """The moment it begins, UTC."""
+        """Start of the first day, UTC."""
         return _midnight(self.first, self.zone)
 
     @property
     def until(self) -> datetime:
-        """The moment after it, UTC."""
+        """End of the last day, exclusive, UTC."""
         return _midnight(self.last + timedelta(days=1), self.zone)
 
     @property
     def by_hour(self) -> bool:
-        """Whether it is broken down by hour."""
+        """Whether figures over time are by hour instead of by day."""
         return self.days <= HOURLY_DAYS
 
     @property
     def whole_hours(self) -> bool:
-        """Whether its days and hours begin with hours of UTC: not so in India and Nepal."""
+        """Whether its days begin on a full hour of UTC. In India and Nepal they do not."""
         midnights = (
             _midnight(self.first + timedelta(days=day), self.zone) for day in range(self.days + 1)
         )
         return all(not (moment.minute or moment.second) for moment in midnights)
 
-    def recent(self, now: datetime) -> datetime | None:
-        """When the newest part of it begins, UTC: a sixteenth, so that looking there first costs
-        little where it is not enough. None: it has not begun."""
+    def newest_since(self, now: datetime) -> datetime | None:
+        """Start of the newest sixteenth, UTC: small enough that a read in vain costs little.
+
+        None: the period has not begun.
+        """
         until = min(self.until, now.astimezone(UTC))
-        return until - (until - self.since) / _NEWEST if until > self.since else None
+        return until - (until - self.since) / _NEWEST_PARTS if until > self.since else None
 
 
 class ReportQuery(msgspec.Struct, frozen=True):
-    """A checked question. values: of the report's own filters, neutral where nothing was said. now:
-    when it was asked."""
+    """A checked query of a report.
+
+    values: of the report's own filters by name; neutral ("" or []) where none was given. now: when
+    the query was made.
+    """
 
     report: Report
     account: str
@@ -99,13 +107,15 @@ class ReportQuery(msgspec.Struct, frozen=True):
         offset: int = 0,
         since: datetime | None = None,
     ) -> dict[str, Any]:
-        """Query parameters of a section. limit: rows at most, 0 for all. since: within the period,
-        where not all of it is read."""
+        """ClickHouse parameters of a section.
+
+        limit: maximum rows, 0 for all. since: a later start of the period, to read less.
+        """
         known = {
             "account": self.account,
             "zone": self.period.zone,
-            "since": _wire(since or self.period.since),
-            "until": _wire(self.period.until),
+            "since": _sql_time(since or self.period.since),
+            "until": _sql_time(self.period.until),
             "by_hour": self.period.by_hour,
             "whole_hours": self.period.whole_hours,
             "limit": limit or 2**63 - 1,
@@ -115,140 +125,142 @@ class ReportQuery(msgspec.Struct, frozen=True):
         return {name: known[name] for name in section.parameters}
 
     def count_sql(self, section: Section) -> str:
-        """How many rows a `rows` section has in all: by the counters, where they know."""
-        tally = section.tally
-        if tally is None or not self.period.whole_hours:
+        """The SELECT of a section's row count: from the counters where they suffice."""
+        total = section.counter_total
+        if total is None or not self.period.whole_hours:
             return section.count_sql
-        raw_params = {
+        used = {
             one.name for one in self.report.own_filters if one.condition and self.values[one.name]
         }
-        return tally.sql if raw_params <= tally.knows else section.count_sql
+        return total.sql if used <= total.supported_filters else section.count_sql
 
-    def columns(self, section: Section) -> tuple[Column, ...]:
-        """The columns of a section that answer this question, when nobody chose others."""
+    def columns(self, section: Section, more: Collection[str] = ()) -> tuple[Column, ...]:
+        """The columns of a section that this query shows. more: names of further ones."""
         chosen = {""}
         for name in COLUMN_FILTERS:
             value = self.values.get(name, ())
             chosen.update([value] if isinstance(value, str) else value)
-        return tuple(one for one in section.columns if not one.optional and one.dimension in chosen)
+        return tuple(
+            one
+            for one in section.columns
+            if one.name in more or (not one.optional and one.dimension in chosen)
+        )
 
     def raw_params(self) -> dict[str, list[str]]:
-        """The question as words again, without what is neutral: for links."""
-        words = _said(self.period) if self.report.has_period else {}
+        """The query as raw parameters again, without neutral values: for links."""
+        params = _period_params(self.period) if self.report.has_period else {}
         for name, value in self.values.items():
-            given = [str(one) for one in (value if isinstance(value, list) else [value])]
-            if any(given):
-                words[name] = given
-        return words
+            texts = [str(one) for one in (value if isinstance(value, list) else [value])]
+            if any(texts):
+                params[name] = texts
+        return params
 
 
 def parse_query(
-    report: Report, account: str, zone: str, raw_params: Mapping[str, Sequence[str]], now: datetime
+    report: Report, account: str, zone: str, raw_params: RawParams, now: datetime
 ) -> ReportQuery:
-    """Check a question. said: words by filter name (`since`, `until` and `last` for the period,
-    where the report has one).
+    """Check raw parameters. A report with a period also takes `since`, `until` and `last`.
 
-    Unknown names are mistakes too. Raises InvalidQuery with all of them.
+    zone: IANA name. Raises InvalidQuery with all issues; unknown parameters are issues too.
     """
     issues: list[Issue] = []
-    given = {name: [one for one in words if one] for name, words in raw_params.items()}
+    given = {name: [one for one in texts if one] for name, texts in raw_params.items()}
     values = {one.name: _value(one, given.get(one.name, ()), issues) for one in report.own_filters}
-    period, words = _when(report, values, given, now.astimezone(ZoneInfo(zone)), issues)
-    known = {*values, *words}
+    today = now.astimezone(ZoneInfo(zone)).date()
+    period, period_names = _period_of(report, values, given, zone, today, issues)
+    known = {*values, *period_names}
     fix = f"use {_listed(known)}"
     unknown = sorted(given.keys() - known)
-    issues += [Issue(name, "is no filter of this report", fix) for name in unknown]
+    issues += [Issue(name, "is not a filter of this report", fix) for name in unknown]
     if issues:
         raise InvalidQuery(issues)
     return ReportQuery(report, account, period, values, now)
 
 
-def _value(one: Filter, words: Sequence[str], issues: list[Issue]) -> Any:
-    words = words or one.default
-    if one.choices and (unknown := [word for word in words if word not in one.choices]):
+def _value(one: Filter, texts: Sequence[str], issues: list[Issue]) -> Any:
+    texts = texts or one.default
+    if one.choices and (unknown := [text for text in texts if text not in one.choices]):
         problem = f"{_listed(unknown)} is not known"
         issues.append(Issue(one.name, problem, one.fix or f"use {_listed(one.choices)}"))
-    if len(words) > 1 and not one.several:
+    if len(texts) > 1 and not one.several:
         issues.append(Issue(one.name, "is given more than once", "give one value"))
-    if one.required and not words:
+    if one.required and not texts:
         issues.append(Issue(one.name, "is missing", one.fix or f"give {one.meaning}"))
     if one.several:
-        return list(words)
-    return words[0] if words else ""
+        return list(texts)
+    return texts[0] if texts else ""
 
 
-def _when(
+def _period_of(
     report: Report,
     values: Mapping[str, Any],
-    given: Mapping[str, Sequence[str]],
-    now: datetime,
+    given: RawParams,
+    zone: str,
+    today: date,
     issues: list[Issue],
 ) -> tuple[Period, tuple[str, ...]]:
-    """The period asked for, and the words it can be asked for with. now: in the account's zone."""
-    zone, today = str(now.tzinfo), now.date()
+    """The period of a query, and the names of the parameters that may set it."""
     if report.has_period:
         return _period(given, zone, today, issues), (*COMMON_FILTERS, "last")
     if not report.range_days:
         return _period({}, zone, today, issues), ("account",)
-    word = values["range"]
-    back = int(word) if len(word) == 1 and word.isdecimal() else 0
+    text = values["range"]
+    back = int(text) if len(text) == 1 and text.isdecimal() else 0
     last = today - timedelta(days=back * report.range_days)
     return Period(last - timedelta(days=report.range_days - 1), last, zone), ("account",)
 
 
-def _said(period: Period) -> dict[str, list[str]]:
+def _period_params(period: Period) -> dict[str, list[str]]:
     return {"since": [period.first.isoformat()], "until": [period.last.isoformat()]}
 
 
-def _period(
-    given: Mapping[str, Sequence[str]], zone: str, today: date, issues: list[Issue]
-) -> Period:
-    several = [name for name in ("since", "until", "last") if len(given.get(name, ())) > 1]
-    issues += [Issue(name, "is given more than once", "give one value") for name in several]
+def _period(given: RawParams, zone: str, today: date, issues: list[Issue]) -> Period:
+    repeated = [name for name in ("since", "until", "last") if len(given.get(name, ())) > 1]
+    issues += [Issue(name, "is given more than once", "give one value") for name in repeated]
     days = _days(given.get("last", ()), issues)
     last = _day("until", given, today, issues)
     first = _day("since", given, last - timedelta(days=days - 1), issues)
     if first > last:
         issues.append(Issue("since", f"{first} is after {last}", "give a day before until"))
-    elif (last - first).days >= MOST_DAYS:
+    elif (last - first).days >= MAX_DAYS:
         problem = f"the period has {(last - first).days + 1} days"
-        issues.append(Issue("since", problem, f"ask for at most {MOST_DAYS} days"))
+        issues.append(Issue("since", problem, f"give at most {MAX_DAYS} days"))
     return Period(first, last, zone)
 
 
-def _days(words: Sequence[str], issues: list[Issue]) -> int:
-    if not words:
+def _days(texts: Sequence[str], issues: list[Issue]) -> int:
+    if not texts:
         return DEFAULT_DAYS
-    number = words[0].removesuffix("d")
-    if re.fullmatch("[0-9]{1,4}", number) and 1 <= int(number) <= MOST_DAYS:
+    number = texts[0].removesuffix("d")
+    if re.fullmatch("[0-9]{1,4}", number) and 1 <= int(number) <= MAX_DAYS:
         return int(number)
-    raw_params = words[0][:20]
-    issues.append(Issue("last", f"{raw_params!r} is no number of days", f"give 1 to {MOST_DAYS}"))
+    start = texts[0][:20]
+    issues.append(Issue("last", f"{start!r} is not a number of days", f"give 1 to {MAX_DAYS}"))
     return DEFAULT_DAYS
 
 
-def _day(name: str, given: Mapping[str, Sequence[str]], default: date, issues: list[Issue]) -> date:
-    words = given.get(name, ())
-    if not words:
+def _day(name: str, given: RawParams, default: date, issues: list[Issue]) -> date:
+    texts = given.get(name, ())
+    if not texts:
         return default
     try:
-        found = date.fromisoformat(words[0])
+        found = date.fromisoformat(texts[0])
         if not 2000 <= found.year <= 2100:
             raise ValueError("not between 2000 and 2100")
     except ValueError:
-        issues.append(Issue(name, f"{words[0]!r} is no date", "write it as 2026-11-22"))
+        issues.append(Issue(name, f"{texts[0]!r} is not a date", "write it as 2026-11-22"))
         return default
     return found
 
 
 def _midnight(day: date, zone: str) -> datetime:
-    """The first moment of a day; where it has no midnight (some changes of the clock), the next."""
+    """The first moment of a day, UTC. Some clock changes skip midnight; then it is the next one."""
     return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
 
 
-def _wire(moment: datetime) -> str:
+def _sql_time(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S.000")
 
 
-def _listed(words: Iterable[str]) -> str:
-    return ", ".join(sorted(words))
+def _listed(texts: Iterable[str]) -> str:
+    return ", ".join(sorted(texts))

@@ -1,24 +1,22 @@
-"""A question as SQL to paste: the call of a section's view, its parameters as literals."""
+"""A query as SQL to paste: a call of a section's view, with its parameters as literals."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from clickhouse_connect.driver.binding import str_query_value
+
 from reports.definition.report import Section
 
 
-def pasted(section: Section, parameters: Mapping[str, Any], names: Sequence[str] = ("*",)) -> str:
-    """The SELECT that asks the view. parameters: values of all that the section takes."""
+def render_sql(
+    section: Section, parameters: Mapping[str, Any], columns: Sequence[str] = ("*",)
+) -> str:
+    """The SELECT from the view. parameters: values of all parameters of the section."""
     arguments = ",\n".join(f"    {name} = {_literal(value)}" for name, value in parameters.items())
-    return f"SELECT {', '.join(names)}\nFROM {section.view}(\n{arguments}\n)"
+    return f"SELECT {', '.join(columns)}\nFROM {section.view}(\n{arguments}\n)"
 
 
 def _literal(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, list):
-        return f"[{', '.join(map(_literal, value))}]"
-    return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return str(value).lower() if isinstance(value, bool) else str(str_query_value(value))

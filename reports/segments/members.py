@@ -1,4 +1,4 @@
-"""Who belongs to a segment: its definition as one SELECT, asked when it is needed."""
+"""Members of segments: a definition becomes one SELECT, run at each use."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from reports.definition.audience import condition_for, condition_for_link, messa
 from reports.definition.columns import COUNTRY, EMAIL, EXTERNAL_ID, RECIPIENT
 from reports.query.database import Database, Rows
 from reports.query.query import InvalidQuery
-from reports.segments.model import MOST_PARTS, Combined, Node, People, checked, too_many
+from reports.segments.model import MAX_PARTS, Combined, Node, People, checked, too_many
 from reports.segments.saved import saved
 
-#: What is listed of each member: what the latest message of the named campaigns says.
+#: Columns of members, taken from their latest message of the campaigns named.
 COLUMNS: Final = (RECIPIENT, EXTERNAL_ID, EMAIL, COUNTRY)
 _OPERATORS: Final = {
     "and": "INTERSECT DISTINCT",
     "or": "UNION DISTINCT",
     "except": "EXCEPT DISTINCT",
 }
-_LISTED: Final = """
+_MEMBERS: Final = """
 SELECT
     recipient,
     argMax(external_id, (sent_at, message_id)) AS external_id,
@@ -33,64 +33,64 @@ GROUP BY recipient
 ORDER BY recipient
 LIMIT {{limit:UInt64}} OFFSET {{offset:UInt64}}
 """
-_MOST: Final = 2**63 - 1
+_ALL_ROWS: Final = 2**63 - 1
 
 
 def count(
     database: Database, account: str, node: Node, known: Mapping[str, Node] | None = None
 ) -> int:
-    """How many people belong to it. Raises InvalidQuery, DatabaseError.
+    """Number of people in a segment. Raises InvalidQuery, DatabaseError.
 
-    known: saved definitions by name, of whoever has read them already.
+    known: saved definitions by name, to spare reading them.
     """
-    sql, parameters = _question(database, account, node, known)
+    sql, parameters = _segment_sql(database, account, node, known)
     found = database.rows(f"SELECT uniqExact(recipient) FROM ({sql})", parameters).rows
     return int(found[0][0])
 
 
 def members(database: Database, account: str, node: Node, limit: int = 0, offset: int = 0) -> Rows:
-    """People by number, with the COLUMNS. limit: rows at most, 0 for all.
+    """People by number, with the COLUMNS. limit: maximum rows, 0 for all.
 
     Raises InvalidQuery, DatabaseError.
     """
-    sql, parameters = _listed(database, account, node)
-    return database.rows(sql, {**parameters, "limit": limit or _MOST, "offset": offset})
+    sql, parameters = _member_sql(database, account, node)
+    return database.rows(sql, {**parameters, "limit": limit or _ALL_ROWS, "offset": offset})
 
 
 def blocks(
     database: Database, account: str, node: Node
 ) -> AbstractContextManager[Iterator[Sequence[tuple[Any, ...]]]]:
-    """All of them block by block, for an export: use it in a `with`. Raises as `members`."""
-    sql, parameters = _listed(database, account, node)
-    return database.blocks(sql, {**parameters, "limit": _MOST, "offset": 0})
+    """All members block by block, for exports; use it in a `with`. Raises as `members`."""
+    sql, parameters = _member_sql(database, account, node)
+    return database.blocks(sql, {**parameters, "limit": _ALL_ROWS, "offset": 0})
 
 
 def resolved(node: Node, known: Mapping[str, Node]) -> Node:
-    """The same without names: saved segments replaced by what they say now.
+    """A definition with saved segments replaced by their current definitions.
 
-    known: saved definitions by name. Raises InvalidQuery for a name nobody saved, for segments that
-    contain themselves, and for more than can be asked at once.
+    known: saved definitions by name. Raises InvalidQuery for an unknown name, a segment that
+    contains itself, and a result that is too large.
     """
-    return _Resolving(known).plain(node, ())
+    return _Resolver(known).resolve(node, ())
 
 
-class _Resolving:
-    """known: saved definitions by name. nodes: how many there are so far: names multiply them."""
+class _Resolver:
+    """Counts nodes as it goes, since nested names multiply them."""
 
     def __init__(self, known: Mapping[str, Node]) -> None:
         self._known = known
         self._nodes = 0
 
-    def plain(self, node: Node, above: tuple[str, ...]) -> Node:
-        """A node without names. above: saved segments it is part of."""
+    def resolve(self, node: Node, above: tuple[str, ...]) -> Node:
+        """above: names of the saved segments that contain the node."""
         self._nodes += 1
-        if self._nodes > 2 * MOST_PARTS:
+        if self._nodes > 2 * MAX_PARTS:
             raise too_many(self._nodes)
         if isinstance(node, Combined):
-            return Combined(node.op, [self.plain(part, above) for part in node.parts])
+            return Combined(node.op, [self.resolve(part, above) for part in node.parts])
         if isinstance(node, People):
             return node
-        return self.plain(self._definition(node.name, above), (*above, node.name))
+        return self.resolve(self._definition(node.name, above), (*above, node.name))
 
     def _definition(self, name: str, above: tuple[str, ...]) -> Node:
         if name in above:
@@ -103,18 +103,18 @@ class _Resolving:
         return self._known[name]
 
 
-def _listed(database: Database, account: str, node: Node) -> tuple[str, dict[str, Any]]:
-    sql, parameters = _question(database, account, node)
+def _member_sql(database: Database, account: str, node: Node) -> tuple[str, dict[str, Any]]:
+    sql, parameters = _segment_sql(database, account, node)
     named = [ids for name, ids in parameters.items() if name.startswith("campaigns_")]
-    everywhere = sorted({one for ids in named for one in ids})
-    listed = _LISTED.format(messages=messages_of("{everywhere:Array(String)}"), members=sql)
-    return listed, {**parameters, "everywhere": everywhere}
+    campaigns = sorted({one for ids in named for one in ids})
+    members_sql = _MEMBERS.format(messages=messages_of("{campaigns:Array(String)}"), members=sql)
+    return members_sql, {**parameters, "campaigns": campaigns}
 
 
-def _question(
+def _segment_sql(
     database: Database, account: str, node: Node, known: Mapping[str, Node] | None = None
 ) -> tuple[str, dict[str, Any]]:
-    """The SELECT of a segment's numbers, and its parameters."""
+    """The SELECT of the recipients of a segment, and its parameters."""
     if not isinstance(node, People):
         node = resolved(node, saved(database, account) if known is None else known)
     parameters: dict[str, Any] = {}

@@ -1,6 +1,6 @@
-"""What a segment is: people of campaigns, saved segments, and what is combined of them.
+"""Definitions of segments: people of campaigns, saved segments, and combinations.
 
-As JSON, `type` says which: {"type": "people", "campaigns": ["spring"], "did": "clicked",
+As JSON, `type` names the kind: {"type": "people", "campaigns": ["spring"], "did": "clicked",
 "not": false, "links": [], "channel": null}, {"type": "saved", "name": "Buyers"},
 {"type": "combined", "op": "and", "parts": [...]}.
 """
@@ -17,10 +17,10 @@ from models.vocabulary import Channel
 from reports.definition.audience import Action
 from reports.query.query import InvalidQuery
 
-MOST_PARTS: Final = 100
-MOST_DEPTH: Final = 10
-#: Of a definition as JSON, saved parts written out: parameters of queries travel in the URL.
-MOST_BYTES: Final = 20_000
+MAX_PARTS: Final = 100
+MAX_DEPTH: Final = 10
+#: Bytes of a definition as JSON with saved segments resolved: query parameters travel in the URL.
+MAX_BYTES: Final = 20_000
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
@@ -29,11 +29,11 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
 class People(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag="people"
 ):
-    """People with a number that the campaigns were sent to, who did something in one of them.
+    """People to whom the campaigns were sent, and who did something in one of them.
 
-    not_: those who did it in none of them. links: who clicked one of these (not_clicked: none of
-    them); empty: any. channel: by messages of it alone; None: both. The tabs of the report
-    recipients mean the same by the same words.
+    not_: those who did it in none of them. links: ids of links, of which they clicked one
+    (not_clicked: none); empty: any. channel: only messages of this channel count; None: both. `did`
+    has the meaning of the tabs of the report recipients.
     """
 
     campaigns: Annotated[list[Id], msgspec.Meta(min_length=1, max_length=100)]
@@ -44,13 +44,13 @@ class People(
 
 
 class Saved(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="saved"):
-    """The people of a saved segment, as it is saved when it is asked."""
+    """The people of a saved segment, by its definition at the time of use."""
 
     name: Name
 
 
 class Combined(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="combined"):
-    """People of all parts (and), of any part (or), of the first and no other (except)."""
+    """People of all parts (and), of any part (or), or of the first part only (except)."""
 
     op: Literal["and", "or", "except"]
     parts: Annotated[list[Node], msgspec.Meta(min_length=2, max_length=20)]
@@ -59,8 +59,8 @@ class Combined(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="com
 Node = People | Saved | Combined
 
 
-class Place(NamedTuple):
-    """A node and where it stands: how deep, and how many nodes were before it."""
+class NodeDepth(NamedTuple):
+    """A node and its depth, from 1."""
 
     node: Node
     depth: int
@@ -82,15 +82,15 @@ _FIXES: Final = {
 
 
 def parse(text: str | bytes) -> Node:
-    """A definition from JSON. Raises InvalidQuery that names the field and the fix."""
-    if len(text) > MOST_BYTES:
+    """A definition from JSON. Raises InvalidQuery with the field and the fix."""
+    if len(text) > MAX_BYTES:
         raise _too_long(len(text))
     try:
         node = _DECODER.decode(text)
     except RecursionError as error:
         raise _too_deep() from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _explained(str(error)) from error
+        raise _decode_error(str(error)) from error
     checked(node)
     return node
 
@@ -101,43 +101,43 @@ def write(node: Node) -> str:
 
 
 def checked(node: Node) -> Node:
-    """The same, unless it is too big to be asked. Raises InvalidQuery."""
-    places = list(walk(node))
-    if max(place.depth for place in places) > MOST_DEPTH:
+    """The same definition. Raises InvalidQuery if it is too large to run."""
+    nodes = list(walk(node))
+    if max(one.depth for one in nodes) > MAX_DEPTH:
         raise _too_deep()
-    if len(places) > MOST_PARTS:
-        raise too_many(len(places))
-    if (size := len(write(node))) > MOST_BYTES:
+    if len(nodes) > MAX_PARTS:
+        raise too_many(len(nodes))
+    if (size := len(write(node))) > MAX_BYTES:
         raise _too_long(size)
     return node
 
 
 def too_many(parts: int) -> InvalidQuery:
-    """The mistake of a definition with so many parts."""
-    return _bad("definition", f"it has {parts} parts or more", f"combine at most {MOST_PARTS}")
+    """The error of a definition with too many parts."""
+    return _bad("definition", f"it has {parts} parts or more", f"combine at most {MAX_PARTS}")
 
 
-def walk(node: Node, depth: int = 1) -> Iterator[Place]:
-    """A node and everything below it."""
-    yield Place(node, depth)
+def walk(node: Node, depth: int = 1) -> Iterator[NodeDepth]:
+    """A node and all nodes below it."""
+    yield NodeDepth(node, depth)
     if isinstance(node, Combined):
         for part in node.parts:
             yield from walk(part, depth + 1)
 
 
 def _too_long(size: int) -> InvalidQuery:
-    fix = f"write at most {MOST_BYTES}, saved segments written out"
+    fix = f"write at most {MAX_BYTES}, with saved segments resolved"
     return _bad("definition", f"it has {size} bytes", fix)
 
 
 def _too_deep() -> InvalidQuery:
-    fix = f"nest at most {MOST_DEPTH} deep; save an inner one and name it"
+    fix = f"nest at most {MAX_DEPTH} deep; save an inner one and name it"
     return _bad("definition", "it is nested too deep", fix)
 
 
-def _explained(raw_params: str) -> InvalidQuery:
-    """What the decoder says: the problem, and after " - at " where."""
-    problem, _, path = raw_params.partition(" - at ")
+def _decode_error(text: str) -> InvalidQuery:
+    """The decoder's message: the problem, then " - at " and the field."""
+    problem, _, path = text.partition(" - at ")
     where = path.strip("`").removeprefix("$").removeprefix(".")
     field = where.rpartition(".")[2].partition("[")[0]
     missing = problem.rpartition("missing required field ")[2].strip("`")

@@ -1,4 +1,4 @@
-"""Saved segments as ClickHouse holds them; reading needs no more rights than a report."""
+"""Saved segments; reading them needs the rights of a report."""
 
 from __future__ import annotations
 

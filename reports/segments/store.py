@@ -1,4 +1,4 @@
-"""Saving segments: the only thing the reports ever write."""
+"""Saving segments: all that the reports write."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from threading import Lock
 from typing import Final
 
 from models.issues import Issue
-from reports.query.database import Database, Writer
+from reports.query.database import Database, RowWriter
 from reports.query.query import InvalidQuery
 from reports.segments.members import resolved
 from reports.segments.model import Node, Saved, checked, write
 from reports.segments.saved import Segment, saved, segments
 
-MOST_NAME: Final = 80
-#: Of an account: the list of segments counts the people of each.
-MOST_SEGMENTS: Final = 100
-#: Of deleted ones too.
+MAX_NAME_LENGTH: Final = 80
+#: Of an account: the page of segments counts the people of each.
+MAX_SEGMENTS: Final = 100
+#: Deleted segments keep their version.
 _VERSION: Final = """
 SELECT max(version) FROM segments WHERE account = {account:String} AND name = {name:String}
 """
 
 
 class SegmentStore:
-    """Segments of all accounts. Blocking: call it from threads, as many as you like.
+    """Segments of all accounts. Blocking, and safe to use from many threads.
 
-    Saving checks what others have saved, so a process needs one store alone. Of two processes that
-    save at the same moment neither sees the other's; asking checks circles anew.
+    Saving checks the segments saved so far, so a process must use one store. Two processes that
+    save at the same moment do not see each other's segments, so cycles are checked again at use.
     """
 
     def __init__(self, url: str) -> None:
         """url: of a user that may SELECT, and INSERT into `segments`. Raises Unavailable."""
         self._database = Database(url)
-        self._writer = Writer(url)
-        self._one_at_a_time = Lock()
+        self._writer = RowWriter(url)
+        self._lock = Lock()
 
     def list(self, account: str) -> list[Segment]:
         """All segments of an account, by name."""
@@ -47,14 +47,14 @@ class SegmentStore:
     def save(
         self, account: str, name: str, definition: Node, now: datetime, *, replace: bool = True
     ) -> None:
-        """Save a segment, or change the one of that name if it may be replaced.
+        """Save a segment. replace: whether one of that name may be replaced.
 
-        Raises InvalidQuery when the name cannot be one or is taken, when there are too many, when a
-        segment it names is not saved, and when it would contain itself; DatabaseError when it could
-        not be written.
+        Raises InvalidQuery when the name is not valid or taken, when there are too many segments,
+        when it names an unknown segment, and when it would contain itself; DatabaseError when the
+        write failed.
         """
         _check_name(name)
-        with self._one_at_a_time:
+        with self._lock:
             definitions = saved(self._database, account)
             _check_room(name, definitions, replace=replace)
             definitions[name] = checked(definition)
@@ -62,20 +62,20 @@ class SegmentStore:
             self._write(account, name, write(definition), now)
 
     def delete(self, account: str, name: str, now: datetime) -> bool:
-        """Delete a segment; False: there was none. Others that name it can no longer be asked."""
-        with self._one_at_a_time:
+        """Delete a segment; False: there was none. Segments that name it no longer work."""
+        with self._lock:
             known = self.get(account, name) is not None
             if known:
                 self._write(account, name, "", now)
         return known
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._database.close()
         self._writer.close()
 
     def _write(self, account: str, name: str, definition: str, now: datetime) -> None:
-        """No definition: deleted. Its version is above those before, whatever the clock says."""
+        """No definition: deleted. The version rises even when the clock goes back."""
         found = self._database.rows(_VERSION, {"account": account, "name": name}).rows
         version = max(int(now.timestamp() * 1000), int(found[0][0]) + 1)
         self._writer.insert(
@@ -92,8 +92,8 @@ class SegmentStore:
 
 
 def _check_name(name: str) -> None:
-    if not (1 <= len(name) <= MOST_NAME and name.isprintable() and name == name.strip()):
-        fix = f"give 1 to {MOST_NAME} printable characters, without spaces around them"
+    if not (1 <= len(name) <= MAX_NAME_LENGTH and name.isprintable() and name == name.strip()):
+        fix = f"give 1 to {MAX_NAME_LENGTH} printable characters, without spaces around them"
         raise InvalidQuery([Issue("name", f"{name!r} cannot be a name", fix)])
 
 
@@ -101,6 +101,6 @@ def _check_room(name: str, known: Collection[str], *, replace: bool) -> None:
     if name in known and not replace:
         fix = "choose another, or delete that segment first"
         raise InvalidQuery([Issue("name", f"{name!r} is taken", fix)])
-    if name not in known and len(known) >= MOST_SEGMENTS:
-        fix = "delete one that nobody needs"
+    if name not in known and len(known) >= MAX_SEGMENTS:
+        fix = "delete one first"
         raise InvalidQuery([Issue("name", f"{len(known)} segments are saved already", fix)])

@@ -37,9 +37,8 @@ from deploy.processes.child import Child
 from models.settings import Settings
 from reports.catalogue import BY_NAME
 from reports.exports.formats import FORMATS, export
-from reports.exports.table import count_of
 from reports.query.database import Database
-from reports.query.fetch import fetch, group_reads
+from reports.query.fetch import count_of, fetch, group_reads
 from reports.query.query import parse_query
 from reports.views import statements
 from sinks.client import ClickHouse, connect

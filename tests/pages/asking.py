@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from reports.catalogue import BY_NAME
-from reports.query.accounts import zone_of
+from reports.query.lookups import zone_of
 from reports.query.query import ReportQuery, parse_query
 from tests.pages.conftest import ACCOUNT
-from tests.reports.counting import Row, counted, sent
+from tests.reports.counting import counted
+from tests.reports.queries import sent
+from tests.reports.truth import Row
 from tests.reports.world import World
 
 
-def question(
+def query_of(
     world: World, report: str, account: str = ACCOUNT, **raw_params: list[str]
 ) -> ReportQuery:
     """A question of an account, in its own zone."""
@@ -23,7 +25,7 @@ def question(
 def totals(world: World, **raw_params: list[str]) -> Row:
     """What the overview must count, by the truth."""
     narrowed = raw_params.pop("narrowed", [])
-    messages = sent(world, question(world, "overview", **raw_params)).values()
+    messages = sent(world, query_of(world, "overview", **raw_params)).values()
     return counted(one for one in messages if not narrowed or one.channel in narrowed)
 
 
@@ -44,7 +46,7 @@ def campaign(world: World, account: str = ACCOUNT) -> str:
 def paths(world: World) -> list[str]:
     """A page of every report, with something to see on most."""
     own = f"campaign={campaign(world)}"
-    number = rows(world, question(world, "singles"))[0]["recipient"]
+    number = rows(world, query_of(world, "singles"))[0]["recipient"]
     query = {"campaign": own, "recipients": own, "failed": own,
              "person": f"person=%2B{number.lstrip('+')}"}  # fmt: skip
     return [f"/{name}?{query[name]}" if name in query else f"/{name}" for name in BY_NAME]

@@ -17,12 +17,13 @@ from starlette.testclient import TestClient
 from reports.catalogue import REPORTS
 from reports.exports import FORMATS
 from reports.pages.app import app
-from reports.pages.auth.tokens import GUESSES
+from reports.pages.auth.tokens import MAX_FAILURES
 from reports.pages.report.drilldown import of_figure
+from reports.pages.report.params import PageParams
 from reports.pages.report.tabs import tabs_of
 from reports.query.database import Database
 from sinks.client import connect
-from tests.pages.asking import campaign, paths, question, rows, totals
+from tests.pages.asking import campaign, paths, query_of, rows, totals
 from tests.pages.conftest import ACCOUNT, NOBODY, Served, token_of
 
 OTHER = "edu_hub"
@@ -68,7 +69,7 @@ def test_nobody_sees_anything_without_signing_in(stranger: TestClient) -> None:
 def test_a_wrong_token_is_refused_and_guessing_is_slowed_down(served: Served) -> None:
     tokens = {token_of(ACCOUNT): ACCOUNT}
     with TestClient(app(served.world.url, tokens), base_url=OURS) as client:
-        for _ in range(GUESSES):
+        for _ in range(MAX_FAILURES):
             wrong = client.get("/overview", headers={"authorization": "Bearer wrong"})
             assert wrong.status_code == 401
         waiting = client.get("/overview", headers={"authorization": "Bearer wrong"})
@@ -81,7 +82,7 @@ def test_a_wrong_token_is_refused_and_guessing_is_slowed_down(served: Served) ->
 def test_the_guesses_of_others_lock_nobody_out(served: Served) -> None:
     tokens = {token_of(ACCOUNT): ACCOUNT}
     with TestClient(app(served.world.url, tokens), base_url=OURS, follow_redirects=False) as client:
-        for _ in range(2 * GUESSES):
+        for _ in range(2 * MAX_FAILURES):
             client.get("/overview", headers={"authorization": "Bearer wrong"})
         right = {"authorization": f"Bearer {token_of(ACCOUNT)}"}
         assert client.get("/overview", headers=right).status_code == 200
@@ -184,7 +185,7 @@ def test_another_account_sees_nothing_of_this_one(served: Served) -> None:
             shown = set(re.findall(r"\+\d{8,}|[a-z]-[0-9a-f]{7}", raw_params))
             query = {path.partition("%2B")[2]}
             assert not {one for one in shown & (numbers | ids) if one[1:] not in query}, path
-            assert "No text is kept" in text or not path.startswith("/text")
+            assert "The text of this message is not stored" in text or not path.startswith("/text")
 
 
 # --- headers and mistakes ------------------------------------------------------------------------
@@ -218,10 +219,10 @@ def test_wrong_filters_are_said_at_their_fields_and_nothing_is_lost(client: Test
     answer = client.get("/overview?since=yesterday&channel=smoke&source=direct&source=moon&x=1")
     assert answer.status_code == 400
     for words in (
-        "is no date. Write it as 2026-11-22.",
+        "is not a date. Write it as 2026-11-22.",
         "smoke is not known",
         "moon is not known",
-        "is no filter of this report",
+        "is not a filter of this report",
         'value="yesterday"',
         'value="direct" checked',
         'value="moon" checked',
@@ -270,13 +271,15 @@ def test_the_overview_shows_what_is_true(client: TestClient, served: Served) -> 
 
 def test_tabs_count_what_they_list(served: Served) -> None:
     world, own = served.world, campaign(served.world)
-    link = rows(world, question(world, "campaign", campaign=[own]), "links")[0]["link_id"]
+    link = rows(world, query_of(world, "campaign", campaign=[own]), "links")[0]["link_id"]
     for raw_params in ({"campaign": [own]}, {"campaign": [own], "link": [link]},
                  {"campaign": [own], "search": ["1"], "channel": ["sms"]}):  # fmt: skip
-        query = question(world, "recipients", **raw_params)
-        counts = {tab.name: tab.count for tab in tabs_of(world.database, query, raw_params)}
+        query = query_of(world, "recipients", **raw_params)
+        counts = {
+            tab.name: tab.count for tab in tabs_of(world.database, query, PageParams(raw_params))
+        }
         listed = {
-            tab: len(rows(world, question(world, "recipients", **raw_params, tab=[tab])))
+            tab: len(rows(world, query_of(world, "recipients", **raw_params, tab=[tab])))
             for tab in counts
         }
         assert counts == listed
@@ -287,21 +290,21 @@ def test_tabs_count_what_they_list(served: Served) -> None:
 def test_figures_of_the_overview_lead_to_as_many_messages(
     served: Served, raw_params: dict[str, list[str]]
 ) -> None:
-    world, query = served.world, question(served.world, "overview", last=["30"], **raw_params)
+    world, query = served.world, query_of(served.world, "overview", last=["30"], **raw_params)
     led = 0
     for section in (query.report.section(name) for name in ("totals", "whatsapp")):
         (record,) = rows(world, query, section.name)
         for column in section.columns:
             words = parse_qs(urlsplit(of_figure(section, column, query)).query)
             if words:
-                listed = rows(world, question(world, "messages", **words))
+                listed = rows(world, query_of(world, "messages", **words))
                 assert len(listed) == record[column.name], (section.name, column.name)
                 led += bool(listed)
     assert led > 4
 
 
 def test_messages_of_a_channel_nobody_asks_for_are_not_led_to(served: Served) -> None:
-    query = question(served.world, "overview", channel=["sms"])
+    query = query_of(served.world, "overview", channel=["sms"])
     section = query.report.section("whatsapp")
     assert [of_figure(section, column, query) for column in section.columns] == [""] * 5
 
@@ -317,7 +320,7 @@ def test_every_figure_and_column_tells_its_meaning(client: TestClient, served: S
 
 
 def test_exports_hold_the_same_rows(client: TestClient, served: Served) -> None:
-    wanted = rows(served.world, question(served.world, "messages", last=["7"]))
+    wanted = rows(served.world, query_of(served.world, "messages", last=["7"]))
     answer = client.get("/export/messages.csv?last=7")
     assert answer.headers["content-disposition"].startswith('attachment; filename="messages-')
     found = list(csv.DictReader(io.StringIO(answer.text)))
@@ -331,7 +334,7 @@ def test_an_unknown_section_is_refused_with_the_known_ones(client: TestClient) -
     for name in ("overview.json", "overview.xlsx", "overview.csv"):
         answer = client.get(f"/export/{name}?section=totals&section=nope")
         assert answer.status_code == 400, name
-        for words in ("section: &#39;nope&#39; is no section of", "whatsapp_slots"):
+        for words in ("section: &#39;nope&#39; is not a section of", "whatsapp_slots"):
             assert words in answer.text, name
     answer = client.get("/export/messages.csv?section=nope")
     assert (answer.status_code, "there is only one" in answer.text) == (400, True)
@@ -355,8 +358,8 @@ def test_asking_about_a_file_does_not_make_it(
 def test_where_nothing_is_the_page_says_what_to_do(served: Served, client: TestClient) -> None:
     nothing = client.get("/overview?channel=whatsapp&source=verification&since=2026-01-01"
                          "&until=2026-01-02").text  # fmt: skip
-    assert "Ask with fewer filters" in nothing
-    assert "Look at the last 30 days" in nothing
+    assert "Clear the filters" in nothing
+    assert "Show the last 30 days" in nothing
     with client_of(served, NOBODY) as newcomer:
         for path in ("/overview", "/messages", "/campaigns"):
             text = newcomer.get(path).text
@@ -374,7 +377,7 @@ def test_behind_the_last_page_is_the_way_back(client: TestClient) -> None:
 def test_a_report_that_needs_a_word_asks_for_it(client: TestClient) -> None:
     for path in ("/recipients", "/failed", "/campaign", "/person"):
         answer = client.get(path)
-        assert (answer.status_code, "Say which" in answer.text) == (200, True), path
+        assert (answer.status_code, "Choose a " in answer.text) == (200, True), path
         assert 'aria-invalid="true"' not in answer.text
 
 

@@ -10,7 +10,7 @@ import pytest
 from openpyxl import load_workbook
 from playwright.sync_api import Page, expect
 
-from tests.pages.asking import campaign, paths, question, rows, totals
+from tests.pages.asking import campaign, paths, query_of, rows, totals
 from tests.pages.conftest import ACCOUNT, NOBODY, Served, Visitor, token_of
 from tests.reports.truth import truth_of
 
@@ -114,7 +114,7 @@ def test_tabs_count_people_and_list_them(visitor: Visitor, served: Served) -> No
     tabs = page.get_by_role("navigation", name="Tabs")
     for label, tab in (("Sent", "sent"), ("Hard bounces", "hard"), ("Did not click", "not_clicked"),
                        ("Clicked", "clicked"), ("Failed", "failed")):  # fmt: skip
-        people = rows(served.world, question(served.world, "recipients", campaign=[own], tab=[tab]))
+        people = rows(served.world, query_of(served.world, "recipients", campaign=[own], tab=[tab]))
         link = tabs.get_by_role("link", name=re.compile(f"^{label} "))
         expect(link).to_have_text(re.compile(rf"{label}\s+{len(people):,}$"))
         link.click()
@@ -125,7 +125,7 @@ def test_tabs_count_people_and_list_them(visitor: Visitor, served: Served) -> No
 
 
 def test_paging_shows_every_row_once(visitor: Visitor, served: Served) -> None:
-    wanted = [one["recipient"] for one in rows(served.world, question(served.world, "singles"))]
+    wanted = [one["recipient"] for one in rows(served.world, query_of(served.world, "singles"))]
     page = visitor.sign_in().go("/singles")
     shown: list[str] = []
     for _ in range(3):
@@ -143,7 +143,7 @@ def test_exports_hold_what_the_database_says(
     visitor: Visitor, served: Served, tmp_path: Path
 ) -> None:
     own = campaign(served.world)
-    wanted = rows(served.world, question(served.world, "recipients", campaign=[own], tab=["hard"]))
+    wanted = rows(served.world, query_of(served.world, "recipients", campaign=[own], tab=["hard"]))
     visitor.sign_in().go(f"/recipients?campaign={own}&tab=hard")
     with visitor.download("Export Recipients as CSV", tmp_path).open(newline="") as file:
         listed = list(csv.DictReader(file))
@@ -170,7 +170,7 @@ def test_the_content_of_a_message_is_read_when_it_is_opened(
     visitor: Visitor, served: Served
 ) -> None:
     texts = truth_of(served.world, ACCOUNT).texts
-    query = question(served.world, "messages")
+    query = query_of(served.world, "messages")
     message = next(one["message_id"] for one in rows(served.world, query) if texts.get(
         one["message_id"]))  # fmt: skip
     page = visitor.sign_in().go("/messages")
@@ -238,7 +238,7 @@ def test_the_page_refreshes_itself_and_can_be_stopped(visitor: Visitor, served: 
     served.command(another.format(2))
     page.wait_for_timeout(6_000)
     expect(shown).to_have_count(before + 1)
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Resume").click()
     expect(shown).to_have_count(before + 2)
 
 
@@ -256,8 +256,8 @@ def test_charts_say_what_a_bar_stands_for(visitor: Visitor) -> None:
     page = visitor.sign_in().page
     bar = page.locator("figure.chart svg [aria-roledescription=bar]").first
     bar.hover()
-    expect(page.locator("#said")).to_be_visible()
-    expect(page.locator("#said")).to_have_text(re.compile(r"\w+ \d\d \w+, .+: [\d,]+"))
+    expect(page.locator("#mark-tip")).to_be_visible()
+    expect(page.locator("#mark-tip")).to_have_text(re.compile(r"\w+ \d\d \w+, .+: [\d,]+"))
 
 
 def test_figures_lead_to_what_is_behind_them(visitor: Visitor, served: Served) -> None:
@@ -283,7 +283,7 @@ def test_the_map_and_the_table_add_up_to_the_overview(visitor: Visitor, served: 
 
 
 def test_the_zone_is_named_and_times_are_in_it(visitor: Visitor, served: Served) -> None:
-    zones = {one: question(served.world, "messages", one).period.zone
+    zones = {one: query_of(served.world, "messages", one).period.zone
              for one in served.world.accounts}  # fmt: skip
     account = next(one for one, zone in zones.items() if zone != "UTC")
     page = visitor.sign_in(account).go("/messages")

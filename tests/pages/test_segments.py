@@ -13,10 +13,11 @@ from playwright.sync_api import Page, expect
 from starlette.testclient import TestClient
 
 from reports.pages.report.pages import segment_link
+from reports.pages.report.params import PageParams
 from reports.pages.report.tabs import tabs_of
 from reports.pages.segments import people_of
 from reports.segments.members import count
-from tests.pages.asking import campaign, question, rows
+from tests.pages.asking import campaign, query_of, rows
 from tests.pages.conftest import ACCOUNT, Served, Visitor, token_of
 
 pytestmark = pytest.mark.timeout(120)
@@ -27,7 +28,7 @@ HERE = "http://pages.example"
 def people(served: Served, tab: str) -> set[str]:
     """Numbers behind a tab of the biggest campaign."""
     own = campaign(served.world)
-    query = question(served.world, "recipients", campaign=[own], tab=[tab])
+    query = query_of(served.world, "recipients", campaign=[own], tab=[tab])
     return {row["recipient"] for row in rows(served.world, query)}
 
 
@@ -85,9 +86,9 @@ def test_a_segment_holds_the_people_that_its_tab_counts(served: Served) -> None:
     for links, channel in itertools.product(([], ["l1"], ["l2", "l3"]), ("", "sms", "whatsapp")):
         raw_params = {"campaign": [own], "link": links, "channel": [channel]}
         words = {name: word for name, word in raw_params.items() if any(word)}
-        tabs = tabs_of(world.database, question(world, "recipients", **words), words)
+        tabs = tabs_of(world.database, query_of(world, "recipients", **words), PageParams(words))
         for tab in tabs:
-            to = segment_link(question(world, "recipients", **words, tab=[tab.name]))
+            to = segment_link(query_of(world, "recipients", **words, tab=[tab.name]))
             node = people_of(parse_qs(urlsplit(to).query))
             assert count(world.database, ACCOUNT, node) == tab.count, to
         seen.add(tuple(tab.count for tab in tabs))
@@ -101,7 +102,7 @@ def test_no_segment_is_offered_of_a_search(served: Served) -> None:
     assert offer in client.get(path).text
     searched = client.get(f"{path}&search=anna").text
     assert offer not in searched
-    assert "A segment takes no search" in searched
+    assert "Segments have no text search" in searched
 
 
 def test_what_cannot_be_a_segment_is_told_and_kept(served: Served) -> None:
@@ -160,4 +161,4 @@ def test_nobody_sees_the_segments_of_others(served: Served) -> None:
     assert "Ours alone" in own.get("/segments").text
     stolen = other.post("/segments", data={**raw_params, "name": "Theirs"})
     assert stolen.status_code == 303
-    assert "Nobody belongs to it now" in other.get("/segments/members?name=Theirs").text
+    assert "No one belongs to this segment now" in other.get("/segments/members?name=Theirs").text

@@ -5,60 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, time
 from decimal import Decimal
-from functools import cache
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from deploy.simulator.oracle.messages import Message
-from reports.definition.report import Report
 from reports.query.query import ReportQuery
-from tests.reports.truth import Truth, day_of, question
-from tests.reports.world import ZONES, World
+from tests.reports.queries import Messages
+from tests.reports.truth import Engagement, Row
 
-Row = dict[str, Any]
-Messages = dict[str, Message]
 Key = TypeVar("Key")
-#: The truth of an account is made once for all tests.
-truth_of = cache(Truth)
-
-
-def some_accounts(world: World, zone: str) -> list[str]:
-    """Two accounts; over all zones every account has its turn."""
-    names, turn = world.accounts, 2 * ZONES.index(zone)
-    return [names[turn % len(names)], names[(turn + 1) % len(names)]]
-
-
-def found(world: World, query: ReportQuery, section: str = "") -> list[Row]:
-    """Rows of a section."""
-    wanted = query.report.section(section)
-    return world.database.rows(wanted.sql, query.parameters(wanted)).records()
-
-
-def questions(
-    world: World, report: Report, zone: str, **more: str | list[str]
-) -> Iterable[tuple[ReportQuery, Messages]]:
-    """Questions about some accounts and days, each with the outbound messages it is about."""
-    for place, account in enumerate(some_accounts(world, zone)):
-        for days in ("1", "2", "7")[place:]:
-            query = question(world, report, account, {"last": days, **more}, zone)
-            yield query, sent(world, query)
-
-
-def sent(world: World, query: ReportQuery) -> Messages:
-    """Outbound messages of the period, by id."""
-    truth, period = truth_of(world, query.account), query.period
-    return {
-        name: message
-        for name, message in truth.messages.items()
-        if message.direction == "outbound"
-        and period.first <= day_of(message.sent_at, period.zone) <= period.last
-    }
 
 
 def counted(messages: Iterable[Message]) -> Row:
-    """What a group of messages must be counted into, by the words of the issue."""
+    """The counts of a group of messages."""
     all_of_them = list(messages)
     row: Row = {name: sum(map(count, all_of_them)) for name, count in _COUNTS.items()}
     row["credits"] = Decimal(sum(message.credits for message in all_of_them)) / 1_000_000
@@ -83,8 +44,8 @@ def is_soft(message: Message) -> bool:
 
 
 def is_expired(message: Message) -> bool:
-    raw_params = message.error_code or message.error_text
-    return message.status == "undelivered" and message.fail_reason == "expired" and not raw_params
+    reported = message.error_code or message.error_text
+    return message.status == "undelivered" and message.fail_reason == "expired" and not reported
 
 
 _COUNTS: Mapping[str, Callable[[Message], int]] = {
@@ -135,3 +96,13 @@ def grouped(messages: Messages, key: Callable[[str, Message], Key]) -> Mapping[K
     for name, message in messages.items():
         groups.setdefault(key(name, message), {})[name] = message
     return groups
+
+
+def people(events: Iterable[Engagement]) -> int:
+    """Number of people who did it; unknown ones are left out."""
+    return len({event.recipient for event in events} - {""})
+
+
+def ranked(rows: Iterable[Row], by: str, *names: str) -> list[Row]:
+    """Rows with the largest count first, then by their names."""
+    return sorted(rows, key=lambda row: (-row[by], *(row[name] for name in names)))

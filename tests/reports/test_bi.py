@@ -10,7 +10,8 @@ import pytest
 
 from reports.catalogue import BY_NAME
 from reports.query.query import parse_query
-from tests.reports.asking import account_of, words_for
+from tests.reports.queries import biggest
+from tests.reports.truth import truth_of
 from tests.reports.world import World
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +30,7 @@ def world(worlds: list[World]) -> World:
 
 def filled(world: World, block: str) -> str:
     """A statement as the tool sends it: its variables and macros replaced, for this world."""
-    (campaign,) = words_for(world, BY_NAME["campaign"])["campaign"]
+    campaign = truth_of(world, biggest(world)).campaigns[0]
     since, until = (f"toDateTime({at})" for at in SECONDS)
     replaced = {
         r"\{\{ from_dttm.*? \}\}": f"{FIRST:%Y-%m-%d %H:%M:%S}",
@@ -42,7 +43,7 @@ def filled(world: World, block: str) -> str:
         r"\$__timeInterval\((\w+)\)": r"toStartOfInterval(toDateTime(\1), INTERVAL 3600 second)",
         r"\$__fromTime": since,
         r"\$__toTime": until,
-        "'acme'": f"'{account_of(world)}'",
+        "'acme'": f"'{biggest(world)}'",
         "spring-sale": campaign,
     }
     for pattern, words in replaced.items():
@@ -55,7 +56,7 @@ def totals(world: World) -> dict[str, Any]:
     """The overview of the week of the page."""
     report = BY_NAME["overview"]
     days = {"since": [str(date(2026, 11, 14))], "until": [str(date(2026, 11, 20))]}
-    query = parse_query(report, account_of(world), ZONE, days, world.now)
+    query = parse_query(report, biggest(world), ZONE, days, world.now)
     section = report.section("totals")
     (row,) = world.database.rows(section.sql, query.parameters(section)).records()
     return row
@@ -96,7 +97,7 @@ def test_failures_are_those_of_the_overview(world: World) -> None:
 
 def test_counters_of_a_year_are_all_messages(world: World) -> None:
     messages = world.expected.messages.items()
-    account = account_of(world)
+    account = biggest(world)
     sent = [m for (owner, _), m in messages if owner == account and m.direction == "outbound"]
     assert sum(row["sent"] for row in answers(world, "counters_day")) == len(sent)
 

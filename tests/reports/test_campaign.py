@@ -1,4 +1,4 @@
-"""The page of a campaign against the truth: every number of every section."""
+"""The report of one campaign against the truth: every number of every section."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -20,28 +20,10 @@ from reports.query.query import InvalidQuery, ReportQuery, parse_query
 from reports.views import statements
 from sinks.client import connect
 from sinks.migrate import migrate
-from tests.reports.campaigning import (
-    campaigns_of,
-    engaged,
-    messages_of,
-    people,
-    ranked,
-    record_of,
-)
-from tests.reports.counting import (
-    Messages,
-    Row,
-    counted,
-    found,
-    grouped,
-    is_delivered,
-    is_failed,
-    share,
-    some_accounts,
-    truth_of,
-)
-from tests.reports.truth import at, question
-from tests.reports.world import WORLDS, ZONES, World
+from tests.reports.counting import counted, grouped, is_delivered, is_failed, people, ranked, share
+from tests.reports.queries import Messages, query_of, rows_of, some_accounts
+from tests.reports.truth import Row, at, truth_of
+from tests.reports.world import WORLDS, World, every_world_and_zone
 from tests.simulator.harness import PARTITIONS
 from tests.support.front import Front
 
@@ -52,9 +34,10 @@ NOTHING = {"campaign": "nobody's"}
 def campaigns(world: World, zone: str) -> Iterator[tuple[ReportQuery, Messages]]:
     """Big and small campaigns, each with its messages."""
     for account in some_accounts(world, zone):
-        for campaign in campaigns_of(world, account)[ZONES.index(zone) % 2 :: 3]:
-            query = question(world, CAMPAIGN, account, {"campaign": campaign}, zone)
-            yield query, messages_of(world, account, campaign)
+        truth = truth_of(world, account)
+        for campaign in truth.campaigns[world.turn(zone) :: 3]:
+            query = query_of(world, CAMPAIGN, account, {"campaign": campaign}, zone)
+            yield query, dict(truth.of_campaign(campaign))
 
 
 def local(ms: int, zone: str) -> datetime:
@@ -78,46 +61,45 @@ def slots(delivered: list[datetime]) -> list[Row]:
     return [{"slot": slot, "delivered": n} for slot, n in sorted(Counter(starts).items())]
 
 
-@pytest.mark.parametrize("zone", ZONES)
+@every_world_and_zone
 def test_totals_are_those_of_the_truth(world: World, zone: str) -> None:
     for query, messages in campaigns(world, zone):
         campaign, truth = query.values["campaign"], truth_of(world, query.account)
-        clicks = engaged(truth, campaign, "click")
+        clicks = truth.engagements_of(campaign, "click")
         counts = counted(messages.values())
-        (totals,) = found(world, query, "totals")
+        (totals,) = rows_of(world, query, "totals")
         assert totals == {
-            "target_audience": (record_of(world, query.account, campaign) or {}).get(
-                "target_audience"
-            ),
+            "target_audience": truth.record(campaign).get("target_audience"),
             **counts,
             "bounced": counts["soft"] + counts["hard"],
             "clicks": len(clicks),
             "unique_clicks": people(clicks),
-            "unsubscribes": people(engaged(truth, campaign, "unsubscribe")),
+            "unsubscribes": people(truth.engagements_of(campaign, "unsubscribe")),
         }
 
 
-@pytest.mark.parametrize("zone", ZONES)
+@every_world_and_zone
 def test_heatmap_and_timeline_are_those_of_the_truth(world: World, zone: str) -> None:
     for query, messages in campaigns(world, zone):
         delivered = deliveries(messages, zone)
         cells = Counter((one.isoweekday(), one.hour) for one in delivered)
-        assert found(world, query, "heatmap") == [
+        assert rows_of(world, query, "heatmap") == [
             {"weekday": weekday, "hour": hour, "delivered": n}
             for (weekday, hour), n in sorted(cells.items())
         ]
-        assert found(world, query, "timeline") == slots(delivered)
+        assert rows_of(world, query, "timeline") == slots(delivered)
         assert sum(cells.values()) == counted(messages.values())["delivered"]
 
 
 def test_platforms_reasons_and_links_are_those_of_the_truth(world: World) -> None:
     for account in world.accounts:
-        for campaign in campaigns_of(world, account)[:4]:
-            query = question(world, CAMPAIGN, account, {"campaign": campaign})
-            messages = messages_of(world, account, campaign)
-            assert found(world, query, "platforms") == platforms(messages)
-            assert found(world, query, "reasons") == reasons(messages)
-            clicks = engaged(truth_of(world, account), campaign, "click")
+        truth = truth_of(world, account)
+        for campaign in truth.campaigns[:4]:
+            query = query_of(world, CAMPAIGN, account, {"campaign": campaign})
+            messages = dict(truth.of_campaign(campaign))
+            assert rows_of(world, query, "platforms") == platforms(messages)
+            assert rows_of(world, query, "reasons") == reasons(messages)
+            clicks = truth.engagements_of(campaign, "click")
             links = {(one.link_id, one.url) for one in clicks}
             wanted = [
                 {
@@ -128,7 +110,7 @@ def test_platforms_reasons_and_links_are_those_of_the_truth(world: World) -> Non
                 }
                 for link, url in links
             ]
-            assert found(world, query, "links") == ranked(wanted, "clicks", "link_id", "url")
+            assert rows_of(world, query, "links") == ranked(wanted, "clicks", "link_id", "url")
 
 
 def platforms(messages: Messages) -> list[Row]:
@@ -158,10 +140,9 @@ def reasons(messages: Messages) -> list[Row]:
 def test_the_context_is_what_was_published_last(world: World) -> None:
     published = {(one["account"], one["campaign_id"]) for one in world.events["campaigns"]}
     for account, campaign in published:
-        record = record_of(world, account, campaign)
-        assert record is not None
-        query = question(world, CAMPAIGN, account, {"campaign": campaign})
-        assert found(world, query, "context") == [context(record)]
+        record = truth_of(world, account).record(campaign)
+        query = query_of(world, CAMPAIGN, account, {"campaign": campaign})
+        assert rows_of(world, query, "context") == [context(record)]
 
 
 def context(record: dict[str, Any]) -> Row:
@@ -174,29 +155,29 @@ def context(record: dict[str, Any]) -> Row:
 
 
 def test_an_unknown_campaign_has_no_context_and_nothing_in_it(world: World) -> None:
-    query = question(world, CAMPAIGN, world.accounts[0], NOTHING)
-    (totals,) = found(world, query, "totals")
+    query = query_of(world, CAMPAIGN, world.accounts[0], NOTHING)
+    (totals,) = rows_of(world, query, "totals")
     assert set(totals.values()) == {0, None}
     assert totals["target_audience"] is None
-    assert not any(found(world, query, name) for name in SECTIONS if name != "totals")
+    assert not any(rows_of(world, query, name) for name in SECTIONS if name != "totals")
 
 
 def test_the_campaign_of_another_account_is_unknown(world: World) -> None:
-    owner = next(one for one in world.accounts if campaigns_of(world, one))
+    owner = next(one for one in world.accounts if truth_of(world, one).campaigns)
     other = next(one for one in world.accounts if one != owner)
-    theirs = set(campaigns_of(world, owner)) - set(campaigns_of(world, other))
-    query = question(world, CAMPAIGN, other, {"campaign": min(theirs)})
-    (totals,) = found(world, query, "totals")
+    theirs = set(truth_of(world, owner).campaigns) - set(truth_of(world, other).campaigns)
+    query = query_of(world, CAMPAIGN, other, {"campaign": min(theirs)})
+    (totals,) = rows_of(world, query, "totals")
     assert totals["sent"] == 0
-    assert not any(found(world, query, name) for name in SECTIONS if name != "totals")
+    assert not any(rows_of(world, query, name) for name in SECTIONS if name != "totals")
 
 
 def test_a_campaign_is_asked_for_as_a_whole(world: World) -> None:
     with pytest.raises(InvalidQuery, match="campaign: is missing"):
-        question(world, CAMPAIGN, world.accounts[0], {})
-    with pytest.raises(InvalidQuery, match="since: is no filter of this report"):
-        question(world, CAMPAIGN, world.accounts[0], {**NOTHING, "since": "2026-11-01"})
-    query = question(world, CAMPAIGN, world.accounts[0], NOTHING)
+        query_of(world, CAMPAIGN, world.accounts[0], {})
+    with pytest.raises(InvalidQuery, match="since: is not a filter of this report"):
+        query_of(world, CAMPAIGN, world.accounts[0], {**NOTHING, "since": "2026-11-01"})
+    query = query_of(world, CAMPAIGN, world.accounts[0], NOTHING)
     assert query.raw_params() == {"campaign": ["nobody's"]}
 
 
@@ -236,8 +217,8 @@ def corners(reports_front: Front) -> Iterator[World]:
             },
         ),
     ]
-    told = [_published(place, kind, fields) for place, (kind, fields) in enumerate(events)]
-    world = World(WORLDS[0], reports_front.url("world_of_corners"), told)
+    published = [_published(place, kind, fields) for place, (kind, fields) in enumerate(events)]
+    world = World(WORLDS[0], reports_front.url("world_of_corners"), published)
     yield world
     world.database.close()
 
@@ -278,7 +259,7 @@ def _published(place: int, kind: Kind, fields: Fields) -> Published:
 
 
 def in_corners(world: World, campaign: str, section: str) -> list[Row]:
-    return found(world, question(world, CAMPAIGN, HERE, {"campaign": campaign}), section)
+    return rows_of(world, query_of(world, CAMPAIGN, HERE, {"campaign": campaign}), section)
 
 
 def test_an_event_belongs_to_the_campaign_it_names_else_to_that_of_its_message(
@@ -321,11 +302,11 @@ def test_what_nobody_published_is_unknown(corners: World) -> None:
 
 
 def test_the_list_finds_names_in_any_alphabet_and_case(corners: World) -> None:
-    rows = found(corners, question(corners, CAMPAIGNS, HERE, {"search": "FRÜH"}))
+    rows = rows_of(corners, query_of(corners, CAMPAIGNS, HERE, {"search": "FRÜH"}))
     assert [(row["campaign_id"], row["last_modified_by"]) for row in rows] == [
         ("spring", "olga@acme.example")
     ]
-    everything = found(corners, question(corners, CAMPAIGNS, HERE, {}))
+    everything = rows_of(corners, query_of(corners, CAMPAIGNS, HERE, {}))
     assert [(row["campaign_id"], row["clicks"], row["unique_clicks"]) for row in everything] == [
         ("autumn", 1, 0),
         ("spring", 5, 3),

@@ -51,7 +51,7 @@ def test_a_query_that_takes_too_long_ends_with_a_fix(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reports.query.database, "QUERY_TIMEOUT_S", 1)
-    with pytest.raises(DatabaseError, match="Fix: ask for a shorter period"):
+    with pytest.raises(DatabaseError, match="Fix: choose a shorter period"):
         database.rows(ENDLESS, {})
     assert database.rows("SELECT 1", {}).rows == [(1,)]
 

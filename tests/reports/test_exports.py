@@ -22,21 +22,21 @@ from reports.definition.report import Column, Report, Section
 from reports.exports import (
     FORMATS,
     ExportDocument,
+    ExportTable,
     QueryParam,
-    Table,
-    chosen,
+    chosen_columns,
     export,
     file_name,
-    rows_in_all,
     start_export,
+    total_rows,
 )
-from reports.exports.xlsx_file import MOST_CHARACTERS, xlsx_of
-from reports.query.database import reach
+from reports.exports.xlsx_file import MAX_CELL_LENGTH, xlsx_of
+from reports.query.database import connect as connect_reports
 from reports.query.query import InvalidQuery, ReportQuery, parse_query
 from reports.views import statements
 from sinks.client import connect
 from sinks.migrate import migrate
-from tests.reports.asking import ZONE, account_of, question
+from tests.reports.queries import ZONE, biggest, example_query
 from tests.reports.world import World
 from tests.support.front import Front
 
@@ -61,7 +61,7 @@ def rows_of(world: World, section: Section, query: ReportQuery) -> list[tuple[An
     found = world.database.rows(section.sql, query.parameters(section))
     if not found.rows:  # then the driver may not name the columns
         return []
-    places = [found.names.index(one.name) for one in chosen(section, query)]
+    places = [found.names.index(one.name) for one in chosen_columns(section, query)]
     return [tuple(row[place] for place in places) for row in found.rows]
 
 
@@ -83,21 +83,21 @@ def is_same(cell: str, value: Any) -> bool:
 
 @every_section
 def test_csv_says_what_the_section_says(world: World, report: Report, section: Section) -> None:
-    query = question(world, report)
+    query = example_query(world, report)
     text = b"".join(export(FORMATS["csv"], world.database, [section], query)).decode()
     head, *rows = csv.reader(io.StringIO(text))
     expected = rows_of(world, section, query)
-    assert head == [column.name for column in chosen(section, query)]
+    assert head == [column.name for column in chosen_columns(section, query)]
     assert len(rows) == len(expected)
     for row, values in zip(rows, expected, strict=True):
         assert all(map(is_same, row, values)), (row, values)
     if section.shape == "rows":
-        assert rows_in_all(world.database, [section], query) == len(rows)
+        assert total_rows(world.database, [section], query) == len(rows)
 
 
 @pytest.mark.parametrize("report", REPORTS, ids=lambda report: report.name)
 def test_json_says_what_the_sections_say(world: World, report: Report) -> None:
-    query = question(world, report)
+    query = example_query(world, report)
     pieces = export(FORMATS["json"], world.database, report.sections, query)
     raw_params = json.loads(b"".join(pieces), parse_float=Decimal)
     assert raw_params["report"] == report.name
@@ -108,7 +108,7 @@ def test_json_says_what_the_sections_say(world: World, report: Report) -> None:
         expected = rows_of(world, section, query)
         assert len(records) == len(expected)
         for record, values in zip(records, expected, strict=True):
-            assert list(record) == [column.name for column in chosen(section, query)]
+            assert list(record) == [column.name for column in chosen_columns(section, query)]
             for read, value in zip(record.values(), values, strict=True):
                 if isinstance(value, datetime):
                     assert datetime.fromisoformat(read) == value
@@ -120,12 +120,12 @@ def test_json_says_what_the_sections_say(world: World, report: Report) -> None:
 
 @pytest.mark.parametrize("report", REPORTS, ids=lambda report: report.name)
 def test_xlsx_says_what_the_sections_say(world: World, report: Report) -> None:
-    query = question(world, report)
+    query = example_query(world, report)
     pieces = export(FORMATS["xlsx"], world.database, report.sections, query)
     book = openpyxl.load_workbook(io.BytesIO(b"".join(pieces)))
     assert len(book.sheetnames) == len(report.sections) + 1
     for section, sheet in zip(report.sections, book.worksheets, strict=False):
-        columns, expected = chosen(section, query), rows_of(world, section, query)
+        columns, expected = chosen_columns(section, query), rows_of(world, section, query)
         head, *rows = sheet.iter_rows()
         assert sheet.freeze_panes == "A2"
         assert [cell.value.removesuffix(f" ({ZONE})") for cell in head] == [
@@ -144,10 +144,10 @@ def is_shown(column: Column, cell: Any, value: Any) -> bool:
     if isinstance(value, datetime):
         local = value.astimezone(ZoneInfo(ZONE)).replace(tzinfo=None)
         return cell.is_date and abs(cell.value - local) <= MILLISECOND
-    if column.shown == "flag":
+    if column.format == "flag":
         return cell.value is bool(value)
     if isinstance(value, (int, float, Decimal)):
-        percent = column.shown == "share"
+        percent = column.format == "share"
         return cell.value == pytest.approx(float(value)) and ("%" in cell.number_format) is percent
     text = ", ".join(value) if isinstance(value, list) else value
     return cell.data_type == "s" and cell.value == text
@@ -155,9 +155,7 @@ def is_shown(column: Column, cell: Any, value: Any) -> bool:
 
 def test_a_book_says_what_was_asked_and_what_its_columns_mean(world: World) -> None:
     report = BY_NAME["messages"]
-    query = parse_query(
-        report, account_of(world), ZONE, {"source": ["direct", "program"]}, world.now
-    )
+    query = parse_query(report, biggest(world), ZONE, {"source": ["direct", "program"]}, world.now)
     pieces = export(FORMATS["xlsx"], world.database, report.sections, query)
     sheet = openpyxl.load_workbook(io.BytesIO(b"".join(pieces)))["About"]
     lines = list(sheet.iter_rows(values_only=True))
@@ -167,7 +165,7 @@ def test_a_book_says_what_was_asked_and_what_its_columns_mean(world: World) -> N
     assert raw_params["Time zone"] == ZONE
     assert raw_params["From"] == query.period.first.isoformat()
     assert raw_params["Source"] == "direct, program"
-    for column in chosen(report.sections[0], query):
+    for column in chosen_columns(report.sections[0], query):
         assert meant[column.label] == column.meaning
 
 
@@ -193,7 +191,7 @@ def book_of_rows(
     def opened() -> Iterator[Iterator[list[tuple[Any, ...]]]]:
         yield iter(blocks)
 
-    table = Table("rows", "Rows", "some rows", tuple(columns), opened)
+    table = ExportTable("rows", "Rows", "some rows", tuple(columns), opened)
     return ExportDocument(
         "made", "Made", zone, (QueryParam("account", "Account", "acme"),), (table,)
     )
@@ -342,7 +340,7 @@ def test_csv_and_json_read_a_block_only_when_they_are_asked_for_it() -> None:
 
     for form in (FORMATS["csv"], FORMATS["json"]):
         asked_for.clear()
-        table = Table("rows", "Rows", "some rows", (TEXT,), opened)
+        table = ExportTable("rows", "Rows", "some rows", (TEXT,), opened)
         pieces = start_export(form, ExportDocument("made", "Made", ZONE, (), (table,)))
         for _ in range(10):
             next(pieces)
@@ -370,7 +368,7 @@ def big(reports_front: Front) -> str:
     clickhouse = connect(url)
     migrate(clickhouse, 90, views=statements())
     clickhouse.close()
-    client = reach(url)
+    client = connect_reports(url)
     client.command(FILL, parameters={"rows": MANY_ROWS})
     client.close()
     return url
@@ -399,7 +397,7 @@ def test_many_rows_take_no_more_memory_than_few(big: str, tmp_path: Path, form: 
 
 def test_a_full_sheet_goes_on_in_the_next() -> None:
     book = book_of_rows([TEXT], [(f"text {n}",) for n in range(7)])
-    pieces = xlsx_of(book, lambda _: None, most_rows=3)
+    pieces = xlsx_of(book, lambda _: None, max_rows=3)
     sheets = openpyxl.load_workbook(io.BytesIO(b"".join(pieces)))
     assert sheets.sheetnames == ["Rows", "Rows 2", "Rows 3", "About"]
     values = [[cell.value for cell in sheet["A"]] for sheet in sheets.worksheets[:3]]
@@ -412,7 +410,7 @@ def test_a_full_sheet_goes_on_in_the_next() -> None:
 
 def test_a_text_too_long_for_a_cell_is_cut() -> None:
     cell = sheet_of(book_of_rows([TEXT], [("x" * 40_000,)]))["A2"]
-    assert cell.value == "x" * MOST_CHARACTERS
+    assert cell.value == "x" * MAX_CELL_LENGTH
 
 
 # --- what is refused --------------------------------------------------------------------------
@@ -421,27 +419,33 @@ def test_a_text_too_long_for_a_cell_is_cut() -> None:
 def test_csv_of_several_sections_is_refused_with_their_names(world: World) -> None:
     report = BY_NAME["overview"]
     with pytest.raises(InvalidQuery, match="section: csv holds one section") as bad:
-        export(FORMATS["csv"], world.database, report.sections, question(world, report))
+        export(FORMATS["csv"], world.database, report.sections, example_query(world, report))
     names = ", ".join(section.name for section in report.sections)
     assert bad.value.issues[0].fix == f"choose one of {names}"
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_book_without_tables_is_refused(form: str) -> None:
-    with pytest.raises(InvalidQuery, match="section: none is asked for"):
+    with pytest.raises(InvalidQuery, match="section: none is chosen"):
         start_export(FORMATS[form], ExportDocument("report", "Report", ZONE, (), ()))
 
 
 def test_unknown_columns_are_refused_with_the_known_ones(world: World) -> None:
     report = BY_NAME["messages"]
-    with pytest.raises(InvalidQuery, match="'secret' is no column of 'Messages'") as bad:
-        export(FORMATS["csv"], world.database, report.sections, question(world, report), ["secret"])
+    with pytest.raises(InvalidQuery, match="'secret' is not a column of 'Messages'") as bad:
+        export(
+            FORMATS["csv"],
+            world.database,
+            report.sections,
+            example_query(world, report),
+            ["secret"],
+        )
     assert "message_id" in bad.value.issues[0].fix
 
 
 def test_columns_are_those_chosen_in_their_order(world: World) -> None:
     report = BY_NAME["messages"]
-    query, section = question(world, report), report.sections[0]
+    query, section = example_query(world, report), report.sections[0]
     pieces = export(
         FORMATS["csv"], world.database, [section], query, ["recipient", "sent_at"], limit=2
     )

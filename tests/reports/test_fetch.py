@@ -10,10 +10,10 @@ from reports.definition.report import Report, Section
 from reports.query.database import Database, Rows
 from reports.query.fetch import fetch, group_reads
 from reports.query.query import Period, ReportQuery, parse_query
-from tests.reports.asking import account_of, question
+from tests.reports.queries import biggest, example_query
 from tests.reports.world import ZONES, World
 
-PASSES = [report for report in REPORTS if any(one.within for one in report.sections)]
+PASSES = [report for report in REPORTS if any(one.shared_query for one in report.sections)]
 NEWEST = [
     (report, section) for report in REPORTS for section in report.sections if section.newest_first
 ]
@@ -44,7 +44,7 @@ def test_a_pass_says_what_its_sections_say(worlds: list[World], report: Report) 
     together = [one for one in group_reads(report.sections) if len(one) > 1]
     assert together
     for world in worlds:
-        query = question(world, report)
+        query = example_query(world, report)
         for sections in together:
             for section, found in zip(
                 sections, fetch(world.database, query, sections), strict=True
@@ -78,7 +78,7 @@ def test_the_newest_rows_are_those_of_the_whole_period(
     worlds: list[World], report: Report, section: Section, zone: str
 ) -> None:
     world = worlds[0]
-    query = parse_query(report, account_of(world), zone, {}, world.now)
+    query = parse_query(report, biggest(world), zone, {}, world.now)
     whole = alone(world, query, section)
     assert len(whole.rows) > 4 * SIZE
     last = len(whole.rows) - SIZE // 2
@@ -90,7 +90,7 @@ def test_the_newest_rows_are_those_of_the_whole_period(
 def test_the_newest_rows_are_looked_for_in_the_newest_part_first(worlds: list[World]) -> None:
     report, section = NEWEST[0]
     world = worlds[0]
-    known = parse_query(report, account_of(world), "UTC", {}, world.now)
+    known = parse_query(report, biggest(world), "UTC", {}, world.now)
     (newest,) = alone(world, known, section, 1).records()
     query = msgspec.structs.replace(known, now=newest["sent_at"])
     counting = Counting(world.database)
@@ -105,7 +105,7 @@ def test_messages_of_the_future_are_among_the_newest(worlds: list[World]) -> Non
     """Clocks differ: `now` bounds where the newest part begins, not where it ends."""
     report, section = NEWEST[0]
     world = worlds[0]
-    late = parse_query(report, account_of(world), "UTC", {}, world.now)
+    late = parse_query(report, biggest(world), "UTC", {}, world.now)
     query = msgspec.structs.replace(late, now=late.now - timedelta(days=2))
     whole = alone(world, query, section)
     (found,) = fetch(world.database, query, (section,), SIZE)
@@ -117,13 +117,13 @@ WEEK = Period(DAY.date(), (DAY + timedelta(days=6)).date(), "UTC")
 
 
 def test_the_newest_part_ends_now() -> None:
-    assert WEEK.recent(DAY + timedelta(days=4)) == DAY + timedelta(days=4 - 4 / 16)
+    assert WEEK.newest_since(DAY + timedelta(days=4)) == DAY + timedelta(days=4 - 4 / 16)
 
 
 def test_the_newest_part_of_a_period_of_the_past_ends_with_it() -> None:
-    assert WEEK.recent(DAY + timedelta(days=40)) == DAY + timedelta(days=7 - 7 / 16)
+    assert WEEK.newest_since(DAY + timedelta(days=40)) == DAY + timedelta(days=7 - 7 / 16)
 
 
 def test_a_period_that_has_not_begun_has_no_newest_part() -> None:
-    assert WEEK.recent(DAY) is None
-    assert WEEK.recent(DAY - timedelta(days=1)) is None
+    assert WEEK.newest_since(DAY) is None
+    assert WEEK.newest_since(DAY - timedelta(days=1)) is None

@@ -5,22 +5,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-import pytest
-
 from deploy.simulator.oracle.messages import Message
 from reports.catalogue.insight import INSIGHT
 from reports.query.query import ReportQuery
-from tests.reports.counting import (
-    Messages,
-    Row,
-    grouped,
-    hour_of,
-    is_delivered,
-    questions,
-    share,
-)
-from tests.reports.truth import answer, question
-from tests.reports.world import ZONES, World
+from tests.reports.counting import grouped, hour_of, is_delivered, share
+from tests.reports.queries import Messages, queries, query_of, rows_of
+from tests.reports.truth import Row
+from tests.reports.world import World, every_world_and_zone
 
 #: column -> the word that asks for it, its value of a message by (id, message, zone)
 DIMENSIONS: dict[str, tuple[str, Callable[[str, Message, str], Any]]] = {
@@ -73,25 +64,25 @@ def in_order(row: Row) -> tuple[Any, ...]:
     return (-row["delivered"], *(row[one] for one in DIMENSIONS if one != "hour"), hour)
 
 
-@pytest.mark.parametrize("zone", ZONES)
+@every_world_and_zone
 def test_deliveries_are_those_of_the_truth(world: World, zone: str) -> None:
-    turn = ZONES.index(zone)
+    turn = world.turn(zone)
     for by in (EACH + SOME)[turn::2]:
-        for query, messages in list(questions(world, INSIGHT, zone, by=by))[turn % 2 :: 3]:
-            assert answer(world, query) == broken_down(messages, by, zone)
+        for query, messages in list(queries(world, INSIGHT, zone, by=by))[turn::3]:
+            assert rows_of(world, query) == broken_down(messages, by, zone)
 
 
 def test_nothing_chosen_is_by_country(world: World) -> None:
-    query = question(world, INSIGHT, world.accounts[0], {})
+    query = query_of(world, INSIGHT, world.accounts[0], {})
     assert [one.name for one in query.columns(query.report.section(""))][:2] == [
         "country",
         "delivered",
     ]
-    assert query == question(world, INSIGHT, world.accounts[0], {"by": "country"})
+    assert query == query_of(world, INSIGHT, world.accounts[0], {"by": "country"})
 
 
 def test_filters_narrow_and_a_filter_by_country_does_not_need_its_dimension(world: World) -> None:
-    for query, messages in questions(world, INSIGHT, "UTC", by="provider"):
+    for query, messages in queries(world, INSIGHT, "UTC", by="provider"):
         country = max(
             (one.country for one in messages.values()),
             key=[one.country for one in messages.values()].count,
@@ -100,20 +91,20 @@ def test_filters_narrow_and_a_filter_by_country_does_not_need_its_dimension(worl
         if country:
             narrowed = {n: one for n, one in messages.items() if one.country == country}
             same = narrower(world, query, country=country)
-            assert answer(world, same) == broken_down(narrowed, ["provider"], "UTC")
+            assert rows_of(world, same) == broken_down(narrowed, ["provider"], "UTC")
 
 
 def narrower(world: World, query: ReportQuery, **more: str) -> ReportQuery:
     """The same question with another filter."""
-    return question(
+    return query_of(
         world, query.report, query.account, {**query.raw_params(), **more}, query.period.zone
     )
 
 
 def test_pages_are_parts_of_the_whole(world: World) -> None:
     (section,) = INSIGHT.sections
-    query = question(world, INSIGHT, world.accounts[0], {"by": ["number", "hour"]})
-    whole = answer(world, query)
+    query = query_of(world, INSIGHT, world.accounts[0], {"by": ["number", "hour"]})
+    whole = rows_of(world, query)
     pages = [
         world.database.rows(section.sql, query.parameters(section, 100, first)).records()
         for first in range(0, len(whole) + 100, 100)

@@ -6,9 +6,10 @@ from datetime import timedelta
 import pytest
 
 from reports.catalogue.overview import OVERVIEW
-from tests.reports.counting import Messages, Row, by_slot, counted, found, questions, sent
-from tests.reports.truth import question
-from tests.reports.world import ZONES, World
+from tests.reports.counting import by_slot, counted
+from tests.reports.queries import Messages, queries, query_of, rows_of, sent
+from tests.reports.truth import Row
+from tests.reports.world import World, every_world_and_zone
 
 
 def whatsapp(messages: Messages) -> Row:
@@ -23,41 +24,41 @@ def whatsapp(messages: Messages) -> Row:
     }
 
 
-@pytest.mark.parametrize("zone", ZONES)
+@every_world_and_zone
 def test_totals_and_slots_are_those_of_the_truth(world: World, zone: str) -> None:
-    for query, messages in questions(world, OVERVIEW, zone):
-        (totals,) = found(world, query, "totals")
+    for query, messages in queries(world, OVERVIEW, zone):
+        (totals,) = rows_of(world, query, "totals")
         assert totals == counted(messages.values())
         assert totals["submitted"] == sum(
             totals[part] for part in ("queued", "delivered", "undelivered")
         )
-        assert found(world, query, "slots") == [
+        assert rows_of(world, query, "slots") == [
             {"slot": slot, **counted(share.values())} for slot, share in by_slot(messages, query)
         ]
 
 
-@pytest.mark.parametrize("zone", ZONES)
+@every_world_and_zone
 def test_whatsapp_has_its_own_words(world: World, zone: str) -> None:
-    for query, messages in questions(world, OVERVIEW, zone):
-        (totals,) = found(world, query, "whatsapp")
+    for query, messages in queries(world, OVERVIEW, zone):
+        (totals,) = rows_of(world, query, "whatsapp")
         assert totals == whatsapp(messages)
         assert totals["sent"] == totals["delivered"] + totals["pending"] + totals["failed"]
         wanted = [{"slot": slot, **whatsapp(share)} for slot, share in by_slot(messages, query)]
-        assert found(world, query, "whatsapp_slots") == [row for row in wanted if row["sent"]]
+        assert rows_of(world, query, "whatsapp_slots") == [row for row in wanted if row["sent"]]
 
 
 def test_sources_and_channel_narrow_every_section(world: World) -> None:
     raw_params = {"source": ["campaign", "direct"], "channel": "whatsapp"}
-    for query, messages in questions(world, OVERVIEW, "Asia/Kolkata", **raw_params):
+    for query, messages in queries(world, OVERVIEW, "Asia/Kolkata", **raw_params):
         narrowed = {
             name: message
             for name, message in messages.items()
             if message.source in raw_params["source"] and message.channel == "whatsapp"
         }
-        (totals,) = found(world, query, "totals")
+        (totals,) = rows_of(world, query, "totals")
         assert totals == counted(narrowed.values())
-        assert sum(row["sent"] for row in found(world, query, "slots")) == len(narrowed)
-        assert found(world, query, "whatsapp") == [whatsapp(narrowed)]
+        assert sum(row["sent"] for row in rows_of(world, query, "slots")) == len(narrowed)
+        assert rows_of(world, query, "whatsapp") == [whatsapp(narrowed)]
 
 
 @pytest.mark.parametrize(
@@ -71,9 +72,9 @@ def test_a_day_on_which_the_clock_changes_has_its_own_hours(
     raw_params = {"since": day, "until": day}
     seen = set()
     for account in world.accounts:
-        query = question(world, OVERVIEW, account, raw_params, "Europe/Helsinki")
+        query = query_of(world, OVERVIEW, account, raw_params, "Europe/Helsinki")
         wanted = {slot: len(share) for slot, share in by_slot(sent(world, query), query)}
-        rows = found(world, query, "slots")
+        rows = rows_of(world, query, "slots")
         assert {row["slot"]: row["sent"] for row in rows} == wanted
         assert query.period.until - query.period.since == timedelta(hours=hours)
         seen |= set(wanted)

@@ -6,7 +6,8 @@ Looked up in ClickHouse's own plans, never in times.
 import pytest
 
 from reports.catalogue import BY_NAME
-from tests.reports.truth import biggest, needed, question, truth_of
+from tests.reports.queries import biggest, query_of, required_params
+from tests.reports.truth import truth_of
 from tests.reports.world import World
 
 
@@ -16,8 +17,8 @@ def plan(
     """What a plan says of each table it reads: keys, conditions and names of indexes."""
     account = biggest(world)
     definition = BY_NAME[report]
-    words = {**needed(truth_of(world, account), definition), **raw_params}
-    query = question(world, definition, account, words)
+    words = {**required_params(truth_of(world, account), definition), **raw_params}
+    query = query_of(world, definition, account, words)
     wanted = definition.section(section)
     sql = f"EXPLAIN indexes = 1 {wanted.sql}"
     found: dict[str, list[str]] = {}

@@ -7,17 +7,9 @@ from typing import get_args
 from deploy.simulator.oracle.messages import Message
 from reports.catalogue.recipients import RECIPIENTS
 from reports.definition.audience import Action
-from tests.reports.truth import (
-    Row,
-    Truth,
-    answer,
-    at,
-    biggest,
-    message_row,
-    only,
-    question,
-    truth_of,
-)
+from tests.reports.counting import is_delivered, is_failed, is_soft
+from tests.reports.queries import biggest, query_of, rows_of
+from tests.reports.truth import Row, Truth, at, message_row, only, truth_of
 from tests.reports.world import World
 
 LATEST = (
@@ -26,12 +18,12 @@ LATEST = (
 )  # fmt: skip
 OF_MESSAGES: dict[str, Callable[[Message], bool]] = {
     "sent": lambda one: True,
-    "delivered": lambda one: one.status in ("delivered", "read"),
+    "delivered": is_delivered,
     "pending": lambda one: one.status in ("submitted", "queued"),
-    "soft": lambda one: one.status == "undelivered" and one.bounce == "soft",
+    "soft": is_soft,
     "hard": lambda one: one.status == "undelivered" and one.bounce == "hard",
     "deleted": lambda one: one.status == "deleted",
-    "failed": lambda one: one.status in ("undelivered", "deleted", "rejected"),
+    "failed": is_failed,
 }
 
 
@@ -75,7 +67,7 @@ def people(truth: Truth, messages: Iterable[tuple[str, Message]]) -> list[Row]:
 
 def settled(truth: Truth, rows: list[Row], tab: str) -> list[Row]:
     """Without people of whom it depends on the moment whether they are suppressed."""
-    hidden = truth.unsettled_numbers if tab == "suppressed" else set()
+    hidden = truth.undetermined_recipients if tab == "suppressed" else set()
     return truth.shown(row for row in rows if row["recipient"] not in hidden)
 
 
@@ -87,13 +79,13 @@ def test_every_tab_lists_exactly_its_people(world: World) -> None:
     for campaign in (truth.campaigns[0], truth.campaigns[-1]):
         sent = truth.of_campaign(campaign)
         for tab in get_args(Action):
-            query = question(world, RECIPIENTS, account, {"campaign": campaign, "tab": tab})
-            rows = settled(truth, answer(world, query), tab)
+            query = query_of(world, RECIPIENTS, account, {"campaign": campaign, "tab": tab})
+            rows = settled(truth, rows_of(world, query), tab)
             is_meant = belong(truth, campaign, tab)
             assert rows == people(truth, [one for one in sent if is_meant(one[1])])
             seen[tab] += len(rows)
             several += any(row["messages"] > 1 for row in rows)
-        everybody = answer(world, question(world, RECIPIENTS, account, {"campaign": campaign}))
+        everybody = rows_of(world, query_of(world, RECIPIENTS, account, {"campaign": campaign}))
         assert truth.shown(everybody) == people(truth, sent)
     assert several
     assert all(seen[tab] for tab in get_args(Action)), seen
@@ -109,7 +101,7 @@ def test_links_choose_among_those_who_clicked(world: World) -> None:
         assert bool(clicked) == (links != ("none",))
         for tab in ("", "clicked", "not_clicked", "delivered"):
             raw_params = {"campaign": campaign, "tab": tab, "link": list(links)}
-            rows = truth.shown(answer(world, question(world, RECIPIENTS, account, raw_params)))
+            rows = truth.shown(rows_of(world, query_of(world, RECIPIENTS, account, raw_params)))
             is_meant = belong(truth, campaign, tab or "sent", links)
             assert rows == people(
                 truth,
@@ -128,7 +120,7 @@ def test_text_and_channel_search(world: World) -> None:
     number = sent[0][1].recipient
     for search in (number, number[3:9], "ANNA", "crm-00", "@mail.EXAMPLE", "nobody", "%", "é"):
         raw_params = {"campaign": campaign, "search": search, "tab": "sent"}
-        rows = truth.shown(answer(world, question(world, RECIPIENTS, account, raw_params)))
+        rows = truth.shown(rows_of(world, query_of(world, RECIPIENTS, account, raw_params)))
         assert rows == people(
             truth,
             [
@@ -142,5 +134,5 @@ def test_text_and_channel_search(world: World) -> None:
         assert bool(rows) == (search not in ("nobody", "%", "é"))
     for channel in ("sms", "whatsapp"):
         raw_params = {"campaign": campaign, "channel": channel}
-        rows = truth.shown(answer(world, question(world, RECIPIENTS, account, raw_params)))
+        rows = truth.shown(rows_of(world, query_of(world, RECIPIENTS, account, raw_params)))
         assert rows == people(truth, [one for one in sent if one[1].channel == channel])

@@ -21,7 +21,8 @@ from reports.catalogue import BY_NAME, REPORTS
 from reports.definition.report import Report
 from reports.exports import FORMATS, export
 from tests.deploy.test_cli import receipts
-from tests.reports.asking import account_of, words_for
+from tests.reports.queries import biggest, required_params
+from tests.reports.truth import truth_of
 from tests.reports.world import World
 
 every_report = pytest.mark.parametrize("report", REPORTS, ids=lambda report: report.name)
@@ -41,10 +42,11 @@ def _logging_as_before() -> Iterator[None]:
 
 
 def arguments(world: World, report: Report) -> list[str]:
-    """What must be said on the command line, and the days of the world."""
-    raw_params = [f"--{name}={word}" for name, (word,) in words_for(world, report).items()]
+    """The required options, and the days of the world."""
+    required = required_params(truth_of(world, biggest(world)), report)
+    params = [f"--{name}={value}" for name, value in required.items()]
     days = [f"--until={world.now.date()}"] if report.has_period else []
-    return ["report", report.name, f"--account={account_of(world)}", *raw_params, *days]
+    return ["report", report.name, f"--account={biggest(world)}", *params, *days]
 
 
 def run(world: World, *words: str) -> Result:
@@ -59,7 +61,7 @@ def run(world: World, *words: str) -> Result:
 def test_a_table_shows_every_section(world: World, report: Report) -> None:
     done = run(world, *arguments(world, report))
     assert done.exit_code == 0, done.output
-    assert done.output.startswith(f"{report.title} · {account_of(world)} · ")
+    assert done.output.startswith(f"{report.title} · {biggest(world)} · ")
     for section in report.sections:
         assert not section.name or f"\n{section.title}\n" in done.output
 
@@ -138,13 +140,13 @@ def test_the_sql_that_is_printed_can_be_run(world: World, report: Report) -> Non
 
 
 def test_the_file_is_the_export(world: World, tmp_path: Path) -> None:
-    from reports.query.accounts import zone_of
+    from reports.query.lookups import zone_of
     from reports.query.query import parse_query
 
     report, path = BY_NAME["messages"], tmp_path / "messages.csv"
     words = ["--source=direct", "--source=program", "--columns=recipient, sent_at", "-o", str(path)]
     assert run(world, *arguments(world, report), *words).exit_code == 0
-    account = account_of(world)
+    account = biggest(world)
     raw_params = {"source": ["direct", "program"], "until": [world.now.date().isoformat()]}
     query = parse_query(report, account, zone_of(world.database, account), raw_params, world.now)
     columns = ["recipient", "sent_at"]
@@ -175,10 +177,10 @@ def test_numbers_and_shares_are_written_for_people(world: World) -> None:
 
 
 def test_nothing_to_show_says_what_to_do(world: World) -> None:
-    words = ["report", "messages", f"--account={account_of(world)}", "--until=2001-01-01"]
+    words = ["report", "messages", f"--account={biggest(world)}", "--until=2001-01-01"]
     done = run(world, *words)
     assert done.exit_code == 0
-    assert done.output.endswith("no rows: try other days or fewer filters\n")
+    assert done.output.endswith("nothing to show: ask for other days or with fewer filters\n")
 
 
 # --- what is wrong ----------------------------------------------------------------------------
@@ -188,11 +190,14 @@ def test_nothing_to_show_says_what_to_do(world: World) -> None:
     ("words", "raw_params"),
     [
         (["--source=carrier pigeon"], "--source: carrier pigeon is not known. Fix: use "),
-        (["--since=2026-13-01"], "--since: '2026-13-01' is no date. Fix: write it as 2026-11-22"),
-        (["--last=0"], "--last: '0' is no number of days. Fix: give 1 to 400"),
+        (
+            ["--since=2026-13-01"],
+            "--since: '2026-13-01' is not a date. Fix: write it as 2026-11-22",
+        ),
+        (["--last=0"], "--last: '0' is not a number of days. Fix: give 1 to 400"),
         (["--channel=sms", "--channel=whatsapp"], "--channel: is given more than once. Fix: "),
-        (["--columns=nonsense"], "--columns: 'nonsense' is no column of 'Messages'. Fix: use "),
-        (["--account=acme"], "--account: 'acme' has no messages and no settings. Fix: use one of "),
+        (["--columns=nonsense"], "--columns: 'nonsense' is not a column of 'Messages'. Fix: use "),
+        (["--account=acme"], "--account: 'acme' has no messages and no settings. Fix: there are "),
     ],
 )
 def test_a_wrong_question_is_one_line_and_exit_2(
@@ -216,8 +221,8 @@ def test_all_mistakes_are_said_at_once(world: World) -> None:
     ("words", "raw_params"),
     [
         (["--format=csv"], "--section: csv holds one section"),
-        (["--output=report.txt"], "--output: report.txt has no known extension. Fix: "),
-        (["--output=report.csv", "--format=table"], "--output: a table cannot be a file. Fix: "),
+        (["--output=report.txt"], "--output: report.txt does not tell its format. Fix: "),
+        (["--output=report.csv", "--format=table"], "--output: a table is no file. Fix: "),
     ],
 )
 def test_formats_that_do_not_fit_are_refused(

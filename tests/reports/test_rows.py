@@ -4,7 +4,8 @@ import pytest
 
 from reports.catalogue import REPORTS
 from reports.definition.report import Report, Section
-from tests.reports.truth import Row, answer, needed, question, truth_of
+from tests.reports.queries import query_of, required_params, rows_of
+from tests.reports.truth import Row, truth_of
 from tests.reports.world import World
 
 LISTS = [
@@ -25,8 +26,8 @@ def test_pages_put_together_are_the_whole(
     accounts = iter(world.accounts)
     while not whole:
         account = next(accounts)
-        query = question(world, report, account, needed(truth_of(world, account), report))
-        whole = answer(world, query, section.name)
+        query = query_of(world, report, account, required_params(truth_of(world, account), report))
+        whole = rows_of(world, query, section.name)
     pages = [
         world.database.rows(section.sql, query.parameters(section, SIZE, page * SIZE)).records()
         for page in range(PAGES)

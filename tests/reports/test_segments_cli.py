@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from deploy.cli import cli
-from reports.catalogue import BY_NAME
-from tests.reports.asking import account_of, words_for
+from tests.reports.queries import biggest
+from tests.reports.truth import truth_of
 from tests.reports.world import World
 
 COMBINED = {
@@ -37,7 +37,7 @@ def _logging_as_before() -> Iterator[None]:
 
 def run(world: World, name: str, *words: str) -> Result:
     """A command in this process."""
-    account = f"--account={account_of(world)}"
+    account = f"--account={biggest(world)}"
     url = {"RECEIPTS_CLICKHOUSE_URL": world.url}
     return CliRunner().invoke(cli, ["segments", name, account, *words], env=url)
 
@@ -45,7 +45,7 @@ def run(world: World, name: str, *words: str) -> Result:
 @pytest.fixture
 def campaign(world: World) -> Iterator[str]:
     """The busiest campaign, of which three segments are saved; they are deleted again."""
-    (word,) = words_for(world, BY_NAME["campaign"])["campaign"]
+    word = truth_of(world, biggest(world)).campaigns[0]
     saved = [
         run(world, "save", "Everybody", f"--campaign={word}"),
         run(world, "save", "Reached", f"--campaign={word}", "--did=delivered"),
@@ -62,7 +62,7 @@ def numbers(world: World, name: str, campaign: str) -> set[str]:
     sent = {
         (message.recipient, message.status in ("delivered", "read"))
         for (account, _), message in world.expected.messages.items()
-        if account == account_of(world) and message.campaign_id == campaign
+        if account == biggest(world) and message.campaign_id == campaign
         and message.direction == "outbound"
     }  # fmt: skip
     reached = {number for number, delivered in sent if delivered}

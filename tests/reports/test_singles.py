@@ -1,10 +1,9 @@
 """Single sends against the truth."""
 
-import pytest
-
 from reports.catalogue.singles import SINGLES
-from tests.reports.truth import Row, Truth, answer, message_row, only, question, truth_of
-from tests.reports.world import ZONES, World
+from tests.reports.queries import query_of, rows_of
+from tests.reports.truth import Row, Truth, message_row, only, truth_of
+from tests.reports.world import World, every_world_and_zone
 
 COLUMNS = [column.name for column in SINGLES.sections[0].columns]
 
@@ -15,22 +14,22 @@ def single(truth: Truth, name: str) -> Row:
     return only(row | {"start_of_content": text[:60]}, COLUMNS)
 
 
-@pytest.mark.parametrize("zone", ZONES)
+@every_world_and_zone
 def test_singles_are_the_messages_of_no_campaign(world: World, zone: str) -> None:
     for account in world.accounts:
         truth = truth_of(world, account)
-        query = question(world, SINGLES, account, {}, zone)
+        query = query_of(world, SINGLES, account, {}, zone)
         wanted = [
             single(truth, name)
             for name, one in truth.sent(zone, query.period.first, query.period.last)
             if one.direction == "outbound" and not one.campaign_id
         ]
-        rows = truth.shown(answer(world, query))
+        rows = truth.shown(rows_of(world, query))
         assert rows == truth.shown(wanted)
-        for number in sorted({row["recipient"] for row in wanted})[: zone == "UTC"]:
+        for number in sorted({row["recipient"] for row in wanted})[: world.turn(zone) == 0]:
             for raw_params in ({"recipient": number}, {"recipient": number, "channel": "sms"}):
                 rows = truth.shown(
-                    answer(world, question(world, SINGLES, account, raw_params, zone))
+                    rows_of(world, query_of(world, SINGLES, account, raw_params, zone))
                 )
                 channels = ("sms",) if "channel" in raw_params else ("sms", "whatsapp")
                 assert rows == truth.shown(

@@ -10,20 +10,10 @@ import pytest
 from deploy.simulator.oracle.messages import Message
 from reports.catalogue.speed import SPEED
 from reports.query.query import ReportQuery
-from tests.reports.counting import (
-    Messages,
-    Row,
-    by_slot,
-    found,
-    grouped,
-    is_delivered,
-    is_failed,
-    questions,
-    share,
-    slot_of,
-)
-from tests.reports.truth import answer
-from tests.reports.world import ZONES, World
+from tests.reports.counting import by_slot, grouped, is_delivered, is_failed, share, slot_of
+from tests.reports.queries import Messages, queries, rows_of
+from tests.reports.truth import Row
+from tests.reports.world import World, every_world_and_zone
 
 #: column -> the word that asks for it, its value of a message, its value when nobody asks
 DIMENSIONS: dict[str, tuple[str, Callable[[Message, ReportQuery], Any], Any]] = {
@@ -88,30 +78,30 @@ def in_order(row: Row) -> tuple[Any, ...]:
     return (-row.get("sent", row.get("failed")), *words, *dimensions, row["slot"] or datetime.max)
 
 
-@pytest.mark.parametrize("zone", ZONES)
+@every_world_and_zone
 def test_totals_and_times_are_those_of_the_truth(world: World, zone: str) -> None:
-    for query, messages in questions(world, SPEED, zone):
-        assert found(world, query, "totals") == [speed(messages)]
-        assert found(world, query, "times") == [
+    for query, messages in queries(world, SPEED, zone):
+        assert rows_of(world, query, "totals") == [speed(messages)]
+        assert rows_of(world, query, "times") == [
             {"slot": slot, **speed(share)} for slot, share in by_slot(messages, query)
         ]
 
 
-@pytest.mark.parametrize("zone", ZONES)
+@every_world_and_zone
 @pytest.mark.parametrize("by", BY, ids="+".join)
 def test_groups_are_those_of_the_truth(world: World, zone: str, by: list[str]) -> None:
-    for query, messages in list(questions(world, SPEED, zone, by=by))[BY.index(by) % 2 :: 4]:
+    for query, messages in list(queries(world, SPEED, zone, by=by))[BY.index(by) % 2 :: 4]:
         wanted = [
             {**dict(zip(DIMENSIONS, where, strict=True)), **speed(group)}
             for where, group in broken_down(messages, query).items()
         ]
-        assert answer(world, query, "groups") == sorted(wanted, key=in_order)
+        assert rows_of(world, query, "groups") == sorted(wanted, key=in_order)
 
 
-@pytest.mark.parametrize("zone", ZONES)
+@every_world_and_zone
 @pytest.mark.parametrize("by", BY, ids="+".join)
 def test_errors_are_those_of_the_truth(world: World, zone: str, by: list[str]) -> None:
-    for query, messages in list(questions(world, SPEED, zone, by=by))[1 + BY.index(by) % 2 :: 4]:
+    for query, messages in list(queries(world, SPEED, zone, by=by))[1 + BY.index(by) % 2 :: 4]:
         failed = {name: one for name, one in messages.items() if is_failed(one)}
         names = ("error_code", "fail_reason", "bounce", *DIMENSIONS)
         wanted = [
@@ -122,12 +112,12 @@ def test_errors_are_those_of_the_truth(world: World, zone: str, by: list[str]) -
             }
             for what, group in by_error(failed, query).items()
         ]
-        assert answer(world, query, "errors") == sorted(wanted, key=in_order)
+        assert rows_of(world, query, "errors") == sorted(wanted, key=in_order)
 
 
 def test_filters_narrow_every_section(world: World) -> None:
     raw_params = {"source": ["campaign"], "country": ["IN", "US", "FI"], "channel": "sms"}
-    for query, messages in questions(world, SPEED, "UTC", **raw_params):
+    for query, messages in queries(world, SPEED, "UTC", **raw_params):
         narrowed = {
             name: one
             for name, one in messages.items()
@@ -135,8 +125,8 @@ def test_filters_narrow_every_section(world: World) -> None:
             and one.country in raw_params["country"]
             and one.channel == "sms"
         }
-        assert found(world, query, "totals") == [speed(narrowed)]
-        assert sum(row["sent"] for row in found(world, query, "groups")) == len(narrowed)
-        assert sum(row["sent"] for row in found(world, query, "times")) == len(narrowed)
+        assert rows_of(world, query, "totals") == [speed(narrowed)]
+        assert sum(row["sent"] for row in rows_of(world, query, "groups")) == len(narrowed)
+        assert sum(row["sent"] for row in rows_of(world, query, "times")) == len(narrowed)
         failed = sum(map(is_failed, narrowed.values()))
-        assert sum(row["failed"] for row in found(world, query, "errors")) == failed
+        assert sum(row["failed"] for row in rows_of(world, query, "errors")) == failed

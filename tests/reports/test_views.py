@@ -9,8 +9,8 @@ from deploy.docs.reports import example, reports_page
 from reports.catalogue import REPORTS
 from reports.definition.report import SQL, Report, Section
 from reports.query.query import parse_query
-from reports.query.render_sql import pasted
-from tests.reports.asking import question
+from reports.query.render_sql import render_sql
+from tests.reports.queries import example_query
 from tests.reports.world import World
 
 SECTIONS = [(report, section) for report in REPORTS for section in report.sections]
@@ -33,21 +33,21 @@ every_section = pytest.mark.parametrize(
 def test_a_view_called_with_literals_says_what_the_report_says(
     world: World, report: Report, section: Section
 ) -> None:
-    query = question(world, report)
+    query = example_query(world, report)
     parameters = query.parameters(section, LIMIT)
     expected = world.database.rows(section.sql, parameters)
-    found = world.database.rows(pasted(section, parameters), {})
+    found = world.database.rows(render_sql(section, parameters), {})
     assert found == expected
     assert set(found.names) <= {column.name for column in section.columns}
 
 
 def test_the_questions_have_answers(world: World) -> None:
     """So that the test before compares something."""
-    empty = {
-        section.view
-        for report, section in SECTIONS
-        if not world.database.rows(section.sql, question(world, report).parameters(section, 1)).rows
-    }
+    empty = set()
+    for report, section in SECTIONS:
+        parameters = example_query(world, report).parameters(section, 1)
+        if not world.database.rows(section.sql, parameters).rows:
+            empty.add(section.view)
     assert empty <= {"report_suppressions_numbers", "report_suppressions_strikes"}
 
 
@@ -121,12 +121,14 @@ def test_a_pasted_text_is_a_text(world: World, text: str) -> None:
     now = datetime(2026, 11, 20, 12, tzinfo=UTC)
     query = parse_query(report, text, "UTC", {"source": ["direct"], "sender": [text or "x"]}, now)
     parameters = query.parameters(section, LIMIT)
-    assert world.database.rows(pasted(section, parameters), {}).rows == []
+    assert world.database.rows(render_sql(section, parameters), {}).rows == []
     echoed = world.database.rows(f"SELECT {pasted_text(section, text)} AS text", {}).rows
     assert echoed == [(text,)]
 
 
 def pasted_text(section: Section, text: str) -> str:
     """A text as it is pasted."""
-    (raw_params,) = re.findall(r"account = (.*)\n\)", pasted(section, {"account": text}), re.DOTALL)
+    (raw_params,) = re.findall(
+        r"account = (.*)\n\)", render_sql(section, {"account": text}), re.DOTALL
+    )
     return str(raw_params)

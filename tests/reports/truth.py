@@ -1,21 +1,19 @@
-"""What rows of reports must say, computed from the truth of a world in plain Python.
+"""The expected rows of reports, computed from a world in plain Python.
 
-It shares no code with the reports: only the simulator's events and its oracle are read.
+It shares no code with the reports: it reads the simulator's events and its oracle.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from deploy.simulator.oracle.facts import moment
 from deploy.simulator.oracle.messages import Message
-from reports.definition.report import Report
-from reports.query.query import ReportQuery, parse_query
 from tests.reports.world import World
 
 Row = dict[str, Any]
@@ -32,15 +30,17 @@ def day_of(ms: int, zone: str) -> date:
     return (EPOCH + timedelta(milliseconds=ms)).astimezone(ZoneInfo(zone)).date()
 
 
-def biggest(world: World) -> str:
-    """The account with most messages."""
-    owners = [account for account, _ in world.expected.messages]
-    return max(world.accounts, key=owners.count)
+class Engagement(NamedTuple):
+    """A click or an unsubscribe of a campaign. recipient: "" when unknown."""
+
+    recipient: str
+    link_id: str
+    url: str
 
 
 @cache
 def truth_of(world: World, account: str) -> Truth:
-    """What is true of an account; computed once."""
+    """What is true of an account; computed once for all tests."""
     return Truth(world, account)
 
 
@@ -54,7 +54,7 @@ class Truth:
             for (owner, name), message in world.expected.messages.items()
             if owner == account
         }
-        self.unsettled: dict[str, set[str]] = {
+        self.undetermined: dict[str, set[str]] = {
             name: fields
             for (owner, name), fields in world.expected.undetermined.items()
             if owner == account
@@ -64,12 +64,15 @@ class Truth:
         for event in world.events["engagements"]:
             if event["account"] == account:
                 self.engagements.setdefault(event["event_id"], event)
-        self.numbers = {
-            number: standing
-            for (owner, number), standing in world.expected.recipients.items()
+        self.campaign_records = [
+            record for record in world.events["campaigns"] if record["account"] == account
+        ]
+        self.recipients = {
+            number: status
+            for (owner, number), status in world.expected.recipients.items()
             if owner == account
         }
-        self.unsettled_numbers = {
+        self.undetermined_recipients = {
             number for owner, number in world.expected.undetermined_recipients if owner == account
         }
 
@@ -96,21 +99,38 @@ class Truth:
             if message.campaign_id == campaign and message.direction == "outbound"
         )
 
-    def engaged(self, kind: str, campaign: str, links: Sequence[str] = ()) -> set[str]:
-        """Numbers of people who clicked or unsubscribed in a campaign."""
-        found = set()
+    def engagements_of(self, campaign: str, kind: str) -> list[Engagement]:
+        """Clicks or unsubscribes of a campaign: of the campaign that an event names, else that of
+        its message. The message gives the recipient only if it is of the same campaign."""
+        found = []
         for event in self.engagements.values():
             message = self.messages.get(event.get("message_id") or "")
-            named = event.get("campaign_id") or (message.campaign_id if message else "")
-            linked = not links or event.get("link_id") in links
-            if event["type"] == kind and named == campaign and linked:
-                found.add(event.get("recipient") or (message.recipient if message else ""))
-        return found - {""}
+            own = message.campaign_id if message else ""
+            if event["type"] == kind and campaign == (event.get("campaign_id") or own):
+                recipient = message.recipient if message and own == campaign else ""
+                found.append(
+                    Engagement(
+                        event.get("recipient") or recipient,
+                        event.get("link_id") or "",
+                        event.get("url") or "",
+                    )
+                )
+        return found
+
+    def engaged(self, kind: str, campaign: str, links: Sequence[str] = ()) -> set[str]:
+        """Recipients who clicked (one of the links, if given) or unsubscribed in a campaign."""
+        events = self.engagements_of(campaign, kind)
+        return {one.recipient for one in events if not links or one.link_id in links} - {""}
+
+    def record(self, campaign: str) -> dict[str, Any]:
+        """The latest record published about a campaign; empty: none."""
+        known = [record for record in self.campaign_records if record["campaign_id"] == campaign]
+        return max(known, key=lambda record: moment(record["updated_at"]), default={})
 
     def suppressed(self) -> set[str]:
         """Numbers that are suppressed; without those that depend on when one looks."""
-        struck = {number for number, standing in self.numbers.items() if standing.suppressed}
-        return struck - self.unsettled_numbers
+        struck = {number for number, status in self.recipients.items() if status.suppressed}
+        return struck - self.undetermined_recipients
 
     def shown(self, rows: Iterable[Row]) -> list[Row]:
         """Rows of messages without the fields that depend on what the worker knew when."""
@@ -118,7 +138,7 @@ class Truth:
             {
                 name: value
                 for name, value in row.items()
-                if name not in self.unsettled.get(row["message_id"], ())
+                if name not in self.undetermined.get(row["message_id"], ())
             }
             for row in rows
         ]
@@ -161,36 +181,6 @@ WORDS = (
 TIMES = (
     "sent_at", "delivered_at", "read_at", "next_attempt_at", "clicked_at", "unsubscribed_at",
 )  # fmt: skip
-
-
-def needed(truth: Truth, report: Report) -> dict[str, str]:
-    """Words for the filters that a question cannot do without."""
-    campaign = truth.campaigns[0]
-    known = {"campaign": campaign, "person": truth.of_campaign(campaign)[0][1].recipient}
-    return {one.name: known[one.name] for one in report.own_filters if one.required}
-
-
-def question(
-    world: World,
-    report: Report,
-    account: str,
-    raw_params: Mapping[str, Any],
-    zone: str = "UTC",
-    now: datetime | None = None,
-) -> ReportQuery:
-    """A question. said: one word or several by filter. now: that of the world."""
-    words = {name: [one] if isinstance(one, str) else one for name, one in raw_params.items()}
-    return parse_query(report, account, zone, words, now or world.now)
-
-
-def answer(world: World, query: ReportQuery, section: str = "") -> list[Row]:
-    """All rows of a section; there are as many as it counts."""
-    wanted = query.report.section(section)
-    parameters = query.parameters(wanted)
-    rows = world.database.rows(wanted.sql, parameters).records()
-    assert world.database.rows(wanted.count_sql, parameters).rows == [(len(rows),)]
-    assert all(tuple(row) == tuple(one.name for one in wanted.columns) for row in rows[:1])
-    return rows
 
 
 def only(row: Row, wanted: Iterable[str]) -> Row:

@@ -1,4 +1,4 @@
-"""Simulated worlds in ClickHouse: what the tables hold, and beside it the truth in plain Python.
+"""Simulated worlds in ClickHouse: the tables, and the expected truth in plain Python.
 
 Events come out of order and some of them twice through the worker's own rules and the sink's own
 rows into a database behind the real HTTP driver. The truth is the oracle's, which shares no code
@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
+
+import pytest
 
 from deploy.simulator.event import ACCOUNTS, CAMPAIGNS, ENGAGEMENTS, REQUESTS, SENDS, Published
 from deploy.simulator.oracle.expect import Expected, expect
@@ -32,27 +34,39 @@ EVENTS: Final = 12_000
 
 
 class Setting(NamedTuple):
-    """A world to make: its seed and its present (epoch ms); traffic covers 4.5 days before it."""
+    """A world to make: its seed, its present (epoch ms), and the zones it is seen from.
+
+    Traffic covers the 4.5 days before the present.
+    """
 
     seed: int
     as_of_ms: int
+    zones: tuple[str, ...]
 
 
 def _at(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
 
 
-#: The second one lies across the end of summer time in Helsinki (2026-10-25) and, as its last day,
-#: before that of the United States; the third across the beginning (2027-03-28).
+#: The second world lies across the end of summer time in Helsinki (2026-10-25), the third across
+#: its beginning (2027-03-28). Among the zones are offsets of half and quarter hours.
 WORLDS: Final = (
-    Setting(11, _at("2026-11-20T10:26:40")),
-    Setting(12, _at("2026-10-27T21:10:00")),
-    Setting(13, _at("2027-03-30T05:30:00")),
+    Setting(11, _at("2026-11-20T10:26:40"), ("UTC", "Asia/Kolkata")),
+    Setting(12, _at("2026-10-27T21:10:00"), ("Europe/Helsinki", "America/New_York")),
+    Setting(13, _at("2027-03-30T05:30:00"), ("Europe/Helsinki", "Asia/Kathmandu")),
 )
-#: Half-hour and quarter-hour offsets, changes of the clock on both sides, and plain UTC.
-ZONES: Final = (
-    "UTC", "Asia/Kolkata", "Asia/Kathmandu", "Europe/Helsinki", "America/New_York"
-)  # fmt: skip
+ZONES: Final = tuple(dict.fromkeys(zone for setting in WORLDS for zone in setting.zones))
+
+every_world_and_zone: Final = pytest.mark.parametrize(
+    ("world", "zone"),
+    [
+        pytest.param(place, zone, id=f"seed-{setting.seed}-{zone}")
+        for place, setting in enumerate(WORLDS)
+        for zone in setting.zones
+    ],
+    indirect=["world"],
+)
+"""Each world in two zones: all zones and all worlds meet, without the whole product."""
 
 
 class World:
@@ -64,12 +78,14 @@ class World:
     "engagements", "campaigns", "accounts", "suppression-requests"), duplicates included.
     """
 
-    def __init__(self, setting: Setting, url: str, told: list[Published] | None = None) -> None:
-        """told: the events; none: those of a simulation."""
+    def __init__(
+        self, setting: Setting, url: str, published: list[Published] | None = None
+    ) -> None:
+        """published: the events; None: those of a simulation."""
         self.setting = setting
         self.url = url
         self.now = datetime.fromtimestamp(setting.as_of_ms / 1000, UTC)
-        records = told or _published(setting)
+        records = published or _published(setting)
         self.expected: Expected = expect(records, setting.as_of_ms)
         self.events: dict[str, list[dict[str, Any]]] = {}
         for record in records:
@@ -77,6 +93,11 @@ class World:
                 self.events.setdefault(record.kind, []).append(parse(record.value or b""))
         _load(url, records, shuffled(records, setting.seed, setting.as_of_ms))
         self.database = Database(url)
+
+    def turn(self, zone: str) -> int:
+        """Place of a zone among those of the world; 0 for others. Tests share cases by it."""
+        zones = self.setting.zones
+        return zones.index(zone) if zone in zones else 0
 
     @property
     def accounts(self) -> list[str]:

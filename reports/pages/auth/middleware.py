@@ -1,4 +1,4 @@
-"""What stands before every page: sign-in, the origin of changes, and headers of protection."""
+"""Middleware of all pages: security headers, a limit of body size, authentication."""
 
 from __future__ import annotations
 
@@ -24,19 +24,20 @@ HEADERS: Final = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
 _SAFE: Final = frozenset({"GET", "HEAD"})
-#: Of a form, in bytes: more than the longest segment.
-MOST_BYTES: Final = 64 * 1024
-_OPEN: Final = ("/sign-in", "/healthz", "/static/")
+#: Bytes of a request body: more than the form of the longest segment.
+MAX_BODY_BYTES: Final = 64 * 1024
+#: Paths that need no account.
+_PUBLIC: Final = ("/sign-in", "/healthz", "/static/")
 
 
 class SecurityHeaders:
-    """Adds the headers to every answer; data is stored nowhere."""
+    """Adds security headers to every response; caches may keep static files only."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -51,25 +52,25 @@ class SecurityHeaders:
 
 
 class BodyLimit:
-    """Reads no more of a request than a form of ours is long, whatever it says of its length."""
+    """Caps the body at MAX_BODY_BYTES, whatever Content-Length claims."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; HTTPException 413 goes to whoever reads on."""
+        """Handle one request. Whoever reads past the limit gets HTTPException 413."""
         length = Headers(scope=scope).get("content-length", "") if scope["type"] == "http" else ""
-        if length.isdecimal() and int(length) > MOST_BYTES:
-            words = f"This is longer than any form here: {MOST_BYTES} bytes.\n"
-            await PlainTextResponse(words, 413, {"connection": "close"})(scope, receive, send)
+        if length.isdecimal() and int(length) > MAX_BODY_BYTES:
+            text = f"The request is longer than {MAX_BODY_BYTES} bytes.\n"
+            await PlainTextResponse(text, 413, {"connection": "close"})(scope, receive, send)
             return
-        came = 0
+        size = 0
 
         async def counted() -> Message:
-            nonlocal came
+            nonlocal size
             message = await receive()
-            came += len(message.get("body", b""))
-            if came > MOST_BYTES:
+            size += len(message.get("body", b""))
+            if size > MAX_BODY_BYTES:
                 raise HTTPException(413, headers={"connection": "close"})
             return message
 
@@ -77,27 +78,26 @@ class BodyLimit:
 
 
 class RequireAccount:
-    """Lets nobody by without an account, and no change by that another site started."""
+    """Authenticates every request and rejects writes that another site started."""
 
-    def __init__(self, app: ASGIApp, tokens: Tokens, guesses: RateLimiter) -> None:
+    def __init__(self, app: ASGIApp, tokens: Tokens, limiter: RateLimiter) -> None:
         self._app = app
         self._tokens = tokens
-        self._guesses = guesses
+        self._limiter = limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; `scope["account"]` is the account from here on."""
+        """Handle one request; sets `scope["account"]`."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request = Request(scope)
-        answer = self._refusal(request)
-        await (answer or self._app)(scope, receive, send)
+        refusal = self._refusal(Request(scope))
+        await (refusal or self._app)(scope, receive, send)
 
     def _refusal(self, request: Request) -> Response | None:
         token = bearer(request)
         if token is None and request.method not in _SAFE and not same_origin(request):
-            return PlainTextResponse("This change was asked for by another site.\n", 403)
-        if request.url.path.startswith(_OPEN):
+            return PlainTextResponse("Another site sent this request.\n", 403)
+        if request.url.path.startswith(_PUBLIC):
             return None
         if token is not None:
             return self._by_token(request, token)
@@ -110,30 +110,29 @@ class RequireAccount:
         if account:
             return None
         now, address = time.monotonic(), address_of(request)
-        wait_s = self._guesses.wait_s(address, now)
+        wait_s = self._limiter.wait_s(address, now)
         if wait_s:
-            return too_many(wait_s)
-        self._guesses.wrong(address, now)
-        words = "This token is not known. Fix: ask whoever runs the pages for one.\n"
-        return PlainTextResponse(words, 401, {"www-authenticate": "Bearer"})
+            return _too_many_failures(wait_s)
+        self._limiter.add_failure(address, now)
+        text = "This token is not known. Fix: ask the operator of the pages for one.\n"
+        return PlainTextResponse(text, 401, {"www-authenticate": "Bearer"})
 
 
 def same_origin(request: Request) -> bool:
-    """Whether a page of ours sent it; browsers always say the origin of a POST."""
+    """Whether one of these pages sent it. Browsers send the origin with every POST."""
     origin = request.headers.get("origin", "")
     return urlsplit(origin).netloc == request.headers.get("host", "-")
 
 
 def address_of(request: Request) -> str:
-    """Where a request comes from."""
+    """IP address of the client; "" when unknown."""
     return request.client.host if request.client else ""
 
 
-def too_many(wait_s: float) -> Response:
-    """The answer to somebody who guesses."""
+def _too_many_failures(wait_s: float) -> Response:
     seconds = str(int(wait_s) + 1)
-    words = f"Too many wrong tokens from here. Try again in {seconds} s.\n"
-    return PlainTextResponse(words, 429, {"retry-after": seconds})
+    text = f"Too many wrong tokens from this address. Try again in {seconds} s.\n"
+    return PlainTextResponse(text, 429, {"retry-after": seconds})
 
 
 def _to_sign_in(request: Request) -> Response:

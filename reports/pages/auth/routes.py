@@ -3,72 +3,75 @@
 from __future__ import annotations
 
 import time
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
+from starlette.templating import Jinja2Templates
 
 from reports.pages.auth.middleware import address_of
 from reports.pages.auth.tokens import COOKIE, SESSION_S, RateLimiter, Tokens
-from reports.pages.rendering import Templates
 
-_UNKNOWN = "This token is not known. Check that it was copied whole, or ask whoever runs the pages."
+_UNKNOWN: Final = (
+    "This token is not known. Check that it is complete, or ask the operator of the pages."
+)
 
 
 class AuthRoutes:
-    """The page that asks for a token, and the way out."""
+    """The sign-in page, and signing out."""
 
-    def __init__(self, tokens: Tokens, guesses: RateLimiter, templates: Templates) -> None:
+    def __init__(self, tokens: Tokens, limiter: RateLimiter, templates: Jinja2Templates) -> None:
         self._tokens = tokens
-        self._guesses = guesses
+        self._limiter = limiter
         self._templates = templates
 
     def routes(self) -> list[Route]:
-        """Its routes."""
         return [
-            Route("/sign-in", self._ask, name="sign_in"),
+            Route("/sign-in", self._form, name="sign_in"),
             Route("/sign-in", self._sign_in, methods=["POST"]),
             Route("/sign-out", self._sign_out, methods=["POST"]),
         ]
 
-    async def _ask(self, request: Request) -> Response:
-        wanted = safe_redirect(request.query_params.get("next", ""))
-        return self._templates.page(request, "sign_in.html", wanted=wanted, wrong="")
+    async def _form(self, request: Request) -> Response:
+        return self._page(request, safe_redirect(request.query_params.get("next", "")))
 
     async def _sign_in(self, request: Request) -> Response:
         async with request.form(max_files=0) as form:
-            token, wanted = (
-                str(form.get("token", "")).strip(),
-                safe_redirect(str(form.get("next", ""))),
-            )
+            token = str(form.get("token", "")).strip()
+            target = safe_redirect(str(form.get("next", "")))
         if self._tokens.account(token) is None:
-            return self._wrong(request, wanted)
-        answer = RedirectResponse(wanted or "/", 303)
-        set_cookie(answer, request, self._tokens.cookie(token))
-        return answer
+            return self._refused(request, target)
+        response = RedirectResponse(target or "/", 303)
+        set_cookie(response, request, self._tokens.cookie(token))
+        return response
 
-    def _wrong(self, request: Request, wanted: str) -> Response:
-        """The page again. Right tokens never wait: nobody locks out others of their address."""
+    def _refused(self, request: Request, target: str) -> Response:
+        """The form with the error. Right tokens never wait, so nobody locks out others who share
+        their address."""
         now, address = time.monotonic(), address_of(request)
-        wait_s = self._guesses.wait_s(address, now)
+        wait_s = self._limiter.wait_s(address, now)
         if not wait_s:
-            self._guesses.wrong(address, now)
-            shown = {"wanted": wanted, "wrong": _UNKNOWN}
-            return self._templates.page(request, "sign_in.html", 401, **shown)
-        wrong = f"Too many wrong tokens from here. Try again in {int(wait_s) + 1} s."
-        page = self._templates.page(request, "sign_in.html", 429, wanted=wanted, wrong=wrong)
+            self._limiter.add_failure(address, now)
+            return self._page(request, target, _UNKNOWN, 401)
+        error = f"Too many wrong tokens from this address. Try again in {int(wait_s) + 1} s."
+        page = self._page(request, target, error, 429)
         page.headers["retry-after"] = str(int(wait_s) + 1)
         return page
 
+    def _page(self, request: Request, target: str, error: str = "", status: int = 200) -> Response:
+        context = {"target": target, "error": error}
+        return self._templates.TemplateResponse(request, "sign_in.html", context, status)
+
     async def _sign_out(self, request: Request) -> Response:
-        answer = RedirectResponse("/sign-in", 303)
-        answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
-        return answer
+        response = RedirectResponse("/sign-in", 303)
+        response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+        return response
 
 
-def set_cookie(answer: Response, request: Request, session: str) -> None:
-    """Hand the session out; only over TLS where the pages are served over TLS."""
-    answer.set_cookie(
+def set_cookie(response: Response, request: Request, session: str) -> None:
+    """Set the session cookie. It is Secure when the pages are served over TLS."""
+    response.set_cookie(
         COOKIE,
         session,
         max_age=SESSION_S,
@@ -79,6 +82,6 @@ def set_cookie(answer: Response, request: Request, session: str) -> None:
 
 
 def safe_redirect(path: str) -> str:
-    """A path of ours to go on to; empty when it would lead elsewhere."""
+    """The path if it stays on this site, else ""."""
     stays = path.startswith("/") and not path.startswith("//") and "\\" not in path
     return path if stays and path.isprintable() else ""

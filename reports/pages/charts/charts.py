@@ -1,4 +1,4 @@
-"""What all charts share: their size, axes and how a specification is finished."""
+"""What all charts share: sizes, axes, colours."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ Spec = dict[str, Any]
 WIDTH: Final = 940
 NARROW: Final = 340
 HEIGHT: Final = 260
-#: Pixels of a name in a legend, with its square.
-_NAME: Final = 110
+#: Pixels of a label in a legend, with its square.
+_LABEL_WIDTH: Final = 110
 
 
 def chart(values: list[dict[str, Any]]) -> alt.Chart:
-    """A chart of these rows, without a mark yet."""
+    """A chart of rows, without a mark yet."""
     return alt.Chart(alt.Data(values=values))  # type: ignore[no-untyped-call]
 
 
-def done(chart: Any, width: int, height: int = HEIGHT) -> Spec:
-    """The specification of a finished chart; width and height are of all of it, in pixels."""
+def spec_of(chart: Any, width: int, height: int = HEIGHT) -> Spec:
+    """The Vega-Lite specification of a chart. width, height: of all of it, in pixels."""
     spec: Spec = chart.properties(width=width, height=height).to_dict(validate=False)
     spec.pop("config", None)
     return {**spec, "autosize": {"type": "fit", "contains": "padding"}}
 
 
 def counts() -> alt.Axis:
-    """An axis of numbers of things."""
+    """An axis of counts."""
     return alt.Axis(format=",d", tickMinStep=1, domain=False, ticks=False, tickCount=5)
 
 
 def shares() -> alt.Axis:
-    """An axis of parts of one."""
+    """An axis of shares, 0 to 1, as percentages."""
     return alt.Axis(format=".0%", domain=False, ticks=False, tickCount=5)
 
 
-def spans() -> alt.Axis:
-    """An axis of seconds, in the unit people would choose."""
+def durations() -> alt.Axis:
+    """An axis of seconds, labelled in seconds, minutes or hours."""
     unit = "datum.value < 60 ? datum.value + ' s' : datum.value < 3600 ? "
     unit += "datum.value / 60 + ' min' : datum.value / 3600 + ' h'"
     steps = [0.1, 1, 10, 60, 600, 3600, 36_000, 360_000]
@@ -48,8 +48,8 @@ def spans() -> alt.Axis:
 
 
 def colours(labels: Iterable[str], range_: Iterable[str], width: int) -> alt.Color:
-    """Colours of labels, with a legend where there are several. width: of the chart."""
+    """Colours by label, with a legend if there are several. width: of the chart, in pixels."""
     known = list(labels)
     scale = alt.Scale(domain=known, range=list(range_))
-    legend = alt.Legend(columns=width // _NAME) if len(known) > 1 else None
-    return alt.Color("what:N", scale=scale, legend=legend)
+    legend = alt.Legend(columns=width // _LABEL_WIDTH) if len(known) > 1 else None
+    return alt.Color("label:N", scale=scale, legend=legend)

@@ -1,17 +1,16 @@
-"""Where figures and values lead: the page that tells more about them."""
+"""Links from figures and values to the messages or people behind them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from reports.definition.report import Column, Section
-from reports.formatting import link
+from reports.pages.links import link
+from reports.query.database import RowDict
 from reports.query.query import ReportQuery
 
-Record = Mapping[str, Any]
-
-#: Figures of a campaign and the tab of the people behind each.
+#: The tab of recipients behind each figure of a campaign.
 TABS: Final = {
     "sent": "sent",
     "delivered": "delivered",
@@ -23,30 +22,30 @@ TABS: Final = {
     "unique_clicks": "clicked",
     "unsubscribes": "unsubscribed",
 }
-#: Figures of the traffic and the filters of the messages behind each.
-_MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {
+#: The filters of the messages behind each figure of the overview.
+_FILTERS: Final[Mapping[str, Mapping[str, str]]] = {
     "sent": {},
     "delivered": {"carrier_status": "delivered"},
     "queued": {"carrier_status": "queued"},
     "undelivered": {"carrier_status": "undelivered"},
     "rejected": {"status": "rejected"},
 }
-#: Sections that count the messages of one channel, whatever channel is asked for.
+#: Sections that count the messages of one channel, whatever the filter `channel` is.
 _CHANNELS: Final = {"report_overview_whatsapp": "whatsapp"}
 
 
 def of_figure(section: Section, column: Column, query: ReportQuery) -> str:
-    """The page behind a figure; empty: none."""
+    """Address of the page behind a figure; "" for none."""
     name, report = column.name, query.report.name
     if report == "campaign" and name in TABS:
         return _recipients(query, TABS[name])
-    if report == "overview" and name in _MESSAGES:
-        return _messages(section, query, _MESSAGES[name])
+    if report == "overview" and name in _FILTERS:
+        return _messages(section, query, _FILTERS[name])
     return ""
 
 
-def of_value(column: Column, record: Record, query: ReportQuery) -> str:
-    """The page behind a value in a table; empty: none."""
+def of_value(column: Column, record: RowDict, query: ReportQuery) -> str:
+    """Address of the page behind a value in a table; "" for none."""
     report, value = query.report.name, record[column.name]
     if not value:
         return ""
@@ -67,19 +66,14 @@ def of_value(column: Column, record: Record, query: ReportQuery) -> str:
 
 
 def _recipients(query: ReportQuery, tab: str, **more: Sequence[str]) -> str:
-    raw_params = {"campaign": [query.values["campaign"]], "tab": [tab]}
-    return link("/recipients", {**raw_params, **more})
+    return link("/recipients", {"campaign": [query.values["campaign"]], "tab": [tab], **more})
 
 
-def _messages(section: Section, query: ReportQuery, words: Mapping[str, str]) -> str:
-    """The messages behind a figure; empty: of a channel that nobody asks for."""
-    raw_params, channel = query.raw_params(), _CHANNELS.get(section.view, "")
+def _messages(section: Section, query: ReportQuery, filters: Mapping[str, str]) -> str:
+    """The messages behind a figure; "" for a channel that the query's filter excludes."""
+    params, channel = query.raw_params(), _CHANNELS.get(section.view, "")
     if channel:
-        if channel not in raw_params.get("channel", [channel]):
+        if channel not in params.get("channel", [channel]):
             return ""
-        raw_params["channel"] = [channel]
-    return link("/messages", {**raw_params, **_several(words)})
-
-
-def _several(words: Mapping[str, str]) -> dict[str, list[str]]:
-    return {name: [word] for name, word in words.items()}
+        params["channel"] = [channel]
+    return link("/messages", params, **filters)

@@ -1,4 +1,4 @@
-"""What to do where there is nothing to see."""
+"""What a page shows when there is nothing to see: the reason, and what to do about it."""
 
 from __future__ import annotations
 
@@ -6,48 +6,50 @@ from typing import Final
 
 import msgspec
 
-from reports.formatting import Said, link
-from reports.pages.report.forms import Form, filters_of, without_period
-from reports.query.accounts import is_known
+from reports.pages.links import link
+from reports.pages.report.forms import Form
+from reports.pages.report.params import PageParams
 from reports.query.database import Database
+from reports.query.lookups import is_known_account
 from reports.query.query import ReportQuery
 
-_LONGER: Final = (30, 365)
+_LONGER_DAYS: Final = (30, 365)
 
 
 class EmptyState(msgspec.Struct, frozen=True):
-    """What is the matter, in a sentence, and what to do about it: words and addresses."""
+    """reason: one sentence. steps: what to do, each as a text and an address ("" for none)."""
 
-    words: str
+    reason: str
     steps: list[tuple[str, str]]
 
 
-def empty_state(database: Database, query: ReportQuery, raw_params: Said, form: Form) -> EmptyState:
-    """What to do about an empty page."""
-    if not is_known(database, query.account):
-        words = f"No message of {query.account} has arrived yet."
+def empty_state(
+    database: Database, query: ReportQuery, params: PageParams, form: Form
+) -> EmptyState:
+    """Why a page is empty. Raises DatabaseError."""
+    if not is_known_account(database, query.account):
+        reason = f"No message of {query.account} has arrived yet."
         how = "Publish its sends and receipts to Kafka (docs/quickstart.md), or look around with"
-        return EmptyState(words, [(f"{how} `receipts demo`.", "")])
+        return EmptyState(reason, [(f"{how} `receipts demo`.", "")])
     steps = []
     if form.narrowed:
-        steps.append(("Ask with fewer filters", form.cleared))
+        steps.append(("Clear the filters", form.cleared))
     if query.report.has_period:
-        steps += _longer(query, raw_params)
+        steps += _longer_periods(query, params)
     if query.report.range_days:
-        steps.append(("Look at the 30 days before", _before(query, raw_params)))
-    return EmptyState("Nothing fits what you ask for.", [one for one in steps if one[1]])
+        steps.append(("Show the 30 days before", _earlier_range(query, params)))
+    return EmptyState("Nothing matches these filters.", [one for one in steps if one[1]])
 
 
-def _longer(query: ReportQuery, raw_params: Said) -> list[tuple[str, str]]:
-    kept = without_period(raw_params)
+def _longer_periods(query: ReportQuery, params: PageParams) -> list[tuple[str, str]]:
     path = f"/{query.report.name}"
     return [
-        (f"Look at the last {days} days", link(path, kept, last=days))
-        for days in _LONGER
+        (f"Show the last {days} days", params.link_to_period(path, days))
+        for days in _LONGER_DAYS
         if days > query.period.days
     ]
 
 
-def _before(query: ReportQuery, raw_params: Said) -> str:
+def _earlier_range(query: ReportQuery, params: PageParams) -> str:
     back = int(query.values["range"] or 0) + 1
-    return link(f"/{query.report.name}", filters_of(raw_params), range=back) if back < 6 else ""
+    return link(f"/{query.report.name}", params.filters, range=back) if back < 6 else ""

@@ -1,4 +1,4 @@
-"""The form of a report's filters: what was said stays in it, with what is wrong at its field."""
+"""The form of a report's filters: it keeps what was given and shows issues at their fields."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import msgspec
 
 from models.issues import Issue
 from reports.definition.report import COMMON_FILTERS, Filter, Report
-from reports.formatting import Said, link
+from reports.pages.links import link
+from reports.pages.report.params import PageParams
 from reports.query.query import ReportQuery
 
-#: Words of an address that say a period.
-_OF_PERIOD: Final = ("since", "until", "last")
-_SPOKEN: Final = {
+_LABELS: Final = {
     "sms": "SMS",
     "whatsapp": "WhatsApp",
     "soft": "Soft bounces",
@@ -40,7 +39,8 @@ class Choice(msgspec.Struct, frozen=True):
 class Field(msgspec.Struct, frozen=True):
     """One filter as a field.
 
-    kind: date, flag, one (of choices), some (of choices), any (texts) or text.
+    kind: date, flag, one (of choices), some (of choices), any (texts) or text. error: the issue of
+    its value, with the fix; "" for none.
     """
 
     name: str
@@ -50,18 +50,18 @@ class Field(msgspec.Struct, frozen=True):
     value: str = ""
     choices: list[Choice] = []
     example: str = ""
-    wrong: str = ""
+    error: str = ""
     required: bool = False
 
     @property
     def summary(self) -> str:
-        """What is chosen, in a word or two."""
+        """The first two labels chosen, and how many more there are."""
         chosen = [one.label for one in self.choices if one.chosen]
         return ", ".join(chosen[:2]) + (f" +{len(chosen) - 2}" if len(chosen) > 2 else "")
 
 
 class Preset(msgspec.Struct, frozen=True):
-    """A period at a touch."""
+    """A link to a period up to today."""
 
     label: str
     to: str
@@ -69,9 +69,10 @@ class Preset(msgspec.Struct, frozen=True):
 
 
 class Form(msgspec.Struct, frozen=True):
-    """All fields, and what is wrong besides them.
+    """All fields, and the issues that belong to none of them.
 
-    narrowed: whether any filter is set. cleared: the same without filters. kept: said, not shown.
+    narrowed: whether an optional filter is set. cleared: the page without optional filters. hidden:
+    parameters without a field.
     """
 
     fields: list[Field]
@@ -79,67 +80,65 @@ class Form(msgspec.Struct, frozen=True):
     issues: list[Issue]
     narrowed: bool
     cleared: str
-    kept: dict[str, Sequence[str]]
+    hidden: dict[str, Sequence[str]]
 
     @property
-    def marked(self) -> bool:
-        """Whether something is wrong at a field."""
-        return any(field.wrong for field in self.fields)
+    def has_errors(self) -> bool:
+        """Whether a field has an error."""
+        return any(field.error for field in self.fields)
 
 
 def form_of(
-    report: Report, raw_params: Said, issues: Sequence[Issue], query: ReportQuery | None
+    report: Report, params: PageParams, issues: Sequence[Issue], query: ReportQuery | None
 ) -> Form:
-    """The form. said: words as they came. asked: what they mean, unless something is wrong."""
-    problems = {one.where: f"{one.problem}. {one.fix[:1].upper()}{one.fix[1:]}." for one in issues}
-    shown = {**raw_params, **(query.raw_params() if query else {})}
+    """The form of a page. query: made from the parameters; None when they have issues."""
+    errors = {one.where: f"{one.problem}. {one.fix[:1].upper()}{one.fix[1:]}." for one in issues}
+    given = {**params.filters, **(query.raw_params() if query else {})}
     fields = [
-        _field(one, shown.get(one.name, one.default), problems.get(one.name, ""))
+        _field(one, given.get(one.name, one.default), errors.get(one.name, ""))
         for one in report.filters
         if one.name not in ("account", "tab")
     ]
-    named = {field.name for field in fields}
-    own = {one.name for one in report.own_filters if not one.required}
-    others = [one for one in issues if one.where not in named]
-    kept = _kept(report, shown)
+    names = {field.name for field in fields}
+    has_tab = any(one.name == "tab" for one in report.filters) and given.get("tab")
+    hidden = {"tab": given["tab"]} if has_tab else {}
+    optional = {one.name for one in report.own_filters if not one.required}
+    required = {one.name: given.get(one.name, ()) for one in report.own_filters if one.required}
     return Form(
-        [*fields, *_more_columns(report, raw_params)],
-        _presets(report, raw_params, query),
-        others,
-        bool(own & raw_params.keys() - kept.keys()),
-        link(f"/{report.name}", {one.name: shown.get(one.name, ()) for one in report.own_filters
-                                 if one.required} | kept),
-        kept,
-    )  # fmt: skip
-
-
-def _kept(report: Report, raw_params: Said) -> dict[str, Sequence[str]]:
-    """What the form carries on without a field: the tab."""
-    tab = any(one.name == "tab" for one in report.filters) and raw_params.get("tab")
-    return {"tab": tab} if tab else {}
-
-
-def _field(one: Filter, words: Sequence[str], wrong: str) -> Field:
-    kind = _kind(one)
-    value = ", ".join(words) if kind in ("date", "text", "one", "flag") else ""
-    known = dict.fromkeys((*one.choices, *words))
-    choices = [Choice(word, label_of(word, one.name), word in words) for word in known]
-    meaning = one.meaning
-    return Field(
-        one.name, one.label, meaning, kind, value, choices, one.example, wrong, one.required
+        fields=[*fields, *_more_columns(report, params)],
+        presets=_presets(report, params, query),
+        issues=[one for one in issues if one.where not in names],
+        narrowed=bool(optional & params.filters.keys() - hidden.keys()),
+        cleared=link(f"/{report.name}", required | hidden),
+        hidden=hidden,
     )
 
 
-def _more_columns(report: Report, raw_params: Said) -> list[Field]:
-    """Columns that are shown to those who ask for them."""
+def _field(one: Filter, texts: Sequence[str], error: str) -> Field:
+    kind = _kind(one)
+    known = dict.fromkeys((*one.choices, *texts))
+    return Field(
+        name=one.name,
+        label=one.label,
+        meaning=one.meaning,
+        kind=kind,
+        value=", ".join(texts) if kind in ("date", "text", "one", "flag") else "",
+        choices=[Choice(text, label_of(text, one.name), text in texts) for text in known],
+        example=one.example,
+        error=error,
+        required=one.required,
+    )
+
+
+def _more_columns(report: Report, params: PageParams) -> list[Field]:
+    """The menu of the optional columns. Contents of messages are opened in place instead."""
     found = {
         one.name: one.label
         for section in report.sections
         for one in section.columns
         if one.optional and one.name != "content"
     }
-    wanted = raw_params.get("columns", ())
-    choices = [Choice(name, label, name in wanted) for name, label in found.items()]
+    choices = [Choice(name, label, name in params.columns) for name, label in found.items()]
     meaning = "columns shown besides the usual ones, in exports too"
     return [Field("columns", "More columns", meaning, "some", choices=choices)] if found else []
 
@@ -154,56 +153,25 @@ def _kind(one: Filter) -> str:
     return "any" if one.several else "text"
 
 
-def label_of(word: str, name: str = "") -> str:
-    """A word of a filter as people write it. name: of the filter."""
-    if name == "range" and word.isdecimal():
-        return f"{int(word) * 30} to {int(word) * 30 + 30} days ago"
-    return _SPOKEN.get(word, word.replace("_", " ").capitalize())
+def label_of(value: str, name: str = "") -> str:
+    """Label of a value of a filter. name: of the filter."""
+    if name == "range" and value.isdecimal():
+        return f"{int(value) * 30} to {int(value) * 30 + 30} days ago"
+    return _LABELS.get(value, value.replace("_", " ").capitalize())
 
 
-def _presets(report: Report, raw_params: Said, query: ReportQuery | None) -> list[Preset]:
+def _presets(report: Report, params: PageParams, query: ReportQuery | None) -> list[Preset]:
     if not report.has_period:
         return []
-    kept = without_period(raw_params)
-    days = _last_days(raw_params, query)
-    path = f"/{report.name}"
+    path, current = f"/{report.name}", _last_days(params, query)
     return [
-        Preset(label, link(path, kept, last=number), days == number) for number, label in _PERIODS
+        Preset(label, params.link_to_period(path, days), days == current)
+        for days, label in _PERIODS
     ]
 
 
-def _last_days(raw_params: Said, query: ReportQuery | None) -> str:
-    """Which preset is in force; empty: days of one's own choice."""
-    if "since" in raw_params or "until" in raw_params or not query:
+def _last_days(params: PageParams, query: ReportQuery | None) -> str:
+    """The days of the period when it ends today; "" when its days were chosen."""
+    if params.filters.keys() & {"since", "until"} or not query:
         return ""
     return str(query.period.days)
-
-
-def words_of(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
-    """The words of an address by name, without empty ones."""
-    found: dict[str, list[str]] = {}
-    for name, word in pairs:
-        if word.strip():
-            found.setdefault(name, []).append(word.strip())
-    return found
-
-
-def is_page(name: str) -> bool:
-    """Whether a word of an address says which page of a table is shown."""
-    return name == "page" or name.endswith("_page")
-
-
-def without_period(raw_params: Said) -> dict[str, Sequence[str]]:
-    """The words that hold for other periods too."""
-    return {
-        name: words
-        for name, words in raw_params.items()
-        if name not in _OF_PERIOD and not is_page(name)
-    }
-
-
-def filters_of(raw_params: Said) -> dict[str, Sequence[str]]:
-    """The words that are filters."""
-    return {
-        name: words for name, words in raw_params.items() if name != "columns" and not is_page(name)
-    }

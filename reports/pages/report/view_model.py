@@ -1,39 +1,38 @@
-"""A report as a page shows it: figures, charts and tables of words, ready for the templates."""
+"""What templates render: figures, charts and tables as texts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from markupsafe import Markup
 
 from reports.definition.report import Column, Section
-from reports.formatting import NUMERIC, link, shown, slot
+from reports.formatting import NUMERIC, format_slot, format_value
 from reports.pages.charts.palette import STATUS
+from reports.pages.links import link
 from reports.pages.report.drilldown import of_figure, of_value
+from reports.query.database import RowDict
 from reports.query.query import ReportQuery
 
-Record = Mapping[str, Any]
-
 PAGE_ROWS: Final = 25
-#: Figures that are read first, where a section has them all; the others stand smaller beneath.
+#: Figures shown large, where a section has all of a line; the others follow in small.
 HEADLINES: Final = (
     ("target_audience", "sent", "delivered", "failed", "bounced"),
     ("sent", "delivered", "queued", "undelivered", "rejected"),
     ("sent", "delivered", "read", "pending", "failed"),
     ("sent", "delivery_rate", "p50", "p95", "within_10s"),
 )
-_WHOLE: Final = "sent"
-#: Columns of words that programs use: people read them without their underscores.
-_WORDS: Final = frozenset({"source", "reasons"})
+#: Columns of identifiers, shown without their underscores.
+_IDENTIFIERS: Final = frozenset({"source", "reasons"})
 _PENDING: Final = frozenset({"submitted", "queued", "pending"})
 _STATES: Final = frozenset({"carrier_status", "platform_status", "status", "state"})
 
 
 class Heading(msgspec.Struct, frozen=True):
-    """A column's heading, its meaning, and whether its cells are numbers under each other."""
+    """Heading of a column. numeric: whether its cells are right-aligned."""
 
     id: str
     label: str
@@ -41,9 +40,12 @@ class Heading(msgspec.Struct, frozen=True):
     numeric: bool
 
 
-class Cell(msgspec.Struct, frozen=True):
-    """One value in words. tone: a status with a colour. to: where it leads. iso: of a time.
-    content: where the text of its message is."""
+class TableCell(msgspec.Struct, frozen=True):
+    """One value as text.
+
+    tone: the status that gives it a colour. to: address it links to. iso: a time in ISO 8601.
+    content: address of the message's text. "" for none.
+    """
 
     text: str
     numeric: bool = False
@@ -54,7 +56,7 @@ class Cell(msgspec.Struct, frozen=True):
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """One number with its meaning. part: what part of all it is. to: who or what is behind it."""
+    """One figure. part: its share of the messages sent. to: address of what is behind it."""
 
     heading: Heading
     text: str
@@ -64,10 +66,14 @@ class Figure(msgspec.Struct, frozen=True):
 
 
 class Grid(msgspec.Struct, frozen=True):
-    """A table and its place among all rows. first: 1 for the first. total: of all pages."""
+    """A page of a table.
+
+    first: place of its first row, from 1. total: rows of all pages. before, after: addresses of the
+    pages next to it.
+    """
 
     headings: list[Heading]
-    rows: list[list[Cell]]
+    rows: list[list[TableCell]]
     first: int = 1
     total: int = 0
     before: str = ""
@@ -75,19 +81,22 @@ class Grid(msgspec.Struct, frozen=True):
 
     @property
     def last(self) -> int:
-        """Place of the last row shown."""
+        """Place of its last row."""
         return self.first + len(self.rows) - 1
 
 
 class Picture(msgspec.Struct, frozen=True):
-    """A chart: what it shows, and the drawing."""
+    """A chart."""
 
     title: str
     svg: Markup
 
 
 class Block(msgspec.Struct, frozen=True):
-    """One section of a report on its page. note: what else should be said of it."""
+    """One section of a report on its page.
+
+    headlines, figures: large and small figures. pending: whether a message may still change them.
+    """
 
     section: Section
     headlines: list[Figure] = []
@@ -100,45 +109,45 @@ class Block(msgspec.Struct, frozen=True):
 
     @property
     def headings(self) -> list[Heading]:
-        """Every heading of it, for the list of meanings."""
+        """All its headings, for the list of meanings."""
         figures = [one.heading for one in (*self.headlines, *self.figures)]
         return figures + (self.grid.headings if self.grid else [])
 
     @property
-    def facts(self) -> bool:
-        """Whether its figures are words."""
-        return not any(column.shown in NUMERIC for column in self.section.columns)
+    def is_text(self) -> bool:
+        """Whether its figures are texts instead of numbers."""
+        return not any(column.format in NUMERIC for column in self.section.columns)
 
 
 def heading(section: Section, column: Column) -> Heading:
-    """The heading of a column."""
+    """The heading of a column; its id is unique on a page."""
     key = f"{section.view}-{column.name}".replace("_", "-")
-    return Heading(key, column.label, column.meaning, column.shown in NUMERIC)
+    return Heading(key, column.label, column.meaning, column.format in NUMERIC)
 
 
 def figures(
-    section: Section, record: Record, query: ReportQuery
+    section: Section, record: RowDict, query: ReportQuery
 ) -> tuple[list[Figure], list[Figure]]:
-    """The figures of a section: those read first, and the others."""
+    """The headlines and the other figures of a section."""
     made = {one.name: _figure(section, one, record, query) for one in section.columns}
     names = next((names for names in HEADLINES if made.keys() >= set(names)), ())
     return [made.pop(name) for name in names], list(made.values())
 
 
-def _figure(section: Section, column: Column, record: Record, query: ReportQuery) -> Figure:
-    value, whole = record[column.name], record.get(_WHOLE)
+def _figure(section: Section, column: Column, record: RowDict, query: ReportQuery) -> Figure:
+    value, sent = record[column.name], record.get("sent")
     part = ""
-    if column.shown == "count" and column.name in STATUS and whole:
-        part = f"{value / whole:.1%} of sent"
+    if column.format == "count" and column.name in STATUS and sent:
+        part = f"{value / sent:.1%} of sent"
     tone = column.name if column.name in STATUS else ""
-    text = shown(column, value, query.period.zone) or "–"
+    text = format_value(column, value, query.period.zone) or "–"
     return Figure(heading(section, column), text, tone, part, of_figure(section, column, query))
 
 
 def grid(
-    section: Section, columns: Sequence[Column], records: Sequence[Record], query: ReportQuery
+    section: Section, columns: Sequence[Column], records: Sequence[RowDict], query: ReportQuery
 ) -> Grid:
-    """Records as a table; where a message has a content, it comes when somebody asks for it."""
+    """Records as a table. Texts of messages become links that load them on demand."""
     headings = [heading(section, column) for column in columns]
     rows = [[cell(column, one, query) for column in columns] for one in records]
     content = next((one for one in section.columns if one.name == "content"), None)
@@ -147,34 +156,34 @@ def grid(
     start = [place for place, one in enumerate(columns) if one.name == "start_of_content"]
     for row, record in zip(rows, records, strict=True):
         text = row.pop(start[0]).text if start else "Show"
-        row.append(Cell(text, content=link("/text", {}, message_id=record["message_id"])))
+        row.append(TableCell(text, content=link("/text", {}, message_id=record["message_id"])))
     headings = [one for place, one in enumerate(headings) if place not in start]
     return Grid([*headings, heading(section, content)], rows, total=len(rows))
 
 
-def cell(column: Column, record: Record, query: ReportQuery) -> Cell:
-    """One value of a row."""
+def cell(column: Column, record: RowDict, query: ReportQuery) -> TableCell:
+    """One value of a record."""
     value, zone = record[column.name], query.period.zone
-    text = shown(column, value, zone)
+    text = format_value(column, value, zone)
     if isinstance(value, datetime):
-        hours = query.period.by_hour
-        words = slot(value, zone, by_hour=hours) if column.name == "slot" else text
-        return Cell(words, iso=value.isoformat())
+        if column.name == "slot":
+            text = format_slot(value, zone, by_hour=query.period.by_hour)
+        return TableCell(text, iso=value.isoformat())
     tone = text if column.name in _STATES and text in STATUS else ""
-    text = text.replace("_", " ") if column.name in _WORDS else text
-    return Cell(text, column.shown in NUMERIC, tone, of_value(column, record, query))
+    text = text.replace("_", " ") if column.name in _IDENTIFIERS else text
+    return TableCell(text, column.format in NUMERIC, tone, of_value(column, record, query))
 
 
-def is_empty(section: Section, records: Sequence[Record]) -> bool:
-    """Whether there is nothing to see: no rows, or figures that count nothing."""
+def is_empty(section: Section, records: Sequence[RowDict]) -> bool:
+    """Whether there are no rows, or only counts of 0."""
     if section.shape != "figures" or not records:
         return not records
-    counted = [one.name for one in section.columns if one.shown == "count"]
+    counted = [one.name for one in section.columns if one.format == "count"]
     return bool(counted) and not any(records[0][name] for name in counted)
 
 
-def is_pending(records: Sequence[Record]) -> bool:
-    """Whether some message still waits for its outcome."""
+def is_pending(records: Sequence[RowDict]) -> bool:
+    """Whether a message still waits for its outcome."""
     return any(
         one.get("queued") or any(one.get(name) in _PENDING for name in _STATES - {"status"})
         for one in records

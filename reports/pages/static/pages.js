@@ -1,9 +1,9 @@
-/* What pages do beyond HTML: meanings at a touch, contents on demand, fresh figures. */
+/* Tooltips of meanings, message texts on demand, live figures, sign-in by link. */
 "use strict";
 
 const all = (query) => document.querySelectorAll(query);
 
-/* --- meanings: on hover, focus and tap; Escape takes them away --- */
+/* --- meanings: on hover, focus and tap; Escape hides them --- */
 const place = (tip, box) => {
   const left = Math.min(box.left, innerWidth - tip.offsetWidth - 8);
   const below = box.bottom + 6;
@@ -29,10 +29,10 @@ for (const kind of ["mouseout", "focusout"]) {
 addEventListener("scroll", hideTips, { passive: true, capture: true });
 document.addEventListener("keydown", (event) => event.key === "Escape" && hideTips());
 
-/* --- what a bar, a point or a country of a chart says --- */
+/* --- tooltips of bars, points and countries in charts --- */
 document.addEventListener("mouseover", (event) => {
   const mark = event.target.closest?.("svg [role=graphics-symbol][aria-label]");
-  const tip = document.getElementById("said");
+  const tip = document.getElementById("mark-tip");
   if (!mark || !tip) return;
   hideTips();
   tip.textContent = mark.getAttribute("aria-label");
@@ -50,12 +50,12 @@ document.addEventListener("keydown", (event) => {
   open.querySelector("summary").focus();
 });
 
-/* --- contents of messages: read when somebody opens one --- */
+/* --- texts of messages: loaded when one is opened --- */
 const page = async (address) => {
-  const answer = await fetch(address, { headers: { Accept: "text/html" } });
-  if (answer.redirected) location.reload(); // The session has ended.
-  if (!answer.ok) throw new Error(`status ${answer.status}`);
-  return new DOMParser().parseFromString(await answer.text(), "text/html");
+  const response = await fetch(address, { headers: { Accept: "text/html" } });
+  if (response.redirected) location.reload(); // The session has ended.
+  if (!response.ok) throw new Error(`status ${response.status}`);
+  return new DOMParser().parseFromString(await response.text(), "text/html");
 };
 document.addEventListener(
   "toggle",
@@ -68,14 +68,14 @@ document.addEventListener(
     try {
       shown.replaceChildren(...(await page(box.dataset.from)).getElementById("text").childNodes);
     } catch {
-      shown.textContent = "It could not be read. Close and open it to try again.";
+      shown.textContent = "The text could not be loaded. Close and open it to try again.";
       delete box.dataset.read;
     }
   },
   true,
 );
 
-/* --- fresh figures: the page is read again, and only what changed is replaced --- */
+/* --- live figures: the page is loaded again, and only what changed is replaced --- */
 const every = () => Number(document.getElementById("refresh")?.dataset.every || 0) * 1000;
 const paused = () => sessionStorage.getItem("paused") === "yes";
 const typing = () => document.activeElement?.closest(".filters") || document.querySelector(".dropdown[open]");
@@ -88,7 +88,7 @@ const showPause = () => {
   if (!button) return;
   button.hidden = false;
   button.setAttribute("aria-pressed", String(paused()));
-  button.textContent = paused() ? "Go on" : "Pause";
+  button.textContent = paused() ? "Resume" : "Pause";
 };
 const refresh = async () => {
   try {
@@ -96,8 +96,8 @@ const refresh = async () => {
     Idiomorph.morph(document.getElementById("content"), fresh, { callbacks: keep });
     showPause();
   } catch {
-    const said = document.getElementById("updated");
-    if (said) said.textContent = "No answer, trying again";
+    const updated = document.getElementById("updated");
+    if (updated) updated.textContent = "No response, trying again";
   }
 };
 const tick = async () => {
@@ -117,17 +117,17 @@ document.addEventListener("click", (event) => {
   if (!paused()) tick();
 });
 
-/* --- a link may carry a token behind its #, which no server and no log sees --- */
-const enter = () => {
-  const entrance = document.getElementById("sign-in");
-  const handed = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (!entrance || !handed) return;
+/* --- a link may carry a token behind its #, which never reaches servers or logs --- */
+const signIn = () => {
+  const form = document.getElementById("sign-in");
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (!form || !token) return;
   history.replaceState(null, "", location.pathname + location.search);
-  entrance.elements.token.value = handed;
-  entrance.requestSubmit();
+  form.elements.token.value = token;
+  form.requestSubmit();
 };
-addEventListener("hashchange", enter);
-enter();
+addEventListener("hashchange", signIn);
+signIn();
 
 showPause();
 wait();

@@ -1,27 +1,27 @@
-"""A segment as a file: everybody who belongs to it when it is asked."""
+"""The members of a segment as an export."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from reports.exports import ExportDocument, QueryParam, Table
-from reports.query.accounts import zone_of
+from reports.exports import ExportDocument, ExportTable, QueryParam
 from reports.query.database import Database
+from reports.query.lookups import zone_of
 from reports.segments.members import COLUMNS, blocks
 from reports.segments.model import write
 from reports.segments.saved import Segment
 
-_MEANING: Final = "who belongs to it when it was asked, by number"
+_MEANING: Final = "people who belong to the segment at the time of the export, by number"
 
 
 def document_of_segment(database: Database, account: str, segment: Segment) -> ExportDocument:
-    """The members of a segment, ready to be written. Reads nothing of them yet."""
+    """An export of the members. It reads only the time zone yet."""
     query = (
         QueryParam("account", "Account", account),
         QueryParam("segment", "Segment", segment.name),
         QueryParam("definition", "Definition", write(segment.definition)),
     )
-    table = Table(
+    table = ExportTable(
         "members", "Members", _MEANING, COLUMNS,
         lambda: blocks(database, account, segment.definition),
     )  # fmt: skip
