@@ -1,8 +1,9 @@
 """Brokers, a front of ClickHouse's engine, and names that tests share.
 
-`broker` runs a test twice: on the embedded broker and on real Apache Kafka. Tests that need the
-real one take `kafka_broker` and carry the marker `kafka`. Without Java or Maven those are skipped
-with the reason; where CI=true that is a failure instead.
+`broker` runs a test twice: on the embedded broker and on real Apache Kafka. `strongest_broker` runs
+it once, on Kafka where it can run and on the embedded broker elsewhere: for what takes long and
+must hold on both. Tests that need the real one take `kafka_broker` and carry the marker `kafka`.
+Without Java or Maven those are skipped with the reason; where CI=true that is a failure instead.
 """
 
 from __future__ import annotations
@@ -40,6 +41,16 @@ def kafka_broker() -> Iterator[Broker]:
 def broker(request: pytest.FixtureRequest) -> Broker:
     """Each of the two brokers in turn."""
     found = request.getfixturevalue(f"{request.param}_broker")
+    assert isinstance(found, Broker)
+    return found
+
+
+@pytest.fixture
+def strongest_broker(request: pytest.FixtureRequest) -> Broker:
+    """Real Kafka, or the embedded broker where that is missing and not required."""
+    required = os.environ.get("CI") == "true"
+    name = "embedded" if missing_for_kafka() and not required else "kafka"
+    found = request.getfixturevalue(f"{name}_broker")
     assert isinstance(found, Broker)
     return found
 

@@ -132,7 +132,7 @@ async def test_attempts_that_fail_leave_no_columns(
 async def test_a_sink_holds_as_much_after_many_batches_as_after_one(
     embedded_broker: Broker, prefix: str, url: str, reader: ClickHouse, no_collector: None
 ) -> None:
-    settings = await settings_for(embedded_broker.bootstrap, prefix, url, sink_max_rows=ROWS)
+    settings = await settings_for(embedded_broker, prefix, url, sink_max_rows=ROWS)
     async with running(settings) as sink:
         await publish(settings, states(5 * ROWS))
         await sink.until(lambda: sink.rows("messages") == 5 * ROWS)
@@ -148,7 +148,7 @@ async def test_a_sink_holds_as_much_after_many_batches_as_after_one(
 async def test_what_was_fetched_for_partitions_that_are_taken_away_is_let_go(
     embedded_broker: Broker, prefix: str, no_collector: None
 ) -> None:
-    settings = await settings_for(embedded_broker.bootstrap, prefix, "http://nobody:1/x")
+    settings = await settings_for(embedded_broker, prefix, "http://nobody:1/x")
     batches = SinkConsumer(settings, Meter(), Health())
     await batches.start()
     await until(lambda: len(batches.consumer.assignment()) == len(TOPICS) * PARTITIONS)

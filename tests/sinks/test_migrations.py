@@ -13,6 +13,7 @@ from sinks.migrate import DIRECTORY, Migration, load, migrate, pending, require,
 from sinks.schema import DUMP, PAGE, dump, page
 from sinks.sql import statements
 from sinks.tables import ALL
+from tests.support.running_sink import one_way
 
 KNOWN = load()
 AGAIN = re.compile(
@@ -49,13 +50,14 @@ def test_rows_have_the_types_of_the_schema(clickhouse: ClickHouse) -> None:
         assert dict(columns) == dict(zip(table.names, table.types, strict=True)), table.name
 
 
-def test_applying_twice_changes_nothing(clickhouse: ClickHouse) -> None:
-    before = dump(clickhouse)
-    assert migrate(clickhouse, 90) == []
-    assert dump(clickhouse) == before
-    assert clickhouse.rows("SELECT count() FROM schema_migrations") == [(len(KNOWN),)]
+def test_applying_twice_changes_nothing(fresh_clickhouse: ClickHouse) -> None:
+    before = dump(fresh_clickhouse)
+    assert migrate(fresh_clickhouse, 90) == []
+    assert dump(fresh_clickhouse) == before
+    assert fresh_clickhouse.rows("SELECT count() FROM schema_migrations") == [(len(KNOWN),)]
 
 
+@one_way
 @pytest.mark.parametrize("applied", range(len(KNOWN)))
 def test_every_earlier_version_leads_to_the_same_schema(empty: ClickHouse, applied: int) -> None:
     migrate(empty, 90, KNOWN[:applied])
@@ -97,11 +99,11 @@ def test_looking_changes_nothing(empty: ClickHouse) -> None:
     assert not empty.has_database()
 
 
-def test_an_edited_migration_is_refused_by_name(clickhouse: ClickHouse) -> None:
+def test_an_edited_migration_is_refused_by_name(fresh_clickhouse: ClickHouse) -> None:
     edited = [KNOWN[0], KNOWN[1]._replace(checksum="other"), *KNOWN[2:]]
     with pytest.raises(Broken, match=rf"{KNOWN[1].name} was edited"):
-        migrate(clickhouse, 90, edited)
-    assert [row.state for row in status(clickhouse, edited)][1] == "edited"
+        migrate(fresh_clickhouse, 90, edited)
+    assert [row.state for row in status(fresh_clickhouse, edited)][1] == "edited"
 
 
 def test_a_newer_database_is_no_error(clickhouse: ClickHouse) -> None:
@@ -128,11 +130,11 @@ def test_a_sink_that_may_not_migrate_says_what_is_missing(empty: ClickHouse) -> 
     require(empty)
 
 
-def test_the_time_to_live_of_texts_follows_the_setting(clickhouse: ClickHouse) -> None:
-    migrate(clickhouse, 7)
-    assert "toIntervalDay(7)" in dump(clickhouse)
-    migrate(clickhouse, 90)
-    assert dump(clickhouse) == DUMP.read_text()
+def test_the_time_to_live_of_texts_follows_the_setting(fresh_clickhouse: ClickHouse) -> None:
+    migrate(fresh_clickhouse, 7)
+    assert "toIntervalDay(7)" in dump(fresh_clickhouse)
+    migrate(fresh_clickhouse, 90)
+    assert dump(fresh_clickhouse) == DUMP.read_text()
 
 
 def test_numbers_must_follow_each_other(tmp_path: Path) -> None:

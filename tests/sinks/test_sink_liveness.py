@@ -47,7 +47,7 @@ def lost(sink: Running) -> bool:
 async def test_an_idle_sink_is_ready_and_one_without_kafka_is_not(
     own_kafka: KafkaBroker, prefix: str, url: str, reader: ClickHouse
 ) -> None:
-    settings = await settings_for(own_kafka.bootstrap, prefix, url)
+    settings = await settings_for(own_kafka, prefix, url)
     async with running(settings) as sink:
         seen = len(sink.health.history)
         await asyncio.sleep(8)

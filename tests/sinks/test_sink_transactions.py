@@ -61,7 +61,7 @@ async def until_lag_is(settings: Settings, wanted: int) -> None:
 async def test_only_committed_transactions_are_stored_and_the_lag_ends_at_0(
     kafka_broker: Broker, prefix: str, url: str, reader: ClickHouse
 ) -> None:
-    settings = await settings_for(kafka_broker.bootstrap, prefix, url)
+    settings = await settings_for(kafka_broker, prefix, url)
     async with transactions(settings, "one") as one, running(settings) as sink:
         await one.begin_transaction()
         await send(one, settings, states(10))
@@ -90,7 +90,7 @@ async def test_only_committed_transactions_are_stored_and_the_lag_ends_at_0(
 async def test_a_sink_that_starts_behind_aborted_records_commits_that_it_passed_them(
     kafka_broker: Broker, prefix: str, url: str, reader: ClickHouse
 ) -> None:
-    settings = await settings_for(kafka_broker.bootstrap, prefix, url)
+    settings = await settings_for(kafka_broker, prefix, url)
     async with transactions(settings, "two") as two:
         await two.begin_transaction()
         await send(two, settings, states(4))

@@ -57,7 +57,8 @@ async def test_a_hook_that_raises_ends_the_worker(quick_rig: Rig, hook: str) -> 
     assert sum((await quick_rig.committed()).values()) == 0
 
 
-async def test_a_missing_topic_is_named(rig: Rig) -> None:
+async def test_a_missing_topic_is_named(rig_on_both: Rig) -> None:
+    rig = rig_on_both
     names = [rig.prefix + name for name in ("src", "states")]
     await create_topics(rig.broker.bootstrap, *names)
     worker = rig.start()
