@@ -34,8 +34,6 @@ _COLOR: Final = re.compile(r"\x1b\[[\d;]*m")
 _CLOSING: Final = re.compile(
     r"^=* ?(.*\b(?:passed|failed|error|no tests|deselected).* in [\d.]+s.*?) ?=*$"
 )
-    r"^=* ?(.*\b(?:passed|failed|error|no tests|deselected).* in [\d.]+s.*?) ?=*$"
-)
 _COUNT: Final = re.compile(r"(\d+) (passed|failed|skipped|xfailed|xpassed|error)")
 #: pytest's exit code for "no test was selected".
 NOTHING: Final = 5
