@@ -133,3 +133,20 @@ def test_ci_runs_the_tests_as_the_readme_says() -> None:
     script = (ROOT / ".ci/run").read_text()
     assert re.search(r"\bmake .*\btest\b", script)
     assert re.search(r"\bmake .*\blint\b", script)
+
+
+def test_the_output_in_the_readme_has_the_lines_of_the_demo() -> None:
+    """Numbers differ from run to run; the lines do not."""
+    (shown,) = [body for body in blocks(ROOT / "README.md", "text") if "ledger balances" in body]
+    for line in (
+        r"Totals",
+        r" channel +messages +pending +delivered +read +soft +hard +rejected +deleted",
+        r"Ledger",
+        r"    50,000  events: \d+ accounts, .*",
+        r" +[\d,]+  messages in messages_current",
+        r" +[\d,]+  orphans: receipts whose send is unknown",
+        r" +[\d,]+  dead letters: refused input, kept with its reason",
+        r" +0  lost",
+        r"The ledger balances after [\d.]+ s\.",
+    ):
+        assert re.search(rf"^{line} *$", shown, re.MULTILINE), line
