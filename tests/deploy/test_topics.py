@@ -123,7 +123,7 @@ async def test_another_retention_is_only_a_warning(settings: Settings) -> None:
         settings.topic("strikes"),
         settings.topic("retry-requests"),
     }
-    assert all("retention.ms" in w.wrong and "--add-config" in w.fix for w in warnings)
+    assert all("retention.ms" in w.problem and "--add-config" in w.fix for w in warnings)
 
 
 @pytest.mark.parametrize("broker", [pytest.param("kafka", marks=pytest.mark.kafka)], indirect=True)

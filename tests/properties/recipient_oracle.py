@@ -159,11 +159,11 @@ class Oracle:
                     number = self.numbers[message.number]
                     number.delivered = max(number.delivered, said.at)
                 message.delivery_told = True
-        for number in self.numbers:
-            facts = (self.strikes(number), vars(self.numbers[number]).copy())
-            if facts != self.facts.get(number):
-                self.facts[number], self.since_change[number] = facts, []
-            self.since_change[number].append((self.own, now))
+        for recipient, known in self.numbers.items():
+            facts = (self.strikes(recipient), vars(known).copy())
+            if facts != self.facts.get(recipient):
+                self.facts[recipient], self.since_change[recipient] = facts, []
+            self.since_change[recipient].append((self.own, now))
 
     def strikes(self, number: str) -> list[tuple[int, int]]:
         """(when it bounced, when it was sent) of messages that struck, by time."""

@@ -28,9 +28,9 @@ def _die() -> None:
 def _between_strike_and_state() -> None:
     produce = Delivery._produce_acknowledged
 
-    async def produce_and_die(self: Delivery, outputs: Mapping[Any, list[Any]]) -> None:
-        await produce(self, outputs)
-        if outputs.get("strikes"):
+    async def produce_and_die(self: Delivery, deferred_keys: Mapping[Any, list[Any]]) -> None:
+        await produce(self, deferred_keys)
+        if deferred_keys.get("strikes"):
             _die()
 
     Delivery._produce_acknowledged = produce_and_die  # type: ignore[method-assign]
@@ -64,7 +64,7 @@ def _between_suppression_and_offset() -> None:
         return bool(await commit(self, offsets))
 
     SuppressionAgent._deliver = deliver_and_note  # type: ignore[method-assign]
-    BatchConsumer._commit = die_instead  # type: ignore[method-assign]
+    BatchConsumer._commit = die_instead  # type: ignore[method-assign, assignment]
 
 
 POINTS = {

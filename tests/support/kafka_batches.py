@@ -29,12 +29,14 @@ def batch(
     builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, -1, 1 << 30)
     for place, (key, value, headers) in enumerate(records):
         builder.append(place, timestamp_ms + place, key, value, list(headers))
-    return base.to_bytes(8, "big") + bytes(builder.build())[8:]
+    built: bytes = bytes(builder.build())
+    return base.to_bytes(8, "big") + built[8:]
 
 
 def resealed(data: bytes) -> bytes:
     """The batch with the checksum of what it holds now: damage by its producer."""
-    return data[:17] + calc_crc32c(data[21:]).to_bytes(4, "big") + data[21:]
+    checksum: int = calc_crc32c(data[21:])
+    return data[:17] + checksum.to_bytes(4, "big") + data[21:]
 
 
 def packed(data: bytes, codec: int) -> bytes:

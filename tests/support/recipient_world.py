@@ -17,7 +17,7 @@ from models.retries import RetryRequest
 from models.state import decode
 from models.suppression import Suppression
 from models.suppression import decode as decode_suppression
-from models.suppression_requests import SuppressionRequest
+from models.suppression_requests import Action, SuppressionRequest
 from streams.common.plan import Plan
 from streams.lifecycle.shard import Rules, Shard, key_of
 from streams.suppression.shard import REQUESTS, STRIKES, RecipientShard
@@ -133,7 +133,7 @@ class World:
 
     # --- numbers ---------------------------------------------------------------------------------
 
-    def request(self, action: str, recipient: str, at: int, who: str = "eva") -> None:
+    def request(self, action: Action, recipient: str, at: int, who: str = "eva") -> None:
         """Someone decides about a number."""
         wish = SuppressionRequest(
             account="acme", recipient=recipient, action=action, at=at, who=who
@@ -238,7 +238,7 @@ def send(message: str = "m", at: int = T0, attempt: int = 1, **fields: Any) -> S
     return Send(account="acme", message_id=message, sent_at=at, attempt=attempt, **(given | fields))
 
 
-def said(status: str, at: int, message: str = "m", attempt: int = 1, **fields: Any) -> Receipt:
+def said(status: Any, at: int, message: str = "m", attempt: int = 1, **fields: Any) -> Receipt:
     """What a provider says of an attempt."""
     return Receipt(
         account="acme",

@@ -87,7 +87,7 @@ class System:
         """Simulated traffic; what was published counts in the ledger."""
         truth = self.folder / f"{name}.jsonl"
         self.truths.append(truth)
-        topics = {kind: self.settings.topic(kind) for kind in KINDS}
+        topics: dict[str, str] = {kind: self.settings.topic(kind) for kind in KINDS}
         return asyncio.run(
             simulate(
                 SimulateOptions(
@@ -118,7 +118,8 @@ class System:
     def rows(self, table: str) -> int:
         """Rows visible in a view; 0 while it does not exist."""
         with contextlib.suppress(clickhouse_connect.driver.exceptions.DatabaseError):
-            return int(self.client().query(f"SELECT count() FROM {table}").first_row[0])
+            ((rows,),) = self.client().query(f"SELECT count() FROM {table}").result_rows
+            return int(rows)
         return 0
 
     def wait_for_rows(self, number: int) -> None:
