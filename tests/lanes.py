@@ -34,7 +34,7 @@ _COLOR: Final = re.compile(r"\x1b\[[\d;]*m")
 _CLOSING: Final = re.compile(
     r"^=* ?(.*\b(?:passed|failed|error|no tests|deselected).* in [\d.]+s.*?) ?=*$"
 )
-_COUNT: Final = re.compile(r"(\d+) (passed|failed|skipped|xfailed|xpassed|error)")
+_COUNT: Final = re.compile(r"(\d+) (passed|failed|skipped|xfailed|xpassed|errors?)")
 #: pytest's exit code for "no test was selected".
 NOTHING: Final = 5
 
@@ -109,7 +109,7 @@ def summary(closings: list[str], seconds: float) -> str:
     counts: Counter[str] = Counter()
     for closing in closings:
         for number, outcome in _COUNT.findall(closing):
-            counts[outcome] += int(number)
+            counts[outcome.removesuffix("s")] += int(number)
     shown = ", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items()))
     return f"{shown or 'no tests ran'} in {seconds:.1f}s (two lanes)"
 

@@ -23,6 +23,7 @@ from tests.support.running_sink import (
     states,
 )
 from tests.support.topics import create_topics
+from tests.support.waiting import eventually
 
 #: A loss is reported within 7 s; the rest is for a busy machine.
 NOTICED_S = 20.0
@@ -77,10 +78,7 @@ async def test_a_member_without_partitions_is_answered_too(
     for member in members:
         await member.start()
         member.subscribe(topics=[f"{prefix}t"])
-    for _ in range(200):
-        if sorted(len(member.assignment()) for member in members) == [0, 1]:
-            break
-        await asyncio.sleep(0.1)
+    await eventually(lambda: sorted(len(each.assignment()) for each in members) == [0, 1], 20)
     assert [await probe(member) for member in members] == ["", ""]
     for member in members:
         await member.stop()

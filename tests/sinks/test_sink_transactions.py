@@ -21,6 +21,7 @@ from tests.support.running_sink import (
     settings_for,
     states,
 )
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.kafka
 
@@ -48,13 +49,12 @@ async def send(producer: AIOKafkaProducer, settings: Settings, records: list[Rec
 
 
 async def until_lag_is(settings: Settings, wanted: int) -> None:
-    found, topics = -1, [settings.topic("message-states")]
-    for _ in range(100):
-        found = await lag(settings.brokers, settings.sink_group, topics, PARTITIONS)
-        if found == wanted:
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError(f"a lag of {found} remains")
+    topics = [settings.topic("message-states")]
+
+    async def reached() -> bool:
+        return await lag(settings.brokers, settings.sink_group, topics, PARTITIONS) == wanted
+
+    await eventually(reached, why=lambda: f"the lag is {wanted}")
 
 
 @one_way

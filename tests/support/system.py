@@ -9,7 +9,7 @@ import json
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from deploy.simulator.publish.publish import (
     simulate,
 )
 from models.settings import Settings
+from tests.support.waiting import until
 
 BALANCE_S = 90.0
 READY_S = 40.0
@@ -172,14 +173,6 @@ class Process:
         """kill -9"""
         self.child.process.kill()
         self.child.process.wait()
-
-
-def until(true: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:
-    """Wait for a condition; AssertionError naming it when it never comes."""
-    give_up = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < give_up, f"not within {timeout_s:g} s: {what}"
-        time.sleep(0.1)
 
 
 @contextlib.contextmanager

@@ -23,7 +23,8 @@ from models.keys import partition_of
 from sinks.rows import TOPICS as SINK_TOPICS
 from tests.support.kafka_batches import CODECS, batch, packed, produce_raw, with_header_name
 from tests.support.lag import lag
-from tests.support.system import System, running, until
+from tests.support.system import System, running
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -15,7 +15,8 @@ import pytest
 
 from deploy.embedded.brokers import Broker
 from tests.support.crashing import POINTS
-from tests.support.system import System, running, until
+from tests.support.system import System, running
+from tests.support.waiting import until
 
 EVENTS = 8_000
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from deploy.embedded.brokers import Broker
-from tests.support.system import System, running, until
+from tests.support.system import System, running
+from tests.support.waiting import until
 
 EVENTS = 12_000
 

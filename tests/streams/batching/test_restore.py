@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
-from tests.streams.batching.harness import PARTITIONS, Rig, Worker, until
+from tests.streams.batching.harness import PARTITIONS, Rig, Worker
+from tests.support.waiting import eventually
 
 
 async def _log(rig: Rig, records: list[tuple[str, list[int] | None]], **config: Any) -> None:
@@ -22,7 +23,7 @@ async def _log(rig: Rig, records: list[tuple[str, list[int] | None]], **config: 
 
 
 async def _ready(rig: Rig, worker: Worker) -> dict[str, Any]:
-    await until(lambda: len(worker.of("ready")) == PARTITIONS, 20, lambda: worker.log)
+    await eventually(lambda: len(worker.of("ready")) == PARTITIONS, 20, lambda: worker.log)
     found: dict[str, Any] = worker.of("ready")[0]
     assert found["partition"] == 0
     return found

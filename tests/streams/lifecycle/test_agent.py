@@ -19,6 +19,7 @@ from streams.common.plan import Plan
 from streams.lifecycle.agent import LifecycleAgent
 from streams.lifecycle.shard import Rules
 from tests.streams.lifecycle.test_shard import T0, event
+from tests.support.fakes import Meter
 from tests.support.records import Record
 
 TOPICS = {name: name for name in ("sends", "receipts", "engagements")}
@@ -77,14 +78,6 @@ class Table:
                 self.data[key] = value
 
 
-class Meter:
-    def add(self, name: str, value: float = 1, **labels: str) -> None: ...
-    def set(self, name: str, value: float, **labels: str) -> None: ...
-    def observe(self, name: str, value: float, **labels: str) -> None: ...
-    def observe_many(self, name: str, values: Iterable[float], **labels: str) -> None: ...
-    def forget(self, name: str, **labels: str) -> None: ...
-
-
 class Batch(list[Record]):
     at_head = True
     finished = False
@@ -107,7 +100,7 @@ class World:
         self.states = Table("states", self.broker)
         self.cells = Table("cells", self.broker)
         settings = Settings(partitions=1)
-        meter: Any = Meter()
+        meter = Meter()
         states: Any = self.states
         cells: Any = self.cells
         self.agent = LifecycleAgent(
