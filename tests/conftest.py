@@ -35,6 +35,7 @@ def kafka_broker() -> Iterator[Broker]:
     # The cleaner looks for work every 15 s by default: too rarely for the tests of compaction.
     with KafkaBroker(log_cleaner_backoff_ms="200") as broker:
         yield broker
+        broker.kill()  # its orderly end takes long, and nobody needs what it has
 
 
 @pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])

@@ -37,6 +37,7 @@ def own_kafka(kafka_broker: KafkaBroker) -> Iterator[KafkaBroker]:
     assert not missing_for_kafka()
     with KafkaBroker() as broker:
         yield broker
+        broker.kill()
 
 
 def lost(sink: Running) -> bool:

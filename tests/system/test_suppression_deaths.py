@@ -49,18 +49,18 @@ def test_strikes_suppressions_and_retries_balance(system: System) -> None:
 def test_a_worker_that_dies_there_suppresses_nobody_twice_too_early_or_never(
     system: System, point: str
 ) -> None:
-    _two_workers_die(system, point)
+    _workers_die(system, point, times=2)
 
 
 def test_a_worker_that_dies_on_the_embedded_broker_suppresses_nobody_twice_too_early_or_never(
     embedded_system: System,
 ) -> None:
-    _two_workers_die(embedded_system, "between-strike-and-state")
+    _workers_die(embedded_system, "between-strike-and-state", times=1)
 
 
-def _two_workers_die(system: System, point: str) -> None:
+def _workers_die(system: System, point: str, times: int) -> None:
     system.process("sink")
-    for round_ in range(2):
+    for round_ in range(times):
         system.publish(EVENTS // 2, seed=12 + round_, name=f"truth-{round_}")
         dying = system.process("worker", f"dying-{round_}", ("tests.support.crashing", point))
         until(lambda: dying.child.process.poll() is not None, "the worker dies", 60)  # noqa: B023
