@@ -113,7 +113,7 @@ async def _produce(
     )
     try:
         answer = await producer.client.send(node, request)
-    except NodeNotReadyError as error:  # no leader now
-        return type(error), -1
+    except NodeNotReadyError:  # no leader now
+        return NodeNotReadyError, -1
     ((_, ((_, error, offset, *_),)),) = answer.topics
     return for_code(error), int(offset)
