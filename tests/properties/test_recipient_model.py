@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -331,7 +332,7 @@ class Bounces(RuleBasedStateMachine):
         assert found == self.oracle.asked
 
 
-TestBounces = Bounces.TestCase
+TestBounces = pytest.mark.slow(Bounces.TestCase)
 TestBounces.settings = settings(
     max_examples=400,
     stateful_step_count=25,

@@ -25,6 +25,8 @@ from sinks.client import connect
 from sinks.migrate import migrate
 from tests.simulator.filling import AS_OF, EVENTS, fill, truth
 
+pytestmark = pytest.mark.slow
+
 FAULTS = [f.name for f in dataclasses.fields(Ledger)][7:-1]
 
 
