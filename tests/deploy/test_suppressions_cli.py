@@ -168,7 +168,7 @@ def test_the_help_of_check_names_its_exit_codes() -> None:
         ),
     ],
 )
-def test_wrong_usage_is_told_by_field_before_any_broker_is_asked(
+def test_wrong_usage_is_reported_by_field_before_any_broker_is_contacted(
     arguments: list[str], said: str
 ) -> None:
     done = receipts(*arguments, brokers="127.0.0.1:1")

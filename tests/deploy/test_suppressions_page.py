@@ -67,7 +67,9 @@ def get(port: int, page: str) -> tuple[int, dict[str, object], str | None]:
         return error.code, json.load(error), error.headers["Age"]
 
 
-def test_a_suppressed_number_is_told_as_published(port: int, suppressed: SuppressionIndex) -> None:
+def test_a_suppressed_number_is_answered_as_published(
+    port: int, suppressed: SuppressionIndex
+) -> None:
     suppressed.take(KEY, record(7))
     suppressed.mark_caught_up(now_ms())
     status, said, age = get(port, f"suppressions/acme/{NUMBER}")
@@ -108,7 +110,7 @@ def test_the_plus_may_be_encoded(port: int, suppressed: SuppressionIndex) -> Non
         (f"ac%2Fme/{NUMBER}", "account: "),
     ],
 )
-def test_what_is_no_number_is_told_with_its_field(
+def test_an_invalid_number_is_reported_with_its_field(
     port: int, suppressed: SuppressionIndex, path: str, field: str
 ) -> None:
     suppressed.mark_caught_up(now_ms())
@@ -117,7 +119,7 @@ def test_what_is_no_number_is_told_with_its_field(
     assert str(said["error"]).startswith(field)
 
 
-def test_nothing_is_told_before_the_topic_is_read_whole(
+def test_there_is_no_answer_before_the_topic_is_read_whole(
     port: int, suppressed: SuppressionIndex
 ) -> None:
     suppressed.take(KEY, record(7))
@@ -126,7 +128,7 @@ def test_nothing_is_told_before_the_topic_is_read_whole(
     assert "still being read" in str(said["error"])
 
 
-def test_the_age_is_told_and_an_old_answer_is_refused(
+def test_the_answer_has_its_age_and_an_old_one_is_refused(
     port: int, suppressed: SuppressionIndex
 ) -> None:
     suppressed.take(KEY, record(7))

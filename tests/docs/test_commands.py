@@ -128,7 +128,7 @@ def test_every_dependency_has_its_line() -> None:
         assert name in page, name
 
 
-def test_ci_runs_the_tests_as_the_readme_says() -> None:
+def test_ci_runs_the_tests_as_in_the_readme() -> None:
     assert "make test" in "\n".join(blocks(ROOT / "README.md", "sh"))
     script = (ROOT / ".ci/run").read_text()
     assert re.search(r"\bmake .*\btest\b", script)

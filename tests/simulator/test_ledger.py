@@ -252,9 +252,7 @@ class Doubling:
     [("retry_requests_current", "wrong_retries"), ("suppressions", "wrong_suppressions"),
      ("strikes_current", "wrong_strikes")],
 )  # fmt: skip
-def test_what_stands_twice_is_found(
-    client: Any, expected: Expected, view: str, heading: str
-) -> None:
+def test_a_doubled_row_is_found(client: Any, expected: Expected, view: str, heading: str) -> None:
     ledger = compare(Doubling(client, f"FROM {view}"), expected)
     found = {name: getattr(ledger, name) for name in FAULTS if getattr(ledger, name)}
     assert found == {heading: {

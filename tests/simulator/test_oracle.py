@@ -242,7 +242,7 @@ def test_keys_and_partitions_do_not_matter_to_a_valid_record() -> None:
     assert expect([stray], AS_OF).messages == expect(published(send()), AS_OF).messages
 
 
-def test_the_newest_record_of_a_campaign_stands() -> None:
+def test_the_newest_record_of_a_campaign_wins() -> None:
     told = {"message_id": None, "campaign_id": "c1", "name": "Sale"}
     facts: list[Fact] = [("campaigns", told | {"updated_at": T0 + n, "status": word})
                          for n, word in ((5, "finished"), (1, "draft"))]  # fmt: skip

@@ -11,7 +11,15 @@ import pytest
 from deploy.simulator.event import ACCOUNTS, COMPACTED, RECEIPTS, REQUESTS, SENDS, Published
 from deploy.simulator.oracle.expect import RECIPIENT, Expected, expect
 from deploy.simulator.oracle.suppression import CLEAR
-from tests.simulator.harness import AS_OF, EVENTS, Worker, asked, in_time, published, shuffled
+from tests.simulator.harness import (
+    AS_OF,
+    EVENTS,
+    Worker,
+    in_time,
+    published,
+    retry_requests,
+    shuffled,
+)
 
 
 @pytest.fixture(scope="module")
@@ -66,15 +74,15 @@ def test_strikes_and_decisions_are_the_same(worker: Worker, expected: Expected) 
 
 
 def test_numbers_stand_the_same(worker: Worker, expected: Expected) -> None:
-    found = worker.standings()
+    found = worker.statuses()
     for key in (found.keys() | expected.numbers.keys()) - expected.unsettled_numbers:
         assert found.get(key, CLEAR) == expected.numbers.get(key, CLEAR), key
     reasons = {reason for standing in found.values() for reason in standing.reasons}
     assert reasons == {"hard_bounces", "unsubscribed", "manual"}
 
 
-def test_retries_are_asked_for_as_expected(worker: Worker, expected: Expected) -> None:
-    found = asked(worker)
+def test_retries_are_requested_as_expected(worker: Worker, expected: Expected) -> None:
+    found = retry_requests(worker)
     assert expected.must_ask <= found.keys() <= expected.may_ask.keys()
     for key, request in found.items():
         ask = expected.may_ask[key]
@@ -96,7 +104,7 @@ def test_in_time_the_same_follows_as_out_of_order(timely: Worker, expected: Expe
         wanted = expected.messages[key]._replace(**{f: getattr(message, f) for f in open_fields})
         assert message == wanted, key
     assert timely.struck() == expected.strikes
-    found = timely.standings()
+    found = timely.statuses()
     for key in (found.keys() | expected.numbers.keys()) - expected.unsettled_numbers:
         assert found.get(key, CLEAR) == expected.numbers.get(key, CLEAR), key
     assert timely.cells() == expected.cells
@@ -108,10 +116,10 @@ def test_senders_that_ignore_the_list_are_noticed(timely: Worker) -> None:
     assert all(row.direction == "outbound" for row in flagged)
 
 
-def test_no_retry_is_asked_for_before_it_is_due_or_after_it_became_pointless(
+def test_no_retry_is_requested_before_it_is_due_or_after_it_became_pointless(
     timely: Worker, records: list[Published], expected: Expected
 ) -> None:
-    found = asked(timely)
+    found = retry_requests(timely)
     assert expected.must_ask <= found.keys() <= expected.may_ask.keys()
     assert len(found) > 50
     by_message = defaultdict(list)

@@ -70,7 +70,7 @@ def test_people_decide_about_numbers(events: list[Event], expected: Expected) ->
     assert before_and_after == {True, False}
 
 
-def test_senders_send_again_when_they_are_asked(
+def test_senders_obey_retry_requests(
     valid: list[tuple[Event, dict[str, Any]]], expected: Expected
 ) -> None:
     """First sending + a whole number of periods, and half a minute at most; never later than

@@ -54,7 +54,7 @@ def test_a_failure_has_a_reason_for_people_beside_the_words_of_the_provider(
     ]
 
 
-def test_a_failure_that_is_not_tried_again_says_why(world: WrittenDatabase) -> None:
+def test_a_failure_that_is_not_retried_has_a_reason(world: WrittenDatabase) -> None:
     over = state(
         2, send(), send(attempt=2, sent_at=T0 + 9, first_sent_at=T0),
         receipt("undelivered", attempt=2), no_retry="too_late",
@@ -65,7 +65,7 @@ def test_a_failure_that_is_not_tried_again_says_why(world: WrittenDatabase) -> N
     ) == [(2, 2, "too_late", None)]
 
 
-def test_what_has_not_failed_says_nothing_of_failures(world: WrittenDatabase) -> None:
+def test_a_message_that_has_not_failed_has_no_failure_columns(world: WrittenDatabase) -> None:
     world.write("message-states", state_record(state(1, send(), receipt("delivered"))))
     columns = "error_text, fail_reason, failed_attempt, no_retry_reason, next_attempt_at"
     assert world.rows(f"SELECT {columns}, sent_to_suppressed FROM messages_current") == [
@@ -108,7 +108,7 @@ def test_an_account_as_people_see_it(world: WrittenDatabase) -> None:
     ]  # fmt: skip
 
 
-def test_the_last_settings_published_stand_whatever_they_say_of_their_time(
+def test_the_last_settings_published_win_whatever_their_updated_at(
     world: WrittenDatabase,
 ) -> None:
     first, last = account(0, strike_limit=5, updated_at=T0 + 9), account(1, updated_at=T0)
@@ -155,7 +155,7 @@ def test_refused_settings_become_dead_letters(record: Record, reason: Reason, sa
 # --- strikes ------------------------------------------------------------------------------------
 
 
-def test_a_message_is_one_strike_and_its_highest_version_stands(world: WrittenDatabase) -> None:
+def test_a_message_is_one_strike_and_its_highest_version_wins(world: WrittenDatabase) -> None:
     struck, better = strike(version=3), strike(version=5)
     withdrawn, other = strike("withdrawn", version=9), strike(version=4, message_id="m2")
     for order in itertools.permutations((struck, better, withdrawn, other)):
@@ -189,7 +189,7 @@ HISTORY = (
 )
 
 
-def test_a_number_as_it_stands_and_how_it_came_to_that(world: WrittenDatabase) -> None:
+def test_the_status_of_a_recipient_and_its_history(world: WrittenDatabase) -> None:
     published = [
         suppression(1, FREE, T0),
         suppression(2, STRUCK, T0 + 10),
@@ -264,7 +264,7 @@ def test_refused_requests_are_the_workers() -> None:
 # --- retry requests -----------------------------------------------------------------------------
 
 
-def test_of_a_request_published_twice_the_first_stands(world: WrittenDatabase) -> None:
+def test_of_a_request_published_twice_the_first_wins(world: WrittenDatabase) -> None:
     first, again = retry(), retry(at=T0 + 3_600_500, due_at=T0 + 3_600_001)
     third = retry(at=T0 + 9_000_000, due_at=T0 + 7_200_000, attempt=3)
     for order in itertools.permutations((first, again, third)):

@@ -122,7 +122,7 @@ def test_a_failure_names_the_statement_and_can_be_mended(empty: ClickHouse) -> N
     assert empty.rows("SELECT count() FROM a") == [(0,)]
 
 
-def test_a_sink_that_may_not_migrate_says_what_is_missing(empty: ClickHouse) -> None:
+def test_a_sink_that_may_not_migrate_names_what_is_missing(empty: ClickHouse) -> None:
     migrate(empty, 90, KNOWN[:-1])
     with pytest.raises(Broken, match=rf"lacks {KNOWN[-1].name}: run `receipts migrate`"):
         require(empty)
@@ -144,7 +144,7 @@ def test_numbers_must_follow_each_other(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-def test_names_must_say_what_they_do(tmp_path: Path) -> None:
+def test_a_name_must_have_a_verb_and_a_noun(tmp_path: Path) -> None:
     (tmp_path / "0001.sql").write_text("SELECT 1")
     with pytest.raises(Broken, match=r"0001.sql: expected NNNN_verb_noun.sql"):
         load(tmp_path)

@@ -149,7 +149,7 @@ def text_record(text: str, sent_at: int, offset: int = 0) -> Record:
     return Record("sends", 0, offset, sent_at, b"acme/m1", value)
 
 
-def test_of_two_texts_of_one_attempt_the_earlier_stands(world: WrittenDatabase) -> None:
+def test_of_two_texts_of_one_attempt_the_earlier_wins(world: WrittenDatabase) -> None:
     # The texts' time to live counts from sent_at: it must not have run out while the test runs.
     now = int(time.time() * 1000)
     first, second = text_record("first", now), text_record("second", now + 1)

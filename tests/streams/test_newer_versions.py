@@ -122,7 +122,7 @@ def test_an_unknown_bounce_is_no_strike_and_rows_and_counters_agree(status, word
     assert not any(plan.retries for plan in world.shard.tick(T0 + VALIDITY_MS))
 
 
-def test_a_restore_says_which_values_it_does_not_know():
+def test_a_restore_logs_which_values_it_does_not_know():
     world = world_with(7, 3)
     assert world.shard.newer == {"status 7": 1, "bounce 3": 1}
     assert world_with(Status.READ).shard.newer == {}

@@ -89,7 +89,7 @@ def hard(message_id: str, recipient: str, minutes: int, now_ms: int) -> list[dic
     ]
 
 
-def test_three_hard_bounces_suppress_and_a_later_send_is_told(system: System) -> None:
+def test_three_hard_bounces_suppress_and_a_later_send_is_reported(system: System) -> None:
     now, number = time.time_ns() // 1_000_000, "+46701234567"
     worker = system.process("worker").wait_ready()
     system.process("sink")
@@ -102,10 +102,10 @@ def test_three_hard_bounces_suppress_and_a_later_send_is_told(system: System) ->
     until(lambda: system.rows("suppressions WHERE suppressed") == 1, "the row arrives")
     late = {"account": "acme", "message_id": "m4", "channel": "sms", "recipient": number}
     send = {"topic": "sends", "key": "acme/m4", "value": json.dumps({**late, "sent_at": now})}
-    until(lambda: _told(system, worker, send), "the send to a suppressed number is told")
+    until(lambda: _is_reported(system, worker, send), "the send to a suppressed number is told")
 
 
-def _told(system: System, worker: Any, send: dict[str, Any]) -> bool:
+def _is_reported(system: System, worker: Any, send: dict[str, Any]) -> bool:
     """The mirror of suppressions follows within moments: then a send counts as one too many."""
     value = json.loads(send["value"])
     value["message_id"] = f"m{time.monotonic_ns()}"

@@ -234,7 +234,7 @@ def test_a_message_whose_rule_raises_on_its_timer_expires_when_it_works_again(
     assert agents.meter.value("receipts_expired_total") == 2
 
 
-def test_a_retry_whose_rule_raises_is_asked_for_when_it_works_again(messages_agent, monkeypatch):
+def test_a_retry_whose_rule_raises_is_requested_when_it_works_again(messages_agent, monkeypatch):
     agents = messages_agent
     agents.take(event("sends", "m1"))
     agents.take(event("receipts", "m1", status="undelivered"))

@@ -188,10 +188,10 @@ def test_whatever_is_damaged_the_batch_behind_it_is_read(
     assert offsets == sorted(set(offsets))
     assert offsets[-2:] == [at + 6, at + 7] and not faults(records[-2:])
     if offsets[:6] != list(range(at, at + 6)):
-        assert faults(records) or _says_it_has_fewer(bytes(data))
+        assert faults(records) or _claims_fewer_records(bytes(data))
 
 
-def _says_it_has_fewer(data: bytes) -> bool:
+def _claims_fewer_records(data: bytes) -> bool:
     """A batch that counts fewer records, or is a control or aborted batch, has no more to read."""
     count = int.from_bytes(data[57:61], "big", signed=True)
     return count != 6 or bool(data[22] & 0x30)
