@@ -35,6 +35,7 @@ _CLOSING: Final = re.compile(
     r"^=* ?(.*\b(?:passed|failed|error|no tests|deselected).* in [\d.]+s.*?) ?=*$"
 )
 _COUNT: Final = re.compile(r"(\d+) (passed|failed|skipped|xfailed|xpassed|errors?)")
+READ_S: Final = 10.0
 #: pytest's exit code for "no test was selected".
 NOTHING: Final = 5
 
@@ -58,21 +59,24 @@ class Lane:
             errors="replace",
             start_new_session=True,  # Ctrl-C is for us; each lane gets it once
         )
-        self._reader = Thread(target=self._read)
+        self._report: list[str] = []
+        self._reader = Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
-        report: list[str] = []
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            plain = _COLOR.sub("", line).rstrip()
-            if closing := _CLOSING.match(plain):
-                self.closing = closing[1]
-            if report or (plain.startswith("===") and "session starts" not in plain):
-                report.append(line)
-            elif plain:
-                self._show(f"{self.name:9} | {line}")
-        self._show(f"\n##### {self.name} lane\n", *report)
+        with self.process.stdout as output:
+            for line in output:
+                self._take(line)
+
+    def _take(self, line: str) -> None:
+        plain = _COLOR.sub("", line).rstrip()
+        if closing := _CLOSING.match(plain):
+            self.closing = closing[1]
+        if self._report or (plain.startswith("===") and "session starts" not in plain):
+            self._report.append(line)
+        elif plain:
+            self._show(f"{self.name:9} | {line}")
 
     def _show(self, *lines: str) -> None:
         with self._screen:
@@ -80,9 +84,11 @@ class Lane:
             sys.stdout.flush()
 
     def wait(self) -> int:
-        """Its exit code, once all of its output is shown."""
-        self._reader.join()
-        return self.process.wait()
+        """Its exit code, once its report is shown."""
+        code = self.process.wait()
+        self._reader.join(READ_S)  # what a crashed pytest left running may keep the pipe open
+        self._show(f"\n##### {self.name} lane\n", *self._report)
+        return code
 
 
 def waiting_paths() -> list[str]:
