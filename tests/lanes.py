@@ -84,11 +84,13 @@ class Lane:
             sys.stdout.flush()
 
     def wait(self) -> int:
-        """Its exit code, once its report is shown."""
-        code = self.process.wait()
+        """Its exit code."""
+        return self.process.wait()
+
+    def show_report(self) -> None:
+        """Show failures, durations and the summary. Call it when the process has ended."""
         self._reader.join(READ_S)  # what a crashed pytest left running may keep the pipe open
         self._show(f"\n##### {self.name} lane\n", *self._report)
-        return code
 
 
 def waiting_paths() -> list[str]:
@@ -140,6 +142,8 @@ def run(arguments: list[str]) -> int:
         Lane("computing", [*arguments, *(f"--ignore={path}" for path in paths)], screen),
     ]
     codes = wait(lanes)
+    for lane in lanes:
+        lane.show_report()
     print()
     for lane in lanes:
         print(f"{lane.name:9} | {lane.closing or 'ended without a closing line'}")

@@ -10,6 +10,7 @@ from tests.lanes import NOTHING, ROOT, Lane, has_paths, summary, verdict, waitin
 def test_a_lane_shows_its_progress_and_its_report(capfd: pytest.CaptureFixture[str]) -> None:
     lane = Lane("some", ["-q", "--durations=1", "-vv", "tests/models/test_dead_letters.py"], Lock())
     assert lane.wait() == 0
+    lane.show_report()
     shown, report = capfd.readouterr().out.split("##### some lane")
     assert "some      | " in shown
     assert "slowest 1 durations" in report
@@ -20,6 +21,7 @@ def test_a_lane_shows_its_progress_and_its_report(capfd: pytest.CaptureFixture[s
 def test_a_failing_lane_shows_the_failure(capfd: pytest.CaptureFixture[str]) -> None:
     lane = Lane("some", ["-q", "tests/there_is_no_such_file.py"], Lock())
     assert lane.wait() == 4
+    lane.show_report()
     assert "there_is_no_such_file.py" in capfd.readouterr().out
 
 
