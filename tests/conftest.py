@@ -26,12 +26,17 @@ def embedded_broker() -> Iterator[Broker]:
 
 
 @pytest.fixture(scope="session")
-def kafka_broker() -> Iterator[Broker]:
-    """One real Apache Kafka for the whole session."""
+def needs_kafka() -> None:
+    """Skips where real Kafka cannot run; in CI that is a failure."""
     if lack := missing_for_kafka():
         if os.environ.get("CI") == "true":
             pytest.fail(f"real Kafka is required in CI: {lack}")
         pytest.skip(f"real Kafka: {lack}")
+
+
+@pytest.fixture(scope="session")
+def kafka_broker(needs_kafka: None) -> Iterator[Broker]:
+    """One real Apache Kafka for the whole session."""
     # The cleaner looks for work every 15 s by default: too rarely for the tests of compaction.
     with KafkaBroker(log_cleaner_backoff_ms="200") as broker:
         yield broker

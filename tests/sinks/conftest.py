@@ -12,7 +12,6 @@ import pytest
 
 from sinks.client import ClickHouse, connect
 from sinks.migrate import migrate
-from tests.support.fakes import Health, Meter
 from tests.support.front import Front
 from tests.support.written import WrittenDatabase
 
@@ -123,13 +122,3 @@ def own_front(tmp_path: Path) -> Iterator[Front]:
     server = Front(tmp_path / "own").start()
     yield server
     server.stop()
-
-
-@pytest.fixture
-def meter() -> Meter:
-    return Meter()
-
-
-@pytest.fixture
-def health() -> Health:
-    return Health()

@@ -9,7 +9,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import GroupAuthorizationFailedError
 
-from deploy.embedded.brokers import Broker, KafkaBroker, missing_for_kafka
+from deploy.embedded.brokers import Broker, KafkaBroker
 from sinks.client import ClickHouse
 from streams.kafka import clients
 from streams.kafka.liveness import probe
@@ -32,9 +32,8 @@ BACK_S = 60.0
 
 
 @pytest.fixture
-def own_kafka(kafka_broker: KafkaBroker) -> Iterator[KafkaBroker]:
-    """A broker that the test may freeze and kill; the session's one shows that there can be one."""
-    assert not missing_for_kafka()
+def own_kafka(needs_kafka: None) -> Iterator[KafkaBroker]:
+    """A broker that the test may freeze and kill."""
     with KafkaBroker() as broker:
         yield broker
         broker.kill()

@@ -254,6 +254,7 @@ def test_the_sink_writes_a_row_of_an_unknown_status_and_counts_it(status):
 
 def test_the_sink_writes_cells_of_other_versions():
     world = restored(blocked=7, read=None)
+    assert world.published
     for key, value in world.published.items():
         mapped = mapped_rows("status-counters", key, value)
         assert not mapped.refused

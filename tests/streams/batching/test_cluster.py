@@ -7,13 +7,11 @@ reached in the end.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
-from deploy.embedded.brokers import missing_for_kafka
 from deploy.kafka.suppression_client import find
 from deploy.kafka.topics import TopicsError, check_topics, create_topics
 from models.settings import Settings
@@ -28,12 +26,8 @@ SESSION_S = 10
 
 
 @pytest.fixture
-def cluster() -> Iterator[KafkaCluster]:
+def cluster(needs_kafka: None) -> Iterator[KafkaCluster]:
     """Three brokers with Kafka's own defaults."""
-    if lack := missing_for_kafka():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"real Kafka is required in CI: {lack}")
-        pytest.skip(f"real Kafka: {lack}")
     with KafkaCluster() as made:
         yield made
 
