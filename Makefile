@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 KIND   := embedded,dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint docs bench bench-reports chaos check clean
+.PHONY: help install demo test test-quick lint docs bench bench-reports chaos check clean
 
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -25,8 +25,14 @@ $(STAMP): pyproject.toml deploy/install/constraints.txt
 demo: $(STAMP)  ## Run 50,000 simulated events through everything, check the ledger, serve the reports (ARGS=--no-serve: do not)
 	@$(BIN)/receipts demo $(ARGS)
 
-test: $(STAMP)  ## Run the tests; those on real Kafka where Java and Maven are found
-	$(BIN)/python -m pytest $(ARGS)
+test: $(STAMP)  ## Run the tests, also on real Kafka where Java and Maven are found (ARGS=tests/models: some)
+	$(BIN)/python -m tests.lanes $(ARGS)
+
+# Rules alone: no process, no world of reports.
+RULES := tests/models tests/properties tests/simulator tests/sinks/test_rows.py \
+	$(addprefix tests/streams/,common followers lifecycle suppression)
+test-quick: $(STAMP)  ## Run the tests of rules alone, in about a minute
+	$(BIN)/python -m pytest -q -m "not slow and not kafka" $(RULES) $(ARGS)
 
 lint: $(STAMP)  ## Check style and types
 	$(BIN)/ruff check .

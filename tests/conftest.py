@@ -1,8 +1,9 @@
 """Brokers, a front of ClickHouse's engine, and names that tests share.
 
-`broker` runs a test twice: on the embedded broker and on real Apache Kafka. Tests that need the
-real one take `kafka_broker` and carry the marker `kafka`. Without Java or Maven those are skipped
-with the reason; where CI=true that is a failure instead.
+`broker` runs a test twice: on the embedded broker and on real Apache Kafka. `strongest_broker` runs
+it once, on Kafka where it can run and on the embedded broker elsewhere: for what takes long and
+must hold on both. Tests that need the real one take `kafka_broker` and carry the marker `kafka`.
+Without Java or Maven those are skipped with the reason; where CI=true that is a failure instead.
 """
 
 from __future__ import annotations
@@ -25,21 +26,37 @@ def embedded_broker() -> Iterator[Broker]:
 
 
 @pytest.fixture(scope="session")
-def kafka_broker() -> Iterator[Broker]:
-    """One real Apache Kafka for the whole session."""
+def needs_kafka() -> None:
+    """Skips where real Kafka cannot run; in CI that is a failure."""
     if lack := missing_for_kafka():
         if os.environ.get("CI") == "true":
             pytest.fail(f"real Kafka is required in CI: {lack}")
         pytest.skip(f"real Kafka: {lack}")
+
+
+@pytest.fixture(scope="session")
+def kafka_broker(needs_kafka: None) -> Iterator[Broker]:
+    """One real Apache Kafka for the whole session."""
     # The cleaner looks for work every 15 s by default: too rarely for the tests of compaction.
     with KafkaBroker(log_cleaner_backoff_ms="200") as broker:
         yield broker
+        broker.kill()  # its orderly end takes long, and nobody needs what it has
 
 
 @pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
 def broker(request: pytest.FixtureRequest) -> Broker:
     """Each of the two brokers in turn."""
     found = request.getfixturevalue(f"{request.param}_broker")
+    assert isinstance(found, Broker)
+    return found
+
+
+@pytest.fixture
+def strongest_broker(request: pytest.FixtureRequest) -> Broker:
+    """Real Kafka, or the embedded broker where that is missing and not required."""
+    required = os.environ.get("CI") == "true"
+    name = "embedded" if missing_for_kafka() and not required else "kafka"
+    found = request.getfixturevalue(f"{name}_broker")
     assert isinstance(found, Broker)
     return found
 

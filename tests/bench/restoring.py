@@ -32,7 +32,7 @@ def _wrap() -> None:
         _say("ready", partition)
 
     BatchApp.begin_assignment = begin_assignment  # type: ignore[method-assign]
-    LifecycleAgent.open = open_partition  # type: ignore[method-assign]
+    LifecycleAgent.open = open_partition  # type: ignore[method-assign, assignment]
 
 
 if __name__ == "__main__":

@@ -6,14 +6,13 @@ import json
 import time
 from collections.abc import Iterator
 from random import Random
-from typing import Any, Final, get_args
-
-from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
+from typing import Final, get_args
 
 from deploy.simulator.event import CAMPAIGNS, ENGAGEMENTS, KINDS, RECEIPTS, SENDS, Published
 from deploy.simulator.publish.publish import partition_of
 from deploy.simulator.publish.recording import Header
 from models.settings import Settings, Topic
+from tests.support.kafka_batches import RawName, batch, produce_raw
 
 ACCOUNT: Final = "chaos"
 CODECS: Final = ("gzip", "snappy", "lz4", "zstd")
@@ -61,44 +60,21 @@ def huge_keys(settings: Settings) -> Iterator[Published]:
         yield record(settings, topic, b"k" * HUGE_KEY_BYTES, b"not json", "huge key")
 
 
-class RawName(str):
-    """A header name of bytes that need not be UTF-8."""
-
-    raw: bytes
-
-    def __new__(cls, raw: bytes) -> RawName:
-        """raw: the bytes on the wire."""
-        made = super().__new__(cls, raw.decode("latin-1"))
-        made.raw = raw
-        return made
-
-    def encode(self, *_: Any) -> bytes:
-        """As aiokafka's builder in Python asks for the bytes."""
-        return self.raw
-
-
 HEADERS: Final[tuple[Header, ...]] = (
     (RawName(b"\xff\xfe\x80"), b"header"),
     (RawName(b"trace\xc3"), b"cut in the middle of a character"),
 )
 
 
-async def send_batch(producer: Any, records: list[tuple[Published, tuple[Header, ...]]]) -> int:
+async def send_batch(brokers: str, records: list[tuple[Published, tuple[Header, ...]]]) -> int:
     """Write records of one partition as one batch; header names may be RawName. The first offset.
 
-    producer: without idempotence.
+    Raises AssertionError when the broker refuses the batch.
     """
-    batch = producer.create_batch()
-    # The builder in C checks names; the one in Python lets RawName through.
-    batch._builder = _DefaultRecordBatchBuilderPy(2, 0, 0, -1, -1, 0, 1 << 20)
-    for made, headers in records:
-        taken = batch.append(
-            timestamp=made.timestamp, key=made.key, value=made.value, headers=list(headers)
-        )
-        assert taken is not None, "the batch is full"
     first = records[0][0]
-    answer = await producer.send_batch(batch, first.topic, partition=first.partition)
-    return int((await answer).offset)
+    contents = [(made.key, made.value, headers) for made, headers in records]
+    data = batch(0, contents, timestamp_ms=first.timestamp)
+    return await produce_raw(brokers, first.topic, first.partition, data)
 
 
 def marker(settings: Settings, topic: str, partition: int) -> Published:

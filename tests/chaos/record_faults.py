@@ -53,20 +53,19 @@ async def huge_records(stage: Stage) -> None:
 @fault("header-names", "header names that are not UTF-8, between valid records", short=True)
 async def header_names(stage: Stage) -> None:
     system = stage.system
-    async with Publisher(system.brokers.bootstrap, enable_idempotence=False) as publisher:
-        for topic in KINDS:
-            header = stage.rng.choice(hostile.HEADERS)
-            stage.say(f"{header[0].encode()!r} on {topic}")
-            key = f"{hostile.ACCOUNT}/header-{stage.rng.randrange(10**9)}".encode()
-            bad = hostile.record(system.settings, topic, key, b"not json", "header name")
-            around = _neighbours(system, topic, bad.partition)
-            records = [*around[:1], bad, *around[1:]]
-            first = await hostile.send_batch(
-                publisher.producer, [(r, (header,) if r is bad else ()) for r in records]
-            )
-            placed = [r._replace(offset=first + n) for n, r in enumerate(records)]
-            system.hostile += [Hostile(r, must=True) for r in placed if r.note == bad.note]
-            system.traffic.note([r for r in placed if r.note != bad.note])
+    for topic in KINDS:
+        header = stage.rng.choice(hostile.HEADERS)
+        stage.say(f"{header[0].encode()!r} on {topic}")
+        key = f"{hostile.ACCOUNT}/header-{stage.rng.randrange(10**9)}".encode()
+        bad = hostile.record(system.settings, topic, key, b"not json", "header name")
+        around = _neighbours(system, topic, bad.partition)
+        records = [*around[:1], bad, *around[1:]]
+        first = await hostile.send_batch(
+            system.brokers.bootstrap, [(r, (header,) if r is bad else ()) for r in records]
+        )
+        placed = [r._replace(offset=first + n) for n, r in enumerate(records)]
+        system.hostile += [Hostile(r, must=True) for r in placed if r.note == bad.note]
+        system.traffic.note([r for r in placed if r.note != bad.note])
 
 
 def _neighbours(system: Installation, topic: str, partition: int) -> list[Published]:

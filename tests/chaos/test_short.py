@@ -1,14 +1,11 @@
 """The short set of faults on a real Kafka: nothing lost, doubled or wrong, nothing ended."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-from deploy.embedded.brokers import missing_for_kafka
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 240
@@ -16,11 +13,7 @@ LIMIT_S = 240
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(LIMIT_S + 30)]
 
 
-def test_the_short_set_of_faults_passes(tmp_path: Path) -> None:
-    if lack := missing_for_kafka():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"real Kafka is required in CI: {lack}")
-        pytest.skip(f"real Kafka: {lack}")
+def test_the_short_set_of_faults_passes(tmp_path: Path, needs_kafka: None) -> None:
     found = tmp_path / "chaos.json"
     command = [sys.executable, "-m", "tests.chaos", "--short", "--json", str(found)]
     done = subprocess.run(

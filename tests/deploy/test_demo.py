@@ -1,4 +1,7 @@
-"""The demo as a newcomer runs it: it balances, and leaves nothing behind however it ends."""
+"""The demo as a newcomer runs it: it balances, and leaves nothing behind however it ends.
+
+The two demos that end by themselves are run as the quickstart shows them.
+"""
 
 import json
 import os
@@ -12,15 +15,18 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from deploy.demo.run import JSON_KEYS
+from tests.docs.test_commands import blocks
 
 LINK = re.compile(r"(?P<account>\S+) +(?P<address>http://\S+)/sign-in#token=(?P<token>\S+)")
 #: Accounts of the simulated traffic.
 ACCOUNTS = 6
 ROOT = Path(__file__).parents[2]
+QUICKSTART = "\n".join(blocks(ROOT / "docs/quickstart.md", "sh"))
+DEMOS = re.findall(r"^\.venv/bin/receipts (demo .*)$", QUICKSTART, re.MULTILINE)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -33,10 +39,15 @@ def home() -> Iterator[Path]:
         assert list(Path(folder).iterdir()) == []
 
 
-def start(home: Path, *arguments: str, events: int = 4000) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "deploy.cli", "demo", "--events", str(events), *arguments]
+def shown_with(option: str) -> list[str]:
+    """The quickstart's demo with an option."""
+    (line,) = [line for line in DEMOS if option in line]
+    return str(line).split()
+
+
+def start(home: Path, *command: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        command,
+        [sys.executable, "-m", "deploy.cli", *command],
         cwd=ROOT,
         env={**os.environ, "TMPDIR": str(home)},
         stdout=subprocess.PIPE,
@@ -67,13 +78,21 @@ def alive(pids: list[int]) -> list[int]:
     return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
-def test_the_json_is_one_object_and_balances(home: Path) -> None:
-    demo = start(home, "--seed", "3", "--json")
+def test_the_quickstart_shows_two_demos() -> None:
+    assert len(DEMOS) == 2
+
+
+def test_the_json_is_one_object_and_balances_whatever_the_settings_of_the_caller(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECEIPTS_BROKERS", "127.0.0.1:1")
+    monkeypatch.setenv("RECEIPTS_TOPIC_PREFIX", "elsewhere.")
+    demo = start(home, *shown_with("--json"))
     out, err = demo.communicate(timeout=120)
     assert demo.returncode == 0, err
     result = json.loads(out)
     assert list(result) == [*JSON_KEYS, "seconds"]
-    assert result["events"] == 4000
+    assert result["events"] == 20_000
     assert result["messages"] > 1000
     assert result["dead_letters"] > 0
     assert [result[k] for k in ("lost", "doubled", "wrong_status", "wrong_cells")] == [0, 0, 0, 0]
@@ -81,20 +100,22 @@ def test_the_json_is_one_object_and_balances(home: Path) -> None:
 
 
 def test_the_tables_and_the_ledger_are_shown(home: Path) -> None:
-    demo = start(home, "--no-serve")
+    demo = start(home, *shown_with("--no-serve"))
     out, err = demo.communicate(timeout=120)
     assert demo.returncode == 0, err
     for title in ("Totals", "By source", "By country", "By campaign", "By hour", "Ledger"):
         assert f"{title}" in out
-    assert "4,000  events" in out
+    assert "20,000  events" in out
     assert "The ledger balances" in out
 
 
 @pytest.mark.parametrize(
     ("signum", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"]
 )
-def test_it_serves_the_pages_until_a_signal(home: Path, signum: signal.Signals, code: int) -> None:
-    demo = start(home, events=1500)
+def test_it_serves_the_pages_until_a_signal_ends_it(
+    home: Path, signum: signal.Signals, code: int
+) -> None:
+    demo = start(home, "demo", "--events", "1500")
     watchdog = threading.Timer(120, demo.kill)
     watchdog.start()
     assert demo.stdout is not None
@@ -107,22 +128,12 @@ def test_it_serves_the_pages_until_a_signal(home: Path, signum: signal.Signals, 
     watchdog.cancel()
     assert len(links) == ACCOUNTS, demo.communicate()
     at, token = links["acme-retail"]["address"], links["acme-retail"]["token"]
-    page = httpx.get(f"{at}/overview", headers={"Authorization": f"Bearer {token}"}, timeout=30)
+    page = httpx2.get(f"{at}/overview", headers={"Authorization": f"Bearer {token}"}, timeout=30)
     assert (page.status_code, "acme-retail" in page.text) == (200, True)
     assert "Traffic overview" in page.text
     demo.send_signal(signum)
     _, err = demo.communicate(timeout=15)
     assert (demo.returncode, "Traceback" in err) == (code, False), err
-
-
-def test_settings_of_the_caller_do_not_disturb_it(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RECEIPTS_BROKERS", "127.0.0.1:1")
-    monkeypatch.setenv("RECEIPTS_TOPIC_PREFIX", "elsewhere.")
-    demo = start(home, "--json", events=500)
-    _, err = demo.communicate(timeout=120)
-    assert demo.returncode == 0, err
 
 
 @pytest.mark.parametrize(
@@ -131,7 +142,7 @@ def test_settings_of_the_caller_do_not_disturb_it(
 def test_an_interrupted_demo_leaves_nothing_behind(
     home: Path, signum: signal.Signals, code: int
 ) -> None:
-    demo = start(home, events=200_000)
+    demo = start(home, "demo", "--events", "200000")
     children = wait_for_children(demo, 2)
     time.sleep(2)
     demo.send_signal(signum)
@@ -141,7 +152,7 @@ def test_an_interrupted_demo_leaves_nothing_behind(
 
 
 def test_a_worker_that_dies_is_reported_with_the_end_of_its_log(home: Path) -> None:
-    demo = start(home, events=200_000)
+    demo = start(home, "demo", "--events", "200000")
     broker_and_worker = wait_for_children(demo, 2)
     commands = {p: Path(f"/proc/{p}/cmdline").read_text() for p in broker_and_worker}
     (worker,) = [pid for pid, command in commands.items() if "worker" in command]

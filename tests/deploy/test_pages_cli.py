@@ -9,7 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -41,8 +41,8 @@ def test_it_serves_until_a_signal(signum: signal.Signals, code: int) -> None:
     line = pages.stdout.readline()
     address = re.search(r"http://127\.0\.0\.1:\d+", line)
     assert address, line
-    assert httpx.get(f"{address[0]}/healthz").text == "ok\n"
-    away = httpx.get(f"{address[0]}/overview", headers={"authorization": f"Bearer {TOKEN}"})
+    assert httpx2.get(f"{address[0]}/healthz").text == "ok\n"
+    away = httpx2.get(f"{address[0]}/overview", headers={"authorization": f"Bearer {TOKEN}"})
     assert (away.status_code, "No database" in away.text) == (503, True)
     pages.send_signal(signum)
     _, err = pages.communicate(timeout=10)
@@ -63,7 +63,7 @@ def test_only_the_proxy_that_is_named_is_believed(
     address = re.search(r"http://(127\.0\.0\.1:\d+)", pages.stdout.readline())
     assert address
     headers = {"origin": f"https://{address[1]}", "x-forwarded-proto": "https"}
-    answer = httpx.post(f"{address[0]}/sign-in", data={"token": TOKEN}, headers=headers)
+    answer = httpx2.post(f"{address[0]}/sign-in", data={"token": TOKEN}, headers=headers)
     assert (answer.status_code, "Secure" in answer.headers["set-cookie"]) == (303, secure)
     pages.terminate()
     pages.communicate(timeout=10)

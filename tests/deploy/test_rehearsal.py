@@ -5,7 +5,6 @@ replaced. Kafka is the real one, ClickHouse the embedded engine behind the real 
 """
 
 import asyncio
-import os
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ import clickhouse_connect
 import pytest
 
 from deploy.demo.scrape import samples_at
-from deploy.embedded.brokers import KafkaBroker, free_port, missing_for_kafka
+from deploy.embedded.brokers import Broker, free_port
 from deploy.processes.child import Child
 from deploy.simulator.ledger.compare import compare, expectation
 from deploy.simulator.publish.publish import SimulateOptions, simulate
@@ -28,16 +27,6 @@ STAYING = ("worker", "sink", "pages")
 DONE, HEALTHY = "service_completed_successfully", "service_healthy"
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(240)]
-
-
-@pytest.fixture(scope="module")
-def kafka() -> Iterator[KafkaBroker]:
-    if lack := missing_for_kafka():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"real Kafka is required in CI: {lack}")
-        pytest.skip(f"real Kafka: {lack}")
-    with KafkaBroker() as broker:
-        yield broker
 
 
 @pytest.fixture(scope="module")
@@ -104,10 +93,10 @@ class Rehearsal:
 
 
 def test_the_services_of_the_file_work_together(
-    kafka: KafkaBroker, clickhouse: int, tmp_path: Path
+    kafka_broker: Broker, clickhouse: int, tmp_path: Path
 ) -> None:
     ports = {port: str(free_port()) for port in ("6066", "6067", "6068")}
-    hosts = {"kafka:19092": kafka.bootstrap, "clickhouse:8123": f"127.0.0.1:{clickhouse}"}
+    hosts = {"kafka:19092": kafka_broker.bootstrap, "clickhouse:8123": f"127.0.0.1:{clickhouse}"}
     rehearsal = Rehearsal({**hosts, **ports, "0.0.0.0": "127.0.0.1"}, tmp_path)
     with ExitStack() as stack:
         stack.callback(lambda: [child.stop() for child in rehearsal.children.values()])
@@ -116,7 +105,9 @@ def test_the_services_of_the_file_work_together(
         for name in STAYING:
             rehearsal.become_healthy(name)
         truth = tmp_path / "truth.jsonl"
-        options = SimulateOptions(kafka.bootstrap, 11, EVENTS, truth_path=truth, idempotent=True)
+        options = SimulateOptions(
+            kafka_broker.bootstrap, 11, EVENTS, truth_path=truth, idempotent=True
+        )
         asyncio.run(simulate(options))
         balanced_within(60, clickhouse, truth, rehearsal)
         scraped = samples_at(f"http://127.0.0.1:{ports['6066']}/metrics", "receipts_events_total")

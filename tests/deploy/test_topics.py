@@ -1,9 +1,8 @@
 """Topics on both brokers: created once, then checked, refused when they differ."""
 
 import asyncio
-import os
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -12,10 +11,7 @@ from aiokafka.admin.config_resource import ConfigResource
 
 from deploy.embedded.brokers import (
     Broker,
-    EmbeddedBroker,
-    KafkaBroker,
     free_port,
-    missing_for_kafka,
 )
 from deploy.kafka.topics import (
     ActualTopic,
@@ -26,21 +22,6 @@ from deploy.kafka.topics import (
     topic_specs,
 )
 from models.settings import Settings
-
-
-@pytest.fixture(scope="module", params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
-def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
-    """Each of the two brokers in turn; without Java or Maven only CI insists on the second."""
-    if request.param == "embedded":
-        with EmbeddedBroker() as embedded:
-            yield embedded
-        return
-    if lack := missing_for_kafka():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"real Kafka is required in CI: {lack}")
-        pytest.skip(f"real Kafka: {lack}")
-    with KafkaBroker() as kafka:
-        yield kafka
 
 
 @pytest.fixture

@@ -133,7 +133,7 @@ def test_settings_never_change_once_read():
         settings().strike_limit = 1  # type: ignore[misc]
 
 
-def test_the_newest_record_stands_whole_and_says_what_stood_before():
+def test_the_newest_record_wins_whole_and_returns_the_one_before():
     accounts = Accounts()
     first, second = settings(strike_limit=5), settings(retry_soft_bounces=False)
     assert accounts.publish(first) == AccountSettings(account="acme")
@@ -148,7 +148,7 @@ def test_accounts_do_not_see_each_other():
     assert accounts.of("other") == AccountSettings(account="other")
 
 
-def test_a_tombstone_gives_the_defaults_back_also_to_an_account_never_heard_of():
+def test_a_tombstone_restores_the_defaults_also_of_an_unknown_account():
     accounts = Accounts()
     accounts.publish(settings(strike_limit=5))
     accounts.withdraw("acme")

@@ -33,7 +33,7 @@ def sent(attempt: int = 1, minutes: int = 0, **fields: Any) -> Send:
     return Send(**{**given, **fields})
 
 
-def said(status: str, minutes: int = 1, attempt: int = 1, **fields: Any) -> Receipt:
+def make_receipt(status: str, minutes: int = 1, attempt: int = 1, **fields: Any) -> Receipt:
     given: dict[str, Any] = {
         "account": "acme",
         "message_id": "m",
@@ -63,7 +63,7 @@ RULES: list[tuple[str, list[Send | Receipt], str, str, str, str, str]] = [
     ("a send alone is submitted", [sent()], "submitted", "submitted", "queued", "", ""),
     (
         "a receipt that says sent counts as queued",
-        [sent(), said("sent")],
+        [sent(), make_receipt("sent")],
         "queued",
         "submitted",
         "queued",
@@ -72,7 +72,7 @@ RULES: list[tuple[str, list[Send | Receipt], str, str, str, str, str]] = [
     ),
     (
         "delivered is final",
-        [sent(), said("delivered")],
+        [sent(), make_receipt("delivered")],
         "delivered",
         "submitted",
         "delivered",
@@ -81,7 +81,7 @@ RULES: list[tuple[str, list[Send | Receipt], str, str, str, str, str]] = [
     ),
     (
         "read beats delivered",
-        [sent(), said("read", 2), said("delivered", 9)],
+        [sent(), make_receipt("read", 2), make_receipt("delivered", 9)],
         "read",
         "submitted",
         "delivered",
@@ -90,7 +90,7 @@ RULES: list[tuple[str, list[Send | Receipt], str, str, str, str, str]] = [
     ),
     (
         "delivered beats a failure that came later",
-        [sent(), said("delivered", 1), said("undelivered", 9, bounce="hard")],
+        [sent(), make_receipt("delivered", 1), make_receipt("undelivered", 9, bounce="hard")],
         "delivered",
         "submitted",
         "delivered",
@@ -99,7 +99,7 @@ RULES: list[tuple[str, list[Send | Receipt], str, str, str, str, str]] = [
     ),
     (
         "a failure without a bounce is soft",
-        [sent(), said("undelivered")],
+        [sent(), make_receipt("undelivered")],
         "undelivered",
         "submitted",
         "undelivered",
@@ -108,7 +108,7 @@ RULES: list[tuple[str, list[Send | Receipt], str, str, str, str, str]] = [
     ),
     (
         "undelivered and hard without a scope is the recipient's",
-        [sent(), said("undelivered", bounce="hard")],
+        [sent(), make_receipt("undelivered", bounce="hard")],
         "undelivered",
         "submitted",
         "undelivered",
@@ -117,7 +117,7 @@ RULES: list[tuple[str, list[Send | Receipt], str, str, str, str, str]] = [
     ),
     (
         "a given scope stays",
-        [sent(), said("undelivered", bounce="hard", scope="content")],
+        [sent(), make_receipt("undelivered", bounce="hard", scope="content")],
         "undelivered",
         "submitted",
         "undelivered",
@@ -126,7 +126,7 @@ RULES: list[tuple[str, list[Send | Receipt], str, str, str, str, str]] = [
     ),
     (
         "rejected without a bounce is hard without a scope",
-        [sent(), said("rejected")],
+        [sent(), make_receipt("rejected")],
         "rejected",
         "rejected",
         "",
@@ -135,7 +135,7 @@ RULES: list[tuple[str, list[Send | Receipt], str, str, str, str, str]] = [
     ),
     (
         "rejected and soft is a temporary refusal",
-        [sent(), said("rejected", bounce="soft", scope="network")],
+        [sent(), make_receipt("rejected", bounce="soft", scope="network")],
         "undelivered",
         "submitted",
         "undelivered",
@@ -144,7 +144,7 @@ RULES: list[tuple[str, list[Send | Receipt], str, str, str, str, str]] = [
     ),
     (
         "deleted has no bounce",
-        [sent(), said("deleted", bounce="hard")],
+        [sent(), make_receipt("deleted", bounce="hard")],
         "deleted",
         "submitted",
         "undelivered",
@@ -153,7 +153,7 @@ RULES: list[tuple[str, list[Send | Receipt], str, str, str, str, str]] = [
     ),
     (
         "hard beats soft of the same attempt",
-        [sent(), said("undelivered", 9), said("undelivered", 1, bounce="hard")],
+        [sent(), make_receipt("undelivered", 9), make_receipt("undelivered", 1, bounce="hard")],
         "undelivered",
         "submitted",
         "undelivered",
@@ -162,7 +162,7 @@ RULES: list[tuple[str, list[Send | Receipt], str, str, str, str, str]] = [
     ),
     (
         "a failure beats queued of the same attempt, however late",
-        [sent(), said("undelivered", 1), said("queued", 9)],
+        [sent(), make_receipt("undelivered", 1), make_receipt("queued", 9)],
         "undelivered",
         "submitted",
         "undelivered",
@@ -171,7 +171,7 @@ RULES: list[tuple[str, list[Send | Receipt], str, str, str, str, str]] = [
     ),
     (
         "a retry that was sent is pending again",
-        [sent(), said("undelivered"), sent(2, 60)],
+        [sent(), make_receipt("undelivered"), sent(2, 60)],
         "submitted",
         "submitted",
         "queued",
@@ -182,9 +182,9 @@ RULES: list[tuple[str, list[Send | Receipt], str, str, str, str, str]] = [
         "the latest attempt decides",
         [
             sent(),
-            said("undelivered", bounce="hard"),
+            make_receipt("undelivered", bounce="hard"),
             sent(2, 60),
-            said("undelivered", 61, attempt=2),
+            make_receipt("undelivered", 61, attempt=2),
         ],
         "undelivered",
         "submitted",
@@ -194,7 +194,12 @@ RULES: list[tuple[str, list[Send | Receipt], str, str, str, str, str]] = [
     ),
     (
         "delivered on any attempt beats every failure",
-        [sent(), said("delivered"), sent(2, 60), said("undelivered", 61, attempt=2, bounce="hard")],
+        [
+            sent(),
+            make_receipt("delivered"),
+            sent(2, 60),
+            make_receipt("undelivered", 61, attempt=2, bounce="hard"),
+        ],
         "delivered",
         "submitted",
         "delivered",
@@ -203,7 +208,7 @@ RULES: list[tuple[str, list[Send | Receipt], str, str, str, str, str]] = [
     ),
     (
         "inbound is received",
-        [sent(direction="inbound"), said("delivered")],
+        [sent(direction="inbound"), make_receipt("delivered")],
         "received",
         "",
         "",
@@ -227,7 +232,7 @@ def test_the_rules_of_status(rule, backwards):
 
 
 def test_a_pending_message_past_its_timer_is_expired_at_its_deadline():
-    row = seen(sent(), sent(2, 60), said("queued", 61, attempt=2), expired_at=DEADLINE)
+    row = seen(sent(), sent(2, 60), make_receipt("queued", 61, attempt=2), expired_at=DEADLINE)
     assert row.status == row.carrier_status == "undelivered"
     assert (row.bounce, row.scope) == ("soft", "time")
     assert (row.finalized_at, row.failed_attempt, row.attempts) == (DEADLINE, 2, 2)
@@ -235,8 +240,8 @@ def test_a_pending_message_past_its_timer_is_expired_at_its_deadline():
 
 
 def test_a_real_receipt_beats_the_timer_however_late():
-    assert seen(sent(), said("delivered", 9_999), expired_at=DEADLINE).status == "delivered"
-    hard = seen(sent(), said("undelivered", 9_999, bounce="hard"), expired_at=DEADLINE)
+    assert seen(sent(), make_receipt("delivered", 9_999), expired_at=DEADLINE).status == "delivered"
+    hard = seen(sent(), make_receipt("undelivered", 9_999, bounce="hard"), expired_at=DEADLINE)
     assert (hard.status, hard.bounce) == ("undelivered", "hard")
     assert hard.finalized_at == T0 + 9_999 * MINUTE
 
@@ -248,12 +253,16 @@ def test_a_real_receipt_beats_the_timer_however_late():
         ("else the account's", [sent()], DEADLINE),
         ("of the first attempt known", [sent(1, validity_s=60), sent(2, 1)], T0 + MINUTE),
         ("from the first send on, also of a retry", [sent(2, 60, validity_s=60)], T0 + MINUTE),
-        ("while it is queued", [sent(), said("queued")], DEADLINE),
-        ("again once a retry was sent", [sent(), said("undelivered"), sent(2, 60)], DEADLINE),
-        ("never after a final receipt", [sent(), said("undelivered")], 0),
-        ("never after a delivery", [sent(), sent(2, 60), said("delivered")], 0),
+        ("while it is queued", [sent(), make_receipt("queued")], DEADLINE),
+        (
+            "again once a retry was sent",
+            [sent(), make_receipt("undelivered"), sent(2, 60)],
+            DEADLINE,
+        ),
+        ("never after a final receipt", [sent(), make_receipt("undelivered")], 0),
+        ("never after a delivery", [sent(), sent(2, 60), make_receipt("delivered")], 0),
         ("never for a received message", [sent(direction="inbound")], 0),
-        ("never for an orphan", [said("queued")], 0),
+        ("never for an orphan", [make_receipt("queued")], 0),
     ],
 )
 def test_the_timer_runs_from_the_first_send_until_a_final_receipt(rule, events, deadline):
@@ -264,16 +273,16 @@ def test_the_timer_runs_once():
     assert deadline_ms(state_of(sent(), sent(2, 60), expired_at=DEADLINE), THREE_DAYS_S) == 0
 
 
-def test_a_failure_tells_code_words_and_attempt_and_a_delivery_tells_none():
-    failed = said("undelivered", 61, 2, error_code="27", reason="Absent subscriber")
+def test_a_failure_has_code_text_and_attempt_and_a_delivery_has_none():
+    failed = make_receipt("undelivered", 61, 2, error_code="27", reason="Absent subscriber")
     row = seen(sent(), sent(2, 60), failed)
     assert (row.error_code, row.error_text, row.failed_attempt) == ("27", "Absent subscriber", 2)
-    row = seen(sent(), sent(2, 60), failed, said("delivered", 90))
+    row = seen(sent(), sent(2, 60), failed, make_receipt("delivered", 90))
     assert (row.error_code, row.error_text, row.failed_attempt) == ("", "", 0)
 
 
 def test_a_row_shows_what_was_noted_with_its_state():
-    state = state_of(sent(), said("undelivered"))
+    state = state_of(sent(), make_receipt("undelivered"))
     state.fail_reason, state.no_retry, state.next_attempt_at = "blocked", "off", T0 + HOUR
     state.to_suppressed = True
     row = row_of(b"acme/m", state)
@@ -282,7 +291,13 @@ def test_a_row_shows_what_was_noted_with_its_state():
 
 
 def test_first_seen_times_are_the_earliest_and_read_counts_as_delivered():
-    row = seen(sent(), said("read", 3), said("delivered", 5), said("queued", 2), said("sent", 1))
+    row = seen(
+        sent(),
+        make_receipt("read", 3),
+        make_receipt("delivered", 5),
+        make_receipt("queued", 2),
+        make_receipt("sent", 1),
+    )
     assert row.queued_at == T0 + MINUTE
     assert row.delivered_at == row.finalized_at == row.read_at == T0 + 3 * MINUTE
 
@@ -296,8 +311,10 @@ def test_who_and_what_come_from_the_lowest_attempt_money_from_all_provider_from_
     assert (row.provider, row.attempts, row.sent_at) == ("sinch", 2, T0)
 
 
-def test_the_provider_of_the_winning_receipt_stands_in_for_a_send_that_names_none():
-    assert seen(sent(provider=None), said("delivered", provider="twilio")).provider == "twilio"
+def test_the_provider_of_the_winning_receipt_replaces_that_of_a_send_without_one():
+    assert (
+        seen(sent(provider=None), make_receipt("delivered", provider="twilio")).provider == "twilio"
+    )
 
 
 def test_a_retry_whose_first_send_is_unknown_is_dated_by_first_sent_at():
@@ -317,7 +334,7 @@ def test_the_first_attempt_arriving_after_its_retry_moves_the_row():
 
 
 def test_a_receipt_without_its_send_is_an_orphan():
-    row = seen(said("delivered", recipient="+46701234567", provider_message_id="p-1"))
+    row = seen(make_receipt("delivered", recipient="+46701234567", provider_message_id="p-1"))
     assert (row.kind, row.status, row.recipient) == ("orphan", "delivered", "+46701234567")
     assert (row.provider_message_id, row.sent_at) == ("p-1", 0)
 
@@ -326,14 +343,14 @@ def test_a_receipt_without_its_send_is_an_orphan():
     ("events", "expired_at", "slot"),
     [
         ([sent()], 0, "submitted"),
-        ([sent(), said("sent")], 0, "queued"),
-        ([sent(), said("delivered")], 0, "delivered"),
-        ([sent(), said("read")], 0, "read"),
-        ([sent(), said("undelivered")], 0, "undelivered_soft"),
-        ([sent(), said("undelivered", bounce="hard")], 0, "undelivered_hard"),
-        ([sent(), said("queued")], DEADLINE, "expired"),
-        ([sent(), said("rejected")], 0, "rejected"),
-        ([sent(), said("deleted")], 0, "deleted"),
+        ([sent(), make_receipt("sent")], 0, "queued"),
+        ([sent(), make_receipt("delivered")], 0, "delivered"),
+        ([sent(), make_receipt("read")], 0, "read"),
+        ([sent(), make_receipt("undelivered")], 0, "undelivered_soft"),
+        ([sent(), make_receipt("undelivered", bounce="hard")], 0, "undelivered_hard"),
+        ([sent(), make_receipt("queued")], DEADLINE, "expired"),
+        ([sent(), make_receipt("rejected")], 0, "rejected"),
+        ([sent(), make_receipt("deleted")], 0, "deleted"),
     ],
 )
 def test_each_message_counts_in_one_slot_of_its_hour(events, expired_at, slot):
@@ -345,7 +362,7 @@ def test_each_message_counts_in_one_slot_of_its_hour(events, expired_at, slot):
 
 
 def test_orphans_and_received_messages_count_nowhere():
-    assert contribution("acme", state_of(said("delivered"))) is None
+    assert contribution("acme", state_of(make_receipt("delivered"))) is None
     assert contribution("acme", state_of(sent(direction="inbound"))) is None
 
 
@@ -368,8 +385,8 @@ def test_no_two_columns_of_a_row_are_swapped():
     )  # fmt: skip
     state = state_of(
         send,
-        said("queued", 1),
-        said("read", 2),
+        make_receipt("queued", 1),
+        make_receipt("read", 2),
     )
     state.clicked_at, state.unsubscribed_at, state.version = 4, 5, 6
     state.fail_reason, state.no_retry, state.next_attempt_at = "why", "off", 7
@@ -381,7 +398,9 @@ def test_no_two_columns_of_a_row_are_swapped():
     assert (row.fail_reason, row.no_retry_reason, row.next_attempt_at) == ("why", "off", 7)
     failed = seen(
         send,
-        said("undelivered", 3, scope="network", error_code="code", reason="text", bounce="hard"),
+        make_receipt(
+            "undelivered", 3, scope="network", error_code="code", reason="text", bounce="hard"
+        ),
     )
     assert (failed.status, failed.platform_status, failed.carrier_status) == (
         "undelivered", "submitted", "undelivered",

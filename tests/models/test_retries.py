@@ -14,7 +14,7 @@ from models.retries import (
     retry_due_at,
     retry_request,
 )
-from tests.models.test_message_row import DEADLINE, HOUR, MINUTE, T0, said, sent, state_of
+from tests.models.test_message_row import DEADLINE, HOUR, MINUTE, T0, make_receipt, sent, state_of
 
 
 def clock(hours_minutes: str) -> int:
@@ -24,7 +24,7 @@ def clock(hours_minutes: str) -> int:
 
 
 def soft(at: str, attempt: int = 1) -> Receipt:
-    return said("undelivered", (clock(at) - T0) // MINUTE, attempt)
+    return make_receipt("undelivered", (clock(at) - T0) // MINUTE, attempt)
 
 
 def settings(**fields: Any) -> AccountSettings:
@@ -54,7 +54,7 @@ def test_due_at_the_first_full_hour_since_the_send_after_the_bounce(bounced, due
 
 
 def test_just_before_and_at_the_full_hour():
-    before = said("undelivered")
+    before = make_receipt("undelivered")
     exact = before.model_copy(update={"occurred_at": T0 + HOUR})
     before = before.model_copy(update={"occurred_at": T0 + HOUR - 1})
     assert retry_due_at(state_of(sent(), before), settings()) == clock("1:00")
@@ -93,13 +93,13 @@ RULES: list[tuple[str, list[Send | Receipt], str | None]] = [
     ("the receipt overtook the send of its attempt", [sent(), soft("1:05", 2)], "2:00"),
     ("a bounce before the send, by the provider's clock", [sent(1, 10), soft("0:00")], "1:10"),
     ("the last soft receipt counts", [sent(), soft("0:10"), soft("1:10")], "2:00"),
-    ("a temporary refusal is soft", [sent(), said("rejected", 10, bounce="soft")], "1:00"),
-    ("pending: nothing to retry", [sent(), said("queued")], None),
-    ("delivered", [sent(), soft("0:10"), said("delivered", 20)], None),
-    ("read", [sent(), soft("0:10"), said("read", 20)], None),
-    ("hard", [sent(), soft("0:10"), said("undelivered", 20, bounce="hard")], None),
-    ("rejected", [sent(), soft("0:10"), said("rejected", 20)], None),
-    ("deleted", [sent(), soft("0:10"), said("deleted", 20)], None),
+    ("a temporary refusal is soft", [sent(), make_receipt("rejected", 10, bounce="soft")], "1:00"),
+    ("pending: nothing to retry", [sent(), make_receipt("queued")], None),
+    ("delivered", [sent(), soft("0:10"), make_receipt("delivered", 20)], None),
+    ("read", [sent(), soft("0:10"), make_receipt("read", 20)], None),
+    ("hard", [sent(), soft("0:10"), make_receipt("undelivered", 20, bounce="hard")], None),
+    ("rejected", [sent(), soft("0:10"), make_receipt("rejected", 20)], None),
+    ("deleted", [sent(), soft("0:10"), make_receipt("deleted", 20)], None),
     ("the send is unknown", [soft("0:10")], None),
     ("a received message", [sent(direction="inbound"), soft("0:10")], None),
 ]
@@ -118,7 +118,7 @@ def test_an_expired_message_is_never_due_again():
     assert retry_due_at(state, settings()) == 0
 
 
-def test_the_next_attempt_is_one_after_the_highest_heard_of():
+def test_the_next_attempt_is_one_after_the_highest_known():
     assert next_attempt(state_of(sent(), soft("0:10"))) == 2
     assert next_attempt(state_of(sent(), sent(2, 60), soft("1:05", 2))) == 3
     assert next_attempt(state_of(sent(), soft("1:05", 3))) == 4
@@ -150,7 +150,7 @@ def test_the_request_carries_all_that_the_sender_needs():
         ("ended softly: when it is due", [sent(), soft("0:10")], {}, "1:00"),
         ("ended softly too late: never", [sent(), soft("48:00")], {}, None),
         ("its retry is pending: at the deadline", [sent(), soft("0:10"), sent(2, 60)], {}, "72:00"),
-        ("delivered: never", [sent(), said("delivered")], {}, None),
+        ("delivered: never", [sent(), make_receipt("delivered")], {}, None),
     ],
 )
 def test_when_the_clock_has_something_to_decide(rule, events, own, wakes):
@@ -172,22 +172,22 @@ def test_what_was_decided_is_not_decided_again():
         ("a retry is due", [sent(), soft("0:10")], {}, "", "1:00"),
         ("switched off", [sent(), soft("0:10")], {"retry_soft_bounces": False}, "off", None),
         ("too late", [sent(), soft("48:00")], {}, "too_late", None),
-        ("hard", [sent(), said("undelivered", bounce="hard")], {}, "final", None),
-        ("rejected", [sent(), said("rejected")], {}, "final", None),
-        ("deleted", [sent(), said("deleted")], {}, "final", None),
+        ("hard", [sent(), make_receipt("undelivered", bounce="hard")], {}, "final", None),
+        ("rejected", [sent(), make_receipt("rejected")], {}, "final", None),
+        ("deleted", [sent(), make_receipt("deleted")], {}, "final", None),
     ],
 )
 def test_why_no_further_attempt_is_made(rule, events, own, why, due):
     assert retry_decision(state_of(*events), settings(**own)) == (why, clock(due) if due else 0)
 
 
-def test_an_expired_message_says_so_also_when_a_soft_receipt_comes_after_all():
+def test_an_expired_message_stays_expired_when_a_soft_receipt_comes_after_all():
     state = state_of(sent(), soft("73:00"), expired_at=DEADLINE)
     assert retry_decision(state, settings()) == ("expired", 0)
 
 
 @pytest.mark.parametrize("noted", ["", "suppressed"])
-def test_what_was_decided_when_it_was_due_stands_whatever_the_settings_say_later(noted):
+def test_a_decision_made_when_a_retry_was_due_survives_later_settings(noted):
     state = state_of(sent(), soft("0:10"))
     state.retry_decided, state.no_retry, state.next_attempt_at = 2, noted, clock("1:00")
     for own in ({}, {"retry_soft_bounces": False}, {"retry_every_s": 1_800}):

@@ -158,7 +158,7 @@ def test_topics_carry_the_prefix() -> None:
     assert Settings(topic_prefix="eu.").topic("message-states") == "eu.message-states"
 
 
-def test_every_field_says_what_it_means_and_how_to_put_it_right() -> None:
+def test_every_field_has_a_meaning_and_a_fix() -> None:
     for name, field in Settings.model_fields.items():
         assert field.description, name
         assert isinstance(field.json_schema_extra, dict), name
@@ -180,7 +180,7 @@ def test_tokens_of_the_pages_name_their_accounts() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["acme=short", "a" * 20, "=" + "a" * 16, "a/b=" + "a" * 16])
-def test_a_wrong_token_is_told_without_the_token(wrong: str) -> None:
+def test_a_wrong_token_is_reported_without_the_token(wrong: str) -> None:
     with pytest.raises(SettingsError) as error:
         Settings.read({"RECEIPTS_PAGES_TOKENS": "ok=" + "z" * 16 + "," + wrong})
     assert "RECEIPTS_PAGES_TOKENS: entry 2 is not account=token" in str(error.value)

@@ -1,7 +1,7 @@
 """Strikes across deaths, and the bound of a number's memory."""
 
 from models.suppression import MAX_STRIKES, Facts, StrikeFact, add_strike
-from tests.support.recipient_world import MINUTE, NUMBER, T0, World, hard, said, send
+from tests.support.recipient_world import MINUTE, NUMBER, T0, World, hard, make_receipt, send
 
 NOW = T0 + 10 * MINUTE
 
@@ -10,8 +10,8 @@ def test_a_death_between_strike_and_state_of_a_second_attempt_leaves_no_strike()
     world = World()
     world.take(send(), hard("m", NOW), at=NOW)
     world.take(send(at=NOW, attempt=2), at=NOW)  # the strike of the first attempt is withdrawn
-    world.batch([hard("m", NOW + 1, attempt=2)], NOW, "told")  # its state is lost
-    world.batch([hard("m", NOW + 1, attempt=2), said("delivered", NOW + 2, attempt=2)], NOW)
+    world.batch([hard("m", NOW + 1, attempt=2)], NOW, "produced")  # its state is lost
+    world.batch([hard("m", NOW + 1, attempt=2), make_receipt("delivered", NOW + 2, attempt=2)], NOW)
     world.commit(NOW)
     assert world.row("m").status == "delivered"
     known = world.number(NUMBER)
@@ -43,6 +43,6 @@ def test_a_replay_brings_no_withdrawn_strike_back():
     assert not any(each.struck for each in facts.strikes)
 
 
-def test_withdrawing_a_strike_that_was_forgotten_changes_nothing_and_says_so():
+def test_withdrawing_a_strike_that_was_forgotten_changes_nothing_and_reports_no_change():
     facts = known(*(strike(n) for n in range(MAX_STRIKES + 1)))
     assert add_strike(facts, strike(0, version=2)) is False

@@ -9,13 +9,13 @@ from models.contract import Receipt, Send
 from models.refusal import Reason, Refusal
 from models.strikes import ActiveStrike, Strike, active_strike, encode_strike, parse_strike
 from models.vocabulary import Scope
-from tests.models.test_message_row import HOUR, MINUTE, T0, said, sent, state_of
+from tests.models.test_message_row import HOUR, MINUTE, T0, make_receipt, sent, state_of
 
 NUMBER = "+46701234567"
 
 
 def hard(minutes: int = 1, attempt: int = 1, **fields: Any) -> Receipt:
-    return said("undelivered", minutes, attempt, bounce="hard", **fields)
+    return make_receipt("undelivered", minutes, attempt, bounce="hard", **fields)
 
 
 # rule, events, whether it is a strike
@@ -28,30 +28,30 @@ RULES: list[tuple[str, list[Send | Receipt], bool]] = [
         if scope != "recipient"
     ),
     ("three receipts for one message: still this one", [sent(), hard(), hard(2), hard(3)], True),
-    ("soft: none", [sent(), said("undelivered", bounce="soft", scope="recipient")], False),
-    ("a failure without a bounce is soft: none", [sent(), said("undelivered")], False),
-    ("rejected is hard without a scope: none", [sent(), said("rejected")], False),
+    ("soft: none", [sent(), make_receipt("undelivered", bounce="soft", scope="recipient")], False),
+    ("a failure without a bounce is soft: none", [sent(), make_receipt("undelivered")], False),
+    ("rejected is hard without a scope: none", [sent(), make_receipt("rejected")], False),
     (
         "rejected for its recipient: a strike",
-        [sent(), said("rejected", scope="recipient", bounce="hard")],
+        [sent(), make_receipt("rejected", scope="recipient", bounce="hard")],
         True,
     ),
     (
         "rejected and soft: none",
-        [sent(), said("rejected", scope="recipient", bounce="soft")],
+        [sent(), make_receipt("rejected", scope="recipient", bounce="soft")],
         False,
     ),
-    ("deleted has no bounce: none", [sent(), said("deleted", scope="recipient")], False),
-    ("pending: none", [sent(), said("queued")], False),
-    ("delivered: none", [sent(), said("delivered")], False),
-    ("delivered after all: none any more", [sent(), hard(), said("delivered", 9)], False),
-    ("delivered before: none", [sent(), said("delivered"), hard(9)], False),
+    ("deleted has no bounce: none", [sent(), make_receipt("deleted", scope="recipient")], False),
+    ("pending: none", [sent(), make_receipt("queued")], False),
+    ("delivered: none", [sent(), make_receipt("delivered")], False),
+    ("delivered after all: none any more", [sent(), hard(), make_receipt("delivered", 9)], False),
+    ("delivered before: none", [sent(), make_receipt("delivered"), hard(9)], False),
     (
         "delivered on an earlier attempt: none",
-        [sent(), said("delivered"), sent(2, 60), hard(61, 2)],
+        [sent(), make_receipt("delivered"), sent(2, 60), hard(61, 2)],
         False,
     ),
-    ("hard after soft: a strike", [sent(), said("undelivered", 9), hard(1)], True),
+    ("hard after soft: a strike", [sent(), make_receipt("undelivered", 9), hard(1)], True),
     (
         "a better receipt for another scope: none any more",
         [sent(), hard(1), hard(2, scope="network")],
@@ -60,7 +60,7 @@ RULES: list[tuple[str, list[Send | Receipt], bool]] = [
     ("a retry was sent: none any more", [sent(), hard(), sent(2, 60)], False),
     (
         "the retry ended softly: none",
-        [sent(), hard(), sent(2, 60), said("undelivered", 61, 2)],
+        [sent(), hard(), sent(2, 60), make_receipt("undelivered", 61, 2)],
         False,
     ),
     ("the retry ended hard as well: one", [sent(), hard(), sent(2, 60), hard(61, 2)], True),
@@ -79,7 +79,9 @@ def test_only_hard_and_recipient_is_a_strike(rule, backwards):
 
 
 def test_our_own_expiry_is_no_strike():
-    assert active_strike(state_of(sent(), said("queued"), expired_at=T0 + 72 * HOUR)) is None
+    assert (
+        active_strike(state_of(sent(), make_receipt("queued"), expired_at=T0 + 72 * HOUR)) is None
+    )
 
 
 def test_a_strike_names_number_time_and_code():

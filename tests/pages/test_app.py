@@ -10,7 +10,7 @@ from http.cookies import SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from httpx import Response
+from httpx2 import Response
 from starlette import formparsers
 from starlette.testclient import TestClient
 

@@ -58,6 +58,7 @@ def engagements(draw: st.DrawFn, message_ids: st.SearchStrategy[str] = MESSAGE_I
         type=draw(st.sampled_from(["click", "unsubscribe"])),
         occurred_at=draw(INSTANTS),
         message_id=draw(message_ids),
+        recipient=None,
     )
 
 

@@ -89,7 +89,7 @@ KEYS = st.one_of(
     st.sampled_from([b"acme/m1", b"acme/+46701234567", b"acme", None, b"", b"/", b"\xff"]),
     st.binary(max_size=8),
 )
-HEADERS = st.lists(
+HEADERS: st.SearchStrategy[Any] = st.lists(
     st.tuples(st.sampled_from(["receipts-forwarded", "", "reason", "x" * 20_000]), BYTES),
     max_size=2,
 ).map(tuple)

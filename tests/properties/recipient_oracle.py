@@ -126,7 +126,7 @@ class Oracle:
         self.facts: dict[str, Any] = {}
         self.messages: dict[str, Message] = {}
         self.numbers: dict[str, Number] = {}
-        self.asked: dict[str, int] = {}
+        self.requested: dict[str, int] = {}
 
     # --- what is said ------------------------------------------------------------------------
 
@@ -159,11 +159,11 @@ class Oracle:
                     number = self.numbers[message.number]
                     number.delivered = max(number.delivered, said.at)
                 message.delivery_told = True
-        for number in self.numbers:
-            facts = (self.strikes(number), vars(self.numbers[number]).copy())
-            if facts != self.facts.get(number):
-                self.facts[number], self.since_change[number] = facts, []
-            self.since_change[number].append((self.own, now))
+        for recipient, known in self.numbers.items():
+            facts = (self.strikes(recipient), vars(known).copy())
+            if facts != self.facts.get(recipient):
+                self.facts[recipient], self.since_change[recipient] = facts, []
+            self.since_change[recipient].append((self.own, now))
 
     def strikes(self, number: str) -> list[tuple[int, int]]:
         """(when it bounced, when it was sent) of messages that struck, by time."""
@@ -212,8 +212,8 @@ class Oracle:
 
     # --- time --------------------------------------------------------------------------------
 
-    def commit(self, now: int, suppressed: set[str], asked: set[str]) -> None:
-        """What is due now. `asked`: ids really asked for, where either is right."""
+    def commit(self, now: int, suppressed: set[str], requested: set[str]) -> None:
+        """What is due now. `requested`: ids really asked for, where either is right."""
         for name, message in self.messages.items():
             if not message.sends:
                 continue
@@ -222,7 +222,7 @@ class Oracle:
             if message.pending() and not message.expired_at and deadline <= now:
                 message.expired_at = deadline
             elif due is not None and due[1] <= now:
-                self._decide(name, message, due, now, suppressed, asked)
+                self._decide(name, message, due, now, suppressed, requested)
 
     def _decide(
         self,
@@ -231,13 +231,13 @@ class Oracle:
         due: tuple[int, int],
         now: int,
         suppressed: set[str],
-        asked: set[str],
+        requested: set[str],
     ) -> None:
         attempt, due_at = due
         ident = f"acme/{name}/{attempt}"
         wanted = message.number not in suppressed
         if now > message.first_sent_at + self.own.retry_for_s * 1000:
-            wanted = wanted and ident in asked  # right either way: the clock comes by too late
+            wanted = wanted and ident in requested  # right either way: the clock comes by too late
         message.decided[attempt] = wanted
         if wanted:
-            self.asked[ident] = due_at
+            self.requested[ident] = due_at

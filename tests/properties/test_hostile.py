@@ -25,7 +25,7 @@ from streams.lifecycle.shard import Rules, Shard
 from streams.suppression.shard import RecipientShard
 from tests.properties.events import NOON_MS
 from tests.properties.hostile import BYTES, KEYS, VALUES, records, stored
-from tests.support.kept_meter import KeptMeter
+from tests.support.fakes import Meter
 from tests.support.records import record
 
 #: What a broker takes of one batch by default (max.message.bytes).
@@ -106,7 +106,7 @@ def test_no_record_stops_the_sink(data, topic):
 @settings(deadline=None)
 @given(KEYS.filter(lambda key: key is not None), st.one_of(BYTES, VALUES.map(json.dumps)))
 def test_no_record_stops_the_settings_of_accounts(key, value):
-    reader = AccountSettingsReader(Accounts(), lambda account: None, KeptMeter(), 65_536)
+    reader = AccountSettingsReader(Accounts(), lambda account: None, Meter(), 65_536)
     reader.take(key, value.encode() if isinstance(value, str) else value)
     reader.caught_up()
     reader.take(key, None)

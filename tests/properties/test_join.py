@@ -69,7 +69,7 @@ def test_a_state_joined_with_itself_or_with_nothing_stays(events):
 
 
 @given(events_of_one_message)
-def test_an_event_seen_before_changes_nothing_and_says_so(events):
+def test_an_event_seen_before_changes_nothing_and_reports_no_change(events):
     state = state_of(events)
     before = encode(state)
     assert not any([join_event(state, event) for event in events])
@@ -101,7 +101,7 @@ def test_states_of_different_owners_are_joined_and_the_higher_version_is_kept(ou
 
 
 @given(events_of_one_message)
-def test_of_one_owner_the_later_write_stands(events):
+def test_of_one_owner_the_later_write_wins(events):
     early, late = MessageState(version=(5 << 32) + 1), state_of(events)
     late.version = (5 << 32) + 2
     assert join_encoded(encode(early), encode(late)) == encode(late)

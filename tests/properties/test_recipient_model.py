@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -27,7 +28,7 @@ from tests.support.recipient_world import HOUR, MINUTE, T0, Death, World, batche
 BAD, GOOD = "+447911123456", "+46701234567"
 NUMBERS = st.sampled_from([BAD, BAD, GOOD])
 FATAL = st.integers(0, 3)
-DEATHS = st.sampled_from(["", "", "waiting", "told", "written"])
+DEATHS = st.sampled_from(["", "", "waiting", "produced", "written"])
 TOPIC_NAMES = ["sends", "receipts", "engagements"]
 TOPICS = st.permutations(TOPIC_NAMES)
 RECEIPTS: dict[str, dict[str, str]] = {
@@ -130,7 +131,7 @@ class Bounces(RuleBasedStateMachine):
         topics=TOPICS,
         size=st.sampled_from([1, 1, 2]),
         fatal=st.sampled_from([1, 1, 2]),
-        dies=st.sampled_from(["waiting", "told", "told", "written", ""]),
+        dies=st.sampled_from(["waiting", "produced", "produced", "written", ""]),
     )
     def change_its_mind(
         self,
@@ -157,14 +158,14 @@ class Bounces(RuleBasedStateMachine):
         self.wait(hours, "")
         return name
 
-    @precondition(lambda self: self.world.asked)
+    @precondition(lambda self: self.world.requested)
     @rule(data=st.data(), then=st.sampled_from(["", "soft", "hard", "delivered"]))
     def obey_a_retry_request(self, data: st.DataObject, then: str) -> None:
-        asked = data.draw(st.sampled_from(self.world.asked)).request
-        assert asked.id == f"acme/{asked.message_id}/{asked.attempt}"
-        events = [self._event(asked.message_id, "send", asked.attempt)]
+        requested = data.draw(st.sampled_from(self.world.requested)).request
+        assert requested.id == f"acme/{requested.message_id}/{requested.attempt}"
+        events = [self._event(requested.message_id, "send", requested.attempt)]
         if then:
-            events.append(self._event(asked.message_id, then, asked.attempt))
+            events.append(self._event(requested.message_id, then, requested.attempt))
         self._read(events)
 
     def _event(self, name: str, word: str, attempt: int) -> Event:
@@ -274,8 +275,8 @@ class Bounces(RuleBasedStateMachine):
             self.world.commit(self.now, dies)
         self.world.commit(self.now)
         self.oracle.flush(self.now)
-        asked = {asked.request.id for asked in self.world.asked}
-        self.oracle.commit(self.now, self._suppressed(), asked)
+        requested = {requested.request.id for requested in self.world.requested}
+        self.oracle.commit(self.now, self._suppressed(), requested)
 
     def _suppressed(self) -> set[str]:
         return {key.decode().split("/")[1] for key in self.world.suppressed}
@@ -319,7 +320,7 @@ class Bounces(RuleBasedStateMachine):
     @invariant()
     def retries_are_asked_for_as_they_should(self) -> None:
         found: dict[str, int] = {}
-        for request, at in self.world.asked:
+        for request, at in self.world.requested:
             assert at >= request.due_at  # never early
             assert found.setdefault(request.id, request.due_at) == request.due_at
             message = self.oracle.messages[request.message_id]
@@ -328,10 +329,10 @@ class Bounces(RuleBasedStateMachine):
                 message.first_sent_at,
                 "sms",
             )
-        assert found == self.oracle.asked
+        assert found == self.oracle.requested
 
 
-TestBounces = Bounces.TestCase
+TestBounces = pytest.mark.slow(Bounces.TestCase)
 TestBounces.settings = settings(
     max_examples=400,
     stateful_step_count=25,

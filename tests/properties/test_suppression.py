@@ -124,7 +124,7 @@ def test_facts_joined_with_themselves_or_with_nothing_stay_and_are_not_shared(sa
 
 
 @given(heard)
-def test_what_was_heard_before_changes_nothing_and_says_so(said):
+def test_a_fact_seen_before_changes_nothing_and_reports_no_change(said):
     facts = facts_of(said)
     before = stored(facts)
     assert not any([add(facts, what) for add, what in said])
@@ -156,7 +156,7 @@ def test_records_of_different_owners_are_joined_and_the_higher_version_is_kept(o
 
 
 @given(heard)
-def test_of_one_owner_the_later_record_stands(said):
+def test_of_one_owner_the_later_record_wins(said):
     early, late = stored(Facts(), (5 << 32) + 1), stored(facts_of(said), (5 << 32) + 2)
     assert join_encoded(early, late) == join_encoded(late, early) == late
 
@@ -207,7 +207,7 @@ def test_a_release_after_all_leaves_only_an_unsubscribe_in_force(said, own, now)
 
 
 @given(heard, few_strikes_suffice, INSTANTS)
-def test_a_suppression_ends_when_it_says_so_and_not_before(said, own, now):
+def test_a_suppression_ends_at_its_published_time_and_not_before(said, own, now):
     facts = facts_of(said)
     status = status_of(facts, own, now)
     if status.until:

@@ -28,4 +28,5 @@ def worlds(reports_front: Front) -> Iterator[list[World]]:
 @pytest.fixture(params=range(len(WORLDS)), ids=[f"seed-{one.seed}" for one in WORLDS])
 def world(request: pytest.FixtureRequest, worlds: list[World]) -> World:
     """Each world in turn."""
-    return worlds[request.param]
+    place: int = request.param
+    return worlds[place]

@@ -121,7 +121,7 @@ def _load(url: str, records: list[Published], worker: Worker) -> None:
     migrate(clickhouse, 90)
     for statement in statements():
         clickhouse.command(statement)
-    topics: dict[Topic, list[Record]] = {
+    topics: dict[Topic, list[Any]] = {
         "message-states": _table(worker.states),
         "status-counters": _cells(worker),
         "suppressions": _table(worker.numbers),

@@ -239,7 +239,7 @@ def in_time(records: list[Published]) -> Worker:
     return worker
 
 
-def asked(worker: Worker) -> dict[RequestKey, dict[str, Any]]:
+def retry_requests(worker: Worker) -> dict[RequestKey, dict[str, Any]]:
     """Requests by what they ask for; the id says the same, and none is published twice."""
     found = {(r["account"], r["message_id"], r["attempt"]): r for r in worker.retries}
     assert len(found) == len(worker.retries)

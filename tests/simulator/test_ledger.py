@@ -25,6 +25,8 @@ from sinks.client import connect
 from sinks.migrate import migrate
 from tests.simulator.filling import AS_OF, EVENTS, fill, truth
 
+pytestmark = pytest.mark.slow
+
 FAULTS = [f.name for f in dataclasses.fields(Ledger)][7:-1]
 
 
@@ -250,7 +252,7 @@ class Doubling:
     [("retry_requests_current", "wrong_retries"), ("suppressions", "wrong_suppressions"),
      ("strikes_current", "wrong_strikes")],
 )  # fmt: skip
-def test_doubled_rows_are_found(client: Any, expected: Expected, view: str, heading: str) -> None:
+def test_a_doubled_row_is_found(client: Any, expected: Expected, view: str, heading: str) -> None:
     ledger = compare(Doubling(client, f"FROM {view}"), expected)
     found = {name: getattr(ledger, name) for name in FAULTS if getattr(ledger, name)}
     assert found == {heading: {

@@ -11,7 +11,15 @@ import pytest
 from deploy.simulator.event import ACCOUNTS, COMPACTED, RECEIPTS, REQUESTS, SENDS, Published
 from deploy.simulator.oracle.expect import RECIPIENT, Expected, expect
 from deploy.simulator.oracle.suppression import NOT_SUPPRESSED
-from tests.simulator.harness import AS_OF, EVENTS, Worker, asked, in_time, published, shuffled
+from tests.simulator.harness import (
+    AS_OF,
+    EVENTS,
+    Worker,
+    in_time,
+    published,
+    retry_requests,
+    shuffled,
+)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +73,7 @@ def test_strikes_and_decisions_are_the_same(worker: Worker, expected: Expected) 
     assert worker.requests == {d for d in expected.decisions if d[4] == RECIPIENT}
 
 
-def test_recipients_have_the_expected_status(worker: Worker, expected: Expected) -> None:
+def test_numbers_stand_the_same(worker: Worker, expected: Expected) -> None:
     found = worker.statuses()
     for key in (found.keys() | expected.recipients.keys()) - expected.undetermined_recipients:
         assert found.get(key, NOT_SUPPRESSED) == expected.recipients.get(key, NOT_SUPPRESSED), key
@@ -74,7 +82,7 @@ def test_recipients_have_the_expected_status(worker: Worker, expected: Expected)
 
 
 def test_retries_are_requested_as_expected(worker: Worker, expected: Expected) -> None:
-    found = asked(worker)
+    found = retry_requests(worker)
     assert expected.required_retries <= found.keys() <= expected.allowed_retries.keys()
     for key, request in found.items():
         ask = expected.allowed_retries[key]
@@ -108,10 +116,10 @@ def test_senders_that_ignore_the_list_are_noticed(timely: Worker) -> None:
     assert all(row.direction == "outbound" for row in flagged)
 
 
-def test_no_retry_is_requested_before_it_is_due_or_when_it_is_pointless(
+def test_no_retry_is_requested_before_it_is_due_or_after_it_became_pointless(
     timely: Worker, records: list[Published], expected: Expected
 ) -> None:
-    found = asked(timely)
+    found = retry_requests(timely)
     assert expected.required_retries <= found.keys() <= expected.allowed_retries.keys()
     assert len(found) > 50
     by_message = defaultdict(list)

@@ -20,17 +20,17 @@ Fact = tuple[str, dict[str, Any]]
 
 
 def send(message_id: str = "m1", at: int = 0, attempt: int = 1, **fields: Any) -> Fact:
-    told = {"message_id": message_id, "channel": "sms", "recipient": NUMBER, "sent_at": T0 + at,
+    given = {"message_id": message_id, "channel": "sms", "recipient": NUMBER, "sent_at": T0 + at,
             "provider": "twilio"}  # fmt: skip
     if attempt > 1:
-        told |= {"attempt": attempt, "first_sent_at": T0}
-    return "sends", told | fields
+        given |= {"attempt": attempt, "first_sent_at": T0}
+    return "sends", given | fields
 
 
 def receipt(message_id: str, status: str, at: int, attempt: int = 1, **fields: Any) -> Fact:
-    told = {"message_id": message_id, "status": status, "occurred_at": T0 + at, "attempt": attempt,
+    given = {"message_id": message_id, "status": status, "occurred_at": T0 + at, "attempt": attempt,
             "provider": "twilio"}  # fmt: skip
-    return "receipts", told | fields
+    return "receipts", given | fields
 
 
 def hard(message_id: str, at: int, **fields: Any) -> Fact:
@@ -41,9 +41,9 @@ def soft(message_id: str, at: int, attempt: int = 1, **fields: Any) -> Fact:
     return receipt(message_id, "undelivered", at, attempt, **fields)
 
 
-def asked(action: str, at: int, **fields: Any) -> Fact:
-    told = {"recipient": NUMBER, "action": action, "at": T0 + at}
-    return "suppression-requests", told | fields
+def decision(action: str, at: int, **fields: Any) -> Fact:
+    given = {"recipient": NUMBER, "action": action, "at": T0 + at}
+    return "suppression-requests", given | fields
 
 
 def stopped(at: int, **fields: Any) -> Fact:
@@ -61,8 +61,8 @@ def published(facts: list[Fact]) -> list[Published]:
     ]
 
 
-def told(facts: list[Fact], as_of: int = AS_OF) -> Expected:
-    """What follows from the facts; the same in every order and when they are told twice."""
+def expected_of(facts: list[Fact], as_of: int = AS_OF) -> Expected:
+    """What follows from the facts; the same in every order and with every fact twice."""
     first = expect(published(facts), as_of)
     shuffled = list(permutations(facts)) if len(facts) < 5 else [facts[::-1], facts[1:] + facts[:1]]
     for order in shuffled:
@@ -112,29 +112,30 @@ STANDING: list[tuple[str, list[Fact], RecipientStatus]] = [
     ("the switch off: counted and not suppressed",
      [settings(suppress_hard_bounces=False), *THREE], RecipientStatus(strikes=3)),
     ("a limit of two", [settings(strike_limit=2), *THREE], strikes(3, since=T0 + 11)),
-    ("a release starts the count anew", [*THREE, asked("release", 22)], NOT_SUPPRESSED),
+    ("a release starts the count anew", [*THREE, decision("release", 22)], NOT_SUPPRESSED),
     ("a strike after the release of a message from before does not count",
-     [*THREE, asked("release", 15)], RecipientStatus(strikes=1)),
+     [*THREE, decision("release", 15)], RecipientStatus(strikes=1)),
     ("a message sent at the very moment of the release counts",
-     [*THREE, asked("release", 20)], RecipientStatus(strikes=1)),
-    ("by hand", [asked("suppress", 5)], RecipientStatus(True, ("manual",), T0 + 5)),
-    ("released", [asked("suppress", 5), asked("release", 6)], NOT_SUPPRESSED),
+     [*THREE, decision("release", 20)], RecipientStatus(strikes=1)),
+    ("by hand", [decision("suppress", 5)], RecipientStatus(True, ("manual",), T0 + 5)),
+    ("released", [decision("suppress", 5), decision("release", 6)], NOT_SUPPRESSED),
     ("suppressed and released at once: the cautious word wins",
-     [asked("suppress", 5), asked("release", 5)], RecipientStatus(True, ("manual",), T0 + 5)),
+     [decision("suppress", 5), decision("release", 5)], RecipientStatus(True, ("manual",), T0 + 5)),
     ("unsubscribed through a message", [send(), stopped(7, message_id="m1")],
      RecipientStatus(True, ("unsubscribed",), T0 + 7)),
     ("unsubscribed by the number alone", [stopped(7, recipient=NUMBER)],
      RecipientStatus(True, ("unsubscribed",), T0 + 7)),
     ("an unsubscribe through an unknown message", [stopped(7, message_id="m9")], NOT_SUPPRESSED),
     ("the latest of unsubscribe and resubscribe wins",
-     [asked("unsubscribe", 5), asked("resubscribe", 9), asked("unsubscribe", 7)], NOT_SUPPRESSED),
+     [decision("unsubscribe", 5), decision("resubscribe", 9), decision("unsubscribe", 7)],
+     NOT_SUPPRESSED),
     ("at the same time the unsubscribe wins",
-     [asked("unsubscribe", 5), asked("resubscribe", 5)],
+     [decision("unsubscribe", 5), decision("resubscribe", 5)],
      RecipientStatus(True, ("unsubscribed",), T0 + 5)),
-    ("a release does not end an unsubscribe", [asked("unsubscribe", 5), asked("release", 9)],
+    ("a release does not end an unsubscribe", [decision("unsubscribe", 5), decision("release", 9)],
      RecipientStatus(True, ("unsubscribed",), T0 + 5)),
     ("all reasons at once, since the first",
-     [*THREE, asked("suppress", 9), asked("unsubscribe", 15)],
+     [*THREE, decision("suppress", 9), decision("unsubscribe", 15)],
      RecipientStatus(True, ("hard_bounces", "unsubscribed", "manual"), T0 + 9, 0, 3)),
     ("for days, and still", [settings(suppression_days=1), *THREE],
      strikes(3, until=T0 + 21 + DAY)),
@@ -157,40 +158,45 @@ STANDING: list[tuple[str, list[Fact], RecipientStatus]] = [
     ("facts", "wanted"), [rule[1:] for rule in STANDING], ids=[rule[0] for rule in STANDING]
 )
 def test_the_status_of_a_recipient(facts: list[Fact], wanted: RecipientStatus) -> None:
-    expected = told(facts)
+    expected = expected_of(facts)
     assert expected.recipients.get(("acme", NUMBER), NOT_SUPPRESSED) == wanted
     assert not expected.undetermined_recipients
 
 
-def test_a_suppression_of_days_ends_and_the_count_begins_anew() -> None:
+def test_a_suppression_of_days_ends_and_the_count_restarts() -> None:
     facts = [settings(suppression_days=1), *THREE]
-    assert told(facts, T0 + 2 * DAY).recipients["acme", NUMBER] == NOT_SUPPRESSED
+    assert expected_of(facts, T0 + 2 * DAY).recipients["acme", NUMBER] == NOT_SUPPRESSED
     later = [*facts, send("m4", 2 * DAY), hard("m4", 2 * DAY + 1)]
-    assert told(later, T0 + 3 * DAY).recipients["acme", NUMBER] == RecipientStatus(strikes=1)
+    assert expected_of(later, T0 + 3 * DAY).recipients["acme", NUMBER] == RecipientStatus(strikes=1)
 
 
 def test_what_depends_on_the_moment_is_not_settled() -> None:
-    ending = told([settings(suppression_days=1), *THREE], T0 + DAY - HOUR)
+    ending = expected_of([settings(suppression_days=1), *THREE], T0 + DAY - HOUR)
     assert ending.undetermined_recipients == {("acme", NUMBER)}
 
 
 def test_more_strikes_than_are_remembered_are_not_settled() -> None:
     many = [fact for n in range(41) for fact in (send(f"m{n}", n), hard(f"m{n}", n + 1))]
-    assert told(many).undetermined_recipients == {("acme", NUMBER)}
-    assert not told(many[:80]).undetermined_recipients
+    assert expected_of(many).undetermined_recipients == {("acme", NUMBER)}
+    assert not expected_of(many[:80]).undetermined_recipients
 
 
 def test_a_strike_names_the_message_its_first_sending_and_the_receipt_that_decides() -> None:
-    expected = told([send(), hard("m1", 5, error_code="a"), hard("m1", 9, error_code="b")])
+    expected = expected_of([send(), hard("m1", 5, error_code="a"), hard("m1", 9, error_code="b")])
     assert expected.strikes == {("acme", "m1"): Strike(NUMBER, T0, T0 + 9, "b")}
-    withdrawn = told([send(), hard("m1", 5), receipt("m1", "delivered", 9)])
+    withdrawn = expected_of([send(), hard("m1", 5), receipt("m1", "delivered", 9)])
     assert not withdrawn.strikes
     assert withdrawn.may_strike == {("acme", "m1")}
 
 
 def test_decisions_are_rows_and_so_are_unsubscribes() -> None:
-    expected = told([send(), stopped(7, message_id="m1"), asked("suppress", 5, who="eve", why="x"),
-                     stopped(8, recipient="+447400123457")])  # fmt: skip
+    facts = [
+        send(),
+        stopped(7, message_id="m1"),
+        decision("suppress", 5, who="eve", why="x"),
+        stopped(8, recipient="+447400123457"),
+    ]
+    expected = expected_of(facts)
     assert expected.decisions == {
         ("acme", NUMBER, T0 + 7, "unsubscribe", "recipient", ""),
         ("acme", "+447400123457", T0 + 8, "unsubscribe", "recipient", ""),
@@ -226,7 +232,7 @@ RETRIES: list[tuple[str, list[Fact], list[int], dict[int, set[int]]]] = [
      [send(), soft("m1", 5), receipt("m1", "delivered", 9)], [], {2: {HOUR}}),
     ("the retry was sent", [send(), soft("m1", 5), send(at=HOUR, attempt=2)], [], {2: {HOUR}}),
     ("suppressed: it may have been asked for before",
-     [send(), soft("m1", 5), asked("suppress", 9)], [], {2: {HOUR}}),
+     [send(), soft("m1", 5), decision("suppress", 9)], [], {2: {HOUR}}),
     ("no send is known", [soft("m1", 5)], [], {}),
     ("inbound", [send(direction="inbound"), soft("m1", 5)], [], {}),
     ("a worker that read it late may have found it expired",
@@ -238,7 +244,7 @@ RETRIES: list[tuple[str, list[Fact], list[int], dict[int, set[int]]]] = [
     ("facts", "must", "may"), [rule[1:] for rule in RETRIES], ids=[rule[0] for rule in RETRIES]
 )
 def test_retries(facts: list[Fact], must: list[int], may: dict[int, set[int]]) -> None:
-    expected = told(facts)
+    expected = expected_of(facts)
     assert expected.required_retries == {("acme", "m1", attempt) for attempt in must}
     assert {key: set(ask.due_at) for key, ask in expected.allowed_retries.items()} == {
         ("acme", "m1", attempt): {T0 + at for at in moments} for attempt, moments in may.items()
@@ -249,7 +255,7 @@ def test_a_bounce_at_the_end_of_two_days() -> None:
     """At 47 h 59 min the last attempt is due at 48 h; after that there is none."""
     late = 48 * HOUR - MINUTE
     for at, due in ((late, 48 * HOUR), (48 * HOUR, 0), (48 * HOUR + MINUTE, 0)):
-        row = told([send(), soft("m1", at)], T0 + 50 * HOUR).messages["acme", "m1"]
+        row = expected_of([send(), soft("m1", at)], T0 + 50 * HOUR).messages["acme", "m1"]
         assert row.next_attempt_at == (T0 + due if due else 0)
         assert row.no_retry_reason == ("" if due else "too_late")
 
@@ -312,12 +318,13 @@ UNSETTLED: list[tuple[str, list[Fact], set[str]]] = [
      [send(), soft("m1", 5), soft("m1", 2 * HOUR - 5)], {"next_attempt_at"}),
     ("the code was given by another provider than the row's",
      [send(), soft("m1", 5, 2, provider="vonage", error_code="8")], {"fail_reason"}),
-    ("the number was suppressed before", [asked("suppress", -5), send()], {"sent_to_suppressed"}),
+    ("the number was suppressed before",
+     [decision("suppress", -5), send()], {"sent_to_suppressed"}),
     ("its number may have been suppressed when the retry was due",
-     [send(), soft("m1", 5), asked("suppress", 9)], {"no_retry_reason"}),
+     [send(), soft("m1", 5), decision("suppress", 9)], {"no_retry_reason"}),
     ("nothing", [send(), soft("m1", 5)], set()),
     ("nothing either: expired is expired", [send(validity_s=60)], set()),
-    ("suppressed after it was sent", [send(), asked("suppress", 9)], set()),
+    ("suppressed after it was sent", [send(), decision("suppress", 9)], set()),
 ]  # fmt: skip
 
 
@@ -325,4 +332,4 @@ UNSETTLED: list[tuple[str, list[Fact], set[str]]] = [
     ("facts", "fields"), [rule[1:] for rule in UNSETTLED], ids=[rule[0] for rule in UNSETTLED]
 )
 def test_what_is_left_open(facts: list[Fact], fields: set[str]) -> None:
-    assert told(facts).undetermined.get(("acme", "m1"), set()) == fields
+    assert expected_of(facts).undetermined.get(("acme", "m1"), set()) == fields

@@ -70,7 +70,7 @@ def test_people_send_suppression_requests(events: list[Event], expected: Expecte
     assert before_and_after == {True, False}
 
 
-def test_senders_follow_retry_requests(
+def test_senders_obey_retry_requests(
     valid: list[tuple[Event, dict[str, Any]]], expected: Expected
 ) -> None:
     """First sending + a whole number of periods, and half a minute at most; never later than

@@ -11,13 +11,19 @@ from sinks.rows import map_records
 from tests.support.account_records import NUMBER, account, request, retry, strike, suppression
 from tests.support.fakes import AT_T0, T0, receipt, send, state, state_record
 from tests.support.records import Record
-from tests.support.written import World
+from tests.support.written import WrittenDatabase
 
 FREE = SuppressionStatus(suppressed=False, reasons=(), since=0, until=0, strikes=2)
 STRUCK = SuppressionStatus(suppressed=True, reasons=("hard_bounces",), since=T0, until=0, strikes=3)
 BOTH = SuppressionStatus(
     suppressed=True, reasons=("unsubscribed", "manual"), since=T0, until=T0 + 1, strikes=0
 )
+
+
+@pytest.fixture
+def way() -> str:
+    """The real HTTP driver alone: the engine is the same."""
+    return "http"
 
 
 def milliseconds(column: str) -> str:
@@ -27,7 +33,9 @@ def milliseconds(column: str) -> str:
 # --- messages and orphans -----------------------------------------------------------------------
 
 
-def test_a_failure_has_a_reason_for_people_beside_the_words_of_the_provider(world: World) -> None:
+def test_a_failure_has_a_reason_for_people_beside_the_words_of_the_provider(
+    world: WrittenDatabase,
+) -> None:
     failed = state(
         4,
         send(),
@@ -46,7 +54,7 @@ def test_a_failure_has_a_reason_for_people_beside_the_words_of_the_provider(worl
     ]
 
 
-def test_a_failure_that_is_not_tried_again_says_why(world: World) -> None:
+def test_a_failure_that_is_not_retried_has_a_reason(world: WrittenDatabase) -> None:
     over = state(
         2, send(), send(attempt=2, sent_at=T0 + 9, first_sent_at=T0),
         receipt("undelivered", attempt=2), no_retry="too_late",
@@ -57,7 +65,7 @@ def test_a_failure_that_is_not_tried_again_says_why(world: World) -> None:
     ) == [(2, 2, "too_late", None)]
 
 
-def test_what_has_not_failed_says_nothing_of_failures(world: World) -> None:
+def test_a_message_that_has_not_failed_has_no_failure_columns(world: WrittenDatabase) -> None:
     world.write("message-states", state_record(state(1, send(), receipt("delivered"))))
     columns = "error_text, fail_reason, failed_attempt, no_retry_reason, next_attempt_at"
     assert world.rows(f"SELECT {columns}, sent_to_suppressed FROM messages_current") == [
@@ -65,7 +73,7 @@ def test_what_has_not_failed_says_nothing_of_failures(world: World) -> None:
     ]
 
 
-def test_an_orphan_has_both_reasons_too(world: World) -> None:
+def test_an_orphan_has_both_reasons_too(world: WrittenDatabase) -> None:
     known = state(
         1, receipt("undelivered", bounce="hard", reason="gone"), fail_reason="unknown subscriber"
     )
@@ -78,7 +86,7 @@ def test_an_orphan_has_both_reasons_too(world: World) -> None:
 # --- accounts -----------------------------------------------------------------------------------
 
 
-def test_an_account_as_people_see_it(world: World) -> None:
+def test_an_account_as_people_see_it(world: WrittenDatabase) -> None:
     world.write(
         "accounts",
         account(
@@ -100,7 +108,9 @@ def test_an_account_as_people_see_it(world: World) -> None:
     ]  # fmt: skip
 
 
-def test_the_last_settings_published_stand_whatever_they_say_of_their_time(world: World) -> None:
+def test_the_last_settings_published_win_whatever_their_updated_at(
+    world: WrittenDatabase,
+) -> None:
     first, last = account(0, strike_limit=5, updated_at=T0 + 9), account(1, updated_at=T0)
     for order in itertools.permutations((first, last, first)):
         world.write("accounts", *order)
@@ -109,7 +119,7 @@ def test_the_last_settings_published_stand_whatever_they_say_of_their_time(world
     assert world.rows("SELECT strike_limit, version FROM accounts_current") == [(3, 1)]
 
 
-def test_withdrawn_settings_are_gone_until_others_are_published(world: World) -> None:
+def test_withdrawn_settings_are_gone_until_others_are_published(world: WrittenDatabase) -> None:
     gone = Record("accounts", 0, 1, T0, b"acme", None)
     world.write("accounts", gone, account(0))
     world.write("accounts", account(0))
@@ -145,7 +155,7 @@ def test_refused_settings_become_dead_letters(record: Record, reason: Reason, sa
 # --- strikes ------------------------------------------------------------------------------------
 
 
-def test_a_message_is_one_strike_and_its_highest_version_stands(world: World) -> None:
+def test_a_message_is_one_strike_and_its_highest_version_wins(world: WrittenDatabase) -> None:
     struck, better = strike(version=3), strike(version=5)
     withdrawn, other = strike("withdrawn", version=9), strike(version=4, message_id="m2")
     for order in itertools.permutations((struck, better, withdrawn, other)):
@@ -179,7 +189,7 @@ HISTORY = (
 )
 
 
-def test_a_number_as_it_stands_and_how_it_came_to_that(world: World) -> None:
+def test_the_status_of_a_recipient_and_its_history(world: WrittenDatabase) -> None:
     published = [
         suppression(1, FREE, T0),
         suppression(2, STRUCK, T0 + 10),
@@ -202,13 +212,13 @@ def test_a_number_as_it_stands_and_how_it_came_to_that(world: World) -> None:
     ]
 
 
-def test_a_released_number_stays_visible_and_has_no_times(world: World) -> None:
+def test_a_released_number_stays_visible_and_has_no_times(world: WrittenDatabase) -> None:
     world.write("suppressions", suppression(1, STRUCK), suppression(2, FREE))
     assert world.rows(SUPPRESSIONS) == [(False, [], None, 1, 2, 2)]
     assert world.rows("SELECT recipient FROM suppressions WHERE has(reasons, 'manual')") == []
 
 
-def test_a_suppression_without_a_value_leaves_its_rows(world: World) -> None:
+def test_a_suppression_without_a_value_leaves_its_rows(world: WrittenDatabase) -> None:
     world.write("suppressions", suppression(1, STRUCK))
     tombstone = suppression(2, FREE)._replace(value=None)
     found = map_records({"suppressions": [tombstone]}, 65_536)
@@ -216,7 +226,7 @@ def test_a_suppression_without_a_value_leaves_its_rows(world: World) -> None:
     assert found.skipped == {("suppressions", "tombstone"): 1}
 
 
-def test_every_request_has_one_row(world: World) -> None:
+def test_every_request_has_one_row(world: WrittenDatabase) -> None:
     asked = [
         request("suppress", who="ann", why="complaint"),
         request("suppress", who="ben", why="complaint"),
@@ -254,7 +264,7 @@ def test_refused_requests_are_the_workers() -> None:
 # --- retry requests -----------------------------------------------------------------------------
 
 
-def test_of_a_request_published_twice_the_first_stands(world: World) -> None:
+def test_of_a_request_published_twice_the_first_wins(world: WrittenDatabase) -> None:
     first, again = retry(), retry(at=T0 + 3_600_500, due_at=T0 + 3_600_001)
     third = retry(at=T0 + 9_000_000, due_at=T0 + 7_200_000, attempt=3)
     for order in itertools.permutations((first, again, third)):

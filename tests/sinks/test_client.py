@@ -36,11 +36,13 @@ from tests.support.front import ROOT
         (TimeoutError("slow"), Unavailable),
     ],
 )
-def test_an_error_says_what_to_do(error: Exception, expected: type[SinkError]) -> None:
+def test_an_error_has_the_type_that_fits_its_remedy(
+    error: Exception, expected: type[SinkError]
+) -> None:
     assert type(classify(error)) is expected
 
 
-def test_nobody_there_is_unavailable() -> None:
+def test_a_refused_connection_is_unavailable() -> None:
     with pytest.raises(Unavailable, match="refused"):
         connect(f"http://default:@127.0.0.1:{free_port()}/receipts")
 

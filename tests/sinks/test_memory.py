@@ -26,6 +26,7 @@ from tests.support.fakes import Health, Meter, send, state, state_record
 from tests.support.front import Front
 from tests.support.records import Record
 from tests.support.running_sink import PARTITIONS, one_way, publish, running, settings_for, states
+from tests.support.waiting import eventually
 
 ROWS = 300
 TIMES = 10
@@ -132,7 +133,7 @@ async def test_attempts_that_fail_leave_no_columns(
 async def test_a_sink_holds_as_much_after_many_batches_as_after_one(
     embedded_broker: Broker, prefix: str, url: str, reader: ClickHouse, no_collector: None
 ) -> None:
-    settings = await settings_for(embedded_broker.bootstrap, prefix, url, sink_max_rows=ROWS)
+    settings = await settings_for(embedded_broker, prefix, url, sink_max_rows=ROWS)
     async with running(settings) as sink:
         await publish(settings, states(5 * ROWS))
         await sink.until(lambda: sink.rows("messages") == 5 * ROWS)
@@ -148,16 +149,16 @@ async def test_a_sink_holds_as_much_after_many_batches_as_after_one(
 async def test_what_was_fetched_for_partitions_that_are_taken_away_is_let_go(
     embedded_broker: Broker, prefix: str, no_collector: None
 ) -> None:
-    settings = await settings_for(embedded_broker.bootstrap, prefix, "http://nobody:1/x")
+    settings = await settings_for(embedded_broker, prefix, "http://nobody:1/x")
     batches = SinkConsumer(settings, Meter(), Health())
     await batches.start()
-    await until(lambda: len(batches.consumer.assignment()) == len(TOPICS) * PARTITIONS)
+    await eventually(lambda: len(batches.consumer.assignment()) == len(TOPICS) * PARTITIONS)
     await publish(settings, states(ROWS))
-    await until(lambda: fetched() > 0)
+    await eventually(lambda: fetched() > 0)
     other = SinkConsumer(settings, Meter(), Health())
     await other.start()
-    await until(lambda: 0 < len(batches.consumer.assignment()) < len(TOPICS) * PARTITIONS)
-    await until(lambda: fetched() <= sum(in_use(each) for each in (batches, other)))
+    await eventually(lambda: 0 < len(batches.consumer.assignment()) < len(TOPICS) * PARTITIONS)
+    await eventually(lambda: fetched() <= sum(in_use(each) for each in (batches, other)))
     await other.stop()
     await batches.stop()
 
@@ -169,11 +170,3 @@ def in_use(batches: SinkConsumer) -> int:
 def fetched() -> int:
     """Fetched batches of a partition in memory, each with all its bytes."""
     return sum(type(found) is GuardedRecords for found in gc.get_objects())
-
-
-async def until(true: Callable[[], object]) -> None:
-    for _ in range(150):
-        if true():
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError("not within 15 s")

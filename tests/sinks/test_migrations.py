@@ -15,6 +15,7 @@ from sinks.sql import statements
 from sinks.tables import ALL
 from sinks.view_sql import DIRECTORY as VIEWS
 from sinks.view_sql import views
+from tests.support.running_sink import one_way
 
 KNOWN = load()
 AGAIN = re.compile(
@@ -51,13 +52,14 @@ def test_rows_have_the_types_of_the_schema(clickhouse: ClickHouse) -> None:
         assert dict(columns) == dict(zip(table.names, table.types, strict=True)), table.name
 
 
-def test_applying_twice_changes_nothing(clickhouse: ClickHouse) -> None:
-    before = dump(clickhouse)
-    assert migrate(clickhouse, 90) == []
-    assert dump(clickhouse) == before
-    assert clickhouse.rows("SELECT count() FROM schema_migrations") == [(len(KNOWN),)]
+def test_applying_twice_changes_nothing(fresh_clickhouse: ClickHouse) -> None:
+    before = dump(fresh_clickhouse)
+    assert migrate(fresh_clickhouse, 90) == []
+    assert dump(fresh_clickhouse) == before
+    assert fresh_clickhouse.rows("SELECT count() FROM schema_migrations") == [(len(KNOWN),)]
 
 
+@one_way
 @pytest.mark.parametrize("applied", range(len(KNOWN)))
 def test_every_earlier_version_leads_to_the_same_schema(empty: ClickHouse, applied: int) -> None:
     migrate(empty, 90, KNOWN[:applied])
@@ -130,11 +132,11 @@ def test_looking_changes_nothing(empty: ClickHouse) -> None:
     assert not empty.has_database()
 
 
-def test_an_edited_migration_is_refused_by_name(clickhouse: ClickHouse) -> None:
+def test_an_edited_migration_is_refused_by_name(fresh_clickhouse: ClickHouse) -> None:
     edited = [KNOWN[0], KNOWN[1]._replace(checksum="other"), *KNOWN[2:]]
     with pytest.raises(Broken, match=rf"{KNOWN[1].name} was edited"):
-        migrate(clickhouse, 90, edited)
-    assert [row.state for row in status(clickhouse, edited)][1] == "edited"
+        migrate(fresh_clickhouse, 90, edited)
+    assert [row.state for row in status(fresh_clickhouse, edited)][1] == "edited"
 
 
 def test_a_newer_database_is_no_error(clickhouse: ClickHouse) -> None:
@@ -153,7 +155,7 @@ def test_a_failure_names_the_statement_and_can_be_mended(empty: ClickHouse) -> N
     assert empty.rows("SELECT count() FROM a") == [(0,)]
 
 
-def test_a_sink_that_may_not_migrate_says_what_is_missing(empty: ClickHouse) -> None:
+def test_a_sink_that_may_not_migrate_names_what_is_missing(empty: ClickHouse) -> None:
     migrate(empty, 90, KNOWN[:-1])
     with pytest.raises(Broken, match=rf"lacks {KNOWN[-1].name}: run `receipts migrate`"):
         require(empty)
@@ -161,11 +163,11 @@ def test_a_sink_that_may_not_migrate_says_what_is_missing(empty: ClickHouse) -> 
     require(empty)
 
 
-def test_the_time_to_live_of_texts_follows_the_setting(clickhouse: ClickHouse) -> None:
-    migrate(clickhouse, 7)
-    assert "toIntervalDay(7)" in dump(clickhouse)
-    migrate(clickhouse, 90)
-    assert dump(clickhouse) == DUMP.read_text()
+def test_the_time_to_live_of_texts_follows_the_setting(fresh_clickhouse: ClickHouse) -> None:
+    migrate(fresh_clickhouse, 7)
+    assert "toIntervalDay(7)" in dump(fresh_clickhouse)
+    migrate(fresh_clickhouse, 90)
+    assert dump(fresh_clickhouse) == DUMP.read_text()
 
 
 def test_numbers_must_follow_each_other(tmp_path: Path) -> None:
@@ -175,7 +177,7 @@ def test_numbers_must_follow_each_other(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-def test_names_must_say_what_they_do(tmp_path: Path) -> None:
+def test_a_name_must_have_a_verb_and_a_noun(tmp_path: Path) -> None:
     (tmp_path / "0001.sql").write_text("SELECT 1")
     with pytest.raises(Broken, match=r"0001.sql: expected NNNN_verb_noun.sql"):
         load(tmp_path)

@@ -122,7 +122,7 @@ def test_the_mark_of_retired_days_is_no_cell() -> None:
         (None, b"\x90"),
     ],
 )
-def test_what_nobody_can_read_becomes_a_dead_letter(
+def test_an_unreadable_record_becomes_a_dead_letter(
     topic: Topic, key: bytes | None, value: bytes
 ) -> None:
     record = Record(topic, 0, 0, T0, key, value)

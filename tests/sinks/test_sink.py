@@ -77,10 +77,18 @@ VIEWS = (
 )
 
 
+@pytest.mark.parametrize(
+    ("broker", "way"),
+    [
+        pytest.param("embedded", "embedded", id="as the demo"),
+        pytest.param("kafka", "http", id="as in production", marks=pytest.mark.kafka),
+    ],
+    indirect=True,
+)
 async def test_every_topic_reaches_its_table_and_is_committed(
     broker: Broker, prefix: str, url: str, reader: ClickHouse
 ) -> None:
-    settings = await settings_for(broker.bootstrap, prefix, url)
+    settings = await settings_for(broker, prefix, url)
     await publish(settings, one_of_each())
     async with running(settings) as sink:
         await sink.until(lambda: all(count(reader, view) == 1 for view in VIEWS))
@@ -106,7 +114,7 @@ async def test_every_topic_reaches_its_table_and_is_committed(
 async def test_what_is_read_twice_is_there_once(
     embedded_broker: Broker, prefix: str, url: str, reader: ClickHouse
 ) -> None:
-    settings = await settings_for(embedded_broker.bootstrap, prefix, url)
+    settings = await settings_for(embedded_broker, prefix, url)
     await publish(settings, [*states(50), *one_of_each()])
     for group in ("a", "b"):  # a group that never committed reads all again
         renamed = settings.model_copy(update={"app_id": prefix + group})
@@ -119,9 +127,9 @@ async def test_what_is_read_twice_is_there_once(
 
 @one_way
 async def test_poison_becomes_dead_letters_and_stops_nothing(
-    broker: Broker, prefix: str, url: str, reader: ClickHouse
+    strongest_broker: Broker, prefix: str, url: str, reader: ClickHouse
 ) -> None:
-    settings = await settings_for(broker.bootstrap, prefix, url)
+    settings = await settings_for(strongest_broker, prefix, url)
     unreadable = Record("message-states", 1, 0, T0, b"acme/\xff", b"\xc1\x00")
     refused = state_record(state(-1, send("m99")), "m99")
     campaign = Record("campaigns", 0, 0, T0, None, b"{")
@@ -167,7 +175,7 @@ async def test_dead_letters_wait_while_kafka_does_not_take_them(
             raise refusals.pop()
         return await send(self, topic, *args, **named)
 
-    settings = await settings_for(embedded_broker.bootstrap, prefix, url)
+    settings = await settings_for(embedded_broker, prefix, url)
     async with running(settings) as sink:
         monkeypatch.setattr(AIOKafkaProducer, "send", fails_twice)
         await publish(settings, [Record("campaigns", 0, 0, T0, None, b"{")])
@@ -185,7 +193,7 @@ def _hex(record: Record) -> tuple[str, str]:
 async def test_an_outage_longer_than_the_session_is_waited_out(
     embedded_broker: Broker, prefix: str, own_front: Front, crash: bool
 ) -> None:
-    settings = await settings_for(embedded_broker.bootstrap, prefix, own_front.url("receipts"))
+    settings = await settings_for(embedded_broker, prefix, own_front.url("receipts"))
     async with running(settings) as sink:
         await publish(settings, states(20))
         await sink.until(lambda: sink.rows("messages") == 20)
@@ -213,7 +221,7 @@ async def test_an_outage_longer_than_the_session_is_waited_out(
 async def test_it_ends_in_time_while_clickhouse_is_away(
     embedded_broker: Broker, prefix: str, own_front: Front
 ) -> None:
-    settings = await settings_for(embedded_broker.bootstrap, prefix, own_front.url("receipts"))
+    settings = await settings_for(embedded_broker, prefix, own_front.url("receipts"))
     async with running(settings) as sink:
         own_front.stop()
         await publish(settings, states(5))
@@ -225,7 +233,7 @@ async def test_it_ends_in_time_while_clickhouse_is_away(
 async def test_it_ends_in_time_while_clickhouse_hangs(
     embedded_broker: Broker, prefix: str, own_front: Front
 ) -> None:
-    settings = await settings_for(embedded_broker.bootstrap, prefix, own_front.url("receipts"))
+    settings = await settings_for(embedded_broker, prefix, own_front.url("receipts"))
     async with running(settings) as sink:
         own_front.stop()
         silent = await asyncio.start_server(lambda *_: None, "127.0.0.1", own_front.port)
@@ -247,7 +255,7 @@ async def answer_404(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
 async def test_a_load_balancer_without_a_backend_is_waited_out(
     embedded_broker: Broker, prefix: str, own_front: Front
 ) -> None:
-    settings = await settings_for(embedded_broker.bootstrap, prefix, own_front.url("receipts"))
+    settings = await settings_for(embedded_broker, prefix, own_front.url("receipts"))
     own_front.stop()
     async with await asyncio.start_server(answer_404, "127.0.0.1", own_front.port):
         sink = Running(settings)
@@ -265,9 +273,9 @@ async def test_a_load_balancer_without_a_backend_is_waited_out(
 
 @one_way
 async def test_it_ends_in_time_at_work(
-    broker: Broker, prefix: str, url: str, reader: ClickHouse
+    strongest_broker: Broker, prefix: str, url: str, reader: ClickHouse
 ) -> None:
-    settings = await settings_for(broker.bootstrap, prefix, url, sink_max_rows=100)
+    settings = await settings_for(strongest_broker, prefix, url, sink_max_rows=100)
     await publish(settings, states(3000))
     async with running(settings) as sink:
         await sink.until(lambda: sink.rows("messages") >= 300)
@@ -283,9 +291,9 @@ async def test_it_waits_for_clickhouse_and_for_kafka_to_appear(
 ) -> None:
     own = Front(tmp_path / "own")
     nobody = f"127.0.0.1:{free_port()}"
-    settings = (
-        await settings_for(embedded_broker.bootstrap, prefix, own.url("receipts"))
-    ).model_copy(update={"brokers": nobody})
+    settings = (await settings_for(embedded_broker, prefix, own.url("receipts"))).model_copy(
+        update={"brokers": nobody}
+    )
     sink = Running(settings)
     await sink.until(lambda: "cannot be reached" in sink.health.reasons.get("clickhouse", ""))
     own.start()
@@ -299,7 +307,7 @@ async def test_it_waits_for_clickhouse_and_for_kafka_to_appear(
 async def test_a_missing_schema_stops_a_sink_that_may_not_migrate(
     embedded_broker: Broker, prefix: str, url: str
 ) -> None:
-    settings = await settings_for(embedded_broker.bootstrap, prefix, url, migrate_on_start=False)
+    settings = await settings_for(embedded_broker, prefix, url, migrate_on_start=False)
     with pytest.raises(Broken, match="run `receipts migrate`"):
         await Running(settings).task
 
@@ -308,7 +316,7 @@ async def test_a_missing_schema_stops_a_sink_that_may_not_migrate(
 async def test_a_table_that_disappears_stops_the_sink_and_commits_nothing(
     embedded_broker: Broker, prefix: str, url: str, reader: ClickHouse
 ) -> None:
-    settings = await settings_for(embedded_broker.bootstrap, prefix, url)
+    settings = await settings_for(embedded_broker, prefix, url)
     sink = Running(settings)
     await sink.joined()
     reader.command("DROP TABLE messages")

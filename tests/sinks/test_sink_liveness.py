@@ -9,7 +9,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import GroupAuthorizationFailedError
 
-from deploy.embedded.brokers import Broker, KafkaBroker, missing_for_kafka
+from deploy.embedded.brokers import Broker, KafkaBroker
 from sinks.client import ClickHouse
 from streams.kafka import clients
 from streams.kafka.liveness import probe
@@ -23,6 +23,7 @@ from tests.support.running_sink import (
     states,
 )
 from tests.support.topics import create_topics
+from tests.support.waiting import eventually
 
 #: A loss is reported within 7 s; the rest is for a busy machine.
 NOTICED_S = 20.0
@@ -31,11 +32,11 @@ BACK_S = 60.0
 
 
 @pytest.fixture
-def own_kafka(kafka_broker: KafkaBroker) -> Iterator[KafkaBroker]:
-    """A broker that the test may freeze and kill; the session's one shows that there can be one."""
-    assert not missing_for_kafka()
+def own_kafka(needs_kafka: None) -> Iterator[KafkaBroker]:
+    """A broker that the test may freeze and kill."""
     with KafkaBroker() as broker:
         yield broker
+        broker.kill()
 
 
 def lost(sink: Running) -> bool:
@@ -47,7 +48,7 @@ def lost(sink: Running) -> bool:
 async def test_an_idle_sink_is_ready_and_one_without_kafka_is_not(
     own_kafka: KafkaBroker, prefix: str, url: str, reader: ClickHouse
 ) -> None:
-    settings = await settings_for(own_kafka.bootstrap, prefix, url)
+    settings = await settings_for(own_kafka, prefix, url)
     async with running(settings) as sink:
         seen = len(sink.health.history)
         await asyncio.sleep(8)
@@ -77,10 +78,7 @@ async def test_a_member_without_partitions_is_answered_too(
     for member in members:
         await member.start()
         member.subscribe(topics=[f"{prefix}t"])
-    for _ in range(200):
-        if sorted(len(member.assignment()) for member in members) == [0, 1]:
-            break
-        await asyncio.sleep(0.1)
+    await eventually(lambda: sorted(len(each.assignment()) for each in members) == [0, 1], 20)
     assert [await probe(member) for member in members] == ["", ""]
     for member in members:
         await member.stop()

@@ -27,9 +27,9 @@ from tests.support.running_sink import (
 
 @one_way
 async def test_two_sinks_share_partitions_and_one_takes_over(
-    broker: Broker, prefix: str, url: str, reader: ClickHouse
+    strongest_broker: Broker, prefix: str, url: str, reader: ClickHouse
 ) -> None:
-    settings = await settings_for(broker.bootstrap, prefix, url)
+    settings = await settings_for(strongest_broker, prefix, url)
     every = len(TOPICS) * PARTITIONS
     async with running(settings) as first:
         await publish(settings, states(200))
@@ -51,7 +51,7 @@ async def test_two_sinks_share_partitions_and_one_takes_over(
 async def test_offsets_of_an_old_assignment_are_never_committed(
     embedded_broker: Broker, prefix: str, url: str
 ) -> None:
-    settings = await settings_for(embedded_broker.bootstrap, prefix, url)
+    settings = await settings_for(embedded_broker, prefix, url)
     await publish(settings, states(4))
     batches = SinkConsumer(settings, Meter(), Health())
     await batches.start()
@@ -72,7 +72,7 @@ async def test_offsets_of_an_old_assignment_are_never_committed(
 async def test_a_rebalance_does_not_wait_for_a_batch_that_clickhouse_does_not_take(
     embedded_broker: Broker, prefix: str, url: str
 ) -> None:
-    settings = await settings_for(embedded_broker.bootstrap, prefix, url)
+    settings = await settings_for(embedded_broker, prefix, url)
     batches = SinkConsumer(settings, Meter(), Health())
     place = TopicPartition(settings.topic("sends"), 0)
     batches._batch({place: [state_record(state(1))]}, {place: 1}, 0, 1)  # type: ignore[list-item]

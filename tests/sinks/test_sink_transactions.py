@@ -21,6 +21,7 @@ from tests.support.running_sink import (
     settings_for,
     states,
 )
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.kafka
 
@@ -48,20 +49,19 @@ async def send(producer: AIOKafkaProducer, settings: Settings, records: list[Rec
 
 
 async def until_lag_is(settings: Settings, wanted: int) -> None:
-    found, topics = -1, [settings.topic("message-states")]
-    for _ in range(100):
-        found = await lag(settings.brokers, settings.sink_group, topics, PARTITIONS)
-        if found == wanted:
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError(f"a lag of {found} remains")
+    topics = [settings.topic("message-states")]
+
+    async def reached() -> bool:
+        return await lag(settings.brokers, settings.sink_group, topics, PARTITIONS) == wanted
+
+    await eventually(reached, why=lambda: f"the lag is {wanted}")
 
 
 @one_way
 async def test_only_committed_transactions_are_stored_and_the_lag_ends_at_0(
     kafka_broker: Broker, prefix: str, url: str, reader: ClickHouse
 ) -> None:
-    settings = await settings_for(kafka_broker.bootstrap, prefix, url)
+    settings = await settings_for(kafka_broker, prefix, url)
     async with transactions(settings, "one") as one, running(settings) as sink:
         await one.begin_transaction()
         await send(one, settings, states(10))
@@ -90,7 +90,7 @@ async def test_only_committed_transactions_are_stored_and_the_lag_ends_at_0(
 async def test_a_sink_that_starts_behind_aborted_records_commits_that_it_passed_them(
     kafka_broker: Broker, prefix: str, url: str, reader: ClickHouse
 ) -> None:
-    settings = await settings_for(kafka_broker.bootstrap, prefix, url)
+    settings = await settings_for(kafka_broker, prefix, url)
     async with transactions(settings, "two") as two:
         await two.begin_transaction()
         await send(two, settings, states(4))

@@ -13,7 +13,7 @@ from sinks.dead_letters import Record as SinkRecord
 from sinks.errors import Broken, Unavailable
 from tests.support.fakes import AT_T0, T0, headers_of, receipt, send, state, state_record
 from tests.support.records import Record
-from tests.support.written import World
+from tests.support.written import WrittenDatabase
 
 
 @pytest.fixture(params=["UTC", "Asia/Kolkata", "America/St_Johns"])
@@ -30,7 +30,7 @@ def zone_again() -> None:
     time.tzset()
 
 
-def test_a_message_as_people_see_it(world: World) -> None:
+def test_a_message_as_people_see_it(world: WrittenDatabase) -> None:
     known = state(
         7,
         send(credits=Decimal("0.072500"), campaign_id="c1", source="campaign", email="a@b.example"),
@@ -53,7 +53,7 @@ def test_a_message_as_people_see_it(world: World) -> None:
     ]  # fmt: skip
 
 
-def test_columns_of_messages_current_are_stable(world: World) -> None:
+def test_columns_of_messages_current_are_stable(world: WrittenDatabase) -> None:
     found = world.rows(
         "SELECT arrayStringConcat(groupArray(name), ' ') FROM (SELECT name FROM system.columns "
         f"WHERE database = '{world.clickhouse.database}' AND table = 'messages_current' "
@@ -68,7 +68,7 @@ def test_columns_of_messages_current_are_stable(world: World) -> None:
     )
 
 
-def test_any_order_and_any_repetition_ends_in_the_newest(world: World) -> None:
+def test_any_order_and_any_repetition_ends_in_the_newest(world: WrittenDatabase) -> None:
     records = [
         state_record(state(1, send())),
         state_record(state(2, send(), receipt("queued"))),
@@ -84,7 +84,7 @@ def test_any_order_and_any_repetition_ends_in_the_newest(world: World) -> None:
     assert world.rows("SELECT status, version FROM messages_current") == [("delivered", 3)]
 
 
-def test_a_superseded_row_vanishes_and_stays_away(world: World) -> None:
+def test_a_superseded_row_vanishes_and_stays_away(world: WrittenDatabase) -> None:
     late = send(sent_at=T0 + 40 * 86_400_000)
     before = state_record(state(1, late))
     after = state_record(state(2, late, send()))
@@ -97,7 +97,7 @@ def test_a_superseded_row_vanishes_and_stays_away(world: World) -> None:
     assert world.rows("SELECT sent_at FROM messages_current") == [(AT_T0,)]
 
 
-def test_an_orphan_becomes_a_message(world: World) -> None:
+def test_an_orphan_becomes_a_message(world: WrittenDatabase) -> None:
     alone = state_record(state(1, receipt("delivered")))
     world.write("message-states", alone)
     assert world.rows("SELECT message_id, status, occurred_at IS NULL FROM orphans_current") == [
@@ -110,7 +110,7 @@ def test_an_orphan_becomes_a_message(world: World) -> None:
     assert world.rows("SELECT status FROM messages_current") == [("delivered",)]
 
 
-def test_a_filter_on_a_time_sees_null_and_not_1970(world: World) -> None:
+def test_a_filter_on_a_time_sees_null_and_not_1970(world: WrittenDatabase) -> None:
     world.write("message-states", state_record(state(1, send())))
     early = "SELECT count() FROM messages_current WHERE delivered_at < '2000-01-01 00:00:00'"
     assert world.rows(early) == [(0,)]
@@ -125,7 +125,7 @@ def cell(version: int, counts: list[int], partition: int = 0, kind: str = "hour"
     return Record("status-counters", partition, version, T0, key, encode_cell(version, counts))
 
 
-def test_cells_are_absolute_and_sum_over_partitions(world: World) -> None:
+def test_cells_are_absolute_and_sum_over_partitions(world: WrittenDatabase) -> None:
     old, new = cell(1, [5, *[0] * 10]), cell(2, [1, 0, 4, *[0] * 6, 6, 1_500_000])
     other = cell(1, [1, *[0] * 8, 1, 1], partition=3)
     for _ in range(2):
@@ -137,7 +137,7 @@ def test_cells_are_absolute_and_sum_over_partitions(world: World) -> None:
     assert world.rows("SELECT count() FROM counters_day") == [(0,)]
 
 
-def test_a_cell_back_at_zero_is_gone_from_the_view(world: World) -> None:
+def test_a_cell_back_at_zero_is_gone_from_the_view(world: WrittenDatabase) -> None:
     world.write("status-counters", cell(1, [1, *[0] * 10], kind="campaign"))
     assert world.rows("SELECT campaign_id, messages FROM counters_campaign") == [("c1", 1)]
     world.write("status-counters", cell(2, [0] * 11, kind="campaign"))
@@ -149,7 +149,7 @@ def text_record(text: str, sent_at: int, offset: int = 0) -> Record:
     return Record("sends", 0, offset, sent_at, b"acme/m1", value)
 
 
-def test_of_two_texts_of_one_attempt_the_earlier_stands(world: World) -> None:
+def test_of_two_texts_of_one_attempt_the_earlier_wins(world: WrittenDatabase) -> None:
     # The texts' time to live counts from sent_at: it must not have run out while the test runs.
     now = int(time.time() * 1000)
     first, second = text_record("first", now), text_record("second", now + 1)
@@ -158,7 +158,7 @@ def test_of_two_texts_of_one_attempt_the_earlier_stands(world: World) -> None:
     assert world.rows("SELECT attempt, text FROM message_texts_current") == [(1, "first")]
 
 
-def test_texts_are_forgotten_after_their_days(world: World) -> None:
+def test_texts_are_forgotten_after_their_days(world: WrittenDatabase) -> None:
     world.write("sends", text_record("old", T0))
     world.clickhouse.command("OPTIMIZE TABLE message_texts FINAL")
     assert world.rows("SELECT count() FROM message_texts") == [(0,)]
@@ -177,7 +177,7 @@ UGLY = [
 
 
 @pytest.mark.parametrize("key", UGLY, ids=range(len(UGLY)))
-def test_dead_letters_keep_any_bytes(world: World, key: bytes | None) -> None:
+def test_dead_letters_keep_any_bytes(world: WrittenDatabase, key: bytes | None) -> None:
     refusal = Refusal(Reason.NOT_JSON, "value: nul \x00 and ü")
     for value in UGLY:
         origin = Record("receipts", 3, 12, T0, key, value)
@@ -200,7 +200,7 @@ def test_dead_letters_keep_any_bytes(world: World, key: bytes | None) -> None:
         world.clickhouse.command("TRUNCATE TABLE dead_letter_records")
 
 
-def test_times_do_not_depend_on_the_zone_of_the_machine(zone: str, world: World) -> None:
+def test_times_do_not_depend_on_the_zone_of_the_machine(zone: str, world: WrittenDatabase) -> None:
     world.write("message-states", state_record(state(1, send(), receipt("delivered"))))
     world.write("status-counters", cell(1, [1, *[0] * 10]))
     milliseconds = "toUnixTimestamp64Milli(sent_at), toUnixTimestamp64Milli(delivered_at)"
@@ -212,7 +212,7 @@ def test_times_do_not_depend_on_the_zone_of_the_machine(zone: str, world: World)
     assert world.rows("SELECT toUnixTimestamp64Milli(window_start) FROM counters_hour") == [(T0,)]
 
 
-def test_one_batch_may_touch_many_months(world: World) -> None:
+def test_one_batch_may_touch_many_months(world: WrittenDatabase) -> None:
     month = 31 * 86_400_000
     records = [
         state_record(state(1, send(f"m{n}", sent_at=T0 - n * month)), f"m{n}") for n in range(250)
@@ -226,7 +226,7 @@ def bad_message(n: int) -> SinkRecord:
     return state_record(state(-1, send(f"m{n}")), f"m{n}", offset=n)
 
 
-def test_bad_rows_are_found_among_good_ones(world: World) -> None:
+def test_bad_rows_are_found_among_good_ones(world: WrittenDatabase) -> None:
     bad_places = {0, 17, 18, 99}
     records = [
         bad_message(n) if n in bad_places else state_record(state(1, send(f"m{n}")), f"m{n}", n)
@@ -241,17 +241,17 @@ def test_bad_rows_are_found_among_good_ones(world: World) -> None:
     assert world.meter.value(*failures) >= 4
 
 
-def test_a_row_that_clickhouse_refuses_is_found_too(world: World) -> None:
-    world.clickhouse.command(
+def test_a_row_that_clickhouse_refuses_is_found_too(fresh_world: WrittenDatabase) -> None:
+    fresh_world.clickhouse.command(
         "ALTER TABLE messages ADD CONSTRAINT known CHECK recipient != '+4915112340000'"
     )
     refused = state_record(state(1, send("m2", recipient="+4915112340000")), "m2", offset=5)
-    bad = world.write("message-states", state_record(state(1, send())), refused)
+    bad = fresh_world.write("message-states", state_record(state(1, send())), refused)
     assert [(found.record, "known" in found.error) for found in bad] == [(refused, True)]
-    assert world.rows("SELECT message_id FROM messages_current") == [("m1",)]
+    assert fresh_world.rows("SELECT message_id FROM messages_current") == [("m1",)]
 
 
-def test_a_counter_below_zero_is_a_bad_row(world: World) -> None:
+def test_a_counter_below_zero_is_a_bad_row(world: WrittenDatabase) -> None:
     bad = world.write("status-counters", cell(1, [-1, *[0] * 10]), cell(1, [1, *[0] * 10], 1))
     assert len(bad) == 1
     assert world.rows("SELECT submitted FROM counters_hour") == [(1,)]
@@ -271,12 +271,14 @@ def few(monkeypatch: pytest.MonkeyPatch) -> int:
 REFUSES = r"messages refuses every row, 21 by now, such as: .*version.* Fix: .*docs/schema.md"
 
 
-def test_a_table_that_accepts_nothing_stops_the_sink(world: World, few: int) -> None:
+def test_a_table_that_accepts_nothing_stops_the_sink(world: WrittenDatabase, few: int) -> None:
     with pytest.raises(Broken, match=REFUSES):
         world.write("message-states", *map(bad_message, range(few + 1)))
 
 
-def test_a_table_that_accepts_nothing_stops_the_sink_over_inserts(world: World, few: int) -> None:
+def test_a_table_that_accepts_nothing_stops_the_sink_over_inserts(
+    world: WrittenDatabase, few: int
+) -> None:
     for start in range(0, few, 5):
         assert len(world.write("message-states", *map(bad_message, range(start, start + 5)))) == 5
     world.write("status-counters", cell(1, [1, *[0] * 10]))  # another table that accepts
@@ -285,7 +287,7 @@ def test_a_table_that_accepts_nothing_stops_the_sink_over_inserts(world: World, 
 
 
 def test_bad_rows_alone_in_their_inserts_do_not_stop_a_table_that_accepts_others(
-    world: World, few: int
+    world: WrittenDatabase, few: int
 ) -> None:
     for n in range(few + 10):
         assert len(world.write("message-states", bad_message(n))) == 1
@@ -293,7 +295,9 @@ def test_bad_rows_alone_in_their_inserts_do_not_stop_a_table_that_accepts_others
             assert world.write("message-states", good_message(n)) == []
 
 
-def test_many_bad_rows_among_good_ones_do_not_stop_the_sink(world: World, few: int) -> None:
+def test_many_bad_rows_among_good_ones_do_not_stop_the_sink(
+    world: WrittenDatabase, few: int
+) -> None:
     """However many there are: rows that are accepted say that the table is as it must be."""
     both = [make(n) for n in range(few + 10) for make in (bad_message, good_message)]
     assert len(world.write("message-states", *both)) == few + 10
@@ -301,7 +305,7 @@ def test_many_bad_rows_among_good_ones_do_not_stop_the_sink(world: World, few: i
 
 
 def test_attempts_that_are_cut_off_are_not_counted_twice(
-    world: World, few: int, monkeypatch: pytest.MonkeyPatch
+    world: WrittenDatabase, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inserted, insert = 0, world.clickhouse.insert
 
@@ -319,22 +323,24 @@ def test_attempts_that_are_cut_off_are_not_counted_twice(
     assert len(world.write("message-states", *records)) == few - 5
 
 
-def test_a_dead_letter_that_is_refused_stops_the_sink(world: World) -> None:
-    world.clickhouse.command("ALTER TABLE dead_letter_records ADD CONSTRAINT no CHECK offset < 9")
+def test_a_dead_letter_that_is_refused_stops_the_sink(fresh_world: WrittenDatabase) -> None:
+    fresh_world.clickhouse.command(
+        "ALTER TABLE dead_letter_records ADD CONSTRAINT no CHECK offset < 9"
+    )
     letter = Record("dead-letters", 1, 9, T0, None, None)
     with pytest.raises(Broken, match=r"dead letter at dead-letters, partition 1, offset 9: "):
-        world.write("dead-letters", letter)
+        fresh_world.write("dead-letters", letter)
 
 
-def test_a_missing_table_stops_the_sink(world: World) -> None:
-    world.clickhouse.command("DROP TABLE status_counters")
+def test_a_missing_table_stops_the_sink(fresh_world: WrittenDatabase) -> None:
+    fresh_world.clickhouse.command("DROP TABLE status_counters")
     with pytest.raises(Broken, match="status_counters"):
-        world.write("status-counters", cell(1, [1, *[0] * 10]))
+        fresh_world.write("status-counters", cell(1, [1, *[0] * 10]))
     failures = ("receipts_sink_insert_failures_total", "status_counters", "broken")
-    assert world.meter.value(*failures) == 1
+    assert fresh_world.meter.value(*failures) == 1
 
 
-def test_what_is_written_is_counted(world: World) -> None:
+def test_what_is_written_is_counted(world: WrittenDatabase) -> None:
     world.write("status-counters", cell(1, [1, *[0] * 10]), cell(1, [1, *[0] * 10], 2))
     assert world.meter.value("receipts_sink_rows_total", "status_counters") == 2
     assert world.meter.value("receipts_sink_insert_rows", "status_counters") == 1

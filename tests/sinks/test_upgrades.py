@@ -7,11 +7,17 @@ import pytest
 from sinks.client import ClickHouse
 from sinks.migrate import load, migrate
 from tests.support.fakes import T0, receipt, send, state, state_record
-from tests.support.written import World
+from tests.support.written import WrittenDatabase
 
 KNOWN = load()
 NEW_COLUMNS = 7
 """The migration that gave messages and orphans what they lacked."""
+
+
+@pytest.fixture
+def way() -> str:
+    """The real HTTP driver alone: the engine is the same."""
+    return "http"
 
 
 def message(message_id: str, status: str, **columns: object) -> dict[str, object]:
@@ -152,7 +158,7 @@ def test_a_message_from_before_is_replaced_by_its_next_version(empty: ClickHouse
     failed = state(
         6, send("failed"), receipt("undelivered", reason="gone"), fail_reason="unknown subscriber"
     )
-    World(empty).write("message-states", state_record(failed, "failed"))
+    WrittenDatabase(empty).write("message-states", state_record(failed, "failed"))
     assert empty.rows(
         "SELECT version, fail_reason, error_text, failed_attempt FROM messages_current "
         "WHERE message_id = 'failed'"

@@ -22,7 +22,7 @@ class App:
         return self.said
 
 
-def test_a_worker_without_kafka_is_not_ready_and_says_why() -> None:
+def test_a_worker_without_kafka_is_not_ready_and_gives_the_reason() -> None:
     meter = PrometheusMeter(CollectorRegistry())
     health = ProcessHealth(60.0, meter)
     app: Any = App()

@@ -122,7 +122,7 @@ def test_an_unknown_bounce_is_no_strike_and_rows_and_counters_agree(status, word
     assert not any(plan.retries for plan in world.shard.tick(T0 + VALIDITY_MS))
 
 
-def test_a_restore_says_which_values_it_does_not_know():
+def test_a_restore_logs_which_values_it_does_not_know():
     world = world_with(7, 3)
     assert world.shard.newer == {"status 7": 1, "bounce 3": 1}
     assert world_with(Status.READ).shard.newer == {}
@@ -254,6 +254,7 @@ def test_the_sink_writes_a_row_of_an_unknown_status_and_counts_it(status):
 
 def test_the_sink_writes_cells_of_other_versions():
     world = restored(blocked=7, read=None)
+    assert world.published
     for key, value in world.published.items():
         mapped = mapped_rows("status-counters", key, value)
         assert not mapped.refused

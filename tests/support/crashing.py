@@ -63,8 +63,8 @@ def _between_suppression_and_offset() -> None:
             _die()
         return bool(await commit(self, offsets))
 
-    SuppressionAgent._deliver = deliver_and_note  # type: ignore[method-assign]
-    BatchConsumer._commit = die_instead  # type: ignore[method-assign]
+    SuppressionAgent._deliver = deliver_and_note  # type: ignore[method-assign, assignment]
+    BatchConsumer._commit = die_instead  # type: ignore[method-assign, assignment]
 
 
 POINTS = {

@@ -17,7 +17,7 @@ from models.retries import RetryRequest
 from models.state import decode
 from models.suppression import Suppression
 from models.suppression import decode as decode_suppression
-from models.suppression_requests import SuppressionRequest
+from models.suppression_requests import Action, SuppressionRequest
 from streams.common.plan import Plan
 from streams.lifecycle.shard import Rules, Shard
 from streams.suppression.shard import REQUESTS, STRIKES, RecipientShard
@@ -33,12 +33,12 @@ NUMBER, OTHER = "+46701234567", "+46707654321"
 
 #: Where a worker dies, nothing committed: while what struck waits for the next commit, and all else
 #: is told and written; after telling the others; or after writing its states.
-Death = Literal["", "waiting", "told", "written"]
+Death = Literal["", "waiting", "produced", "written"]
 
 _RULES = Rules(partitions=1, retention_days=400)
 
 
-class ReportQuery(NamedTuple):
+class PublishedRequest(NamedTuple):
     """A retry request and the clock at which it was published."""
 
     request: RetryRequest
@@ -56,13 +56,13 @@ class World:
         self.accounts = Accounts()
         self.states: dict[bytes, bytes] = {}
         self.logged: dict[bytes, bytes] = {}
-        self.untold: list[Record] = []
-        self.unasked: list[ReportQuery] = []
+        self.deferred_records: list[Record] = []
+        self.deferred_requests: list[PublishedRequest] = []
         self.numbers: dict[bytes, bytes] = {}
         self.suppressed: dict[bytes, int] = {}
         self.deferred_keys: dict[str, list[Record]] = {STRIKES: [], REQUESTS: []}
-        self.heard = {STRIKES: 0, REQUESTS: 0}
-        self.asked: list[ReportQuery] = []
+        self.read_to = {STRIKES: 0, REQUESTS: 0}
+        self.requested: list[PublishedRequest] = []
         self.to_suppressed = 0
         self.generation = 0
         self.accounts.publish(AccountSettings(account="acme", **settings))
@@ -71,7 +71,7 @@ class World:
     def restart(self) -> None:
         """A new worker takes over what is stored."""
         self.logged = dict(self.states)
-        self.untold, self.unasked = [], []
+        self.deferred_records, self.deferred_requests = [], []
         self.generation += 1
         self.messages = Shard(0, self.states, _RULES, self.accounts, self.suppressed)
         list(self.messages.restore({}, self.generation))
@@ -105,11 +105,13 @@ class World:
         late = {key for key, value in self.states.items() if self.logged.get(key) != value}
         _write(self.states, plan)
         for topic, deferred_keys in ((STRIKES, plan.strikes), (REQUESTS, plan.requests)):
-            self.untold += [record(topic, key, value, at) for key, value in deferred_keys]
+            self.deferred_records += [record(topic, key, value, at) for key, value in deferred_keys]
         for _, value in plan.retries:
-            self.unasked.append(ReportQuery(msgspec.json.decode(value, type=RetryRequest), at))
-        if dies == "told":
-            self._tell()
+            self.deferred_requests.append(
+                PublishedRequest(msgspec.json.decode(value, type=RetryRequest), at)
+            )
+        if dies == "produced":
+            self._produce()
         else:
             for key in plan.changes.keys() - plan.deferred_keys - late:
                 self.logged[key] = self.states[key]
@@ -120,20 +122,20 @@ class World:
             self.states.update(self.logged)
             self.restart()
 
-    def _tell(self) -> None:
-        for deferred_keys in self.untold:
+    def _produce(self) -> None:
+        for deferred_keys in self.deferred_records:
             self.deferred_keys[deferred_keys.topic].append(deferred_keys)
-        self.asked += self.unasked
-        self.untold, self.unasked = [], []
+        self.requested += self.deferred_requests
+        self.deferred_records, self.deferred_requests = [], []
 
     def _flush(self) -> None:
         """What waits is told, then the states behind it are written."""
-        self._tell()
+        self._produce()
         self.logged = dict(self.states)
 
     # --- numbers ---------------------------------------------------------------------------------
 
-    def request(self, action: str, recipient: str, at: int, who: str = "eva") -> None:
+    def request(self, action: Action, recipient: str, at: int, who: str = "eva") -> None:
         """Someone decides about a number."""
         wish = SuppressionRequest(
             account="acme", recipient=recipient, action=action, at=at, who=who
@@ -145,16 +147,16 @@ class World:
         """The suppression agent reads what it was told, and the mirror follows."""
         self._flush()
         for topic in (STRIKES, REQUESTS):
-            records = self.deferred_keys[topic][self.heard[topic] :]
+            records = self.deferred_keys[topic][self.read_to[topic] :]
             plan = self.judge.plan(topic, records, at)
             assert not plan.rerouted
             assert not plan.dead_letters, plan.dead_letters[0].refusal
-            if dies != "told":
+            if dies != "produced":
                 self._judge(plan)
             if dies:
                 self.restart()
             else:
-                self.heard[topic] += len(records)
+                self.read_to[topic] += len(records)
 
     def _judge(self, plan: Plan) -> None:
         _write(self.numbers, plan)
@@ -238,7 +240,9 @@ def send(message: str = "m", at: int = T0, attempt: int = 1, **fields: Any) -> S
     return Send(account="acme", message_id=message, sent_at=at, attempt=attempt, **(given | fields))
 
 
-def said(status: str, at: int, message: str = "m", attempt: int = 1, **fields: Any) -> Receipt:
+def make_receipt(
+    status: Any, at: int, message: str = "m", attempt: int = 1, **fields: Any
+) -> Receipt:
     """What a provider says of an attempt."""
     return Receipt(
         account="acme",
@@ -252,12 +256,12 @@ def said(status: str, at: int, message: str = "m", attempt: int = 1, **fields: A
 
 def hard(message: str, at: int, **fields: Any) -> Receipt:
     """A hard bounce, its recipient's fault."""
-    return said("undelivered", at, message, bounce="hard", **fields)
+    return make_receipt("undelivered", at, message, bounce="hard", **fields)
 
 
 def soft(at: int, attempt: int = 1) -> Receipt:
     """A soft bounce of the message m."""
-    return said("undelivered", at, attempt=attempt)
+    return make_receipt("undelivered", at, attempt=attempt)
 
 
 def unsubscribe(at: int, message: str | None = None, recipient: str | None = None) -> Engagement:

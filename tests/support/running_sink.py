@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from deploy.embedded.brokers import Broker, EmbeddedBroker
 from models.settings import Settings, Topic
 from sinks.client import ClickHouse
 from sinks.rows import TOPICS
@@ -19,14 +20,18 @@ from tests.support.topics import create_topics
 
 PARTITIONS = 2
 
-#: The engine itself has its tests: here one way to it is enough, but for the first test.
-one_way = pytest.mark.parametrize("url", ["http"], indirect=True)
+#: For tests of the sink, not of the engine: the real HTTP driver alone.
+one_way = pytest.mark.parametrize("way", ["http"], indirect=True)
 
 
-async def settings_for(bootstrap: str, prefix: str, url: str, **given: Any) -> Settings:
+#: Joining the embedded broker's group takes half of it. Real Kafka takes nothing below 6 s.
+EMBEDDED_SESSION_S = 3
+
+
+async def settings_for(broker: Broker, prefix: str, url: str, **given: Any) -> Settings:
     """Settings of one test, its topics created."""
     settings = Settings(
-        brokers=bootstrap,
+        brokers=broker.bootstrap,
         app_id=f"{prefix}app",
         topic_prefix=prefix,
         partitions=PARTITIONS,
@@ -34,8 +39,10 @@ async def settings_for(bootstrap: str, prefix: str, url: str, **given: Any) -> S
         sink_max_wait_s=0.1,
         **given,
     )
+    if isinstance(broker, EmbeddedBroker):
+        settings = settings.model_copy(update={"session_timeout_s": EMBEDDED_SESSION_S})
     names = [settings.topic(name) for name in TOPICS]
-    await create_topics(bootstrap, *names, partitions=PARTITIONS)
+    await create_topics(broker.bootstrap, *names, partitions=PARTITIONS)
     return settings
 
 

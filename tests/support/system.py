@@ -9,7 +9,7 @@ import json
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from deploy.simulator.publish.publish import (
     simulate,
 )
 from models.settings import Settings
+from tests.support.waiting import until
 
 BALANCE_S = 90.0
 READY_S = 40.0
@@ -87,7 +88,7 @@ class System:
         """Simulated traffic; what was published counts in the ledger."""
         truth = self.folder / f"{name}.jsonl"
         self.truths.append(truth)
-        topics = {kind: self.settings.topic(kind) for kind in KINDS}
+        topics: dict[str, str] = {kind: self.settings.topic(kind) for kind in KINDS}
         return asyncio.run(
             simulate(
                 SimulateOptions(
@@ -118,7 +119,8 @@ class System:
     def rows(self, table: str) -> int:
         """Rows visible in a view; 0 while it does not exist."""
         with contextlib.suppress(clickhouse_connect.driver.exceptions.DatabaseError):
-            return int(self.client().query(f"SELECT count() FROM {table}").first_row[0])
+            ((rows,),) = self.client().query(f"SELECT count() FROM {table}").result_rows
+            return int(rows)
         return 0
 
     def wait_for_rows(self, number: int) -> None:
@@ -170,14 +172,6 @@ class Process:
     def kill(self) -> None:
         """kill -9"""
         self.child.kill()
-
-
-def until(true: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:
-    """Wait for a condition; AssertionError naming it when it never comes."""
-    give_up = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < give_up, f"not within {timeout_s:g} s: {what}"
-        time.sleep(0.1)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from sinks.writer import BadRow, Writer
 from tests.support.fakes import Health, Meter
 
 
-class World:
+class WrittenDatabase:
     """One database and a writer into it."""
 
     def __init__(self, clickhouse: ClickHouse) -> None:

@@ -21,9 +21,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from deploy.embedded.brokers import Broker
 from models.keys import partition_of
 from sinks.rows import TOPICS as SINK_TOPICS
-from tests.support.kafka_batches import CODECS, batch, packed, produce_raw, with_header_name
+from tests.support.kafka_batches import CODECS, RawName, batch, packed, produce_raw
 from tests.support.lag import lag
-from tests.support.system import System, running, until
+from tests.support.system import System, running
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -179,8 +180,8 @@ def test_a_key_that_unpacks_to_more_than_dead_letters_take(
 
 @pytest.mark.parametrize("topic", INPUT)
 def test_a_header_name_that_is_not_utf8(installation: Installation, topic: str) -> None:
-    content = (b"acme/header", b"{}", [("BAD", b"1")])
-    data = with_header_name(batch(0, [content], timestamp_ms=now_ms()), b"\xff\xfe!", b"BAD")
+    content = (b"acme/header", b"{}", [(RawName(b"\xff\xfe!"), b"1")])
+    data = batch(0, [content], timestamp_ms=now_ms())
     letter = installation.letter(topic, 3, installation.raw(topic, 3, data))
     assert letter["reason"] == "unreadable" and "not UTF-8" in letter["detail"]
     assert letter["key"] == b"acme/header" and letter["value"] == b"{}"
@@ -196,8 +197,8 @@ def test_garbage_on_topics_that_are_restored_or_followed(
     offset = installation.raw(topic, 0, batch(0, [garbage], timestamp_ms=now_ms()))
     letter = installation.letter(topic, 0, offset)
     assert letter["value"] == b"\xc1garbage"
-    content = (b"acme/named", b"{}", [("BAD", b"1")])
-    named = with_header_name(batch(0, [content], timestamp_ms=now_ms()), b"\xff\xfe!", b"BAD")
+    content = (b"acme/named", b"{}", [(RawName(b"\xff\xfe!"), b"1")])
+    named = batch(0, [content], timestamp_ms=now_ms())
     letter = installation.letter(topic, 0, installation.raw(topic, 0, named))
     assert letter["reason"] == "unreadable"
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -21,6 +19,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from deploy.embedded.brokers import Broker, EmbeddedBroker
 from streams.kafka import clients
 from tests.support.topics import create_topics
+from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[3]
 APP = "tests.streams.batching.counter"
@@ -80,30 +79,22 @@ class Worker:
 
     async def ended(self, within_s: float = 10) -> int:
         """Its exit code; fails the test when it does not end in time."""
-        await until(lambda: self.process.poll() is not None, within_s, lambda: self.log)
+        await eventually(lambda: self.process.poll() is not None, within_s, lambda: self.log)
+        self.close()
+        return int(self.process.returncode)
+
+    def close(self) -> None:
+        """Read the rest of its output and close the pipes; it has ended."""
         for reader in self._readers:
             reader.join(5)
-        return int(self.process.returncode)
+        for pipe in (self.process.stdout, self.process.stderr):
+            assert pipe is not None
+            pipe.close()
 
     async def kill(self) -> None:
         """SIGKILL."""
         self.process.kill()
         await self.ended()
-
-
-async def until(
-    true: Callable[[], bool | Awaitable[bool]],
-    within_s: float,
-    why: Callable[[], object] = lambda: "",
-) -> None:
-    """Wait for a condition; fails the test with why() when it does not come true in time."""
-    deadline = time.monotonic() + within_s
-    while True:
-        answer = true()
-        if answer if isinstance(answer, bool) else await answer:
-            return
-        assert time.monotonic() < deadline, f"not within {within_s} s: {why()}"
-        await asyncio.sleep(0.05)
 
 
 class Rig:
@@ -170,7 +161,9 @@ class Rig:
 
     async def finish(self, within_s: float = 30) -> None:
         """Wait until everything fed is committed, then audit that the tables are exact."""
-        await until(self.all_committed, within_s, lambda: [worker.log for worker in self.workers])
+        await eventually(
+            self.all_committed, within_s, lambda: [worker.log for worker in self.workers]
+        )
         await self.audit()
         numbers = await self.numbers("states", last_only=True)
         assert numbers == set(range(self.fed)), f"missing {set(range(self.fed)) - numbers}"
@@ -240,3 +233,4 @@ def cleaned(rig: Rig) -> Iterator[Rig]:
                 worker.process.send_signal(signal.SIGCONT)
                 worker.process.kill()
                 worker.process.wait()
+            worker.close()

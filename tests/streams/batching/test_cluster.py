@@ -7,18 +7,17 @@ reached in the end.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
-from deploy.embedded.brokers import missing_for_kafka
 from deploy.kafka.suppression_client import find
 from deploy.kafka.topics import TopicsError, check_topics, create_topics
 from models.settings import Settings
-from tests.streams.batching.harness import Rig, Worker, assert_in_order, cleaned, until
+from tests.streams.batching.harness import Rig, Worker, assert_in_order, cleaned
 from tests.support.kafka_cluster import KafkaCluster, KafkaNode
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -27,12 +26,8 @@ SESSION_S = 10
 
 
 @pytest.fixture
-def cluster() -> Iterator[KafkaCluster]:
+def cluster(needs_kafka: None) -> Iterator[KafkaCluster]:
     """Three brokers with Kafka's own defaults."""
-    if lack := missing_for_kafka():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"real Kafka is required in CI: {lack}")
-        pytest.skip(f"real Kafka: {lack}")
     with KafkaCluster() as made:
         yield made
 
@@ -84,7 +79,7 @@ async def _one_dies(cluster: KafkaCluster, rig: Rig) -> None:
     assert not (await find(settings, "acme", "+447700900123")).suppressed
     late = _start(rig)
     await rig.finish(60)
-    await until(lambda: bool(late.ready()), 60, lambda: late.log)
+    await eventually(lambda: bool(late.ready()), 60, lambda: late.log)
     assert_all_run(rig)
     node.start()
 
@@ -111,4 +106,4 @@ async def _feed(rig: Rig) -> None:
     """Events for several seconds, and wait until the workers are at them."""
     seen = sum(len(worker.of("batch")) for worker in rig.workers)
     await rig.feed(6000)
-    await until(lambda: sum(len(worker.of("batch")) for worker in rig.workers) > seen + 20, 60)
+    await eventually(lambda: sum(len(worker.of("batch")) for worker in rig.workers) > seen + 20, 60)

@@ -9,8 +9,9 @@ import time
 import pytest
 
 from streams.batching import EXIT_FAILED, EXIT_OK
-from tests.streams.batching.harness import PARTITIONS, Rig, last_offsets, until
+from tests.streams.batching.harness import PARTITIONS, Rig, last_offsets
 from tests.support.topics import create_topics
+from tests.support.waiting import eventually
 
 
 async def test_a_failed_output_is_not_committed(rig: Rig) -> None:
@@ -57,7 +58,8 @@ async def test_a_hook_that_raises_ends_the_worker(quick_rig: Rig, hook: str) -> 
     assert sum((await quick_rig.committed()).values()) == 0
 
 
-async def test_a_missing_topic_is_named(rig: Rig) -> None:
+async def test_a_missing_topic_is_named(rig_on_both: Rig) -> None:
+    rig = rig_on_both
     names = [rig.prefix + name for name in ("src", "states")]
     await create_topics(rig.broker.bootstrap, *names)
     worker = rig.start()
@@ -78,7 +80,7 @@ async def test_sigterm_commits_everything_done(rig: Rig) -> None:
     await rig.set_up()
     await rig.feed(8000)
     worker = rig.start(batch_s=0.2, commit_interval_s=60)
-    await until(lambda: len(worker.of("batch")) >= 6, 20, lambda: worker.log)
+    await eventually(lambda: len(worker.of("batch")) >= 6, 20, lambda: worker.log)
     began = time.monotonic()
     worker.send(signal.SIGTERM)
     assert await worker.ended(10) == EXIT_OK
@@ -93,7 +95,7 @@ async def test_sigterm_ends_in_time_while_joining(quick_rig: Rig, after_s: float
     """Faust waits for the group to answer; the runner does not (a join takes 15 s here)."""
     await quick_rig.set_up()
     worker = quick_rig.start(session_timeout_s=30)
-    await until(lambda: bool(worker.of("start")), 10, lambda: worker.log)
+    await eventually(lambda: bool(worker.of("start")), 10, lambda: worker.log)
     await asyncio.sleep(after_s)
     worker.send(signal.SIGTERM)
     assert await worker.ended(10) == EXIT_OK
@@ -104,7 +106,7 @@ async def test_sigterm_ends_in_time_though_a_batch_hangs(quick_rig: Rig) -> None
     await quick_rig.set_up()
     await quick_rig.feed(2000)
     worker = quick_rig.start(batch_s=1000)
-    await until(lambda: bool(worker.of("batch")), 20, lambda: worker.log)
+    await eventually(lambda: bool(worker.of("batch")), 20, lambda: worker.log)
     worker.send(signal.SIGTERM)
     assert await worker.ended(10) == EXIT_FAILED
     assert "not done or not acknowledged" in worker.log
@@ -117,7 +119,7 @@ async def test_kill_three_times_and_the_state_is_exact(rig: Rig) -> None:
     await rig.feed(12_000)
     for _ in range(3):
         worker = rig.start(batch_s=0.05)
-        await until(lambda: len(worker.of("batch")) >= 8, 25, lambda: worker.log)  # noqa: B023
+        await eventually(lambda: len(worker.of("batch")) >= 8, 25, lambda: worker.log)  # noqa: B023
         await worker.kill()
         await rig.audit()
     rig.start()

@@ -9,7 +9,8 @@ import time
 import pytest
 
 from streams.batching import EXIT_FAILED, EXIT_OK
-from tests.streams.batching.harness import PARTITIONS, Rig, assert_in_order, until
+from tests.streams.batching.harness import PARTITIONS, Rig, assert_in_order
+from tests.support.waiting import eventually
 
 
 @pytest.mark.slow
@@ -17,9 +18,9 @@ async def test_a_second_worker_joins_under_load_and_leaves(rig: Rig) -> None:
     await rig.set_up()
     await rig.feed(10_000)
     first = rig.start(batch_s=0.2, name="first")
-    await until(lambda: len(first.of("batch")) >= 8, 25, lambda: first.log)
+    await eventually(lambda: len(first.of("batch")) >= 8, 25, lambda: first.log)
     second = rig.start(batch_s=0.2, name="second")
-    await until(lambda: len(second.of("batch")) >= 3, 30, lambda: first.log + second.log)
+    await eventually(lambda: len(second.of("batch")) >= 3, 30, lambda: first.log + second.log)
     kept = first.ready()
     assert kept | second.ready() == set(range(PARTITIONS))
     assert not kept & second.ready()
@@ -45,7 +46,7 @@ async def test_one_of_two_workers_is_killed(kafka_rig: Rig) -> None:
     await rig.set_up()
     await rig.feed(8000)
     workers = [rig.start(batch_s=0.05, name=name) for name in ("a", "b")]
-    await until(lambda: all(worker.of("batch") for worker in workers), 30)
+    await eventually(lambda: all(worker.of("batch") for worker in workers), 30)
     await asyncio.sleep(0.3)
     await workers[0].kill()
     await rig.audit()
@@ -60,11 +61,11 @@ async def test_a_zombie_writes_nothing_and_exits(kafka_rig: Rig) -> None:
     await rig.set_up()
     await rig.feed(8000)
     zombie = rig.start(batch_s=0.05, name="zombie")
-    await until(lambda: len(zombie.of("batch")) >= 6, 25, lambda: zombie.log)
+    await eventually(lambda: len(zombie.of("batch")) >= 6, 25, lambda: zombie.log)
     zombie.send(signal.SIGSTOP)
     heir = rig.start(batch_s=0.01, name="heir")
-    await until(lambda: heir.ready() == set(range(PARTITIONS)), 30, lambda: heir.log)
-    await until(lambda: len(heir.of("batch")) >= 4, 10, lambda: heir.log)
+    await eventually(lambda: heir.ready() == set(range(PARTITIONS)), 30, lambda: heir.log)
+    await eventually(lambda: len(heir.of("batch")) >= 4, 10, lambda: heir.log)
     zombie.send(signal.SIGCONT)
     assert await zombie.ended() == EXIT_FAILED
     assert "the consumer group no longer knows this worker" in zombie.log
@@ -83,7 +84,7 @@ async def test_quick_restarts_lose_nothing_between_resume_and_seek(quick_rig: Ri
     await rig.feed(2000)
     for round_ in range(3):
         worker = rig.start(batch_size=50, commit_interval_s=30 if round_ == 0 else 0.2)
-        await until(lambda: len(worker.of("batch")) >= 4, 25, lambda: worker.log)  # noqa: B023
+        await eventually(lambda: len(worker.of("batch")) >= 4, 25, lambda: worker.log)  # noqa: B023
         before = await rig.committed()
         await worker.kill() if round_ == 0 else worker.send(signal.SIGTERM)
         await worker.ended()
@@ -102,7 +103,7 @@ async def test_a_long_on_partition_ready_does_not_cost_the_membership(kafka_rig:
     await kafka_rig.set_up()
     await kafka_rig.feed(1000)
     worker = kafka_rig.start(ready_s=1.8, session_timeout_s=6)
-    await until(lambda: len(worker.of("ready")) == PARTITIONS, 20, lambda: worker.log)
+    await eventually(lambda: len(worker.of("ready")) == PARTITIONS, 20, lambda: worker.log)
     assert not worker.of("batch"), "a batch was handed out before all partitions were ready"
     await kafka_rig.finish()
     assert len({entry["generation"] for entry in worker.of("ready")}) == 1
@@ -113,9 +114,9 @@ async def test_a_join_during_on_partition_ready_starts_it_again(kafka_rig: Rig) 
     await kafka_rig.set_up()
     await kafka_rig.feed(1000)
     first = kafka_rig.start(ready_s=1.5)
-    await until(lambda: bool(first.of("ready")), 20, lambda: first.log)
+    await eventually(lambda: bool(first.of("ready")), 20, lambda: first.log)
     second = kafka_rig.start()
-    await until(lambda: bool(second.of("ready")), 20, lambda: second.log)
+    await eventually(lambda: bool(second.of("ready")), 20, lambda: second.log)
     await kafka_rig.finish()
     assert first.ready() | second.ready() == set(range(PARTITIONS))
     assert first.process.poll() is None
@@ -127,7 +128,7 @@ async def test_an_outage_longer_than_the_session_is_waited_for(kafka_rig: Rig) -
     await kafka_rig.set_up()
     await kafka_rig.feed(8000)
     worker = kafka_rig.start(batch_s=0.05, log="INFO")
-    await until(lambda: len(worker.of("batch")) >= 8, 20, lambda: worker.log)
+    await eventually(lambda: len(worker.of("batch")) >= 8, 20, lambda: worker.log)
     kafka_rig.broker.kill()
     try:
         await asyncio.sleep(9)
@@ -148,7 +149,7 @@ async def test_sigterm_ends_in_time_while_kafka_is_away(kafka_rig: Rig) -> None:
     await kafka_rig.set_up()
     await kafka_rig.feed(8000)
     worker = kafka_rig.start(batch_s=0.05)
-    await until(lambda: len(worker.of("batch")) >= 8, 20, lambda: worker.log)
+    await eventually(lambda: len(worker.of("batch")) >= 8, 20, lambda: worker.log)
     kafka_rig.broker.kill()
     try:
         await asyncio.sleep(7)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
-from tests.streams.batching.harness import PARTITIONS, Rig, Worker, until
+from tests.streams.batching.harness import PARTITIONS, Rig, Worker
+from tests.support.waiting import eventually
 
 
 async def _log(rig: Rig, records: list[tuple[str, list[int] | None]], **config: Any) -> None:
@@ -22,33 +23,33 @@ async def _log(rig: Rig, records: list[tuple[str, list[int] | None]], **config: 
 
 
 async def _ready(rig: Rig, worker: Worker) -> dict[str, Any]:
-    await until(lambda: len(worker.of("ready")) == PARTITIONS, 20, lambda: worker.log)
+    await eventually(lambda: len(worker.of("ready")) == PARTITIONS, 20, lambda: worker.log)
     found: dict[str, Any] = worker.of("ready")[0]
     assert found["partition"] == 0
     return found
 
 
-async def test_records_are_joined_and_tombstones_delete(rig: Rig) -> None:
-    await rig.set_up()
-    await _log(rig, [
+async def test_records_are_joined_and_tombstones_delete(rig_on_both: Rig) -> None:
+    await rig_on_both.set_up()
+    await _log(rig_on_both, [
         ("joined", [1, 2]), ("joined", [2, 3]), ("gone", [4]), ("gone", None),
         ("back", [5]), ("back", None), ("back", [6]),
     ])  # fmt: skip
-    found = await _ready(rig, rig.start(dump=True))
+    found = await _ready(rig_on_both, rig_on_both.start(dump=True))
     assert found["held"] == {"joined": "[1, 2, 3]", "back": "[6]"}
     assert found["restored"]["states-0"] == 7
 
 
-async def test_the_last_batch_of_the_log_is_restored_whole(rig: Rig) -> None:
+async def test_the_last_batch_of_the_log_is_restored_whole(rig_on_both: Rig) -> None:
     """Tansu's ListOffsets points into the last batch: here the log is one batch."""
-    await rig.set_up()
-    async with AIOKafkaProducer(bootstrap_servers=rig.broker.bootstrap) as sender:
+    await rig_on_both.set_up()
+    async with AIOKafkaProducer(bootstrap_servers=rig_on_both.broker.bootstrap) as sender:
         batch = sender.create_batch()
         for number in range(300):
             batch.append(key=b"k%d" % number, value=b"[%d]" % number, timestamp=None)
         batch.close()
-        await (await sender.send_batch(batch, rig.prefix + "states", partition=0))
-    found = await _ready(rig, rig.start())
+        await (await sender.send_batch(batch, rig_on_both.prefix + "states", partition=0))
+    found = await _ready(rig_on_both, rig_on_both.start())
     assert found["keys"] == 300
 
 

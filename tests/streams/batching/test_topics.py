@@ -6,8 +6,9 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from streams.batching import EXIT_FAILED
-from tests.streams.batching.harness import Rig, Worker, until
+from tests.streams.batching.harness import Rig, Worker
 from tests.support.topics import create_topics
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.kafka
 
@@ -21,7 +22,7 @@ async def _running(rig: Rig) -> Worker:
     await rig.set_up()
     await rig.feed(1000)
     worker = rig.start()
-    await until(rig.all_committed, 30, lambda: worker.log)
+    await eventually(rig.all_committed, 30, lambda: worker.log)
     return worker
 
 

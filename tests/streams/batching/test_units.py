@@ -291,7 +291,7 @@ def test_the_pinned_versions_have_every_name() -> None:
     assert_private_api()
 
 
-def test_a_missing_name_is_told_with_the_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_name_is_reported_with_the_versions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(Consumer, "_drain_messages")
     expected = r"faust-streaming 0\.15\.3, .* lack Consumer\._drain_messages: install"
     with pytest.raises(IncompatibleVersions, match=expected):

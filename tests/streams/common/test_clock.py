@@ -9,7 +9,7 @@ def clock() -> PartitionClock:
     return PartitionClock(["sends", "receipts"])
 
 
-def test_unknown_until_every_topic_behind_was_heard():
+def test_the_clock_is_unknown_until_every_topic_that_lags_has_delivered():
     time = clock()
     time.advance("sends", 500, at_head=False)
     assert time.now(WALL) == 0

@@ -12,7 +12,7 @@ from streams.common.delivery import Delivery
 from streams.common.plan import DeadLetter
 from streams.common.reporting import FIRST_LINES, SteppedOver
 from streams.kafka.reading import Place
-from tests.support.kept_meter import KeptMeter
+from tests.support.fakes import Meter
 from tests.support.records import record
 
 
@@ -39,7 +39,7 @@ def test_unreadable_records_of_a_plan_are_a_line_for_each_partition_of_a_topic(
     letters.append(DeadLetter(record("sends", b"k", b"v", 0), Refusal(Reason.EMPTY, "value")))
     unused: Any = None
     sender: Any = Sender()
-    meter = KeptMeter()
+    meter = Meter()
     delivery = Delivery(sender, meter, Settings(), unused)
     asyncio.run(delivery._produce_dead_letters(1, letters))
     said = refusal.detail
@@ -48,6 +48,7 @@ def test_unreadable_records_of_a_plan_are_a_line_for_each_partition_of_a_topic(
         f"topic receipts, partition 1, offset 2000: {said}",
         f"topic sends, partition 2, offset 2001: {said} (the first of 3 records)",
     ]
+    assert meter.value("receipts_dead_letters_total", "sends", "unreadable") == 2_003
 
 
 def test_what_is_stepped_over_is_logged_a_few_times_then_once_a_minute(

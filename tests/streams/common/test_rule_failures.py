@@ -30,7 +30,7 @@ from streams.suppression.agent import SuppressionAgent
 from tests.streams.lifecycle import test_shard
 from tests.streams.lifecycle.test_agent import Batch, Broker, Table
 from tests.streams.lifecycle.test_shard import T0, event
-from tests.support.kept_meter import KeptMeter
+from tests.support.fakes import Meter
 from tests.support.records import Record, record
 
 NUMBER = "+46701234567"
@@ -64,7 +64,7 @@ class Agents:
         self.broker.lags = dict.fromkeys(
             ("sends", "receipts", "engagements", "strikes", "suppression-requests"), 0
         )
-        self.meter = KeptMeter()
+        self.meter = Meter()
         self.accounts = Accounts()
         self.accounts.publish(AccountSettings(account="acme", suppression_days=1, strike_limit=1))
         self.table: Any = Table("table", self.broker)
@@ -112,7 +112,7 @@ class Agents:
 
     @property
     def failures(self) -> float:
-        return self.meter.values["receipts_rule_failures_total", self.name]
+        return self.meter.value("receipts_rule_failures_total", self.name)
 
     def letters(self) -> list[bytes]:
         sent = [what for topic, what in self.broker.done if topic == "dead-letters"]
@@ -163,7 +163,7 @@ def test_a_number_whose_rule_raises_on_its_timer_is_released_when_it_works_again
     assert suppressed(agents)
     agents.commit(lapsed + 2 * RETRY_MS)
     assert not suppressed(agents)
-    assert agents.meter.values["receipts_suppressions_total", "released"] == 1
+    assert agents.meter.value("receipts_suppressions_total", "released") == 1
 
 
 @pytest.mark.parametrize("rule", ["status_of", "published", "encode"])
@@ -195,7 +195,7 @@ def test_strikes_whose_rule_raises_are_refused_and_leave_nothing(
     assert agents.meter.values["receipts_dead_letters_total", "strikes", "internal_error"] == 2
     assert agents.table.data == before
     assert agents.failures == 1
-    assert agents.meter.values["receipts_events_total", "strikes", "struck"] == 1
+    assert agents.meter.value("receipts_events_total", "strikes", "struck") == 1
     broken.broken = False
     agents.take(strike(2))
     first = decode_suppression(before[NUMBER_KEY]).version
@@ -232,10 +232,10 @@ def test_a_message_whose_rule_raises_on_its_timer_expires_when_it_works_again(
     agents.commit(T0 + VALIDITY_MS + RETRY_MS)
     states = [decode(value) for value in agents.table.data.values()]
     assert [state.expired_at for state in states] == [T0 + VALIDITY_MS] * 2
-    assert agents.meter.values["receipts_expired_total",] == 2
+    assert agents.meter.value("receipts_expired_total") == 2
 
 
-def test_a_retry_whose_rule_raises_is_asked_for_when_it_works_again(messages_agent, monkeypatch):
+def test_a_retry_whose_rule_raises_is_requested_when_it_works_again(messages_agent, monkeypatch):
     agents = messages_agent
     agents.take(event("sends", "m1"))
     agents.take(event("receipts", "m1", status="undelivered"))
@@ -494,5 +494,5 @@ def test_providers_without_end_do_not_fill_the_metrics(messages_agent, monkeypat
         agents.take(event("sends", f"m{number}", provider=f"p{number}"))
         agents.take(event("receipts", f"m{number}", at=T0 + 1_000))
     name = "receipts_time_to_deliver_seconds"
-    measured = {key[2]: count for key, count in agents.meter.values.items() if key[0] == name}
+    measured = {labels[1]: n for (metric, labels), n in agents.meter.sums.items() if metric == name}
     assert measured == {"p1": 1, "p2": 1, "other": 2}

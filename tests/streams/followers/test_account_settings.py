@@ -7,15 +7,15 @@ import pytest
 
 from models.accounts import Accounts
 from streams.followers.account_settings import MAX_REFUSED, AccountSettingsReader
-from tests.support.kept_meter import KeptMeter
+from tests.support.fakes import Meter
 
-GAUGE = ("receipts_refused_account_settings",)
+GAUGE = "receipts_refused_account_settings"
 
 
 class World:
     def __init__(self) -> None:
         self.accounts = Accounts()
-        self.meter = KeptMeter()
+        self.meter = Meter()
         self.changed: list[str] = []
         self.reader = AccountSettingsReader(
             self.accounts, self.changed.append, self.meter, max_bytes=65_536
@@ -27,7 +27,7 @@ class World:
 
     @property
     def refused(self) -> float:
-        return self.meter.values[GAUGE]
+        return self.meter.value(GAUGE)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_where_nothing_is_refused_nothing_is_logged(world, caplog):
     world.take("acme", strike_limit=5)
     world.reader.caught_up()
     assert lines(caplog) == []
-    assert world.meter.values.keys() == {GAUGE}
+    assert {name for name, _ in world.meter.sums} == {GAUGE}
 
 
 def test_later_each_refused_record_is_one_line_and_a_repeated_one_none(world, caplog):

@@ -115,7 +115,7 @@ async def crowded(embedded_broker: Broker, deaf: str) -> Any:
     await admin.close()
 
 
-async def test_a_frozen_broker_is_given_up_soon_and_asked_last(
+async def test_a_frozen_broker_is_given_up_soon_and_tried_last(
     crowded: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "QUICK_TIMEOUT_S", 0.5)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from streams.kafka import unpacking
 from streams.kafka.reading import FETCHES, UnreadableRecord, guard_reading
 from streams.kafka.unpacking import Damaged, missing_codecs, unpack
-from tests.support.kafka_batches import CODECS, Content, batch, packed, resealed, with_header_name
+from tests.support.kafka_batches import CODECS, Content, RawName, batch, packed, resealed
 
 _TP = TopicPartition("receipts", 3)
 
@@ -62,8 +62,7 @@ def test_every_codec_is_read(codec: int) -> None:
 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
 def test_a_header_name_that_is_not_utf8_costs_its_record_alone(codec: int) -> None:
-    payload = batch(5, [*plain(2), (b"k", b"value", [("BAD", b"1")]), *plain(2)])
-    payload = with_header_name(payload, b"\xff\xfe!", b"BAD")
+    payload = batch(5, [*plain(2), (b"k", b"value", [(RawName(b"\xff\xfe!"), b"1")]), *plain(2)])
     log = packed(payload, codec)
     records = read_all(log, 5, 10)
     assert [r.offset for r in records] == [5, 6, 7, 8, 9]
@@ -189,10 +188,10 @@ def test_whatever_is_damaged_the_batch_behind_it_is_read(
     assert offsets == sorted(set(offsets))
     assert offsets[-2:] == [at + 6, at + 7] and not faults(records[-2:])
     if offsets[:6] != list(range(at, at + 6)):
-        assert faults(records) or _says_it_has_fewer(bytes(data))
+        assert faults(records) or _claims_fewer_records(bytes(data))
 
 
-def _says_it_has_fewer(data: bytes) -> bool:
+def _claims_fewer_records(data: bytes) -> bool:
     """A batch that counts fewer records, or is a control or aborted batch, has no more to read."""
     count = int.from_bytes(data[57:61], "big", signed=True)
     return count != 6 or bool(data[22] & 0x30)

@@ -19,7 +19,7 @@ from streams.common.plan import Plan
 from streams.lifecycle.agent import LifecycleAgent
 from streams.lifecycle.shard import Rules
 from tests.streams.lifecycle.test_shard import T0, event
-from tests.support.kept_meter import KeptMeter
+from tests.support.fakes import Meter
 from tests.support.records import Record
 
 TOPICS = {name: name for name in ("sends", "receipts", "engagements")}
@@ -100,7 +100,7 @@ class World:
         self.states = Table("states", self.broker)
         self.cells = Table("cells", self.broker)
         settings = Settings(partitions=1)
-        meter = KeptMeter()
+        meter = Meter()
         states: Any = self.states
         cells: Any = self.cells
         self.agent = LifecycleAgent(
@@ -175,7 +175,7 @@ def test_an_unsubscribe_is_acknowledged_before_its_state_is_written(world):
     assert list(world.named("states")[1]) == [b"acme/m1"]
 
 
-def test_an_unsubscribe_of_a_recipient_alone_is_told_before_its_offset_is_committed(world):
+def test_an_unsubscribe_of_a_recipient_alone_is_produced_before_its_offset_is_committed(world):
     unsubscribe = event("engagements", type="unsubscribe", recipient="+46701234567")
     said = {**json.loads(unsubscribe.value or b""), "message_id": None}
     key = f"acme/{said['recipient']}".encode()
@@ -185,7 +185,7 @@ def test_an_unsubscribe_of_a_recipient_alone_is_told_before_its_offset_is_commit
     assert world.order() == ["suppression-requests"]
 
 
-def test_a_retry_is_asked_for_before_its_state_is_written(world):
+def test_a_retry_is_requested_before_its_state_is_written(world):
     world.take(event("sends"))
     world.take(event("receipts", status="undelivered"))
     world.commit()
@@ -196,7 +196,7 @@ def test_a_retry_is_asked_for_before_its_state_is_written(world):
     assert world.order() == ["retry-requests", "states", "cells"]
 
 
-def test_what_waits_for_its_strike_is_known_at_once_and_written_as_it_stands_then(world):
+def test_a_state_that_waits_for_its_strike_is_known_at_once_and_written_in_its_last_version(world):
     world.take(event("sends"))
     world.take(event("receipts", **HARD))
     world.broker.done.clear()
@@ -325,7 +325,7 @@ def test_a_state_that_a_restore_joined_is_written_when_the_partition_opens(world
     assert decode(world.states.data[key]).version > before
 
 
-def test_a_rule_that_fails_on_a_timer_is_told_and_the_rest_goes_on(world, caplog):
+def test_a_rule_that_fails_on_a_timer_is_logged_and_the_rest_goes_on(world, caplog):
     plan = Plan()
     plan.reject_events(b"acme/m", [], ZeroDivisionError("of the rule"))
     asyncio.run(world.agent._deliver(world.agent.shards[0], plan))

@@ -339,7 +339,7 @@ def test_a_conflict_is_counted_when_it_is_first_seen():
     assert world.take(event("sends", sender_id="third")).counts[conflicts] == 0
 
 
-def test_the_delay_to_delivery_is_told_once():
+def test_the_delay_to_delivery_is_measured_once():
     world = World()
     world.take(event("sends", provider="infobip"))
     plan = world.take(event("receipts", at=T0 + 2_500), event("receipts", at=T0 + 1_500))
@@ -403,7 +403,7 @@ def test_a_rule_that_raises_leaves_nothing_of_its_event_behind(monkeypatch):
     assert world.row().status == "queued"
 
 
-def test_the_delay_is_told_also_when_the_receipt_came_first():
+def test_the_delay_is_measured_also_when_the_receipt_came_first():
     world = World()
     world.take(event("receipts", at=T0 + 2_000))
     assert world.take(event("sends")).delays == {("sms", ""): [2.0]}
@@ -425,7 +425,7 @@ def test_a_stray_with_huge_headers_is_a_dead_letter():
     assert dead.refusal.reason is Reason.OVERSIZED
 
 
-def test_a_retry_that_new_settings_put_off_is_looked_at_then_and_written_by_nobody_before():
+def test_a_retry_that_new_settings_put_off_is_checked_then_and_not_written_before():
     world = World()
     world.take(event("sends"))
     world.take(event("receipts", status="undelivered"))

@@ -11,14 +11,14 @@ from tests.support.recipient_world import (
     World,
     clock,
     hard,
-    said,
+    make_receipt,
     send,
     soft,
 )
 
 
-@pytest.mark.parametrize("dies", ["waiting", "told", "written"])
-def test_a_worker_that_dies_strikes_nobody_twice_and_asks_for_nothing_else(dies):
+@pytest.mark.parametrize("dies", ["waiting", "produced", "written"])
+def test_a_worker_that_dies_repeats_no_strike_and_changes_no_request(dies):
     world = World()
     for name in ("a", "b"):
         world.batch([send(name)], T0)
@@ -32,8 +32,8 @@ def test_a_worker_that_dies_strikes_nobody_twice_and_asks_for_nothing_else(dies)
     known = world.number(NUMBER)
     assert known is not None
     assert (known.suppressed, known.strikes) == (False, 2)
-    assert {asked.request.id for asked in world.asked} == {"acme/m/2"}
-    assert len({asked.request for asked in world.asked}) == 1
+    assert {requested.request.id for requested in world.requested} == {"acme/m/2"}
+    assert len({requested.request for requested in world.requested}) == 1
 
 
 def test_a_death_before_the_offset_suppresses_a_number_once():
@@ -49,8 +49,8 @@ def test_a_death_before_the_offset_suppresses_a_number_once():
 def test_a_death_between_strike_and_state_leaves_no_strike_of_a_delivered_message():
     world = World()
     world.batch([send()], NOW)
-    world.batch([hard("m", NOW)], NOW, "told")  # the broker has the strike, the state is lost
-    world.batch([hard("m", NOW), said("delivered", NOW + 1)], NOW)
+    world.batch([hard("m", NOW)], NOW, "produced")  # the broker has the strike, the state is lost
+    world.batch([hard("m", NOW), make_receipt("delivered", NOW + 1)], NOW)
     world.commit(NOW)
     assert world.row("m").status == "delivered"
     assert strikes(world) == 0
@@ -59,10 +59,10 @@ def test_a_death_between_strike_and_state_leaves_no_strike_of_a_delivered_messag
 def test_a_death_between_strike_and_state_and_then_another_order_of_topics():
     world = World()
     world.batch([send()], NOW)
-    world.batch([hard("m", NOW)], NOW, "told")
+    world.batch([hard("m", NOW)], NOW, "produced")
     world.states.clear()  # the send's state was not acknowledged either
     world.restart()
-    world.batch([hard("m", NOW), said("delivered", NOW + 1)], NOW)
+    world.batch([hard("m", NOW), make_receipt("delivered", NOW + 1)], NOW)
     world.batch([send()], NOW)
     world.commit(NOW)
     assert strikes(world) == 0
@@ -75,8 +75,8 @@ def test_a_death_after_a_send_moved_a_strike_leaves_none_of_a_delivered_message(
     world.batch([retry], NOW)
     world.batch([hard("m", NOW, attempt=2)], NOW)
     world.commit(NOW)
-    world.batch([send()], NOW, "told")  # the strike moves to T0; the state is lost
-    world.batch([said("delivered", NOW + 1, attempt=2)], NOW)
+    world.batch([send()], NOW, "produced")  # the strike moves to T0; the state is lost
+    world.batch([make_receipt("delivered", NOW + 1, attempt=2)], NOW)
     world.batch([send()], NOW)
     world.commit(NOW)
     assert world.row("m").status == "delivered"

@@ -16,7 +16,7 @@ from tests.support.recipient_world import (
     World,
     clock,
     hard,
-    said,
+    make_receipt,
     send,
     soft,
     unsubscribe,
@@ -38,16 +38,16 @@ NOW = T0 + 10 * MINUTE
         ("48:01", None),
     ],
 )
-def test_a_soft_bounce_is_asked_for_again_when_it_is_due_and_not_before(bounced, due):
+def test_a_retry_of_a_soft_bounce_is_requested_when_it_is_due_and_not_before(bounced, due):
     world = World()
     world.take(send(channel="whatsapp"), at=T0)
     world.take(soft(clock(bounced)), at=clock(bounced))
     world.wait(clock(bounced), clock("60:00"), MINUTE)
     if due is None:
-        assert not world.asked
+        assert not world.requested
         assert world.row("m").no_retry_reason == "too_late"
         return
-    ((request, at),) = world.asked
+    ((request, at),) = world.requested
     assert at == request.due_at == clock(due)
     assert (request.id, request.attempt) == ("acme/m/2", 2)
     assert (request.account, request.message_id) == ("acme", "m")
@@ -61,16 +61,16 @@ def test_a_sender_that_obeys_sends_every_hour_for_48_hours_and_no_longer():
     for hour in range(1, 60):
         at = clock(f"{hour}:00")
         world.commit(at)
-        if world.asked and world.asked[-1].at == at:
-            attempt = world.asked[-1].request.attempt
+        if world.requested and world.requested[-1].at == at:
+            attempt = world.requested[-1].request.attempt
             world.take(send(at=at, attempt=attempt), at=at + SECOND)
             assert world.row("m").status == "submitted"  # pending again
             world.take(soft(at + MINUTE, attempt), at=at + MINUTE)
             assert (world.row("m").status, world.row("m").bounce) == ("undelivered", "soft")
-    assert [asked.request.due_at for asked in world.asked] == [
+    assert [requested.request.due_at for requested in world.requested] == [
         clock(f"{hour}:00") for hour in range(1, 49)
     ]
-    assert [asked.request.attempt for asked in world.asked] == list(range(2, 50))
+    assert [requested.request.attempt for requested in world.requested] == list(range(2, 50))
     row = world.row("m")
     assert (row.attempts, row.failed_attempt) == (49, 49)
     assert (row.no_retry_reason, row.next_attempt_at) == ("too_late", 0)
@@ -78,11 +78,11 @@ def test_a_sender_that_obeys_sends_every_hour_for_48_hours_and_no_longer():
 
 # why it became pointless between bounce and due time
 POINTLESS: list[tuple[str, list[Event], str]] = [
-    ("delivered", [said("delivered", clock("0:30"))], ""),
-    ("read", [said("read", clock("0:30"))], ""),
+    ("delivered", [make_receipt("delivered", clock("0:30"))], ""),
+    ("read", [make_receipt("read", clock("0:30"))], ""),
     ("hard", [hard("m", clock("0:30"))], "final"),
-    ("rejected", [said("rejected", clock("0:30"))], "final"),
-    ("deleted", [said("deleted", clock("0:30"))], "final"),
+    ("rejected", [make_receipt("rejected", clock("0:30"))], "final"),
+    ("deleted", [make_receipt("deleted", clock("0:30"))], "final"),
     ("sent again already", [send(at=clock("0:30"), attempt=2)], ""),
     ("suppressed", [unsubscribe(clock("0:30"), "m")], "suppressed"),
 ]
@@ -95,7 +95,7 @@ def test_a_request_that_became_pointless_is_not_published(why, events, noted):
     assert world.row("m").next_attempt_at == clock("1:00")
     world.take(*events, at=clock("0:30"))
     world.wait(clock("0:30"), clock("70:00"))
-    assert not world.asked
+    assert not world.requested
     assert world.row("m").no_retry_reason == noted
 
 
@@ -105,7 +105,7 @@ def test_none_for_an_expired_message_even_when_its_soft_receipt_comes_at_last():
     world.wait(T0, clock("2:00"))
     world.take(soft(clock("2:10")), at=clock("2:10"))
     world.wait(clock("2:00"), clock("70:00"))
-    assert not world.asked
+    assert not world.requested
     assert (world.row("m").bounce, world.row("m").no_retry_reason) == ("soft", "expired")
 
 
@@ -114,10 +114,10 @@ def test_retries_off_asks_for_nothing_and_on_again_asks():
     world.take(send(), soft(clock("0:10")), at=clock("0:10"))
     assert world.row("m").no_retry_reason == "off"
     world.wait(clock("0:10"), clock("5:10"))
-    assert not world.asked
+    assert not world.requested
     world.set(retry_soft_bounces=True)
     world.commit(clock("5:30"))
-    assert [asked.request.id for asked in world.asked] == ["acme/m/2"]
+    assert [requested.request.id for requested in world.requested] == ["acme/m/2"]
 
 
 def test_switched_off_before_it_was_due_asks_for_nothing():
@@ -125,17 +125,17 @@ def test_switched_off_before_it_was_due_asks_for_nothing():
     world.take(send(), soft(clock("0:10")), at=clock("0:10"))
     world.set(retry_soft_bounces=False)
     world.wait(clock("0:10"), clock("70:10"))
-    assert not world.asked
+    assert not world.requested
 
 
 def test_delivered_on_any_attempt_wins_and_ends_the_retries():
     world = World()
     world.take(send(), soft(clock("0:10")), at=clock("0:10"))
     world.take(send(at=clock("1:00"), attempt=2), soft(clock("1:10"), 2), at=clock("1:10"))
-    world.take(said("delivered", clock("1:20")), at=clock("1:20"))
+    world.take(make_receipt("delivered", clock("1:20")), at=clock("1:20"))
     world.wait(clock("1:20"), clock("70:20"))
     assert world.row("m").status == "delivered"
-    assert not world.asked
+    assert not world.requested
 
 
 def test_a_restart_forgets_no_retry_and_repeats_none():
@@ -145,42 +145,42 @@ def test_a_restart_forgets_no_retry_and_repeats_none():
     world.commit(clock("1:00"))
     world.restart()
     world.commit(clock("2:00"))
-    assert [asked.at for asked in world.asked] == [clock("1:00")]
+    assert [requested.at for requested in world.requested] == [clock("1:00")]
 
 
 def test_no_retry_is_due_after_the_validity():
     world = World()
     world.take(send(validity_s=300), soft(T0 + MINUTE), at=T0 + MINUTE)  # a code for a login
     world.wait(T0, clock("3:00"))
-    assert [asked.request.due_at for asked in world.asked] == []
+    assert [requested.request.due_at for requested in world.requested] == []
 
 
-def test_no_retry_is_asked_for_after_the_time_for_retries():
+def test_no_retry_is_requested_after_the_time_for_retries():
     world = World()
     world.take(send(), at=T0)
     world.take(soft(clock("0:10")), at=clock("60:00"))
     world.wait(clock("60:00"), clock("61:00"))
-    assert [asked.at for asked in world.asked] == []
+    assert [requested.at for requested in world.requested] == []
 
 
-def test_a_request_that_fell_due_while_no_worker_ran_comes_late_and_says_when_it_was_due():
+def test_a_request_that_fell_due_while_no_worker_ran_comes_late_with_its_due_time():
     """The sender decides by due_at; a replay of old traffic asks for the same retries."""
     world = World()
     world.take(send(), soft(clock("0:10")), at=clock("0:10"))
     world.restart()
     world.commit(clock("60:00"))
-    assert [asked.request.due_at for asked in world.asked] == [clock("1:00")]
+    assert [requested.request.due_at for requested in world.requested] == [clock("1:00")]
 
 
-def test_no_attempt_is_asked_for_that_the_contract_refuses():
+def test_no_attempt_is_requested_that_the_contract_refuses():
     world = World(retry_every_s=60)
     world.take(send(), send(at=clock("2:00"), attempt=MAX_ATTEMPT), at=clock("2:00"))
     world.take(soft(clock("2:01"), MAX_ATTEMPT), at=clock("2:01"))
     world.wait(clock("2:00"), clock("3:00"), MINUTE)
-    assert [asked.request.attempt for asked in world.asked] == []
+    assert [requested.request.attempt for requested in world.requested] == []
 
 
-def test_the_row_says_so_when_retries_are_switched_off_before_one_is_due():
+def test_the_row_shows_that_retries_were_switched_off_before_one_was_due():
     world = World()
     world.take(send(), soft(clock("0:10")), at=clock("0:10"))
     world.set(retry_soft_bounces=False)
@@ -201,7 +201,7 @@ def test_the_row_says_so_when_retries_are_switched_off_before_one_is_due():
 )
 def test_a_message_without_a_final_receipt_expires_to_the_second(rule, own, fields, hours):
     world = World(**own)
-    world.take(send(**fields), said("queued", T0 + 1), at=T0 + 1)
+    world.take(send(**fields), make_receipt("queued", T0 + 1), at=T0 + 1)
     deadline = T0 + hours * HOUR
     world.commit(deadline - 1)
     assert world.row("m").status == "queued"
@@ -209,7 +209,7 @@ def test_a_message_without_a_final_receipt_expires_to_the_second(rule, own, fiel
     row = world.row("m")
     assert (row.status, row.bounce, row.fail_reason) == ("undelivered", "soft", "expired")
     assert (row.finalized_at, row.no_retry_reason) == (deadline, "expired")
-    assert not world.asked
+    assert not world.requested
 
 
 @pytest.mark.parametrize("late", [SECOND, 5 * DAY])
@@ -219,13 +219,13 @@ def test_a_delivery_one_second_or_five_days_after_the_expiry_still_wins(late):
     world.wait(T0, clock("72:00"))
     assert world.row("m").fail_reason == "expired"
     at = clock("72:00") + late
-    world.take(said("delivered", at), at=at)
+    world.take(make_receipt("delivered", at), at=at)
     row = world.row("m")
     assert (row.status, row.fail_reason, row.no_retry_reason) == ("delivered", "", "")
     assert row.delivered_at == row.finalized_at == at
 
 
-def test_a_retry_that_hears_nothing_expires_with_its_message():
+def test_a_retry_without_receipts_expires_with_its_message():
     world = World()
     world.take(send(), soft(clock("0:10")), at=clock("0:10"))
     world.take(send(at=clock("47:00"), attempt=2), at=clock("47:00"))
@@ -238,11 +238,11 @@ def test_a_retry_that_hears_nothing_expires_with_its_message():
 
 def test_a_row_gives_the_human_reason_beside_code_and_words():
     world = World(fail_reasons={"infobip:27": "the phone is off"})
-    off = said("undelivered", NOW, error_code="27", reason="EC_ABSENT_SUBSCRIBER")
+    off = make_receipt("undelivered", NOW, error_code="27", reason="EC_ABSENT_SUBSCRIBER")
     world.take(send(provider="infobip"), off, at=NOW)
     row = world.row("m")
     assert (row.error_code, row.error_text) == ("27", "EC_ABSENT_SUBSCRIBER")
     assert (row.fail_reason, row.failed_attempt) == ("the phone is off", 1)
-    strange = said("rejected", NOW + 1, error_code="4711", reason="EC_STRANGE")
+    strange = make_receipt("rejected", NOW + 1, error_code="4711", reason="EC_STRANGE")
     world.take(strange, at=NOW + 1)
     assert world.row("m").fail_reason == "EC_STRANGE"

@@ -17,7 +17,7 @@ from tests.support.recipient_world import (
     T0,
     World,
     hard,
-    said,
+    make_receipt,
     send,
     unsubscribe,
 )
@@ -80,14 +80,14 @@ STRUCK: list[tuple[str, list[Event], dict[str, Any], bool, int]] = [
     ),
     (
         "strike, strike, delivered late for the first, strike: two strikes",
-        [*three()[:4], said("delivered", NOW, "a"), *three()[4:]],
+        [*three()[:4], make_receipt("delivered", NOW, "a"), *three()[4:]],
         {},
         False,
         2,
     ),
     (
         "suppressed, then one of them delivered late: free again",
-        [*three(), said("delivered", NOW, "b")],
+        [*three(), make_receipt("delivered", NOW, "b")],
         {},
         False,
         2,
@@ -109,14 +109,14 @@ STRUCK: list[tuple[str, list[Event], dict[str, Any], bool, int]] = [
     ),
     (
         "a delivery of another message changes nothing",
-        [*three(), send("d"), said("delivered", NOW, "d")],
+        [*three(), send("d"), make_receipt("delivered", NOW, "d")],
         {},
         True,
         3,
     ),
     (
         "a delivery of another message resets the count, where the account says so",
-        [*three(), send("d"), said("delivered", NOW, "d")],
+        [*three(), send("d"), make_receipt("delivered", NOW, "d")],
         {"strikes_reset_on_delivery": True},
         False,
         0,
@@ -140,7 +140,7 @@ def test_strikes_suppress_a_number(rule, batches):
     assert bool(world.suppressed) == suppressed
 
 
-def test_a_suppressed_number_says_since_when_and_why():
+def test_a_suppressed_recipient_has_a_time_and_a_reason():
     world = World()
     world.take(*three(), at=NOW)
     known = world.number(NUMBER)
@@ -151,7 +151,7 @@ def test_a_suppressed_number_says_since_when_and_why():
     assert [strike.code for strike in known.facts.strikes] == ["1", "1", "1"]
 
 
-def test_a_release_starts_the_count_anew_and_older_messages_do_not_count_after_it():
+def test_a_release_restarts_the_count_and_older_messages_do_not_count_after_it():
     world = World()
     world.take(*three(), send("d", NOW - 1), at=NOW)
     world.request("release", NUMBER, NOW)
@@ -167,7 +167,7 @@ def test_a_release_starts_the_count_anew_and_older_messages_do_not_count_after_i
 
 
 @pytest.mark.parametrize("restarts", [False, True])
-def test_suppression_days_end_by_the_clock_alone_and_the_count_starts_anew(restarts):
+def test_suppression_days_end_by_the_clock_alone_and_the_count_restarts(restarts):
     world = World(suppression_days=2)
     world.take(*three(), at=NOW)
     known = world.number(NUMBER)
@@ -252,10 +252,10 @@ def test_a_change_of_settings_takes_effect_for_what_happens_after_it():
     assert (known.suppressed, known.strikes) == (False, 4)
 
 
-def test_a_send_to_a_suppressed_number_is_recorded_truthfully_and_told():
+def test_a_send_to_a_suppressed_recipient_is_recorded_and_reported():
     world = World()
     world.take(*three(), at=NOW)
-    world.take(send("d", NOW), said("delivered", NOW + 1, "d"), at=NOW + 1)
+    world.take(send("d", NOW), make_receipt("delivered", NOW + 1, "d"), at=NOW + 1)
     assert (world.row("d").status, world.row("d").sent_to_suppressed) == ("delivered", True)
     assert world.to_suppressed == 1
     world.take(send("e", T0 + MINUTE), send("f", NOW, recipient=OTHER), at=NOW + 1)
@@ -288,7 +288,7 @@ def test_two_unsubscribes_around_a_resubscribe_whenever_the_send_comes():
     assert suppressed(*twice, send()) == suppressed(send(), *twice)
 
 
-def test_an_unsubscribe_of_a_received_message_says_the_same_in_any_order():
+def test_an_unsubscribe_of_a_received_message_has_the_same_effect_in_any_order():
     def suppressed(*events: Event) -> bool:
         world = World()
         for event in events:
@@ -307,5 +307,8 @@ def test_two_deliveries_of_a_message_reset_the_count_alike_in_any_order():
             world.take(event, at=NOW)
         return strikes(world)
 
-    early, late = said("delivered", T0 + 4 * MINUTE, "d"), said("delivered", T0 + 6 * MINUTE, "d")
+    early, late = (
+        make_receipt("delivered", T0 + 4 * MINUTE, "d"),
+        make_receipt("delivered", T0 + 6 * MINUTE, "d"),
+    )
     assert counted(early, late) == counted(late, early)
