@@ -192,7 +192,7 @@ def test_strikes_whose_rule_raises_are_refused_and_leave_nothing(
     broken = Broken(monkeypatch, numbers, rule)
     agents.take(strike(2), strike(3))
     assert agents.letters() == [b"internal_error"] * 2
-    assert agents.meter.values["receipts_dead_letters_total", "strikes", "internal_error"] == 2
+    assert agents.meter.value("receipts_dead_letters_total", "strikes", "internal_error") == 2
     assert agents.table.data == before
     assert agents.failures == 1
     assert agents.meter.value("receipts_events_total", "strikes", "struck") == 1
