@@ -1,15 +1,16 @@
 """Faust in whole batches: agents that receive and send batches, and commits that are safe.
 
-It is faust.App with its own extension points used (transport, topic, stream, table, recovery), and
-knows nothing of what the records mean. The parts:
+A faust.App built on Faust's own extension points (transport, topic, stream, table, recovery). It
+does not know what the records mean. The parts:
 
-app        BatchApp: settings, declarations, hooks, failure
-consumer   hands out batches, commits only what is done and acknowledged; thread: aiokafka's side
-producer   send_many, settle; fence: no proof of membership, no produce
-table      BatchTable; recovery: restores it in whole batches
-topic      BatchTopic and its stream; batch: Batch
-runner     run_worker: signals, failures, exit codes
-names      the private names relied on, asserted at start
+app          BatchApp: settings, declarations, hooks, failure
+consumer     hands out batches, commits only what is done and acknowledged; thread: aiokafka's side
+producer     send_many, flush; fence: produces only while group membership is proved
+table        BatchTable; recovery: restores it in whole batches
+topic        BatchTopic and its stream; batch: Batch
+runner       run_worker: signals, failures, exit codes
+watchdog     membership, Kafka's silence, and topics, checked while the worker runs
+private_api  the private names it relies on, checked at start
 """
 
 from streams.batching.app import BatchApp

@@ -20,7 +20,7 @@ from streams.batching.producer import BatchProducer, Record
 from streams.batching.recovery import BatchRecovery, BatchTableManager, RestoreProgress
 from streams.batching.table import BatchTable, Check, Merge
 from streams.batching.topic import BatchStream, BatchTopic
-from streams.batching.watchdog import topics_gone
+from streams.batching.watchdog import topics_deleted
 from streams.kafka.clients import REQUEST_TIMEOUT_MS
 from streams.kafka.reading import Place
 
@@ -51,20 +51,20 @@ class BatchApp(faust.App):
 
     brokers: host:port, comma separated. batch_size: most records in a Batch. max_record_bytes:
     largest key + value + headers + overhead that send_many() and put() accept. quiesce_timeout_s:
-    how long agents and acknowledgements may take when partitions are given up.
+    how long agents and acknowledgements may take when partitions are revoked.
     """
 
     on_partition_ready: Callable[[int], Awaitable[object]] | None = None
     """Awaited when all tables of a partition are restored, before its first batch is handed out.
-    Again after a rebalance if records of others were read into a partition that stayed. May be
-    cancelled and called anew when another rebalance comes; may put() and send_many()."""
+    Again after a rebalance if other workers' records were read into a partition that stayed. It may
+    be cancelled by another rebalance and called again; it may put() and send_many()."""
     on_partition_lost: Callable[[int], object] | None = None
-    """Called when a partition went to another worker; its data is gone already."""
+    """Called when a partition was reassigned to another worker; its data is already dropped."""
     on_unreadable: Callable[[Place, str], object] | None = None
-    """Called for each record of a changelog that a restore steps over, with the reason."""
+    """Called for each changelog record that a restore skips, with the reason."""
     before_commit: Callable[[], Awaitable[object]] | None = None
     """Awaited every commit interval and at the last commit of an assignment, done batches or not.
-    Then everything produced is settled, then the offsets done before the call are committed."""
+    Then everything produced is flushed, then the offsets done before the call are committed."""
 
     def __init__(
         self,
@@ -111,8 +111,8 @@ class BatchApp(faust.App):
         """A table of raw bytes on an existing compacted topic, partitioned as the sources.
 
         merge(held, read) -> kept joins records of one key while restoring; None: the last wins.
-        check(key, value) raises when a record cannot be one of ours: a restore steps over such
-        records and over those that merge raises at, and reports them to on_unreadable.
+        check(key, value) raises when a record is not valid. A restore skips such records, and those
+        at which merge raises, and reports them to on_unreadable.
         """
         changelog = self.topic(
             changelog_topic, key_type=bytes, value_type=bytes, internal=False, acks=False
@@ -149,7 +149,7 @@ class BatchApp(faust.App):
     ) -> None:
         """send_many(), and wait until the broker has the records.
 
-        For what must be known before something else is sent. A failure stops the app as well.
+        For records that must exist before others are sent. A failure stops the app as well.
         """
         await self.block_if_failed()
         prepared = await self.batch_producer.prepare(topic, records, self.max_record_bytes)
@@ -200,11 +200,11 @@ class BatchApp(faust.App):
         return cast(BatchConsumer, self.consumer)
 
     def coordinator_silent(self) -> bool:
-        """Whether the group coordinator gave no good answer for half a session."""
+        """Whether the group coordinator has accepted nothing for half a session timeout."""
         return self.fence.age_s > self.fence.session_timeout_s / 2
 
     def trouble(self) -> str | None:
-        """What Kafka does not do at the moment, in words; None when all is well."""
+        """The current trouble with Kafka, in words; None: there is none."""
         if self.coordinator_silent():
             return f"waiting for the group coordinator, last heartbeat {self.fence.age_s:.1f} s ago"
         late = self.batch_producer.oldest_unacknowledged()
@@ -223,7 +223,7 @@ class BatchApp(faust.App):
         own = isinstance(error, BatchingError)
         log.critical("Stopping, nothing is committed: %s", error if own else repr(error),
                      exc_info=None if own else error)  # fmt: skip
-        # What Faust and aiokafka say from here on are consequences, several tracebacks each.
+        # From here on Faust and aiokafka log only consequences, several tracebacks each.
         logging.disable(logging.ERROR)
         self.batch_producer.allow_produce(False)
         self.fence.lose(f"the worker is stopping: {error!r}")
@@ -231,7 +231,7 @@ class BatchApp(faust.App):
         self.failed.set()
 
     async def block_if_failed(self) -> None:
-        """After a failure agents get no further: they wait here until they are cancelled."""
+        """After a failure, wait until cancelled: agents must not continue."""
         if self.failure is not None:
             await asyncio.Event().wait()
 
@@ -240,7 +240,7 @@ class BatchApp(faust.App):
     def begin_assignment(self, assigned: set[TP]) -> None:
         """Called by the consumer with every new assignment."""
         if assigned and (left_out := self.batch_consumer.left_out({tp.topic for tp in assigned})):
-            self.fail(topics_gone(left_out))
+            self.fail(topics_deleted(left_out))
         partitions = {tp.partition for tp in assigned}
         lost, self._partitions = self._partitions - partitions, partitions
         self._informed -= lost
@@ -253,7 +253,7 @@ class BatchApp(faust.App):
         self.batch_producer.allow_produce(self.failure is None)
 
     def close_partitions(self) -> None:
-        """Called by the consumer when an assignment ends: nothing may be written any more."""
+        """Called by the consumer when an assignment ends: nothing more may be written."""
         self._ready.clear()
         for table in self._tables():
             table.close()
@@ -304,7 +304,7 @@ class BatchApp(faust.App):
     def check_topics(self, counts: Mapping[str, int]) -> bool:
         """Called by the consumer before it subscribes, with the partitions of each topic.
 
-        False, and a failure, unless all exist with the same number.
+        False, and the app fails, unless all exist with the same number.
         """
         if missing := sorted(name for name, count in counts.items() if not count):
             self.fail(
@@ -317,18 +317,18 @@ class BatchApp(faust.App):
     # ------------------------------------------------------------------ Faust
 
     async def on_first_start(self) -> None:
-        """Refuse versions that lack what this package builds on."""
+        """Refuse installed versions that lack a private name this package uses."""
         assert_private_api()
         await super().on_first_start()
 
     def _create_directories(self) -> None:
-        """Nothing is kept on disk (faust/app/base.py:1972)."""
+        """Do nothing: no data is on disk (faust/app/base.py:1972)."""
 
 
 def _settings(
     brokers: str, commit_interval_s: float, session_timeout_s: float, rebalance_timeout_s: float
 ) -> dict[str, Any]:
-    """Why each: docs/design.md, engine."""
+    """Faust settings; the reasons are in docs/design.md, real parts."""
     return {
         "broker": ";".join(f"kafka://{address.strip()}" for address in brokers.split(",")),
         "store": "memory://",

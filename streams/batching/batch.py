@@ -10,7 +10,7 @@ from faust.types import TP
 
 
 class Fetched(NamedTuple):
-    """What one fetch knows of a partition, taken in the consumer's thread at one moment."""
+    """The result of one fetch for a partition, taken in the consumer's thread at one moment."""
 
     records: list[ConsumerRecord[bytes, bytes]]
     position: int | None
@@ -72,7 +72,7 @@ class Batch(Sequence[Any]):
         self._invalid = False
 
     def done(self) -> None:
-        """Everything that follows from these records was handed to send_many() or put().
+        """Mark it as done: all its output was passed to send_many() or put().
 
         Its offsets are committed after those sends are acknowledged and after all earlier batches
         of the partition are done. Without effect on a batch of an older assignment.
@@ -92,14 +92,14 @@ class Batch(Sequence[Any]):
         return self._taken
 
     def take(self) -> bool:
-        """Called by the stream: False when the batch became void while it waited."""
+        """Called by the stream: False when the batch was invalidated while it waited."""
         if self._taken:
             raise RuntimeError(f"two agents read {self.tp}: give each topic one BatchTopic")
         self._taken = not self._invalid
         return self._taken
 
     def invalidate(self) -> None:
-        """Called by the consumer: these offsets come again, perhaps to another worker."""
+        """Called by the consumer: these offsets are read again, perhaps by another worker."""
         self._invalid = True
 
     @overload

@@ -1,7 +1,8 @@
 """The consumer of batches: hands out whole batches, commits only what is done and acknowledged.
 
-Closes of faust-internals section 1: H3 (records fetched between resume and seek), H4 (an agent's
-exception commits), H5 (skipped events block commits), H6 (commits starve while agents produce).
+It closes four gaps of Faust's consumer, which loses records fetched between resume and seek,
+commits an event whose agent raised, blocks commits at skipped events, and starves commits while
+agents produce.
 
 Life of an assignment:  closed -> (restore) -> perform_seek -> open -> quiesce -> closed
 """
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from streams.batching.app import BatchApp
 
 FETCH_TIMEOUT_S = 0.1
-QUIET_LOOK_S = 0.25
+QUIESCE_POLL_S = 0.25
 OPEN_BATCHES = 2
 """A partition is fetched while fewer of its batches are unfinished."""
 
@@ -44,7 +45,7 @@ class BatchConsumer(driver.Consumer):
         self._done_up_to: dict[TP, int] = {}
         self._heads: dict[TP, tuple[int, int]] = {}
         """Offset handed out up to, and high watermark, by the latest fetch."""
-        self._quieting = asyncio.Lock()
+        self._quiescing = asyncio.Lock()
         self._epoch = 0
         self._open = False
         self._fetching = asyncio.Lock()
@@ -92,7 +93,7 @@ class BatchConsumer(driver.Consumer):
             return epoch, cast(FetchedMap, await self._getmany(wanted, FETCH_TIMEOUT_S))
 
     def _between_seek_and_resume(self) -> bool:
-        # H3: after the seek flow_control.resume() still empties all queues (recovery.py:655-659,
+        # After the seek flow_control.resume() still empties all queues (recovery.py:655-659,
         # mode/utils/queues.py:97); on_rebalance_end() comes right after.
         return self._open and self.app.rebalancing
 
@@ -160,8 +161,8 @@ class BatchConsumer(driver.Consumer):
         self._read_offset[tp] = batch.next_offset
 
     def _pass_gap(self, tp: TP, position: int) -> None:
-        """Offsets without a record for us (control records, aborted transactions) are done when
-        what was handed out before them is; else lag would never reach 0."""
+        """Offsets without a record to hand out (control records, aborted transactions) are done
+        when the batches before them are; else lag would never reach 0."""
         if batches := self._out.get(tp):
             batches[-1].next_offset = max(batches[-1].next_offset, position)
         elif position > max(self._committed_offset[tp] or 0, self._done_up_to.get(tp, 0)):
@@ -209,17 +210,17 @@ class BatchConsumer(driver.Consumer):
     # ------------------------------------------------------------------ rebalancing
 
     async def subscribe(self, topics: Iterable[str]) -> None:
-        """Join the group, when the topics are as they must be (aiokafka would wait for ever)."""
+        """Join the group if all topics are valid (aiokafka would wait for ever otherwise)."""
         wanted = set(topics)
         if self._batch_app.check_topics(await self._thread.partition_counts(wanted)):
             await super().subscribe(wanted)
             self._subscribed.update(wanted)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Finish, settle and commit before the group goes on; then Faust's own part.
+        """Finish, flush and commit before the rebalance goes on; then Faust's own part.
 
-        The other workers get our partitions only after this returned (eager rebalancing), or
-        after the rebalance timeout, which quiesce() stays well below.
+        Other workers get our partitions only after this returns (eager rebalancing), or after the
+        rebalance timeout; quiesce() stays well below it.
         """
         if not self.app.should_stop:
             await self.quiesce(self._batch_app.quiesce_timeout_s, patient=True)
@@ -233,33 +234,33 @@ class BatchConsumer(driver.Consumer):
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def quiesce(self, timeout_s: float, *, patient: bool = False) -> None:
-        """No new batches; wait for those in agents' hands; commit; give up producing.
+        """Hand out no batches, wait for those that agents have, commit, stop producing.
 
         Any failure, QuiesceTimeout included, stops the app. patient: time in which the group
-        coordinator is silent does not count, since it cannot give our partitions away meanwhile.
+        coordinator is silent does not count, since it cannot reassign our partitions meanwhile.
         """
         app = self._batch_app
-        async with self._quieting:
+        async with self._quiescing:
             was_open, self._open = self._open, False
             self._epoch += 1
             try:
                 await self._finish_within(timeout_s, was_open, patient)
             except TimeoutError:
-                app.fail(QuiesceTimeout(self._not_quiet(timeout_s)))
+                app.fail(QuiesceTimeout(self._unfinished_work(timeout_s)))
             except Exception as error:  # noqa: BLE001 - becomes the app's failure
                 app.fail(error)
             app.close_partitions()
             self._advance_epoch()
 
-    def _not_quiet(self, timeout_s: float) -> str:
-        late = (
+    def _unfinished_work(self, timeout_s: float) -> str:
+        unfinished = (
             self._unfinished()
             or self._batch_app.batch_producer.oldest_unacknowledged()
             or "a commit"
         )
         trouble = self._batch_app.trouble()
         why = f" (Kafka: {trouble})" if trouble else ""
-        return f"after {timeout_s:g} s not done or not acknowledged: {late}{why}"
+        return f"after {timeout_s:g} s not done or not acknowledged: {unfinished}{why}"
 
     async def _finish_within(self, left_s: float, was_open: bool, patient: bool) -> None:
         finishing = asyncio.ensure_future(self._finish(was_open))
@@ -268,7 +269,7 @@ class BatchConsumer(driver.Consumer):
                 if left_s <= 0:
                     raise TimeoutError
                 began = time.monotonic()
-                await asyncio.wait([finishing], timeout=min(left_s, QUIET_LOOK_S))
+                await asyncio.wait([finishing], timeout=min(left_s, QUIESCE_POLL_S))
                 if not (patient and self._batch_app.coordinator_silent()):
                     left_s -= time.monotonic() - began
             finishing.result()
@@ -315,7 +316,7 @@ class BatchConsumer(driver.Consumer):
     async def _commit_done(self, last: bool) -> bool:
         """Commit what is done, after 1. before_commit, 2. all acknowledgements.
 
-        The offsets are taken first: what is done later may have produced too little yet. The
+        The offsets are taken first: batches done later may not have produced everything yet. The
         last commit of an assignment closes the producer between 1 and 2.
         """
         app, epoch = self._batch_app, self._epoch
@@ -333,14 +334,14 @@ class BatchConsumer(driver.Consumer):
         return True
 
     async def on_stop(self) -> None:
-        """Nothing to commit here: the runner quiesces before it stops the app."""
+        """Do nothing: the runner quiesces before it stops the app."""
 
     async def on_task_error(self, exc: BaseException) -> None:
         """An agent raised (stock commits here, faust/transport/consumer.py:1153)."""
         self._batch_app.fail(exc)
 
     def verify_event_path(self, now: float, tp: TP) -> None:
-        """Nothing: Faust's watch counts single events and would complain."""
+        """Do nothing: Faust's check counts single events and would warn."""
 
     # ------------------------------------------------------------------ watching
 
@@ -353,14 +354,14 @@ class BatchConsumer(driver.Consumer):
         return {tp: start for tp, (start, _) in self._heads.items()}
 
     def coordination_error(self) -> Exception | None:
-        """What ended aiokafka's heartbeats or its coordination of the group for good."""
+        """The error that ended aiokafka's heartbeats or group coordination; None: they run."""
         return self._thread.coordination_error()
 
     def left_out(self, assigned: set[str]) -> list[str]:
         """Subscribed topics that an assignment lacks.
 
-        All topics have the same partitions, so whoever gets one of a topic gets one of each. A
-        topic that did not exist at that moment is ignored by the assignor, for good (a warning).
+        All topics have the same number of partitions, so an assignment has the same partitions of
+        each. The assignor ignores a topic that did not exist at that moment, for good.
         """
         return sorted(self._subscribed - assigned)
 

@@ -1,15 +1,15 @@
-"""What can go wrong, and what the caller should do about it.
+"""Errors by what the caller should do about them.
 
 BatchingError
-├── RecordTooLarge      decide: the record cannot be produced at its size; nothing was sent
+├── RecordTooLarge      decide: the record is too large to be produced; nothing was sent
 ├── PartitionNotHeld    skip: the partition is not (or not yet) ours; nothing was applied or sent
-├── FenceNotProved      wait: the group coordinator did not confirm our membership lately
+├── FenceNotProved      wait: the group coordinator has not confirmed our membership recently
 ├── IncompatibleVersions  install the pinned versions
-└── Stop                nothing to decide: the process must end without committing
-    ├── FenceLost       the consumer group gave our partitions to another worker, or may have
+└── Stop                stop: the process must end without committing
+    ├── FenceLost       our partitions are, or may be, reassigned to another worker
     ├── ProduceFailed   a record was not acknowledged by the broker
-    ├── QuiesceTimeout  a batch was not finished in time when partitions had to be given up
-    └── AgentEnded      an agent left its stream, so its partitions would stand still
+    ├── QuiesceTimeout  a batch was not finished in time when partitions were revoked
+    └── AgentEnded      an agent left its stream, so its partitions would not be processed
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class PartitionNotHeld(BatchingError):
 
 
 class FenceNotProved(BatchingError):
-    """Membership was not proved within the session timeout; it may be again."""
+    """Membership was not proved within the session timeout; it may still be proved later."""
 
 
 class IncompatibleVersions(BatchingError):
@@ -55,7 +55,7 @@ class Stop(BatchingError):
 
 
 class FenceLost(Stop, KafkaError):  # type: ignore[misc]
-    """We do not own our partitions any more, or none are assigned.
+    """We no longer own our partitions, or none are assigned.
 
     Also a KafkaError, not retriable: aiokafka then fails the produce futures it guards
     (aiokafka/producer/sender.py:783 catches nothing else).
@@ -65,26 +65,26 @@ class FenceLost(Stop, KafkaError):  # type: ignore[misc]
 
 
 class ProduceFailed(Stop):
-    """A produce future failed: what it carried may be lost."""
+    """A produce request failed: its records may be lost."""
 
 
 class QuiesceTimeout(Stop):
-    """A batch was still not done() when its partition had to be given up."""
+    """A batch was not done() in time when its partition was revoked."""
 
 
 class AgentEnded(Stop):
     """An agent returned or left its `async for`."""
 
 
-def refusal_in_words(error: BaseException, topic: str) -> str:
-    """Why Kafka did not take records for a topic, and what to do about it."""
+def explain_refusal(error: BaseException, topic: str) -> str:
+    """Why Kafka refused records for a topic, and the fix."""
     if isinstance(error, InvalidTimestampError):
         now = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
         return (
             f"Kafka refuses the time of a record for topic {topic} (InvalidTimestampError): it is "
             "further ahead of the broker's clock than the topic's message.timestamp.after.max.ms, "
-            f"1 hour by default. This machine's clock says {now} UTC. Fix: set the clocks of this "
-            "machine and of the brokers right (NTP), then start again"
+            f"1 hour by default. This machine's clock shows {now} UTC. Fix: set the clocks of this "
+            "machine and of the brokers (NTP), then start again"
         )
     if isinstance(error, UnknownTopicOrPartitionError):
         return f"topic {topic} does not exist. Fix: create it, then start again"
@@ -94,7 +94,7 @@ def refusal_in_words(error: BaseException, topic: str) -> str:
 
 
 def with_advice(error: BaseException) -> str:
-    """A failure in words, with what to do about it."""
+    """The text of a failure, with a fix."""
     own = isinstance(error, BatchingError)
     text = str(error) if own else repr(error)
     if "Fix: " in text:

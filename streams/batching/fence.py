@@ -1,17 +1,17 @@
 """The fence: whether we may still produce, by the age of the last proof of group membership.
 
-A worker that was paused (SIGSTOP, a stopped VM, a long collection) may wake up after the group gave
-its partitions to another. Kafka cannot refuse its writes without transactions, so it must refuse
-them itself: every produce request passes check() right before it is written to the socket.
+A worker that was paused (SIGSTOP, a stopped VM, a long collection) may wake up after its partitions
+were reassigned. Without transactions Kafka cannot refuse its writes, so the worker must refuse them
+itself: every produce request passes check() right before it is written to the socket.
 
-Proof is an accepted heartbeat or SyncGroup answer; its time is that of the request's departure, so
-the broker's own session timer always ends later than ours (aiokafka keeps the time of the last
-heartbeat in a local variable only, consumer/group_coordinator.py:752, so the requests are watched).
+Proof is an accepted heartbeat or SyncGroup response. Its time is when the request was sent, so the
+broker's own session timer always ends later than ours (aiokafka keeps the time of the last
+heartbeat in a local variable only, consumer/group_coordinator.py:752, so requests are observed).
 
-A proof that is too old is no reason to end: the group coordinator may be away. The worker waits and
-writes nothing. A heartbeat that is accepted later, for the same member and generation, proves that
-no rebalance was completed meanwhile, so nobody else had our partitions. Only the group's word that
-it no longer knows us is final (docs/adr/0012-a-fence-that-waits.md).
+If the proof is too old, the worker does not end, since the group coordinator may be away: it waits
+and writes nothing. A heartbeat that is accepted later, for the same member and generation, proves
+that no rebalance was completed meanwhile, so no other worker had our partitions. Only the
+coordinator's answer that it no longer knows us is final (docs/adr/0012-a-fence-that-waits.md).
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from streams.batching.errors import FenceLost, FenceNotProved
 _ALIVE = frozenset({0, errors.RebalanceInProgressError.errno})
 _FORGOTTEN = frozenset({errors.UnknownMemberIdError.errno, errors.IllegalGenerationError.errno})
 
-#: How often a waiting caller looks. Proofs come from another thread, about once a second.
-LOOK_S: Final = 0.05
+#: Poll interval of waiting callers. Proofs come from another thread, about once a second.
+POLL_S: Final = 0.05
 
 
 def clock() -> float:
-    """Seconds of a clock that goes on while the machine sleeps, where there is one."""
+    """Seconds of a clock that also runs while the machine sleeps, where one exists."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
@@ -60,7 +60,7 @@ class Fence:
 
     @property
     def lost(self) -> str | None:
-        """Why nothing may ever be produced again; None when it may."""
+        """Why nothing may be produced ever again; None: the fence is not lost."""
         return self._lost
 
     @property
@@ -70,10 +70,10 @@ class Fence:
 
     @property
     def waiting(self) -> bool:
-        """Whether partitions are held, but not proved to be ours at the moment.
+        """Whether partitions are held, but membership is not proved at the moment.
 
         During a rebalance the group drops a member that has not joined again within the rebalance
-        timeout, however lately it sent a heartbeat.
+        timeout, however recently it sent a heartbeat.
         """
         if self._lost is not None or not self.held:
             return False
@@ -87,10 +87,10 @@ class Fence:
             raise FenceNotProved(f"the last accepted heartbeat is {self.age_s:.1f} s old")
 
     async def proved(self) -> None:
-        """Wait until something may be produced. Raises FenceLost when it never may again."""
+        """Wait until producing is allowed. Raises FenceLost when it never will be."""
         self._raise_if_lost()
         while self.waiting:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(POLL_S)
             self._raise_if_lost()
 
     def _raise_if_lost(self) -> None:
@@ -100,15 +100,15 @@ class Fence:
             raise FenceLost("no partitions are held: nothing may be produced between assignments")
 
     def release(self) -> None:
-        """All partitions are given up: no proof is needed, nothing may be produced."""
+        """All partitions are revoked: no proof is needed, nothing may be produced."""
         self.held = False
 
     def lose(self, reason: str) -> None:
-        """Nothing may be produced any more, for good."""
+        """Forbid producing for good."""
         self._lost = self._lost or reason
 
     def observe(self, request: object, error_codes: frozenset[int], sent_at: float) -> None:
-        """Take note of the group coordinator's answer to a request sent at `sent_at`."""
+        """Record the group coordinator's response to a request sent at `sent_at`."""
         if isinstance(request, SyncGroupRequest) and error_codes == {0}:
             self._proved_at = self._stable_at = sent_at
             self.held = True
@@ -143,7 +143,7 @@ class Fence:
 
 
 def error_codes(response: Any) -> frozenset[int]:
-    """All error codes in the answer of a group coordinator: of the whole, or of each partition."""
+    """All error codes in a group coordinator's response, those of partitions included."""
     topics = getattr(response, "topics", None)
     if topics is None:
         return frozenset({getattr(response, "error_code", 0)})

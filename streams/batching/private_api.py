@@ -51,7 +51,7 @@ _METHODS: tuple[tuple[Any, str], ...] = (
     (TopicPartitionState, "has_valid_position position consumed_to"),
 )
 
-# Set in constructors: looked for in the source, since no instance exists yet.
+# Set in constructors: searched in the source, since no instance exists yet.
 _ATTRIBUTES: tuple[tuple[Any, str], ...] = (
     (faust_consumer.Consumer, "_read_offset _committed_offset _commit_fut"),
     (Recovery, "active_tps active_offsets active_highwaters tp_to_table signal_recovery_end"),

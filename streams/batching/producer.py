@@ -1,12 +1,12 @@
-"""The producer of batches: every record tracked, every request fenced.
+"""The producer of batches: it tracks every record and fences every request.
 
 Order on retries holds without idempotence: aiokafka has at most one request in flight per node and
 mutes its partitions until it is answered (aiokafka/producer/sender.py:128, 138), and a batch to be
 retried goes to the front (message_accumulator.py:466). A retry after a lost answer may write a
 batch twice; readers must be idempotent.
 
-Batches have no time to live: while Kafka is away they wait, and with them their senders. What ends
-the wait is an answer that no retry can change, a lost fence, or the end of the process.
+Batches do not expire: while Kafka is away they wait, and their senders wait with them. The wait
+ends with an error that is not retriable, a lost fence, or the end of the process.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from streams.batching.errors import (
     PartitionNotHeld,
     ProduceFailed,
     RecordTooLarge,
-    refusal_in_words,
+    explain_refusal,
 )
-from streams.batching.watchdog import log_begins_anew, missing_topics
+from streams.batching.watchdog import log_replaced, missing_topics
 from streams.kafka.connections import adopt
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ Headers = Sequence[tuple[str, bytes]]
 
 
 class Outgoing(NamedTuple):
-    """A record to produce; a plain (key, value) tuple does as well."""
+    """A record to produce; a plain (key, value) tuple is accepted too."""
 
     key: bytes | None
     value: bytes | None
@@ -61,7 +61,7 @@ Record = tuple[bytes | None, bytes | None] | Outgoing
 
 
 class Unacknowledged:
-    """Records on their way. since: seconds of time.monotonic()"""
+    """Records that are not acknowledged yet. since: seconds of time.monotonic()"""
 
     __slots__ = ("partition", "records", "since", "topic")
 
@@ -73,7 +73,7 @@ class Unacknowledged:
 
     @property
     def age_s(self) -> float:
-        """Seconds since they were handed to the client."""
+        """Seconds since they were passed to the client."""
         return time.monotonic() - self.since
 
     def __str__(self) -> str:
@@ -84,14 +84,14 @@ _SLACK = 256  # upper bound of a header-less record's overhead in a batch of its
 
 
 class BatchProducer(driver.Producer):
-    """Faust's producer plus send_many() and settle()."""
+    """Faust's producer with batches and flush()."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._unacknowledged: dict[asyncio.Future[Any], Unacknowledged] = {}
         self._calls: set[asyncio.Task[Any]] = set()
         self._locks: defaultdict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._admitting = False
+        self._allowed = False
         self._written_up_to: dict[tuple[str, int], int] = {}
 
     @property
@@ -118,62 +118,62 @@ class BatchProducer(driver.Producer):
 
         client.send = guarded
 
-    def allow_produce(self, admitting: bool) -> None:
-        """Open or close send_many() for everybody."""
-        self._admitting = admitting
+    def allow_produce(self, allowed: bool) -> None:
+        """Open or close the producer."""
+        self._allowed = allowed
 
     def abandon(self, error: Exception) -> None:
-        """Fail everything that is not acknowledged yet; nothing can be handed over any more."""
+        """Fail all records that are not acknowledged yet; nothing more can be produced."""
         if self._producer is not None:
             self._producer._message_accumulator.fail_all(error)
 
-    async def admitted(self) -> None:
-        """Wait until the fence allows to produce.
+    async def allowed(self) -> None:
+        """Wait until the fence allows producing.
 
         Raises PartitionNotHeld between assignments, FenceLost when the fence is lost.
         """
-        self._raise_unless_admitting()
+        self._raise_unless_allowed()
         await self._batch_app.fence.proved()
-        self._raise_unless_admitting()
+        self._raise_unless_allowed()
 
-    def _raise_unless_admitting(self) -> None:
-        if not self._admitting:
+    def _raise_unless_allowed(self) -> None:
+        if not self._allowed:
             raise PartitionNotHeld("nothing can be produced while partitions are reassigned")
 
     async def prepare(
         self, topic: str, records: Iterable[Record], max_record_bytes: int
     ) -> list[Record]:
-        """The records, as soon as they may be produced. The caller's partition may be lost then.
+        """Check the records and wait until they may be produced. The partition may be lost then.
 
         Raises RecordTooLarge, PartitionNotHeld, FenceLost; nothing is sent.
         """
-        await self.admitted()
+        await self.allowed()
         return [_checked(record, topic, max_record_bytes) for record in records]
 
     async def send_batches(
         self, topic: str, partition: int, records: list[Record]
     ) -> list[tuple[asyncio.Future[Any], int]]:
-        """Hand prepared records to aiokafka as whole batches, in order; split where one is full.
+        """Pass prepared records to aiokafka as whole batches, in order; split where one is full.
 
-        Returns (future of RecordMetadata, number of records) per batch, tracked already: settle()
+        Returns (future of RecordMetadata, number of records) per batch, tracked already: flush()
         awaits them. Waits while an earlier batch of the partition is still queued. Calls for one
-        partition are served in their order; a call goes on when its caller is cancelled.
+        partition are served in order; a call continues when its caller is cancelled.
         """
-        call = asyncio.ensure_future(self._ship_all(topic, partition, records))
+        call = asyncio.ensure_future(self._send_all(topic, partition, records))
         self._calls.add(call)
         call.add_done_callback(self._on_call_done)
         return await asyncio.shield(call)
 
-    async def _ship_all(
+    async def _send_all(
         self, topic: str, partition: int, records: list[Record]
     ) -> list[tuple[asyncio.Future[Any], int]]:
         async with self._locks[topic, partition]:
             return [
-                (await self._ship(batch, topic, partition), batch.record_count())
+                (await self._send_batch(batch, topic, partition), batch.record_count())
                 for batch in _batches(self._ensure_producer(), records)
             ]
 
-    async def _ship(self, batch: Any, topic: str, partition: int) -> asyncio.Future[Any]:
+    async def _send_batch(self, batch: Any, topic: str, partition: int) -> asyncio.Future[Any]:
         batch.close()
         await self._batch_app.fence.proved()
         future = await self._enqueue(batch, topic, partition)
@@ -181,7 +181,7 @@ class BatchProducer(driver.Producer):
         return future
 
     async def _enqueue(self, batch: Any, topic: str, partition: int) -> asyncio.Future[Any]:
-        """Wait for aiokafka's one place a partition, however long Kafka is away.
+        """Wait for aiokafka's one queued batch per partition, however long Kafka is away.
 
         Raises UnknownTopicOrPartitionError when Kafka answers that there is no such topic.
         """
@@ -193,7 +193,7 @@ class BatchProducer(driver.Producer):
             except KafkaTimeoutError:
                 self._raise_failure()
             except UnknownTopicOrPartitionError:
-                # Also what aiokafka says while no broker answers (client.py:_wait_on_metadata).
+                # aiokafka also raises it while no broker answers (client.py:_wait_on_metadata).
                 if await _answering(producer.client):
                     raise
                 self._raise_failure()
@@ -209,7 +209,7 @@ class BatchProducer(driver.Producer):
             self._unacknowledged.pop(done, None)
             error = asyncio.CancelledError() if done.cancelled() else done.exception()
             if error is not None:
-                why = refusal_in_words(error, what.topic)
+                why = explain_refusal(error, what.topic)
                 self._batch_app.fail(ProduceFailed(f"{what} failed: {why}"), error)
             else:
                 self._compare(done.result())
@@ -217,15 +217,15 @@ class BatchProducer(driver.Producer):
         future.add_done_callback(acknowledged)
 
     def _compare(self, written: RecordMetadata) -> None:
-        """A log only grows: an offset below the last one is that of another log."""
+        """A log only grows: an offset below the last one means that the log was replaced."""
         home = written.topic, written.partition
         before = self._written_up_to.get(home, -1)
         if written.offset < before:
-            self._batch_app.fail(log_begins_anew(*home, written.offset, before))
+            self._batch_app.fail(log_replaced(*home, written.offset, before))
         self._written_up_to[home] = written.offset
 
     def oldest_unacknowledged(self) -> Unacknowledged | None:
-        """What waits longest for its acknowledgement; None when nothing waits."""
+        """The records that wait longest for their acknowledgement; None: none wait."""
         return next(iter(self._unacknowledged.values()), None)
 
     def _on_call_done(self, call: asyncio.Task[Any]) -> None:
@@ -237,7 +237,7 @@ class BatchProducer(driver.Producer):
 
     async def send(self, *args: Any, **kwargs: Any) -> Any:
         """Faust's Topic.send(): one record, tracked as well."""
-        await self.admitted()
+        await self.allowed()
         future = await super().send(*args, **kwargs)
         self._track(cast("asyncio.Future[Any]", future), Unacknowledged(str(args[0]), -1, 1))
         return future
@@ -251,17 +251,17 @@ class BatchProducer(driver.Producer):
         return {name for name in client._topics if not known(name)}
 
     async def missing(self, topics: Iterable[str]) -> list[str]:
-        """Those of the topics that the cluster does not know; empty when no broker answers."""
+        """The topics that the cluster does not know; empty when no broker answers."""
         return await missing_topics(self._ensure_producer().client, topics)
 
     def send_soon(self, fut: Any) -> NoReturn:
-        """Refused: Faust's buffer loses track of its records (holes H1, H2)."""
+        """Refused: Faust's buffer loses track of its records."""
         raise TypeError("send_soon() cannot be tracked: await send_many() or BatchTable.put()")
 
     async def flush(self) -> None:
-        """Wait until everything handed over so far is acknowledged.
+        """Wait until everything sent so far is acknowledged.
 
-        Raises the app's failure when anything ever was not.
+        Raises the app's failure if anything ever failed.
         """
         if calls := set(self._calls):
             await asyncio.wait(calls)
@@ -272,9 +272,9 @@ class BatchProducer(driver.Producer):
 
 
 async def _until_writable(fence: Fence, client: Any, node_id: int, group: Any) -> None:
-    """Return when a request to the node would be written now and the fence allows it.
+    """Wait until the node is ready and the fence allows producing, both at the same moment.
 
-    Both may take long, and one may go while the other is waited for; after ready() the client
+    Either may take long, and one may be lost while waiting for the other; after ready() the client
     writes without another await (streams/kafka/connections.py). Raises NodeNotReadyError, to be
     retried, and FenceLost.
     """

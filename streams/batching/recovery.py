@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class RestoreProgress(NamedTuple):
-    """How far the restore of one changelog partition is."""
+    """Progress of the restore of one changelog partition."""
 
     topic: str
     partition: int
@@ -59,11 +59,11 @@ class BatchRecovery(Recovery):
         await super()._build_highwaters(consumer, tps, destination, title)
 
     def need_recovery(self) -> bool:
-        """Whether a partition still waits for the proof that it is restored."""
+        """Whether a partition is not proved to be restored yet."""
         return bool(self.active_tps - self._caught_up)
 
     def restore(self, tp: TP, fetched: Fetched) -> None:
-        """Take what a fetch brought for a changelog partition."""
+        """Apply a fetch of a changelog partition."""
         table = self.tp_to_table.get(tp)
         if tp not in self.active_tps or not self.in_recovery or not isinstance(table, BatchTable):
             return
@@ -117,7 +117,7 @@ class BatchRecovery(Recovery):
 
     @Service.task
     async def _slurp_changelogs(self) -> None:
-        """Nothing to slurp: batches do not pass the changelog queue.
+        """Do nothing: batches do not pass through the changelog queue.
 
         Stock's loop also leaves signal_recovery_end set for up to 5 s after a recovery
         (recovery.py:832), so that the next one could end before it read anything.
@@ -138,7 +138,7 @@ class BatchTableManager(TableManager):
     def add(self, table: Any) -> Any:
         """Register a table; only batch tables are restored here."""
         if not isinstance(table, BatchTable):
-            raise TypeError(f"{table!r} is no BatchTable: use BatchApp.batch_table()")
+            raise TypeError(f"{table!r} is not a BatchTable: use BatchApp.batch_table()")
         return super().add(table)
 
     async def on_start(self) -> None:

@@ -19,26 +19,26 @@ from streams.batching.errors import with_advice
 
 log = logging.getLogger(__name__)
 
-Alongside = Callable[[], Awaitable[object]]
+Background = Callable[[], Awaitable[object]]
 
 EXIT_OK = 0
 EXIT_FAILED = 70
-"""EX_SOFTWARE: the worker stopped by itself and committed nothing it was not sure of."""
+"""EX_SOFTWARE: the worker stopped by itself; nothing uncertain is committed."""
 
 QUIESCE_S = 6.0
 STOP_S = 3.0
 
 
-def run_worker(app: BatchApp, background: Alongside | None = None) -> int:
+def run_worker(app: BatchApp, background: Background | None = None) -> int:
     """Run until SIGTERM, SIGINT or a failure; returns the exit code.
 
-    alongside: started first on the app's loop, also while tables are restored, and cancelled at
+    background: started first on the app's loop, also while tables are restored, and cancelled at
         the end; its failure stops the worker.
 
-    0: asked to stop; everything done is committed. 70: a failure, logged when it happens and again
-    as the last line; nothing is committed after it. Ends within 10 s of a signal; when Faust cannot
-    be stopped by then, the process is ended from here with the same code. Debug logging is off for
-    good: Faust and aiokafka would build records for each message (16 % of the time).
+    0: stopped by a signal; everything done is committed. 70: a failure, logged when it happens and
+    again as the last line; nothing is committed after it. Ends within 10 s of a signal; if Faust
+    does not stop by then, the process exits with the same code. Debug logging is off for good:
+    Faust and aiokafka would build log records for each message (16 % of the time).
     """
     if app._loop is not None:  # mode/services.py: read once, kept for ever
         raise RuntimeError(
@@ -52,34 +52,34 @@ def run_worker(app: BatchApp, background: Alongside | None = None) -> int:
     return loop.run_until_complete(_run(app, background))
 
 
-async def _run(app: BatchApp, background: Alongside | None) -> int:
-    asked = asyncio.Event()
+async def _run(app: BatchApp, background: Background | None) -> int:
+    signalled = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, asked.set)
+        asyncio.get_running_loop().add_signal_handler(number, signalled.set)
     app.finalize()
-    beside = asyncio.ensure_future(_background(app, background))
+    running = asyncio.ensure_future(_background(app, background))
     starting = asyncio.ensure_future(app.start())
-    await _until_end(app, asked, starting)
-    beside.cancel()
+    await _until_end(app, signalled, starting)
+    running.cancel()
     began = time.monotonic()
     app.stopping = True
     if app.failure is None and app.assigned_partitions:
         await app.batch_consumer.quiesce(QUIESCE_S)
     code = EXIT_OK if app.failure is None else EXIT_FAILED
     await _stop(app, starting, code)
-    _say_end(app, code, time.monotonic() - began)
+    _log_end(app, code, time.monotonic() - began)
     return code
 
 
-def _say_end(app: BatchApp, code: int, seconds: float) -> None:
-    """The last line of the log: after a failure its reason once more, behind what followed it."""
+def _log_end(app: BatchApp, code: int, seconds: float) -> None:
+    """Log the last line; after a failure it repeats the reason, since other lines followed it."""
     if app.failure is None:
         log.info("Stopped in %.1f s with exit code %d", seconds, code)
     else:
         log.critical("Ended with exit code %d: %s", code, with_advice(app.failure))
 
 
-async def _background(app: BatchApp, background: Alongside | None) -> None:
+async def _background(app: BatchApp, background: Background | None) -> None:
     if background is not None:
         try:
             await background()
@@ -87,9 +87,11 @@ async def _background(app: BatchApp, background: Alongside | None) -> None:
             app.fail(error)
 
 
-async def _until_end(app: BatchApp, asked: asyncio.Event, starting: asyncio.Future[None]) -> None:
+async def _until_end(
+    app: BatchApp, signalled: asyncio.Event, starting: asyncio.Future[None]
+) -> None:
     ends: list[asyncio.Future[Any]] = [
-        asyncio.ensure_future(event.wait()) for event in (asked, app.failed)
+        asyncio.ensure_future(event.wait()) for event in (signalled, app.failed)
     ]
     crashed: asyncio.Future[Any] = asyncio.ensure_future(app.wait_until_stopped())
     await asyncio.wait([*ends, starting, crashed], return_when=asyncio.FIRST_COMPLETED)
@@ -97,7 +99,7 @@ async def _until_end(app: BatchApp, asked: asyncio.Event, starting: asyncio.Futu
         app.fail(error)
     else:
         await asyncio.wait([*ends, crashed], return_when=asyncio.FIRST_COMPLETED)
-    if crashed.done() and not asked.is_set():
+    if crashed.done() and not signalled.is_set():
         app.fail(app.crash_reason or RuntimeError("Faust stopped by itself"))
     for future in (*ends, crashed):
         future.cancel()
@@ -109,7 +111,7 @@ async def _stop(app: BatchApp, starting: asyncio.Future[None], code: int) -> Non
     await asyncio.wait([stopping], timeout=STOP_S)
     if not stopping.done():
         log.warning("Faust did not stop within %g s: ending the process", STOP_S)
-        _say_end(app, code, STOP_S)
+        _log_end(app, code, STOP_S)
         logging.shutdown()
         sys.stdout.flush()
         os._exit(code)

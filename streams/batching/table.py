@@ -29,7 +29,7 @@ class _Held:
     def __init__(self) -> None:
         self.data: dict[bytes, bytes] = {}
         self.merged: set[bytes] = set()
-        """Keys whose value is a merge that no record of the log holds."""
+        """Keys whose merged value is in no record of the log."""
         self.applied = -1
         self.restored = 0
         self.changed = True
@@ -39,7 +39,7 @@ class _Held:
 
 
 class BatchTable(Table[bytes, bytes]):
-    """app.batch_table(...) makes one. Reading is by partition(), writing by put() and keep()."""
+    """Made by app.batch_table(). Read with partition(), write with put()."""
 
     def __init__(
         self, app: Any, *, merge: Merge | None = None, check: Check | None = None, **kwargs: Any
@@ -84,7 +84,7 @@ class BatchTable(Table[bytes, bytes]):
             future.add_done_callback(partial(_acknowledged, held, count))
 
     def apply_unlogged(self, partition: int, changes: Mapping[bytes, bytes | None]) -> None:
-        """Apply changes without logging them; whoever calls this puts them later, before a commit.
+        """Apply changes without logging them; the caller puts them later, before a commit.
 
         For changes that may be logged only after something else is acknowledged. Raises
         PartitionNotHeld.
@@ -106,29 +106,29 @@ class BatchTable(Table[bytes, bytes]):
             held.applied = max(held.applied, fetched.position - 1)
 
     def discard(self, partition: int, faults: Mapping[bytes, str]) -> None:
-        """Forget restored keys whose values turned out not to be ours; the log keeps them."""
+        """Drop restored keys whose values are not valid; the log keeps them."""
         for key, fault in faults.items():
             self.report(Place(self.changelog_name, partition, key=key), fault)
         self.apply_unlogged(partition, dict.fromkeys(faults))
 
     def report(self, place: Place, fault: str) -> None:
-        """Report a record of the changelog that cannot be used."""
+        """Report a changelog record that cannot be used."""
         if self._batch_app.on_unreadable is not None:
             self._batch_app.on_unreadable(place, fault)
 
     def begin(self, partitions: Iterable[int]) -> None:
-        """A new assignment: keep the partitions that stay, drop the others, restore all anew."""
+        """Start an assignment: keep partitions that stay, drop the others, restore all again."""
         self._held = {partition: self._held.get(partition) or _Held() for partition in partitions}
         self.close()
 
     def close(self) -> None:
-        """No partition may be read or written until it was restored again."""
+        """Forbid reading and writing until partitions are restored again."""
         for held in self._held.values():
             held.ready = False
             held.restored = 0
 
     def open(self, partition: int) -> bool:
-        """The partition is restored. True when its content is not what the last opening saw."""
+        """Mark a partition as restored; True when its content changed since the last opening."""
         held = self._held.setdefault(partition, _Held())
         held.ready = True
         return held.changed
@@ -138,9 +138,9 @@ class BatchTable(Table[bytes, bytes]):
         self._held[partition].changed = False
 
     def pop_merged_keys(self, partition: int) -> set[bytes]:
-        """Keys whose value a restore merged from several records, or kept against a later one.
+        """Keys whose value a restore merged from several records, or kept despite a later one.
 
-        The newest record of such a key says less than the table: put() it again.
+        The latest record of such a key holds less than the table: put() the key again.
         """
         held = self._ready(partition)
         merged, held.merged = held.merged, set()
@@ -152,18 +152,18 @@ class BatchTable(Table[bytes, bytes]):
         return held.restored if held else 0
 
     def persisted_offset(self, tp: TP) -> int | None:
-        """Last changelog offset the data knows; where Faust's recovery starts to read."""
+        """Last changelog offset that is applied; Faust's recovery reads on from there."""
         held = self._held.get(tp.partition)
         return held.applied if held and held.applied >= 0 else None
 
     async def on_start(self) -> None:
-        """Nothing to declare: the changelog topic exists, the data is here."""
+        """Do nothing: the changelog topic exists, and the data is in memory."""
 
     async def on_rebalance(self, *_args: Any, **_kwargs: Any) -> None:
-        """Nothing: begin() already knows the assignment."""
+        """Do nothing: begin() already has the assignment."""
 
     async def on_recovery_completed(self, *_args: Any) -> None:
-        """Nothing: there is no store."""
+        """Do nothing: there is no store."""
 
     def on_key_get(self, key: bytes) -> NoReturn:
         """Refused: the table has no view over all partitions."""
@@ -192,7 +192,7 @@ def _join(held: _Held, records: Iterable[Any], table: BatchTable) -> None:
         key, value = record.key, record.value
         if fault := _fault(record, table.check):
             table.report(place_of(record), fault)
-            if key in data:  # its log ends with garbage: what is known must be written once more
+            if key in data:  # its log ends with an unusable record: the value must be logged again
                 merged.add(key)
             continue
         if value is None:
@@ -211,9 +211,9 @@ def _join(held: _Held, records: Iterable[Any], table: BatchTable) -> None:
 
 
 def _fault(record: Any, check: Check | None) -> str:
-    """Why a record of a changelog cannot be ours; empty when it can.
+    """Why a record of a changelog is not valid; empty when it is.
 
-    Whoever can write to a changelog can write garbage, and it must not end every worker for good.
+    Anyone with write access can write garbage to a changelog; it must not stop every worker.
     """
     if type(record) is UnreadableRecord:
         return str(record.fault)
@@ -229,10 +229,10 @@ def _fault(record: Any, check: Check | None) -> str:
 
 
 def _merged(known: bytes, record: Any, merge: Merge, report: Report) -> bytes:
-    """Both values merged; that which can be merged at all where the other cannot."""
+    """The merge of both values; if they do not merge, the one that is valid."""
     try:
         return merge(known, record.value)
-    except Exception as error:  # noqa: BLE001  (one of the two is not ours)
+    except Exception as error:  # noqa: BLE001  (one of the two is not valid)
         report(place_of(record), f"it does not merge with the one before: {error!r}")
     try:
         return merge(known, known)
@@ -242,7 +242,7 @@ def _merged(known: bytes, record: Any, merge: Merge, report: Report) -> bytes:
 
 
 def _acknowledged(held: _Held, count: int, done: Any) -> None:
-    """Our own records need not be read back, as long as no others lie before them in the log."""
+    """Our own records need not be read back if no others lie before them in the log."""
     if not done.cancelled() and done.exception() is None:
         offset = done.result().offset
         if offset == held.applied + 1:

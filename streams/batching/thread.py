@@ -20,7 +20,7 @@ from streams.kafka.reading import guard_reading
 if TYPE_CHECKING:
     from streams.batching.app import BatchApp
 
-# Faust asks for 1,500 ms (drivers/aiokafka.py:626): a partition that becomes interesting while a
+# Faust uses 1,500 ms (drivers/aiokafka.py:626): a partition that becomes interesting while a
 # fetch is waiting at the broker (start, rebalance, end of a restore) would wait that long.
 FETCH_MAX_WAIT_MS = 200
 
@@ -44,7 +44,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         cast("BatchApp", self.app).fence.watch(self._ensure_consumer()._coordinator)
 
     async def on_thread_stop(self) -> None:
-        """Leave the group, so that the others need not wait for the session timeout."""
+        """Leave the group, so that other members need not wait for the session timeout."""
         if self._consumer is not None and self._consumer._coordinator.generation == 0:
             # Tansu counts generations from 0; aiokafka takes that for "never joined"
             # (consumer/group_coordinator.py:375). LeaveGroup does not carry the number.
@@ -66,12 +66,12 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         timeout: float | None = None,
         max_records: int | None = None,
     ) -> Mapping[TP, Any]:
-        """As Faust's, but each of the partitions comes as Fetched, those without records too."""
+        """As Faust's, but every partition has a Fetched, even without records."""
         records = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
         return {ensure_TP(tp): _fetched(consumer, tp, records) for tp in active_partitions}
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        """Commit; False when the group moved on meanwhile. Other errors are the caller's."""
+        """Commit; False when the group was rebalanced meanwhile. Raises all other errors."""
         consumer = self._ensure_consumer()
         assigned = self.assignment()
         wanted = {
@@ -93,9 +93,9 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return {name: len(cluster.partitions_for_topic(name) or ()) for name in sorted(topics)}
 
     def coordination_error(self) -> Exception | None:
-        """What aiokafka would raise from the next call of its consumer; None while all is well.
+        """What aiokafka would raise from the next call of its consumer; None: nothing.
 
-        Faust makes no such call while it waits for records, so somebody must look.
+        Faust makes no such call while it waits for records, so the watchdog polls this.
         """
         coordinator = None if self._consumer is None else self._consumer._coordinator
         if coordinator is None:  # not started yet

@@ -32,14 +32,14 @@ class BatchTopic(Topic):
 class BatchStream(Stream[Any]):
     """Iterates batches.
 
-    Stock iteration acknowledges an event when the agent raises on it (faust/streams.py:1185,
-    hole H4) and drops events it skips without acknowledging them (_cython/streams.pyx:193, H5).
-    Here nothing is acknowledged by iterating: only Batch.done() counts.
+    Faust's iteration acknowledges an event when the agent raises on it (faust/streams.py:1185) and
+    drops skipped events without acknowledging them (_cython/streams.pyx:193). Here iterating
+    acknowledges nothing: only Batch.done() does.
     """
 
     def __aiter__(self) -> AsyncIterator[Any]:
         if not isinstance(self.channel, BatchTopic):
-            raise TypeError(f"{self.channel!r} is no BatchTopic: see BatchApp.topic_of_batches")
+            raise TypeError(f"{self.channel!r} is not a BatchTopic: see BatchApp.topic_of_batches")
         iterator = self._batches(self.channel)
         self._active_agens.add(iterator)  # faust/streams.py: on_stop() closes abandoned ones
         return iterator

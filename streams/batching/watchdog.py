@@ -1,4 +1,4 @@
-"""What a running worker keeps an eye on: its membership, Kafka's silence, and its topics."""
+"""Checks of a running worker: its membership, Kafka's silence, and its topics."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LOOK_S: Final = 0.25
+POLL_S: Final = 0.25
 
-#: A trouble that lasts is logged this often.
-SAY_AGAIN_S: Final = 60.0
+#: Seconds between log lines about a trouble that lasts.
+REPEAT_S: Final = 60.0
 
-#: A topic that a broker does not know is looked for this long at the others, before it counts.
+#: Seconds for which a topic must be missing before all brokers are asked for it.
 MISSING_S: Final = 3.0
 
 
@@ -32,9 +32,9 @@ class Watchdog:
 
     def __init__(self, app: BatchApp) -> None:
         self._app = app
-        self._said_at: float | None = None
+        self._logged_at: float | None = None
         self._began_at = 0.0
-        self._said: tuple[int, frozenset[int], bool] | None = None
+        self._logged_state: tuple[int, frozenset[int], bool] | None = None
         self._missing_since: dict[str, float] = {}
         self._read_up_to: dict[TP, int] = {}
 
@@ -44,10 +44,10 @@ class Watchdog:
             if error := self._failure():
                 self._app.fail(error)
                 return
-            self._say_trouble(self._app.trouble())
-            self._say_partitions()
-            await self._look_for(topics)
-            await asyncio.sleep(LOOK_S)
+            self._log_trouble(self._app.trouble())
+            self._log_partitions()
+            await self._check_topics(topics)
+            await asyncio.sleep(POLL_S)
 
     def _failure(self) -> Exception | None:
         if reason := self._app.fence.lost:
@@ -56,25 +56,25 @@ class Watchdog:
 
     # ------------------------------------------------------------------ Kafka's silence
 
-    def _say_trouble(self, trouble: str | None) -> None:
-        """One line when it begins, one a minute, one when it is over."""
+    def _log_trouble(self, trouble: str | None) -> None:
+        """Log when it begins, once a minute, and when it is over."""
         now = time.monotonic()
         if trouble is None:
-            if self._said_at is not None:
-                log.info("Kafka answers again after %.1f s: going on", now - self._began_at)
-            self._said_at = None
-        elif self._said_at is None or now - self._said_at >= SAY_AGAIN_S:
-            if self._said_at is None:
+            if self._logged_at is not None:
+                log.info("Kafka answers again after %.1f s", now - self._began_at)
+            self._logged_at = None
+        elif self._logged_at is None or now - self._logged_at >= REPEAT_S:
+            if self._logged_at is None:
                 self._began_at = now
-            self._said_at = now
-            log.warning("Kafka: %s; this worker waits and goes on by itself", trouble)
+            self._logged_at = now
+            log.warning("Kafka: %s; this worker waits and continues by itself", trouble)
 
-    def _say_partitions(self) -> None:
-        """One line for an assignment, one when its tables are restored."""
+    def _log_partitions(self) -> None:
+        """Log an assignment, and when its tables are restored."""
         app = self._app
         assigned = app.assigned_partitions
         state = (app.generation, assigned, app.ready_partitions == assigned)
-        if not assigned or not app.fence.held or state == self._said:
+        if not assigned or not app.fence.held or state == self._logged_state:
             return
         names = ", ".join(map(str, sorted(assigned)))
         if state[2]:
@@ -82,51 +82,51 @@ class Watchdog:
             log.info("Partitions %s are ready, %d records were restored", names, restored)
         else:
             log.info("Partitions %s are assigned (generation %d)", names, app.generation)
-        self._said = state
+        self._logged_state = state
 
     # ------------------------------------------------------------------ topics
 
-    async def _look_for(self, topics: Iterable[str]) -> None:
-        """Fail when a topic is gone. The clients learn of it by what their requests bring."""
+    async def _check_topics(self, topics: Iterable[str]) -> None:
+        """Fail when a topic was deleted; the clients notice it through their requests."""
         missing = self._app.batch_consumer.unknown(topics) | self._app.batch_producer.unknown()
         now = time.monotonic()
         self._missing_since = {name: self._missing_since.get(name, now) for name in missing}
         late = [name for name, since in self._missing_since.items() if now - since > MISSING_S]
         if late and (gone := await self._app.batch_producer.missing(late)):
-            self._app.fail(topics_gone(gone))
+            self._app.fail(topics_deleted(gone))
 
     def _rewound(self) -> Exception | None:
-        """What is read of a partition goes on where it ended, unless its log begins anew."""
+        """The failure of a log that was replaced: a partition is then read from a lower offset."""
         for tp, offset in self._app.batch_consumer.positions().items():
             if offset < self._read_up_to.get(tp, 0):
-                return log_begins_anew(tp.topic, tp.partition, offset, self._read_up_to[tp])
+                return log_replaced(tp.topic, tp.partition, offset, self._read_up_to[tp])
             self._read_up_to[tp] = offset
         return None
 
     def forget(self) -> None:
-        """A new assignment: partitions are read again from what is committed."""
+        """Start an assignment: partitions are read again from their committed offsets."""
         self._read_up_to.clear()
 
 
-def topics_gone(names: list[str]) -> BatchingError:
-    """The failure of a worker whose topics were deleted under it."""
+def topics_deleted(names: list[str]) -> BatchingError:
+    """The failure when topics were deleted while the worker runs."""
     return BatchingError(
-        f"topics do not exist any more: {', '.join(names)}. Fix: create them again (if somebody "
-        "did already, start again); what only they held is lost"
+        f"topics no longer exist: {', '.join(names)}. Fix: create them again, unless that is done, "
+        "and start again; the data that only they held is lost"
     )
 
 
-def log_begins_anew(topic: str, partition: int, offset: int, before: int) -> BatchingError:
-    """The failure of a worker under which a log was replaced by a shorter one."""
+def log_replaced(topic: str, partition: int, offset: int, before: int) -> BatchingError:
+    """The failure when a log was replaced by a shorter one while the worker runs."""
     return BatchingError(
         f"topic {topic}, partition {partition} continues at offset {offset} after {before}: it was "
-        "deleted and made again, or lost records. Fix: start again, so that states are restored "
-        "from what is there"
+        "deleted and created again, or lost records. Fix: start again, so that states are restored "
+        "from the topics as they are now"
     )
 
 
 async def missing_topics(client: Any, names: Iterable[str]) -> list[str]:
-    """Those of the names that the cluster does not know; empty when no broker answers."""
+    """The names that the cluster does not know; empty when no broker answers."""
     try:
         cluster = await client.fetch_all_metadata()
     except KafkaError:

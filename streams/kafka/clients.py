@@ -11,21 +11,21 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_f
 from streams.kafka.connections import adopt
 from streams.kafka.reading import guard_reading
 
-#: A broker that does not answer for this long is taken for dead, and another is tried. Kafka's
-#: controller needs about as long to notice (`broker.session.timeout.ms`, 9 s by default).
+#: A broker that does not answer for this long counts as dead, and another is tried. Kafka's
+#: controller takes about as long to notice (`broker.session.timeout.ms`, 9 s by default).
 REQUEST_TIMEOUT_MS: Final = 10_000
 
-#: What a command asks of the cluster is tried again for this long: a dead broker's partitions, and
-#: a dead controller, have successors by then.
+#: Requests of a command are retried for this long: by then a dead broker's partitions, or a dead
+#: controller, have successors.
 PATIENCE_S: Final = 30.0
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 def consumer(brokers: str, **options: Any) -> AIOKafkaConsumer:
     """A consumer that commits nothing by itself. Call it inside a running loop.
 
-    What it cannot read comes as UnreadableRecords. Raises UnusableClient when a codec is missing.
+    Unreadable records are UnreadableRecords. Raises UnusableClient when a codec is missing.
     """
     guard_reading()
     shared: dict[str, Any] = {
@@ -41,7 +41,7 @@ def consumer(brokers: str, **options: Any) -> AIOKafkaConsumer:
 
 
 def producer(brokers: str, **options: Any) -> AIOKafkaProducer:
-    """A producer whose records all in-sync replicas have. Call it inside a running loop."""
+    """A producer with acks from all in-sync replicas. Call it inside a running loop."""
     shared: dict[str, Any] = {
         "bootstrap_servers": brokers,
         "acks": "all",
@@ -64,11 +64,11 @@ def admin(brokers: str, **options: Any) -> AIOKafkaAdminClient:
 
 
 async def retry_for_a_while(
-    ask: Callable[[], Awaitable[Answer]], patience_s: float = PATIENCE_S
-) -> Answer:
-    """The answer to ask(), called again while it fails with what another broker may answer.
+    request: Callable[[], Awaitable[Result]], patience_s: float = PATIENCE_S
+) -> Result:
+    """The result of request(), retried while it fails with an error that may pass.
 
-    Raises what ask() raised last: KafkaError or TimeoutError.
+    Raises the last error of request(): KafkaError or TimeoutError.
     """
     retrying = AsyncRetrying(
         retry=retry_if_exception(may_pass),
@@ -76,13 +76,13 @@ async def retry_for_a_while(
         wait=wait_fixed(0.5),
         reraise=True,
     )
-    return await retrying(ask)
+    return await retrying(request)
 
 
 def may_pass(error: BaseException) -> bool:
     """Whether the same call may succeed later: brokers are away, slow, or change their roles.
 
-    aiokafka calls its own timeout (what was not acknowledged in time) not retriable.
+    aiokafka's own timeout (a record was not acknowledged in time) is not marked as retriable.
     """
     if isinstance(error, TimeoutError | KafkaTimeoutError | KafkaConnectionError):
         return True

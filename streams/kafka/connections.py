@@ -1,19 +1,19 @@
-"""aiokafka's client, mended for brokers that die, freeze or reset their connections.
+"""aiokafka's client, fixed for brokers that die, freeze or reset their connections.
 
 What the pinned version lacks, and what happens without it:
 
 - A connection is opened under one lock for all brokers, and the handshake with a frozen broker
   takes a whole request timeout: meanwhile no other broker can be reached.
-- Metadata and coordinators are looked up at a random broker, so again and again at the dead one.
-- A request to a frozen broker is waited for a whole request timeout, though the cluster has given
-  its partitions to others long ago; and another client of the process, which had nothing to send
-  then, begins the same wait later. Metadata are five minutes old at most.
+- Metadata and coordinators are looked up at a random broker, so repeatedly at the dead one.
+- A request to a frozen broker waits for a whole request timeout, though the cluster has moved its
+  partitions long ago; another client of the process, idle at that time, begins the same wait later.
+  Metadata may be five minutes old.
 - A broker answers the requests of one connection in order. Metadata and heartbeats wait behind
-  a produce request or a commit that waits for a dead replica, and are taken for lost.
-- A write to a connection that was just reset raises RuntimeError (uvloop). Unlike KafkaError that
+  a produce request or a commit that waits for a dead replica, and count as lost.
+- A write to a connection that was just reset raises RuntimeError (uvloop). Unlike KafkaError this
   ends the producer, the heartbeats or the metadata updates for good, though nothing was written.
 
-`adopt()` turns the client of any aiokafka consumer, producer or admin client into such a one.
+`adopt()` turns the client of any aiokafka consumer, producer or admin client into a fixed one.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ from aiokafka.protocol.produce import ProduceRequest
 
 log = logging.getLogger(__name__)
 
-#: A handshake, metadata, a coordinator, a heartbeat: a broker that is well answers at once.
+#: Timeout of handshakes, metadata, coordinators and heartbeats: a healthy broker answers at once.
 QUICK_TIMEOUT_S: Final = 5.0
 
 #: The same for a handshake with a broker that failed lately.
 RETRY_TIMEOUT_S: Final = 2.0
 
-#: Age of the metadata of the topics in use, at most. Kafka names only brokers that are well in it.
+#: Maximum age of the metadata of the topics in use. Kafka lists only healthy brokers in it.
 METADATA_AGE_MS: Final = 1_000
 
-#: A broker that failed is asked last for this long when any broker would do.
+#: A broker that failed is the last choice for this long when any broker would do.
 AVOIDED_S: Final = 30.0
 
-#: Connections of their own, beside those of aiokafka's ConnectionGroup.
+#: Separate connections, in addition to those of aiokafka's ConnectionGroup.
 _METADATA: Final = "metadata"
 _HEARTBEATS: Final = "heartbeats"
 
@@ -62,7 +62,7 @@ class Connection(AIOKafkaConnection):  # type: ignore[misc]
     """One connection to one broker."""
 
     def send(self, request: Any, expect_response: bool = True) -> Any:
-        """As aiokafka's. Raises KafkaConnectionError also where uvloop raises RuntimeError."""
+        """As aiokafka's, but raises KafkaConnectionError where uvloop raises RuntimeError."""
         try:
             return super().send(request, expect_response)
         except RuntimeError as error:
@@ -74,7 +74,7 @@ class Connection(AIOKafkaConnection):  # type: ignore[misc]
 
 
 class Client(AIOKafkaClient):  # type: ignore[misc]
-    """Made by adopt() only."""
+    """Made only by adopt()."""
 
     _opening: defaultdict[tuple[Any, Any], asyncio.Lock]
     _failed_at: dict[Any, float]
@@ -89,17 +89,17 @@ class Client(AIOKafkaClient):  # type: ignore[misc]
         conn = self._conns.get((node_id, group))
         if conn is not None and conn.connected():
             return conn
-        asked_at = time.monotonic()
+        began_at = time.monotonic()
         async with self._opening[node_id, group]:
-            if self._failed_at.get(node_id, 0.0) > asked_at:
-                return None  # somebody else tried while we waited
+            if self._failed_at.get(node_id, 0.0) > began_at:
+                return None  # another caller tried and failed while we waited
             conn = await self._open(node_id, group)
-        self._note(node_id, well=conn is not None)
+        self._note(node_id, healthy=conn is not None)
         return conn
 
     @property
     def _metadata_max_age_ms(self) -> int:
-        # Without topics aiokafka asks for those of the whole cluster.
+        # Without topics aiokafka requests the metadata of the whole cluster.
         return METADATA_AGE_MS if self._topics else self.__dict__["_metadata_max_age_ms"]
 
     async def _open(self, node_id: Any, group: Any) -> Any:
@@ -118,7 +118,7 @@ class Client(AIOKafkaClient):  # type: ignore[misc]
     async def send(
         self, node_id: Any, request: Any, *, group: Any = ConnectionGroup.DEFAULT
     ) -> Any:
-        """As aiokafka's; what answers quickly is waited for shortly.
+        """As aiokafka's, with a short timeout for requests that are answered at once.
 
         Raises NodeNotReadyError, KafkaConnectionError or RequestTimedOutError, all retriable.
         """
@@ -128,26 +128,26 @@ class Client(AIOKafkaClient):  # type: ignore[misc]
             raise NodeNotReadyError(f"broker {node_id} cannot be connected to")
         quick = isinstance(request, FindCoordinatorRequest | HeartbeatRequest)
         limit = QUICK_TIMEOUT_S if quick else None
-        return await self._ask(node_id, self._conns[node_id, group], request, limit)
+        return await self._request(node_id, self._conns[node_id, group], request, limit)
 
-    async def _ask(self, node_id: Any, conn: Any, request: Any, limit_s: float | None) -> Any:
-        # From here to the write in conn.send() nothing is awaited.
+    async def _request(self, node_id: Any, conn: Any, request: Any, limit_s: float | None) -> Any:
+        # There is no await from here to the write in conn.send().
         answered = not (isinstance(request, ProduceRequest) and request.required_acks == 0)
         try:
             async with asyncio.timeout(limit_s):
                 response = await conn.send(request, expect_response=answered)
         except TimeoutError as error:
-            self._note(node_id, well=False)
+            self._note(node_id, healthy=False)
             conn.close(reason=CloseReason.CONNECTION_TIMEOUT)
-            raise RequestTimedOutError(f"broker {node_id} gave no answer in time") from error
+            raise RequestTimedOutError(f"broker {node_id} did not answer in time") from error
         except KafkaConnectionError:
-            self._note(node_id, well=False)
+            self._note(node_id, healthy=False)
             raise
-        self._note(node_id, well=True)
+        self._note(node_id, healthy=True)
         return response
 
-    def _note(self, node_id: Any, *, well: bool) -> None:
-        if well:
+    def _note(self, node_id: Any, *, healthy: bool) -> None:
+        if healthy:
             self._failed_at.pop(node_id, None)
         else:
             self._failed_at[node_id] = time.monotonic()
@@ -174,7 +174,7 @@ class Client(AIOKafkaClient):  # type: ignore[misc]
             if conn is None:
                 continue
             try:
-                metadata = await self._ask(node_id, conn, request, QUICK_TIMEOUT_S)
+                metadata = await self._request(node_id, conn, request, QUICK_TIMEOUT_S)
             except KafkaError as error:
                 log.warning("No metadata from broker %s: %r", node_id, error)
                 continue
@@ -182,7 +182,7 @@ class Client(AIOKafkaClient):  # type: ignore[misc]
                 return False
             cluster_metadata.update_metadata(metadata)
             self._drop_bootstrap()
-            self._give_up_all_but({broker.nodeId for broker in cluster_metadata.brokers()})
+            self._close_all_but({broker.nodeId for broker in cluster_metadata.brokers()})
             return True
         log.warning("No metadata from any broker")
         cluster_metadata.failed_update(None)
@@ -193,15 +193,15 @@ class Client(AIOKafkaClient):  # type: ignore[misc]
         bootstrap = ("bootstrap", ConnectionGroup.DEFAULT) in self._conns
         return [*nodes, "bootstrap"] if bootstrap else nodes
 
-    def _give_up_all_but(self, well: set[Any]) -> None:
-        """Close the connections to brokers that the cluster has taken for dead.
+    def _close_all_but(self, alive: set[Any]) -> None:
+        """Close the connections to brokers that are no longer in the cluster's metadata.
 
-        What waits for their answers fails at once and is tried again at the new leaders.
+        Requests that wait for them fail at once and are retried at the new leaders.
         """
         for (node_id, _), conn in list(self._conns.items()):
-            if node_id not in well and node_id != "bootstrap" and conn.connected():
+            if node_id not in alive and node_id != "bootstrap" and conn.connected():
                 log.warning("Broker %s is not part of the cluster at the moment", node_id)
-                self._note(node_id, well=False)
+                self._note(node_id, healthy=False)
                 conn.close(reason=CloseReason.CONNECTION_BROKEN)
 
     def _drop_bootstrap(self) -> None:
@@ -217,9 +217,9 @@ def _group_of(node_id: Any) -> Any:
 
 
 def adopt(client: AIOKafkaClient) -> Client:
-    """The same client, mended. Call it before the client is started."""
+    """The same client, fixed. Call it before the client is started."""
     client.__class__ = Client
-    mended = cast(Client, client)
-    mended._opening = defaultdict(asyncio.Lock)
-    mended._failed_at = {}
-    return mended
+    adopted = cast(Client, client)
+    adopted._opening = defaultdict(asyncio.Lock)
+    adopted._failed_at = {}
+    return adopted

@@ -1,8 +1,8 @@
-"""Whether Kafka answers a consumer: known by asking, since silence says nothing.
+"""Whether Kafka answers a consumer, found by probing.
 
-An idle topic delivers nothing, and neither does a lost broker. So the brokers are asked, every few
-seconds, for two small answers: the leaders of the assigned partitions for their end offsets, and
-the coordinator of the group for a committed offset. Both are needed to go on working.
+An idle topic delivers nothing, and neither does a lost broker. So every few seconds two small
+requests are sent: one for the end offsets to the leaders of the assigned partitions, one for a
+committed offset to the coordinator of the group. A consumer needs both to work.
 
 The sink uses it. The worker's consumer runs in a thread of Faust's; its readiness follows
 heartbeats and unacknowledged records instead (docs/runbook.md).
@@ -11,7 +11,7 @@ Call it in the event loop of the consumer:
 
     watching = asyncio.create_task(watch(consumer, report))   # after consumer.start()
 
-`report("")` means Kafka answers; any other text says who does not. A loss is reported within
+`report("")` means Kafka answers; any other text names what does not. A loss is reported within
 PROBE_EVERY_S + PROBE_TIMEOUT_S, the return within the same time after the client has connected.
 """
 
@@ -33,7 +33,7 @@ async def watch(
     every_s: float = PROBE_EVERY_S,
     timeout_s: float = PROBE_TIMEOUT_S,
 ) -> None:
-    """Report the outcome of one probe after the other, until cancelled."""
+    """Report the result of each probe, until cancelled."""
     while True:
         report(await probe(consumer, timeout_s))
         await asyncio.sleep(every_s)
@@ -47,15 +47,15 @@ async def probe(consumer: AIOKafkaConsumer, timeout_s: float = PROBE_TIMEOUT_S) 
     partitions = sorted(consumer.assignment())
     # The group may give this member nothing; the coordinator answers for any partition.
     known = partitions or [TopicPartition(topic, 0) for topic in sorted(consumer.subscription())]
-    asked = "the coordinator of the group"
+    target = "the coordinator of the group"
     try:
         async with asyncio.timeout(timeout_s):
             for partition in known[:1]:
                 await consumer.committed(partition)
-            asked = f"the leaders of {len(partitions)} partitions"
+            target = f"the leaders of {len(partitions)} partitions"
             await consumer.end_offsets(partitions)
     except TimeoutError:
-        return f"no answer from {asked} within {timeout_s:g} s"
+        return f"no answer from {target} within {timeout_s:g} s"
     except KafkaError as error:
-        return f"{asked}: {error!r}"
+        return f"{target}: {error!r}"
     return ""

@@ -1,6 +1,6 @@
-"""The names of aiokafka that this package relies on and that nobody promises to keep.
+"""The private names of aiokafka that this package relies on; any release may change them.
 
-They are why aiokafka is pinned exactly: docs/design.md. `guard_reading()` looks for them, so every
+They are why aiokafka is pinned exactly: docs/design.md. `guard_reading()` checks them, so every
 process that reads Kafka does.
 """
 
@@ -44,7 +44,7 @@ _METHODS: Final[tuple[Names, ...]] = (
     (CloseReason, "CONNECTION_BROKEN CONNECTION_TIMEOUT"),
 )
 
-#: Set in constructors: looked for in the source, since no instance exists yet.
+#: Set in constructors: searched in the source, since no instance exists yet.
 _ATTRIBUTES: Final[tuple[Names, ...]] = (
     (fetcher.PartitionRecords, "_tp _records _check_crcs _isolation_level _aborted_producers"),
     (fetcher.PartitionRecords, "next_fetch_offset"),

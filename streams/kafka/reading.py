@@ -1,8 +1,8 @@
-"""Reading what brokers send without ever stopping at it.
+"""Reads fetch responses of brokers without ever stopping at damaged bytes.
 
 aiokafka raises at a batch or record it cannot read, and raises again at every start, since no
-offset moves past it. Here such bytes become an UnreadableRecord in their place: whoever consumes
-them keeps them as a dead letter and goes on.
+offset moves past it. Here such bytes become an UnreadableRecord in their place: its consumer keeps
+it as a dead letter and continues.
 
 The fetcher of aiokafka makes its iterators by name (aiokafka/consumer/fetcher.py:845), so the two
 classes below take the place of its own, for all consumers of the process.
@@ -26,8 +26,7 @@ from streams.kafka.private_names import missing_names
 from streams.kafka.records import Parsed, parse_records
 from streams.kafka.unpacking import MAX_UNPACKED_BYTES, Damaged, missing_codecs, unpack
 
-#: A batch that is damaged may be whole when it is fetched once more: damaged on the way, not on
-#: the broker's disk.
+#: Fetches of a damaged batch: it may be intact the next time if it was damaged on the network.
 FETCHES: Final = 3
 
 _SHOWN_KEY_BYTES: Final = 64
@@ -41,7 +40,7 @@ _READ_COMMITTED: Final = fetcher.READ_COMMITTED
 
 
 class UnusableClient(RuntimeError):
-    """The Kafka client cannot be used as it is installed; the text says what to install."""
+    """The installed Kafka client cannot be used; the text names what to install."""
 
 
 @dataclass
@@ -75,7 +74,7 @@ def place_of(record: Any) -> Place:
 
 
 class FetchedRecords:
-    """The bytes of one partition in a fetch response; stands in for aiokafka's MemoryRecords."""
+    """The bytes of one partition in a fetch response; replaces aiokafka's MemoryRecords."""
 
     __slots__ = ("data",)
 
@@ -83,7 +82,7 @@ class FetchedRecords:
         self.data = data or b""
 
     def has_next(self) -> bool:
-        """Whether there is anything to look at, be it damaged."""
+        """Whether there are any bytes, damaged ones included."""
         return bool(self.data)
 
     def size_in_bytes(self) -> int:
@@ -140,7 +139,7 @@ class GuardedRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafk
             raise Damaged(f"it has {len(raw)} bytes, fewer than a header")
         try:
             batch = DefaultRecordBatch(raw) if magic == 2 else LegacyRecordBatch(raw, magic)
-        except Exception as error:  # that of formats 0 and 1 looks at the record at once
+        except Exception as error:  # for formats 0 and 1 it parses the record at once
             raise Damaged(f"it cannot be read ({error!r})") from error
         if self._check_crcs and not batch.validate_crc():
             raise Damaged("its checksum is wrong")
@@ -159,7 +158,7 @@ class GuardedRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafk
     def _records_of(self, batch: Any, raw: memoryview) -> Iterator[ConsumerRecord]:
         try:
             skipped = self._is_aborted(batch) or batch.is_control_batch
-        except Exception as error:  # noqa: BLE001  (the decoder raises whatever the bytes lead to)
+        except Exception as error:  # noqa: BLE001  (a decoder may raise anything)
             fault = f"its control record cannot be read ({error!r})"
             yield self._unreadable_batch(raw, fault, batch.next_offset)
             return
@@ -178,7 +177,7 @@ class GuardedRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafk
                 if offset >= self.next_fetch_offset:  # else: the fetch began inside of the batch
                     self.next_fetch_offset = offset + 1
                     yield self._consumer_record(tp, record)
-        except Exception as error:  # noqa: BLE001  (the decoder raises whatever the bytes lead to)
+        except Exception as error:  # noqa: BLE001  (a decoder may raise anything)
             yield from self._one_by_one(batch, raw, error)
         self.next_fetch_offset = max(self.next_fetch_offset, batch.next_offset)
 
@@ -192,7 +191,7 @@ class GuardedRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafk
         return batch.is_transactional and batch.producer_id in self._aborted_producers
 
     def _one_by_one(self, batch: Any, raw: memoryview, error: Exception) -> Iterator[Any]:
-        """The records from the one on that made the client's decoder raise."""
+        """The records from the one at which the client's decoder raised."""
         if batch.magic < 2:
             yield self._unreadable_batch(raw, f"it cannot be read ({error!r})", batch.next_offset)
             return
@@ -261,8 +260,8 @@ def _base_offset(data: bytes, start: int) -> int | None:
 def _next_offset(data: bytes, start: int, end: int, first: int) -> int:
     """The offset behind a damaged batch that may begin at `first`.
 
-    Where the next batch begins, if one came with it. Else what the damaged header says, if its two
-    statements agree; else one more: the broker then answers with the same batch again.
+    It is where the next batch begins, if one came with it; else that of the damaged header, if its
+    two fields agree; else first + 1: the broker then sends the same batch again.
     """
     following = _base_offset(data, end)
     if following is not None:
@@ -291,7 +290,7 @@ def _payload(raw: memoryview) -> bytes:
 
 
 def _unpacked(raw: memoryview, payload: bytes) -> Any:
-    """The same batch as if it had been sent unpacked."""
+    """The same batch as if it had been sent uncompressed."""
     header = bytearray(raw[:_HEADER_BYTES])
     header[_ATTRIBUTES_AT + 1] &= ~_CODEC_BITS & 0xFF
     return DefaultRecordBatch(b"".join((header, payload)))

@@ -1,6 +1,6 @@
-"""Kafka's record format, read one record after another so that a bad one spoils no other.
+"""Parses Kafka's record format record by record, so that a bad record does not affect others.
 
-Only for batches at which the client's own decoder (in C) raised: it cannot go on behind a record.
+Only for batches at which the client's own decoder (in C) raised: it cannot continue after a record.
 Format: https://kafka.apache.org/documentation/#recordbatch
 """
 
@@ -30,7 +30,7 @@ class Parsed(NamedTuple):
 
 
 class BatchHeader(Protocol):
-    """What is used of a batch's header."""
+    """The used fields of a batch's header."""
 
     @property
     def base_offset(self) -> int: ...

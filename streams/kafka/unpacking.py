@@ -1,6 +1,6 @@
-"""Kafka's codecs, with a bound on what a batch may unpack to.
+"""Kafka's codecs, with a limit on the decompressed size of a batch.
 
-The broker's size limit holds for the packed batch: one of 1 MB can unpack to gigabytes, and the
+The broker's size limit is for the compressed batch: 1 MB can decompress to gigabytes, and the
 client's own decoders would do that in memory.
 """
 
@@ -16,7 +16,7 @@ Unpacked = bytes | memoryview
 #: Ordinary batches of text unpack to 5 to 30 times their size of at most 1 MB.
 MAX_UNPACKED_BYTES: Final = 64 * 1024**2
 
-#: Tried first; only what does not fit costs a second attempt.
+#: The first buffer's size relative to the input; only larger output costs a second attempt.
 _USUAL_RATIO: Final = 16
 _USUAL_MIN: Final = 64 * 1024
 
@@ -26,11 +26,11 @@ _GZIP_WINDOW: Final = 31
 
 
 class Damaged(Exception):
-    """Bytes that cannot be read; the text says why."""
+    """Bytes that cannot be read; the text is the reason."""
 
 
 def unpack(codec_id: int, packed: memoryview, limit: int = MAX_UNPACKED_BYTES) -> Unpacked:
-    """What `packed` holds, codec_id being that of Kafka's record batches (1 gzip ... 4 zstd).
+    """Decompress `packed`. codec_id: that of Kafka's record batches (1 gzip ... 4 zstd).
 
     Raises Damaged: an unknown codec, bytes that are not of it, or more than `limit` bytes.
     """
@@ -84,7 +84,7 @@ def _snappy(packed: memoryview, limit: int) -> Unpacked | None:
 
 
 def _snappy_blocks(packed: memoryview) -> list[bytes]:
-    """Java packs by blocks with their length before each; others pack all as one block."""
+    """Java clients write blocks with length prefixes; other clients write one block."""
     if bytes(packed[: len(_XERIAL)]) != _XERIAL:
         return [bytes(packed)]
     blocks, start = [], _XERIAL_HEADER

@@ -203,7 +203,7 @@ async def _at_end(consumer: Any, parts: list[TopicPartition]) -> bool:
 
 
 def assert_in_order(worker: Worker) -> None:
-    """No partition skipped an offset between two batches, unless it was lost in between (H3)."""
+    """No partition skipped an offset between two batches, unless it was lost in between."""
     following: dict[int, int] = {}
     for entry in worker.events:
         if entry["event"] == "lost":

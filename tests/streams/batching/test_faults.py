@@ -1,4 +1,4 @@
-"""What goes wrong must never be committed, and must end the process (holes H1, H2, H4)."""
+"""What goes wrong must never be committed, and must end the process."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ async def test_a_zombie_writes_nothing_and_exits(kafka_rig: Rig) -> None:
 
 
 async def test_quick_restarts_lose_nothing_between_resume_and_seek(quick_rig: Rig) -> None:
-    """H3: stock Faust drops records fetched between resume and seek; before the first commit
+    """Stock Faust drops records fetched between resume and seek; before the first commit
     that loses them, later it freezes the partition's commits."""
     rig = quick_rig
     await rig.set_up()

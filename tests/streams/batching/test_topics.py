@@ -41,7 +41,7 @@ async def test_a_topic_that_is_deleted_ends_the_worker_with_its_name(rig: Rig, n
     await _delete(rig, name)
     assert await worker.ended(30) == EXIT_FAILED
     last = worker.log.splitlines()[-1]
-    assert f"topics do not exist any more: {rig.prefix}{name}. Fix: create them again" in last
+    assert f"topics no longer exist: {rig.prefix}{name}. Fix: create them again" in last
 
 
 @pytest.mark.parametrize("name", ["src", "states"])
@@ -66,5 +66,5 @@ async def test_a_clock_that_is_ahead_is_named(rig: Rig) -> None:
     assert await worker.ended(30) == EXIT_FAILED
     last = worker.log.splitlines()[-1]
     assert f"Kafka refuses the time of a record for topic {rig.prefix}out" in last
-    assert "This machine's clock says" in last
+    assert "This machine's clock shows" in last
     assert "Fix: set the clocks" in last

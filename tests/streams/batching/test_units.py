@@ -305,7 +305,7 @@ def test_a_stock_table_is_refused() -> None:
 
 async def test_a_stock_topic_is_refused() -> None:
     app = BatchApp("stock", brokers="127.0.0.1:1")
-    with pytest.raises(TypeError, match="no BatchTopic"):
+    with pytest.raises(TypeError, match="not a BatchTopic"):
         aiter(app.stream(app.topic("plain")))
 
 
