@@ -172,11 +172,11 @@ class Process:
         self.child.kill()
 
 
-def until(condition: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:
-    """Wait for a condition. Raises AssertionError with `what` when it stays false."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {what}"
+def until(true: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:
+    """Wait for a condition; AssertionError naming it when it never comes."""
+    give_up = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < give_up, f"not within {timeout_s:g} s: {what}"
         time.sleep(0.1)
 
 
