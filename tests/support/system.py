@@ -1,6 +1,6 @@
-"""The whole system as processes: broker, worker(s), sink(s), ClickHouse's engine behind HTTP.
+"""The whole system as processes: worker(s), sink(s) and the HTTP interface of ClickHouse's engine.
 
-What dies here dies for real (kill -9), and what is judged is judged by the ledger.
+Tests kill processes with kill -9 and check the result with the ledger.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ READY_S = 40.0
 
 
 class System:
-    """One installation on a broker, apart from others by its topic prefix and group."""
+    """One installation on a broker, separated from others by its topic prefix and group."""
 
     def __init__(self, brokers: str, prefix: str, folder: Path, *, partitions: int = 4) -> None:
         self.folder = folder
@@ -57,7 +57,7 @@ class System:
         self.truths: list[Path] = []
 
     def start(self) -> None:
-        """Topics and the engine; workers and sinks are started by the test."""
+        """Create topics and start the engine; the test starts workers and sinks."""
         asyncio.run(create_topics(self.settings))
         engine = ["-m", "deploy.embedded.clickhouse", "--path", str(self.folder / "engine")]
         self._child("engine", [*engine, "--port", str(self.port)], {})
@@ -85,7 +85,7 @@ class System:
     def publish(
         self, events: int, seed: int, *, rate: float | None = None, name: str = "truth"
     ) -> Summary:
-        """Simulated traffic; what was published counts in the ledger."""
+        """Publish simulated traffic; the ledger expects it."""
         truth = self.folder / f"{name}.jsonl"
         self.truths.append(truth)
         topics: dict[str, str] = {kind: self.settings.topic(kind) for kind in KINDS}
@@ -98,18 +98,18 @@ class System:
         )
 
     def replay(self, recording: Path) -> Summary:
-        """A recording, outside the ledger."""
+        """Publish a recording; the ledger does not expect it."""
         return asyncio.run(replay(ReplayOptions(self.settings.brokers, recording)))
 
     def replay_lines(self, lines: list[dict[str, Any]]) -> Summary:
-        """Records by plain topic, outside the ledger."""
+        """Publish records by topic without prefix; the ledger does not expect them."""
         recording = self.folder / f"lines-{time.monotonic_ns()}.jsonl"
         named = ({**line, "topic": self.settings.topic(line["topic"])} for line in lines)
         recording.write_text("".join(json.dumps(line) + "\n" for line in named))
         return self.replay(recording)
 
     def ledger(self, timeout_s: float = BALANCE_S) -> Ledger:
-        """The ledger once it balances, or as it stands when the time is up."""
+        """The ledger when it balances, or the last one when the time is up."""
         expected = expectation(self.truths, time.time_ns() // 1_000_000)
         return wait_until_balanced(self.client(), expected, timeout_s)
 
@@ -123,9 +123,9 @@ class System:
             return int(rows)
         return 0
 
-    def wait_for_rows(self, number: int) -> None:
-        """Until so many messages are visible."""
-        until(lambda: self.rows("messages_current") >= number, f"{number} messages", 60)
+    def wait_for_rows(self, count: int) -> None:
+        """Wait until so many messages are visible."""
+        until(lambda: self.rows("messages_current") >= count, f"{count} messages", 60)
 
     def _answers(self) -> bool:
         with contextlib.suppress(OSError), urllib.request.urlopen(self.engine, timeout=1) as page:
@@ -147,7 +147,7 @@ class Process:
         return self.samples(name).get(name, 0.0)
 
     def message_events(self) -> float:
-        """Events of messages it accepted: sends, receipts and engagements."""
+        """Number of accepted events of messages: sends, receipts and engagements."""
         url = f"http://127.0.0.1:{self.port}/metrics"
         with urllib.request.urlopen(url, timeout=5) as page:
             families = text_string_to_metric_families(page.read().decode())
@@ -160,7 +160,7 @@ class Process:
         )
 
     def wait_ready(self) -> "Process":
-        """Until /readyz answers 200, which sets receipts_ready."""
+        """Wait until receipts_ready is 1."""
 
         def ready() -> bool:
             self.child.check()
@@ -176,7 +176,7 @@ class Process:
 
 @contextlib.contextmanager
 def running(brokers: str, prefix: str, folder: Path) -> Iterator[System]:
-    """A system with topics and an engine, ended whatever happens."""
+    """A system with topics and an engine; stops it at the end."""
     system = System(brokers, prefix, folder)
     try:
         system.start()

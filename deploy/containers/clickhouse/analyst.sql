@@ -1,6 +1,6 @@
--- A user for the BI tool of one account: it can read only, and rows of that account only, in every
--- view and every report. Write the account for ACCOUNT and a name for `acme_analyst`, then run it
--- after users.sql:
+-- A read-only user for the BI tool of one account. It sees only rows of that account, in every view
+-- and report. Replace ACCOUNT by the account and `acme_analyst` by a name, then run it after
+-- users.sql:
 --
 --   clickhouse-client --user receipts --password --param_password='a long one' < analyst.sql
 CREATE USER IF NOT EXISTS acme_analyst IDENTIFIED WITH sha256_password BY {password:String}
@@ -8,8 +8,8 @@ CREATE USER IF NOT EXISTS acme_analyst IDENTIFIED WITH sha256_password BY {passw
 
 GRANT reports_reader TO acme_analyst;
 
--- A table with a policy shows its rows only to those whom a policy lets see them: first all users.
--- (The server's own configuration usually does so too.)
+-- A table with a row policy hides its rows from users without one: first allow all users. (The
+-- configuration of the server usually does so too.)
 CREATE ROW POLICY IF NOT EXISTS everybody ON
     receipts.accounts,
     receipts.campaigns,
@@ -26,7 +26,8 @@ CREATE ROW POLICY IF NOT EXISTS everybody ON
     receipts.suppression_versions
     USING 1 TO ALL;
 
--- Then less for this one. Views ask with the rights of whoever asks them, so it holds in views too.
+-- Then restrict this user. Views run with the rights of the user who queries them, so the
+-- restriction applies in views too.
 CREATE ROW POLICY IF NOT EXISTS acme_analyst ON
     receipts.accounts,
     receipts.campaigns,

@@ -1,11 +1,11 @@
--- The user of the report pages and of `receipts report`: it reads the tables and views, and saves
--- segments. Run it once, as a user who may make users; it may be run again:
+-- The user of the report pages and of `receipts report`: it reads tables and views, and saves
+-- segments. Run it as a user who may create users; repeating it is safe:
 --
 --   clickhouse-client --user receipts --password --param_password='a long one' < deploy/containers/clickhouse/users.sql
 --
--- then give it to the pages:
+-- then configure the pages:
 --   RECEIPTS_PAGES_CLICKHOUSE_URL=http://reports_pages:PASSWORD@clickhouse:8123/receipts
--- The database is `receipts` here; write yours where it has another name.
+-- Replace `receipts` if the database has another name.
 CREATE SETTINGS PROFILE IF NOT EXISTS reports_reader SETTINGS
     allow_ddl = 0 CONST,
     max_execution_time = 300 MIN 1 MAX 3600,
@@ -16,7 +16,7 @@ CREATE ROLE IF NOT EXISTS reports_reader SETTINGS PROFILE 'reports_reader';
 
 GRANT SELECT ON receipts.* TO reports_reader;
 
--- Refused records of all accounts, as they came: not for people who look at reports.
+-- Refused records of all accounts: not for users of reports.
 REVOKE SELECT ON receipts.dead_letters, SELECT ON receipts.dead_letter_records FROM reports_reader;
 
 CREATE USER IF NOT EXISTS reports_pages IDENTIFIED WITH sha256_password BY {password:String}
@@ -24,5 +24,5 @@ CREATE USER IF NOT EXISTS reports_pages IDENTIFIED WITH sha256_password BY {pass
 
 GRANT reports_reader TO reports_pages;
 
--- The only thing that pages write. Without it segments cannot be saved, and all else works.
+-- Pages write nothing else. Without it segments cannot be saved.
 GRANT INSERT ON receipts.segments TO reports_pages;
