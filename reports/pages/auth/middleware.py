@@ -58,7 +58,7 @@ class BodyLimit:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request. Whoever reads past the limit gets HTTPException 413."""
+        """Handle one request. Reading past the limit raises HTTPException 413."""
         length = Headers(scope=scope).get("content-length", "") if scope["type"] == "http" else ""
         if length.isdecimal() and int(length) > MAX_BODY_BYTES:
             text = f"The request is longer than {MAX_BODY_BYTES} bytes.\n"
