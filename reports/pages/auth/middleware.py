@@ -136,7 +136,7 @@ def _too_many_failures(wait_s: float) -> Response:
 
 
 def _to_sign_in(request: Request) -> Response:
-    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    if request.method not in _SAFE or wanted == "/":
+    target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    if request.method not in _SAFE or target == "/":
         return RedirectResponse("/sign-in", 303)
-    return RedirectResponse("/sign-in?" + urlencode({"next": wanted}), 303)
+    return RedirectResponse("/sign-in?" + urlencode({"next": target}), 303)
