@@ -162,7 +162,7 @@ class Section(msgspec.Struct, frozen=True, dict=True):
     @property
     def view(self) -> str:
         """Name of its view in ClickHouse, and of its SQL file."""
-        return "_".join(word for word in ("report", self.report, self.name) if word)
+        return "_".join(filter(None, ("report", self.report, self.name)))
 
     @cached_property
     def sql(self) -> str:

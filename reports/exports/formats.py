@@ -87,11 +87,11 @@ def start_export(
 def file_name(form: Format, query: ReportQuery, sections: Sequence[Section]) -> str:
     """A safe file name: report, section if it is the only one, account, required filters, days."""
     report, period = query.report, query.period
-    words = [report.name]
+    parts = [report.name]
     if len(sections) == 1:
-        words.append(sections[0].name)
-    words.append(query.account)
-    words += [str(query.values[one.name]) for one in report.own_filters if one.required]
+        parts.append(sections[0].name)
+    parts.append(query.account)
+    parts += [str(query.values[one.name]) for one in report.own_filters if one.required]
     if report.has_period or report.range_days:
-        words += [period.first.isoformat(), period.last.isoformat()]
-    return f"{'-'.join(_UNSAFE.sub('_', word) for word in words if word)}.{form.name}"
+        parts += [period.first.isoformat(), period.last.isoformat()]
+    return f"{'-'.join(_UNSAFE.sub('_', part) for part in parts if part)}.{form.name}"

@@ -108,13 +108,13 @@ def document_of(
 def _table(
     database: Database, section: Section, query: ReportQuery, columns: Sequence[str], limit: int
 ) -> ExportTable:
-    wanted = chosen_columns(section, query, columns)
-    sql = _select(section, wanted)
+    chosen = chosen_columns(section, query, columns)
+    sql = _select(section, chosen)
     return ExportTable(
         section.name or section.report,
         section.title,
         section.meaning,
-        wanted,
+        chosen,
         lambda: database.blocks(sql, query.parameters(section, limit)),
     )
 

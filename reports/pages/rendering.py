@@ -27,5 +27,5 @@ def page_templates() -> Jinja2Templates:
 
 
 def _frame(request: Request) -> dict[str, Any]:
-    """account: "" when nobody is signed in."""
+    """account: "" without sign-in."""
     return {"account": request.scope.get("account") or "", "menu": menu(request.url.path)}

@@ -1,4 +1,4 @@
-"""Small reads besides the reports: time zones, accounts, campaign names and texts of messages."""
+"""Small reads outside of reports: time zones, accounts, names of campaigns, texts of messages."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Segments: people who did, or did not, something in campaigns; combined, saved, listed.
+"""Segments: people who did, or did not do, something in campaigns.
 
-The definition is stored; who belongs to it is asked when it is needed.
+The definition is stored; its members are computed at each use.
 """

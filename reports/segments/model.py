@@ -8,7 +8,7 @@ As JSON, `type` names the kind: {"type": "people", "campaigns": ["spring"], "did
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Final, Literal, NamedTuple, get_args
+from typing import Annotated, Final, Literal, get_args
 
 import msgspec
 
@@ -59,13 +59,6 @@ class Combined(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="com
 Node = People | Saved | Combined
 
 
-class NodeDepth(NamedTuple):
-    """A node and its depth, from 1."""
-
-    node: Node
-    depth: int
-
-
 _DECODER: Final[msgspec.json.Decoder[Node]] = msgspec.json.Decoder(Node)
 _SHAPE: Final = 'write {"type": "people", "campaigns": ["spring-sale"], "did": "clicked"}'
 _FIXES: Final = {
@@ -102,11 +95,11 @@ def write(node: Node) -> str:
 
 def checked(node: Node) -> Node:
     """The same definition. Raises InvalidQuery if it is too large to run."""
-    nodes = list(walk(node))
-    if max(one.depth for one in nodes) > MAX_DEPTH:
+    depths = list(_depths(node))
+    if max(depths) > MAX_DEPTH:
         raise _too_deep()
-    if len(nodes) > MAX_PARTS:
-        raise too_many(len(nodes))
+    if len(depths) > MAX_PARTS:
+        raise too_many(len(depths))
     if (size := len(write(node))) > MAX_BYTES:
         raise _too_long(size)
     return node
@@ -117,12 +110,12 @@ def too_many(parts: int) -> InvalidQuery:
     return _bad("definition", f"it has {parts} parts or more", f"combine at most {MAX_PARTS}")
 
 
-def walk(node: Node, depth: int = 1) -> Iterator[NodeDepth]:
-    """A node and all nodes below it."""
-    yield NodeDepth(node, depth)
+def _depths(node: Node, depth: int = 1) -> Iterator[int]:
+    """Depths of a node and all nodes below it."""
+    yield depth
     if isinstance(node, Combined):
         for part in node.parts:
-            yield from walk(part, depth + 1)
+            yield from _depths(part, depth + 1)
 
 
 def _too_long(size: int) -> InvalidQuery:

@@ -1,4 +1,4 @@
-"""What the pages are asked in these tests, and what their database says to the same."""
+"""Queries of the pages' tests, and the rows that the database has for them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,16 @@ from tests.reports.truth import Row
 from tests.reports.world import World
 
 
-def query_of(
-    world: World, report: str, account: str = ACCOUNT, **raw_params: list[str]
-) -> ReportQuery:
-    """A question of an account, in its own zone."""
+def query_of(world: World, report: str, account: str = ACCOUNT, **params: list[str]) -> ReportQuery:
+    """A query of an account, in its own zone."""
     zone = zone_of(world.database, account)
-    return parse_query(BY_NAME[report], account, zone, raw_params, world.now)
+    return parse_query(BY_NAME[report], account, zone, params, world.now)
 
 
-def totals(world: World, **raw_params: Any) -> Row:
-    """What the overview must count, by the truth."""
-    narrowed = raw_params.pop("narrowed", [])
-    messages = sent(world, query_of(world, "overview", **raw_params)).values()
+def totals(world: World, **params: Any) -> Row:
+    """The counts of the overview, computed from the truth."""
+    narrowed = params.pop("narrowed", [])
+    messages = sent(world, query_of(world, "overview", **params)).values()
     return counted(one for one in messages if not narrowed or one.channel in narrowed)
 
 

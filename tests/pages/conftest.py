@@ -141,7 +141,7 @@ class Visitor:
 
     def _see(self, request: Request) -> None:
         if not request.url.startswith((self.served.url, "data:")):
-            self.wrong.append(f"asked another host: {request.url}")
+            self.wrong.append(f"request to another host: {request.url}")
 
 
 @pytest.fixture

@@ -90,9 +90,9 @@ def test_the_guesses_of_others_lock_nobody_out(served: Served) -> None:
 
 
 @pytest.mark.parametrize("path", ["/sign-in", "/segments", "/segments/delete"])
-@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("has_length", [True, False])
 def test_nothing_longer_than_a_form_is_read(
-    client: TestClient, path: str, told: bool, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, path: str, has_length: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept: list[int] = []
     monkeypatch.setattr(
@@ -103,7 +103,7 @@ def test_nothing_longer_than_a_form_is_read(
 
     def post(named: bytes, size: int) -> int:
         body = head % named + b"a" * size + b"\r\n--x--\r\n"
-        content = body if told else iter([body])
+        content = body if has_length else iter([body])
         return client.post(path, content=content, headers=headers).status_code
 
     assert post(b"", 1_000_000) == 413
@@ -181,8 +181,8 @@ def test_another_account_sees_nothing_of_this_one(served: Served) -> None:
     with client_of(served, NOBODY) as client:
         for path in addresses:
             text = client.get(path).text
-            raw_params = text.replace(f"{message}</h1>", "").replace(f"Content of {message}", "")
-            shown = set(re.findall(r"\+\d{8,}|[a-z]-[0-9a-f]{7}", raw_params))
+            rest = text.replace(f"{message}</h1>", "").replace(f"Content of {message}", "")
+            shown = set(re.findall(r"\+\d{8,}|[a-z]-[0-9a-f]{7}", rest))
             query = {path.partition("%2B")[2]}
             assert not {one for one in shown & (numbers | ids) if one[1:] not in query}, path
             assert "The text of this message is not stored" in text or not path.startswith("/text")
@@ -243,8 +243,8 @@ def test_what_people_write_stays_text(client: TestClient, served: Served) -> Non
         text = client.get(path).text
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text, path
         assert "<script>alert" not in text, path
-    raw_params = client.get(f"/messages?recipient={hostile}&sent_by={hostile}").text
-    assert "<script>alert" not in raw_params
+    text = client.get(f"/messages?recipient={hostile}&sent_by={hostile}").text
+    assert "<script>alert" not in text
 
 
 # --- what is shown -------------------------------------------------------------------------------
@@ -272,25 +272,23 @@ def test_the_overview_shows_what_is_true(client: TestClient, served: Served) -> 
 def test_tabs_count_what_they_list(served: Served) -> None:
     world, own = served.world, campaign(served.world)
     link = rows(world, query_of(world, "campaign", campaign=[own]), "links")[0]["link_id"]
-    for raw_params in ({"campaign": [own]}, {"campaign": [own], "link": [link]},
+    for params in ({"campaign": [own]}, {"campaign": [own], "link": [link]},
                  {"campaign": [own], "search": ["1"], "channel": ["sms"]}):  # fmt: skip
-        query = query_of(world, "recipients", **raw_params)
-        counts = {
-            tab.name: tab.count for tab in tabs_of(world.database, query, PageParams(raw_params))
-        }
+        query = query_of(world, "recipients", **params)
+        counts = {tab.name: tab.count for tab in tabs_of(world.database, query, PageParams(params))}
         listed = {
-            tab: len(rows(world, query_of(world, "recipients", **raw_params, tab=[tab])))
+            tab: len(rows(world, query_of(world, "recipients", **params, tab=[tab])))
             for tab in counts
         }
         assert counts == listed
         assert counts["clicked"] > 0
 
 
-@pytest.mark.parametrize("raw_params", [{}, {"channel": ["whatsapp"]}, {"source": ["direct"]}])
+@pytest.mark.parametrize("params", [{}, {"channel": ["whatsapp"]}, {"source": ["direct"]}])
 def test_figures_of_the_overview_lead_to_as_many_messages(
-    served: Served, raw_params: dict[str, list[str]]
+    served: Served, params: dict[str, list[str]]
 ) -> None:
-    world, query = served.world, query_of(served.world, "overview", last=["30"], **raw_params)
+    world, query = served.world, query_of(served.world, "overview", last=["30"], **params)
     led = 0
     for section in (query.report.section(name) for name in ("totals", "whatsapp")):
         (record,) = rows(world, query, section.name)
@@ -348,11 +346,11 @@ def test_asking_about_a_file_does_not_make_it(
         made = client.get(path)
         with monkeypatch.context() as patched:
             patched.delattr(Database, "blocks")
-            told = client.head(path)
-        assert told.status_code == 200
-        assert told.content == b""
+            head = client.head(path)
+        assert head.status_code == 200
+        assert head.content == b""
         for name in ("content-type", "content-disposition"):
-            assert told.headers[name] == made.headers[name]
+            assert head.headers[name] == made.headers[name]
 
 
 def test_where_nothing_is_the_page_says_what_to_do(served: Served, client: TestClient) -> None:

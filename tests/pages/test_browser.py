@@ -179,11 +179,11 @@ def test_the_content_of_a_message_is_read_when_it_is_opened(
         if row.count():
             break
         page.get_by_role("link", name="Next →").click()
-    asked_for: list[str] = []
-    page.on("request", lambda request: asked_for.append(request.url))
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
     row.locator("details.content summary").click()
     expect(row.locator("details.content p")).to_have_text(texts[message])
-    assert [url for url in asked_for if "/text?" in url] == [
+    assert [url for url in requested if "/text?" in url] == [
         f"{served.url}/text?message_id={message}"
     ]
 

@@ -84,8 +84,8 @@ def test_a_segment_holds_the_people_that_its_tab_counts(served: Served) -> None:
     world, own = served.world, campaign(served.world)
     seen = set()
     for links, channel in itertools.product(([], ["l1"], ["l2", "l3"]), ("", "sms", "whatsapp")):
-        raw_params = {"campaign": [own], "link": links, "channel": [channel]}
-        words = {name: word for name, word in raw_params.items() if any(word)}
+        params = {"campaign": [own], "link": links, "channel": [channel]}
+        words = {name: word for name, word in params.items() if any(word)}
         tabs = tabs_of(world.database, query_of(world, "recipients", **words), PageParams(words))
         for tab in tabs:
             to = segment_link(query_of(world, "recipients", **words, tab=[tab.name]))
@@ -108,26 +108,26 @@ def test_no_segment_is_offered_of_a_search(served: Served) -> None:
 def test_what_cannot_be_a_segment_is_told_and_kept(served: Served) -> None:
     headers = {"authorization": f"Bearer {token_of(ACCOUNT)}"}
     client = TestClient(served.app, base_url=HERE, headers=headers, follow_redirects=False)
-    raw_params = {"campaign": "spring, summer", "did": "danced", "name": "Mine"}
-    answer = client.post("/segments", data=raw_params)
+    params = {"campaign": "spring, summer", "did": "danced", "name": "Mine"}
+    answer = client.post("/segments", data=params)
     assert answer.status_code == 400
     for words in ("definition.did", "not_clicked", 'value="spring, summer"', 'value="Mine"'):
         assert words in answer.text, words
-    answer = client.post("/segments", data={**raw_params, "did": "sent", "name": " "})
+    answer = client.post("/segments", data={**params, "did": "sent", "name": " "})
     assert (answer.status_code, "cannot be a name" in answer.text) == (400, True)
 
 
 def test_a_taken_name_is_refused_and_nothing_is_replaced(served: Served) -> None:
     headers = {"authorization": f"Bearer {token_of('edu_hub')}"}
     client = TestClient(served.app, base_url=HERE, headers=headers, follow_redirects=False)
-    raw_params = {"campaign": "first-of-all", "did": "sent", "name": "Taken"}
-    assert client.post("/segments", data=raw_params).status_code == 303
-    again = client.post("/segments", data={**raw_params, "campaign": "second"})
+    params = {"campaign": "first-of-all", "did": "sent", "name": "Taken"}
+    assert client.post("/segments", data=params).status_code == 303
+    again = client.post("/segments", data={**params, "campaign": "second"})
     assert (again.status_code, "is taken" in again.text) == (400, True)
     listed = client.get("/segments").text
     assert ("first-of-all" in listed, "second" in listed) == (True, False)
     client.post("/segments/delete", data={"name": "Taken"})
-    assert client.post("/segments", data=raw_params).status_code == 303
+    assert client.post("/segments", data=params).status_code == 303
 
 
 def test_the_list_reads_definitions_once(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,14 +151,14 @@ def test_nobody_sees_the_segments_of_others(served: Served) -> None:
         return TestClient(served.app, base_url=HERE, headers=headers, follow_redirects=False)
 
     own, other = client(ACCOUNT), client("edu_hub")
-    raw_params = {"campaign": campaign(served.world), "did": "sent", "name": "Ours alone"}
-    assert own.post("/segments", data=raw_params).status_code == 303
+    params = {"campaign": campaign(served.world), "did": "sent", "name": "Ours alone"}
+    assert own.post("/segments", data=params).status_code == 303
     assert "Ours alone" in own.get("/segments").text
     assert "Ours alone" not in other.get("/segments").text
     for path in ("/segments/members", "/segments/export.csv"):
         assert other.get(f"{path}?name=Ours alone").status_code == 404
     assert other.post("/segments/delete", data={"name": "Ours alone"}).status_code == 303
     assert "Ours alone" in own.get("/segments").text
-    stolen = other.post("/segments", data={**raw_params, "name": "Theirs"})
+    stolen = other.post("/segments", data={**params, "name": "Theirs"})
     assert stolen.status_code == 303
     assert "No one belongs to this segment now" in other.get("/segments/members?name=Theirs").text

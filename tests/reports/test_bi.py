@@ -1,4 +1,4 @@
-"""Every statement of docs/bi.md runs as it stands there, and says what the reports say."""
+"""Every statement of docs/bi.md runs unchanged, and returns the figures of the reports."""
 
 import re
 from datetime import date, datetime

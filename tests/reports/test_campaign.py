@@ -172,7 +172,7 @@ def test_the_campaign_of_another_account_is_unknown(world: World) -> None:
     assert not any(rows_of(world, query, name) for name in SECTIONS if name != "totals")
 
 
-def test_a_campaign_is_asked_for_as_a_whole(world: World) -> None:
+def test_a_campaign_has_no_period(world: World) -> None:
     with pytest.raises(InvalidQuery, match="campaign: is missing"):
         query_of(world, CAMPAIGN, world.accounts[0], {})
     with pytest.raises(InvalidQuery, match="since: is not a filter of this report"):
@@ -265,7 +265,7 @@ def in_corners(world: World, campaign: str, section: str) -> list[Row]:
 def test_an_event_belongs_to_the_campaign_it_names_else_to_that_of_its_message(
     corners: World,
 ) -> None:
-    """Of two events with one id the earlier stands; unknown people are clicks of nobody."""
+    """Of two events with one id the earlier counts; unknown people are not counted."""
     (spring,) = in_corners(corners, "spring", "totals")
     assert spring["clicks"] == len(["e1", "e2", "e3", "e6", "e9"])
     assert spring["unique_clicks"] == len([ANNA, BEN, ZOE])
@@ -274,7 +274,7 @@ def test_an_event_belongs_to_the_campaign_it_names_else_to_that_of_its_message(
     assert (autumn["clicks"], autumn["unique_clicks"]) == (len(["e5"]), 0)
 
 
-def test_links_are_told_apart_by_id_and_address(corners: World) -> None:
+def test_links_are_distinguished_by_id_and_address(corners: World) -> None:
     assert in_corners(corners, "spring", "links") == [
         {"link_id": "", "url": "", "clicks": 3, "unique_clicks": 2},
         {"link_id": "l1", "url": "", "clicks": 1, "unique_clicks": 1},
@@ -313,11 +313,11 @@ def test_the_list_finds_names_in_any_alphabet_and_case(corners: World) -> None:
     ]
 
 
-def test_of_an_event_told_twice_with_other_words_the_earlier_one_counts(
+def test_of_two_versions_of_an_event_the_earlier_counts(
     reports_front: Front,
 ) -> None:
-    """Old versions are read beside the one that stands, and must not count."""
-    url = reports_front.url("campaign_told_twice")
+    """Old versions are read too, and must not count."""
+    url = reports_front.url("campaign_two_versions")
     clickhouse = connect(url)
     migrate(clickhouse, 90, views=statements())
     for table, columns, rows in (

@@ -44,8 +44,8 @@ def test_a_period_in_the_past_lists_campaigns_with_what_they_sent_since(world: W
     first = min(one.sent_at for one in world.expected.messages.values())
     day = at(first).date()
     for account in world.accounts:
-        raw_params = {"since": str(day), "until": str(day)}
-        rows = rows_of(world, query_of(world, CAMPAIGNS, account, raw_params))
+        params = {"since": str(day), "until": str(day)}
+        rows = rows_of(world, query_of(world, CAMPAIGNS, account, params))
         assert rows == latest_first([row_of(world, account, row["campaign_id"]) for row in rows])
 
 

@@ -1,4 +1,4 @@
-"""How the reports ask a server: no longer than somebody waits, and with what its user may set."""
+"""Queries to a server: their time limit, and settings that its user may not change."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_query_that_takes_too_long_ends_with_a_fix(
     [("max_execution_time=7", 7), ("max_execution_time=300", QUERY_TIMEOUT_S), ("readonly=1", 0),
      ("readonly=2", QUERY_TIMEOUT_S)],
 )  # fmt: skip
-def test_what_a_server_forbids_is_not_asked_of_it(
+def test_a_setting_that_the_user_may_not_change_is_not_sent(
     url: str, monkeypatch: pytest.MonkeyPatch, settings: str, limit: int
 ) -> None:
     settings_of_all_queries(monkeypatch, settings)

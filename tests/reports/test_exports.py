@@ -1,4 +1,4 @@
-"""Exports: what is read back is what was asked, and no spreadsheet runs what a stranger wrote."""
+"""Exports: files hold the rows of the query, and no spreadsheet runs texts as formulas."""
 
 import csv
 import io
@@ -57,7 +57,7 @@ def world(worlds: list[World]) -> World:
 
 
 def rows_of(world: World, section: Section, query: ReportQuery) -> list[tuple[Any, ...]]:
-    """The rows of a section, in the columns an export has unasked."""
+    """The rows of a section, in the columns of an export by default."""
     found = world.database.rows(section.sql, query.parameters(section))
     if not found.rows:  # then the driver may not name the columns
         return []
@@ -99,12 +99,12 @@ def test_csv_says_what_the_section_says(world: World, report: Report, section: S
 def test_json_says_what_the_sections_say(world: World, report: Report) -> None:
     query = example_query(world, report)
     pieces = export(FORMATS["json"], world.database, report.sections, query)
-    raw_params = json.loads(b"".join(pieces), parse_float=Decimal)
-    assert raw_params["report"] == report.name
-    assert raw_params["asked"]["account"] == query.account
-    assert raw_params["asked"]["time_zone"] == ZONE
-    assert list(raw_params["sections"]) == [one.name or report.name for one in report.sections]
-    for section, records in zip(report.sections, raw_params["sections"].values(), strict=True):
+    content = json.loads(b"".join(pieces), parse_float=Decimal)
+    assert content["report"] == report.name
+    assert content["asked"]["account"] == query.account
+    assert content["asked"]["time_zone"] == ZONE
+    assert list(content["sections"]) == [one.name or report.name for one in report.sections]
+    for section, records in zip(report.sections, content["sections"].values(), strict=True):
         expected = rows_of(world, section, query)
         assert len(records) == len(expected)
         for record, values in zip(records, expected, strict=True):
@@ -153,18 +153,18 @@ def is_shown(column: Column, cell: Any, value: Any) -> bool:
     return cell.data_type == "s" and cell.value == text
 
 
-def test_a_book_says_what_was_asked_and_what_its_columns_mean(world: World) -> None:
+def test_a_workbook_holds_the_query_and_the_meanings_of_columns(world: World) -> None:
     report = BY_NAME["messages"]
     query = parse_query(report, biggest(world), ZONE, {"source": ["direct", "program"]}, world.now)
     pieces = export(FORMATS["xlsx"], world.database, report.sections, query)
     sheet = openpyxl.load_workbook(io.BytesIO(b"".join(pieces)))["About"]
     lines = list(sheet.iter_rows(values_only=True))
     end = lines.index((None, None)) if (None, None) in lines else lines.index(("", ""))
-    raw_params, meant = dict(lines[:end]), dict(lines[end:])
-    assert raw_params["Account"] == query.account
-    assert raw_params["Time zone"] == ZONE
-    assert raw_params["From"] == query.period.first.isoformat()
-    assert raw_params["Source"] == "direct, program"
+    params, meant = dict(lines[:end]), dict(lines[end:])
+    assert params["Account"] == query.account
+    assert params["Time zone"] == ZONE
+    assert params["From"] == query.period.first.isoformat()
+    assert params["Source"] == "direct, program"
     for column in chosen_columns(report.sections[0], query):
         assert meant[column.label] == column.meaning
 
@@ -269,10 +269,10 @@ def test_types_in_csv() -> None:
 
 
 def test_types_in_json() -> None:
-    raw_params = json.loads(
+    content = json.loads(
         b"".join(start_export(FORMATS["json"], book_of_rows(MANY, [ROW]))), parse_float=Decimal
     )
-    assert raw_params["sections"]["rows"] == [{
+    assert content["sections"]["rows"] == [{
         "n": 12_345, "share": Decimal("0.125"), "credits": Decimal("1234567890.123456"),
         "day": "2026-11-20", "flag": True, "at": "2026-11-20T15:56:40.005+05:30",
         "content": "+358401234567",
@@ -297,8 +297,8 @@ def test_unknown_is_empty_everywhere() -> None:
     book = book_of_rows(MANY, [nothing])
     assert csv_rows(book) == [[""] * len(MANY)]
     assert {cell.value for cell in sheet_of(book)[2]} == {None}
-    raw_params = json.loads(b"".join(start_export(FORMATS["json"], book)))
-    assert set(raw_params["sections"]["rows"][0].values()) == {None}
+    content = json.loads(b"".join(start_export(FORMATS["json"], book)))
+    assert set(content["sections"]["rows"][0].values()) == {None}
 
 
 def test_what_is_no_number_is_unknown() -> None:
@@ -326,25 +326,25 @@ def test_a_file_without_rows_has_its_header() -> None:
 
 def test_rows_are_told_after_every_block() -> None:
     for form in FORMATS.values():
-        told: list[int] = []
-        list(start_export(form, book_of_rows([TEXT], [("a",), ("b",)], [("c",)]), told.append))
-        assert told == [2, 3], form.name
+        reported: list[int] = []
+        list(start_export(form, book_of_rows([TEXT], [("a",), ("b",)], [("c",)]), reported.append))
+        assert reported == [2, 3], form.name
 
 
-def test_csv_and_json_read_a_block_only_when_they_are_asked_for_it() -> None:
-    asked_for: list[int] = []
+def test_csv_and_json_read_blocks_on_demand() -> None:
+    read: list[int] = []
 
     @contextmanager
     def opened() -> Iterator[Iterator[list[tuple[Any, ...]]]]:
-        yield ([(f"text {asked_for.append(n) or n}",)] for n in range(1000))
+        yield ([(f"text {read.append(n) or n}",)] for n in range(1000))
 
     for form in (FORMATS["csv"], FORMATS["json"]):
-        asked_for.clear()
+        read.clear()
         table = ExportTable("rows", "Rows", "some rows", (TEXT,), opened)
         pieces = start_export(form, ExportDocument("made", "Made", ZONE, (), (table,)))
         for _ in range(10):
             next(pieces)
-        assert len(asked_for) < 11
+        assert len(read) < 11
 
 
 FEW, MANY_ROWS, MOST_GROWTH_MB = 50_000, 250_000, 110
@@ -465,8 +465,6 @@ def test_columns_are_those_chosen_in_their_order(world: World) -> None:
 )
 def test_the_name_of_a_file_is_safe(report: str, sections: int, name: str) -> None:
     definition = BY_NAME[report]
-    raw_params = {"campaign": ["spring/../x-sale"]} if report == "campaign" else {}
-    query = parse_query(
-        definition, "a/b", "UTC", raw_params, datetime(2026, 11, 20, 12, tzinfo=UTC)
-    )
+    params = {"campaign": ["spring/../x-sale"]} if report == "campaign" else {}
+    query = parse_query(definition, "a/b", "UTC", params, datetime(2026, 11, 20, 12, tzinfo=UTC))
     assert file_name(FORMATS["xlsx"], query, definition.sections[:sections]) == name

@@ -23,8 +23,8 @@ def test_exactly_the_users_who_failed_are_listed_with_their_reasons(world: World
             assert rows == [only(row, [name for name in COLUMNS if name in row]) for row in wanted]
             reasons |= {row.get("fail_reason") for row in rows}
             for channel in ("sms",):
-                raw_params = {"campaign": campaign, "channel": channel}
-                rows = rows_of(world, query_of(world, FAILED, account, raw_params))
+                params = {"campaign": campaign, "channel": channel}
+                rows = rows_of(world, query_of(world, FAILED, account, params))
                 theirs = people(truth, [one for one in failed if one[1].channel == channel])
                 assert [row["recipient"] for row in rows] == [row["recipient"] for row in theirs]
     assert "" not in reasons and len(reasons) > 5

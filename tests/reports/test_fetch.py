@@ -1,4 +1,4 @@
-"""Answers read in few and small reads are those of the sections asked one by one."""
+"""Few and small reads return the same rows as one read for each section."""
 
 from datetime import UTC, datetime, timedelta
 

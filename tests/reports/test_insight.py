@@ -13,7 +13,7 @@ from tests.reports.queries import Messages, queries, query_of, rows_of
 from tests.reports.truth import Row
 from tests.reports.world import World, every_world_and_zone
 
-#: column -> the word that asks for it, its value of a message by (id, message, zone)
+#: column -> the value of `by` that shows it, its value for (id, message, zone)
 DIMENSIONS: dict[str, tuple[str, Callable[[str, Message, str], Any]]] = {
     "external_id": ("external_id", lambda _, message, zone: message.external_id),
     "recipient": ("number", lambda _, message, zone: message.recipient),
@@ -95,7 +95,7 @@ def test_filters_narrow_and_a_filter_by_country_does_not_need_its_dimension(worl
 
 
 def narrower(world: World, query: ReportQuery, **more: str) -> ReportQuery:
-    """The same question with another filter."""
+    """The same query with another filter."""
     return query_of(
         world, query.report, query.account, {**query.raw_params(), **more}, query.period.zone
     )

@@ -1,6 +1,6 @@
 """An account sees itself alone: in every report, in segments, and whatever is typed.
 
-Each question is put twice: to a database that holds nothing but one account, and to one that holds
+Each query runs twice: in a database that holds nothing but one account, and in one that holds
 the others too, and twins of that account under other names with the same messages, campaigns,
 people and events. The answers must be the same.
 """
@@ -72,8 +72,8 @@ class Two:
         self.world = world
         struck = [
             account
-            for (account, _), stands in world.expected.recipients.items()
-            if stands.suppressed and stands.strikes
+            for (account, _), status in world.expected.recipients.items()
+            if status.suppressed and status.strikes
         ]
         self.account = max(world.accounts, key=struck.count)
         alone, crowd = front.url("isolated_alone"), front.url("isolated_crowd")
@@ -197,7 +197,7 @@ def test_hostile_words_find_nothing_of_others(two: Two, report: Report, name: st
     words: Iterable[Any] = HOSTILE
     if report_filter(report, name).several:
         words = (list(HOSTILE),)
-    nothing = answers(two.alone, query_in(two, report, {name: "said by nobody"}))
+    nothing = answers(two.alone, query_in(two, report, {name: "no such value"}))
     for word in words:
         assert answers(two.crowd, query_in(two, report, {name: word})) == nothing
 

@@ -114,7 +114,7 @@ def test_the_counters_know_how_many_rows_there_are(
 
 
 @pytest.mark.parametrize(
-    ("zone", "raw_params"),
+    ("zone", "params"),
     [
         ("Asia/Kolkata", {}),
         ("UTC", {"sender": ["acme"]}),
@@ -123,21 +123,21 @@ def test_the_counters_know_how_many_rows_there_are(
     ],
 )
 def test_what_the_counters_do_not_know_is_counted_among_the_messages(
-    zone: str, raw_params: dict[str, list[str]]
+    zone: str, params: dict[str, list[str]]
 ) -> None:
-    query = parse_query(MESSAGES, "acme", zone, raw_params, datetime(2026, 11, 20, tzinfo=UTC))
+    query = parse_query(MESSAGES, "acme", zone, params, datetime(2026, 11, 20, tzinfo=UTC))
     assert query.count_sql(SECTION) == SECTION.count_sql
 
 
 def test_filters_hold_together(world: World) -> None:
     account = world.accounts[-1]
     truth = truth_of(world, account)
-    raw_params = {
+    params = {
         "channel": "sms",
         "carrier_status": "undelivered",
         "source": ["campaign", "direct"],
     }
-    query = query_of(world, MESSAGES, account, raw_params)
+    query = query_of(world, MESSAGES, account, params)
     matching = [
         (name, one)
         for name, one in truth.sent("UTC", query.period.first, query.period.last)

@@ -48,12 +48,12 @@ def test_whatsapp_has_its_own_words(world: World, zone: str) -> None:
 
 
 def test_sources_and_channel_narrow_every_section(world: World) -> None:
-    raw_params = {"source": ["campaign", "direct"], "channel": "whatsapp"}
-    for query, messages in queries(world, OVERVIEW, "Asia/Kolkata", **raw_params):
+    params = {"source": ["campaign", "direct"], "channel": "whatsapp"}
+    for query, messages in queries(world, OVERVIEW, "Asia/Kolkata", **params):
         narrowed = {
             name: message
             for name, message in messages.items()
-            if message.source in raw_params["source"] and message.channel == "whatsapp"
+            if message.source in params["source"] and message.channel == "whatsapp"
         }
         (totals,) = rows_of(world, query, "totals")
         assert totals == counted(narrowed.values())
@@ -69,10 +69,10 @@ def test_a_day_on_which_the_clock_changes_has_its_own_hours(
 ) -> None:
     """Every hour is there once: the repeated one twice in local time, the skipped one never."""
     world = worlds[place]
-    raw_params = {"since": day, "until": day}
+    params = {"since": day, "until": day}
     seen = set()
     for account in world.accounts:
-        query = query_of(world, OVERVIEW, account, raw_params, "Europe/Helsinki")
+        query = query_of(world, OVERVIEW, account, params, "Europe/Helsinki")
         wanted = {slot: len(share) for slot, share in by_slot(sent(world, query), query)}
         rows = rows_of(world, query, "slots")
         assert {row["slot"]: row["sent"] for row in rows} == wanted

@@ -37,9 +37,9 @@ def test_a_person_is_found_by_each_identifier(world: World, zone: str) -> None:
             counts = Counter(getattr(one, field) for _, one in sent if getattr(one, field))
             for value, _ in counts.most_common(1):
                 wanted = rows_where(truth, sent, field, value)
-                for raw_params in ({}, {"identifier": identifier}) if thorough else ({},):
+                for params in ({}, {"identifier": identifier}) if thorough else ({},):
                     query = query_of(
-                        world, PERSON_REPORT, account, {"person": value, **raw_params}, zone
+                        world, PERSON_REPORT, account, {"person": value, **params}, zone
                     )
                     assert truth.shown(rows_of(world, query)) == wanted
 
@@ -47,8 +47,8 @@ def test_a_person_is_found_by_each_identifier(world: World, zone: str) -> None:
 def test_an_identifier_that_looks_like_another_is_meant_as_said(world: World) -> None:
     account = world.accounts[-1]
     number = next(iter(truth_of(world, account).messages.values())).recipient
-    raw_params = {"person": number, "identifier": "external_id"}
-    assert rows_of(world, query_of(world, PERSON_REPORT, account, raw_params)) == []
+    params = {"person": number, "identifier": "external_id"}
+    assert rows_of(world, query_of(world, PERSON_REPORT, account, params)) == []
 
 
 def test_ranges_are_thirty_days_each_and_touch(world: World) -> None:
@@ -64,14 +64,14 @@ def test_ranges_are_thirty_days_each_and_touch(world: World) -> None:
         now = world.now + timedelta(days=later)
         found: list[Row] = []
         for chosen in RANGES:
-            raw_params = {"person": number, "range": chosen}
-            found += rows_of(world, query_of(world, PERSON_REPORT, account, raw_params, now=now))
+            params = {"person": number, "range": chosen}
+            found += rows_of(world, query_of(world, PERSON_REPORT, account, params, now=now))
         oldest = now.date() - timedelta(days=179)
         assert truth.shown(found) == [row for row in everything if row["sent_at"].date() >= oldest]
 
 
 @pytest.mark.parametrize(
-    "raw_params",
+    "params",
     [
         {},
         {"person": "x", "range": "6"},
@@ -80,14 +80,14 @@ def test_ranges_are_thirty_days_each_and_touch(world: World) -> None:
         {"person": "x", "identifier": "name"},
     ],
 )
-def test_what_cannot_be_asked_is_refused(world: World, raw_params: dict[str, str]) -> None:
+def test_invalid_queries_are_refused(world: World, params: dict[str, str]) -> None:
     with pytest.raises(InvalidQuery) as refused:
-        query_of(world, PERSON_REPORT, "acme", raw_params)
+        query_of(world, PERSON_REPORT, "acme", params)
     (issue,) = refused.value.issues
-    assert issue.where == (list(raw_params)[-1] if raw_params else "person")
+    assert issue.where == (list(params)[-1] if params else "person")
     assert issue.fix
 
 
-def test_words_of_a_question_ask_the_same_again(world: World) -> None:
+def test_raw_params_make_the_same_query_again(world: World) -> None:
     query = query_of(world, PERSON_REPORT, "acme", {"person": "crm-1", "range": "2"})
     assert query_of(world, PERSON_REPORT, "acme", query.raw_params()) == query

@@ -11,13 +11,11 @@ from tests.reports.truth import truth_of
 from tests.reports.world import World
 
 
-def plan(
-    world: World, report: str, section: str, raw_params: dict[str, str]
-) -> dict[str, list[str]]:
+def plan(world: World, report: str, section: str, params: dict[str, str]) -> dict[str, list[str]]:
     """What a plan says of each table it reads: keys, conditions and names of indexes."""
     account = biggest(world)
     definition = BY_NAME[report]
-    words = {**required_params(truth_of(world, account), definition), **raw_params}
+    words = {**required_params(truth_of(world, account), definition), **params}
     query = query_of(world, definition, account, words)
     wanted = definition.section(section)
     sql = f"EXPLAIN indexes = 1 {wanted.sql}"
@@ -33,7 +31,7 @@ def plan(
 
 
 @pytest.mark.parametrize(
-    ("report", "section", "raw_params", "table", "wanted"),
+    ("report", "section", "params", "table", "wanted"),
     [
         ("messages", "", {}, "messages", ("account in", "sent_at in (-Inf", "sent_at in ['")),
         ("messages", "", {"recipient": "+1"}, "messages", ("Name: by_recipient",)),
@@ -56,15 +54,15 @@ def test_conditions_reach_keys_and_indexes(
     worlds: list[World],
     report: str,
     section: str,
-    raw_params: dict[str, str],
+    params: dict[str, str],
     table: str,
     wanted: tuple[str, ...],
 ) -> None:
-    found = " ".join(plan(worlds[0], report, section, raw_params)[table])
+    found = " ".join(plan(worlds[0], report, section, params)[table])
     assert all(words in found for words in wanted), found
 
 
-def test_texts_are_not_read_unless_asked_for(worlds: list[World]) -> None:
+def test_texts_are_read_only_on_request(worlds: list[World]) -> None:
     assert "message_texts" in plan(worlds[0], "messages", "", {"content": "yes"})
     quiet = plan(worlds[0], "messages", "", {})
     assert "message_id in 0-element set" in " ".join(quiet["message_texts"])

@@ -1,4 +1,4 @@
-"""Questions: whole days of a zone, every mistake at once, nothing absurd."""
+"""Queries: whole days of a zone, all issues at once, limits."""
 
 from datetime import UTC, datetime
 
@@ -10,8 +10,8 @@ from reports.query.query import InvalidQuery, Period, ReportQuery, parse_query
 NOW = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)
 
 
-def query(zone: str = "UTC", **raw_params: list[str]) -> ReportQuery:
-    return parse_query(BY_NAME["overview"], "acme", zone, raw_params, NOW)
+def query(zone: str = "UTC", **params: list[str]) -> ReportQuery:
+    return parse_query(BY_NAME["overview"], "acme", zone, params, NOW)
 
 
 def test_the_default_is_the_last_seven_days_of_the_zone() -> None:
@@ -36,7 +36,7 @@ def test_periods_of_whole_hours(zone: str, day: str, whole: bool) -> None:
     assert query(zone, since=[day], until=[day]).period.whole_hours is whole
 
 
-def test_every_mistake_is_told_at_once_with_its_fix() -> None:
+def test_all_issues_are_reported_at_once_with_their_fixes() -> None:
     with pytest.raises(InvalidQuery) as bad:
         query(since=["yesterday"], channel=["fax"], colour=["red"])
     assert {(one.where, one.problem) for one in bad.value.issues} == {
@@ -48,7 +48,7 @@ def test_every_mistake_is_told_at_once_with_its_fix() -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw_params", "problem"),
+    ("params", "problem"),
     [
         ({"last": ["9" * 5000]}, "last: '99999999999999999999' is not a number of days"),
         ({"last": ["0"]}, "last: '0' is not a number of days"),
@@ -60,9 +60,9 @@ def test_every_mistake_is_told_at_once_with_its_fix() -> None:
         ({"until": ["9999-12-31"]}, "until: '9999-12-31' is not a date"),
     ],
 )
-def test_what_cannot_be_asked(raw_params: dict[str, list[str]], problem: str) -> None:
+def test_invalid_queries_are_refused(params: dict[str, list[str]], problem: str) -> None:
     with pytest.raises(InvalidQuery, match=problem):
-        query(**raw_params)
+        query(**params)
 
 
 def test_a_day_without_a_midnight_begins_with_its_first_moment() -> None:

@@ -100,8 +100,8 @@ def test_links_choose_among_those_who_clicked(world: World) -> None:
         clicked = truth.engaged("click", campaign, links)
         assert bool(clicked) == (links != ("none",))
         for tab in ("", "clicked", "not_clicked", "delivered"):
-            raw_params = {"campaign": campaign, "tab": tab, "link": list(links)}
-            rows = truth.shown(rows_of(world, query_of(world, RECIPIENTS, account, raw_params)))
+            params = {"campaign": campaign, "tab": tab, "link": list(links)}
+            rows = truth.shown(rows_of(world, query_of(world, RECIPIENTS, account, params)))
             is_meant = belong(truth, campaign, tab or "sent", links)
             assert rows == people(
                 truth,
@@ -119,8 +119,8 @@ def test_text_and_channel_search(world: World) -> None:
     sent = truth.of_campaign(campaign)
     number = sent[0][1].recipient
     for search in (number, number[3:9], "ANNA", "crm-00", "@mail.EXAMPLE", "nobody", "%", "é"):
-        raw_params = {"campaign": campaign, "search": search, "tab": "sent"}
-        rows = truth.shown(rows_of(world, query_of(world, RECIPIENTS, account, raw_params)))
+        params = {"campaign": campaign, "search": search, "tab": "sent"}
+        rows = truth.shown(rows_of(world, query_of(world, RECIPIENTS, account, params)))
         assert rows == people(
             truth,
             [
@@ -133,6 +133,6 @@ def test_text_and_channel_search(world: World) -> None:
         )  # fmt: skip
         assert bool(rows) == (search not in ("nobody", "%", "é"))
     for channel in ("sms", "whatsapp"):
-        raw_params = {"campaign": campaign, "channel": channel}
-        rows = truth.shown(rows_of(world, query_of(world, RECIPIENTS, account, raw_params)))
+        params = {"campaign": campaign, "channel": channel}
+        rows = truth.shown(rows_of(world, query_of(world, RECIPIENTS, account, params)))
         assert rows == people(truth, [one for one in sent if one[1].channel == channel])

@@ -82,9 +82,9 @@ def test_csv_of_every_section(world: World, report: Report) -> None:
 def test_json_has_every_section(world: World, report: Report) -> None:
     done = run(world, *arguments(world, report), "--format=json", "--limit=5")
     assert done.exit_code == 0, done.output
-    raw_params = json.loads(done.stdout)
-    assert list(raw_params["sections"]) == [one.name or report.name for one in report.sections]
-    for section, rows in zip(report.sections, raw_params["sections"].values(), strict=True):
+    content = json.loads(done.stdout)
+    assert list(content["sections"]) == [one.name or report.name for one in report.sections]
+    for section, rows in zip(report.sections, content["sections"].values(), strict=True):
         assert section.shape != "rows" or len(rows) <= 5
 
 
@@ -147,8 +147,8 @@ def test_the_file_is_the_export(world: World, tmp_path: Path) -> None:
     words = ["--source=direct", "--source=program", "--columns=recipient, sent_at", "-o", str(path)]
     assert run(world, *arguments(world, report), *words).exit_code == 0
     account = biggest(world)
-    raw_params = {"source": ["direct", "program"], "until": [world.now.date().isoformat()]}
-    query = parse_query(report, account, zone_of(world.database, account), raw_params, world.now)
+    params = {"source": ["direct", "program"], "until": [world.now.date().isoformat()]}
+    query = parse_query(report, account, zone_of(world.database, account), params, world.now)
     columns = ["recipient", "sent_at"]
     pieces = export(FORMATS["csv"], world.database, report.sections, query, columns)
     assert path.read_bytes() == b"".join(pieces)
@@ -187,7 +187,7 @@ def test_nothing_to_show_says_what_to_do(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "raw_params"),
+    ("words", "message"),
     [
         (["--source=carrier pigeon"], "--source: carrier pigeon is not known. Fix: use "),
         (
@@ -200,16 +200,16 @@ def test_nothing_to_show_says_what_to_do(world: World) -> None:
         (["--account=acme"], "--account: 'acme' has no messages and no settings. Fix: there are "),
     ],
 )
-def test_a_wrong_question_is_one_line_and_exit_2(
-    world: World, words: list[str], raw_params: str
+def test_an_invalid_query_is_one_line_and_exit_2(
+    world: World, words: list[str], message: str
 ) -> None:
     done = run(world, *arguments(world, BY_NAME["messages"]), *words)
     assert done.exit_code == 2
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f"receipts: {raw_params}")
+    assert line.startswith(f"receipts: {message}")
 
 
-def test_all_mistakes_are_said_at_once(world: World) -> None:
+def test_all_issues_are_reported_at_once(world: World) -> None:
     words = ["--status=lost", "--until=today", "--carrier-status=asleep"]
     done = run(world, *arguments(world, BY_NAME["messages"]), *words)
     assert done.exit_code == 2
@@ -218,19 +218,17 @@ def test_all_mistakes_are_said_at_once(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "raw_params"),
+    ("words", "message"),
     [
         (["--format=csv"], "--section: csv holds one section"),
         (["--output=report.txt"], "--output: report.txt does not tell its format. Fix: "),
         (["--output=report.csv", "--format=table"], "--output: a table is no file. Fix: "),
     ],
 )
-def test_formats_that_do_not_fit_are_refused(
-    world: World, words: list[str], raw_params: str
-) -> None:
+def test_formats_that_do_not_fit_are_refused(world: World, words: list[str], message: str) -> None:
     done = run(world, *arguments(world, BY_NAME["overview"]), *words)
     assert done.exit_code == 2
-    assert raw_params in f"{done.stderr}{done.exception}"
+    assert message in f"{done.stderr}{done.exception}"
 
 
 def test_a_file_that_exists_stays_unless_forced(world: World, tmp_path: Path) -> None:

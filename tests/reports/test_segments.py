@@ -137,7 +137,7 @@ def test_members_come_in_pages_and_blocks_with_what_is_known_of_them(world: Worl
         assert known == [one.external_id, one.email, one.country]
 
 
-def test_the_longest_definitions_can_be_asked(world: World) -> None:
+def test_the_longest_definitions_can_be_run(world: World) -> None:
     truth = truth_of(world, biggest(world))
     own = truth.campaigns[0]
     long = [own, *(f"{number:0195}" for number in range(99))]
@@ -230,7 +230,7 @@ def test_a_saved_segment_is_listed_changed_and_deleted(store: SegmentStore) -> N
     assert segment is not None and segment.definition == one
 
 
-def test_saved_segments_are_asked_as_they_are_then(
+def test_saved_segments_use_their_current_definitions(
     store: SegmentStore, worlds: list[World]
 ) -> None:
     world, account = worlds[0], biggest(worlds[0])

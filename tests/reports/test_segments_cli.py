@@ -121,7 +121,7 @@ def test_a_definition_can_stand_in_a_file(world: World, campaign: str, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("words", "raw_params"),
+    ("words", "message"),
     [
         (["x", "--campaign=c", "--did=bought"], "definition.did: Invalid enum value 'bought'"),
         (["x", "--definition={}"], "definition: "),
@@ -134,12 +134,12 @@ def test_a_definition_can_stand_in_a_file(world: World, campaign: str, tmp_path:
     ],
 )
 def test_what_cannot_be_a_segment_is_one_line_and_exit_2(
-    world: World, words: list[str], raw_params: str
+    world: World, words: list[str], message: str
 ) -> None:
     done = run(world, "save", *words)
     assert done.exit_code == 2
     (line,) = done.stderr.splitlines()
-    assert line.startswith(("receipts: " + raw_params, "receipts: --" + raw_params))
+    assert line.startswith(("receipts: " + message, "receipts: --" + message))
     assert ". Fix: " in line
 
 

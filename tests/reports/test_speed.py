@@ -15,7 +15,7 @@ from tests.reports.queries import Messages, queries, rows_of
 from tests.reports.truth import Row
 from tests.reports.world import World, every_world_and_zone
 
-#: column -> the word that asks for it, its value of a message, its value when nobody asks
+#: column -> the value of `by` that shows it, its value for a message, its value when not shown
 DIMENSIONS: dict[str, tuple[str, Callable[[Message, ReportQuery], Any], Any]] = {
     "country": ("country", lambda message, query: message.country, ""),
     "provider": ("provider", lambda message, query: message.provider, ""),
@@ -116,13 +116,13 @@ def test_errors_are_those_of_the_truth(world: World, zone: str, by: list[str]) -
 
 
 def test_filters_narrow_every_section(world: World) -> None:
-    raw_params = {"source": ["campaign"], "country": ["IN", "US", "FI"], "channel": "sms"}
-    for query, messages in queries(world, SPEED, "UTC", **raw_params):
+    params = {"source": ["campaign"], "country": ["IN", "US", "FI"], "channel": "sms"}
+    for query, messages in queries(world, SPEED, "UTC", **params):
         narrowed = {
             name: one
             for name, one in messages.items()
             if one.source == "campaign"
-            and one.country in raw_params["country"]
+            and one.country in params["country"]
             and one.channel == "sms"
         }
         assert rows_of(world, query, "totals") == [speed(narrowed)]

@@ -43,22 +43,22 @@ def numbers_of(world: World, truth: Truth, zone: str, first: date, last: date) -
     strikes = strikes_of(world, truth)
     rows = []
     for number in truth.suppressed():
-        stands = truth.recipients[number]
-        if first <= day_of(stands.since, zone) <= last:
+        status = truth.recipients[number]
+        if first <= day_of(status.since, zone) <= last:
             rows.append({
                 "recipient": number,
-                "reasons": ", ".join(stands.reasons),
-                "since": at(stands.since),
-                "until": at(stands.until),
-                "strikes": stands.strikes,
+                "reasons": ", ".join(status.reasons),
+                "since": at(status.since),
+                "until": at(status.until),
+                "strikes": status.strikes,
                 "messages": ", ".join(one[0] for one in strikes.get(number, [])),
             })  # fmt: skip
     rows.sort(key=lambda row: row["recipient"])
     return sorted(rows, key=lambda row: row["since"], reverse=True)
 
 
-def found(world: World, truth: Truth, zone: str, raw_params: Row, section: str) -> list[Row]:
-    rows = rows_of(world, query_of(world, SUPPRESSIONS, truth.account, raw_params, zone), section)
+def found(world: World, truth: Truth, zone: str, params: Row, section: str) -> list[Row]:
+    rows = rows_of(world, query_of(world, SUPPRESSIONS, truth.account, params, zone), section)
     return [row for row in rows if row["recipient"] not in truth.undetermined_recipients]
 
 
@@ -69,11 +69,11 @@ def test_numbers_and_messages_are_those_of_the_truth(world: World, zone: str) ->
     for account in world.accounts if thorough else [biggest(world)]:
         truth = truth_of(world, account)
         strikes = strikes_of(world, truth)
-        for raw_params in ({}, {"last": "2"}) if thorough else ({"last": "3"},):
-            query = query_of(world, SUPPRESSIONS, account, raw_params, zone)
+        for params in ({}, {"last": "2"}) if thorough else ({"last": "3"},):
+            query = query_of(world, SUPPRESSIONS, account, params, zone)
             wanted = numbers_of(world, truth, zone, query.period.first, query.period.last)
-            assert found(world, truth, zone, raw_params, "numbers") == wanted
-            rows = found(world, truth, zone, raw_params, "strikes")
+            assert found(world, truth, zone, params, "numbers") == wanted
+            rows = found(world, truth, zone, params, "strikes")
             assert [
                 (row["recipient"], row["message_id"], row["sent_at"], row["struck_at"], row["code"])
                 for row in rows
@@ -104,9 +104,9 @@ def test_filters_leave_exactly_their_numbers(world: World) -> None:
                 row for row in everything if set(row["reasons"].split(", ")) & {*chosen}
             ]
         for one in everything[:2]:
-            raw_params = {"recipient": one["recipient"]}
-            assert found(world, truth, "UTC", raw_params, "numbers") == [one]
-            long_ago = {**raw_params, "since": "2020-01-01", "until": "2020-01-02"}
+            params = {"recipient": one["recipient"]}
+            assert found(world, truth, "UTC", params, "numbers") == [one]
+            long_ago = {**params, "since": "2020-01-01", "until": "2020-01-02"}
             assert found(world, truth, "UTC", long_ago, "numbers") == [one]
 
 

@@ -41,7 +41,7 @@ def test_a_view_called_with_literals_says_what_the_report_says(
     assert set(found.names) <= {column.name for column in section.columns}
 
 
-def test_the_questions_have_answers(world: World) -> None:
+def test_the_example_queries_have_rows(world: World) -> None:
     """So that the test before compares something."""
     empty = set()
     for report, section in SECTIONS:
@@ -128,7 +128,7 @@ def test_a_pasted_text_is_a_text(world: World, text: str) -> None:
 
 def pasted_text(section: Section, text: str) -> str:
     """A text as it is pasted."""
-    (raw_params,) = re.findall(
+    (literal,) = re.findall(
         r"account = (.*)\n\)", render_sql(section, {"account": text}), re.DOTALL
     )
-    return str(raw_params)
+    return str(literal)

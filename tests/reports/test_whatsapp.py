@@ -69,7 +69,7 @@ def test_filters_leave_exactly_their_messages(world: World) -> None:
     for status, states in STATUSES.items():
         rows = truth.shown(rows_of(world, query_of(world, WHATSAPP, account, {"status": status})))
         assert rows == [row for row in everything if row["state"] in states]
-    raw_params = {"status": ["read", "failed"], "direction": "outbound"}
-    rows = truth.shown(rows_of(world, query_of(world, WHATSAPP, account, raw_params)))
+    params = {"status": ["read", "failed"], "direction": "outbound"}
+    rows = truth.shown(rows_of(world, query_of(world, WHATSAPP, account, params)))
     assert rows == [row for row in everything if row["state"] in ("read", "failed")]
     assert {row["state"] for row in everything} == set(STATES.values())

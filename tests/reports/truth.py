@@ -154,10 +154,10 @@ def _texts(sends: Iterable[dict[str, Any]]) -> dict[str, str]:
     found: dict[str, dict[int, tuple[int, str]]] = {}
     for send in sends:
         if send.get("text"):
-            told = (moment(send["sent_at"]), send["text"])
+            text = (moment(send["sent_at"]), send["text"])
             attempts = found.setdefault(send["message_id"], {})
             attempt = send.get("attempt") or 1
-            attempts[attempt] = min(attempts.get(attempt, told), told)
+            attempts[attempt] = min(attempts.get(attempt, text), text)
     return {name: attempts[max(attempts)][1] for name, attempts in found.items()}
 
 

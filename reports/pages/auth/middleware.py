@@ -58,7 +58,7 @@ class BodyLimit:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request. Whoever reads past the limit gets HTTPException 413."""
+        """Handle one request. Reading past the limit raises HTTPException 413."""
         length = Headers(scope=scope).get("content-length", "") if scope["type"] == "http" else ""
         if length.isdecimal() and int(length) > MAX_BODY_BYTES:
             text = f"The request is longer than {MAX_BODY_BYTES} bytes.\n"
@@ -136,7 +136,7 @@ def _too_many_failures(wait_s: float) -> Response:
 
 
 def _to_sign_in(request: Request) -> Response:
-    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    if request.method not in _SAFE or wanted == "/":
+    target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    if request.method not in _SAFE or target == "/":
         return RedirectResponse("/sign-in", 303)
-    return RedirectResponse("/sign-in?" + urlencode({"next": wanted}), 303)
+    return RedirectResponse("/sign-in?" + urlencode({"next": target}), 303)

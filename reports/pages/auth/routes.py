@@ -47,8 +47,8 @@ class AuthRoutes:
         return response
 
     def _refused(self, request: Request, target: str) -> Response:
-        """The form with the error. Right tokens never wait, so nobody locks out others who share
-        their address."""
+        """The form with the error. Right tokens never wait: wrong ones lock out no one else
+        at that address."""
         now, address = time.monotonic(), address_of(request)
         wait_s = self._limiter.wait_s(address, now)
         if not wait_s:

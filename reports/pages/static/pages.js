@@ -63,12 +63,12 @@ document.addEventListener(
     const box = event.target;
     if (!box.matches?.("details.content[open]:not([data-read])")) return;
     box.dataset.read = "";
-    const shown = box.querySelector("p");
-    shown.textContent = "…";
+    const text = box.querySelector("p");
+    text.textContent = "…";
     try {
-      shown.replaceChildren(...(await page(box.dataset.from)).getElementById("text").childNodes);
+      text.replaceChildren(...(await page(box.dataset.from)).getElementById("text").childNodes);
     } catch {
-      shown.textContent = "The text could not be loaded. Close and open it to try again.";
+      text.textContent = "The text could not be loaded. Close and open it to try again.";
       delete box.dataset.read;
     }
   },
