@@ -2,8 +2,9 @@
 
 The waiting lane has the tests that wait for processes, timeouts and the session's Kafka; the
 computing lane has all others, with those that start a cluster of their own. The lanes share no
-fixture, and nothing but the two cores. Lines are shown as they come, with the name of their lane; what a lane reports at its end
-(failures, durations) is shown whole. With paths among the options, one pytest runs just those.
+fixture, and nothing but the two cores. Lines are shown as they come, with the name of their lane;
+what a lane reports at its end (failures, durations) is shown whole. With paths among the options,
+one pytest runs just those.
 """
 
 from __future__ import annotations
