@@ -110,10 +110,17 @@ class Joining:
         return {PLACE: [Record("sends", 0, n, T0, None, None) for n in offsets]}
 
 
+async def without_kafka(most: int = 3) -> SinkConsumer:
+    """A consumer whose client never started; the test gives it another."""
+    batches = SinkConsumer(Settings(sink_max_rows=most, sink_max_wait_s=5), Meter(), Health())
+    await batches.consumer.stop()
+    return batches
+
+
 async def collected(
     *polls: tuple[bool, list[int]], most: int = 3
 ) -> tuple[Batch | None, SinkConsumer]:
-    batches = SinkConsumer(Settings(sink_max_rows=most, sink_max_wait_s=5), Meter(), Health())
+    batches = await without_kafka(most)
     batches.consumer = Joining(batches, *polls)
     return await batches.collect(asyncio.Event()), batches
 
@@ -135,7 +142,7 @@ async def test_records_of_the_old_assignment_are_left_to_who_reads_them_again() 
 
 async def test_records_given_up_in_a_rebalance_are_never_committed() -> None:
     """Taken away and not yet given again: the consumer's positions are behind what was given up."""
-    batches = SinkConsumer(Settings(sink_max_rows=3, sink_max_wait_s=5), Meter(), Health())
+    batches = await without_kafka()
 
     class Leaving(Joining):
         async def getmany(self, **_: object) -> dict[TopicPartition, list[Record]]:
@@ -150,7 +157,7 @@ async def test_records_given_up_in_a_rebalance_are_never_committed() -> None:
 
 
 async def test_a_position_moves_on_without_records() -> None:
-    batches = SinkConsumer(Settings(sink_max_rows=3, sink_max_wait_s=5), Meter(), Health())
+    batches = await without_kafka()
     batches.consumer = consumer = Joining(batches, (False, []), (False, []))
     consumer.consumed = {PLACE: OffsetAndMetadata(7, "")}
     batch = await batches.collect(asyncio.Event())
