@@ -75,8 +75,8 @@ FIGURES: Final = (
     Figure(
         "undelivered",
         "Undelivered",
-        "submitted messages that failed: soft, hard, expired or deleted",
-        "submitted and not delivered by the network: soft, hard, expired or deleted",
+        "submitted messages that failed, for example bounced, expired or deleted",
+        "submitted and failed, for example bounced, expired or deleted",
         _is_undelivered,
     ),
     Figure(

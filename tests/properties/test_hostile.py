@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from models.accounts import Accounts
 from models.contract import MAX_ATTEMPT, Receipt, Send
-from models.counters import check_record, encode_cell
+from models.counters import COUNT_NAMES, check_record, encode_cell
 from models.dead_letters import letter_of
 from models.facts import outcome_of, send_fact
 from models.state import MAX_SORT_KEYS, MessageState, add_outcome, add_send, decode, encode
@@ -116,7 +116,9 @@ def test_no_record_stops_the_settings_of_accounts(key, value):
 @given(st.dictionaries(KEYS.filter(bool), stored(), max_size=4), st.data())
 def test_no_stored_state_stops_a_restore_and_events_and_timers_go_on(states, data):
     cells = {
-        key: data.draw(st.one_of(st.just(encode_cell(1, [0] * 11)), BYTES.filter(bool)))
+        key: data.draw(
+            st.one_of(st.just(encode_cell(1, [0] * len(COUNT_NAMES))), BYTES.filter(bool))
+        )
         for key in data.draw(st.lists(BYTES.filter(bool), max_size=3))
     }
     cells = {key: value for key, value in cells.items() if is_ours(key, value)}

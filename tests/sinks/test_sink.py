@@ -18,7 +18,7 @@ from sinks.client import ClickHouse, connect
 from sinks.errors import Broken
 from sinks.rows import TOPICS
 from tests.support.account_records import account, request, retry, strike, suppression
-from tests.support.fakes import T0, send, state, state_record
+from tests.support.fakes import T0, counts_of, send, state, state_record
 from tests.support.front import Front
 from tests.support.records import Record
 from tests.support.running_sink import (
@@ -47,7 +47,7 @@ def one_of_each() -> list[Record]:
     return [
         state_record(state(1, send())),
         Record("message-states", 1, 0, T0, b"acme/gone", None),
-        Record("status-counters", 0, 0, T0, cell, encode_cell(1, [1, *[0] * 10])),
+        Record("status-counters", 0, 0, T0, cell, encode_cell(1, counts_of(submitted=1))),
         Record("sends", 0, 0, NOW, b"acme/m1", sent),
         Record("engagements", 1, 0, T0, b"k", json.dumps(click | {"occurred_at": T0}).encode()),
         Record("campaigns", 0, 0, T0, b"acme/c", json.dumps(campaign).encode()),

@@ -11,7 +11,7 @@ from models.counters import cell_key, encode_cell
 from models.refusal import Reason, Refusal
 from sinks.dead_letters import Record as SinkRecord
 from sinks.errors import Broken, Unavailable
-from tests.support.fakes import AT_T0, T0, headers_of, receipt, send, state, state_record
+from tests.support.fakes import AT_T0, T0, counts_of, headers_of, receipt, send, state, state_record
 from tests.support.records import Record
 from tests.support.written import WrittenDatabase
 
@@ -118,16 +118,19 @@ def test_a_filter_on_a_time_sees_null_and_not_1970(world: WrittenDatabase) -> No
     assert world.rows(never) == [(1,)]
 
 
-def cell(version: int, counts: list[int], partition: int = 0, kind: str = "hour") -> Record:
+def cell(version: int, partition: int = 0, kind: str = "hour", **counts: int) -> Record:
     hourly, of_campaign = ("acme", "sms", "direct", "DE", "p", ""), ("acme", *[""] * 4, "c1")
     where = of_campaign if kind == "campaign" else hourly
     key = cell_key(kind, T0, where, partition)
-    return Record("status-counters", partition, version, T0, key, encode_cell(version, counts))
+    return Record(
+        "status-counters", partition, version, T0, key, encode_cell(version, counts_of(**counts))
+    )
 
 
 def test_cells_are_absolute_and_sum_over_partitions(world: WrittenDatabase) -> None:
-    old, new = cell(1, [5, *[0] * 10]), cell(2, [1, 0, 4, *[0] * 6, 6, 1_500_000])
-    other = cell(1, [1, *[0] * 8, 1, 1], partition=3)
+    old = cell(1, submitted=5)
+    new = cell(2, submitted=1, delivered=4, segments=6, credits=1_500_000)
+    other = cell(1, partition=3, submitted=1, segments=1, credits=1)
     for _ in range(2):
         world.write("status-counters", new, old, other)
     wanted = "window_start, submitted, delivered, messages, segments, credits"
@@ -138,9 +141,9 @@ def test_cells_are_absolute_and_sum_over_partitions(world: WrittenDatabase) -> N
 
 
 def test_a_cell_back_at_zero_is_gone_from_the_view(world: WrittenDatabase) -> None:
-    world.write("status-counters", cell(1, [1, *[0] * 10], kind="campaign"))
+    world.write("status-counters", cell(1, kind="campaign", submitted=1))
     assert world.rows("SELECT campaign_id, messages FROM counters_campaign") == [("c1", 1)]
-    world.write("status-counters", cell(2, [0] * 11, kind="campaign"))
+    world.write("status-counters", cell(2, kind="campaign"))
     assert world.rows("SELECT campaign_id, messages FROM counters_campaign") == []
 
 
@@ -202,7 +205,7 @@ def test_dead_letters_keep_any_bytes(world: WrittenDatabase, key: bytes | None) 
 
 def test_times_do_not_depend_on_the_zone_of_the_machine(zone: str, world: WrittenDatabase) -> None:
     world.write("message-states", state_record(state(1, send(), receipt("delivered"))))
-    world.write("status-counters", cell(1, [1, *[0] * 10]))
+    world.write("status-counters", cell(1, submitted=1))
     milliseconds = "toUnixTimestamp64Milli(sent_at), toUnixTimestamp64Milli(delivered_at)"
     assert world.rows(f"SELECT {milliseconds} FROM messages_current") == [(T0, T0 + 5000)]
     assert world.rows("SELECT toString(sent_at) FROM messages_current") == [
@@ -252,7 +255,7 @@ def test_a_row_that_clickhouse_refuses_is_found_too(fresh_world: WrittenDatabase
 
 
 def test_a_counter_below_zero_is_a_bad_row(world: WrittenDatabase) -> None:
-    bad = world.write("status-counters", cell(1, [-1, *[0] * 10]), cell(1, [1, *[0] * 10], 1))
+    bad = world.write("status-counters", cell(1, submitted=-1), cell(1, 1, submitted=1))
     assert len(bad) == 1
     assert world.rows("SELECT submitted FROM counters_hour") == [(1,)]
 
@@ -281,7 +284,7 @@ def test_a_table_that_accepts_nothing_stops_the_sink_over_inserts(
 ) -> None:
     for start in range(0, few, 5):
         assert len(world.write("message-states", *map(bad_message, range(start, start + 5)))) == 5
-    world.write("status-counters", cell(1, [1, *[0] * 10]))  # another table that accepts
+    world.write("status-counters", cell(1, submitted=1))  # another table that accepts
     with pytest.raises(Broken, match=REFUSES):
         world.write("message-states", bad_message(few))
 
@@ -335,13 +338,13 @@ def test_a_dead_letter_that_is_refused_stops_the_sink(fresh_world: WrittenDataba
 def test_a_missing_table_stops_the_sink(fresh_world: WrittenDatabase) -> None:
     fresh_world.clickhouse.command("DROP TABLE status_counters")
     with pytest.raises(Broken, match="status_counters"):
-        fresh_world.write("status-counters", cell(1, [1, *[0] * 10]))
+        fresh_world.write("status-counters", cell(1, submitted=1))
     failures = ("receipts_sink_insert_failures_total", "status_counters", "broken")
     assert fresh_world.meter.value(*failures) == 1
 
 
 def test_what_is_written_is_counted(world: WrittenDatabase) -> None:
-    world.write("status-counters", cell(1, [1, *[0] * 10]), cell(1, [1, *[0] * 10], 2))
+    world.write("status-counters", cell(1, submitted=1), cell(1, 2, submitted=1))
     assert world.meter.value("receipts_sink_rows_total", "status_counters") == 2
     assert world.meter.value("receipts_sink_insert_rows", "status_counters") == 1
     assert world.meter.value("receipts_sink_insert_seconds", "status_counters") == 1

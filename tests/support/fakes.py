@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from models.contract import Receipt, Send
+from models.counters import COUNT_NAMES
 from models.facts import outcome_of, send_fact
 from models.metrics import BY_NAME
 from models.refusal import Refusal
@@ -18,6 +19,12 @@ T0 = DAY * 86_400_000 + 10 * 3_600_000
 """10:00 of that day, in epoch ms."""
 AT_T0 = datetime.fromtimestamp(T0 / 1000, UTC).replace(tzinfo=None)
 """The same as the client returns it."""
+
+
+def counts_of(**numbers: int) -> list[int]:
+    """The numbers of a cell, 0 where none is given."""
+    assert numbers.keys() <= set(COUNT_NAMES)
+    return [numbers.get(name, 0) for name in COUNT_NAMES]
 
 
 class Meter:
