@@ -90,12 +90,14 @@ def test_views_of_an_older_version_are_replaced(clickhouse: ClickHouse) -> None:
     assert dump(clickhouse) == DUMP.read_text()
 
 
-def test_an_older_version_leaves_the_views_of_a_newer_one(clickhouse: ClickHouse) -> None:
-    clickhouse.command("CREATE OR REPLACE VIEW messages_current AS SELECT account FROM messages")
+def test_an_older_version_leaves_the_views_of_a_newer_one(fresh_clickhouse: ClickHouse) -> None:
+    fresh_clickhouse.command(
+        "CREATE OR REPLACE VIEW messages_current AS SELECT account FROM messages"
+    )
     newer = Migration(len(KNOWN) + 1, "0099_add_more.sql", "sum", ())
-    migrate(clickhouse, 90, [*KNOWN, newer])
-    migrate(clickhouse, 90)
-    assert len(clickhouse.rows("DESCRIBE TABLE messages_current")) == 1
+    migrate(fresh_clickhouse, 90, [*KNOWN, newer])
+    migrate(fresh_clickhouse, 90)
+    assert len(fresh_clickhouse.rows("DESCRIBE TABLE messages_current")) == 1
 
 
 def test_a_view_that_fails_is_named(clickhouse: ClickHouse) -> None:
