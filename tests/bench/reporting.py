@@ -59,7 +59,7 @@ MERGE_TIMEOUT_S: Final = 1800
 WARM, TIMED = 2, 9
 
 
-Tell = Callable[[str], None]
+OnProgress = Callable[[str], None]
 
 
 class Timing(msgspec.Struct):
@@ -90,7 +90,7 @@ class Case(NamedTuple):
 
     name: str
     report: str
-    said: dict[str, list[str]]
+    params: dict[str, list[str]]
     target_ms: float
 
 
@@ -157,19 +157,19 @@ def _rows_sql(first: int, count: int, total: int, end: datetime, version: int) -
     FROM numbers({count})"""
 
 
-def _load(clickhouse: ClickHouse, messages: int, end: datetime, tell: Tell) -> None:
+def _load(clickhouse: ClickHouse, messages: int, end: datetime, on_progress: OnProgress) -> None:
     """Fill the tables. Days before the last seven come at their last version only."""
     recent = min(messages, RECENT_DAYS * PER_DAY)
     for first in range(0, messages - recent, CHUNK):
         count = min(CHUNK, messages - recent - first)
         clickhouse.command(_rows_sql(first, count, messages, end, 3))
-        tell(f"{first + count:,} of {messages:,} messages")
+        on_progress(f"{first + count:,} of {messages:,} messages")
     clickhouse.command("SYSTEM STOP MERGES messages")
     for version in (1, 2, 3):
         for first in range(messages - recent, messages, PER_DAY // 4):
             count = min(PER_DAY // 4, messages - first)
             clickhouse.command(_rows_sql(first, count, messages, end, version))
-    tell(f"{messages:,} messages, those of the last {RECENT_DAYS} days in three versions")
+    on_progress(f"{messages:,} messages, those of the last {RECENT_DAYS} days in three versions")
     for sql in _OTHERS:
         clickhouse.command(sql)
     recently = end - timedelta(days=RECENT_DAYS)
@@ -243,7 +243,9 @@ def _day(end: datetime, back: int) -> str:
 
 def _ask(database: Database, case: Case, end: datetime) -> int:
     """Everything a report shows at first, all at once as a page asks it; how many rows that was."""
-    query = parse_query(BY_NAME[case.report], ACCOUNT, "UTC", case.said, end - timedelta(seconds=1))
+    query = parse_query(
+        BY_NAME[case.report], ACCOUNT, "UTC", case.params, end - timedelta(seconds=1)
+    )
     sections = query.report.sections
     counted = [one for one in sections if one.shape == "rows"]
     with ThreadPoolExecutor(len(sections) + len(counted)) as pool:
@@ -303,8 +305,8 @@ class Export(msgspec.Struct):
 def measured_export(url: str, since: str, until: str) -> Export:
     """Write a million rows of message details as CSV to nowhere, in this process."""
     database = Database(url)
-    said = {"since": [since], "until": [until]}
-    query = parse_query(BY_NAME["messages"], ACCOUNT, "UTC", said, datetime.now(UTC))
+    params = {"since": [since], "until": [until]}
+    query = parse_query(BY_NAME["messages"], ACCOUNT, "UTC", params, datetime.now(UTC))
     section = query.report.sections[0]
     rows, before, began, most = -1, 0, time.perf_counter(), 0
     with open(os.devnull, "wb") as nowhere:
@@ -361,35 +363,35 @@ def _wait_for(port: int, child: Child) -> None:
 # --- the whole run ---------------------------------------------------------------------------
 
 
-def measure(messages: int, tell: Tell) -> Figures:
+def measure(messages: int, on_progress: OnProgress) -> Figures:
     """Load, measure unmerged under load, merge, measure merged, export, ask a page."""
     end = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     with tempfile.TemporaryDirectory(prefix="bench-reports-") as folder:
         front = Front(Path(folder)).start()
         try:
-            return _measured(front.url("bench"), messages, end, tell)
+            return _measured(front.url("bench"), messages, end, on_progress)
         finally:
             front.stop()
 
 
-def _measured(url: str, messages: int, end: datetime, tell: Tell) -> Figures:
+def _measured(url: str, messages: int, end: datetime, on_progress: OnProgress) -> Figures:
     clickhouse = connect(url)
     migrate(clickhouse, 90, views=statements())
     began = time.monotonic()
-    _load(clickhouse, messages, end, tell)
+    _load(clickhouse, messages, end, on_progress)
     loaded_s = time.monotonic() - began
     database, cases = Database(url), _cases(clickhouse, end)
     with _arriving(url, messages, end) as arrived:
         began = time.monotonic()
         unmerged = [_timed(database, case, end) for case in cases]
         rate = arrived() / (time.monotonic() - began)
-    tell(f"unmerged measured, {rate:,.0f} rows/s arriving")
+    on_progress(f"unmerged measured, {rate:,.0f} rows/s arriving")
     for table in ("messages", "status_counters"):
         clickhouse.command(f"SYSTEM START MERGES {table}")
     patient = clickhouse_connect.get_client(dsn=url, send_receive_timeout=MERGE_TIMEOUT_S)
     for table in ("messages", "engagements", "status_counters", "campaigns"):
         patient.command(f"OPTIMIZE TABLE {table} FINAL")
-    tell("merged")
+    on_progress("merged")
     merged = [_timed(database, case, end) for case in cases]
     page_ms = _page_ms(url, end)
     measured = _export(url, end)
@@ -433,9 +435,9 @@ def main(
         return
     if messages < RECENT_DAYS * PER_DAY:
         raise click.UsageError(f"--messages: at least {RECENT_DAYS * PER_DAY:,}, a week of them")
-    said = " ".join(["python -m tests.bench.reporting", *sys.argv[1:]])
+    params = " ".join(["python -m tests.bench.reporting", *sys.argv[1:]])
     found: dict[str, Any] = msgspec.to_builtins(measure(messages, click.echo))
-    found |= {"command": said, "when": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")}
+    found |= {"command": params, "when": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")}
     json_path.parent.mkdir(parents=True, exist_ok=True)
     json_path.write_text(json.dumps(found, indent=1), encoding="utf-8")
     click.echo(report.reports_section(found))

@@ -22,7 +22,7 @@ def settings(**fail_reasons: str) -> AccountSettings:
 
 
 @pytest.mark.parametrize(
-    ("rule", "provider", "said", "own", "reason"),
+    ("rule", "provider", "outcome_", "own", "reason"),
     [
         ("unknown subscriber", "infobip", outcome("1"), {}, "unknown subscriber"),
         ("absent or switched off", "infobip", outcome("27"), {}, "absent or switched off"),
@@ -85,7 +85,7 @@ def settings(**fail_reasons: str) -> AccountSettings:
         ("words without a code stay", "infobip", outcome("", "No luck"), {}, "No luck"),
         ("zeros alone are no GSM value", "infobip", outcome("000", "None"), {}, "None"),
         (
-            "an unknown code without words is told by its scope",
+            "an unknown code without words has the reason of its scope",
             "infobip",
             outcome("4711", "", "content"),
             {},
@@ -98,7 +98,7 @@ def settings(**fail_reasons: str) -> AccountSettings:
             {},
             "sender not allowed",
         ),
-        ("nothing at all is said so", "infobip", outcome(), {}, "not explained by the provider"),
+        ("nothing at all is known", "infobip", outcome(), {}, "not explained by the provider"),
         (
             "an account overrides an entry for all providers",
             "twilio",
@@ -129,8 +129,8 @@ def settings(**fail_reasons: str) -> AccountSettings:
         ),
     ],
 )
-def test_each_failure_has_one_reason(rule, provider, said, own, reason):
-    assert reason_of(said, provider, settings(**own)) == reason
+def test_each_failure_has_one_reason(rule, provider, outcome_, own, reason):
+    assert reason_of(outcome_, provider, settings(**own)) == reason
 
 
 @pytest.mark.parametrize("scope", ["", *BY_SCOPE])
@@ -150,8 +150,8 @@ def test_every_scope_of_the_contract_has_a_reason():
 def test_every_entry_of_a_table_is_found(provider: str, table: dict[str, str]):
     for code, words in table.items():
         assert words.strip()
-        said = "" if table is GSM else "other words"
-        assert reason_of(outcome(code, said), provider, settings()) == words
+        outcome_ = "" if table is GSM else "other words"
+        assert reason_of(outcome(code, outcome_), provider, settings()) == words
     assert provider == provider.lower()  # else nobody would find it
 
 

@@ -26,7 +26,7 @@ from models.suppression import (
 from models.time import DAY_MS
 
 T0 = 1_795_132_800_000  # 2026-11-20T00:00:00Z
-Said = Callable[[Facts], object]
+Step = Callable[[Facts], object]
 
 
 def day(days: float) -> int:
@@ -36,42 +36,42 @@ def day(days: float) -> int:
 def strike(
     message: str, sent: float, occurred: float | None = None, version: int = 1, struck: bool = True
 ) -> StrikeFact:
-    """Of a message sent on a day; it bounced hard within the hour unless said otherwise."""
+    """Of a message sent on a day; it bounced hard within the hour unless steps otherwise."""
     at = day(sent + 1 / 24 if occurred is None else occurred)
     return StrikeFact(day(sent), message, version, struck, at, "1")
 
 
-def hard(message: str, sent: float, occurred: float | None = None, version: int = 1) -> Said:
+def hard(message: str, sent: float, occurred: float | None = None, version: int = 1) -> Step:
     return lambda facts: add_strike(facts, strike(message, sent, occurred, version))
 
 
-def withdrawn(message: str, sent: float, version: int = 2) -> Said:
+def withdrawn(message: str, sent: float, version: int = 2) -> Step:
     return lambda facts: add_strike(facts, strike(message, sent, None, version, struck=False))
 
 
-def unsubscribed(at: float) -> Said:
+def unsubscribed(at: float) -> Step:
     return lambda facts: add_unsubscribe(facts, day(at))
 
 
-def resubscribed(at: float) -> Said:
+def resubscribed(at: float) -> Step:
     return lambda facts: add_resubscribe(facts, day(at))
 
 
-def suppressed(at: float, who: str = "eva") -> Said:
+def suppressed(at: float, who: str = "eva") -> Step:
     return lambda facts: add_suppress(facts, ManualDecision(day(at), who))
 
 
-def released(at: float, who: str = "eva") -> Said:
+def released(at: float, who: str = "eva") -> Step:
     return lambda facts: add_release(facts, ManualDecision(day(at), who))
 
 
-def delivered(at: float) -> Said:
+def delivered(at: float) -> Step:
     return lambda facts: add_delivery(facts, day(at))
 
 
-def known(*said: Said) -> Facts:
+def known(*steps: Step) -> Facts:
     facts = Facts()
-    for each in said:
+    for each in steps:
         each(facts)
     return facts
 
@@ -80,15 +80,15 @@ def settings(**fields: Any) -> AccountSettings:
     return AccountSettings(account="acme", **fields)
 
 
-def status(*said: Said, now: float = 30, **own: Any) -> SuppressionStatus:
-    return status_of(known(*said), settings(**own), day(now))
+def status(*steps: Step, now: float = 30, **own: Any) -> SuppressionStatus:
+    return status_of(known(*steps), settings(**own), day(now))
 
 
 THREE = [hard("m1", 0), hard("m2", 1), hard("m3", 2)]
 BOUNCED, LEFT, BY_HAND = ("hard_bounces",), ("unsubscribed",), ("manual",)
 
-# rule, what was said, own settings, why it is suppressed (nothing: it is not), strikes counted
-RULES: list[tuple[str, list[Said], dict[str, Any], tuple[str, ...], int]] = [
+# rule, what was steps, own settings, why it is suppressed (nothing: it is not), strikes counted
+RULES: list[tuple[str, list[Step], dict[str, Any], tuple[str, ...], int]] = [
     ("nothing is known: not suppressed", [], {}, (), 0),
     ("two messages hard: not yet", THREE[:2], {}, (), 2),
     ("three messages hard: suppressed", THREE, {}, BOUNCED, 3),
@@ -225,8 +225,8 @@ RULES: list[tuple[str, list[Said], dict[str, Any], tuple[str, ...], int]] = [
 @pytest.mark.parametrize("rule", RULES, ids=[row[0] for row in RULES])
 @pytest.mark.parametrize("backwards", [False, True])
 def test_the_rules_of_suppression(rule, backwards):
-    _, said, own, reasons, strikes = rule
-    found = status(*(said[::-1] if backwards else said), **own)
+    _, steps, own, reasons, strikes = rule
+    found = status(*(steps[::-1] if backwards else steps), **own)
     assert found.reasons == reasons
     assert found.suppressed == bool(reasons)
     assert found.strikes == strikes
@@ -234,7 +234,7 @@ def test_the_rules_of_suppression(rule, backwards):
 
 
 @pytest.mark.parametrize(
-    ("rule", "said", "since"),
+    ("rule", "steps", "since"),
     [
         ("since the third strike came, not since its message was sent", THREE, 2 + 1 / 24),
         ("not since the fourth", [*THREE, hard("m4", 3)], 2 + 1 / 24),
@@ -251,8 +251,8 @@ def test_the_rules_of_suppression(rule, backwards):
         ),
     ],
 )
-def test_since_when_a_number_is_suppressed(rule, said, since):
-    assert status(*said).since == day(since)
+def test_since_when_a_number_is_suppressed(rule, steps, since):
+    assert status(*steps).since == day(since)
 
 
 def test_a_suppression_by_strikes_lasts_its_days_to_the_millisecond():
@@ -297,7 +297,7 @@ def test_at_one_moment_words_are_ordered_so_that_all_workers_agree():
 # --- bounded memory --------------------------------------------------------------------------
 
 
-def many(number: int) -> list[Said]:
+def many(number: int) -> list[Step]:
     return [hard(f"m{n:03}", n) for n in range(number)]
 
 

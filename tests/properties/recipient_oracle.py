@@ -1,6 +1,6 @@
 """What should follow from sends, receipts and requests: simple on purpose, slow, and from scratch.
 
-Nothing here is taken from `models`: a message is the set of what was said of it, a number the set
+Nothing here is taken from `models`: a message is the set of its receipts, a number the set
 of its messages and the latest word of each kind.
 """
 
@@ -13,7 +13,7 @@ DAY = 24 * HOUR
 FAILED_FOR_GOOD = ("hard", "content", "rejected", "deleted")
 
 
-class Heard(NamedTuple):
+class Received(NamedTuple):
     """A receipt: `word` is queued, soft, hard, content, rejected, deleted, delivered or read."""
 
     attempt: int
@@ -21,7 +21,7 @@ class Heard(NamedTuple):
     at: int
 
 
-class Stand(NamedTuple):
+class Status(NamedTuple):
     reasons: tuple[str, ...]
     since: int
     until: int
@@ -46,7 +46,7 @@ class Message:
     first_sent_at: int
     validity_s: int | None
     sends: set[int] = field(default_factory=set)
-    heard: set[Heard] = field(default_factory=set)
+    received: set[Received] = field(default_factory=set)
     unsubscribed_at: int = 0
     expired_at: int = 0
     to_suppressed: bool = False
@@ -54,26 +54,26 @@ class Message:
     decided: dict[int, bool] = field(default_factory=dict)
 
     def latest(self) -> int:
-        return max([*self.sends, *(said.attempt for said in self.heard)])
+        return max([*self.sends, *(receipt.attempt for receipt in self.received)])
 
-    def deciding(self) -> Heard | None:
+    def deciding(self) -> Received | None:
         """The receipt that decides: any arrival, else the worst of the latest attempt."""
         for word in ("read", "delivered"):
-            arrived = [said for said in self.heard if said.word == word]
+            arrived = [receipt for receipt in self.received if receipt.word == word]
             if arrived:
                 return arrived[0]
-        of_latest = [said for said in self.heard if said.attempt == self.latest()]
+        of_latest = [receipt for receipt in self.received if receipt.attempt == self.latest()]
         for words in (FAILED_FOR_GOOD, ("soft",), ("queued",)):
-            said = [each for each in of_latest if each.word in words]
-            if said:
-                return max(said, key=lambda each: each.at)
+            found = [each for each in of_latest if each.word in words]
+            if found:
+                return max(found, key=lambda each: each.at)
         return None
 
     def status(self) -> str:
         """As people read it; a failure also says soft, hard or nothing."""
-        said = self.deciding()
-        if said is None or said.word == "queued":
-            pending = "queued" if said else "submitted"
+        receipt = self.deciding()
+        if receipt is None or receipt.word == "queued":
+            pending = "queued" if receipt else "submitted"
             return "undelivered soft" if self.expired_at and self.sends else pending
         words = {
             "soft": "undelivered soft",
@@ -81,25 +81,25 @@ class Message:
             "content": "undelivered hard",
             "rejected": "rejected hard",
         }
-        return words.get(said.word, said.word)
+        return words.get(receipt.word, receipt.word)
 
     def pending(self) -> bool:
-        said = self.deciding()
-        return said is None or said.word == "queued"
+        receipt = self.deciding()
+        return receipt is None or receipt.word == "queued"
 
     def struck_at(self) -> int:
-        said = self.deciding()
-        return said.at if self.sends and said is not None and said.word == "hard" else 0
+        receipt = self.deciding()
+        return receipt.at if self.sends and receipt is not None and receipt.word == "hard" else 0
 
     def retry(self, own: Settings) -> tuple[int, int] | None:
         """(attempt, due) of the retry it is waiting for."""
-        said = self.deciding()
-        if not self.sends or said is None or said.word != "soft" or self.expired_at:
+        receipt = self.deciding()
+        if not self.sends or receipt is None or receipt.word != "soft" or self.expired_at:
             return None
         attempt, due = self.latest() + 1, self.first_sent_at
         if attempt in self.decided or not own.retry_soft_bounces:
             return None
-        while due <= said.at or due == self.first_sent_at:
+        while due <= receipt.at or due == self.first_sent_at:
             due += own.retry_every_s * 1000
         too_late = due > self.first_sent_at + own.retry_for_s * 1000
         return None if too_late or due >= self.deadline(own) else (attempt, due)
@@ -128,7 +128,7 @@ class Oracle:
         self.numbers: dict[str, Number] = {}
         self.requested: dict[str, int] = {}
 
-    # --- what is said ------------------------------------------------------------------------
+    # --- input ------------------------------------------------------------------------
 
     def send(self, name: str, attempt: int, *, to_suppressed: bool) -> None:
         message = self.messages[name]
@@ -153,11 +153,11 @@ class Oracle:
         for message in self.messages.values():
             if message.sends and message.unsubscribed_at:
                 self.request(message.number, "unsubscribe", message.unsubscribed_at)
-            said = message.deciding()
-            if message.sends and said and said.word in ("delivered", "read"):
+            receipt = message.deciding()
+            if message.sends and receipt and receipt.word in ("delivered", "read"):
                 if self.own.strikes_reset_on_delivery and not message.delivery_told:
                     number = self.numbers[message.number]
-                    number.delivered = max(number.delivered, said.at)
+                    number.delivered = max(number.delivered, receipt.at)
                 message.delivery_told = True
         for recipient, known in self.numbers.items():
             facts = (self.strikes(recipient), vars(known).copy())
@@ -173,7 +173,7 @@ class Oracle:
             if message.number == number and message.struck_at()
         )
 
-    def stand(self, number: str, own: Settings, now: int) -> Stand:
+    def status(self, number: str, own: Settings, now: int) -> Status:
         """How a number stands by these settings at this time."""
         known, reasons, begins = self.numbers[number], [], []
         count, since, until = self._count(number, own, now)
@@ -187,7 +187,7 @@ class Oracle:
             reasons.append("manual")
             begins.append(known.suppressed)
         alone = reasons == ["hard_bounces"]
-        return Stand(tuple(reasons), min(begins, default=0), until if alone else 0, count)
+        return Status(tuple(reasons), min(begins, default=0), until if alone else 0, count)
 
     def _count(self, number: str, own: Settings, now: int) -> tuple[int, int, int]:
         known, count, since = self.numbers[number], 0, 0
@@ -205,15 +205,15 @@ class Oracle:
             return 0, 0, 0
         return count, since, since + lasts if since and lasts else 0
 
-    def possible(self, number: str, now: int) -> set[Stand]:
-        """How it may stand: judged when its facts changed last, or later, for another reason."""
+    def possible(self, number: str, now: int) -> set[Status]:
+        """How it may status: judged when its facts changed last, or later, for another reason."""
         judged = self.since_change.get(number, [])
-        return {self.stand(number, own, at) for own, then in judged for at in (then, now)}
+        return {self.status(number, own, at) for own, then in judged for at in (then, now)}
 
     # --- time --------------------------------------------------------------------------------
 
     def commit(self, now: int, suppressed: set[str], requested: set[str]) -> None:
-        """What is due now. `requested`: ids really asked for, where either is right."""
+        """What is due now. `requested`: ids really produced, where either is right."""
         for name, message in self.messages.items():
             if not message.sends:
                 continue

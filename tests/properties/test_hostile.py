@@ -235,13 +235,13 @@ def test_the_largest_number_fits_a_record():
             NOON_MS,
             "\x01" * 64,
         )
-        told = record("strikes", key, encode_strike(strike), NOON_MS)
-        assert not applied(numbers, shard.plan("strikes", [told], NOON_MS)).dead_letters
+        one = record("strikes", key, encode_strike(strike), NOON_MS)
+        assert not applied(numbers, shard.plan("strikes", [one], NOON_MS)).dead_letters
     for action in ("suppress", "release"):
         wish = {"account": "acme", "recipient": "+" + "9" * 15, "action": action, "at": NOON_MS}
         wish |= {"who": "\x01" * 256, "why": "\x01" * 1_024}
-        told = record("suppression-requests", key, json.dumps(wish).encode(), NOON_MS)
-        plan = applied(numbers, shard.plan("suppression-requests", [told], NOON_MS))
+        one = record("suppression-requests", key, json.dumps(wish).encode(), NOON_MS)
+        plan = applied(numbers, shard.plan("suppression-requests", [one], NOON_MS))
         assert not plan.dead_letters
     assert len(decode_suppression(numbers[key]).facts.strikes) == 40
 
@@ -271,7 +271,7 @@ def test_a_strike_beyond_the_contract_is_refused(change):
     shard = RecipientShard(0, {}, 1, Accounts())
     list(shard.restore(1))
     value = msgspec.json.encode({**STRIKE, **change})
-    told = record("strikes", b"acme/+46701234567", value, NOON_MS)
-    plan = shard.plan("strikes", [told], NOON_MS)
+    one = record("strikes", b"acme/+46701234567", value, NOON_MS)
+    plan = shard.plan("strikes", [one], NOON_MS)
     assert [dead.refusal.reason for dead in plan.dead_letters] == ["bad_value"]
     assert not plan.changes

@@ -22,7 +22,7 @@ from models.contract import Event, Receipt, Send
 from models.keys import message_key
 from models.state import decode
 from models.suppression import decode as judged
-from tests.properties.recipient_oracle import Heard, Message, Number, Oracle, Stand
+from tests.properties.recipient_oracle import Message, Number, Oracle, Received, Status
 from tests.support.recipient_world import HOUR, MINUTE, T0, Death, World, batches, unsubscribe
 
 BAD, GOOD = "+447911123456", "+46701234567"
@@ -98,7 +98,7 @@ class Bounces(RuleBasedStateMachine):
         return name
 
     @rule(
-        said=st.lists(
+        drawn=st.lists(
             st.tuples(messages, st.sampled_from(WORDS), st.sampled_from([1, 1, 1, 2, 3])),
             min_size=1,
             max_size=6,
@@ -110,17 +110,17 @@ class Bounces(RuleBasedStateMachine):
     )
     def say(
         self,
-        said: list[tuple[str, str, int]],
+        drawn: list[tuple[str, str, int]],
         topics: list[str],
         size: int,
         fatal: int,
         dies: Death,
     ) -> None:
-        self._read([self._event(*each) for each in said], topics, size, dies, fatal)
+        self._read([self._event(*each) for each in drawn], topics, size, dies, fatal)
 
-    @rule(said=st.lists(messages, min_size=1, max_size=3), dies=DEATHS)
-    def bounce_hard(self, said: list[str], dies: Death) -> None:
-        events = [self._event(name, word, 1) for name in said for word in ("send", "hard")]
+    @rule(drawn=st.lists(messages, min_size=1, max_size=3), dies=DEATHS)
+    def bounce_hard(self, drawn: list[str], dies: Death) -> None:
+        events = [self._event(name, word, 1) for name in drawn for word in ("send", "hard")]
         self._read(events, None, 3, dies)
 
     @rule(
@@ -147,8 +147,8 @@ class Bounces(RuleBasedStateMachine):
         if first:
             self._read([self._event(name, word, 1) for word in ("send", first)])
         attempt = 2 if first else 1
-        said = [self._event(name, word, attempt) for word in ["send", *words]]
-        self._read(said, topics, size, dies, fatal)
+        drawn = [self._event(name, word, attempt) for word in ["send", *words]]
+        self._read(drawn, topics, size, dies, fatal)
         return name
 
     @rule(target=messages, number=NUMBERS, hours=st.sampled_from([0, 1, 1, 2]))
@@ -177,9 +177,9 @@ class Bounces(RuleBasedStateMachine):
             return unsubscribe(message.unsubscribed_at, name)
         if word in ("delivered", "read"):
             at = self.arrived_at.setdefault(name, at)
-        message.heard.add(Heard(attempt, word, at))
-        said: dict[str, Any] = RECEIPTS[word]
-        return Receipt(account="acme", message_id=name, occurred_at=at, attempt=attempt, **said)
+        message.received.add(Received(attempt, word, at))
+        drawn: dict[str, Any] = RECEIPTS[word]
+        return Receipt(account="acme", message_id=name, occurred_at=at, attempt=attempt, **drawn)
 
     def _send(self, name: str, message: Message, attempt: int) -> Send:
         since = self.world.suppressed.get(message_key("acme", message.number), 0)
@@ -295,9 +295,9 @@ class Bounces(RuleBasedStateMachine):
         for number in self.oracle.numbers:
             known = self.world.number(number)
             if known is None:
-                assert self.oracle.stand(number, self.oracle.own, self.now) == ((), 0, 0, 0)
+                assert self.oracle.status(number, self.oracle.own, self.now) == ((), 0, 0, 0)
                 continue
-            found = Stand(known.reasons, known.since, known.until, known.strikes)
+            found = Status(known.reasons, known.since, known.until, known.strikes)
             assert found in self.oracle.possible(number, self.now)
             assert known.suppressed == bool(known.reasons) == (number in self._suppressed())
             assert not known.until or known.until > self.now

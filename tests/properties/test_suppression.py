@@ -32,7 +32,7 @@ DECISIONS = st.builds(
     ManualDecision, INSTANTS, st.sampled_from(["", "eva", "adam"]), st.sampled_from(["", "x"])
 )
 
-Said = tuple[Callable[[Facts, object], bool], object]
+Step = tuple[Callable[[Facts, object], bool], object]
 
 
 @st.composite
@@ -49,7 +49,7 @@ def strikes(draw: st.DrawFn, messages: int = 5) -> StrikeFact:
     )
 
 
-heard: st.SearchStrategy[list[Said]] = st.lists(
+heard: st.SearchStrategy[list[Step]] = st.lists(
     st.one_of(
         st.tuples(st.just(add_strike), strikes()),
         st.tuples(st.just(add_strike), strikes()),
@@ -58,7 +58,7 @@ heard: st.SearchStrategy[list[Said]] = st.lists(
     ),
     max_size=14,
 )
-of_many_messages: st.SearchStrategy[list[Said]] = st.lists(
+of_many_messages: st.SearchStrategy[list[Step]] = st.lists(
     st.tuples(st.just(add_strike), strikes(3 * MAX_STRIKES)),
     min_size=MAX_STRIKES,
     max_size=3 * MAX_STRIKES,
@@ -81,9 +81,9 @@ few_strikes_suffice = st.builds(
 )
 
 
-def facts_of(said: Iterable[Said]) -> Facts:
+def facts_of(steps: Iterable[Step]) -> Facts:
     facts = Facts()
-    for add, what in said:
+    for add, what in steps:
         add(facts, what)
     return facts
 
@@ -94,26 +94,26 @@ def stored(facts: Facts, version: int = 0) -> bytes:
 
 
 @given(heard, st.randoms(use_true_random=False), st.integers(0, 5))
-def test_any_order_with_any_duplicates_ends_in_the_same_facts(said, random, extra):
-    shuffled = said + [random.choice(said) for _ in range(extra if said else 0)]
+def test_any_order_with_any_duplicates_ends_in_the_same_facts(steps, random, extra):
+    shuffled = steps + [random.choice(steps) for _ in range(extra if steps else 0)]
     random.shuffle(shuffled)
-    assert facts_of(shuffled) == facts_of(said)
+    assert facts_of(shuffled) == facts_of(steps)
 
 
 @given(heard, st.data())
-def test_any_grouping_joined_ends_in_the_same_facts(said, data):
-    groups: list[list[Said]] = [[], [], []]
-    for each in said:
+def test_any_grouping_joined_ends_in_the_same_facts(steps, data):
+    groups: list[list[Step]] = [[], [], []]
+    for each in steps:
         groups[data.draw(st.integers(0, 2))].append(each)
     one, two, three = (facts_of(group) for group in groups)
-    assert joined(joined(one, two), three) == facts_of(said)
-    assert joined(one, joined(two, three)) == facts_of(said)
-    assert joined(three, joined(one, two)) == facts_of(said)
+    assert joined(joined(one, two), three) == facts_of(steps)
+    assert joined(one, joined(two, three)) == facts_of(steps)
+    assert joined(three, joined(one, two)) == facts_of(steps)
 
 
 @given(heard)
-def test_facts_joined_with_themselves_or_with_nothing_stay_and_are_not_shared(said):
-    facts = facts_of(said)
+def test_facts_joined_with_themselves_or_with_nothing_stay_and_are_not_shared(steps):
+    facts = facts_of(steps)
     before = stored(facts)
     assert joined(facts, facts) == facts
     assert joined(Facts(), facts) == facts
@@ -124,24 +124,24 @@ def test_facts_joined_with_themselves_or_with_nothing_stay_and_are_not_shared(sa
 
 
 @given(heard)
-def test_a_fact_seen_before_changes_nothing_and_reports_no_change(said):
-    facts = facts_of(said)
+def test_a_fact_seen_before_changes_nothing_and_reports_no_change(steps):
+    facts = facts_of(steps)
     before = stored(facts)
-    assert not any([add(facts, what) for add, what in said])
+    assert not any([add(facts, what) for add, what in steps])
     assert stored(facts) == before
 
 
 @given(st.one_of(heard, of_many_messages))
-def test_a_change_is_reported_whenever_the_facts_move(said):
+def test_a_change_is_reported_whenever_the_facts_move(steps):
     facts = Facts()
-    for add, what in said:
+    for add, what in steps:
         before = stored(facts)
         assert add(facts, what) == (stored(facts) != before)
 
 
 @given(heard)
-def test_facts_survive_being_stored(said):
-    facts = facts_of(said)
+def test_facts_survive_being_stored(steps):
+    facts = facts_of(steps)
     assert decode(stored(facts)).facts == facts
 
 
@@ -156,16 +156,16 @@ def test_records_of_different_owners_are_joined_and_the_higher_version_is_kept(o
 
 
 @given(heard)
-def test_of_one_owner_the_later_record_wins(said):
-    early, late = stored(Facts(), (5 << 32) + 1), stored(facts_of(said), (5 << 32) + 2)
+def test_of_one_owner_the_later_record_wins(steps):
+    early, late = stored(Facts(), (5 << 32) + 1), stored(facts_of(steps), (5 << 32) + 2)
     assert join_encoded(early, late) == join_encoded(late, early) == late
 
 
 @given(of_many_messages, st.randoms(use_true_random=False), st.integers(0, 4 * MAX_STRIKES))
-def test_memory_is_bounded_and_forgetting_obeys_the_join(said, random, cut):
-    facts = facts_of(said)
+def test_memory_is_bounded_and_forgetting_obeys_the_join(steps, random, cut):
+    facts = facts_of(steps)
     assert len(facts.strikes) <= MAX_STRIKES
-    shuffled = list(said)
+    shuffled = list(steps)
     random.shuffle(shuffled)
     assert facts_of(shuffled) == facts
     assert joined(facts_of(shuffled[:cut]), facts_of(shuffled[cut:])) == facts
@@ -173,10 +173,10 @@ def test_memory_is_bounded_and_forgetting_obeys_the_join(said, random, cut):
 
 
 @given(of_many_messages, settings_of_accounts)
-def test_where_nothing_is_withdrawn_forgetting_suppresses_and_frees_nobody(said, own):
+def test_where_nothing_is_withdrawn_forgetting_suppresses_and_frees_nobody(steps, own):
     """Against the same rules with all messages remembered."""
     all_struck = {
-        what.place: what for _, what in said if isinstance(what, StrikeFact) and what.struck
+        what.place: what for _, what in steps if isinstance(what, StrikeFact) and what.struck
     }
     own = own.model_copy(update={"suppression_days": None})
     facts = facts_of((add_strike, what) for what in all_struck.values())
@@ -185,8 +185,8 @@ def test_where_nothing_is_withdrawn_forgetting_suppresses_and_frees_nobody(said,
 
 
 @given(heard, few_strikes_suffice, INSTANTS)
-def test_a_status_agrees_with_itself(said, own, now):
-    facts = facts_of(said)
+def test_a_status_agrees_with_itself(steps, own, now):
+    facts = facts_of(steps)
     status = status_of(facts, own, now)
     assert status.suppressed == bool(status.reasons) == bool(status.since)
     assert not status.until or (status.reasons == ("hard_bounces",) and status.until > now)
@@ -198,8 +198,8 @@ def test_a_status_agrees_with_itself(said, own, now):
 
 
 @given(heard, few_strikes_suffice, INSTANTS)
-def test_a_release_after_all_leaves_only_an_unsubscribe_in_force(said, own, now):
-    facts = facts_of(said)
+def test_a_release_after_all_leaves_only_an_unsubscribe_in_force(steps, own, now):
+    facts = facts_of(steps)
     add_release(facts, ManualDecision(NOON_MS + 99 * DAY_MS, "eva"))
     status = status_of(facts, own, now)
     assert status.strikes == 0
@@ -207,8 +207,8 @@ def test_a_release_after_all_leaves_only_an_unsubscribe_in_force(said, own, now)
 
 
 @given(heard, few_strikes_suffice, INSTANTS)
-def test_a_suppression_ends_at_its_published_time_and_not_before(said, own, now):
-    facts = facts_of(said)
+def test_a_suppression_ends_at_its_published_time_and_not_before(steps, own, now):
+    facts = facts_of(steps)
     status = status_of(facts, own, now)
     if status.until:
         assert status_of(facts, own, status.until - 1) == status
@@ -216,8 +216,8 @@ def test_a_suppression_ends_at_its_published_time_and_not_before(said, own, now)
 
 
 @given(heard)
-def test_judging_changes_no_facts(said):
-    facts = facts_of(said)
+def test_judging_changes_no_facts(steps):
+    facts = facts_of(steps)
     before = stored(facts)
     status_of(facts, AccountSettings(account="acme", strikes_reset_on_delivery=True), NOON_MS)
     assert stored(facts) == before

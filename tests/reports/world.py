@@ -125,8 +125,8 @@ def _load(url: str, records: list[Published], worker: Worker) -> None:
         "message-states": _table(worker.states),
         "status-counters": _cells(worker),
         "suppressions": _table(worker.numbers),
-        "strikes": [r for r in worker.told if r.topic == STRIKES],
-        "suppression-requests": [r for r in worker.told if r.topic == REQUESTS],
+        "strikes": [r for r in worker.forwarded if r.topic == STRIKES],
+        "suppression-requests": [r for r in worker.forwarded if r.topic == REQUESTS],
     }
     kinds: tuple[tuple[Topic, str], ...] = (
         ("sends", SENDS), ("engagements", ENGAGEMENTS), ("campaigns", CAMPAIGNS),

@@ -63,7 +63,7 @@ class Decides(Protocol):
 class Worker:
     """Shards and their tables without Kafka; strays are sent on by hand.
 
-    told: what the shards of messages told those of numbers, not yet delivered
+    forwarded: records of the message shards for the recipient shards, not yet delivered
     """
 
     def __init__(self, accounts: Accounts, *, follows: bool) -> None:
@@ -79,7 +79,7 @@ class Worker:
             RecipientShard(p, self.numbers[p], PARTITIONS, accounts) for p in range(PARTITIONS)
         ]
         self.dead: dict[tuple[str, int, int], str] = {}
-        self.told: list[Record] = []
+        self.forwarded: list[Record] = []
         self.strikes: list[dict[str, Any]] = []
         self.retries: list[dict[str, Any]] = []
         self.requests: set[Decision] = set()
@@ -109,10 +109,10 @@ class Worker:
             table[key] = value
             if table in self.numbers:
                 self.follow(key, value)
-        for topic, told in ((STRIKES, plan.strikes), (REQUESTS, plan.requests)):
-            for key, value in told:
+        for topic, forwarded in ((STRIKES, plan.strikes), (REQUESTS, plan.requests)):
+            for key, value in forwarded:
                 where = partition_of(key, PARTITIONS)
-                self.told.append(Record(topic, where, -1, clock_ms, key, value))
+                self.forwarded.append(Record(topic, where, -1, clock_ms, key, value))
                 self.note(topic, json.loads(value))
         self.retries += [json.loads(value) | {"asked_at": clock_ms} for _, value in plan.retries]
 
@@ -123,12 +123,12 @@ class Worker:
             self.suppressed.pop(key, None)
             self.suppressed |= {key: held.since} if held.suppressed else {}
 
-    def note(self, topic: str, said: dict[str, Any]) -> None:
+    def note(self, topic: str, event: dict[str, Any]) -> None:
         if topic == STRIKES:
-            self.strikes.append(said)
+            self.strikes.append(event)
         else:
-            self.requests.add((said["account"], said["recipient"], said["at"], said["action"],
-                               said["who"], ""))  # fmt: skip
+            self.requests.add((event["account"], event["recipient"], event["at"], event["action"],
+                               event["who"], ""))  # fmt: skip
 
     def tick(self, clock_ms: int) -> None:
         shards: list[tuple[Decides, dict[bytes, bytes]]] = [
@@ -182,15 +182,17 @@ class Worker:
     def struck(self) -> dict[tuple[str, str], Strike]:
         """The last word of each message at each place of it."""
         latest: dict[tuple[str, str, int], dict[str, Any]] = {}
-        for said in self.strikes:
-            if said["kind"] != "delivered":
-                place = (said["account"], said["message_id"], said["sent_at"])
-                if place not in latest or latest[place]["version"] < said["version"]:
-                    latest[place] = said
+        for event in self.strikes:
+            if event["kind"] != "delivered":
+                place = (event["account"], event["message_id"], event["sent_at"])
+                if place not in latest or latest[place]["version"] < event["version"]:
+                    latest[place] = event
         return {
-            key[:2]: Strike(said["recipient"], said["sent_at"], said["occurred_at"], said["code"])
-            for key, said in latest.items()
-            if said["kind"] == "struck"
+            key[:2]: Strike(
+                event["recipient"], event["sent_at"], event["occurred_at"], event["code"]
+            )
+            for key, event in latest.items()
+            if event["kind"] == "struck"
         }
 
 
@@ -201,10 +203,10 @@ def shuffled(records: list[Published], seed: int, as_of_ms: int = AS_OF) -> Work
     dealt = [r for r in records + records[::7] if r.kind in MESSAGE_KINDS]
     rng.shuffle(dealt)
     deal(worker, [as_record(r) for r in dealt], as_of_ms)
-    worker.told += [as_record(r) for r in records if r.kind == REQUESTS]
-    told = worker.told + worker.told[::3]
-    rng.shuffle(told)
-    deal(worker, told, as_of_ms)
+    worker.forwarded += [as_record(r) for r in records if r.kind == REQUESTS]
+    forwarded = worker.forwarded + worker.forwarded[::3]
+    rng.shuffle(forwarded)
+    deal(worker, forwarded, as_of_ms)
     worker.tick(as_of_ms)
     return worker
 
@@ -233,8 +235,8 @@ def in_time(records: list[Published]) -> Worker:
         until_ms = clock_ms + SLICE_MS
         deal(worker, [as_record(r) for r in share], until_ms)
         worker.tick(until_ms)
-        told, worker.told = worker.told, []
-        deal(worker, told, until_ms)
+        forwarded, worker.forwarded = worker.forwarded, []
+        deal(worker, forwarded, until_ms)
     worker.tick(AS_OF)
     return worker
 

@@ -18,10 +18,10 @@ Fact = tuple[str, dict[str, Any]]
 
 
 def send(attempt: int = 1, at: int = 0, **fields: Any) -> Fact:
-    told = {"channel": "sms", "recipient": "+447400123456", "sent_at": T0 + at, "provider": "p1"}
+    given = {"channel": "sms", "recipient": "+447400123456", "sent_at": T0 + at, "provider": "p1"}
     if attempt > 1:
-        told |= {"attempt": attempt, "first_sent_at": T0}
-    return "sends", told | fields
+        given |= {"attempt": attempt, "first_sent_at": T0}
+    return "sends", given | fields
 
 
 def receipt(status: str, at: int, attempt: int = 1, **fields: Any) -> Fact:
@@ -41,7 +41,7 @@ def published(*facts: Fact) -> list[Published]:
 
 
 def message(*facts: Fact, as_of: int = AS_OF) -> Message:
-    """The expected row; the same for every order of the facts, and for facts told twice."""
+    """The expected row; the same for every order of the facts, and for duplicate facts."""
     rows = {
         expect(published(*order, order[0]), as_of).messages["acme", "m1"]
         for order in permutations(facts)
@@ -76,7 +76,7 @@ STATUS_RULES: list[tuple[str, list[Fact], dict[str, Any]]] = [
       "carrier_status": "undelivered", "finalized_at": T0 + 5}),
     ("hard without scope is the recipient's", [send(), receipt("undelivered", 5, bounce="hard")],
      {"status": "undelivered", "bounce": "hard", "scope": "recipient"}),
-    ("a scope that is told stays",
+    ("a given scope stays",
      [send(), receipt("undelivered", 5, bounce="hard", scope="content")], {"scope": "content"}),
     ("hard outranks soft", [send(), receipt("undelivered", 5, bounce="hard"),
                             receipt("undelivered", 50, bounce="soft")], {"bounce": "hard"}),
@@ -126,7 +126,7 @@ DESCRIPTION_RULES: list[tuple[str, list[Fact], dict[str, Any]]] = [
     ("of two sends of an attempt the earlier wins, and only it counts",
      [send(at=-5000, credits=1, sender_id="early"), send(credits=3, sender_id="late")],
      {"sent_at": T0 - 5000, "credits": 1_000_000, "sender_id": "early"}),
-    ("a country that is told stays", [send(country="FR")], {"country": "FR"}),
+    ("a given country stays", [send(country="FR")], {"country": "FR"}),
     ("shared calling code 1", [send(recipient="+14165551234")], {"country": "CA"}),
     ("shared calling code 7", [send(recipient="+77011234567")], {"country": "KZ"}),
     ("shared calling code 44", [send(recipient="+447797123456")], {"country": "JE"}),
@@ -149,7 +149,7 @@ def test_a_rule(facts: list[Fact], wanted: dict[str, Any]) -> None:
 EXPIRY: list[tuple[str, list[Fact], int, str]] = [
     ("not before the deadline", [send(validity_s=60)], T0 + 59_999, ""),
     ("at the deadline", [send(validity_s=60)], T0 + 60_000, "expired"),
-    ("after three days when nothing is said", [send()], T0 + 3 * DAY, "expired"),
+    ("after three days without a receipt", [send()], T0 + 3 * DAY, "expired"),
     ("queued expires too", [send(validity_s=60), receipt("sent", 5)], T0 + DAY, "expired"),
     ("a retry does not move the deadline", [send(validity_s=60), receipt("undelivered", 5),
      send(2, 30_000, validity_s=60)], T0 + 60_000, "expired"),
@@ -243,8 +243,8 @@ def test_keys_and_partitions_do_not_matter_to_a_valid_record() -> None:
 
 
 def test_the_newest_record_of_a_campaign_wins() -> None:
-    told = {"message_id": None, "campaign_id": "c1", "name": "Sale"}
-    facts: list[Fact] = [("campaigns", told | {"updated_at": T0 + n, "status": word})
+    given = {"message_id": None, "campaign_id": "c1", "name": "Sale"}
+    facts: list[Fact] = [("campaigns", given | {"updated_at": T0 + n, "status": word})
                          for n, word in ((5, "finished"), (1, "draft"))]  # fmt: skip
     expected = expect(published(*facts), AS_OF)
     assert expected.campaigns == {("acme", "c1"): (T0 + 5, "Sale", "finished")}

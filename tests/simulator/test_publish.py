@@ -72,16 +72,16 @@ async def consumed(broker: str, names: list[str], wanted: int) -> list[Any]:
 async def test_the_truth_file_is_what_the_broker_holds(
     broker: str, topics: dict[str, str], tmp_path: Path, compression: str | None
 ) -> None:
-    told: list[tuple[int, int]] = []
+    seen: list[tuple[int, int]] = []
     path = tmp_path / "truth.jsonl"
     options = SimulateOptions(broker, seed=5, events=9_000, as_of_ms=AS_OF, truth_path=path,
                               topics=topics, compression=compression)  # fmt: skip
-    summary = await simulate(options, lambda done, wanted: told.append((done, wanted)))
+    summary = await simulate(options, lambda done, wanted: seen.append((done, wanted)))
     truth = {(r.topic, r.partition, r.offset): r for r in read_truth(path)}
     found = await consumed(broker, list(topics.values()), 9_000)
     assert len(found) == len(truth) == summary.events == sum(summary.by_kind.values()) == 9_000
     assert not summary.interrupted
-    assert told[-1] == (9_000, 9_000)
+    assert seen[-1] == (9_000, 9_000)
     for record in found:
         wanted = truth[record.topic, record.partition, record.offset]
         assert (record.key, record.value, record.timestamp) == (
@@ -155,11 +155,11 @@ async def test_a_truth_file_is_replayed_record_by_record(
     summary = await replay(ReplayOptions(broker, path, truth_path=again))
     assert summary.events == 3_000
 
-    def told(where: Path) -> list[tuple[object, ...]]:
+    def seen(where: Path) -> list[tuple[object, ...]]:
         return sorted((r.topic, r.partition, r.offset, r.timestamp, r.key or b"", r.value or b"",
                        r.note, r.expect) for r in read_truth(where))  # fmt: skip
 
-    first, second = told(path), told(again)
+    first, second = seen(path), seen(again)
     shift = {(r.topic, r.partition): 0 for r in read_truth(path)}
     for record in read_truth(path):
         shift[record.topic, record.partition] += 1
@@ -189,13 +189,13 @@ async def test_replay_at_its_own_pace(
     write_lines(path, [
         Published(topics["sends"], 0, n, AS_OF + n * 200, b"k", b"v", "sends") for n in range(6)
     ])  # fmt: skip
-    told: list[int] = []
+    seen: list[int] = []
     summary = await replay(
-        ReplayOptions(broker, path, speed=speed), lambda done, _: told.append(done)
+        ReplayOptions(broker, path, speed=speed), lambda done, _: seen.append(done)
     )
     assert summary.events == 6
     assert least <= summary.seconds <= most
-    assert len(told) >= 6 if speed == 1.0 else len(told) > 1
+    assert len(seen) >= 6 if speed == 1.0 else len(seen) > 1
 
 
 async def test_replay_now_gives_records_the_present_as_their_time(

@@ -27,12 +27,12 @@ def test_settings_come_before_the_traffic_they_are_for(
     assert all(e.expect for e in events[first_other:] if e.kind == ACCOUNTS)
     settings = {account.name: account.settings for account in ACCOUNTS_OF_WORLD if account.settings}
     assert 2 <= len(settings) < len(ACCOUNTS_OF_WORLD)  # the others have the defaults
-    for name, said in settings.items():
+    for name, given in settings.items():
         found = expected.accounts[name]._asdict()
-        assert {k: found[k] for k in said if k != "fail_reasons"} == {
-            k: v for k, v in said.items() if k != "fail_reasons"
+        assert {k: found[k] for k in given if k != "fail_reasons"} == {
+            k: v for k, v in given.items() if k != "fail_reasons"
         }
-    changed = {name for said in settings.values() for name in said}
+    changed = {name for given in settings.values() for name in given}
     assert changed == set(Rules._fields)
 
 
@@ -53,14 +53,14 @@ def test_recipients_bounce_repeatedly(events: list[Event], expected: Expected) -
 
 
 def test_people_send_suppression_requests(events: list[Event], expected: Expected) -> None:
-    said = of_kind(events, REQUESTS)
-    actions = Counter(fields["action"] for fields in said)
+    given = of_kind(events, REQUESTS)
+    actions = Counter(fields["action"] for fields in given)
     assert actions.keys() == {"suppress", "release", "resubscribe", "unsubscribe"}
     assert min(actions.values()) > 1
-    assert any(fields.get("who") and fields["why"] for fields in said)
+    assert any(fields.get("who") and fields["why"] for fields in given)
     reasons = {reason for n in expected.recipients.values() for reason in n.reasons}
     assert reasons == {"hard_bounces", "unsubscribed", "manual"}
-    released = {(f["account"], f["recipient"]): moment(f["at"]) for f in said
+    released = {(f["account"], f["recipient"]): moment(f["at"]) for f in given
                 if f["action"] == "release"}  # fmt: skip
     before_and_after = {
         strike.sent_at < released[key[0], strike.recipient]

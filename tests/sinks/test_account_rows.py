@@ -130,7 +130,7 @@ def test_withdrawn_settings_are_gone_until_others_are_published(world: WrittenDa
 
 
 @pytest.mark.parametrize(
-    ("record", "reason", "said"),
+    ("record", "reason", "detail"),
     [
         (account(strike_limit=0), Reason.BAD_VALUE, "strike_limit: "),
         (account(time_zone="Mars"), Reason.BAD_VALUE, "time_zone: "),
@@ -142,12 +142,12 @@ def test_withdrawn_settings_are_gone_until_others_are_published(world: WrittenDa
         (account(key=None), Reason.MISROUTED, "key: "),
     ],
 )
-def test_refused_settings_become_dead_letters(record: Record, reason: Reason, said: str) -> None:
+def test_refused_settings_become_dead_letters(record: Record, reason: Reason, detail: str) -> None:
     found = map_records({"accounts": [record, account()]}, 65_536)
     ((refused, refusal),) = found.refused
     assert refused is record
     assert refusal.reason == reason
-    assert refusal.detail.startswith(said)
+    assert refusal.detail.startswith(detail)
     assert len(found.tables["accounts"].rows) == 1
     assert found.accepted == {("accounts", "account"): 1}
 
@@ -227,7 +227,7 @@ def test_a_suppression_without_a_value_leaves_its_rows(world: WrittenDatabase) -
 
 
 def test_every_request_has_one_row(world: WrittenDatabase) -> None:
-    asked = [
+    requests = [
         request("suppress", who="ann", why="complaint"),
         request("suppress", who="ben", why="complaint"),
         request("release", who="ann"),
@@ -235,10 +235,10 @@ def test_every_request_has_one_row(world: WrittenDatabase) -> None:
         request("resubscribe", T0 + 2),
     ]
     for _ in range(2):
-        world.write("suppression-requests", *asked)
-        world.write("suppression-requests", *reversed(asked))
+        world.write("suppression-requests", *requests)
+        world.write("suppression-requests", *reversed(requests))
     world.merge("suppression_requests")
-    world.write("suppression-requests", asked[0])
+    world.write("suppression-requests", requests[0])
     columns = f"{milliseconds('at')}, action, who, why"
     assert world.rows(
         f"SELECT {columns} FROM suppression_requests_current ORDER BY at, action, who"

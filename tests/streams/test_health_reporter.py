@@ -16,10 +16,10 @@ class App:
     restoring: tuple[()] = ()
     generation = 1
     fence = SimpleNamespace(held=True)
-    said: str | None = None
+    reason: str | None = None
 
     def trouble(self) -> str | None:
-        return self.said
+        return self.reason
 
 
 def test_a_worker_without_kafka_is_not_ready_and_gives_the_reason() -> None:
@@ -29,9 +29,9 @@ def test_a_worker_without_kafka_is_not_ready_and_gives_the_reason() -> None:
     watch = HealthReporter(app, SimpleNamespace(shards={}), [], meter, health)  # type: ignore[arg-type]
     watch._report_readiness()
     assert health.reasons() == {}
-    app.said = "waiting for the group coordinator, last heartbeat 7.3 s ago"
+    app.reason = "waiting for the group coordinator, last heartbeat 7.3 s ago"
     watch._report_readiness()
-    assert health.reasons() == {"kafka": app.said}
-    app.said = None
+    assert health.reasons() == {"kafka": app.reason}
+    app.reason = None
     watch._report_readiness()
     assert health.reasons() == {}

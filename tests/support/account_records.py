@@ -23,8 +23,8 @@ def account(offset: int = 0, key: bytes | None = b"acme", **settings: Any) -> Re
 
 def strike(kind: Kind = "struck", version: int = 1, message_id: str = "m1") -> Record:
     """What a message of acme says of its number."""
-    told = Strike(kind, "acme", NUMBER, message_id, T0, version, T0 + 5000, "30005")
-    return Record("strikes", 0, version, T0 + 6000, told.key, encode_strike(told))
+    record_ = Strike(kind, "acme", NUMBER, message_id, T0, version, T0 + 5000, "30005")
+    return Record("strikes", 0, version, T0 + 6000, record_.key, encode_strike(record_))
 
 
 def suppression(version: int, status: SuppressionStatus, at: int = T0) -> Record:
@@ -34,14 +34,14 @@ def suppression(version: int, status: SuppressionStatus, at: int = T0) -> Record
     return Record("suppressions", 0, version, at, key, encode_suppression(record))
 
 
-def request(action: str, at: int = T0, **said: str) -> Record:
+def request(action: str, at: int = T0, **fields: str) -> Record:
     """What somebody decided about acme's number."""
-    value = {"account": "acme", "recipient": NUMBER, "action": action, "at": at, **said}
+    value = {"account": "acme", "recipient": NUMBER, "action": action, "at": at, **fields}
     key = f"acme/{NUMBER}".encode()
     return Record("suppression-requests", 0, 0, at, key, json.dumps(value).encode())
 
 
 def retry(at: int = T0 + 3_600_000, due_at: int = T0 + 3_600_000, attempt: int = 2) -> Record:
     """A request for an attempt of acme's message, published at `at`."""
-    told = RetryRequest(f"acme/m1/{attempt}", "acme", "m1", attempt, T0, due_at, NUMBER, "sms")
-    return Record("retry-requests", 0, 0, at, b"acme/m1", msgspec.json.encode(told))
+    record_ = RetryRequest(f"acme/m1/{attempt}", "acme", "m1", attempt, T0, due_at, NUMBER, "sms")
+    return Record("retry-requests", 0, 0, at, b"acme/m1", msgspec.json.encode(record_))

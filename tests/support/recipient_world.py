@@ -1,6 +1,6 @@
 """Both agents' shards of a lone partition, the topics between them, and time as an argument.
 
-Does what the agents do with plans: what others must know is told before the states are written
+Does what the agents do with plans: records for others are produced before the states are written
 (docs/design.md, convergence). A worker can be made to die in between.
 """
 
@@ -32,7 +32,7 @@ DAY = 24 * HOUR
 NUMBER, OTHER = "+46701234567", "+46707654321"
 
 #: Where a worker dies, nothing committed: while what struck waits for the next commit, and all else
-#: is told and written; after telling the others; or after writing its states.
+#: is produced; after the records for the others; or after writing its states.
 Death = Literal["", "waiting", "produced", "written"]
 
 _RULES = Rules(partitions=1, retention_days=400)
@@ -46,7 +46,7 @@ class PublishedRequest(NamedTuple):
 
 
 class World:
-    """A worker's two shards and all they read and write, of one account unless said otherwise.
+    """A worker's two shards and all they read and write, of one account by default.
 
     logged: what a new worker finds of states; untold, unasked: what waits for the next commit, as
     do the states behind it
@@ -129,7 +129,7 @@ class World:
         self.deferred_records, self.deferred_requests = [], []
 
     def _flush(self) -> None:
-        """What waits is told, then the states behind it are written."""
+        """Produce deferred records, then write their states."""
         self._produce()
         self.logged = dict(self.states)
 
@@ -144,7 +144,7 @@ class World:
         self.deferred_keys[REQUESTS].append(record(REQUESTS, key, value, at))
 
     def deliver_strikes(self, at: int, dies: Death = "") -> None:
-        """The suppression agent reads what it was told, and the mirror follows."""
+        """The suppression agent reads its input, and the index follows."""
         self._flush()
         for topic in (STRIKES, REQUESTS):
             records = self.deferred_keys[topic][self.read_to[topic] :]
