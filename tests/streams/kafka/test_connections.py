@@ -150,7 +150,7 @@ async def test_what_waits_for_a_broker_fails_when_the_cluster_drops_it(
         conn._writer.write = lambda data: None  # the request is never answered
         waiting = asyncio.ensure_future(client.send(node, MetadataRequest([])))
         await asyncio.sleep(0.1)
-        client._give_up_all_but({node + 1})
+        client._close_all_but({node + 1})
         with pytest.raises(KafkaConnectionError):
             await asyncio.wait_for(waiting, 2)
     finally:
