@@ -60,7 +60,7 @@ class World:
         self.deferred_requests: list[PublishedRequest] = []
         self.numbers: dict[bytes, bytes] = {}
         self.suppressed: dict[bytes, int] = {}
-        self.deferred_keys: dict[str, list[Record]] = {STRIKES: [], REQUESTS: []}
+        self.logs: dict[str, list[Record]] = {STRIKES: [], REQUESTS: []}
         self.read_to = {STRIKES: 0, REQUESTS: 0}
         self.requested: list[PublishedRequest] = []
         self.to_suppressed = 0
@@ -104,8 +104,8 @@ class World:
     def _deliver(self, plan: Plan, at: int, dies: Death = "") -> None:
         late = {key for key, value in self.states.items() if self.logged.get(key) != value}
         _write(self.states, plan)
-        for topic, deferred_keys in ((STRIKES, plan.strikes), (REQUESTS, plan.requests)):
-            self.deferred_records += [record(topic, key, value, at) for key, value in deferred_keys]
+        for topic, pairs in ((STRIKES, plan.strikes), (REQUESTS, plan.requests)):
+            self.deferred_records += [record(topic, key, value, at) for key, value in pairs]
         for _, value in plan.retries:
             self.deferred_requests.append(
                 PublishedRequest(msgspec.json.decode(value, type=RetryRequest), at)
@@ -123,8 +123,8 @@ class World:
             self.restart()
 
     def _produce(self) -> None:
-        for deferred_keys in self.deferred_records:
-            self.deferred_keys[deferred_keys.topic].append(deferred_keys)
+        for one in self.deferred_records:
+            self.logs[one.topic].append(one)
         self.requested += self.deferred_requests
         self.deferred_records, self.deferred_requests = [], []
 
@@ -141,13 +141,13 @@ class World:
             account="acme", recipient=recipient, action=action, at=at, who=who
         )
         key, value = message_key("acme", recipient), wish.model_dump_json().encode()
-        self.deferred_keys[REQUESTS].append(record(REQUESTS, key, value, at))
+        self.logs[REQUESTS].append(record(REQUESTS, key, value, at))
 
     def deliver_strikes(self, at: int, dies: Death = "") -> None:
         """The suppression agent reads its input, and the index follows."""
         self._flush()
         for topic in (STRIKES, REQUESTS):
-            records = self.deferred_keys[topic][self.read_to[topic] :]
+            records = self.logs[topic][self.read_to[topic] :]
             plan = self.judge.plan(topic, records, at)
             assert not plan.rerouted
             assert not plan.dead_letters, plan.dead_letters[0].refusal
