@@ -48,8 +48,8 @@ class PublishedRequest(NamedTuple):
 class World:
     """A worker's two shards and all they read and write, of one account by default.
 
-    logged: what a new worker finds of states; untold, unasked: what waits for the next commit, as
-    do the states behind it
+    logged: the states that a new worker restores; deferred_records, deferred_requests: records
+        that wait for the next commit, as do the states behind them; logs: what was produced
     """
 
     def __init__(self, **settings: Any) -> None:
