@@ -86,6 +86,7 @@ class Worker:
         self.app.on_partition_ready = self._open
         self.app.on_partition_lost = self._close
         self.app.before_commit = self._before_commit
+        self.app.after_commit = self.lifecycle.after_commit
         self.app.on_unreadable = self._step_over
 
     async def background(self) -> None:

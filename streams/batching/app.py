@@ -63,6 +63,7 @@ class BatchApp(faust.App):
     on_unreadable: Callable[[Place, str], object] | None = None
     """Called for each changelog record that a restore skips, with the reason."""
     before_commit: Callable[[], Awaitable[object]] | None = None
+    after_commit: Callable[[], object] | None = None
     """Awaited every commit interval and at the last commit of an assignment, done batches or not.
     Then everything produced is flushed, then the offsets done before the call are committed."""
 
@@ -297,6 +298,11 @@ class BatchApp(faust.App):
         """Called by the consumer."""
         if self.before_commit is not None:
             await self.before_commit()
+
+    def run_after_commit(self) -> None:
+        """Called by the consumer: all batches done before `before_commit` began are committed."""
+        if self.after_commit is not None:
+            self.after_commit()
 
     def _tables(self) -> list[BatchTable]:
         return [table for table in self.tables.values() if isinstance(table, BatchTable)]

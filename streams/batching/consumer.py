@@ -314,7 +314,7 @@ class BatchConsumer(driver.Consumer):
             return False
 
     async def _commit_done(self, last: bool) -> bool:
-        """Commit what is done, after 1. before_commit, 2. all acknowledgements.
+        """Commit what is done, after 1. before_commit, 2. all acknowledgements; then after_commit.
 
         The offsets are taken first: batches done later may not have produced everything yet. The
         last commit of an assignment closes the producer between 1 and 2.
@@ -325,13 +325,14 @@ class BatchConsumer(driver.Consumer):
         if last:
             app.batch_producer.allow_produce(False)
         await app.batch_producer.flush()
-        if epoch != self._epoch or not offsets or not await self._commit(offsets):
+        if epoch != self._epoch or (offsets and not await self._commit(offsets)):
             return False
         self._committed_offset.update(offsets)
         for tp, offset in offsets.items():
             if self._done_up_to.get(tp) == offset:
                 del self._done_up_to[tp]
-        return True
+        app.run_after_commit()
+        return bool(offsets)
 
     async def on_stop(self) -> None:
         """Do nothing: the runner quiesces before it stops the app."""

@@ -98,12 +98,16 @@ class PartitionAgent(ABC, Generic[Shard]):
     # --- commits ------------------------------------------------------------------------------
 
     async def before_commit(self) -> None:
-        """Do what a commit must not leave behind.
+        """Finish the work of every partition that the next offsets stand for.
 
         Partitions run concurrently: each waits for the broker more than once.
         """
         async with self.context.lock:
+            await self._prepare()
             await asyncio.gather(*map(self._finish, self.shards.values()))
+
+    async def _prepare(self) -> None:
+        """What comes before all partitions are finished."""
 
     async def _finish(self, shard: Shard) -> None:
         """Move the clock of one partition and deliver what is due."""
@@ -111,5 +115,6 @@ class PartitionAgent(ABC, Generic[Shard]):
             await self._tick(shard, now)
 
     async def _tick(self, shard: Shard, now: int) -> None:
+        """Deliver what is due at this time, epoch ms."""
         for plan in islice(shard.tick(now), MAX_CHUNKS_PER_COMMIT):
             await self._deliver(shard, plan)

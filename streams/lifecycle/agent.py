@@ -68,26 +68,28 @@ class LifecycleAgent(PartitionAgent[Shard]):
 
     # --- commits ------------------------------------------------------------------------------
 
-    async def before_commit(self) -> None:
-        """Rearm timers, move the clocks, produce what is deferred, publish changed cells."""
-        async with self.context.lock:
-            to_rearm, self._to_rearm = self._to_rearm, set()
-            for shard in self.shards.values():
-                for _ in shard.rearm(to_rearm) if to_rearm else ():
-                    await asyncio.sleep(0)
-        await super().before_commit()
+    async def _prepare(self) -> None:
+        """Set the timers of accounts again whose settings changed."""
+        to_rearm, self._to_rearm = self._to_rearm, set()
+        for shard in self.shards.values() if to_rearm else ():
+            for _ in shard.rearm(to_rearm):
+                await asyncio.sleep(0)
 
     async def _finish(self, shard: Shard) -> None:
-        await super()._finish(shard)
+        """What is due, then retirement, deferred states, and the cells that changed."""
+        if now := self.context.now(shard.partition):
+            await self._tick(shard, now)
+            await self._retire(shard, self.context.retirement(shard.partition, now))
+            labels = {"partition": str(shard.partition)}
+            self._meter.set("receipts_clock_timestamp_seconds", now / 1000, **labels)
         await self._delivery.flush(shard.partition)
         shard.start_commit()
         await self._publish_cells(shard)
 
-    async def _tick(self, shard: Shard, now: int) -> None:
-        await super()._tick(shard, now)
-        await self._retire(shard, self.context.retirement(shard.partition, now))
-        labels = {"partition": str(shard.partition)}
-        self._meter.set("receipts_clock_timestamp_seconds", now / 1000, **labels)
+    def after_commit(self) -> None:
+        """The offsets are committed that `before_commit` prepared."""
+        for shard in self.shards.values():
+            shard.finish_commit()
 
     async def _publish_cells(self, shard: Shard) -> None:
         if changes := shard.take_cell_changes():

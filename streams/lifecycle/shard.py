@@ -88,6 +88,10 @@ class Shard(PartitionShard[MessageState]):
         self.retired_day = -1
         self.touched_days: set[int] = set()
         """Retention days of messages touched since the last commit began."""
+        self._committing_days: set[int] = set()
+        """The same, up to the commit that runs or failed."""
+        self._trailing_days: set[int] = set()
+        """The same, of the last commit: a batch in work at its begin is committed by the next."""
         self.uncounted: set[bytes] = set()
         """States whose rules raised at the restore: in no cell until they are settled."""
         self.newer_cells: Counter[str] = Counter()
@@ -263,8 +267,14 @@ class Shard(PartitionShard[MessageState]):
     # --- commits ------------------------------------------------------------------------------
 
     def start_commit(self) -> None:
-        """All that was planned so far is produced: after a crash, none of it is read again."""
+        """All that was planned so far is produced. Its offsets are committed with this commit, or
+        with the next: those of a batch that was in work when the offsets were taken."""
+        self._committing_days |= self.touched_days
         self.touched_days.clear()
+
+    def finish_commit(self) -> None:
+        """The commit succeeded: what was planned before the one before it is not read again."""
+        self._trailing_days, self._committing_days = self._committing_days, set()
 
     def take_cell_changes(self) -> dict[bytes, bytes | None]:
         """Records of `status-counters` for the cells that changed since the last call."""
@@ -344,14 +354,15 @@ class Shard(PartitionShard[MessageState]):
     def day_to_retire(self, clock_ms: int) -> int | None:
         """The last day (since 1970) to retire now; None: no day retires.
 
-        No day retires while timers are due: what expires must be counted first. Nor while its
-        messages were touched since the last commit: a replay of their records would not find them.
+        No day retires while timers are due: what expires must be counted first. Nor while offsets
+        are not committed of records that touched its messages: a replay would not find them.
         """
         last = last_retirable_day(clock_ms, self.rules.retention_days)
         leaving = any(day <= last for day in self.days)
         if not leaving or last <= self.retired_day or self.timers.any_due(clock_ms):
             return None
-        return None if any(day <= last for day in self.touched_days) else last
+        touched = self.touched_days | self._committing_days | self._trailing_days
+        return None if any(day <= last for day in touched) else last
 
     def retirement_mark(self, last_day: int) -> dict[bytes, bytes | None]:
         """The record of `status-counters` that makes the cells up to and including a day final."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, time
 from decimal import Decimal
+from functools import cache
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -78,6 +79,7 @@ def slot_of(ms: int, query: ReportQuery) -> datetime:
     return datetime.combine(at.date(), time(), at.tzinfo).astimezone(UTC)
 
 
+@cache
 def hour_of(ms: int, zone: str) -> datetime:
     """Start of the local hour of a time."""
     at = datetime.fromtimestamp(ms / 1000, ZoneInfo(zone))

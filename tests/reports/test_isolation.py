@@ -14,6 +14,7 @@ import pytest
 from reports.catalogue import REPORTS
 from reports.definition.report import Filter, Report
 from reports.query.database import Database
+from reports.query.fetch import count_of, fetch, group_reads
 from reports.query.lookups import text_of
 from reports.query.query import InvalidQuery, ReportQuery
 from reports.segments.members import count, members
@@ -120,8 +121,18 @@ def two(worlds: list[World], reports_front: Front) -> Iterator[Two]:
     made.crowd.close()
 
 
-def answers(database: Database, query: ReportQuery) -> list[list[tuple[Any, ...]]]:
-    """All rows of all sections, and the counts of those that are paged."""
+def pages(database: Database, query: ReportQuery) -> list[list[tuple[Any, ...]]]:
+    """All rows of all sections as pages read them, and the counts of those that are paged."""
+    found = []
+    for group in group_reads(query.report.sections):
+        found += [rows.rows for rows in fetch(database, query, group)]
+        if group[0].shape == "rows":
+            found.append([(count_of(database, group[0], query),)])
+    return found
+
+
+def views(database: Database, query: ReportQuery) -> list[list[tuple[Any, ...]]]:
+    """All rows of all sections as views and exports read them, and the counts."""
     found = []
     for section in query.report.sections:
         parameters = query.parameters(section)
@@ -158,9 +169,10 @@ def test_twins_have_all_that_the_account_has(two: Two) -> None:
 @every_report
 def test_an_account_sees_the_same_in_a_crowd(two: Two, report: Report) -> None:
     query = query_in(two, report, {})
-    found = answers(two.crowd, query)
-    assert found == answers(two.alone, query)
+    found = views(two.crowd, query)
+    assert found == views(two.alone, query)
     assert all(found)
+    assert pages(two.crowd, query) == pages(two.alone, query)
 
 
 @pytest.mark.parametrize("report", OF_CAMPAIGNS, ids=[one.name for one in OF_CAMPAIGNS])
@@ -169,14 +181,14 @@ def test_a_campaign_of_others_is_empty(two: Two, report: Report) -> None:
     assert owner != two.account
     foreign = truth_of(two.world, owner).campaigns[0]
     query = query_in(two, report, {"campaign": foreign})
-    assert answers(two.crowd, query) == answers(two.alone, query)
+    assert pages(two.crowd, query) == pages(two.alone, query)
 
 
 @every_report
 @pytest.mark.parametrize("account", ["' OR '1' = '1", "{account:String}"])
 def test_an_account_without_rows_sees_none(two: Two, report: Report, account: str) -> None:
     query = query_in(two, report, {}, account)
-    assert answers(two.crowd, query) == answers(two.alone, query)
+    assert pages(two.crowd, query) == pages(two.alone, query)
 
 
 def report_filter(report: Report, name: str) -> Filter:
@@ -197,9 +209,9 @@ def test_hostile_words_find_nothing_of_others(two: Two, report: Report, name: st
     words: Iterable[Any] = HOSTILE
     if report_filter(report, name).several:
         words = (list(HOSTILE),)
-    nothing = answers(two.alone, query_in(two, report, {name: "no such value"}))
+    nothing = pages(two.alone, query_in(two, report, {name: "no such value"}))
     for word in words:
-        assert answers(two.crowd, query_in(two, report, {name: word})) == nothing
+        assert pages(two.crowd, query_in(two, report, {name: word})) == nothing
 
 
 @pytest.mark.parametrize(("report", "name"), CHOSEN, ids=named(CHOSEN))
@@ -207,7 +219,7 @@ def test_whatever_is_chosen_the_crowd_changes_nothing(two: Two, report: Report, 
     choices = report_filter(report, name).choices
     for choice in choices if name == "tab" else choices[:2]:
         query = query_in(two, report, {name: choice})
-        assert answers(two.crowd, query) == answers(two.alone, query)
+        assert pages(two.crowd, query) == pages(two.alone, query)
     for word in HOSTILE:
         with pytest.raises(InvalidQuery):
             query_in(two, report, {name: word})

@@ -66,7 +66,11 @@ FILTERS: dict[str, Callable[[Message], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize(
+    ("world", "name"),
+    [(place % len(WORLDS), name) for place, name in enumerate(FILTERS)],
+    indirect=["world"],
+)
 def test_a_filter_leaves_exactly_its_messages(world: World, name: str) -> None:
     account = world.accounts[-1]
     truth, of = truth_of(world, account), FILTERS[name]

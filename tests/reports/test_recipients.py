@@ -10,7 +10,7 @@ from reports.definition.audience import Action
 from tests.reports.counting import is_delivered, is_failed, is_soft
 from tests.reports.queries import biggest, query_of, rows_of
 from tests.reports.truth import Row, Truth, at, message_row, only, truth_of
-from tests.reports.world import World
+from tests.reports.world import WORLDS, World
 
 LATEST = (
     "external_id", "email", "country", "sent_at", "platform_status", "carrier_status",
@@ -72,13 +72,15 @@ def settled(truth: Truth, rows: list[Row], tab: str) -> list[Row]:
 
 
 def test_every_tab_lists_exactly_its_people(world: World) -> None:
+    """All tabs of the biggest campaign; of the smallest, each tab in one world."""
     seen: Counter[str] = Counter()
-    several = 0
+    several, place = 0, WORLDS.index(world.setting)
     account = biggest(world)
     truth = truth_of(world, account)
     for campaign in (truth.campaigns[0], truth.campaigns[-1]):
         sent = truth.of_campaign(campaign)
-        for tab in get_args(Action):
+        tabs = get_args(Action)
+        for tab in tabs if campaign == truth.campaigns[0] else tabs[place :: len(WORLDS)]:
             query = query_of(world, RECIPIENTS, account, {"campaign": campaign, "tab": tab})
             rows = settled(truth, rows_of(world, query), tab)
             is_meant = belong(truth, campaign, tab)

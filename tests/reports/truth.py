@@ -5,10 +5,11 @@ It shares no code with the reports: it reads the simulator's events and its orac
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -25,6 +26,7 @@ def at(ms: int) -> datetime | None:
     return EPOCH + timedelta(milliseconds=ms) if ms else None
 
 
+@cache
 def day_of(ms: int, zone: str) -> date:
     """The local day of a time."""
     return (EPOCH + timedelta(milliseconds=ms)).astimezone(ZoneInfo(zone)).date()
@@ -76,11 +78,11 @@ class Truth:
             number for owner, number in world.expected.undetermined_recipients if owner == account
         }
 
-    @property
+    @cached_property
     def campaigns(self) -> list[str]:
         """Campaigns with messages, the biggest first."""
-        ids = [one.campaign_id for one in self.messages.values() if one.campaign_id]
-        return sorted(set(ids), key=lambda one: (-ids.count(one), one))
+        counts = Counter(one.campaign_id for one in self.messages.values() if one.campaign_id)
+        return sorted(counts, key=lambda one: (-counts[one], one))
 
     def sent(self, zone: str, first: date, last: date) -> list[tuple[str, Message]]:
         """Messages of local days, received ones included, the newest first."""
@@ -91,6 +93,7 @@ class Truth:
         ]
         return newest_first(found)
 
+    @cache  # noqa: B019 - truths live as long as the session
     def of_campaign(self, campaign: str) -> list[tuple[str, Message]]:
         """Outbound messages of a campaign, the newest first."""
         return newest_first(
@@ -99,6 +102,7 @@ class Truth:
             if message.campaign_id == campaign and message.direction == "outbound"
         )
 
+    @cache  # noqa: B019
     def engagements_of(self, campaign: str, kind: str) -> list[Engagement]:
         """Clicks or unsubscribes of a campaign: of the campaign that an event names, else that of
         its message. The message gives the recipient only if it is of the same campaign."""

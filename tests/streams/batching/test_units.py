@@ -23,6 +23,7 @@ from faust.types import TP
 
 from streams.batching import Batch, BatchApp, FenceLost, Outgoing, RecordTooLarge
 from streams.batching.batch import Fetched
+from streams.batching.consumer import BatchConsumer
 from streams.batching.errors import FenceNotProved, IncompatibleVersions
 from streams.batching.fence import Fence, error_codes
 from streams.batching.private_api import assert_private_api
@@ -314,3 +315,30 @@ async def test_an_app_bound_to_another_loop_is_refused() -> None:
     assert app.batch_producer is not None
     with pytest.raises(RuntimeError, match="bound to an event loop"):
         run_worker(app)
+
+
+@pytest.mark.parametrize(
+    ("done", "committed", "finished"),
+    [({TP("src", 0): 5}, True, True), ({TP("src", 0): 5}, False, False), ({}, None, True)],
+    ids=["committed", "refused", "nothing-to-commit"],
+)
+async def test_after_commit_runs_only_when_all_that_was_done_is_committed(
+    done: dict[TP, int], committed: bool | None, finished: bool
+) -> None:
+    called: list[str] = []
+
+    async def note(name: str, answer: bool | None = None) -> bool | None:
+        called.append(name)
+        return answer
+
+    consumer: Any = BatchConsumer.__new__(BatchConsumer)
+    consumer.app = SimpleNamespace(
+        run_before_commit=lambda: note("before"),
+        run_after_commit=lambda: called.append("after"),
+        batch_producer=SimpleNamespace(flush=lambda: note("flush")),
+    )
+    consumer._epoch, consumer._done_up_to, consumer._committed_offset = 1, dict(done), {}
+    consumer._commit = lambda offsets: note("commit", committed)
+    assert await consumer._commit_done(last=False) is bool(committed)
+    assert called == ["before", "flush", *["commit"] * bool(done), *["after"] * finished]
+    assert (consumer._done_up_to == {}) is finished

@@ -123,6 +123,7 @@ class World:
 
     def commit(self) -> None:
         asyncio.run(self.agent.before_commit())
+        self.agent.after_commit()
 
     def named(self, name: str) -> list[Any]:
         return [what for whose, what in self.broker.done if whose == name]
@@ -271,6 +272,7 @@ def test_the_mark_is_acknowledged_before_the_first_tombstone(world):
     world.wall = NOON
     world.take(event("receipts", "other"))
     world.commit()
+    world.commit()
     world.broker.done.clear()
     world.commit()
     names = [
@@ -307,8 +309,8 @@ def test_a_leftover_of_a_retired_day_is_tombstoned_when_the_partition_opens(worl
     left_behind, cells = dict(world.states.data), dict(world.cells.data)
     world.wall = NOON
     world.take(event("receipts", "other"))
-    world.commit()
-    world.commit()
+    for _ in range(3):
+        world.commit()
     world.states.data.update(left_behind)
     world.cells.data.update({k: v for k, v in cells.items() if k not in world.cells.data})
     asyncio.run(world.agent.open(0))
