@@ -39,7 +39,7 @@ _SLOT_OF_STATUS: Final = {
 Dimensions = tuple[int, str, str, str, str, str, str]
 
 
-#: What one message adds to its cells: dimensions, slot of its status, segments, micro-credits.
+#: What one message adds to its cells: dimensions, index of its count, segments, micro-credits.
 Contribution = tuple[Dimensions, int, int, int]
 
 
@@ -62,13 +62,13 @@ def contribution(account: str, state: MessageState) -> Contribution | None:
         first.campaign_id,
     )
     if len(sends) == 1:
-        return dimensions, _slot(state), first.segments, first.credits
+        return dimensions, _count_index(state), first.segments, first.credits
     segments = sum(send.segments for send in sends)
     micro = sum(send.credits for send in sends)
-    return dimensions, _slot(state), segments, micro
+    return dimensions, _count_index(state), segments, micro
 
 
-def _slot(state: MessageState) -> int:
+def _count_index(state: MessageState) -> int:
     outcome = state.outcome
     if is_pending(state):
         if state.expired_at:
@@ -116,7 +116,7 @@ _decode_names: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 #: version and `COUNT_NAMES`; a count that the writer did not know is 0, one that we do not know is
 #: skipped.
 _Numbers: Final = msgspec.defstruct(
-    "_Numbers", [("version", int), *((slot, int, 0) for slot in COUNT_NAMES)]
+    "_Numbers", [("version", int), *((name, int, 0) for name in COUNT_NAMES)]
 )
 _decode_numbers: Final[Any] = msgspec.json.Decoder(_Numbers).decode
 _NAMES: Final = frozenset(("version", *COUNT_NAMES))
@@ -183,7 +183,7 @@ class PublishedCells(NamedTuple):
 
     rows: by key, without the mark of retired days
     retired: (version, last retired day) of that mark; (0, -1): no mark
-    newer: slots and kinds that only a newer version knows, and in how many records
+    newer: counts and kinds that only a newer version knows, and in how many records
     """
 
     rows: dict[bytes, CellRow]
@@ -208,7 +208,7 @@ def read_cells(published: Mapping[bytes, bytes], partition: int) -> PublishedCel
 def _unknown_names(kind: str, value: bytes) -> list[str]:
     if kind not in KINDS:
         return [f"kind {kind!r}"]
-    return [f"slot {name!r}" for name in sorted(_decode_names(value).keys() - _NAMES)]
+    return [f"count {name!r}" for name in sorted(_decode_names(value).keys() - _NAMES)]
 
 
 def retired_key(partition: int) -> bytes:
@@ -243,22 +243,22 @@ class Cells:
 
     def add(self, entering: Contribution) -> None:
         """Count a message in."""
-        dimensions, slot, segments, micro = entering
+        dimensions, index, segments, micro = entering
         cells = self._of_message.get(dimensions) or self._open(dimensions)
         for cell in cells:
             counts = cell.counts
-            counts[slot] += 1
+            counts[index] += 1
             counts[_SEGMENTS] += segments
             counts[_CREDITS] += micro
         self.dirty.update(cells)
 
     def remove(self, leaving: Contribution) -> None:
         """Count a message out that was counted in before."""
-        dimensions, slot, segments, micro = leaving
+        dimensions, index, segments, micro = leaving
         cells = self._of_message[dimensions]
         for cell in cells:
             counts = cell.counts
-            counts[slot] -= 1
+            counts[index] -= 1
             counts[_SEGMENTS] -= segments
             counts[_CREDITS] -= micro
         self.dirty.update(cells)

@@ -1,4 +1,4 @@
-"""The only place that talks to ClickHouse: one client for a server and for the embedded engine.
+"""How the sink talks to ClickHouse: one client for a server and for the embedded engine.
 
 `connect("http://user:password@host:8123/database")` uses the HTTP driver of clickhouse-connect;
 `connect("chdb:///folder?database=name")` runs the engine inside this process. One process can hold

@@ -334,7 +334,7 @@ class BatchApp(faust.App):
 def _settings(
     brokers: str, commit_interval_s: float, session_timeout_s: float, rebalance_timeout_s: float
 ) -> dict[str, Any]:
-    """Faust settings; the reasons are in docs/design.md, real parts."""
+    """Faust settings; the reasons are in docs/design.md, embedded servers."""
     return {
         "broker": ";".join(f"kafka://{address.strip()}" for address in brokers.split(",")),
         "store": "memory://",

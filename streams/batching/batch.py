@@ -72,7 +72,7 @@ class Batch(Sequence[Any]):
         self._invalid = False
 
     def done(self) -> None:
-        """Mark it as done: all its output was passed to send_many() or put().
+        """Mark it as done: its output was passed to send_many() or put(), or before_commit does it.
 
         Its offsets are committed after those sends are acknowledged and after all earlier batches
         of the partition are done. Without effect on a batch of an older assignment.

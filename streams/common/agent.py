@@ -18,10 +18,10 @@ from streams.common.shard import PartitionShard
 #: Plans of due timers delivered before one commit; the rest waits for the next commit.
 MAX_CHUNKS_PER_COMMIT: Final = 10
 
-Shard = TypeVar("Shard", bound=PartitionShard[Any])
+ShardT = TypeVar("ShardT", bound=PartitionShard[Any])
 
 
-class PartitionAgent(ABC, Generic[Shard]):
+class PartitionAgent(ABC, Generic[ShardT]):
     """The shards of this worker's partitions, and what is done with their plans.
 
     name: label of its metrics, "lifecycle" or "suppression"
@@ -37,7 +37,7 @@ class PartitionAgent(ABC, Generic[Shard]):
         table: BatchTable,
         context: AgentContext,
     ) -> None:
-        self.shards: dict[int, Shard] = {}
+        self.shards: dict[int, ShardT] = {}
         self.context = context
         self._group = group
         self._delivery = delivery
@@ -58,14 +58,14 @@ class PartitionAgent(ABC, Generic[Shard]):
         self.context.open(partition)
 
     @abstractmethod
-    def _new_shard(self, partition: int) -> Shard: ...
+    def _new_shard(self, partition: int) -> ShardT: ...
 
     @abstractmethod
-    def _restore(self, shard: Shard) -> Iterator[int]:
+    def _restore(self, shard: ShardT) -> Iterator[int]:
         """Fold what is stored; yields between chunks."""
 
     @abstractmethod
-    async def _resume(self, shard: Shard, merged: set[bytes]) -> None:
+    async def _resume(self, shard: ShardT, merged: set[bytes]) -> None:
         """Finish what a former owner of the partition left, before anything else is read.
 
         merged: keys whose restored value is in no record of the changelog yet
@@ -91,7 +91,7 @@ class PartitionAgent(ABC, Generic[Shard]):
         self._meter.observe("receipts_batch_records", len(batch), topic=topic)
         self._meter.observe("receipts_batch_seconds", seconds, topic=topic)
 
-    async def _deliver(self, shard: Shard, plan: Plan) -> None:
+    async def _deliver(self, shard: ShardT, plan: Plan) -> None:
         await self._delivery.deliver(shard.partition, plan)
         self._reporter.report(plan)
 
@@ -109,12 +109,12 @@ class PartitionAgent(ABC, Generic[Shard]):
     async def _prepare(self) -> None:
         """What comes before all partitions are finished."""
 
-    async def _finish(self, shard: Shard) -> None:
+    async def _finish(self, shard: ShardT) -> None:
         """Move the clock of one partition and deliver what is due."""
         if now := self.context.now(shard.partition):
             await self._tick(shard, now)
 
-    async def _tick(self, shard: Shard, now: int) -> None:
+    async def _tick(self, shard: ShardT, now: int) -> None:
         """Deliver what is due at this time, epoch ms."""
         for plan in islice(shard.tick(now), MAX_CHUNKS_PER_COMMIT):
             await self._deliver(shard, plan)

@@ -119,8 +119,10 @@ class Plan:
                 yield record
 
 
-def is_misrouted(plan: Plan, record: Incoming, key: bytes, partition: int, partitions: int) -> bool:
-    """Whether a record's key or partition is not that of `key`; then it is rerouted or refused."""
+def reroute_if_misrouted(
+    plan: Plan, record: Incoming, key: bytes, partition: int, partitions: int
+) -> bool:
+    """Reroute a record whose key or partition is not that of `key`, once; False: it is right."""
     home = partition_of(key, partitions)
     if record.key == key and home == partition:
         return False

@@ -37,7 +37,7 @@ from models.state import (
 )
 from models.time import last_retirable_day
 from models.versions import first_version
-from streams.common.plan import Event, Incoming, Plan, internal, is_misrouted
+from streams.common.plan import Event, Incoming, Plan, internal, reroute_if_misrouted
 from streams.common.shard import CHUNK_SIZE, PartitionShard
 from streams.lifecycle.handlers import HANDLERS, Apply, BatchContext, Parse, apply_to_recipient
 from streams.lifecycle.pending import UNKNOWN, PendingMessage, emit_recipient_events
@@ -162,7 +162,7 @@ class Shard(PartitionShard[MessageState]):
                 self._join(batch, record, event)
             except Exception as error:  # noqa: BLE001  (a rule that raises refuses its event)
                 plan.refuse(record, internal(error))
-                self._undo(batch, event_key(event))
+                self._rejoin_without(batch, event_key(event))
         for key, message in batch.pending.items():
             if not message.changed or self._settle(plan, key, message):
                 message.emit(plan, key)
@@ -173,7 +173,7 @@ class Shard(PartitionShard[MessageState]):
         message = pending.get(key)
         if message is None or record.key != key:
             stored = self.stored.get(key)
-            if (stored is None or record.key != key) and is_misrouted(
+            if (stored is None or record.key != key) and reroute_if_misrouted(
                 batch.plan, record, key, self.partition, self.rules.partitions
             ):
                 return  # only keys of this partition ever enter its table
@@ -189,7 +189,7 @@ class Shard(PartitionShard[MessageState]):
             return
         message.records.append(record)
 
-    def _undo(self, batch: _Batch, key: bytes) -> None:
+    def _rejoin_without(self, batch: _Batch, key: bytes) -> None:
         """After a rule raised: join the message's other events again, without what it left.
 
         Where a rule raises again, all of them are refused.

@@ -31,7 +31,7 @@ from models.suppression import (
 )
 from models.suppression_requests import SuppressionRequest, parse_request
 from models.versions import first_version
-from streams.common.plan import Count, Incoming, Plan, internal, is_misrouted
+from streams.common.plan import Count, Incoming, Plan, internal, reroute_if_misrouted
 from streams.common.shard import PartitionShard
 
 STRIKES: Final = "strikes"
@@ -112,7 +112,7 @@ class RecipientShard(PartitionShard[Suppression]):
         event: Strike | SuppressionRequest,
     ) -> None:
         key = recipient_key(event.account, event.recipient)
-        if is_misrouted(plan, record, key, self.partition, self._partitions):
+        if reroute_if_misrouted(plan, record, key, self.partition, self._partitions):
             return
         recipient = pending.get(key) or pending.setdefault(key, self._touch(key))
         if isinstance(event, Strike):

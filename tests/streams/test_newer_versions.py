@@ -196,7 +196,7 @@ def restored(**change: Any) -> World:
 def test_a_slot_of_a_newer_version_is_ignored_and_stays_as_published(new):
     world = restored(of_newer=new)
     assert list(world.shard.cells.take_dirty()) == []
-    assert world.shard.newer_cells == ({} if new is None else {"slot 'of_newer'": 2})
+    assert world.shard.newer_cells == ({} if new is None else {"count 'of_newer'": 2})
 
 
 def test_a_slot_that_an_older_version_did_not_have_is_none_and_is_published_when_it_counts():
