@@ -180,7 +180,7 @@ def test_nothing_to_show_says_what_to_do(world: World) -> None:
     words = ["report", "messages", f"--account={biggest(world)}", "--until=2001-01-01"]
     done = run(world, *words)
     assert done.exit_code == 0
-    assert done.output.endswith("nothing to show: ask for other days or with fewer filters\n")
+    assert done.output.endswith("no rows: try other days or fewer filters\n")
 
 
 # --- what is wrong ----------------------------------------------------------------------------
@@ -197,7 +197,7 @@ def test_nothing_to_show_says_what_to_do(world: World) -> None:
         (["--last=0"], "--last: '0' is not a number of days. Fix: give 1 to 400"),
         (["--channel=sms", "--channel=whatsapp"], "--channel: is given more than once. Fix: "),
         (["--columns=nonsense"], "--columns: 'nonsense' is not a column of 'Messages'. Fix: use "),
-        (["--account=acme"], "--account: 'acme' has no messages and no settings. Fix: there are "),
+        (["--account=acme"], "--account: 'acme' has no messages and no settings. Fix: use one of "),
     ],
 )
 def test_an_invalid_query_is_one_line_and_exit_2(
@@ -221,8 +221,8 @@ def test_all_issues_are_reported_at_once(world: World) -> None:
     ("words", "message"),
     [
         (["--format=csv"], "--section: csv holds one section"),
-        (["--output=report.txt"], "--output: report.txt does not tell its format. Fix: "),
-        (["--output=report.csv", "--format=table"], "--output: a table is no file. Fix: "),
+        (["--output=report.txt"], "--output: report.txt has no known extension. Fix: "),
+        (["--output=report.csv", "--format=table"], "--output: a table cannot be a file. Fix: "),
     ],
 )
 def test_formats_that_do_not_fit_are_refused(world: World, words: list[str], message: str) -> None:
