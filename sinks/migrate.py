@@ -18,6 +18,7 @@ from sinks.view_sql import views as own_views
 
 DIRECTORY: Final = Path(__file__).with_name("migrations")
 _NAME: Final = re.compile(r"(\d{4})_[a-z]+(_[a-z0-9]+)+\.sql")
+_VIEW: Final = "CREATE OR REPLACE VIEW "
 _CREATE_RECORD: Final = """
 CREATE TABLE IF NOT EXISTS schema_migrations
 (
@@ -143,11 +144,11 @@ def migrate(
     clickhouse.create_database()
     clickhouse.command(_CREATE_RECORD)
     missing = pending(clickhouse, known)
+    own = _own_views(clickhouse, known) if migrations is None else []
     for migration in missing:
-        _apply(clickhouse, migration)
+        _apply(clickhouse, migration, replaced=bool(own))
         on_applied(migration)
     set_text_ttl(clickhouse, text_days)
-    own = _own_views(clickhouse, known) if migrations is None else []
     _run("views", [*own, *views], clickhouse)
     return missing
 
@@ -158,8 +159,10 @@ def _own_views(clickhouse: ClickHouse, known: Sequence[Migration]) -> list[str]:
     return [] if max(_applied(clickhouse), default=0) > len(known) else own_views()
 
 
-def _apply(clickhouse: ClickHouse, migration: Migration) -> None:
-    _run(migration.name, migration.statements, clickhouse)
+def _apply(clickhouse: ClickHouse, migration: Migration, replaced: bool) -> None:
+    """replaced: the views of this version follow, so those of old migrations are left out."""
+    kept = [one for one in migration.statements if not (replaced and one.startswith(_VIEW))]
+    _run(migration.name, kept, clickhouse)
     names, types = ("number", "name", "checksum"), ("UInt32", "String", "String")
     record: tuple[tuple[object], ...] = (
         (migration.number,),
