@@ -176,7 +176,7 @@ TABLE: tuple[Metric, ...] = (
         "counter",
         ("topic",),
         "values",
-        "Statuses, bounces and counter slots that only a newer version knows, read with defaults "
+        "Statuses, bounces and counters that only a newer version knows, read with defaults "
         "(docs/semantics.md): by a worker during a restore, by the sink when it writes rows.",
         "both",
     ),

@@ -46,7 +46,7 @@ def _migrate(settings: Settings) -> int:
         clickhouse, settings.text_days, on_applied=lambda m: click.echo(m.name), views=views
     )
     done = f"{len(applied)} migrations applied to {clickhouse.database}"
-    click.echo(f"{done}, {len(views)} views of reports re-created")
+    click.echo(f"{done}, views of tables and {len(views)} views of reports re-created")
     return OK
 
 

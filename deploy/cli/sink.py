@@ -3,7 +3,7 @@
 import sys
 
 from deploy.cli.help import command
-from deploy.kafka.preflight import preflight
+from deploy.cli.preflight import preflight
 from deploy.processes.process import read_settings, run_process, run_until_stopped
 from models.metrics import Health, Meter
 from models.settings import Settings

@@ -187,12 +187,12 @@ def _decide(
         value = request_value(account, recipient, action, at or now_ms(), who, why)
     except InvalidRequest as error:
         raise click.UsageError(f"{error}") from error
-    request = asyncio.run(publish(settings, value))
+    published = asyncio.run(publish(settings, value))
     if as_json:
-        click.echo(json.dumps(request._asdict()))
+        click.echo(json.dumps(published._asdict()))
         return
-    where = f"{request.topic}, partition {request.partition}, offset {request.offset}"
-    when = _time(request.request["at"])
+    where = f"{published.topic}, partition {published.partition}, offset {published.offset}"
+    when = _time(published.request["at"])
     click.echo(f"{action} {account}/{recipient} at {when}: published to {where}")
 
 

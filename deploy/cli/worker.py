@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from deploy.cli.help import command
-from deploy.kafka.preflight import preflight
+from deploy.cli.preflight import preflight
 from deploy.processes.process import read_settings, run_process
 from models.metrics import Health, Meter
 from models.settings import Settings

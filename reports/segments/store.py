@@ -31,7 +31,10 @@ class SegmentStore:
     """
 
     def __init__(self, url: str) -> None:
-        """url: of a user that may SELECT, and INSERT into `segments`. Raises Unavailable."""
+        """url: of a user that may SELECT, and INSERT into `segments`.
+
+        Raises DatabaseUnavailable.
+        """
         self._database = Database(url)
         self._writer = RowWriter(url)
         self._lock = Lock()

@@ -63,9 +63,10 @@ class BatchApp(faust.App):
     on_unreadable: Callable[[Place, str], object] | None = None
     """Called for each changelog record that a restore skips, with the reason."""
     before_commit: Callable[[], Awaitable[object]] | None = None
-    after_commit: Callable[[], object] | None = None
     """Awaited every commit interval and at the last commit of an assignment, done batches or not.
     Then everything produced is flushed, then the offsets done before the call are committed."""
+    after_commit: Callable[[], object] | None = None
+    """Called when they are committed, or when there were none."""
 
     def __init__(
         self,

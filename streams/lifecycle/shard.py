@@ -164,6 +164,8 @@ class Shard(PartitionShard[MessageState]):
                 plan.refuse(record, internal(error))
                 self._rejoin_without(batch, event_key(event))
         for key, message in batch.pending.items():
+            if message.day != UNKNOWN:
+                self.touched_days.add(message.day)
             if not message.changed or self._settle(plan, key, message):
                 message.emit(plan, key)
         return plan

@@ -435,9 +435,9 @@ def main(
         return
     if messages < RECENT_DAYS * PER_DAY:
         raise click.UsageError(f"--messages: at least {RECENT_DAYS * PER_DAY:,}, a week of them")
-    params = " ".join(["python -m tests.bench.reporting", *sys.argv[1:]])
+    command = " ".join(["python -m tests.bench.reporting", *sys.argv[1:]])
     found: dict[str, Any] = msgspec.to_builtins(measure(messages, click.echo))
-    found |= {"command": params, "when": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")}
+    found |= {"command": command, "when": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")}
     json_path.parent.mkdir(parents=True, exist_ok=True)
     json_path.write_text(json.dumps(found, indent=1), encoding="utf-8")
     click.echo(report.reports_section(found))

@@ -52,7 +52,7 @@ def ids(text: str) -> list[str]:
     return [line.split()[0] for line in text.splitlines() if line.startswith(" m-")]
 
 
-def test_nothing_is_shown_when_nothing_was_suppression_example(client: Any) -> None:
+def test_nothing_is_shown_when_no_recipient_is_suppressed(client: Any) -> None:
     suppress(client, "acme", "2026-03-01 12:00:30", 0, "['unsubscribed']")
     assert suppression_example(client) == []
 

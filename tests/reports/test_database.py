@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 import urllib3
 
 import reports.query.database
-from reports.query.database import QUERY_TIMEOUT_S, Database, DatabaseError
+from reports.query.database import QUERY_TIMEOUT_S, Database, DatabaseError, DatabaseUnavailable
 from tests.support.front import Front
 
 LIMIT = "SELECT toFloat64(getSetting('max_execution_time'))"
@@ -68,3 +70,18 @@ def test_a_setting_that_the_user_may_not_change_is_not_sent(
     database = Database(url)
     assert database.rows(LIMIT, {}).rows == [(limit,)]
     database.close()
+
+
+def test_one_client_survives_a_server_that_went_and_came_back(tmp_path: Path) -> None:
+    front = Front(tmp_path / "own").start()
+    database = Database(front.url("default"))
+    assert database.rows("SELECT 1", {}).rows == [(1,)]
+    front.stop()
+    with pytest.raises(DatabaseUnavailable):
+        database.rows("SELECT 1", {})
+    front.start()
+    with ThreadPoolExecutor(8) as pool:
+        found = pool.map(lambda n: database.rows(f"SELECT {n}", {}).rows, range(32))
+    assert list(found) == [[(n,)] for n in range(32)]
+    database.close()
+    front.stop()

@@ -16,8 +16,8 @@ from markupsafe import Markup
 
 VEGA_LITE: Final = "6.4"
 FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-#: Charts kept in memory.
-_CACHE_SIZE: Final = 256
+#: Charts kept in memory, with their specifications: a map has about 100 KB.
+_CACHE_SIZE: Final = 64
 #: Digits after a tenth of a pixel: without them the world map is a third smaller.
 _EXTRA_DIGITS: Final = re.compile(r"(\d\.\d)\d+")
 

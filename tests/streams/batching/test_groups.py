@@ -14,12 +14,12 @@ from tests.support.waiting import eventually
 
 
 @pytest.mark.slow
-async def test_a_second_worker_joins_under_load_and_leaves(rig: Rig) -> None:
-    await rig.set_up()
-    await rig.feed(10_000)
-    first = rig.start(batch_s=0.2, name="first")
+async def test_a_second_worker_joins_under_load_and_leaves(rig_on_both: Rig) -> None:
+    await rig_on_both.set_up()
+    await rig_on_both.feed(10_000)
+    first = rig_on_both.start(batch_s=0.2, name="first")
     await eventually(lambda: len(first.of("batch")) >= 8, 25, lambda: first.log)
-    second = rig.start(batch_s=0.2, name="second")
+    second = rig_on_both.start(batch_s=0.2, name="second")
     await eventually(lambda: len(second.of("batch")) >= 3, 30, lambda: first.log + second.log)
     kept = first.ready()
     assert kept | second.ready() == set(range(PARTITIONS))
@@ -28,8 +28,8 @@ async def test_a_second_worker_joins_under_load_and_leaves(rig: Rig) -> None:
     second.send(signal.SIGTERM)
     assert await second.ended() == EXIT_OK
     begun = {entry["partition"] for worker in (first, second) for entry in worker.of("batch")}
-    await rig.feed(500)
-    await rig.finish(40)
+    await rig_on_both.feed(500)
+    await rig_on_both.finish(40)
     assert first.ready() == set(range(PARTITIONS))
     back = first.of("ready")[PARTITIONS:]
     assert {entry["partition"] for entry in back} == set(range(PARTITIONS)) - kept

@@ -383,6 +383,19 @@ def test_a_day_does_not_retire_while_a_replay_could_still_bring_its_records():
     assert world.shard.day_to_retire(T0) is not None
 
 
+def test_a_duplicate_that_changes_nothing_keeps_its_day_too():
+    world = World()
+    world.take(event("sends", at=T0 - 12 * DAY_MS), at=T0 - 12 * DAY_MS)
+    for plan in world.shard.tick(T0):
+        world.deliver(plan)
+    commit_twice(world)
+    assert world.shard.day_to_retire(T0) is not None
+    assert not world.take(event("sends", at=T0 - 12 * DAY_MS), at=T0 - 12 * DAY_MS).changes
+    assert world.shard.day_to_retire(T0) is None
+    commit_twice(world)
+    assert world.shard.day_to_retire(T0) is not None
+
+
 def test_receipts_without_a_record_time_wait_for_their_send_like_others():
     world = World()
     for status in ("delivered", "queued"):
