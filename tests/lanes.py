@@ -24,7 +24,7 @@ ROOT: Final = Path(__file__).parents[1]
 #: Patterns of paths; all that share the session's Kafka, so that one lane starts it. Balanced by
 #: durations: when one lane ends minutes before the other, move a path.
 WAITING: Final = (
-    "tests/deploy",
+    "tests/deploy/test_[!d]*.py",
     "tests/docs",
     "tests/sinks/test_memory.py",
     "tests/sinks/test_sink*.py",
