@@ -65,6 +65,11 @@ def next_attempt(state: MessageState) -> int:
     return max(latest, state.outcome.attempt if state.outcome is not None else 0) + 1
 
 
+def is_announced(state: MessageState) -> bool:
+    """Whether a next attempt is announced but not decided yet."""
+    return bool(state.next_attempt_at) and state.retry_decided < next_attempt(state)
+
+
 def retry_due_at(state: MessageState, settings: AccountSettings) -> int:
     """When the next attempt is due, in epoch ms; 0: never.
 

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Final, Literal
 
+import msgspec
 from pydantic import StringConstraints
 
 from models.contract import (
@@ -14,6 +15,7 @@ from models.contract import (
     out_of_time,
     validated,
 )
+from models.keys import recipient_key
 from models.refusal import Refusal
 
 Action = Literal["suppress", "release", "resubscribe", "unsubscribe"]
@@ -42,3 +44,19 @@ def parse_request(
     if isinstance(request, Refusal):
         return request
     return out_of_time("at", request.at, record_ms) or request
+
+
+_encode_json: Final = msgspec.json.Encoder().encode
+
+
+def unsubscribe(account: str, recipient: str, at_ms: int, message_id: str) -> tuple[bytes, bytes]:
+    """Record of `suppression-requests` for an unsubscribe; message_id "": of no message."""
+    request = {
+        "account": account,
+        "recipient": recipient,
+        "action": "unsubscribe",
+        "at": at_ms,
+        "who": RECIPIENT,
+        "why": f"message {message_id}" if message_id else "",
+    }
+    return recipient_key(account, recipient), _encode_json(request)

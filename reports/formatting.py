@@ -14,6 +14,19 @@ from reports.definition.report import Column
 #: Formats of numbers: right-aligned in tables.
 NUMERIC: Final = frozenset({"count", "credits", "share", "seconds", "number"})
 
+_LABELS: Final = {
+    "sms": "SMS",
+    "whatsapp": "WhatsApp",
+    "soft": "Soft bounces",
+    "hard": "Hard bounces",
+    "not_clicked": "Did not click",
+    "open_api_direct": "Open API, direct",
+    "open_api_verification": "Open API, verification",
+    "external_id": "External id",
+    "email": "E-mail",
+    "message_id": "Message id",
+}
+
 
 def format_value(column: Column, value: Any, zone: str) -> str:
     """A value as text; empty when it is unknown. zone: IANA name, for times."""
@@ -69,3 +82,10 @@ def utc_offset(zone: str, now: datetime) -> str:
     """Offset of a zone from UTC at a time, such as UTC+05:30; empty for UTC itself."""
     text = f"{now.astimezone(ZoneInfo(zone)):%z}"
     return f"UTC{text[:3]}:{text[3:]}" if zone != "UTC" else ""
+
+
+def label_of(value: str, name: str = "") -> str:
+    """Label of a value of a filter. name: of the filter."""
+    if name == "range" and value.isdecimal():
+        return f"{int(value) * 30} to {int(value) * 30 + 30} days ago"
+    return _LABELS.get(value, value.replace("_", " ").capitalize())

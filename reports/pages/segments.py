@@ -16,11 +16,9 @@ from starlette.routing import Route
 from models.vocabulary import Channel
 from reports.definition.audience import Action
 from reports.exports import FORMATS, start_export
-from reports.formatting import format_time, format_value
+from reports.formatting import format_time, format_value, label_of
 from reports.pages.links import link
-from reports.pages.report.forms import label_of
-from reports.pages.report.params import group_params, page_number
-from reports.pages.report.view_model import PAGE_ROWS
+from reports.pages.report.params import PAGE_ROWS, group_params, page_number
 from reports.pages.site import Site, account_of
 from reports.query.database import Database
 from reports.query.lookups import zone_of

@@ -10,9 +10,10 @@ from models.facts import outcome_of, send_fact, strikes
 from models.keys import recipient_key
 from models.refusal import Reason, Refusal
 from models.state import add_engagement, add_outcome, add_send
+from models.suppression_requests import unsubscribe
 from models.time import DAY_MS, last_retirable_day
 from streams.common.plan import Event, Incoming, KeyValue, Plan
-from streams.lifecycle.pending import PendingMessage, unsubscribe
+from streams.lifecycle.pending import PendingMessage
 
 
 class BatchContext(msgspec.Struct, frozen=True):

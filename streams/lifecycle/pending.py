@@ -2,15 +2,13 @@
 
 from typing import Final
 
-import msgspec
-
 from models.accounts import AccountSettings
 from models.counters import Contribution, contribution
-from models.keys import recipient_key, split_key
+from models.keys import split_key
 from models.retries import next_timer_at
 from models.state import MessageState, has_unknown_status
 from models.strikes import ActiveStrike, Kind, Strike, active_strike, encode_strike
-from models.suppression_requests import RECIPIENT
+from models.suppression_requests import unsubscribe
 from streams.common.plan import Count, Incoming, KeyValue, Plan
 
 #: Retention day of a message that is not known yet.
@@ -23,8 +21,9 @@ class PendingMessage:
     The side effects reach the plan only together with the encoded state (`emit`): when a rule
     raises, nothing of the message is left in the plan.
 
-    before, strike, next_timer_at, day: contribution, strike, timer and retention day of the state
-        before; day is UNKNOWN when nothing was known
+    before, strike, next_timer_at, day, known_sends, delivered_at, last_delivered_at: contribution,
+        strike, timer, retention day, number of sends and times of delivery of the state before this
+        batch; day is UNKNOWN when nothing was known
     records: the records joined into it
     counted, strikes, requests: as in `Plan`
     """
@@ -121,19 +120,3 @@ def _emit(key: bytes, message: PendingMessage, kind: Kind, active: ActiveStrike)
     version = message.state.version
     strike = Strike(kind, account, recipient, message_id, sent_at, version, occurred_at, code)
     message.strikes += ((strike.key, encode_strike(strike)),)
-
-
-_encode_json: Final = msgspec.json.Encoder().encode
-
-
-def unsubscribe(account: str, recipient: str, at_ms: int, message_id: str) -> KeyValue:
-    """Record of `suppression-requests` for an unsubscribe; message_id "": of no message."""
-    request = {
-        "account": account,
-        "recipient": recipient,
-        "action": "unsubscribe",
-        "at": at_ms,
-        "who": RECIPIENT,
-        "why": f"message {message_id}" if message_id else "",
-    }
-    return recipient_key(account, recipient), _encode_json(request)

@@ -25,7 +25,12 @@ from models.counters import (
 from models.keys import account_of, event_key, recipient_key, split_key
 from models.reasons import annotate
 from models.refusal import Refusal
-from models.retries import close_late_retry, next_attempt, next_timer_at, retry_request
+from models.retries import (
+    close_late_retry,
+    is_announced,
+    next_timer_at,
+    retry_request,
+)
 from models.state import (
     MessageState,
     decode,
@@ -303,7 +308,7 @@ class Shard(PartitionShard[MessageState]):
             return
         if due_at:
             self.timers.set(key, due_at)
-        if key in self.uncounted or (not due_at and _is_announced(state)):
+        if key in self.uncounted or (not due_at and is_announced(state)):
             self._change(plan, key, message)
 
     def _decide(self, plan: Plan, key: bytes, message: PendingMessage, due_at: int) -> None:
@@ -408,11 +413,6 @@ class Shard(PartitionShard[MessageState]):
         if key in self.stored and not self._leaves(key):
             state = decode(self.stored[key])
             self._change(plan, key, self._known(key, account_of(key), state))
-
-
-def _is_announced(state: MessageState) -> bool:
-    """Whether a next attempt is announced but not decided yet."""
-    return bool(state.next_attempt_at) and state.retry_decided < next_attempt(state)
 
 
 def _note_delay(plan: Plan, state: MessageState) -> None:

@@ -9,22 +9,11 @@ import msgspec
 
 from models.issues import Issue
 from reports.definition.report import COMMON_FILTERS, Filter, Report
+from reports.formatting import label_of
 from reports.pages.links import link
 from reports.pages.report.params import PageParams
 from reports.query.query import ReportQuery
 
-_LABELS: Final = {
-    "sms": "SMS",
-    "whatsapp": "WhatsApp",
-    "soft": "Soft bounces",
-    "hard": "Hard bounces",
-    "not_clicked": "Did not click",
-    "open_api_direct": "Open API, direct",
-    "open_api_verification": "Open API, verification",
-    "external_id": "External id",
-    "email": "E-mail",
-    "message_id": "Message id",
-}
 _PERIODS: Final = (("1", "Today"), ("7", "7 days"), ("30", "30 days"))
 
 
@@ -151,13 +140,6 @@ def _kind(one: Filter) -> str:
     if one.choices:
         return "some" if one.several else "one"
     return "any" if one.several else "text"
-
-
-def label_of(value: str, name: str = "") -> str:
-    """Label of a value of a filter. name: of the filter."""
-    if name == "range" and value.isdecimal():
-        return f"{int(value) * 30} to {int(value) * 30 + 30} days ago"
-    return _LABELS.get(value, value.replace("_", " ").capitalize())
 
 
 def _presets(report: Report, params: PageParams, query: ReportQuery | None) -> list[Preset]:

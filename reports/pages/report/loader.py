@@ -13,9 +13,8 @@ from reports.pages.charts.charts import WIDTH
 from reports.pages.charts.choose import charts_of, country_names
 from reports.pages.charts.svg import draw
 from reports.pages.charts.worldmap import not_on_map, world
-from reports.pages.report.params import PageParams
+from reports.pages.report.params import PAGE_ROWS, PageParams
 from reports.pages.report.view_model import (
-    PAGE_ROWS,
     Block,
     Grid,
     Picture,

@@ -11,6 +11,8 @@ from reports.definition.report import Section
 from reports.pages.links import link
 from reports.query.query import RawParams
 
+#: Rows of a table on a page.
+PAGE_ROWS: Final = 25
 _PAGE: Final = "page"
 
 

@@ -10,7 +10,7 @@ import msgspec
 from reports.catalogue.recipients import CAMPAIGNS, LINKS
 from reports.definition.audience import Action, condition_for
 from reports.definition.report import Filter, Report, Section
-from reports.pages.report.forms import label_of
+from reports.formatting import label_of
 from reports.pages.report.params import PageParams
 from reports.query.database import Database
 from reports.query.query import ReportQuery

@@ -17,7 +17,6 @@ from reports.pages.report.drilldown import of_figure, of_value
 from reports.query.database import RowDict
 from reports.query.query import ReportQuery
 
-PAGE_ROWS: Final = 25
 #: Figures shown large, where a section has all of a line; the others follow in small.
 HEADLINES: Final = (
     ("target_audience", "sent", "delivered", "failed", "bounced"),
