@@ -54,7 +54,7 @@ class CodeTable(msgspec.Struct, frozen=True):
 
     def listed(self) -> list[Code]:
         """Every code once, those of `extends` after the provider's own."""
-        return list(dict.fromkeys(self.codes.values()))
+        return [code for code in dict.fromkeys(self.codes.values()) if self.find(code.code) is code]
 
 
 class _Row(msgspec.Struct, forbid_unknown_fields=True):
