@@ -52,7 +52,7 @@ _COMMON: Final = _TABLES["gsm-map"]
 
 #: Tables by the provider's name, without aliases.
 PROVIDERS: Final[Mapping[str, CodeTable]] = {
-    table.provider: table for key, table in _TABLES.items() if key == table.provider
+    table.provider: table for key, table in sorted(_TABLES.items()) if key == table.provider
 }
 #: Reasons by phrase (`phrase_key`).
 PHRASES: Final[Mapping[str, str]] = read_phrases(
@@ -60,10 +60,11 @@ PHRASES: Final[Mapping[str, str]] = read_phrases(
     _HERE.joinpath("phrases.toml").read_text("utf-8"),
     (code for table in PROVIDERS.values() for code in table.codes.values()),
 )
-#: Receipt status words by the provider's word (`status_key`).
+#: Receipt status words by the providers' words, as written.
 STATUSES: Final[Mapping[str, str]] = read_statuses(
     "statuses.toml", _HERE.joinpath("statuses.toml").read_text("utf-8")
 )
+_STATUS_OF_KEY: Final = {status_key(word): status for word, status in STATUSES.items()}
 
 
 def table_of(provider: str) -> CodeTable | None:
@@ -85,4 +86,4 @@ def reason_of_phrase(words: str) -> str | None:
 
 def status_of_word(word: str) -> str | None:
     """Our receipt status word for a provider's, in any case; "unknown" decides nothing."""
-    return STATUSES.get(status_key(word))
+    return _STATUS_OF_KEY.get(status_key(word))

@@ -13,7 +13,7 @@ from models.codes.reasons import OTHER, REASONS
 from models.vocabulary import BounceWord, ReceiptWord, Scope
 
 #: The status words of the tables: those of receipts, and one that decides nothing.
-STATUS_WORDS: Final = frozenset({*get_args(ReceiptWord), "unknown"})
+STATUS_WORDS: Final = (*get_args(ReceiptWord), "unknown")
 _WORD: Final = re.compile(r"[^\W_]+")
 _DIGIT: Final = re.compile(r"\d")
 _SEPARATORS: Final = str.maketrans(" _.", "---")
@@ -36,6 +36,11 @@ class Code(msgspec.Struct, frozen=True, gc=False):
     words: str
     source: str
     name: str = ""
+
+    @property
+    def note(self) -> str:
+        """What sets the code apart for unsubscribes and retries; "" for most."""
+        return "opt-out" if self.opt_out else "never retried" if self.blocked else ""
 
 
 class CodeTable(msgspec.Struct, frozen=True):
@@ -218,16 +223,18 @@ def read_phrases(name: str, text: str, named: Iterable[Code] = ()) -> dict[str, 
 
 
 def read_statuses(name: str, text: str) -> dict[str, str]:
-    """Receipt status words by `status_key` of a provider's word.
+    """Receipt status words by the providers' words as written; ours mean themselves.
 
-    Raises BadCodeTable for an unknown status and for a word with two.
+    Raises BadCodeTable for an unknown status and for a word (`status_key`) with two.
     """
     statuses = {word: word for word in STATUS_WORDS}
+    keys = dict(statuses)
     for word, status in _pairs(name, text):
         where = f"{name}: {word!r}"
         if status not in STATUS_WORDS:
             raise BadCodeTable(f"{where}: {status!r} is not a status")
-        _add(statuses, status_key(word), status, where)
+        _add(keys, status_key(word), status, where)
+        statuses[word] = status
     return statuses
 
 
