@@ -328,10 +328,6 @@ def stored(facts: Facts, version: int) -> bytes:
     return encode(published("acme", "+46701234567", facts, status, version))
 
 
-def encode_facts(facts: Facts) -> bytes:
-    return stored(facts, 0)
-
-
 def test_the_published_record_has_all_a_sender_needs():
     record = decode(stored(known(*THREE, unsubscribed(9)), 7))
     assert (record.account, record.recipient, record.version) == ("acme", "+46701234567", 7)
