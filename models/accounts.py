@@ -5,14 +5,16 @@ suppressed before (docs/semantics.md).
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from models.contract import MAX_EVENT_BYTES, Account, Event, Instant, Sentence, validated
 from models.refusal import Refusal
+from models.vocabulary import BounceWord, Scope
 
+T = TypeVar("T")
 MAX_STRIKE_LIMIT: Final = 20
 
 #: Accounts without a record whose defaults are cached.
@@ -32,9 +34,19 @@ def _known_zone(name: str) -> str:
     return name
 
 
-def _in_lower_case(reasons: Mapping[str, str]) -> Mapping[str, str]:
+def _in_lower_case(meanings: Mapping[str, T]) -> Mapping[str, T]:
     """Providers and codes are compared case-insensitively."""
-    return {code.lower(): words for code, words in reasons.items()}
+    return {code.lower(): meaning for code, meaning in meanings.items()}
+
+
+class CodeMeaning(BaseModel):
+    """What a provider's code means to one account; what is absent is as in our tables."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    bounce: BounceWord | None = None
+    scope: Scope | None = None
+    reason: Sentence | None = None
 
 
 class AccountSettings(Event):
@@ -66,6 +78,14 @@ class AccountSettings(Event):
     fail_reasons: Annotated[Mapping[CodeName, Sentence], AfterValidator(_in_lower_case)] = Field(
         default_factory=dict,
         description='human reasons that override ours, by "provider:code" or code',
+    )
+    codes: Annotated[Mapping[CodeName, CodeMeaning], AfterValidator(_in_lower_case)] = Field(
+        default_factory=dict,
+        description='meanings that override our tables, by "provider:code" or code',
+    )
+    unsubscribe_binds: Literal["marketing", "all"] = Field(
+        default="marketing",
+        description="messages that an unsubscribe binds; marketing: all but verification messages",
     )
 
 

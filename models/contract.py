@@ -78,6 +78,7 @@ Name = Annotated[str, StringConstraints(max_length=256)]
 Sentence = Annotated[str, StringConstraints(max_length=1_024)]
 Body = Annotated[str, StringConstraints(max_length=4_096)]
 Credits = Annotated[Decimal, Field(ge=0, max_digits=15, decimal_places=6)]
+Price = Annotated[Decimal, Field(max_digits=15, decimal_places=6)]
 Attempt = Annotated[int, Field(ge=1, le=MAX_ATTEMPT)]
 
 
@@ -103,7 +104,7 @@ class Send(Event):
     recipient: E164
     sent_at: Instant
     attempt: Attempt = 1
-    first_sent_at: Instant | None = Field(None, description="required when attempt > 1")
+    first_sent_at: Instant | None = Field(default=None, description="required when attempt > 1")
     direction: Direction = "outbound"
     source: Source = "direct"
     sender_id: Name | None = None
@@ -121,6 +122,14 @@ class Send(Event):
     validity_s: Annotated[int, Field(ge=60, le=604_800)] | None = Field(
         default=None, description="else the account's, 259200 by default"
     )
+    provider_message_id: Name | None = Field(
+        default=None, description="the provider's id of this attempt"
+    )
+    template: Name | None = Field(default=None, description="name of the template it was made from")
+    category: ShortText | None = Field(
+        default=None, description="such as marketing, utility or service"
+    )
+    reference: Name | None = Field(default=None, description="the sender's own reference")
 
 
 class Receipt(Event):
@@ -130,19 +139,39 @@ class Receipt(Event):
     message_id: Identifier
     status: ReceiptWord
     occurred_at: Instant
-    attempt: Attempt = 1
-    bounce: BounceWord | None = None
-    scope: Scope | None = None
+    attempt: Attempt | None = Field(
+        default=None, description="else the latest one sent before occurred_at"
+    )
+    bounce: BounceWord | None = Field(default=None, description="else as the provider's code means")
+    scope: Scope | None = Field(default=None, description="else as the provider's code means")
     error_code: ShortText | None = None
     reason: Sentence | None = None
     provider: ShortText | None = None
     provider_message_id: Name | None = None
     recipient: E164 | None = None
     received_at: Instant | None = None
+    part: Annotated[int, Field(ge=1, le=255)] | None = Field(
+        default=None, description="the part of a long message that the receipt is about, from 1"
+    )
+    parts: Annotated[int, Field(ge=1, le=255)] | None = Field(
+        default=None, description="how many parts the message has; required with part"
+    )
+    mccmnc: Annotated[str, StringConstraints(pattern=r"^[0-9]{5,6}$")] | None = Field(
+        default=None, description="mobile country and network code"
+    )
+    price: Price | None = Field(
+        default=None, description="of this attempt or part; its sign is ignored"
+    )
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = Field(
+        default=None, description="ISO 4217; required with price"
+    )
 
 
 class Engagement(Event):
-    """A click or an unsubscribe of a message, or of a recipient when no message is known."""
+    """What a person did: clicked, unsubscribed, subscribed again, or reached the goal.
+
+    It is about a message, or about a recipient when no message is known.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={"anyOf": [{"required": ["message_id"]}, {"required": ["recipient"]}]}
@@ -152,11 +181,17 @@ class Engagement(Event):
     event_id: Identifier
     type: EngagementType
     occurred_at: Instant
-    message_id: Identifier | None = Field(None, description="this or recipient is required")
-    recipient: E164 | None = Field(None, description="this or message_id is required")
+    message_id: Identifier | None = Field(default=None, description="this or recipient is required")
+    recipient: E164 | None = Field(default=None, description="this or message_id is required")
     campaign_id: Identifier | None = None
     link_id: Name | None = None
     url: Annotated[str, StringConstraints(max_length=2_048)] | None = None
+    channel: Channel | None = Field(
+        default=None,
+        description="that an unsubscribe or resubscribe binds; else that of its message",
+    )
+    user_agent: Sentence | None = Field(default=None, description="of a click")
+    automated: bool = Field(default=False, description="a click of a link preview or a scanner")
 
 
 class Campaign(Event):
@@ -172,7 +207,7 @@ class Campaign(Event):
     method: ShortText | None = None
     status: ShortText | None = None
     target_audience: Annotated[int, Field(ge=0, le=2**53)] | None = None
-    audience: Body | None = Field(None, description="the segmentation in words")
+    audience: Body | None = Field(default=None, description="the segmentation in words")
     created_at: Instant | None = None
     started_at: Instant | None = None
     ended_at: Instant | None = None

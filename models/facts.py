@@ -33,10 +33,25 @@ class SendFact(msgspec.Struct, array_like=True, frozen=True, gc=False):
     external_id: str = ""
     email: str = ""
     validity_s: int = 0
+    provider_message_id: str = ""
+    template: str = ""
+    category: str = ""
+    reference: str = ""
+
+
+#: Flags of an `Outcome`: what its receipt did not give, and what the table of codes adds.
+NO_ATTEMPT: Final = 1
+NO_BOUNCE: Final = 2
+NO_SCOPE: Final = 4
+OPT_OUT: Final = 8
+NEVER_RETRIED: Final = 16
 
 
 class Outcome(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One receipt about its attempt. `occurred_at` in epoch ms; "": not given."""
+    """One receipt about its attempt. `occurred_at` in epoch ms; "" and part 0: not given.
+
+    flags: of NO_ATTEMPT … NEVER_RETRIED
+    """
 
     attempt: int
     status: int
@@ -48,6 +63,30 @@ class Outcome(msgspec.Struct, array_like=True, frozen=True, gc=False):
     provider: str = ""
     provider_message_id: str = ""
     recipient: str = ""
+    flags: int = 0
+    part: int = 0
+    parts: int = 0
+
+
+class Price(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The price that one receipt gave its attempt, or its part. attempt 0: not named.
+
+    micro: in 10^-6 of the currency. `occurred_at` in epoch ms.
+    """
+
+    attempt: int
+    part: int
+    occurred_at: int
+    micro: int
+    currency: str
+
+
+class Click(msgspec.Struct, array_like=True, frozen=True, gc=False, order=True):
+    """One click on a link of a message. at: epoch ms. automated: as its publisher gave it."""
+
+    at: int
+    link: str = ""
+    automated: bool = False
 
 
 canonical: Final = msgspec.msgpack.Encoder().encode
@@ -79,6 +118,10 @@ def send_fact(send: Send) -> SendFact:
         send.external_id or "",
         send.email or "",
         send.validity_s or 0,
+        send.provider_message_id or "",
+        send.template or "",
+        send.category or "",
+        send.reference or "",
     )
 
 
@@ -104,7 +147,7 @@ def outcome_of(receipt: Receipt) -> Outcome:
     """The outcome of a receipt, with the defaults for bounce and scope in place."""
     status, bounce, default_scope = _IN_FORCE[receipt.status, receipt.bounce]
     return Outcome(
-        attempt=receipt.attempt,
+        attempt=receipt.attempt or 1,
         status=status,
         bounce=bounce,
         occurred_at=receipt.occurred_at,

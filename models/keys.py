@@ -6,6 +6,7 @@ from typing import Final
 from murmurhash2 import murmurhash2
 
 from models.contract import Engagement, Receipt, Send
+from models.numbers import person_of
 
 _hash: Final[Callable[[bytes, int], int]] = murmurhash2
 
@@ -22,8 +23,11 @@ def message_key(account: str, message_id: str) -> bytes:
 
 
 def recipient_key(account: str, recipient: str) -> bytes:
-    """`account/recipient` as UTF-8: the key of strikes, suppression requests and suppressions."""
-    return message_key(account, recipient)
+    """`account/person` as UTF-8: the key of strikes, suppression requests and suppressions.
+
+    One key for all spellings of a number.
+    """
+    return message_key(account, person_of(recipient))
 
 
 def event_key(event: Send | Receipt | Engagement) -> bytes:

@@ -4,6 +4,7 @@ from typing import Final, NamedTuple
 
 from models.facts import Outcome, SendFact
 from models.keys import split_key
+from models.numbers import person_of
 from models.state import MessageState, attempts_of, is_pending, provider_of
 from models.vocabulary import COUNTS, FINAL_STATUSES, SUCCESSES, Bounce, Status
 
@@ -102,7 +103,9 @@ MESSAGE_COLUMNS: Final = (
         "when the outcome was known (delivered, failed or expired), UTC",
         "pending",
     ),
-    TableColumn("clicked_at", _TIME, "first click on a link of the message, UTC", "none"),
+    TableColumn(
+        "clicked_at", _TIME, "first click of a person on a link of the message, UTC", "none"
+    ),
     TableColumn("unsubscribed_at", _TIME, "first unsubscribe through the message, UTC", "none"),
     TableColumn("version", "UInt64", "orders the writes of one message; the highest wins"),
     TableColumn("error_text", _WORD, "words the provider gave for a failure; empty: none"),
@@ -119,6 +122,42 @@ MESSAGE_COLUMNS: Final = (
         "Bool",
         "whether it was sent although its number was suppressed before",
     ),
+    TableColumn(
+        "person",
+        "String",
+        "the recipient in the spelling that stands for all spellings of its number; compare people "
+        "by it",
+    ),
+    TableColumn(
+        "provider_message_id",
+        "String",
+        "id the provider gave the latest attempt, by its send or by the receipt that decides; "
+        "empty: unknown",
+    ),
+    TableColumn("template", _WORD, "template it was made from; empty: unknown"),
+    TableColumn(
+        "category", _WORD, "marketing, utility or another word of the sender; empty: unknown"
+    ),
+    TableColumn("reference", "String", "reference of the sender; empty: none"),
+    TableColumn("mccmnc", _WORD, "mobile country and network code, of the latest receipt with one"),
+    TableColumn(
+        "price",
+        "Decimal(18, 6)",
+        "price by the receipts in currency, summed over attempts; 0 without a currency: unknown",
+    ),
+    TableColumn("currency", _WORD, "ISO 4217 of the price; of two, the latest; empty: unknown"),
+    TableColumn("converted_at", _TIME, "when the goal of the message was reached, UTC", "not yet"),
+    TableColumn(
+        "automated_clicked_at",
+        _TIME,
+        "first click by a program (link preview, scanner), UTC",
+        "none",
+    ),
+    TableColumn(
+        "repaired",
+        "Array(LowCardinality(String))",
+        "fields of its events that were wrong and were mended or left out",
+    ),
 )
 #: ClickHouse computes it when a row is written: it is in the table and in no row.
 OUTCOME: Final = TableColumn(
@@ -132,7 +171,7 @@ OUTCOME: Final = TableColumn(
 class MessageRow(NamedTuple):
     """One row as people see it. Times in epoch ms, 0: not yet; "": absent; credits in 10^-6.
 
-    Between `kind` and `provider_message_id` are `MESSAGE_COLUMNS`; what follows concerns orphans
+    Between `kind` and `occurred_at` are `MESSAGE_COLUMNS`; what follows concerns orphans
     and the rows that this one replaces.
     """
 
@@ -175,7 +214,17 @@ class MessageRow(NamedTuple):
     no_retry_reason: str
     next_attempt_at: int
     sent_to_suppressed: bool
+    person: str
     provider_message_id: str
+    template: str
+    category: str
+    reference: str
+    mccmnc: str
+    price: int
+    currency: str
+    converted_at: int
+    automated_clicked_at: int
+    repaired: tuple[str, ...]
     occurred_at: int
     superseded: tuple[int, ...]
     was_orphan: bool
@@ -260,7 +309,21 @@ def row_of(key: bytes, state: MessageState) -> MessageRow:
         state.no_retry,
         state.next_attempt_at,
         state.to_suppressed,
-        outcome.provider_message_id if outcome is not None else "",
+        person_of(first.recipient),
+        sends[-1].provider_message_id
+        if sends and sends[-1].provider_message_id
+        else outcome.provider_message_id
+        if outcome is not None
+        else "",
+        first.template,
+        first.category,
+        first.reference,
+        state.mccmnc,
+        0,
+        "",
+        state.converted_at,
+        0,
+        tuple(state.repaired),
         outcome.occurred_at if outcome is not None else 0,
         tuple(at for at in state.sort_keys if at != first.first_sent_at),
         state.orphaned,

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from models.contract import Engagement
-from models.facts import Outcome, SendFact, canonical, greater_outcome, strikes
+from models.facts import Click, Outcome, Price, SendFact, canonical, greater_outcome, strikes
 from models.time import DAY_MS
 from models.versions import check_version
 from models.vocabulary import BOUNCES, FINAL_STATUSES, STATUSES, SUCCESSES, Status
@@ -42,6 +42,14 @@ class MessageState(msgspec.Struct, array_like=True, gc=False):
     had_hard_bounce: some receipt, winning or not, was a hard bounce of the recipient
     last_delivered_at: the latest time of a delivered or read receipt
     last_unsubscribed_at: the latest unsubscribe, where `unsubscribed_at` is the first
+    others: receipts that lose to `outcome` and may win when further sends are known
+    part_receipts: receipts of parts of a long message
+    prices: of each attempt or part the latest
+    mccmnc_at, mccmnc: of the latest receipt with one
+    opted_out_at, opted_out_by: the latest receipt whose code is an opt-out, and its provider
+    converted_at: when the goal was reached first
+    clicks: the earliest ones
+    repaired: names of fields of its events that were wrong, sorted
     """
 
     version: int = 0
@@ -65,6 +73,16 @@ class MessageState(msgspec.Struct, array_like=True, gc=False):
     had_hard_bounce: bool = False
     last_delivered_at: int = 0
     last_unsubscribed_at: int = 0
+    others: list[Outcome] = []
+    part_receipts: list[Outcome] = []
+    prices: list[Price] = []
+    mccmnc_at: int = 0
+    mccmnc: str = ""
+    opted_out_at: int = 0
+    opted_out_by: str = ""
+    converted_at: int = 0
+    clicks: list[Click] = []
+    repaired: list[str] = []
 
     @property
     def first_send(self) -> SendFact | None:

@@ -12,15 +12,17 @@ from msgspec import Meta
 
 from models.facts import strikes
 from models.keys import recipient_key
+from models.numbers import PERSON_PATTERN
 from models.refusal import Reason, Refusal
 from models.state import MessageState, is_pending
+from models.vocabulary import Channel
 
 Kind = Literal["struck", "withdrawn", "delivered"]
 
 #: The limits of the event contract: beyond them the recipient's record could grow too large, or an
 #: integer could be too large for readers.
 Account = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[A-Za-z0-9._-]+$")]
-Recipient = Annotated[str, Meta(max_length=16, pattern="^[+][1-9][0-9]{4,14}$")]
+Recipient = Annotated[str, Meta(pattern=PERSON_PATTERN)]
 MessageId = Annotated[str, Meta(min_length=1, max_length=128, pattern="^[^/]+$")]
 Code = Annotated[str, Meta(max_length=64)]
 Instant = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]
@@ -41,6 +43,7 @@ class Strike(msgspec.Struct, frozen=True):
     version: Version
     occurred_at: Instant
     code: Code = ""
+    channel: Channel | Literal[""] = ""
 
     @property
     def key(self) -> bytes:

@@ -3,7 +3,7 @@
 from typing import Annotated, Final, Literal
 
 import msgspec
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from models.contract import (
     E164,
@@ -17,6 +17,7 @@ from models.contract import (
 )
 from models.keys import recipient_key
 from models.refusal import Refusal
+from models.vocabulary import Channel
 
 Action = Literal["suppress", "release", "resubscribe", "unsubscribe"]
 Why = Annotated[str, StringConstraints(max_length=1_024)]
@@ -34,6 +35,7 @@ class SuppressionRequest(Event):
     at: Instant
     who: Name = ""
     why: Why = ""
+    channel: Channel | None = Field(default=None, description="that it binds; absent: all")
 
 
 def parse_request(

@@ -1,9 +1,10 @@
 """The field's words as types, and the table of statuses from which all else about them follows."""
 
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
 
 Channel = Literal["sms", "whatsapp"]
+CHANNELS: Final[tuple[Channel, ...]] = get_args(Channel)
 Direction = Literal["outbound", "inbound"]
 Source = Literal[
     "direct",
@@ -15,7 +16,7 @@ Source = Literal[
 ]
 BounceWord = Literal["soft", "hard"]
 Scope = Literal["recipient", "content", "sender", "account", "route", "network", "policy", "time"]
-EngagementType = Literal["click", "unsubscribe"]
+EngagementType = Literal["click", "unsubscribe", "resubscribe", "conversion"]
 PlatformStatus = Literal["submitted", "rejected"]
 #: "": the platform rejected the message, so no carrier saw it.
 CarrierStatus = Literal["", "queued", "delivered", "undelivered"]

@@ -52,6 +52,7 @@ def put_account(record: Record, mapped: MappedBatch, limit: int) -> None:
 
 
 def _account(settings: AccountSettings, record: Record, is_deleted: int) -> Row:
+    codes = settings.codes
     return ACCOUNTS.row(
         account=settings.account,
         suppress_hard_bounces=settings.suppress_hard_bounces,
@@ -70,6 +71,8 @@ def _account(settings: AccountSettings, record: Record, is_deleted: int) -> Row:
         published_at=published_at(record),
         version=record.offset,
         is_deleted=is_deleted,
+        codes={code: meaning.model_dump_json(exclude_none=True) for code, meaning in codes.items()},
+        unsubscribe_binds=settings.unsubscribe_binds,
     )
 
 
@@ -90,6 +93,7 @@ def put_strike(record: Record, mapped: MappedBatch, _: int) -> None:
             occurred_at=strike.occurred_at,
             code=strike.code,
             version=strike.version,
+            channel=strike.channel,
         )
         mapped.rows_for(STRIKES).add(row, record)
 
@@ -110,6 +114,8 @@ def put_suppression(record: Record, mapped: MappedBatch, _: int) -> None:
         strikes=known.strikes,
         published_at=published_at(record),
         version=known.version,
+        channel="",
+        binds="all" if known.suppressed else "",
     )
     mapped.rows_for(SUPPRESSIONS).add(row, record)
     mapped.rows_for(SUPPRESSION_VERSIONS).add(row, record)
@@ -128,6 +134,7 @@ def put_suppression_request(record: Record, mapped: MappedBatch, limit: int) -> 
         action=request.action,
         who=request.who,
         why=request.why,
+        channel=request.channel or "",
     )
     mapped.rows_for(SUPPRESSION_REQUESTS).add(row, record)
 

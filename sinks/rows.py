@@ -13,6 +13,7 @@ from typing import Final
 from models.contract import Campaign, Engagement, Send, parse_campaign, parse_engagement, parse_send
 from models.counters import decode_cell
 from models.message_row import MESSAGE, MESSAGE_COLUMNS, ORPHAN, MessageRow, row_of
+from models.numbers import person_of
 from models.refusal import Reason, Refusal
 from models.settings import Topic
 from models.state import decode, unknown_values
@@ -173,8 +174,10 @@ def _engagement(event: Engagement) -> Row:
         event.link_id or "",
         event.url or "",
     )
-    version = first_wins(event.occurred_at, event.type, *content)
-    return (event.account, event.event_id, event.type, event.occurred_at, *content, version)
+    added = (event.channel or "", event.user_agent or "", event.automated)
+    version = first_wins(event.occurred_at, event.type, *content, *added)
+    place = (event.account, event.event_id, event.type, event.occurred_at)
+    return (*place, *content, version, *added, person_of(event.recipient or ""))
 
 
 def _put_campaign(record: Record, mapped: MappedBatch, limit: int) -> None:

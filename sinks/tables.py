@@ -25,8 +25,8 @@ class Table(NamedTuple):
     name: str
     names: tuple[str, ...]
     types: tuple[str, ...]
-    credits: int | None
-    """Place of the column that holds credits."""
+    micro: tuple[int, ...]
+    """Places of the columns that hold 10^-6 of a credit or of a currency."""
 
     def row(self, **values: Any) -> Row:
         """A row from its values by column. Raises KeyError for a column without a value, TypeError
@@ -38,8 +38,8 @@ class Table(NamedTuple):
     def columns(self, rows: Sequence[Row]) -> list[Sequence[Any]]:
         """Rows turned into columns. Rows must not be empty."""
         columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
-        if self.credits is not None:
-            columns[self.credits] = [_decimal(micro) for micro in columns[self.credits]]
+        for place in self.micro:
+            columns[place] = [_decimal(micro) for micro in columns[place]]
         return columns
 
 
@@ -51,8 +51,8 @@ def _decimal(micro: int) -> Decimal:
 def _table(name: str, columns: Iterable[tuple[str, str]]) -> Table:
     pairs = [(word, kind) for words, kind in columns for word in words.split()]
     types = tuple(kind for _, kind in pairs)
-    places = [place for place, (word, _) in enumerate(pairs) if word == "credits"]
-    return Table(name, tuple(word for word, _ in pairs), types, places[0] if places else None)
+    micro = tuple(place for place, kind in enumerate(types) if kind.startswith("Decimal"))
+    return Table(name, tuple(word for word, _ in pairs), types, micro)
 
 
 MESSAGES: Final = _table(
@@ -104,6 +104,31 @@ ENGAGEMENTS: Final = _table(
         ("campaign_id link_id", _WORD),
         ("url", "String"),
         ("version", "UInt64"),
+        ("channel user_agent", _WORD),
+        ("automated", "Bool"),
+        ("person", "String"),
+    ],
+)
+RECEIPT_EVENTS: Final = _table(
+    "receipt_events",
+    [
+        ("account", _WORD),
+        ("message_id", "String"),
+        ("occurred_at", _TIME),
+        ("partition", "Int32"),
+        ("offset", "Int64"),
+        ("attempt", "UInt8"),
+        ("status bounce scope error_code", _WORD),
+        ("error_text", "String"),
+        ("provider", _WORD),
+        ("provider_message_id recipient", "String"),
+        ("part parts", "UInt8"),
+        ("mccmnc", _WORD),
+        ("price", "Decimal(18, 6)"),
+        ("currency", _WORD),
+        ("received_at", _TIME),
+        ("published_at", _TIME),
+        ("repaired", _WORDS),
     ],
 )
 CAMPAIGNS: Final = _table(
@@ -152,6 +177,8 @@ ACCOUNTS: Final = _table(
         ("updated_at published_at", _TIME),
         ("version", "UInt64"),
         ("is_deleted", "UInt8"),
+        ("codes", "Map(String, String)"),
+        ("unsubscribe_binds", _WORD),
     ],
 )
 STRIKES: Final = _table(
@@ -165,6 +192,7 @@ STRIKES: Final = _table(
         ("occurred_at", _TIME),
         ("code", _WORD),
         ("version", "UInt64"),
+        ("channel", _WORD),
     ],
 )
 SUPPRESSIONS: Final = _table(
@@ -178,6 +206,7 @@ SUPPRESSIONS: Final = _table(
         ("strikes", "UInt16"),
         ("published_at", _TIME),
         ("version", "UInt64"),
+        ("channel binds", _WORD),
     ],
 )
 SUPPRESSION_VERSIONS: Final = SUPPRESSIONS._replace(name="suppression_versions")
@@ -189,6 +218,7 @@ SUPPRESSION_REQUESTS: Final = _table(
         ("at", _TIME),
         ("action who", _WORD),
         ("why", "String"),
+        ("channel", _WORD),
     ],
 )
 RETRIES: Final = _table(
@@ -211,6 +241,7 @@ ALL: Final = (
     TEXTS,
     COUNTERS,
     ENGAGEMENTS,
+    RECEIPT_EVENTS,
     CAMPAIGNS,
     DEAD_LETTERS,
     ACCOUNTS,
