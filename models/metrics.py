@@ -79,6 +79,15 @@ TABLE: tuple[Metric, ...] = (
         "both",
     ),
     Metric(
+        "receipts_repaired_fields_total",
+        "counter",
+        ("topic", "field"),
+        "fields",
+        "Fields of accepted events that were wrong and were mended or left out. field: its name; "
+        "value: the JSON around the fields.",
+        "both",
+    ),
+    Metric(
         "receipts_unreadable_records_total",
         "counter",
         ("topic",),
