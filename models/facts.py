@@ -163,6 +163,7 @@ def outcome_of(receipt: Receipt, settings: AccountSettings | None = None) -> Out
         status, bounce, scope, flags = failure_of(
             word, receipt.bounce or "", scope, provider, code, settings
         )
+    part, parts = _part_of(receipt)
     return Outcome(
         receipt.attempt or 1,
         status,
@@ -172,10 +173,11 @@ def outcome_of(receipt: Receipt, settings: AccountSettings | None = None) -> Out
         code,
         receipt.reason or "",
         provider,
-        receipt.provider_message_id or "",
+        "" if part else receipt.provider_message_id or "",  # of one part only
         receipt.recipient or "",
         flags if receipt.attempt else flags | NO_ATTEMPT,
-        *_part_of(receipt),
+        part,
+        parts,
     )
 
 

@@ -27,7 +27,10 @@ from models.vocabulary import SUCCESSES, Bounce, Status
 
 replace: Final = msgspec.structs.replace
 
-#: Prices without an attempt that are kept: the latest ones, so that forgetting obeys the join.
+#: What is kept of one message, so that its state is bounded. Of parts and of prices by attempt and
+#: part those of the latest attempts, of prices without an attempt the latest: forgetting obeys the
+#: join.
+MAX_PARTS: Final = 255
 MAX_PRICES: Final = 16
 
 _READ: Final = Status.READ.value
@@ -120,18 +123,15 @@ def winner_of(
 
 def part_receipts_of(receipts: Iterable[Outcome]) -> tuple[Outcome, ...]:
     """Those of some receipts of parts that may matter: what may win, and the first deliveries."""
-    parts: defaultdict[tuple[int, int], set[Outcome]] = defaultdict(set)
-    for receipt in receipts:
-        parts[receipt.parts, receipt.part].add(receipt)
+    slots: defaultdict[tuple[int, int, int], list[Outcome]] = defaultdict(list)
+    for one in receipts:
+        attempt = 0 if one.flags & NO_ATTEMPT else one.attempt
+        slots[attempt, one.parts, one.part].append(one)
     kept: set[Outcome] = set()
-    for group in parts.values():
-        named: defaultdict[int, list[Outcome]] = defaultdict(list)
-        for one in group:
-            named[0 if one.flags & NO_ATTEMPT else one.attempt].append(one)
-        for same in named.values():
-            kept.update(candidates_of(same))
-            delivered = [one for one in same if one.status in SUCCESSES]
-            kept.update(sorted(delivered, key=_first_delivered)[:1])
+    for slot in sorted(slots)[-MAX_PARTS:]:
+        kept.update(candidates_of(slots[slot]))
+        delivered = [one for one in slots[slot] if one.status in SUCCESSES]
+        kept.update(sorted(delivered, key=_first_delivered)[:1])
     return tuple(sorted(kept, key=canonical))
 
 
@@ -232,7 +232,8 @@ def prices_of(prices: Iterable[Price]) -> tuple[Price, ...]:
         elif place not in named or _latest(price) > _latest(named[place]):
             named[place] = price
     kept = sorted(floating, key=_latest)[-MAX_PRICES:]
-    return tuple(sorted((*named.values(), *kept), key=canonical))
+    kept += [named[place] for place in sorted(named)[-MAX_PARTS:]]
+    return tuple(sorted(kept, key=canonical))
 
 
 def _latest(price: Price) -> tuple[int, bytes]:

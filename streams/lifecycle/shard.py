@@ -53,6 +53,8 @@ from streams.lifecycle.pending import UNKNOWN, PendingMessage, emit_recipient_ev
 encode_json: Final = msgspec.json.Encoder().encode
 
 
+#: Of an encoded state: Kafka's brokers take records of a little more.
+MAX_STATE_BYTES: Final = 1_000_000
 _CHANGED_TO: Final = tuple(("receipts_state_changes_total", name) for name in COUNT_NAMES)
 
 
@@ -253,6 +255,8 @@ class Shard(PartitionShard[MessageState]):
             annotate(state, message.settings)
             emit_recipient_events(key, message)
             stored = encode(state)
+            if len(stored) > MAX_STATE_BYTES:
+                raise ValueError(f"the state of the message has {len(stored)} bytes")
         except Exception as error:  # noqa: BLE001  (a rule that raises refuses its events)
             self._give_up(plan, key, message.records, error)
             return False

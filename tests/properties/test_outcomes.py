@@ -20,7 +20,7 @@ from models.state import (
     encode,
     joined,
 )
-from models.vocabulary import UNKNOWN_WORD
+from models.vocabulary import UNKNOWN_WORD, Status
 
 NOON = 1_795_176_000_000
 MINUTES = st.integers(0, 9).map(lambda minute: NOON + minute * 60_000)
@@ -42,10 +42,7 @@ receipts = st.builds(
     Receipt.model_construct,
     account=st.just("acme"),
     message_id=st.just("m1"),
-    status=st.sampled_from(
-        ["submitted", "queued", "delivered", "read", "undelivered", "rejected", "deleted"]
-        + [UNKNOWN_WORD]
-    ),
+    status=st.sampled_from([*(status.word for status in Status), UNKNOWN_WORD]),
     occurred_at=MINUTES,
     attempt=st.sampled_from([None, None, 1, 2]),
     bounce=st.sampled_from([None, None, "soft", "hard"]),

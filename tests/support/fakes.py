@@ -109,7 +109,7 @@ def state(version: int, *events: Send | Receipt, **published: Any) -> MessageSta
             add_send(joined, send_fact(event))
         else:
             add_receipt(joined, event, outcome_of(event), DAY)
-            decide(joined)
+    decide(joined)
     return joined
 
 
