@@ -81,20 +81,28 @@ def candidates_of(receipts: Iterable[Outcome]) -> tuple[Outcome, ...]:
 
 def beats(one: Outcome, other: Outcome) -> bool:
     """Whether a receipt wins against another, as received, whatever sends become known."""
-    if one == other:
-        return False
+    return compared(one, other) > 0
+
+
+def compared(one: Outcome, other: Outcome) -> int:
+    """1: the first of two receipts, as received, wins whatever sends become known; -1: the other
+    does; 0: they are equal, or the sends decide."""
     success, _, rank, at = outcome_order(one)
     other_success, _, other_rank, other_at = outcome_order(other)
     if success != other_success:
-        return success > other_success
+        return 1 if success > other_success else -1
     floating = one.flags & NO_ATTEMPT
     if floating != other.flags & NO_ATTEMPT:
-        return False
+        return 0
+    if one == other:
+        return 0
     if not floating:
-        return greater_outcome(one, other) == one
-    if (rank, at) == (other_rank, other_at):
-        return canonical(one) > canonical(other)
-    return rank >= other_rank and at >= other_at
+        return 1 if greater_outcome(one, other) is one else -1
+    if rank == other_rank and at == other_at:
+        return 1 if canonical(one) > canonical(other) else -1
+    if rank >= other_rank and at >= other_at:
+        return 1
+    return -1 if rank <= other_rank and at <= other_at else 0
 
 
 def provider_at(sends: Sequence[SendFact], attempt: int) -> str:

@@ -33,8 +33,8 @@ from models.facts import (
 from models.failures import OPT_OUT, may_opt_out
 from models.outcomes import (
     as_received,
-    beats,
     candidates_of,
+    compared,
     part_receipts_of,
     parts_delivered_at,
     placed,
@@ -278,13 +278,12 @@ def _add_candidate(state: MessageState, receipt: Outcome) -> bool:
                 state.candidates = (receipt,)
             return True
         known = as_received(known)
-        if receipt == known:
+        order = compared(receipt, known)
+        if order < 0 or receipt == known:
             return False
-        if beats(receipt, known) and not is_unexplained(receipt):
+        if order and not is_unexplained(receipt):
             state.outcome = receipt
             return True
-        if beats(known, receipt):
-            return False
         candidates = (known,)
     state.candidates = candidates_of((*candidates, receipt))
     if state.candidates == candidates:
@@ -301,7 +300,9 @@ def decide(state: MessageState, settings: AccountSettings | None = None) -> None
     """
     outcome, sends = state.outcome, state.sends
     if not state.candidates and not state.part_receipts:
-        if outcome is not None and outcome.flags & NO_ATTEMPT:
+        if len(sends) == 1 and sends[0].attempt == 1:
+            pass  # the rule: every receipt belongs to it
+        elif outcome is not None and outcome.flags & NO_ATTEMPT:
             state.outcome = placed(outcome, sends)
     else:
         _decide_among(state, settings)
