@@ -282,6 +282,7 @@ def row_of(key: bytes, state: MessageState) -> MessageRow:
     sends, outcome = state.sends, state.outcome
     first = sends[0] if sends else _NO_SEND
     kind = MESSAGE if sends else ORPHAN if outcome is not None else NO_ROW
+    recipient = first.recipient or (outcome.recipient if outcome is not None else "")
     shown = status_columns(state)
     delivered_at = delivered_at_of(state) if state.part_receipts else state.delivered_at
     clicked_at, automated_clicked_at = first_clicks_of(state) if state.clicked_at else (0, 0)
@@ -296,7 +297,7 @@ def row_of(key: bytes, state: MessageState) -> MessageRow:
         first.sent_by,
         first.campaign_id,
         first.message_type,
-        first.recipient or (outcome.recipient if outcome is not None else ""),
+        recipient,
         first.country,
         first.external_id,
         first.email,
@@ -325,7 +326,7 @@ def row_of(key: bytes, state: MessageState) -> MessageRow:
         state.no_retry,
         state.next_attempt_at,
         state.to_suppressed,
-        person_of(first.recipient),
+        person_of(recipient),
         _provider_message_id(state),
         first.template,
         first.category,
