@@ -79,15 +79,6 @@ TABLE: tuple[Metric, ...] = (
         "both",
     ),
     Metric(
-        "receipts_repaired_fields_total",
-        "counter",
-        ("topic", "field"),
-        "fields",
-        "Fields of accepted events that were wrong and were mended or left out. field: its name; "
-        "value: the JSON around the fields.",
-        "both",
-    ),
-    Metric(
         "receipts_unreadable_records_total",
         "counter",
         ("topic",),
@@ -151,6 +142,24 @@ TABLE: tuple[Metric, ...] = (
         (),
         "sends",
         "Sends to a recipient that was suppressed before: the sender ignores the suppression list.",
+        "worker",
+    ),
+    Metric(
+        "receipts_repaired_fields_total",
+        "counter",
+        ("topic", "field"),
+        "fields",
+        "Fields of events that were wrong and were mended or left out; the event counts. "
+        "field: its name; value: the JSON around the fields.",
+        "both",
+    ),
+    Metric(
+        "receipts_wrong_delivery_times_total",
+        "counter",
+        ("provider",),
+        "messages",
+        "Messages delivered more than five minutes before they were sent: a clock of the sender or "
+        "of the provider's mapper is wrong.",
         "worker",
     ),
     Metric(

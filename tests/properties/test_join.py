@@ -11,8 +11,9 @@ from models.state import (
     MAX_SORT_KEYS,
     MessageState,
     add_engagement,
-    add_outcome,
+    add_receipt,
     add_send,
+    decide,
     decode,
     encode,
     join_encoded,
@@ -31,7 +32,7 @@ def join_event(state: MessageState, heard: Heard) -> bool:
     if isinstance(event, Send):
         return add_send(state, send_fact(event))
     if isinstance(event, Receipt):
-        return add_outcome(state, outcome_of(event), day)
+        return add_receipt(state, event, outcome_of(event), day)
     return add_engagement(state, event, day)
 
 
@@ -39,6 +40,7 @@ def state_of(events: list[Heard]) -> MessageState:
     state = MessageState()
     for event in events:
         join_event(state, event)
+    decide(state)
     return state
 
 
