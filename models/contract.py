@@ -37,6 +37,7 @@ from models.repair import (
     mended,
     read_country,
     read_currency,
+    read_id,
     read_network,
     read_recipient,
     read_status,
@@ -54,7 +55,7 @@ from models.vocabulary import (
 )
 
 YEAR_2000_MS: Final = 946_684_800_000
-#: A text of `MAX_TEXT` characters fits even when each is two `\\u` escapes of six bytes.
+#: A text of `MAX_TEXT` characters fits even when each is two escapes (`\ud83d`) of six bytes.
 MAX_EVENT_BYTES: Final = 524_288
 #: The longest text of WhatsApp.
 MAX_TEXT: Final = 32_768
@@ -323,7 +324,10 @@ class Engagement(Event):
         json_schema_extra={"anyOf": [{"required": ["message_id"]}, {"required": ["recipient"]}]}
     )
     decides = frozenset({"account", "event_id", "type", "occurred_at"})
-    readers: ClassVar[Mapping[str, Reader]] = {"recipient": read_recipient}
+    readers: ClassVar[Mapping[str, Reader]] = {
+        "message_id": read_id,
+        "recipient": read_recipient,
+    }
 
     account: Account
     event_id: Identifier

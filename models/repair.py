@@ -297,6 +297,11 @@ def read_network(value: object, _: Mapping[str, Any]) -> object:
     return re.sub(r"[\s.-]", "", as_text(value) or "") or LEFT_OUT
 
 
+def read_id(value: object, _: Mapping[str, Any]) -> object:
+    """The digits of a whole number; an id that is cut would be another's."""
+    return LEFT_OUT if isinstance(value, str) else _as_digits(value, {})
+
+
 def leave_out(_: object, __: Mapping[str, Any]) -> object:
     """Of a field that has no other reading, and means something else when it is cut."""
     return LEFT_OUT
