@@ -92,22 +92,21 @@ else:
 Account = Annotated[
     str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")
 ]
-_PRINTABLE: Final = r"\p{C}\p{Zl}\p{Zp}"
+_NOT_PRINTABLE: Final = r"\p{C}\p{Zl}\p{Zp}"
 #: No slash: it separates account and message in the record key.
 MessageId = Annotated[
-    str, StringConstraints(min_length=1, max_length=128, pattern=rf"^[^/{_PRINTABLE}]+$")
+    str, StringConstraints(min_length=1, max_length=128, pattern=rf"^[^/{_NOT_PRINTABLE}]+$")
 ]
 Identifier = Annotated[
-    str, StringConstraints(min_length=1, max_length=128, pattern=rf"^[^{_PRINTABLE}]+$")
+    str, StringConstraints(min_length=1, max_length=128, pattern=rf"^[^{_NOT_PRINTABLE}]+$")
 ]
 E164 = Annotated[str, StringConstraints(max_length=16, pattern=f"^{E164_PATTERN}$")]
 #: A number in E.164, or a user id of WhatsApp.
 Person = Annotated[str, StringConstraints(pattern=PERSON_PATTERN)]
-#: What an inbound message may come from: also a short code or a name.
-Sender = Annotated[
-    str,
-    StringConstraints(pattern=rf"{PERSON_PATTERN}|^[^\p{{C}}\p{{Z}}][^{_PRINTABLE}]{{0,31}}$"),
-]
+#: A short code or a name, of up to 32 printable characters.
+_SENDER_PATTERN: Final = rf"^[^\p{{C}}\p{{Z}}][^{_NOT_PRINTABLE}]{{0,31}}$"
+#: What an inbound message comes from.
+Sender = Annotated[str, StringConstraints(pattern=f"{PERSON_PATTERN}|{_SENDER_PATTERN}")]
 #: Spelling of a status word → our word; every listed word as written and in the usual letters.
 _OUR_STATUS: Final = {
     spelling: ours
@@ -165,11 +164,7 @@ def _read_recipient_of_send(value: object, fields: Mapping[str, Any]) -> object:
 #: The recipient of a send, as its direction and channel allow.
 _RECIPIENT_OF_SEND: Final[JsonDict] = {
     "if": {"properties": {"direction": {"const": "inbound"}}, "required": ["direction"]},
-    "then": {
-        "properties": {
-            "recipient": {"anyOf": [{"pattern": PERSON_PATTERN}, {"maxLength": 32, "minLength": 1}]}
-        }
-    },
+    "then": {"properties": {"recipient": {"pattern": f"{PERSON_PATTERN}|{_SENDER_PATTERN}"}}},
     "else": {
         "if": {"properties": {"channel": {"const": "whatsapp"}}, "required": ["channel"]},
         "then": {"properties": {"recipient": {"pattern": PERSON_PATTERN}}},
