@@ -38,7 +38,6 @@ from models.repair import (
     read_country,
     read_currency,
     read_id,
-    read_network,
     read_recipient,
     read_status,
     refusal_of,
@@ -273,7 +272,6 @@ class Receipt(Event):
     readers: ClassVar[Mapping[str, Reader]] = {
         "status": read_status,
         "recipient": read_recipient,
-        "mccmnc": read_network,
         "currency": read_currency,
     }
 

@@ -292,11 +292,6 @@ def read_currency(value: object, _: Mapping[str, Any]) -> object:
     return currency if len(currency) == 3 and currency != value else LEFT_OUT
 
 
-def read_network(value: object, _: Mapping[str, Any]) -> object:
-    """Country and network code as a number, or with something between them."""
-    return re.sub(r"[\s.-]", "", as_text(value) or "") or LEFT_OUT
-
-
 def read_id(value: object, _: Mapping[str, Any]) -> object:
     """The digits of a whole number; an id that is cut would be another's."""
     return LEFT_OUT if isinstance(value, str) else _as_digits(value, {})

@@ -254,6 +254,7 @@ def test_what_the_contract_refuses_names_the_field(parse, event, field, value, r
     assert refusal.reason is reason
     named = "first_sent_at" if (field, value) == ("attempt", 2) else field
     assert refusal.detail.startswith(f"{named}: ")
+    assert "pattern" not in refusal.detail  # words, not a regular expression
 
 
 @pytest.mark.parametrize(
