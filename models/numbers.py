@@ -24,6 +24,9 @@ _is_person: Final = re.compile(f"{E164_PATTERN}|{USER_ID_PATTERN}").fullmatch
 _is_e164: Final = re.compile(E164_PATTERN).fullmatch
 #: A number without its +: with a country code, it has at least these digits.
 _MIN_DIGITS, _MAX_DIGITS = 8, 15
+#: "+", the longest country code and what may be dialed within the country only: with these and its
+#: length, a number is as plausible as any other of its range.
+_LEADING: Final = 6
 #: URIs of numbers, and the addresses of some providers.
 _SCHEME: Final = re.compile(r"(?:tel|sms|whatsapp):", re.IGNORECASE)
 _BRACKETED_ZERO: Final = re.compile(r"[(\[]\s*0\s*[)\]]")
@@ -102,6 +105,8 @@ def read_number(written: str) -> str | None:
 
 def _plain(written: str) -> str:
     """Without separators and invisible marks, digits of every script as 0 to 9."""
+    if written.isascii() and written.isdigit():
+        return written
     return "".join(_digit(c) for c in written if not _is_separator(c))
 
 
@@ -121,8 +126,14 @@ def _digit(character: str) -> str:
 
 def _is_plausible(number: str) -> bool:
     """Whether a number has the length of one of its country; Mexico's with and without the 1."""
+    person = person_of(number)
+    return _is_plausible_range(person[:_LEADING], len(person))
+
+
+@lru_cache(maxsize=100_000)
+def _is_plausible_range(leading: str, length: int) -> bool:
     try:
-        parsed = phonenumbers.parse(person_of(number))
+        parsed = phonenumbers.parse(leading.ljust(length, "2"))
     except NumberParseException:
         return False
     found = phonenumbers.is_possible_number_with_reason(parsed)
