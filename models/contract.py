@@ -431,7 +431,7 @@ def _binds_too_much(engagement: Engagement) -> Refusal | None:
 
 
 def lost_channel(repaired: Collection[str], channel: Channel | None) -> Refusal | None:
-    """Refuse what allows messages again and names a channel that is none: it would allow all."""
+    """Refuse what allows messages again when its channel cannot be read: it would allow all."""
     if "channel" in repaired and channel is None:
         return Refusal(Reason.BAD_VALUE, "channel: sms or whatsapp expected")
     return None

@@ -30,7 +30,7 @@ _LEADING: Final = 6
 #: URIs of numbers, and the addresses of some providers.
 _SCHEME: Final = re.compile(r"(?:tel|sms|whatsapp):", re.IGNORECASE)
 _BRACKETED_ZERO: Final = re.compile(r"[(\[]\s*0\s*[)\]]")
-#: What people write between digits, beside spaces and the dashes of Unicode (category Pd).
+#: What people write between digits, as well as spaces and Unicode's dashes (category Pd).
 _SEPARATORS: Final = frozenset(".()[]/")
 
 #: Mobile numbers had eight digits from 6 to 9; landlines begin with 2 to 5.
@@ -82,7 +82,7 @@ def spellings_of(recipient: str) -> tuple[str, ...]:
 
 
 def read_number(written: str) -> str | None:
-    """A number as people write it, in E.164; None: it is no number with a country code.
+    """A number as people write it, in E.164; None: it has no country code, or is something else.
 
     Spaces, dots, dashes, brackets, a "(0)" and invisible marks do not count; 00 or nothing is read
     as +. Without either, the digits must have the length of a number of their country.

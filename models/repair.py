@@ -67,14 +67,14 @@ _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 #: Half a surrogate pair, a byte that is not UTF-8 (as `surrogateescape` gives it), NUL.
 _NOT_TEXT: Final = re.compile("[\ud800-\udfff\x00]")
 _WHOLE: Final = "value"
-#: Reading these in another spelling is no repair.
+#: Another spelling of these is read without a repair.
 _READ_ONLY: Final = frozenset({"status"})
 
 
 def mended(event: type[M], value: bytes, error: ValidationError | None) -> M | Refusal:
     """The event of a value in which something is wrong.
 
-    error: why it is no event of this type as it is; None: it is one, with a NUL somewhere
+    error: why it is refused as it is; None: it is valid, with a NUL somewhere
     """
     first = error.errors(include_url=False, include_input=False)[0] if error else None
     broken = first is not None and first["type"] == "json_invalid"
@@ -127,6 +127,9 @@ class _Work:
             if isinstance(value, dict | list):
                 value = []  # no field has several values; what is in them does not matter
             elif isinstance(value, str) and _NOT_TEXT.search(value):
+                if self._event.readers.get(name) is read_id:
+                    self.repaired.add(name)
+                    continue
                 if name not in self._decides:
                     value = _NOT_TEXT.sub("\ufffd", value)
                     self.repaired.add(name)
@@ -293,7 +296,7 @@ def read_currency(value: object, _: Mapping[str, Any]) -> object:
 
 
 def read_id(value: object, _: Mapping[str, Any]) -> object:
-    """The digits of a whole number; an id that is cut would be another's."""
+    """The digits of a whole number; an id that is changed would be another's."""
     return LEFT_OUT if isinstance(value, str) else _as_digits(value, {})
 
 

@@ -84,7 +84,7 @@ MENDED: list[Mended] = [
     (Engagement, "link_id", 5, "5"),
     (Campaign, "name", 2026, "2026"),
     (SuppressionRequest, "who", 5, "5"),
-    # What is no text, and no number of ours.
+    # Neither a text nor a whole number.
     (Send, "text", ["a", "b"], None),
     (Send, "text", {"body": "hi"}, None),
     (Send, "text", True, None),
@@ -413,6 +413,19 @@ def test_an_id_that_is_not_text_is_refused_and_not_made_equal_to_another():
         assert isinstance(refusal, Refusal)
         assert refusal.reason is Reason.NOT_JSON
         assert refusal.detail.startswith("message_id: ")
+
+
+@pytest.mark.parametrize("written", [rb'"m\ud83d"', rb'"m\u0000"', b'"m\xe9"'])
+def test_an_engagement_whose_message_is_not_text_has_its_recipient(written):
+    alone = value_with("message_id", written, ENGAGEMENT)
+    refusal = parse_engagement(alone, NOW_MS)
+    assert isinstance(refusal, Refusal)
+    assert refusal.detail.startswith("message_id: ")
+    both = value_with("message_id", written, {**ENGAGEMENT, "recipient": "+447700900123"})
+    event = parse_engagement(both, NOW_MS)
+    assert isinstance(event, Engagement), event
+    assert (event.message_id, event.recipient) == (None, "+447700900123")
+    assert event.repaired == ("message_id",)
 
 
 def test_a_name_with_nul_and_a_flaw_elsewhere_are_both_mended():
