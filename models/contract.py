@@ -24,7 +24,7 @@ from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from models.codes import STATUSES
-from models.numbers import E164_PATTERN, PERSON_PATTERN, is_person, read_number
+from models.numbers import E164_PATTERN, PERSON_PATTERN, person_from
 from models.refusal import Reason, Refusal
 from models.repair import (
     HALF,
@@ -155,9 +155,7 @@ def _is_inbound(fields: Mapping[str, Any]) -> bool:
 def _read_recipient_of_send(value: object, fields: Mapping[str, Any]) -> object:
     """A number as people write it; of an inbound message any sender."""
     written = (as_text(value) or "").strip()
-    if is_person(written):
-        return written
-    return read_number(written) or (written if _is_inbound(fields) else LEFT_OUT)
+    return person_from(written) or (written if _is_inbound(fields) else LEFT_OUT)
 
 
 #: The recipient of a send, as its direction and channel allow.

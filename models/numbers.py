@@ -81,6 +81,11 @@ def spellings_of(recipient: str) -> tuple[str, ...]:
     return (person,)
 
 
+def person_from(written: str) -> str | None:
+    """A number as people write it, in E.164, or a user id as it is; None: it is neither."""
+    return written if is_person(written) else read_number(written)
+
+
 def read_number(written: str) -> str | None:
     """A number as people write it, in E.164; None: it has no country code, or is something else.
 
@@ -101,6 +106,11 @@ def read_number(written: str) -> str | None:
     if _BRACKETED_ZERO.search(written):
         return _as_dialed_from_abroad(plain)
     return plain if _is_e164(plain) else None
+
+
+def without_separators(written: str) -> str:
+    """The same without what people write between the digits of a number, and without a "(0)"."""
+    return _plain(_BRACKETED_ZERO.sub("", written))
 
 
 def _plain(written: str) -> str:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, to_json
 
 from models.codes import status_of_word
-from models.numbers import read_number
+from models.numbers import person_from
 from models.refusal import Reason, Refusal
 
 #: Kind of the error of a field without the other one that it needs.
@@ -279,8 +279,8 @@ def read_status(value: object, _: Mapping[str, Any]) -> object:
 
 
 def read_recipient(value: object, _: Mapping[str, Any]) -> object:
-    """A number as people write it."""
-    return read_number(as_text(value) or "") or LEFT_OUT
+    """A number as people write it, or a user id."""
+    return person_from((as_text(value) or "").strip()) or LEFT_OUT
 
 
 def read_country(value: object, _: Mapping[str, Any]) -> object:

@@ -11,7 +11,14 @@ from phonenumbers import (
     format_number,
 )
 
-from models.numbers import is_person, person_of, read_number, spellings_of
+from models.numbers import (
+    is_person,
+    person_from,
+    person_of,
+    read_number,
+    spellings_of,
+    without_separators,
+)
 
 LONDON = "+447521191830"
 
@@ -97,6 +104,18 @@ def test_numbers_of_many_countries(written, number):
 )
 def test_what_is_no_number_with_a_country_code(written):
     assert read_number(written) is None
+
+
+def test_a_person_as_people_write_it():
+    assert person_from("44 (0)7521 191830") == LONDON
+    assert person_from("US.13491208655302741918") == "US.13491208655302741918"
+    assert person_from("SUPPORT") is None
+
+
+def test_part_of_a_number_without_what_is_between_its_digits():
+    assert without_separators(" (0)7521-19 18.30") == "7521191830"
+    assert without_separators("19\u201118") == "1918"
+    assert without_separators("sup port") == "support"
 
 
 @given(st.text(max_size=40))
