@@ -24,6 +24,7 @@ from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from models.codes import STATUSES
+from models.codes.tables import STATUS_WORDS
 from models.numbers import E164_PATTERN, PERSON_PATTERN, person_from
 from models.refusal import Reason, Refusal
 from models.repair import (
@@ -106,22 +107,25 @@ Person = Annotated[str, StringConstraints(pattern=PERSON_PATTERN)]
 _SENDER_PATTERN: Final = rf"^[^\p{{C}}\p{{Z}}][^{_NOT_PRINTABLE}]{{0,31}}$"
 #: What an inbound message comes from.
 Sender = Annotated[str, StringConstraints(pattern=f"{PERSON_PATTERN}|{_SENDER_PATTERN}")]
-#: Spelling of a status word → our word; every listed word as written and in the usual letters.
+#: Spelling of a provider's status word → our word; each as written and in the usual letters.
 _OUR_STATUS: Final = {
     spelling: ours
     for word, ours in STATUSES.items()
     for spelling in (word, word.lower(), word.upper(), word.capitalize())
+    if spelling not in STATUS_WORDS
 }
 if TYPE_CHECKING:
     StatusWord = str  # one of models.codes.tables.STATUS_WORDS, once validated
 else:
+    # Our own words first: they need no call of Python.
     StatusWord = Annotated[
-        Literal[tuple(_OUR_STATUS)],
-        AfterValidator(_OUR_STATUS.__getitem__),
+        Literal[STATUS_WORDS]
+        | Annotated[Literal[tuple(_OUR_STATUS)], AfterValidator(_OUR_STATUS.__getitem__)],
+        Field(union_mode="left_to_right"),
         WithJsonSchema(
             {
                 "anyOf": [
-                    {"enum": list(dict.fromkeys(_OUR_STATUS.values()))},
+                    {"enum": list(STATUS_WORDS)},
                     {
                         "type": "string",
                         "description": "a provider's word that docs/semantics.md lists; case, "

@@ -277,9 +277,7 @@ def strikes(outcome: Outcome) -> bool:
 
 
 def may_be_strike(outcome: Outcome) -> bool:
-    """Whether a receipt strikes, or may once the provider of its send explains its code."""
-    if outcome.status not in FAILURES:
-        return False
+    """Whether a failure strikes, or may once the provider of its send explains its code."""
     if not is_unexplained(outcome):
         return strikes(outcome)
     return outcome.bounce != _SOFT and (

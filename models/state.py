@@ -46,6 +46,7 @@ from models.time import DAY_MS
 from models.versions import check_version
 from models.vocabulary import (
     BOUNCES,
+    FAILURES,
     FINAL_STATUSES,
     STATUSES,
     SUCCESSES,
@@ -199,28 +200,20 @@ def _keep_sort_keys(state: MessageState, sort_keys: Iterable[int]) -> None:
 def add_receipt(
     state: MessageState, receipt: Receipt, outcome: Outcome | None, last_event_day: int
 ) -> bool:
-    """Join one receipt into the state. `decide` follows before the state is used.
+    """Join one receipt into the state; `decide` follows before the state is used.
 
     outcome: of the receipt; None: its status is unknown and decides nothing
     last_event_day: UTC day of its Kafka record
     """
-    changed = outcome is not None and add_outcome(state, outcome)
-    if receipt.price is not None and (price := price_of(receipt)) is not None:
-        prices = prices_of((*state.prices, price))
-        changed, state.prices = changed or prices != state.prices, prices
-    if receipt.mccmnc is not None:
-        latest = max((receipt.occurred_at, receipt.mccmnc), (state.mccmnc_at, state.mccmnc))
-        changed = changed or latest != (state.mccmnc_at, state.mccmnc)
-        state.mccmnc_at, state.mccmnc = latest
+    changed = outcome is not None and _add_outcome(state, outcome)
+    if receipt.price is not None or receipt.mccmnc is not None:
+        changed = _add_charge(state, receipt) or changed
     return _note_day(state, last_event_day) or changed
 
 
-def add_outcome(state: MessageState, outcome: Outcome) -> bool:
-    """Join the outcome of one receipt, as received."""
+def _add_outcome(state: MessageState, outcome: Outcome) -> bool:
     changed = _add_part(state, outcome) if outcome.part else _add_candidate(state, outcome)
     status, at = outcome.status, outcome.occurred_at
-    if not state.had_hard_bounce and may_be_strike(outcome):
-        state.had_hard_bounce = changed = True
     if status in SUCCESSES:
         if at > state.last_delivered_at:
             state.last_delivered_at = at
@@ -231,9 +224,20 @@ def add_outcome(state: MessageState, outcome: Outcome) -> bool:
         if not state.queued_at or at < state.queued_at:
             state.queued_at = at
             changed = True
-    elif outcome.error_code:
-        changed = _note_opt_out(state, outcome) or changed
+    elif status in FAILURES:
+        changed = _note_failure(state, outcome) or changed
     return changed
+
+
+def _add_charge(state: MessageState, receipt: Receipt) -> bool:
+    """Join the price and the network that a receipt gives."""
+    prices, network = state.prices, (state.mccmnc_at, state.mccmnc)
+    price = price_of(receipt)
+    if price is not None:
+        state.prices = prices_of((*prices, price))
+    if receipt.mccmnc is not None:
+        state.mccmnc_at, state.mccmnc = max(network, (receipt.occurred_at, receipt.mccmnc))
+    return prices != state.prices or network != (state.mccmnc_at, state.mccmnc)
 
 
 def _note_delivery(state: MessageState, status: int, at: int) -> bool:
@@ -247,13 +251,16 @@ def _note_delivery(state: MessageState, status: int, at: int) -> bool:
     return changed
 
 
-def _note_opt_out(state: MessageState, outcome: Outcome) -> bool:
-    may_be = outcome.flags & OPT_OUT or (not outcome.provider and may_opt_out(outcome.error_code))
-    if not may_be:
-        return False
-    opt_out = OptOut(outcome.occurred_at, outcome.provider, outcome.error_code)
+def _note_failure(state: MessageState, outcome: Outcome) -> bool:
+    """Note whether it may be a strike or an opt-out, whatever receipt wins."""
+    changed = not state.had_hard_bounce and may_be_strike(outcome)
+    state.had_hard_bounce = state.had_hard_bounce or changed
+    code = outcome.error_code
+    if not outcome.flags & OPT_OUT and (outcome.provider or not may_opt_out(code)):
+        return changed
+    opt_out = OptOut(outcome.occurred_at, outcome.provider, code)
     known, state.opt_outs = state.opt_outs, _opt_outs_of((*state.opt_outs, opt_out))
-    return known != state.opt_outs
+    return changed or known != state.opt_outs
 
 
 def _opt_outs_of(opt_outs: Iterable[OptOut]) -> tuple[OptOut, ...]:
@@ -277,7 +284,8 @@ def _add_candidate(state: MessageState, receipt: Outcome) -> bool:
             if is_unexplained(receipt):
                 state.candidates = (receipt,)
             return True
-        known = as_received(known)
+        if known.attempt != 1:
+            known = as_received(known)
         order = compared(receipt, known)
         if order < 0 or receipt == known:
             return False
@@ -292,6 +300,14 @@ def _add_candidate(state: MessageState, receipt: Outcome) -> bool:
     return True
 
 
+def is_undecided(state: MessageState) -> bool:
+    """Whether `decide` may have something to decide: rarely, since most messages are sent once."""
+    sends = state.sends
+    if len(sends) == 1 and sends[0].attempt == 1:
+        return bool(state.candidates or state.part_receipts or state.opt_outs)
+    return True
+
+
 def decide(state: MessageState, settings: AccountSettings | None = None) -> None:
     """Decide the outcome by the sends that are known: the attempt of each receipt, the provider
     that explains its code, the parts of a long message.
@@ -299,13 +315,10 @@ def decide(state: MessageState, settings: AccountSettings | None = None) -> None
     settings: of the account; None: it has no meanings of codes
     """
     outcome, sends = state.outcome, state.sends
-    if not state.candidates and not state.part_receipts:
-        if len(sends) == 1 and sends[0].attempt == 1:
-            pass  # the rule: every receipt belongs to it
-        elif outcome is not None and outcome.flags & NO_ATTEMPT:
-            state.outcome = placed(outcome, sends)
-    else:
+    if state.candidates or state.part_receipts:
         _decide_among(state, settings)
+    elif outcome is not None and outcome.flags & NO_ATTEMPT:
+        state.outcome = placed(outcome, sends)
     if state.opt_outs:
         state.opted_out_at, state.opted_out_by = _opted_out(state)
 

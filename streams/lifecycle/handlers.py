@@ -12,7 +12,7 @@ from models.refusal import Reason, Refusal
 from models.state import add_engagement, add_receipt, add_send
 from models.suppression_requests import unsubscribe
 from models.time import DAY_MS, last_retirable_day
-from models.vocabulary import UNKNOWN_WORD
+from models.vocabulary import FAILURES, UNKNOWN_WORD
 from streams.common.plan import Event, Incoming, KeyValue, Plan
 from streams.lifecycle.pending import PendingMessage
 
@@ -62,7 +62,7 @@ def apply_receipt(
     """Join a receipt."""
     message.counted.append(("receipts_events_total", "receipts", receipt.status))
     outcome = outcome_of(receipt, message.settings) if receipt.status != UNKNOWN_WORD else None
-    if outcome is not None and may_be_strike(outcome):
+    if outcome is not None and outcome.status in FAILURES and may_be_strike(outcome):
         message.saw_hard_bounce = True
     day = _event_day(context, record, receipt.occurred_at)
     return add_receipt(message.state, receipt, outcome, day)

@@ -39,6 +39,7 @@ from models.state import (
     delivered_at_of,
     encode,
     is_pending,
+    is_undecided,
     provider_of,
     retention_day,
     unknown_values,
@@ -246,7 +247,8 @@ class Shard(PartitionShard[MessageState]):
         """
         state = message.state
         try:
-            decide(state, message.settings)
+            if is_undecided(state):
+                decide(state, message.settings)
             close_late_retry(state, message.settings, self.clock_ms)
             after = contribution(message.account, state)
             wake, day = next_timer_at(state, message.settings), retention_day(state)
@@ -271,7 +273,8 @@ class Shard(PartitionShard[MessageState]):
         self.touched_days.add(day)
         if after is not None:
             plan.counted.append(_CHANGED_TO[after[1]])
-            delivered_at = delivered_at_of(state)
+            parts = state.part_receipts
+            delivered_at = delivered_at_of(state) if parts else state.delivered_at
             if delivered_at and not (message.delivered_at and message.known_sends):
                 _note_delay(plan, state, delivered_at)
         return True
