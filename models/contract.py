@@ -7,7 +7,7 @@ is a value (`Refusal`), never an exception.
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -86,6 +86,9 @@ class Event(BaseModel):
     """Base of all events: strict types, unknown fields ignored, immutable."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+    #: Names of fields that were wrong and were mended or left out.
+    repaired: ClassVar[tuple[str, ...]] = ()
 
 
 class Send(Event):

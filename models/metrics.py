@@ -67,7 +67,7 @@ TABLE: tuple[Metric, ...] = (
         ("topic", "kind"),
         "events",
         "Events accepted. kind: the status of a receipt; outbound or inbound of a send; "
-        "click or unsubscribe of an engagement; campaign.",
+        "the type of an engagement; campaign.",
         "both",
     ),
     Metric(
@@ -76,6 +76,15 @@ TABLE: tuple[Metric, ...] = (
         ("topic", "reason"),
         "events",
         "Records written to dead-letters, by the topic they came from and the reason code.",
+        "both",
+    ),
+    Metric(
+        "receipts_repaired_fields_total",
+        "counter",
+        ("topic", "field"),
+        "fields",
+        "Fields of accepted events that were wrong and were mended or left out. A field that rises "
+        "steadily is a mistake of its publisher.",
         "both",
     ),
     Metric(
@@ -328,8 +337,9 @@ TABLE: tuple[Metric, ...] = (
         "counter",
         ("topic", "reason"),
         "records",
-        "Records the sink skips on purpose: tombstones, and sends and engagements that "
-        "the contract refuses (the worker writes their dead letters).",
+        "Records the sink skips on purpose: tombstones, deliveries in strikes, receipts that a "
+        "worker rerouted (their original has a row), and events that the contract refuses (the "
+        "worker writes their dead letters).",
         "sink",
     ),
     Metric(

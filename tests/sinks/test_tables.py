@@ -64,7 +64,9 @@ def test_columns_of_messages_current_are_stable(world: WrittenDatabase) -> None:
         "recipient country external_id email platform provider segments credits attempts "
         "sent_at status platform_status carrier_status bounce scope error_code fail_reason "
         "queued_at delivered_at read_at finalized_at clicked_at unsubscribed_at version "
-        "error_text failed_attempt no_retry_reason next_attempt_at sent_to_suppressed outcome"
+        "error_text failed_attempt no_retry_reason next_attempt_at sent_to_suppressed outcome "
+        "person provider_message_id template category reference mccmnc price currency "
+        "converted_at automated_clicked_at repaired"
     )
 
 

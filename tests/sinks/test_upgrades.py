@@ -1,6 +1,8 @@
 """A database of any earlier version, with rows in it, is brought up to date and goes on."""
 
 from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,8 @@ from tests.support.written import WrittenDatabase
 KNOWN = load()
 NEW_COLUMNS = 7
 """The migration that gave messages and orphans what they lacked."""
+VERSION_0_1 = 14
+"""The migrations of version 0.1.0."""
 
 
 @pytest.fixture
@@ -34,6 +38,9 @@ def message(message_id: str, status: str, **columns: object) -> dict[str, object
         **columns,
     }
 
+
+FUTURE = 4_102_444_800_000
+"""No time to live of rows from this day ends yet."""
 
 ROWS: dict[str, list[dict[str, object]]] = {
     "messages": [
@@ -58,14 +65,23 @@ ROWS: dict[str, list[dict[str, object]]] = {
             "account": "acme",
             "message_id": "m",
             "attempt": 1,
-            "sent_at": 4_102_444_800_000,
+            "sent_at": FUTURE,
             "text": "hi",
         }
     ],
     "status_counters": [
         {"kind": "hour", "account": "acme", "window_start": T0, "queued": 2, "version": 1}
     ],
-    "engagements": [{"account": "acme", "event_id": "e", "type": "click", "occurred_at": T0}],
+    "engagements": [
+        {
+            "account": "acme",
+            "event_id": "e",
+            "type": "click",
+            "occurred_at": T0,
+            "recipient": "+49",
+        }
+    ],
+    "receipt_events": [{"account": "acme", "message_id": "m", "occurred_at": FUTURE}],
     "campaigns": [{"account": "acme", "campaign_id": "c", "name": "Sale"}],
     "dead_letter_records": [{"topic": "sends", "offset": 4, "reason": "empty", "time": T0}],
     "accounts": [{"account": "acme", "strike_limit": 2, "suppression_days": 0}],
@@ -81,13 +97,13 @@ ROWS: dict[str, list[dict[str, object]]] = {
 READ: dict[str, tuple[str, list[tuple[object, ...]]]] = {
     "messages": (
         "SELECT message_id, status, fail_reason, error_text, failed_attempt, no_retry_reason, "
-        "next_attempt_at, sent_to_suppressed, delivered_at IS NULL "
+        "next_attempt_at, sent_to_suppressed, delivered_at IS NULL, person = recipient "
         "FROM messages_current ORDER BY message_id",
         [
-            ("delivered", "delivered", "", "", None, "", None, False, 0),
-            ("expired", "undelivered", "expired", "", 1, "", None, False, 1),
-            ("failed", "undelivered", "gone", "gone", 3, "", None, False, 1),
-            ("pending", "queued", "", "", None, "", None, False, 1),
+            ("delivered", "delivered", "", "", None, "", None, False, 0, 1),
+            ("expired", "undelivered", "expired", "", 1, "", None, False, 1, 1),
+            ("failed", "undelivered", "gone", "gone", 3, "", None, False, 1, 1),
+            ("pending", "queued", "", "", None, "", None, False, 1, 1),
         ],
     ),
     "orphans": (
@@ -96,7 +112,14 @@ READ: dict[str, tuple[str, list[tuple[object, ...]]]] = {
     ),
     "message_texts": ("SELECT text FROM message_texts_current", [("hi",)]),
     "status_counters": ("SELECT account, queued FROM counters_hour", [("acme", 2)]),
-    "engagements": ("SELECT event_id, url FROM engagements_current", [("e", "")]),
+    "engagements": (
+        "SELECT event_id, url, person, automated FROM engagements_current",
+        [("e", "", "+49", False)],
+    ),
+    "receipt_events": (
+        "SELECT message_id, attempt, price, received_at FROM receipt_events_current",
+        [("m", None, None, None)],
+    ),
     "campaigns": ("SELECT name, created_at FROM campaigns_current", [("Sale", None)]),
     "dead_letter_records": ("SELECT topic, offset FROM dead_letters", [("sends", 4)]),
     "accounts": ("SELECT strike_limit, suppression_days FROM accounts_current", [(2, None)]),
@@ -145,6 +168,70 @@ def test_rows_of_every_earlier_version_are_read_alike(empty: ClickHouse, applied
             query, expected = READ[table]
             assert empty.rows(query) == expected, table
             empty.command(f"OPTIMIZE TABLE {table} FINAL")  # then the defaults are stored
+
+
+DEFAULTS: dict[str, tuple[str, tuple[object, ...]]] = {
+    "messages": (
+        "provider_message_id, template, category, reference, mccmnc, price, currency, "
+        "toUnixTimestamp(converted_at), toUnixTimestamp(automated_clicked_at), repaired",
+        ("", "", "", "", "", Decimal(0), "", 0, 0, []),
+    ),
+    "engagements": ("channel, user_agent, automated, person", ("", "", False, "+49")),
+    "accounts": ("codes, unsubscribe_binds", ({}, "marketing")),
+    "strikes": ("channel", ("",)),
+    "suppression_records": ("channel, binds", ("", "")),
+    "suppression_versions": ("channel, binds", ("", "")),
+    "suppression_requests": ("channel", ("",)),
+}
+"""Columns that came after version 0.1.0, and what its rows have in them."""
+
+
+def test_rows_of_version_0_1_are_kept_with_defaults_for_what_came_later(empty: ClickHouse) -> None:
+    migrate(empty, 90, KNOWN[:VERSION_0_1])
+    tables = fill(empty)
+    before = {table: content(empty, table) for table in tables}
+    migrate(empty, 90)
+    for _ in range(2):
+        for table in tables:
+            columns, rows = before[table]
+            assert content(empty, table, columns) == (columns, rows), table
+            later, expected = DEFAULTS.get(table, ("", ()))
+            if later:
+                found = empty.rows(f"SELECT {later} FROM {table}")
+                assert found == [expected] * len(rows), table
+            empty.command(f"OPTIMIZE TABLE {table} FINAL")
+    for table in tables:
+        assert empty.rows(READ[table][0]) == READ[table][1], table
+
+
+def content(clickhouse: ClickHouse, table: str, columns: str = "") -> tuple[str, list[Any]]:
+    """The names of a table's columns and its rows in them; columns: only these"""
+    found = columns or ", ".join(
+        name
+        for (name,) in clickhouse.rows(
+            "SELECT name FROM system.columns WHERE database = {database:String} "
+            "AND table = {table:String} ORDER BY position",
+            {"database": clickhouse.database, "table": table},
+        )
+    )
+    return found, clickhouse.rows(f"SELECT {found} FROM {table} FINAL ORDER BY ALL")
+
+
+def test_every_column_that_came_later_has_a_default(empty: ClickHouse) -> None:
+    migrate(empty, 90, KNOWN[:VERSION_0_1])
+    before = {table: content(empty, table)[0].split(", ") for table in ROWS.keys() & fill(empty)}
+    migrate(empty, 90)
+    later = {
+        table: set(content(empty, table)[0].split(", ")) - set(columns)
+        for table, columns in before.items()
+    }
+    named = {table: set(names.split(", ")) for table, (names, _) in DEFAULTS.items()}
+    for names in named.values():
+        for name in [name for name in names if name.startswith("toUnix")]:
+            names.remove(name)
+            names.add(name.partition("(")[2].rstrip(")"))
+    named["messages"].add("person")  # in what people read
+    assert {table: names for table, names in later.items() if names} == named
 
 
 def test_every_table_takes_part(clickhouse: ClickHouse) -> None:
