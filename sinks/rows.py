@@ -179,7 +179,7 @@ def _text(send: Send, text: str) -> Row:
 
 def _put_receipt(record: Record, mapped: MappedBatch, limit: int) -> None:
     """The receipt as it came; its original is in the topic beside a copy that was rerouted."""
-    if any(name == FORWARDED for name, _ in record.headers):
+    if record.headers and any(name == FORWARDED for name, _ in record.headers):
         mapped.skip("receipts", REROUTED)
         return
     receipt = parse_receipt(record.value, record.timestamp, limit)

@@ -1,4 +1,5 @@
--- Rows from before have no person of their own: their recipient stands for it.
+-- Rows from before have no person of their own: their recipient stands for it. It is stored for them in
+-- the background (a mutation of this column alone), since an index needs the values.
 ALTER TABLE messages
     ADD COLUMN IF NOT EXISTS person String DEFAULT recipient COMMENT 'the recipient in the spelling that stands for all spellings of its number; compare people by it',
     ADD COLUMN IF NOT EXISTS provider_message_id String COMMENT 'id the provider gave the latest attempt, by its send or by the receipt that decides; empty: unknown',
@@ -16,6 +17,9 @@ ALTER TABLE messages
     MODIFY COLUMN IF EXISTS clicked_at COMMENT 'first click of a person on a link of the message, UTC; 1970: none',
     MODIFY COLUMN IF EXISTS recipient COMMENT 'number of the other side, E.164; a user id of WhatsApp; of an inbound message any sender';
 
+ALTER TABLE messages MATERIALIZE COLUMN person;
+ALTER TABLE messages MATERIALIZE INDEX IF EXISTS by_person;
+
 ALTER TABLE engagements
     ADD COLUMN IF NOT EXISTS channel LowCardinality(String) COMMENT 'sms or whatsapp, for an unsubscribe or resubscribe that names one; empty: none',
     ADD COLUMN IF NOT EXISTS user_agent String COMMENT 'program that clicked; empty: unknown',
@@ -24,6 +28,9 @@ ALTER TABLE engagements
     ADD INDEX IF NOT EXISTS by_person person TYPE bloom_filter(0.01) GRANULARITY 1,
     MODIFY COLUMN IF EXISTS type COMMENT 'click, unsubscribe, resubscribe or conversion',
     MODIFY COLUMN IF EXISTS recipient COMMENT 'number of the person, E.164, or user id of WhatsApp; empty: unknown';
+
+ALTER TABLE engagements MATERIALIZE COLUMN person;
+ALTER TABLE engagements MATERIALIZE INDEX IF EXISTS by_person;
 
 ALTER TABLE engagements MODIFY COMMENT 'What people did (clicks, unsubscribes, new subscriptions, conversions) as written: read engagements_current instead.';
 
