@@ -87,7 +87,6 @@ class Event(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
-    #: Names of fields that were wrong and were mended or left out.
     repaired: ClassVar[tuple[str, ...]] = ()
 
 

@@ -79,15 +79,6 @@ TABLE: tuple[Metric, ...] = (
         "both",
     ),
     Metric(
-        "receipts_repaired_fields_total",
-        "counter",
-        ("topic", "field"),
-        "fields",
-        "Fields of accepted events that were wrong and were mended or left out. A field that rises "
-        "steadily is a mistake of its publisher.",
-        "both",
-    ),
-    Metric(
         "receipts_unreadable_records_total",
         "counter",
         ("topic",),
@@ -152,6 +143,14 @@ TABLE: tuple[Metric, ...] = (
         "sends",
         "Sends to a recipient that was suppressed before: the sender ignores the suppression list.",
         "worker",
+    ),
+    Metric(
+        "receipts_repaired_fields_total",
+        "counter",
+        ("topic", "field"),
+        "fields",
+        "Fields of events that were wrong and were mended or left out; the event counts.",
+        "both",
     ),
     Metric(
         "receipts_retry_requests_total",
