@@ -18,7 +18,7 @@ def test_every_table_and_every_reason_is_listed() -> None:
     shown = lines()
     tables = shown[1 : shown.index("")]
     assert [line.split()[0] for line in tables] == list(PROVIDERS)
-    assert any(line.split() == ["bandwidth", "83"] for line in tables)
+    assert any(line.split() == ["mmg", "27"] for line in tables)
     reasons = [line.split("  ")[0] for line in shown[len(tables) + 3 :]]
     assert reasons == list(REASONS)
 
