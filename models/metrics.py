@@ -149,7 +149,8 @@ TABLE: tuple[Metric, ...] = (
         "counter",
         ("topic", "field"),
         "fields",
-        "Fields of events that were wrong and were mended or left out; the event counts.",
+        "Fields of events that were wrong and were mended or left out; the event counts. "
+        "field: its name; value: the JSON around the fields.",
         "both",
     ),
     Metric(

@@ -873,14 +873,14 @@ COMMENT 'Counter cells as written: read counters_hour, counters_day and counters
 CREATE TABLE strikes
 (
     `account` LowCardinality(String) COMMENT 'tenant the message belongs to',
-    `recipient` String COMMENT 'number that is struck, E.164',
+    `recipient` String COMMENT 'number that is struck, E.164, in the spelling that stands for all of its spellings, or a user id of WhatsApp',
     `sent_at` DateTime64(3, 'UTC') COMMENT 'when attempt 1 of the message was sent, UTC' CODEC(Delta(8), ZSTD(3)),
     `message_id` String COMMENT 'the message',
     `struck` Bool COMMENT 'false: the strike was withdrawn',
     `occurred_at` DateTime64(3, 'UTC') COMMENT 'time of the receipt that struck, UTC',
     `code` LowCardinality(String) COMMENT 'code the provider gave; empty: none',
     `version` UInt64 COMMENT 'version of the message; the highest stands',
-    `channel` LowCardinality(String) COMMENT 'channel of the message; empty: written before channels were known',
+    `channel` LowCardinality(String) COMMENT 'channel it counts on; empty: all, as written before channels were known',
     INDEX by_message message_id TYPE bloom_filter(0.01) GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(version)
@@ -962,7 +962,7 @@ COMMENT 'Suppressions as written: read suppressions instead.';
 CREATE TABLE suppression_requests
 (
     `account` LowCardinality(String) COMMENT 'tenant the number is a recipient of',
-    `recipient` String COMMENT 'the number, E.164',
+    `recipient` String COMMENT 'the number, E.164, in the spelling that stands for all of its spellings, or a user id of WhatsApp',
     `at` DateTime64(3, 'UTC') COMMENT 'when it was decided, UTC',
     `action` LowCardinality(String) COMMENT 'suppress, release, resubscribe or unsubscribe',
     `who` LowCardinality(String) COMMENT 'who decided; empty: not said',
