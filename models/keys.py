@@ -8,6 +8,9 @@ from murmurhash2 import murmurhash2
 from models.contract import Engagement, Receipt, Send
 from models.numbers import person_of
 
+#: Header of a rerouted record: it is rerouted only once, and its original is in the topic too.
+FORWARDED: Final = "receipts-forwarded"
+
 _hash: Final[Callable[[bytes, int], int]] = murmurhash2
 
 #: Seed of the murmur2 variant that Kafka's own clients partition by.

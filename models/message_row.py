@@ -58,7 +58,11 @@ MESSAGE_COLUMNS: Final = (
         _WORD,
         "campaign, notification or another word of the sender; empty: unknown",
     ),
-    TableColumn("recipient", "String", "number of the other side, E.164"),
+    TableColumn(
+        "recipient",
+        "String",
+        "number of the other side, E.164; a user id of WhatsApp; of an inbound message any sender",
+    ),
     TableColumn("country", _WORD, "ISO 3166-1 alpha-2 of the recipient; empty: unknown"),
     TableColumn(
         "external_id",

@@ -16,10 +16,11 @@ from deploy.simulator.publish.publish import partition_of
 from deploy.simulator.traffic.generate import generate
 from models.accounts import Accounts, AccountSettings, parse_account
 from models.counters import COUNT_NAMES, decode_cell, encode_cell
+from models.keys import FORWARDED
 from models.message_row import MessageRow, row_of
 from models.state import decode
 from models.suppression import decode as decode_suppression
-from streams.common.plan import FORWARDED, Plan
+from streams.common.plan import Plan
 from streams.lifecycle.shard import Rules, Shard
 from streams.suppression.shard import RecipientShard
 from tests.support.records import Record

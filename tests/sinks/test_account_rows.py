@@ -108,6 +108,20 @@ def test_an_account_as_people_see_it(world: WrittenDatabase) -> None:
     ]  # fmt: skip
 
 
+def test_meanings_of_codes_and_what_an_unsubscribe_binds(world: WrittenDatabase) -> None:
+    codes = {"Twilio:030003": {"bounce": "hard", "scope": "recipient", "reason": "gone"}, "5": {}}
+    world.write("accounts", account(7, codes=codes, unsubscribe_binds="all"))
+    world.write("accounts", account(8)._replace(key=b"other", value=None))
+    assert world.rows("SELECT account, codes, unsubscribe_binds FROM accounts ORDER BY ALL") == [
+        (
+            "acme",
+            {"twilio:30003": '{"bounce":"hard","scope":"recipient","reason":"gone"}', "5": "{}"},
+            "all",
+        ),
+        ("other", {}, "marketing"),
+    ]
+
+
 def test_the_last_settings_published_win_whatever_their_updated_at(
     world: WrittenDatabase,
 ) -> None:

@@ -8,12 +8,12 @@ import pytest
 from models.accounts import Accounts, AccountSettings
 from models.counters import decode_cell, retired_key
 from models.dead_letters import letter_of
-from models.keys import message_key, partition_of
+from models.keys import FORWARDED, message_key, partition_of
 from models.message_row import row_of
 from models.refusal import Reason
 from models.state import decode
 from models.time import DAY_MS
-from streams.common.plan import FORWARDED, Plan
+from streams.common.plan import Plan
 from streams.common.shard import CHUNK_SIZE
 from streams.lifecycle import handlers
 from streams.lifecycle import shard as shard_module
