@@ -81,10 +81,6 @@ def _bad_utf8(value: bytes, _: int) -> bytes:
     return value.replace(b'"message_id":"', b'"message_id":"\xff\xfe', 1)
 
 
-def _nul_inside(value: bytes, _: int) -> bytes:
-    return value.replace(b'"message_id":"', b'"message_id":"\x00', 1)
-
-
 def _long_ago(value: bytes, now: int) -> bytes:
     """A first attempt a month ago: its day is retired."""
     fields: Fields = {**json.loads(value), "sent_at": stamp(now - 30 * DAY_MS, "Z"), "attempt": 1}
@@ -139,13 +135,6 @@ def _values() -> list[Corruption]:
     """Values of the right type and out of range: (topics, name, change)."""
     bad: list[tuple[tuple[str, ...], str, dict[str, object]]] = [
         ((SENDS,), "channel", {"channel": "fax"}),
-        ((SENDS,), "direction", {"direction": "sideways"}),
-        ((SENDS,), "source", {"source": "carrier_pigeon"}),
-        ((SENDS,), "validity_short", {"validity_s": 59}),
-        ((SENDS,), "validity_long", {"validity_s": 604_801}),
-        ((SENDS,), "credits_negative", {"credits": -0.5}),
-        ((SENDS,), "segments_negative", {"segments": -1}),
-        ((SENDS,), "text_long", {"text": "x" * 4_097}),
         ((SENDS, RECEIPTS), "attempt_zero", {"attempt": 0}),
         ((SENDS, RECEIPTS), "attempt_101", {"attempt": 101}),
         ((SENDS, RECEIPTS), "attempt_huge", {"attempt": 10**25}),
@@ -155,14 +144,11 @@ def _values() -> list[Corruption]:
         ((SENDS, RECEIPTS), "id_control", {"message_id": "a\u0007b"}),
         (ALL, "account_illegal", {"account": "acme corp!"}),
         (ALL, "account_long", {"account": "a" * 65}),
-        ((RECEIPTS,), "status_word", {"status": "DELIVRD"}),
+        ((RECEIPTS,), "status_word", {"status": "gone fishing"}),
         ((RECEIPTS,), "status_null", {"status": None}),
         ((RECEIPTS,), "status_object", {"status": {"id": 5, "name": "DELIVERED"}}),
-        ((RECEIPTS,), "bounce_word", {"bounce": "medium"}),
-        ((RECEIPTS,), "scope_word", {"scope": "moon"}),
         ((ENGAGEMENTS,), "type_word", {"type": "open"}),
         ((REQUESTS,), "action_word", {"action": "forget"}),
-        ((REQUESTS,), "why_long", {"why": "x" * 1_025}),
         ((ACCOUNTS,), "limit_zero", {"strike_limit": 0}),
         ((ACCOUNTS,), "limit_high", {"strike_limit": 21}),
         ((ACCOUNTS,), "zone_unknown", {"time_zone": "Mars/Olympus"}),
@@ -177,12 +163,7 @@ def _types() -> list[Corruption]:
     wrong: list[tuple[tuple[str, ...], str, dict[str, object]]] = [
         ((SENDS, RECEIPTS), "attempt_text", {"attempt": "1"}),
         ((SENDS, RECEIPTS), "attempt_true", {"attempt": True}),
-        ((SENDS,), "text_list", {"text": ["a", "b"]}),
-        ((SENDS,), "validity_text", {"validity_s": "3600"}),
-        (ALL, "account_number", {"account": 7}),
-        ((RECEIPTS,), "code_number", {"error_code": 30003}),
-        ((CAMPAIGNS,), "name_number", {"name": 12}),
-        ((REQUESTS,), "who_number", {"who": 5}),
+        (ALL, "account_object", {"account": {"name": "acme"}}),
         ((ACCOUNTS,), "switch_text", {"suppress_hard_bounces": "no"}),
         ((ACCOUNTS,), "every_text", {"retry_every_s": "3600"}),
         ((ACCOUNTS,), "reasons_list", {"fail_reasons": ["27"]}),
@@ -193,14 +174,15 @@ def _types() -> list[Corruption]:
 
 
 def _numbers() -> list[Corruption]:
+    """Recipients that are no number in any spelling."""
     numbers: dict[str, object] = {
-        "national": "07911 123456", "letters": "+4479x1123456", "no_plus": "447400123456",
-        "long": "+44740012345678901234", "empty": "", "short": "+12", "integer": 447_400_123_456,
+        "national": "07911 123456", "letters": "+4479x1123456", "long": "+44740012345678901234",
+        "empty": "", "short": "+12",
     }  # fmt: skip
     return [
         Corruption(f"number_{name}", (topic,), "bad_number", _set(recipient=number))
         for name, number in numbers.items()
-        for topic in (SENDS, RECEIPTS, REQUESTS)
+        for topic in (SENDS, REQUESTS)
     ]
 
 
@@ -212,7 +194,6 @@ CORRUPTIONS: tuple[Corruption, ...] = (
     Corruption("truncated", ALL, "not_json", _truncated),
     Corruption("bad_utf8", (SENDS, RECEIPTS), "not_json", _bad_utf8),
     Corruption("nul_bytes", EVENTS, "not_json", _raw(b"\x00" * 16)),
-    Corruption("nul_inside", (SENDS, RECEIPTS), "not_json", _nul_inside),
     Corruption("deep", EVENTS, "not_json", _raw(_DEEP)),
     Corruption("array", EVENTS, "not_object", _raw(b'[{"account":"acme"}]')),
     Corruption("string", EVENTS, "not_object", _raw(b'"delivered"')),
