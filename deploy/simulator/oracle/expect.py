@@ -277,10 +277,11 @@ class _Oracle:
         possible = list(possible_readings(known.receipts, known.sends, rules))
         self._conclude_strike(key, story, possible, message)
         self._conclude_opt_outs(key[0], story, possible, message)
-        if message.failed_attempt:
-            self._mark_undetermined(key, known, story, message)
-        for attempt, retry in allowed_retries(known, story, rules, self._as_of_ms).items():
+        retries = allowed_retries(known, story, possible, rules, self._as_of_ms)
+        for attempt, retry in retries.items():
             expected.allowed_retries[*key, attempt] = retry
+        if message.failed_attempt:
+            self._mark_undetermined(key, known, retries.get(message.failed_attempt + 1))
         if attempt := required_retry(known, story, rules, self._as_of_ms):
             self._soft.append((*key, attempt))
 
@@ -352,15 +353,13 @@ class _Oracle:
                     self._decide_perhaps(decision)
 
     def _mark_undetermined(
-        self, key: MessageKey, known: Facts, story: Story, message: Message
+        self, key: MessageKey, known: Facts, retry: RetryExpectation | None
     ) -> None:
         """Finds fields of a failed message that depend on the order of reading."""
         rules, undetermined = self._rules(key[0]), set[str]()
         too_late = may_be_too_late(known.sends, rules, self._as_of_ms)
-        if too_late and message.no_retry_reason != "expired":
+        if too_late and self.expected.messages[key].no_retry_reason != "expired":
             undetermined |= {"no_retry_reason", "next_attempt_at"}
-        allowed = allowed_retries(known, story, rules, self._as_of_ms)
-        retry = allowed.get(message.failed_attempt + 1)
         if retry and len(retry.due_at) > 1:
             undetermined.add("next_attempt_at")
         if undetermined:

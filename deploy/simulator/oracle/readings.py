@@ -14,6 +14,7 @@ from deploy.simulator.oracle.facts import Receipt, Send
 from deploy.simulator.oracle.rules import Rules, entry_of
 
 RANKS = {"submitted": 0, "queued": 1, "deleted": 3, "delivered": 4, "read": 5}
+FAILURES = ("undelivered", "rejected")  # those that a code may explain
 
 
 class Reading(NamedTuple):
@@ -75,8 +76,10 @@ def readings_of(receipts: Iterable[Receipt], sends: list[Send], rules: Rules) ->
 def possible_readings(
     receipts: Iterable[Receipt], sends: list[Send], rules: Rules
 ) -> Iterator[Reading]:
-    """Each receipt as it may be read while only some of the sends are known."""
+    """Each failure as it may be read while only some of the sends are known."""
     for receipt in receipts:
+        if receipt.status not in FAILURES:
+            continue
         if receipt.attempt and receipt.provider:
             yield _read(receipt, receipt.attempt, "", rules)
             continue
@@ -84,9 +87,18 @@ def possible_readings(
         if not receipt.attempt:
             attempts |= {s.attempt for s in sends if s.sent_at <= receipt.occurred_at}
         for attempt in attempts:
-            providers = {send.provider for send in sends if send.attempt == attempt}
-            for provider in [receipt.provider] if receipt.provider else {"", *providers}:
+            for provider in _possible_providers(receipt, attempt, sends):
                 yield _read(receipt, attempt, provider, rules)
+
+
+def _possible_providers(receipt: Receipt, attempt: int, sends: list[Send]) -> set[str]:
+    """Those of the attempt; none while only an earlier attempt is known."""
+    if receipt.provider:
+        return {receipt.provider}
+    earlier = any(send.attempt < attempt for send in sends)
+    return {send.provider for send in sends if send.attempt == attempt} | (
+        {""} if earlier else set()
+    )
 
 
 def _read(receipt: Receipt, attempt: int, provider: str, rules: Rules) -> Reading:
@@ -94,7 +106,7 @@ def _read(receipt: Receipt, attempt: int, provider: str, rules: Rules) -> Readin
     sender, code = receipt.provider or provider, receipt.error_code
     status, bounce, scope = receipt.status, "", receipt.scope
     known = entry = None
-    if status in ("undelivered", "rejected"):
+    if status in FAILURES:
         known = meaning_of(sender, code) if code else None
         entry = entry_of(rules, sender, code)
         given = receipt.bounce or (entry.bounce if entry else "") or (known.bounce if known else "")

@@ -6,11 +6,12 @@ overrides may lead to a request, if the worker reads the bounce first and the re
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from deploy.simulator.oracle.facts import Facts, Send
 from deploy.simulator.oracle.messages import Story, deadline_of
-from deploy.simulator.oracle.readings import possible_readings
+from deploy.simulator.oracle.readings import Reading
 from deploy.simulator.oracle.rules import MAX_ATTEMPTS, Rules, due_at
 from deploy.simulator.oracle.suppression import AFTER_MS, BEFORE_MS
 
@@ -27,16 +28,19 @@ class RetryExpectation(NamedTuple):
 
 
 def allowed_retries(
-    known: Facts, story: Story, rules: Rules, as_of_ms: int
+    known: Facts, story: Story, possible: Iterable[Reading], rules: Rules, as_of_ms: int
 ) -> dict[int, RetryExpectation]:
-    """Attempt -> the request that may exist for it, in whatever order events were read."""
+    """Attempt -> the request that may exist for it, in whatever order events were read.
+
+    possible: failures as they may have been read.
+    """
     first = story.sends[0]
     if first.direction == "inbound" or not rules.retry_soft_bounces:
         return {}
     beginnings = frozenset(send.first_sent_at for send in known.sends)
     begun = {(send.first_sent_at, deadline_of(send, rules)) for send in known.sends}
     due: dict[int, set[int]] = {}
-    for reading in possible_readings(known.receipts, known.sends, rules):
+    for reading in possible:
         knowable = any(send.attempt <= reading.attempt for send in known.sends)
         may_follow = reading.rank == 2 and not reading.never_again
         if may_follow and knowable and reading.attempt < MAX_ATTEMPTS:

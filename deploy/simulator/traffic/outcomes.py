@@ -171,7 +171,7 @@ def _hard(rng: Random, provider: Provider, at: int) -> list[StatusReport]:
 def _soft(
     rng: Random, message: Message, provider: Provider, sent_ms: int, at: int
 ) -> list[StatusReport]:
-    if not message.switched_off and message.validity_s > 48 * HOUR_S and rng.random() < 0.02:
+    if not message.switched_off and message.validity_s > 48 * HOUR_S and rng.random() < 0.03:
         at = sent_ms + 48 * HOUR_S * 1000 + rng.choice((-60_000, -45_000, -1000, 0, 500_000))
         late = _details(rng, rng.choice(SOFT[provider.codes]), "soft", provider.gives_bounce)
         return [StatusReport("undelivered", at, 2, late, "soft_late")]

@@ -224,7 +224,7 @@ DEAD_SHARE = 0.013
 KNOWN_BOUNCING_SHARE = 0.012  # of messages to a recipient that bounced hard lately
 CARELESS_SHARE = 0.03  # of messages to a suppressed recipient, by senders that ignore the list
 DEAD_DELIVERED_SHARE = 0.12  # of messages to a dead number that are delivered
-SWITCHED_OFF_SHARE = 0.0002  # of messages to a handset that is off for days
+SWITCHED_OFF_SHARE = 0.0003  # of messages to a handset that is off for days
 SILENT = {"NG": 0.03, "KE": 0.02, "KZ": 0.015}  # share of messages without any receipt
 CREDITS = {"US": 1, "CA": 1, "GB": 4, "DE": 7.5, "IN": 0.5, "NG": 9.25, "BR": 2.4, "RU": 5.05}
 

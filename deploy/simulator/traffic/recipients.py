@@ -161,7 +161,7 @@ class Recipients:
             "at": stamp(at_ms, account.zone, account.seconds_only),
             "who": f"{name}@{account.name}.example", "why": why,
         }  # fmt: skip
-        if rng.random() < 0.25:
+        if rng.random() < (0.05 if action == "release" else 0.25):
             fields["channel"] = rng.choice(("sms", "whatsapp"))
         if account.nulls and action == "suppress":
             del fields["who"]
