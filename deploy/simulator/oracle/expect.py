@@ -5,13 +5,23 @@ Simple and slow on purpose; independent of the order of events.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import md5
 from typing import Any, NamedTuple
 
 from deploy.simulator.event import ACCOUNTS, CAMPAIGNS, ENGAGEMENTS, RECEIPTS, REQUESTS, Published
-from deploy.simulator.oracle.facts import Facts, Wish, moment, parse, receipt_of, send_of, wish_of
+from deploy.simulator.oracle.facts import (
+    BYTE_ORDER_MARK,
+    WHOLE,
+    Facts,
+    Wish,
+    moment,
+    parse,
+    receipt_of,
+    send_of,
+    wish_of,
+)
 from deploy.simulator.oracle.mending import mended
 from deploy.simulator.oracle.messages import (
     Cell,
@@ -178,9 +188,12 @@ class _Oracle:
             self._settings[account] = max(self._settings.get(account, newest), newest)
         elif record.kind == REQUESTS:
             self.expected.in_requests += 1
+            mended(record.kind, fields)
             self._decide(request_of(fields, moment(fields["at"])))
         else:
-            self._add_message(account, record.kind, fields)
+            marked = (record.value or b"").startswith(BYTE_ORDER_MARK)
+            repaired = [*mended(record.kind, fields), *([WHOLE] if marked else [])]
+            self._add_message(account, record.kind, fields, repaired)
 
     def _add_campaign(self, account: str, fields: dict[str, Any]) -> None:
         self.expected.in_campaigns += 1
@@ -189,8 +202,9 @@ class _Oracle:
         campaigns = self.expected.campaigns
         campaigns[key] = max(campaigns.get(key, newest), newest)
 
-    def _add_message(self, account: str, kind: str, fields: dict[str, Any]) -> None:
-        repaired = mended(kind, fields)
+    def _add_message(
+        self, account: str, kind: str, fields: dict[str, Any], repaired: Collection[str]
+    ) -> None:
         if kind == ENGAGEMENTS:
             self._add_engagement(account, fields)
             if not fields.get("message_id"):

@@ -126,6 +126,11 @@ class Facts:
             self.wishes += () if wish in self.wishes else (wish,)
 
 
+#: Bytes before the JSON that are skipped; they are a flaw of the whole value.
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+WHOLE = "value"
+
+
 def parse(value: bytes) -> dict[str, Any]:
     """A JSON object with exact decimals. Raises ValueError for anything else."""
     fields = json.loads(value, parse_float=Decimal)

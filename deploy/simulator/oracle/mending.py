@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from typing import Any
 
-from deploy.simulator.event import ENGAGEMENTS, RECEIPTS, SENDS
+from deploy.simulator.event import ENGAGEMENTS, RECEIPTS, REQUESTS, SENDS
 from deploy.simulator.oracle.numbers import is_person, number_of
 
 #: A value -> the value to use; None: left out.
@@ -100,6 +100,7 @@ _CHECKS: Mapping[str, Mapping[str, Check]] = {
         "recipient": _number, "campaign_id": _code(128), "link_id": _code(256),
         "url": _text(2_048), "user_agent": _text(1_024), "automated": _truth,
     },
+    REQUESTS: {"recipient": _number, "who": _code(256), "why": _text(1_024)},
 }  # fmt: skip
 
 

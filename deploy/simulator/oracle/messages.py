@@ -266,7 +266,7 @@ def _status_columns(winner: Reading, first: Send, provider: str, rules: Rules) -
         due, why = _retry_decision(winner, first, rules)
     return StatusColumns(
         *winner[3:8],
-        fail_reason=fail_reason(rules, winner.provider or provider, *_failure(winner)),
+        fail_reason=fail_reason(rules, winner.sender or provider, *_failure(winner)),
         failed_attempt=winner.attempt,
         no_retry_reason=why,
         next_attempt_at=due,

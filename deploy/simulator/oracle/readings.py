@@ -22,7 +22,7 @@ class Reading(NamedTuple):
 
     rank: 0 submitted, 1 queued, 2 soft failure, 3 other failure, 4 delivered, 5 read.
     status: the status a message has when this receipt decides. provider: as the receipt gives it;
-    sender: that, else the provider of its attempt. opted_out: the code is an unsubscribe.
+    sender: that, else the provider of its attempt or of the latest one. opted_out: the code is an unsubscribe.
     never_again: the code is an unsubscribe or a block by the recipient, so no retry follows.
     """
 
@@ -69,7 +69,8 @@ def readings_of(receipts: Iterable[Receipt], sends: list[Send], rules: Rules) ->
     readings = []
     for receipt in receipts:
         attempt = attempt_of(receipt, sends)
-        readings.append(_read(receipt, attempt, providers.get(attempt, ""), rules))
+        provider = providers.get(attempt) or (sends[-1].provider if sends else "")
+        readings.append(_read(receipt, attempt, provider, rules))
     return readings
 
 
@@ -87,18 +88,9 @@ def possible_readings(
         if not receipt.attempt:
             attempts |= {s.attempt for s in sends if s.sent_at <= receipt.occurred_at}
         for attempt in attempts:
-            for provider in _possible_providers(receipt, attempt, sends):
+            # That of its attempt, or of another one while its own is unknown.
+            for provider in {receipt.provider} if receipt.provider else {s.provider for s in sends}:
                 yield _read(receipt, attempt, provider, rules)
-
-
-def _possible_providers(receipt: Receipt, attempt: int, sends: list[Send]) -> set[str]:
-    """Those of the attempt; none while only an earlier attempt is known."""
-    if receipt.provider:
-        return {receipt.provider}
-    earlier = any(send.attempt < attempt for send in sends)
-    return {send.provider for send in sends if send.attempt == attempt} | (
-        {""} if earlier else set()
-    )
 
 
 def _read(receipt: Receipt, attempt: int, provider: str, rules: Rules) -> Reading:
@@ -119,6 +111,8 @@ def _read(receipt: Receipt, attempt: int, provider: str, rules: Rules) -> Readin
     rank = RANKS.get(status, 2 if bounce == "soft" else 3)
     failed = rank in (2, 3)
     opted_out = known is not None and known.opted_out
+    allowed = entry is not None and entry.bounce == "soft"  # the account does not mind
+    blocked = known is not None and known.blocked and not allowed
     return Reading(
         rank=rank,
         attempt=attempt,
@@ -133,7 +127,7 @@ def _read(receipt: Receipt, attempt: int, provider: str, rules: Rules) -> Readin
         recipient=receipt.recipient,
         sender=sender,
         opted_out=opted_out,
-        never_again=opted_out or (known is not None and known.blocked),
+        never_again=opted_out or blocked,
         part=receipt.part,
         parts=receipt.parts,
     )

@@ -23,7 +23,7 @@ from deploy.simulator.event import (
 )
 from deploy.simulator.traffic.encoding import Fields, stamp, to_json
 
-MAX_EVENT_BYTES = 65_536
+MAX_EVENT_BYTES = 524_288
 DAY_MS = 86_400_000
 
 Corrupt = Callable[[bytes, int], bytes | None]  # valid value, arrival (ms) -> invalid value
@@ -79,6 +79,10 @@ def _truncated(value: bytes, _: int) -> bytes:
 
 def _bad_utf8(value: bytes, _: int) -> bytes:
     return value.replace(b'"message_id":"', b'"message_id":"\xff\xfe', 1)
+
+
+def _nul_inside(value: bytes, _: int) -> bytes:
+    return value.replace(b'"message_id":"', b'"message_id":"\x00', 1)
 
 
 def _long_ago(value: bytes, now: int) -> bytes:
@@ -194,14 +198,15 @@ CORRUPTIONS: tuple[Corruption, ...] = (
     Corruption("truncated", ALL, "not_json", _truncated),
     Corruption("bad_utf8", (SENDS, RECEIPTS), "not_json", _bad_utf8),
     Corruption("nul_bytes", EVENTS, "not_json", _raw(b"\x00" * 16)),
+    Corruption("nul_inside", (SENDS, RECEIPTS), "not_json", _nul_inside),
     Corruption("deep", EVENTS, "not_json", _raw(_DEEP)),
     Corruption("array", EVENTS, "not_object", _raw(b'[{"account":"acme"}]')),
     Corruption("string", EVENTS, "not_object", _raw(b'"delivered"')),
     Corruption("number", EVENTS, "not_object", _raw(b"42")),
     Corruption("json_null", EVENTS, "not_object", _raw(b"null")),
-    Corruption("oversized", (SENDS, RECEIPTS, REQUESTS), "oversized", _padded(MAX_EVENT_BYTES + 1)),
-    Corruption("oversized_text", (SENDS,), "oversized", _set(text="x" * 150_000)),
-    Corruption("at_limit", (SENDS, RECEIPTS), "", _padded(MAX_EVENT_BYTES)),
+    Corruption("oversized", (RECEIPTS,), "oversized", _padded(MAX_EVENT_BYTES + 1)),
+    Corruption("oversized_text", (SENDS,), "oversized", _set(text="x" * 530_000)),
+    Corruption("at_limit", (SENDS,), "", _padded(MAX_EVENT_BYTES)),
     Corruption("retry_without_first", (SENDS,), "missing_field", _retry_without_first),
     Corruption("nobody", (ENGAGEMENTS,), "missing_field", _drop("message_id", "recipient")),
     Corruption("long_ago", (SENDS,), "too_late", _long_ago),
