@@ -22,7 +22,6 @@ from tests.simulator.harness import (
     shuffled,
 )
 
-
 #: Who decides what a worker publishes: recipients, and providers whose code is an opt-out.
 WORKERS_OWN = (RECIPIENT, *OPTED_OUT)
 

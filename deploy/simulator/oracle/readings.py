@@ -22,8 +22,8 @@ class Reading(NamedTuple):
 
     rank: 0 submitted, 1 queued, 2 soft failure, 3 other failure, 4 delivered, 5 read.
     status: the status a message has when this receipt decides. provider: as the receipt gives it;
-    sender: that, else the provider of its attempt or of the latest one. opted_out: the code is an unsubscribe.
-    never_again: the code is an unsubscribe or a block by the recipient, so no retry follows.
+    sender: that, else the provider of its attempt or of the latest one. opted_out: the code is an
+    unsubscribe. never_again: the code is an unsubscribe or a block by the recipient: no retry.
     """
 
     rank: int
