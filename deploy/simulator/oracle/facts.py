@@ -192,8 +192,9 @@ def send_of(fields: Mapping[str, Any]) -> Send:
 def receipt_of(fields: Mapping[str, Any]) -> Receipt:
     """The receipt as it came, its status in our words."""
     text = _text_reader(fields)
-    parts = fields.get("parts") or 0
-    whole = parts < 2
+    part, parts = fields.get("part") or 0, fields.get("parts") or 0
+    if parts < 2:
+        part = 0  # about the whole message
     return Receipt(
         status=status_of_word(fields["status"]),
         attempt=fields.get("attempt") or 0,
@@ -203,10 +204,10 @@ def receipt_of(fields: Mapping[str, Any]) -> Receipt:
         error_code=intern(text("error_code")),
         error_text=intern(text("reason")),
         provider=intern(text("provider")),
-        provider_message_id=text("provider_message_id"),
+        provider_message_id="" if part else text("provider_message_id"),  # else of a part only
         recipient=text("recipient"),
-        part=0 if whole else fields.get("part") or 0,
-        parts=0 if whole else parts,
+        part=part,
+        parts=parts if part else 0,
         mccmnc=intern(text("mccmnc")),
         price=abs(int(Decimal(_given(fields, "price", 0)) * 1_000_000)),
         currency=intern(text("currency")) if fields.get("price") is not None else "",
