@@ -303,13 +303,21 @@ class _Oracle:
         """Unsubscribes and resubscribes through a message bind its own number, and another one
         that they name.
 
-        Of several of one message the latest counts; a worker may publish the earlier ones.
+        Of several of one message for one channel the latest counts; a worker may publish the
+        earlier ones.
         """
-        latest = {wish.action: wish.at for wish in sorted(known.wishes, key=lambda wish: wish.at)}
+        latest: dict[tuple[str, str], int] = {}
+        for wish in known.wishes:
+            kind = (wish.action, wish.channel)
+            latest[kind] = max(latest.get(kind, 0), wish.at)
         for wish in known.wishes:
             channel = wish.channel or message.channel
             own = _wished(account, message.recipient, wish, channel)
-            (self._decide if wish.at == latest[wish.action] else self._decide_perhaps)(own)
+            (
+                self._decide
+                if wish.at == latest[wish.action, wish.channel]
+                else self._decide_perhaps
+            )(own)
             if wish.recipient:
                 named = _wished(account, wish.recipient, wish, channel)
                 early = named._replace(channel=wish.channel)  # read before the message
