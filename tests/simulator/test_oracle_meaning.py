@@ -374,13 +374,21 @@ def test_short_codes_and_names_are_never_suppressed() -> None:
 
 
 def test_an_opt_out_is_a_decision_of_the_provider() -> None:
-    opt_outs = [receipt("undelivered", at, error_code="21610") for at in (7, 9)]
+    opt_outs = [receipt("undelivered", at, provider="twilio", **OPT_OUT) for at in (7, 9)]
     expected = expected_of([send(), *opt_outs])
     latest = Decision("acme", NUMBER, T0 + 9, "unsubscribe", "twilio", "", "sms")
     assert expected.decisions == {latest}
     assert latest._replace(at=T0 + 7) in expected.possible_decisions
     assert not expected.strikes
     assert not expected.may_strike
+
+
+def test_a_failure_of_an_unknown_provider_may_be_withdrawn_to_be_sure() -> None:
+    """Code 2 is a hard bounce nowhere, code 3 with one provider."""
+    for code, may in (("2", False), ("3", True)):
+        expected = expected_of([send(), receipt("undelivered", 5, error_code=code)])
+        assert bool(expected.may_strike) == may
+        assert not expected.strikes
 
 
 SOFT = receipt("undelivered", 5, bounce="soft")

@@ -36,7 +36,7 @@ from deploy.simulator.oracle.messages import (
     story_of,
 )
 from deploy.simulator.oracle.numbers import is_person, person_of
-from deploy.simulator.oracle.readings import Reading, possible_readings
+from deploy.simulator.oracle.readings import Reading, may_be_strike, possible_readings
 from deploy.simulator.oracle.retries import (
     RequestKey,
     RetryExpectation,
@@ -99,7 +99,8 @@ class Expected:
     campaigns: (account, campaign_id) -> (updated_at ms, name, status) of the newest record.
     engagements: by (account, event_id). texts: number of attempts with a text. receipts: valid
     receipts, each a row of receipt_events.
-    strikes: by message. may_strike: messages that may have struck and withdrawn it.
+    strikes: by message. may_strike: messages that may have struck and withdrawn it, or withdrawn
+    one to be sure.
     channels: status of each recipient on each channel; no other one is suppressed.
     recipients: the same without regard to the channel.
     undetermined_channels, undetermined_recipients: not compared.
@@ -289,6 +290,8 @@ class _Oracle:
             cell = expected.cells.get(cell_key, Cell())
             expected.cells[cell_key] = add_to_cell(cell, counted, message)
         possible = list(possible_readings(known.receipts, known.sends, rules))
+        if any(may_be_strike(receipt) for receipt in known.receipts):
+            expected.may_strike.add(key)
         self._conclude_strike(key, story, possible, message)
         self._conclude_opt_outs(key[0], story, possible, message)
         retries = allowed_retries(known, story, possible, rules, self._as_of_ms)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from deploy.simulator.oracle.codes import meaning_of
+from deploy.simulator.oracle.codes import may_strike, meaning_of
 from deploy.simulator.oracle.facts import Receipt, Send
 from deploy.simulator.oracle.rules import Rules, entry_of
 
@@ -91,6 +91,13 @@ def possible_readings(
             # That of its attempt, or of another one while its own is unknown.
             for provider in {receipt.provider} if receipt.provider else {s.provider for s in sends}:
                 yield _read(receipt, attempt, provider, rules)
+
+
+def may_be_strike(receipt: Receipt) -> bool:
+    """Whether a failure that names no provider strikes by the codes of some provider."""
+    open_kind = receipt.bounce != "soft" and receipt.scope in ("", "recipient")
+    unread = receipt.status in FAILURES and not receipt.provider
+    return unread and open_kind and may_strike(receipt.error_code)
 
 
 def _read(receipt: Receipt, attempt: int, provider: str, rules: Rules) -> Reading:
