@@ -91,7 +91,7 @@ def test_tables_that_are_right_balance(client: Any, expected: Expected) -> None:
     assert ledger.suppressed_whatsapp == suppressed["whatsapp"] > 3
     assert f"suppressed_whatsapp {suppressed['whatsapp']}" in str(ledger)
     assert ledger.receipts == expected.receipts > EVENTS / 2
-    assert ledger.retries == len(expected.allowed_retries) > len(expected.required_retries) > 3
+    assert ledger.retries == len(expected.allowed_retries) > len(expected.required_retries) > 2
     assert str(ledger).startswith("balances: events 6000")
     assert ledger.as_dict()["balances"] is True
 
@@ -229,7 +229,7 @@ PLANTED: list[tuple[str, str, dict[str, int]]] = [
      f"FROM suppression_records WHERE {SUPPRESSED}", {"wrong_suppressions": 1}),
     ("a retry nobody may ask for",
      "INSERT INTO retry_requests (account, message_id, attempt) "
-     f"SELECT account, message_id, 2 FROM messages WHERE {DELIVERED}", {"wrong_retries": 1}),
+     f"SELECT account, message_id, 99 FROM messages WHERE {DELIVERED}", {"wrong_retries": 1}),
     ("a retry that is due at another time",
      "INSERT INTO retry_requests SELECT * REPLACE (due_at + INTERVAL 1 SECOND AS due_at, "
      "2 AS version) FROM retry_requests LIMIT 1", {"wrong_retries": 1}),
