@@ -384,9 +384,8 @@ def test_an_opt_out_is_a_decision_of_the_provider() -> None:
 
 
 def test_a_failure_of_an_unknown_provider_may_be_withdrawn_to_be_sure() -> None:
-    """Code 2 is a hard bounce nowhere, code 3 with one provider."""
-    for code, may in (("2", False), ("3", True)):
-        expected = expected_of([send(), receipt("undelivered", 5, error_code=code)])
+    for given, may in (({}, True), ({"provider": "twilio"}, False), ({"bounce": "soft"}, False)):
+        expected = expected_of([send(), receipt("undelivered", 5, error_code="3", **given)])
         assert bool(expected.may_strike) == may
         assert not expected.strikes
 

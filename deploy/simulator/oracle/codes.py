@@ -103,19 +103,6 @@ def meaning_of(provider: str, code: str) -> Meaning | None:
     return _TABLES.get(provider.strip().lower(), _GSM_MAP).get(plain)
 
 
-_STRIKING = {
-    code
-    for table in (*_TABLES.values(), _GSM_MAP)
-    for code, meaning in table.items()
-    if (meaning.bounce, meaning.scope) == ("hard", "recipient")
-}
-
-
-def may_strike(code: str) -> bool:
-    """Whether a code is a hard bounce of the recipient with some provider."""
-    return (code.lstrip("0") or "0") in _STRIKING
-
-
 #: Providers' words for a cause, without case, punctuation and words with a digit.
 _PHRASES = {
     "absent subscriber": UNREACHABLE, "absent subscriber permanent": UNKNOWN,

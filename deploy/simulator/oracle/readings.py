@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from deploy.simulator.oracle.codes import may_strike, meaning_of
+from deploy.simulator.oracle.codes import meaning_of
 from deploy.simulator.oracle.facts import Receipt, Send
 from deploy.simulator.oracle.rules import Rules, entry_of
 
@@ -94,10 +94,9 @@ def possible_readings(
 
 
 def may_be_strike(receipt: Receipt) -> bool:
-    """Whether a failure that names no provider strikes by the codes of some provider."""
+    """Whether a failure that names no provider may strike by the codes of some provider."""
     open_kind = receipt.bounce != "soft" and receipt.scope in ("", "recipient")
-    unread = receipt.status in FAILURES and not receipt.provider
-    return unread and open_kind and may_strike(receipt.error_code)
+    return receipt.status in FAILURES and not receipt.provider and open_kind
 
 
 def _read(receipt: Receipt, attempt: int, provider: str, rules: Rules) -> Reading:
