@@ -19,7 +19,7 @@ from tests.support.front import Front
 def strikes_of(world: World, truth: Truth) -> dict[str, list[tuple[str, int, int, str]]]:
     """Message, sent, struck and code of the strikes that count, the newest first, by number."""
     released: dict[str, int] = {}
-    for account, number, moment, action, _, _ in world.expected.decisions:
+    for account, number, moment, action, *_ in world.expected.decisions:
         if account == truth.account and action == "release":
             released[number] = max(released.get(number, 0), moment)
     found: dict[str, list[tuple[int, int, str, str]]] = {}

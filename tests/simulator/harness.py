@@ -8,10 +8,11 @@ from random import Random
 from typing import Any, Protocol
 
 from deploy.simulator.event import ACCOUNTS, ENGAGEMENTS, RECEIPTS, REQUESTS, SENDS, Published
-from deploy.simulator.oracle.expect import Decision
+from deploy.simulator.oracle.expect import RECIPIENT, ChannelKey
 from deploy.simulator.oracle.messages import Cell, CellKey, Message, Orphan
+from deploy.simulator.oracle.numbers import person_of
 from deploy.simulator.oracle.retries import RequestKey
-from deploy.simulator.oracle.suppression import RecipientStatus, Strike
+from deploy.simulator.oracle.suppression import Decision, RecipientStatus, Strike
 from deploy.simulator.publish.publish import partition_of
 from deploy.simulator.traffic.generate import generate
 from models.accounts import Accounts, AccountSettings, parse_account
@@ -128,8 +129,18 @@ class Worker:
         if topic == STRIKES:
             self.strikes.append(event)
         else:
-            self.requests.add((event["account"], event["recipient"], event["at"], event["action"],
-                               event["who"], ""))  # fmt: skip
+            own = event["who"] == RECIPIENT or event["why"].startswith("message ")
+            self.requests.add(
+                Decision(
+                    event["account"],
+                    person_of(event["recipient"]),
+                    event["at"],
+                    event["action"],
+                    event["who"],
+                    "" if own else event["why"],
+                    event.get("channel") or "",
+                )
+            )
 
     def tick(self, clock_ms: int) -> None:
         shards: list[tuple[Decides, dict[bytes, bytes]]] = [
@@ -171,13 +182,15 @@ class Worker:
                 orphans[key] = Orphan(*(getattr(row, name) for name in Orphan._fields))
         return messages, orphans
 
-    def statuses(self) -> dict[tuple[str, str], RecipientStatus]:
+    def statuses(self) -> dict[ChannelKey, RecipientStatus]:
         found = {}
         for table in self.numbers:
             for value in table.values():
                 held = decode_suppression(value)
-                status = (held.suppressed, held.reasons, held.since, held.until, held.strikes)
-                found[held.account, held.recipient] = RecipientStatus(*status)
+                for one in held.channels:
+                    status = (one.suppressed, one.reasons, one.since, one.until, one.strikes)
+                    key = (held.account, person_of(held.recipient), one.channel)
+                    found[key] = RecipientStatus(*status, one.binds)
         return found
 
     def struck(self) -> dict[tuple[str, str], Strike]:
@@ -190,7 +203,11 @@ class Worker:
                     latest[place] = event
         return {
             key[:2]: Strike(
-                event["recipient"], event["sent_at"], event["occurred_at"], event["code"]
+                person_of(event["recipient"]),
+                event["sent_at"],
+                event["occurred_at"],
+                event["code"],
+                event["channel"],
             )
             for key, event in latest.items()
             if event["kind"] == "struck"
