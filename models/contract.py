@@ -50,6 +50,7 @@ from models.vocabulary import (
     Channel,
     Direction,
     EngagementType,
+    ReadWord,
     Scope,
     Source,
 )
@@ -109,7 +110,7 @@ _SENDER_PATTERN: Final = rf"^[^\p{{C}}\p{{Z}}][^{_NOT_PRINTABLE}]{{0,31}}$"
 Sender = Annotated[str, StringConstraints(pattern=f"{PERSON_PATTERN}|{_SENDER_PATTERN}")]
 #: Spelling of a provider's status word → our word; each as written and in the usual letters.
 _OUR_STATUS: Final = {
-    spelling: ours
+    spelling: ReadWord.of(ours, word)
     for word, ours in STATUSES.items()
     for spelling in (word, word.lower(), word.upper(), word.capitalize())
     if spelling not in STATUS_WORDS
@@ -141,7 +142,8 @@ Name = Annotated[str, StringConstraints(max_length=256)]
 Sentence = Annotated[str, StringConstraints(max_length=1_024)]
 Body = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
 Credits = Annotated[Decimal, Field(ge=0, max_digits=15, decimal_places=6)]
-Price = Annotated[Decimal, Field(max_digits=15, decimal_places=6)]
+#: Kept to 10^-6; providers write more decimals, most of them 0.
+Price = Annotated[Decimal, Field(max_digits=21, decimal_places=12)]
 Attempt = Annotated[int, Field(ge=1, le=MAX_ATTEMPT)]
 
 

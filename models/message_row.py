@@ -243,9 +243,15 @@ class MessageRow(NamedTuple):
 
 
 def _provider_message_id(state: MessageState) -> str:
+    """That of the send, else that of the receipt that decides, if it is about this attempt or
+    delivered another one."""
     sends, outcome = state.sends, state.outcome
-    sent = sends[-1].provider_message_id if sends else ""
-    return sent or (outcome.provider_message_id if outcome is not None else "")
+    if sends and sends[-1].provider_message_id:
+        return sends[-1].provider_message_id
+    if outcome is None:
+        return ""
+    is_earlier = sends and outcome.attempt < sends[-1].attempt
+    return "" if is_earlier and outcome.status not in SUCCESSES else outcome.provider_message_id
 
 
 class StatusColumns(NamedTuple):

@@ -77,7 +77,7 @@ class MessageState(msgspec.Struct, array_like=True, gc=False):
     retry_decided: attempt up to which it was decided whether to request a retry
     fail_reason, no_retry, next_attempt_at: as published with this version
     had_hard_bounce: some receipt, winning or not, was a hard bounce of the recipient
-    last_delivered_at: the latest time of a delivered or read receipt
+    last_delivered_at: the latest time of a delivered or read receipt of the whole message
     last_unsubscribed_at: the latest unsubscribe, where `unsubscribed_at` is the first
     candidates: the receipts of the whole message that may win, as received; (): only `outcome`
     part_receipts: receipts of parts of a long message, as received
@@ -212,13 +212,11 @@ def add_receipt(
 
 
 def _add_outcome(state: MessageState, outcome: Outcome) -> bool:
-    changed = _add_part(state, outcome) if outcome.part else _add_candidate(state, outcome)
+    is_part = outcome.part
+    changed = _add_part(state, outcome) if is_part else _add_candidate(state, outcome)
     status, at = outcome.status, outcome.occurred_at
     if status in SUCCESSES:
-        if at > state.last_delivered_at:
-            state.last_delivered_at = at
-            changed = True
-        if not outcome.part:
+        if not is_part:
             changed = _note_delivery(state, status, at) or changed
     elif status == _QUEUED:
         if not state.queued_at or at < state.queued_at:
@@ -241,7 +239,9 @@ def _add_charge(state: MessageState, receipt: Receipt) -> bool:
 
 
 def _note_delivery(state: MessageState, status: int, at: int) -> bool:
-    changed = False
+    changed = at > state.last_delivered_at
+    if changed:
+        state.last_delivered_at = at
     if not state.delivered_at or at < state.delivered_at:
         state.delivered_at = at
         changed = True
@@ -345,11 +345,14 @@ def _candidates(state: MessageState) -> tuple[Outcome, ...]:
 def _opted_out(state: MessageState) -> tuple[int, str]:
     """(when, provider) of the latest opt-out; (0, ""): there is none."""
     latest = (0, "")
-    for at, provider, code in map(msgspec.structs.astuple, state.opt_outs):
-        for by in (provider,) if provider else {send.provider for send in state.sends}:
-            known = code_of(by, code)
+    for opt_out in state.opt_outs:
+        if opt_out.provider:
+            latest = max(latest, (opt_out.at, opt_out.provider))
+            continue
+        for provider in {send.provider for send in state.sends}:
+            known = code_of(provider, opt_out.code)
             if known is not None and known.opt_out:
-                latest = max(latest, (at, by))
+                latest = max(latest, (opt_out.at, provider))
     return latest
 
 
@@ -358,6 +361,15 @@ def delivered_at_of(state: MessageState) -> int:
     if not state.part_receipts:
         return state.delivered_at
     return earliest(state.delivered_at, parts_delivered_at(state.part_receipts, state.sends))
+
+
+def last_delivered_at_of(state: MessageState) -> int:
+    """The latest delivery of the message, whole or in all of its parts, in epoch ms; 0: none."""
+    latest = state.last_delivered_at
+    for whole in wholes_of(state.part_receipts, state.sends, None):
+        if whole.status in SUCCESSES:
+            latest = max(latest, whole.occurred_at)
+    return latest
 
 
 def add_repaired(state: MessageState, fields: tuple[str, ...]) -> bool:

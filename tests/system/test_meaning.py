@@ -209,7 +209,8 @@ def test_clicks_of_campaigns(world: World, case: Case) -> None:
 
 def test_nothing_is_refused(world: World, case: Case) -> None:
     found = world.query(
-        "SELECT topic, reason, detail FROM dead_letters WHERE position(value, {account:String}) > 0",
+        "SELECT topic, reason, detail FROM dead_letters "
+        "WHERE position(value, {account:String}) > 0",
         account=f'"{case.account}"',
     )
     assert found == []
