@@ -17,8 +17,8 @@ USER_ID_PATTERN: Final = r"[A-Z]{2}\.[A-Za-z0-9]{1,61}"
 #: What strikes and suppressions can be about.
 PERSON_PATTERN: Final = f"^(?:{E164_PATTERN}|{USER_ID_PATTERN})$"
 
-_is_person: Final = re.compile(PERSON_PATTERN).match
-_is_e164: Final = re.compile(f"^{E164_PATTERN}$").match
+_is_person: Final = re.compile(PERSON_PATTERN).fullmatch
+_is_e164: Final = re.compile(f"^{E164_PATTERN}$").fullmatch
 #: A number without its +: with a country code, it has at least these digits.
 _MIN_DIGITS, _MAX_DIGITS = 8, 15
 _TRUNK_ZERO: Final = re.compile(r"\(\s*0\s*\)")
@@ -64,6 +64,11 @@ def spellings_of(recipient: str) -> tuple[str, ...]:
     if country == "+54" and re.fullmatch(r"9[1-8][0-9]{9}", rest):
         return person, f"+54{rest[1:]}"
     return (person,)
+
+
+def person_from(written: str) -> str | None:
+    """A number as people write it, in E.164, or a user id as it is; None: it is neither."""
+    return written if is_person(written) else read_number(written)
 
 
 def read_number(written: str) -> str | None:

@@ -50,6 +50,7 @@ class MessageState(msgspec.Struct, array_like=True, gc=False):
     converted_at: when the goal was reached first
     clicks: the earliest ones
     repaired: names of fields of its events that were wrong, sorted
+    unsubscribes, resubscribes: the latest, by the channel that its event names; "": it names none
     """
 
     version: int = 0
@@ -83,6 +84,8 @@ class MessageState(msgspec.Struct, array_like=True, gc=False):
     converted_at: int = 0
     clicks: list[Click] = []
     repaired: list[str] = []
+    unsubscribes: dict[str, int] = {}
+    resubscribes: dict[str, int] = {}
 
     @property
     def first_send(self) -> SendFact | None:
@@ -184,17 +187,37 @@ def add_outcome(state: MessageState, outcome: Outcome, last_event_day: int) -> b
 
 
 def add_engagement(state: MessageState, engagement: Engagement, last_event_day: int) -> bool:
-    """Join a click (the first counts) or an unsubscribe into the state."""
+    """Join a click (the first counts), an unsubscribe or a resubscribe into the state."""
     at = engagement.occurred_at
-    newer = _note_day(state, last_event_day)
+    changed = _note_day(state, last_event_day)
     if engagement.type == "click":
         first = earliest(state.clicked_at, at)
-        changed, state.clicked_at = first != state.clicked_at, first
-    else:
-        first, last = earliest(state.unsubscribed_at, at), max(state.last_unsubscribed_at, at)
-        changed = (first, last) != (state.unsubscribed_at, state.last_unsubscribed_at)
-        state.unsubscribed_at, state.last_unsubscribed_at = first, last
-    return newer or changed
+        changed, state.clicked_at = changed or first != state.clicked_at, first
+    elif engagement.type == "unsubscribe":
+        before = state.unsubscribed_at, state.unsubscribes
+        state.unsubscribes = latest(unsubscribes_of(state), {engagement.channel or "": at})
+        state.unsubscribed_at = earliest(state.unsubscribed_at, at)
+        state.last_unsubscribed_at = max(state.last_unsubscribed_at, at)
+        changed = changed or before != (state.unsubscribed_at, state.unsubscribes)
+    elif engagement.type == "resubscribe":
+        known = state.resubscribes
+        state.resubscribes = latest(known, {engagement.channel or "": at})
+        changed = changed or known != state.resubscribes
+    return changed
+
+
+def unsubscribes_of(state: MessageState) -> dict[str, int]:
+    """The latest unsubscribe by the channel that its event names. A state of 0.1.0 has only the
+    latest time of all."""
+    if state.unsubscribes or not state.last_unsubscribed_at:
+        return state.unsubscribes
+    return {"": state.last_unsubscribed_at}
+
+
+def latest(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    """The later time of each channel, in the order of the channels."""
+    channels = sorted(one.keys() | other.keys())
+    return {channel: max(one.get(channel, 0), other.get(channel, 0)) for channel in channels}
 
 
 def _note_day(state: MessageState, day: int) -> bool:
@@ -212,7 +235,7 @@ def earliest(one: int, other: int) -> int:
 def joined(one: MessageState, other: MessageState) -> MessageState:
     """The join of two states of one message: all that either knows."""
     sort_keys = _sort_keys(one) | _sort_keys(other)
-    latest = one if one.version > other.version else other
+    newest = one if one.version > other.version else other
     whole = MessageState(
         version=max(one.version, other.version),
         sends=list(one.sends),
@@ -228,12 +251,14 @@ def joined(one: MessageState, other: MessageState) -> MessageState:
         orphaned=one.orphaned or other.orphaned,
         to_suppressed=one.to_suppressed or other.to_suppressed,
         retry_decided=max(one.retry_decided, other.retry_decided),
-        fail_reason=latest.fail_reason,
-        no_retry=latest.no_retry,
-        next_attempt_at=latest.next_attempt_at,
+        fail_reason=newest.fail_reason,
+        no_retry=newest.no_retry,
+        next_attempt_at=newest.next_attempt_at,
         had_hard_bounce=one.had_hard_bounce or other.had_hard_bounce,
         last_delivered_at=max(one.last_delivered_at, other.last_delivered_at),
         last_unsubscribed_at=max(one.last_unsubscribed_at, other.last_unsubscribed_at),
+        unsubscribes=latest(unsubscribes_of(one), unsubscribes_of(other)),
+        resubscribes=latest(one.resubscribes, other.resubscribes),
     )
     for fact in other.sends:
         add_send(whole, fact)

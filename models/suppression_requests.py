@@ -3,10 +3,9 @@
 from typing import Annotated, Final, Literal
 
 import msgspec
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from models.contract import (
-    E164,
     MAX_EVENT_BYTES,
     Account,
     Event,
@@ -16,21 +15,30 @@ from models.contract import (
     validated,
 )
 from models.keys import recipient_key
+from models.numbers import PERSON_PATTERN, person_from
 from models.refusal import Refusal
 from models.vocabulary import Channel
 
 Action = Literal["suppress", "release", "resubscribe", "unsubscribe"]
 Why = Annotated[str, StringConstraints(max_length=1_024)]
 
-#: `who` of an unsubscribe by the recipient.
+#: `who` of what the recipient wanted.
 RECIPIENT: Final = "recipient"
 
 
+def _as_written(recipient: object) -> object:
+    """A number as people write it is read; the pattern refuses what is no number."""
+    return (person_from(recipient) or recipient) if isinstance(recipient, str) else recipient
+
+
+Person = Annotated[str, BeforeValidator(_as_written), StringConstraints(pattern=PERSON_PATTERN)]
+
+
 class SuppressionRequest(Event):
-    """One record of `suppression-requests`, keyed by `account/recipient`."""
+    """One record of `suppression-requests`, keyed by `account/person`."""
 
     account: Account
-    recipient: E164
+    recipient: Person = Field(description="a number, or a user id of WhatsApp")
     action: Action
     at: Instant
     who: Name = ""
@@ -51,14 +59,29 @@ def parse_request(
 _encode_json: Final = msgspec.json.Encoder().encode
 
 
-def unsubscribe(account: str, recipient: str, at_ms: int, message_id: str) -> tuple[bytes, bytes]:
-    """Record of `suppression-requests` for an unsubscribe; message_id "": of no message."""
+def encoded_request(
+    account: str,
+    recipient: str,
+    action: Action,
+    at_ms: int,
+    channel: str = "",
+    who: str = RECIPIENT,
+    why: str = "",
+) -> tuple[bytes, bytes]:
+    """Key and value of a record of `suppression-requests`. channel "": all."""
     request = {
         "account": account,
         "recipient": recipient,
-        "action": "unsubscribe",
+        "action": action,
         "at": at_ms,
-        "who": RECIPIENT,
-        "why": f"message {message_id}" if message_id else "",
+        "who": who,
+        "why": why,
     }
+    if channel:
+        request["channel"] = channel
     return recipient_key(account, recipient), _encode_json(request)
+
+
+def by_message(message_id: str) -> str:
+    """`why` of what a recipient did through a message; "": through none."""
+    return f"message {message_id}" if message_id else ""

@@ -18,7 +18,8 @@ from models.contract import E164, Account
 from models.keys import partition_of, recipient_key
 from models.refusal import Refusal
 from models.settings import Settings, Topic
-from models.suppression import Facts, Suppression, SuppressionStatus, decode, published
+from models.suppression import Suppression, SuppressionStatus, decode, published
+from models.suppression_facts import Facts
 from models.suppression_requests import Action, parse_request
 from streams.kafka import clients
 

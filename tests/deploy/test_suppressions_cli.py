@@ -24,12 +24,8 @@ from deploy.kafka.topics import create_topics
 from deploy.processes.child import Child
 from models.keys import message_key, partition_of, recipient_key
 from models.settings import Settings, Topic
-from models.suppression import (
-    Facts,
-    SuppressionStatus,
-    encode,
-    published,
-)
+from models.suppression import SuppressionStatus, encode, published
+from models.suppression_facts import Facts
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ["check", "list", "add", "release", "resubscribe"]

@@ -20,7 +20,8 @@ from deploy.processes.monitoring import ProcessHealth, PrometheusMeter, monitori
 from deploy.processes.suppressions_page import suppressions_page
 from models.keys import recipient_key
 from models.settings import Settings
-from models.suppression import Facts, SuppressionStatus, check_record, encode, published
+from models.suppression import SuppressionStatus, check_record, encode, published
+from models.suppression_facts import Facts
 from streams.followers.suppression_index import SuppressionIndex
 from streams.followers.topic_follower import TopicFollower
 from streams.kafka.reading import Place

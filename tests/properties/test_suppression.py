@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.accounts import MAX_STRIKE_LIMIT, AccountSettings
-from models.suppression import (
+from models.suppression import decode, encode, join_encoded, published, status_of
+from models.suppression_facts import (
     MAX_STRIKES,
     Facts,
     ManualDecision,
@@ -17,12 +18,7 @@ from models.suppression import (
     add_strike,
     add_suppress,
     add_unsubscribe,
-    decode,
-    encode,
-    join_encoded,
     joined,
-    published,
-    status_of,
 )
 from models.time import DAY_MS
 from tests.properties.events import NOON_MS

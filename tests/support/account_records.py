@@ -7,8 +7,9 @@ import msgspec
 
 from models.retries import RetryRequest
 from models.strikes import Kind, Strike, encode_strike
-from models.suppression import Facts, SuppressionStatus, published
+from models.suppression import SuppressionStatus, published
 from models.suppression import encode as encode_suppression
+from models.suppression_facts import Facts
 from tests.support.fakes import T0
 from tests.support.records import Record
 

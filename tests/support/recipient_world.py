@@ -11,7 +11,7 @@ import msgspec
 
 from models.accounts import Accounts, AccountSettings
 from models.contract import Engagement, Event, Receipt, Send
-from models.keys import event_key, message_key
+from models.keys import event_key, message_key, recipient_key
 from models.message_row import MessageRow, row_of
 from models.retries import RetryRequest
 from models.state import decode
@@ -19,6 +19,7 @@ from models.suppression import Suppression
 from models.suppression import decode as decode_suppression
 from models.suppression_requests import Action, SuppressionRequest
 from streams.common.plan import Plan
+from streams.followers.suppression_index import SuppressionIndex
 from streams.lifecycle.shard import Rules, Shard
 from streams.suppression.shard import REQUESTS, STRIKES, RecipientShard
 from tests.support.records import Record, record
@@ -59,7 +60,7 @@ class World:
         self.deferred_records: list[Record] = []
         self.deferred_requests: list[PublishedRequest] = []
         self.numbers: dict[bytes, bytes] = {}
-        self.suppressed: dict[bytes, int] = {}
+        self.suppressed = SuppressionIndex()
         self.logs: dict[str, list[Record]] = {STRIKES: [], REQUESTS: []}
         self.read_to = {STRIKES: 0, REQUESTS: 0}
         self.requested: list[PublishedRequest] = []
@@ -140,7 +141,7 @@ class World:
         wish = SuppressionRequest(
             account="acme", recipient=recipient, action=action, at=at, who=who
         )
-        key, value = message_key("acme", recipient), wish.model_dump_json().encode()
+        key, value = recipient_key("acme", recipient), wish.model_dump_json().encode()
         self.logs[REQUESTS].append(record(REQUESTS, key, value, at))
 
     def deliver_strikes(self, at: int, dies: Death = "") -> None:
@@ -161,11 +162,7 @@ class World:
     def _judge(self, plan: Plan) -> None:
         _write(self.numbers, plan)
         for key in plan.changes:
-            known = decode_suppression(self.numbers[key])
-            if known.suppressed:
-                self.suppressed[key] = known.since
-            else:
-                self.suppressed.pop(key, None)
+            self.suppressed.take(key, self.numbers[key])
 
     # --- time ------------------------------------------------------------------------------------
 
@@ -192,7 +189,7 @@ class World:
         return row_of(key, decode(self.states[key]))
 
     def number(self, recipient: str) -> Suppression | None:
-        stored = self.numbers.get(message_key("acme", recipient))
+        stored = self.numbers.get(recipient_key("acme", recipient))
         return None if stored is None else decode_suppression(stored)
 
 
