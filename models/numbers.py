@@ -84,7 +84,7 @@ def read_number(written: str) -> str | None:
         return plain if _is_e164(plain) else None
     if not plain.isdigit() or not _MIN_DIGITS <= len(plain) <= _MAX_DIGITS:
         return None
-    return f"+{plain}" if _has_country_code(plain) else None
+    return f"+{plain}" if plain[0] != "0" and _has_country_code(plain) else None
 
 
 def _plain(written: str) -> list[str]:

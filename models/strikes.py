@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from models.facts import strikes
 from models.keys import recipient_key
-from models.numbers import PERSON_PATTERN
+from models.numbers import PERSON_PATTERN, person_of
 from models.refusal import Reason, Refusal
 from models.state import MessageState, is_pending
 from models.vocabulary import Channel
@@ -33,7 +33,6 @@ class Strike(msgspec.Struct, frozen=True):
     """One record of `strikes`, keyed by `account/person`. Times in epoch ms.
 
     kind: `delivered` is produced only for accounts that reset strikes on delivery
-    recipient: in the spelling of the message
     channel: of the attempt that bounced; "": written before strikes had one, it is about all
     """
 
@@ -53,7 +52,7 @@ class Strike(msgspec.Struct, frozen=True):
 
 
 class ActiveStrike(NamedTuple):
-    """The strike that a message is now. Times in epoch ms."""
+    """The strike that a message is now, against a person. Times in epoch ms."""
 
     recipient: str
     sent_at: int
@@ -79,9 +78,12 @@ def active_strike(state: MessageState) -> ActiveStrike | None:
     ):
         return None
     first = state.sends[0]
-    channel = channel_of(state, outcome.attempt)
     return ActiveStrike(
-        first.recipient, first.first_sent_at, outcome.occurred_at, outcome.error_code, channel
+        person_of(first.recipient),
+        first.first_sent_at,
+        outcome.occurred_at,
+        outcome.error_code,
+        channel_of(state, outcome.attempt),
     )
 
 

@@ -15,7 +15,7 @@ from models.contract import (
     validated,
 )
 from models.keys import recipient_key
-from models.numbers import PERSON_PATTERN, person_from
+from models.numbers import PERSON_PATTERN, person_from, person_of
 from models.refusal import Refusal
 from models.vocabulary import Channel
 
@@ -71,7 +71,7 @@ def encoded_request(
     """Key and value of a record of `suppression-requests`. channel "": all."""
     request = {
         "account": account,
-        "recipient": recipient,
+        "recipient": person_of(recipient),
         "action": action,
         "at": at_ms,
         "who": who,

@@ -113,8 +113,8 @@ def _forward(message: PendingMessage, event: Engagement) -> None:
     first = message.state.first_send
     channel = event.channel or (first.channel if first is not None else "")
     named = (first.recipient if first is not None else "", event.recipient or "")
-    people = {person_of(recipient): recipient for recipient in named if is_person(recipient)}
-    message.requests += tuple(_request(event, recipient, channel) for recipient in people.values())
+    people = dict.fromkeys(person_of(each) for each in named if is_person(each))
+    message.requests += tuple(_request(event, person, channel) for person in people)
 
 
 def _request(event: Engagement, recipient: str, channel: str) -> KeyValue:

@@ -6,7 +6,7 @@ from typing import Final
 from models.accounts import AccountSettings
 from models.counters import Contribution, contribution
 from models.keys import split_key
-from models.numbers import is_person
+from models.numbers import is_person, person_of
 from models.retries import next_timer_at
 from models.state import MessageState, has_unknown_status, provider_of, unsubscribes_of
 from models.strikes import ActiveStrike, Kind, Strike, active_strike, channel_of, encode_strike
@@ -100,9 +100,10 @@ def emit_recipient_events(key: bytes, message: PendingMessage) -> None:
     moved = state.had_hard_bounce and len(state.sends) != message.known_sends
     if after is None and (message.saw_hard_bounce or moved) and not has_unknown_status(state):
         # A worker may have produced a strike and died before it logged the state.
+        person = person_of(state.sends[0].recipient)
         for sent_at in state.sort_keys or [state.sends[0].first_sent_at]:
             for channel in {channel_of(state, send.attempt): None for send in state.sends}:
-                withdrawn = ActiveStrike(state.sends[0].recipient, sent_at, 0, "", channel)
+                withdrawn = ActiveStrike(person, sent_at, 0, "", channel)
                 _emit(key, message, "withdrawn", withdrawn)
     resets = state.last_delivered_at and message.settings.strikes_reset_on_delivery
     if resets and (is_new or state.last_delivered_at != message.last_delivered_at):
@@ -113,7 +114,8 @@ def _delivery(state: MessageState) -> ActiveStrike:
     """The latest delivery of a message, in the form of a strike that it ends."""
     first, outcome = state.sends[0], state.outcome
     channel = channel_of(state, outcome.attempt if outcome is not None else first.attempt)
-    return ActiveStrike(first.recipient, first.first_sent_at, state.last_delivered_at, "", channel)
+    person, at = person_of(first.recipient), state.last_delivered_at
+    return ActiveStrike(person, first.first_sent_at, at, "", channel)
 
 
 def _emit_requests(key: bytes, message: PendingMessage) -> None:

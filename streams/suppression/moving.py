@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from models.numbers import person_of
 from models.strikes import Strike, encode_strike
 from models.suppression import Suppression
 from models.suppression_requests import RECIPIENT, Action, encoded_request
@@ -10,7 +11,7 @@ from streams.common.plan import KeyValue
 
 def strikes_again(record: Suppression) -> Iterator[KeyValue]:
     """Records of `strikes`, keyed by the person, that lead to the same facts."""
-    account, recipient = record.account, record.recipient
+    account, recipient = record.account, person_of(record.recipient)
     strikes = [
         Strike(
             "struck" if fact.struck else "withdrawn",
