@@ -74,6 +74,13 @@ class SuppressionStatus(msgspec.Struct, frozen=True):
     channels: tuple[ChannelStatus, ...] = ()
     lapses_at: int = 0
 
+    @property
+    def binds(self) -> Binds:
+        """The most that is bound on a channel."""
+        if not self.suppressed:
+            return ""
+        return "all" if any(each.since_for_all for each in self.channels) else "marketing"
+
 
 # --- deciding ---------------------------------------------------------------------------------
 

@@ -251,7 +251,7 @@ def _settings(account: str | None = None, recipient: str | None = None) -> "Sett
 
 def _fields(found: "Suppression", channel: "Channel | None" = None) -> dict[str, object]:
     """The fields of the topic that senders rely on, of a channel or of all, and what they bind."""
-    from models.suppression import channels_of
+    from models.suppression import channels_of, of_any
 
     who = {"account": found.account, "recipient": found.recipient}
     channels = {
@@ -278,6 +278,7 @@ def _fields(found: "Suppression", channel: "Channel | None" = None) -> dict[str,
         "strikes": found.strikes,
         "version": found.version,
         "channels": list(channels.values()),
+        "binds": of_any(channels_of(found)).binds,
     }
 
 

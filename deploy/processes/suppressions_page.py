@@ -66,7 +66,6 @@ def _fields(
     if channel is not None:
         return {**_of_channel(bound, channel), "version": version}
     status = of_any(tuple(bound.values()))
-    for_all = any(each.since_for_all for each in bound.values())
     return {
         "suppressed": status.suppressed,
         "reasons": status.reasons,
@@ -75,7 +74,7 @@ def _fields(
         "strikes": status.strikes if bound else None,
         "version": version,
         "channels": [_of_channel(bound, each) for each in CHANNELS],
-        "binds": ("all" if for_all else "marketing") if bound else "",
+        "binds": status.binds,
     }
 
 
