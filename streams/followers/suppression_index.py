@@ -1,7 +1,7 @@
 """All recipients that are suppressed now, from the topic `suppressions`; every worker keeps all.
 
 The lifecycle agent looks up sends and retries, the worker's page answers senders (ADR 0008). A
-suppressed recipient takes at most about 180 bytes, and 210 when its channels have different reasons.
+suppressed recipient takes up to 180 bytes, and 210 when its channels have different reasons.
 """
 
 import time

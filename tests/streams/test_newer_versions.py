@@ -23,8 +23,8 @@ from models.strikes import active_strike
 from models.suppression import decode as decode_suppression
 from models.suppression import encode as encode_suppression
 from models.suppression import published, status_of
-from models.suppression_facts import Facts
-from models.vocabulary import Bounce, Status
+from models.suppression_facts import Facts, add_unsubscribe
+from models.vocabulary import CHANNELS, Bounce, Status
 from sinks.rows import map_records
 from streams.followers.suppression_index import SuppressionIndex
 from streams.suppression.shard import RecipientShard
@@ -314,4 +314,28 @@ def test_workers_and_sink_read_a_number_with_an_unknown_reason():
     assert {(each.reasons, each.since) for each in known.channels} == {(("manual",), T0)}
     mapped = mapped_rows("suppressions", NUMBER_KEY, value)
     assert not mapped.refused
-    assert len(mapped.tables["suppression_records"].rows) == 1
+    assert len(mapped.tables["suppression_records"].rows) == len(CHANNELS)
+
+
+def test_a_channel_of_a_newer_version_is_kept_and_stays_suppressed():
+    facts = Facts()
+    add_unsubscribe(facts.of("rcs"), T0)
+    value = json.loads(number_stored([], facts))
+    known = {"since": T0, "until": 0, "strikes": 0, "since_for_all": T0}
+    value["channels"] = [
+        {"channel": name, "suppressed": True, "reasons": ["complained"]} | known
+        for name in ("rcs", "fax")
+    ]
+    shard, _ = number_shard(json.dumps(value).encode())
+    request = {"account": "acme", "recipient": NUMBER, "action": "suppress", "at": T0}
+    wish = record("suppression-requests", NUMBER_KEY, json.dumps(request).encode(), T0)
+    plan = shard.plan("suppression-requests", [wish], T0)
+    assert not (plan.dead_letters or plan.failures)
+    record_ = decode_suppression(plan.changes[NUMBER_KEY] or b"")
+    assert record_.facts.channels["rcs"].unsubscribed_at == T0
+    assert {each.channel: each.reasons for each in record_.channels} == {
+        "sms": ("manual",),
+        "whatsapp": ("manual",),
+        "rcs": ("unsubscribed", "manual", "complained"),
+        "fax": ("complained",),
+    }
