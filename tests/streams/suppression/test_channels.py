@@ -279,6 +279,7 @@ def test_a_suppression_of_days_ends_on_each_channel_at_its_own_time():
     assert known is not None
     sms, other = known.channels
     assert (known.until, sms.until - other.until) == (sms.until, DAY)
+    world.restart()
     world.commit(other.until)
     assert world.bound().keys() == {"sms"}
     world.restart()
