@@ -7,6 +7,7 @@ import pytest
 
 from models.accounts import Accounts, AccountSettings
 from models.keys import message_key
+from models.settings import Settings
 from models.suppression import decode, encode, published, status_of
 from models.suppression_facts import (
     Facts,
@@ -20,7 +21,13 @@ from models.suppression_facts import (
     add_unsubscribe,
     joined,
 )
+from streams.common import context
+from streams.common.context import AgentContext
+from streams.common.delivery import Delivery
+from streams.suppression.agent import SuppressionAgent
 from streams.suppression.shard import MOVING_MS, REQUESTS, STRIKES, RecipientShard
+from tests.streams.lifecycle.test_agent import Broker, Table
+from tests.support.fakes import Meter
 from tests.support.recipient_world import HOUR, MINUTE, T0, World, hard, send, unsubscribe
 from tests.support.records import record
 
@@ -191,3 +198,33 @@ def test_two_spellings_in_one_message_are_one_strike(first: str) -> None:
     known = world.number(SPELLING)
     assert known is not None
     assert known.strikes == 1
+
+
+async def test_the_agent_publishes_moved_facts_before_it_clears_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wall = [NOW]
+    monkeypatch.setattr(context, "wall_ms", lambda: wall[0])
+    broker: Any = Broker()
+    broker.lags = {STRIKES: 0, REQUESTS: 0}
+    table: Any = Table("suppressions", broker)
+    table.data[OLD_KEY] = stored(old_facts())
+    meter, topics = Meter(), {STRIKES: STRIKES, REQUESTS: REQUESTS}
+    agent = SuppressionAgent(
+        broker,
+        Delivery(broker, meter, Settings(partitions=1), table),
+        meter,
+        1,
+        table,
+        AgentContext(broker, topics),
+        Accounts(),
+    )
+    await agent.open(0)
+    broker.done.clear()
+    await agent.before_commit()
+    assert [name for name, _ in broker.done] == [STRIKES, REQUESTS]
+    assert {key for _, records in broker.done for key, _ in records} == {PERSON_KEY}
+    wall[0] += MOVING_MS
+    await agent.before_commit()
+    assert [name for name, _ in broker.done] == [STRIKES, REQUESTS, "suppressions"]
+    assert not decode(table.data[OLD_KEY]).suppressed
