@@ -33,6 +33,12 @@ def recipient_key(account: str, recipient: str) -> bytes:
     return message_key(account, person_of(recipient))
 
 
+def is_of_person(key: bytes) -> bool:
+    """Whether a recipient key has the spelling of the person; 0.1.0 keyed by any spelling."""
+    recipient = key.partition(b"/")[2].decode(errors="replace")
+    return person_of(recipient) == recipient
+
+
 def event_key(event: Send | Receipt | Engagement) -> bytes:
     """The record key of an event; an engagement without a message is keyed by its recipient."""
     return message_key(event.account, event.message_id or event.recipient or "")

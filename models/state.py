@@ -88,6 +88,8 @@ class MessageState(msgspec.Struct, array_like=True, gc=False):
     converted_at: when the goal was reached first
     clicks: the earliest MAX_CLICKS, by time
     repaired: names of fields of its events that were wrong, sorted
+    unsubscribes, resubscribes: the latest, by the channel that its event names; "": it names none.
+        None: there is none
     """
 
     version: int = 0
@@ -122,6 +124,8 @@ class MessageState(msgspec.Struct, array_like=True, gc=False):
     converted_at: int = 0
     clicks: tuple[Click, ...] = ()
     repaired: tuple[str, ...] = ()
+    unsubscribes: dict[str, int] | None = None
+    resubscribes: dict[str, int] | None = None
 
     @property
     def first_send(self) -> SendFact | None:
@@ -380,22 +384,26 @@ def add_repaired(state: MessageState, fields: tuple[str, ...]) -> bool:
 
 
 def add_engagement(state: MessageState, engagement: Engagement, last_event_day: int) -> bool:
-    """Join what a person did: clicks, the first and the last unsubscribe, the first conversion."""
+    """Join what a person did: clicks, unsubscribes and resubscribes, the first conversion."""
     at = engagement.occurred_at
     changed = _note_day(state, last_event_day)
     match engagement.type:
         case "click":
             changed = _add_click(state, engagement) or changed
         case "unsubscribe":
-            first, last = earliest(state.unsubscribed_at, at), max(state.last_unsubscribed_at, at)
-            changed |= (first, last) != (state.unsubscribed_at, state.last_unsubscribed_at)
-            state.unsubscribed_at, state.last_unsubscribed_at = first, last
+            before = state.unsubscribed_at, state.unsubscribes
+            state.unsubscribes = latest(unsubscribes_of(state), {engagement.channel or "": at})
+            state.unsubscribed_at = earliest(state.unsubscribed_at, at)
+            state.last_unsubscribed_at = max(state.last_unsubscribed_at, at)
+            changed |= before != (state.unsubscribed_at, state.unsubscribes)
         case "conversion":
             first = earliest(state.converted_at, at)
             changed |= first != state.converted_at
             state.converted_at = first
         case "resubscribe":
-            pass  # it concerns the recipient only
+            known = state.resubscribes
+            state.resubscribes = latest(known, {engagement.channel or "": at})
+            changed |= known != state.resubscribes
     return changed
 
 
@@ -426,6 +434,22 @@ def first_clicks_of(state: MessageState) -> tuple[int, int]:
     return first_clicks(clicks, delivered_at_of(state))
 
 
+def unsubscribes_of(state: MessageState) -> dict[str, int]:
+    """The latest unsubscribe by the channel that its event names. A state of 0.1.0 has only the
+    latest time of all."""
+    if state.unsubscribes or not state.last_unsubscribed_at:
+        return state.unsubscribes or {}
+    return {"": state.last_unsubscribed_at}
+
+
+def latest(one: dict[str, int] | None, other: dict[str, int] | None) -> dict[str, int] | None:
+    """The later time of each channel, in the order of the channels; None: none of any."""
+    if not one or not other:
+        return one or other or None
+    channels = sorted(one.keys() | other.keys())
+    return {channel: max(one.get(channel, 0), other.get(channel, 0)) for channel in channels}
+
+
 def _note_day(state: MessageState, day: int) -> bool:
     if day <= state.last_event_day:
         return False
@@ -444,7 +468,7 @@ def joined(one: MessageState, other: MessageState) -> MessageState:
     Decided without the account's settings; the owner decides again before it writes.
     """
     sort_keys = _sort_keys(one) | _sort_keys(other)
-    latest = one if one.version > other.version else other
+    newest = one if one.version > other.version else other
     whole = MessageState(
         version=max(one.version, other.version),
         sends=list(one.sends),
@@ -459,9 +483,9 @@ def joined(one: MessageState, other: MessageState) -> MessageState:
         orphaned=one.orphaned or other.orphaned,
         to_suppressed=one.to_suppressed or other.to_suppressed,
         retry_decided=max(one.retry_decided, other.retry_decided),
-        fail_reason=latest.fail_reason,
-        no_retry=latest.no_retry,
-        next_attempt_at=latest.next_attempt_at,
+        fail_reason=newest.fail_reason,
+        no_retry=newest.no_retry,
+        next_attempt_at=newest.next_attempt_at,
         had_hard_bounce=one.had_hard_bounce or other.had_hard_bounce,
         last_delivered_at=max(one.last_delivered_at, other.last_delivered_at),
         last_unsubscribed_at=max(one.last_unsubscribed_at, other.last_unsubscribed_at),
@@ -470,6 +494,8 @@ def joined(one: MessageState, other: MessageState) -> MessageState:
         opt_outs=_opt_outs_of((*one.opt_outs, *other.opt_outs)),
         converted_at=earliest(one.converted_at, other.converted_at),
         clicks=_clicks_of((*one.clicks, *other.clicks)),
+        unsubscribes=latest(unsubscribes_of(one), unsubscribes_of(other)),
+        resubscribes=latest(one.resubscribes, other.resubscribes),
     )
     whole.mccmnc_at, whole.mccmnc = max(
         (one.mccmnc_at, one.mccmnc), (other.mccmnc_at, other.mccmnc)

@@ -22,6 +22,7 @@ from models.message_row import MessageRow, row_of
 from models.state import decode
 from models.suppression import decode as decode_suppression
 from streams.common.plan import Plan
+from streams.followers.suppression_index import SuppressionIndex
 from streams.lifecycle.shard import Rules, Shard
 from streams.suppression.shard import RecipientShard
 from tests.support.records import Record
@@ -70,7 +71,7 @@ class Worker:
 
     def __init__(self, accounts: Accounts, *, follows: bool) -> None:
         self.follows = follows
-        self.suppressed: dict[bytes, int] = {}
+        self.suppressed = SuppressionIndex()
         self.states: list[dict[bytes, bytes]] = [{} for _ in range(PARTITIONS)]
         self.numbers: list[dict[bytes, bytes]] = [{} for _ in range(PARTITIONS)]
         self.messages = [
@@ -120,10 +121,8 @@ class Worker:
 
     def follow(self, key: bytes, value: bytes) -> None:
         """All shards know which numbers are suppressed, but those dealt to out of order."""
-        held = decode_suppression(value)
         if self.follows:
-            self.suppressed.pop(key, None)
-            self.suppressed |= {key: held.since} if held.suppressed else {}
+            self.suppressed.take(key, value)
 
     def note(self, topic: str, event: dict[str, Any]) -> None:
         if topic == STRIKES:

@@ -126,10 +126,19 @@ READ: dict[str, tuple[str, list[tuple[object, ...]]]] = {
     "campaigns": ("SELECT name, created_at FROM campaigns_current", [("Sale", None)]),
     "dead_letter_records": ("SELECT topic, offset FROM dead_letters", [("sends", 4)]),
     "accounts": ("SELECT strike_limit, suppression_days FROM accounts_current", [(2, None)]),
-    "strikes": ("SELECT recipient, struck FROM strikes_current", [("+49", True)]),
-    "suppression_records": ("SELECT suppressed, since FROM suppressions", [(True, None)]),
-    "suppression_versions": ("SELECT suppressed, until FROM suppression_history", [(True, None)]),
-    "suppression_requests": ("SELECT action FROM suppression_requests_current", [("release",)]),
+    "strikes": ("SELECT recipient, struck, channel FROM strikes_current", [("+49", True, "")]),
+    "suppression_records": (
+        "SELECT suppressed, since, channel, binds FROM suppressions ORDER BY channel",
+        [(True, None, "sms", "all"), (True, None, "whatsapp", "all")],
+    ),
+    "suppression_versions": (
+        "SELECT suppressed, until, channel FROM suppression_history ORDER BY channel",
+        [(True, None, "sms"), (True, None, "whatsapp")],
+    ),
+    "suppression_requests": (
+        "SELECT action, channel FROM suppression_requests_current",
+        [("release", "")],
+    ),
     "retry_requests": ("SELECT id FROM retry_requests_current", [("acme/m/2",)]),
     "segments": ("SELECT name, definition FROM segments_current", [("clicked", "{}")]),
 }
