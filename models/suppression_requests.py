@@ -18,7 +18,7 @@ from models.contract import (
     validated,
 )
 from models.keys import recipient_key
-from models.numbers import PERSON_PATTERN, person_from, person_of
+from models.numbers import person_of
 from models.refusal import Refusal
 from models.repair import Reader, read_recipient
 from models.vocabulary import Channel

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from models.contract import Engagement, Event, Receipt, Send
-from models.facts import NEVER_RETRIED, OPT_OUT, Outcome, send_fact
+from models.facts import Outcome, send_fact
+from models.failures import NEVER_RETRIED, OPT_OUT
 from models.keys import message_key
 from models.state import MessageState, add_engagement, add_send
 from models.suppression_requests import parse_request
