@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaTimeoutError, NotLeaderForPartitionError
 
 from deploy.embedded.brokers import Broker, free_port
 from models.counters import cell_key, encode_cell
-from models.suppression import SuppressionStatus
+from models.suppression import ChannelStatus, of_any
 from sinks.client import ClickHouse, connect
 from sinks.errors import Broken
 from sinks.rows import TOPICS
@@ -62,7 +62,7 @@ def one_of_each() -> list[Record]:
         request("suppress"),
         strike(),
         strike("delivered"),
-        suppression(1, SuppressionStatus(True, ("manual",), T0, 0, 0)),
+        suppression(1, of_any([ChannelStatus("sms", True, ("manual",), T0, 0, 0, T0)])),
         retry(),
         Record("dead-letters", 1, 0, T0, b"\xff", None, tuple((k, v.encode()) for k, v in headers)),
     ]
