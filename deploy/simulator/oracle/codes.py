@@ -62,6 +62,9 @@ _INFOBIP = {
     "255": Meaning("soft", "", UNEXPLAINED),
     "573": Meaning("hard", "recipient", BLOCKED_BY_RECIPIENT, blocked=True),
     "603": Meaning("hard", "recipient", OPTED_OUT, opted_out=True),
+    # Its status words are codes too, where a receipt has no other.
+    "rejected_network": Meaning("hard", "route", ROUTE),
+    "undeliverable_not_delivered": Meaning("soft", "", UNEXPLAINED),
 }
 _WHATSAPP = {
     "130429": Meaning("soft", "account", THROTTLED),

@@ -54,7 +54,7 @@ class Send(NamedTuple):
 class Receipt(NamedTuple):
     """One report, as its provider gave it. What it does not give is "" or 0.
 
-    status: in our words. attempt 0: not named. part 0: about the whole message. price: in 10^-6 of
+    status: in our words. word: the status as it came. attempt 0: not named. part 0: about the whole message. price: in 10^-6 of
     the currency, without its sign.
     """
 
@@ -73,6 +73,7 @@ class Receipt(NamedTuple):
     mccmnc: str
     price: int
     currency: str
+    word: str = ""
 
 
 class Click(NamedTuple):
@@ -211,6 +212,7 @@ def receipt_of(fields: Mapping[str, Any]) -> Receipt:
         mccmnc=intern(text("mccmnc")),
         price=abs(int(Decimal(_given(fields, "price", 0)) * 1_000_000)),
         currency=intern(text("currency")) if fields.get("price") is not None else "",
+        word=intern(fields["status"]),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from deploy.simulator.oracle.codes import meaning_of
+from deploy.simulator.oracle.codes import Meaning, meaning_of
 from deploy.simulator.oracle.facts import Receipt, Send
 from deploy.simulator.oracle.rules import Rules, entry_of
 
@@ -105,7 +105,7 @@ def _read(receipt: Receipt, attempt: int, provider: str, rules: Rules) -> Readin
     status, bounce, scope = receipt.status, "", receipt.scope
     known = entry = None
     if status in FAILURES:
-        known = meaning_of(sender, code) if code else None
+        known = meaning_of(sender, code) if code else _meaning_in_words(receipt)
         entry = entry_of(rules, sender, code)
         given = receipt.bounce or (entry.bounce if entry else "") or (known.bounce if known else "")
         bounce = given or ("soft" if status == "undelivered" else "hard")
@@ -137,6 +137,13 @@ def _read(receipt: Receipt, attempt: int, provider: str, rules: Rules) -> Readin
         part=receipt.part,
         parts=receipt.parts,
     )
+
+
+def _meaning_in_words(receipt: Receipt) -> Meaning | None:
+    """That of the words, or of the status word, of a receipt without a code: some are codes."""
+    words = (receipt.error_text, receipt.word) if receipt.provider else ()
+    meanings = (meaning_of(receipt.provider, word) for word in words if word)
+    return next((meaning for meaning in meanings if meaning), None)
 
 
 Group = dict[int, list[Reading]]  # part -> its receipts
