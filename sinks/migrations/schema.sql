@@ -44,7 +44,9 @@ CREATE VIEW accounts_current
     `fail_reasons` Map(String, String) COMMENT 'its own words for failures, by provider:code or code',
     `updated_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'when it was changed, by its publisher\'s clock, UTC; NULL: not given',
     `published_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'Kafka timestamp of the record, UTC; NULL: none',
-    `version` UInt64 COMMENT 'offset of the record; the highest wins'
+    `version` UInt64 COMMENT 'offset of the record; the highest wins',
+    `codes` Map(String, String) COMMENT 'its own meanings of codes, by provider:code or code: bounce, scope and reason as JSON',
+    `unsubscribe_binds` LowCardinality(String) COMMENT 'messages an unsubscribe binds: marketing (all but verification messages) or all'
 )
 COMMENT 'Settings of the accounts that published any; the others have the defaults.'
 AS SELECT
@@ -63,7 +65,9 @@ AS SELECT
     fail_reasons,
     nullIf(updated_at, toDateTime64(0, 3, 'UTC')) AS updated_at,
     nullIf(published_at, toDateTime64(0, 3, 'UTC')) AS published_at,
-    version
+    version,
+    codes,
+    unsubscribe_binds
 FROM accounts
 FINAL;
 
@@ -892,13 +896,14 @@ COMMENT 'Strikes as written: read strikes_current instead.';
 CREATE VIEW strikes_current
 (
     `account` LowCardinality(String) COMMENT 'tenant the message belongs to',
-    `recipient` String COMMENT 'number that is struck, E.164',
+    `recipient` String COMMENT 'number that is struck, E.164, in the spelling that stands for all of its spellings, or a user id of WhatsApp',
     `sent_at` DateTime64(3, 'UTC') COMMENT 'when attempt 1 of the message was sent, UTC',
     `message_id` String COMMENT 'the message',
     `struck` Bool COMMENT 'false: the strike was withdrawn',
     `occurred_at` DateTime64(3, 'UTC') COMMENT 'time of the receipt that struck, UTC',
     `code` LowCardinality(String) COMMENT 'code the provider gave; empty: none',
-    `version` UInt64 COMMENT 'version of the message; the highest wins'
+    `version` UInt64 COMMENT 'version of the message; the highest wins',
+    `channel` LowCardinality(String) COMMENT 'channel it counts on; empty: all, as written before channels were known'
 )
 COMMENT 'Messages that ended as hard and the recipient\'s own fault, one row each; withdrawn ones stay, with struck = false. Whether one counts depends on releases too: see suppressions.'
 AS SELECT
@@ -909,23 +914,26 @@ AS SELECT
     struck,
     occurred_at,
     code,
-    version
+    version,
+    channel
 FROM strikes
 FINAL;
 
 CREATE VIEW suppression_history
 (
     `account` LowCardinality(String) COMMENT 'tenant the number is a recipient of',
-    `recipient` String COMMENT 'the number, E.164',
-    `suppressed` Bool COMMENT 'whether it must not be sent to',
+    `recipient` String COMMENT 'the number, E.164, in the spelling that stands for all of its spellings, or a user id of WhatsApp',
+    `suppressed` Bool COMMENT 'whether it must not be sent to on this channel',
     `reasons` Array(LowCardinality(String)) COMMENT 'why: hard_bounces, unsubscribed, manual; empty: not suppressed',
     `since` Nullable(DateTime64(3, 'UTC')) COMMENT 'suppressed since, UTC; NULL: not suppressed',
     `until` Nullable(DateTime64(3, 'UTC')) COMMENT 'suppressed until, UTC; NULL: until released, or not suppressed',
     `strikes` UInt16 COMMENT 'strikes that counted then',
     `published_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'Kafka timestamp of the record, UTC; NULL: none',
-    `version` UInt64 COMMENT 'orders the writes of one number'
+    `version` UInt64 COMMENT 'orders the writes of one number',
+    `channel` LowCardinality(String) COMMENT 'channel it is about: sms or whatsapp',
+    `binds` LowCardinality(String) COMMENT 'messages not to send: all, or marketing (all but verification messages); empty: not suppressed'
 )
-COMMENT 'Every change of a suppression that was published, one row each. Changes made while no sink ran may be missing: the topic is compacted.'
+COMMENT 'Every change of a suppression that was published, one row for each channel. Changes made while no sink ran may be missing: the topic is compacted.'
 AS SELECT
     account,
     recipient,
@@ -935,8 +943,10 @@ AS SELECT
     nullIf(until, toDateTime64(0, 3, 'UTC')) AS until,
     strikes,
     nullIf(published_at, toDateTime64(0, 3, 'UTC')) AS published_at,
-    version
-FROM suppression_versions
+    version,
+    arrayJoin(if(stored.channel = '', ['sms', 'whatsapp'], [stored.channel])) AS channel,
+    multiIf(NOT suppressed, '', stored.binds != '', stored.binds, reasons = ['unsubscribed'], 'marketing', 'all') AS binds
+FROM suppression_versions AS stored
 FINAL;
 
 CREATE TABLE suppression_records
@@ -978,11 +988,12 @@ COMMENT 'Suppression requests as written: read suppression_requests_current inst
 CREATE VIEW suppression_requests_current
 (
     `account` LowCardinality(String) COMMENT 'tenant the number is a recipient of',
-    `recipient` String COMMENT 'the number, E.164',
+    `recipient` String COMMENT 'the number, E.164, in the spelling that stands for all of its spellings, or a user id of WhatsApp',
     `at` DateTime64(3, 'UTC') COMMENT 'when it was decided, UTC',
     `action` LowCardinality(String) COMMENT 'suppress, release, resubscribe or unsubscribe',
     `who` LowCardinality(String) COMMENT 'who decided; empty: not given',
-    `why` String COMMENT 'why; for an unsubscribe through a message its message_id; empty: not given'
+    `why` String COMMENT 'why; for an unsubscribe through a message its message_id; empty: not given',
+    `channel` LowCardinality(String) COMMENT 'channel it binds; empty: all'
 )
 COMMENT 'What people and recipients decided about numbers, one row a request.'
 AS SELECT
@@ -991,7 +1002,8 @@ AS SELECT
     at,
     action,
     who,
-    why
+    why,
+    channel
 FROM suppression_requests
 FINAL;
 
@@ -1018,16 +1030,18 @@ COMMENT 'Suppressions as they were published, as written: read suppression_histo
 CREATE VIEW suppressions
 (
     `account` LowCardinality(String) COMMENT 'tenant the number is a recipient of',
-    `recipient` String COMMENT 'the number, E.164',
-    `suppressed` Bool COMMENT 'whether it must not be sent to',
+    `recipient` String COMMENT 'the number, E.164, in the spelling that stands for all of its spellings, or a user id of WhatsApp',
+    `suppressed` Bool COMMENT 'whether it must not be sent to on this channel',
     `reasons` Array(LowCardinality(String)) COMMENT 'why: hard_bounces, unsubscribed, manual; empty: not suppressed',
     `since` Nullable(DateTime64(3, 'UTC')) COMMENT 'suppressed since, UTC; NULL: not suppressed',
     `until` Nullable(DateTime64(3, 'UTC')) COMMENT 'suppressed until, UTC; NULL: until released, or not suppressed',
     `strikes` UInt16 COMMENT 'strikes that count now',
     `published_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'Kafka timestamp of the record, UTC; NULL: none',
-    `version` UInt64 COMMENT 'orders the writes of one number; the highest wins'
+    `version` UInt64 COMMENT 'orders the writes of one number; the highest wins',
+    `channel` LowCardinality(String) COMMENT 'channel it is about: sms or whatsapp',
+    `binds` LowCardinality(String) COMMENT 'messages not to send: all, or marketing (all but verification messages); empty: not suppressed'
 )
-COMMENT 'Numbers that are or were suppressed or struck, one row each, as they are now.'
+COMMENT 'Numbers that are or were suppressed or struck, one row for each number and channel, as they are now.'
 AS SELECT
     account,
     recipient,
@@ -1037,7 +1051,16 @@ AS SELECT
     nullIf(until, toDateTime64(0, 3, 'UTC')) AS until,
     strikes,
     nullIf(published_at, toDateTime64(0, 3, 'UTC')) AS published_at,
-    version
-FROM suppression_records
-FINAL;
+    version,
+    arrayJoin(if(stored.channel = '', ['sms', 'whatsapp'], [stored.channel])) AS channel,
+    multiIf(NOT suppressed, '', stored.binds != '', stored.binds, reasons = ['unsubscribed'], 'marketing', 'all') AS binds
+FROM
+(
+    SELECT
+        *,
+        max(version) OVER (PARTITION BY account, recipient) AS latest
+    FROM suppression_records
+    FINAL
+) AS stored
+WHERE version = latest;
 

@@ -54,8 +54,8 @@ class Send(NamedTuple):
 class Receipt(NamedTuple):
     """One report, as its provider gave it. What it does not give is "" or 0.
 
-    status: in our words. word: the status as it came. attempt 0: not named. part 0: about the whole message. price: in 10^-6 of
-    the currency, without its sign.
+    status: in our words. word: the status as it came. attempt 0: not named. part 0: about the whole
+    message. price: in 10^-6 of the currency, without its sign.
     """
 
     status: str
