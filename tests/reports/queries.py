@@ -24,9 +24,11 @@ def biggest(world: World) -> str:
 
 
 def required_params(truth: Truth, report: Report) -> dict[str, str]:
-    """Values for the required filters of a report: the biggest campaign and one of its people."""
+    """Values for the required filters of a report: the biggest campaign, one of its messages and
+    its recipient."""
     campaign = truth.campaigns[0]
-    known = {"campaign": campaign, "person": truth.of_campaign(campaign)[0][1].recipient}
+    name, message = truth.of_campaign(campaign)[0]
+    known = {"campaign": campaign, "person": message.recipient, "message_id": name}
     return {one.name: known[one.name] for one in report.own_filters if one.required}
 
 

@@ -32,6 +32,7 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 TABLES = (
     "messages", "message_texts", "status_counters", "engagements", "campaigns", "accounts",
     "strikes", "suppression_records", "suppression_requests", "orphans",
+    "receipt_events", "retry_requests",
 )  # fmt: skip
 #: Accounts that have all the account has; one of them is named to be taken for SQL.
 TWINS = ("zz-twin", "x' OR account != '")
