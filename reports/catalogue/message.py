@@ -96,9 +96,9 @@ _SENT: Final = (
     c.MESSAGE_CREDITS,
     Column(
         "price",
-        "Decimal(18, 6)",
+        "Nullable(Decimal(18, 6))",
         "Price",
-        "price by the receipts, over all attempts; 0 without a currency: unknown",
+        "price by the receipts, over all attempts; empty: unknown",
         "number",
     ),
     word("currency", "Currency", "ISO 4217 of the price; empty: unknown"),
@@ -127,15 +127,7 @@ _TIMELINE: Final = (
         " unsubscribe, resubscribe, conversion, strike, strike withdrawn, or a request about the"
         " number",
     ),
-    text(
-        "attempt",
-        "Attempt",
-        "attempt it is about; not named: the latest one that is known to be sent before it",
-    ),
-    text("part", "Part", "part of a long message it is about; empty: the whole"),
     text("status", "Status given", "status of the receipt, in our words"),
-    text("error_code", "Code given", "code of the provider"),
-    text("error_text", "Words given", "words of the provider"),
     Column(
         "reading",
         "String",
@@ -143,6 +135,14 @@ _TIMELINE: Final = (
         "what the failure means by the receipt and our table of codes; empty: no failure",
         computed=reading_of,
     ),
+    text("error_code", "Code given", "code of the provider"),
+    text("error_text", "Words given", "words of the provider"),
+    text(
+        "attempt",
+        "Attempt",
+        "attempt it is about; not named: the latest one that is known to be sent before it",
+    ),
+    text("part", "Part", "part of a long message it is about; empty: the whole"),
     text("detail", "Detail", "link of a click; who decided about the number, and why"),
     *optional(
         text("provider", "Provider", "provider of the receipt; if not given, of the message"),
@@ -155,9 +155,9 @@ _TIMELINE: Final = (
         text("mccmnc", "Network", "mobile country and network code"),
         Column(
             "price",
-            "Decimal(18, 6)",
-            "Price",
-            "price it gives; 0 without a currency: none",
+            "Nullable(Decimal(18, 6))",
+            "Price given",
+            "price it gives, with its sign; empty: none",
             "number",
         ),
         text("currency", "Currency", "ISO 4217 of the price"),

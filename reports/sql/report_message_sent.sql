@@ -1,7 +1,4 @@
-WITH
-    (
-        SELECT any(content) FROM reported_texts WHERE /*filters*/ true
-    ) AS text
+WITH (SELECT any(content) FROM /*texts*/ reported_texts WHERE /*filters*/ true) AS text
 SELECT
     message_id,
     channel,
@@ -25,7 +22,7 @@ SELECT
     mccmnc,
     segments,
     credits,
-    price,
+    if(currency = '', NULL, price) AS price,
     currency,
     text AS content
 FROM reported_messages

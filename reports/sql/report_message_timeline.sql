@@ -6,7 +6,7 @@ WITH
     lower(concat(provider, ':', error_code)) AS long_code,
     lower(error_code) AS short_code
 SELECT
-    at, event, attempt, part, status, error_code, error_text, detail, provider, published_at, received_at,
+    at, event, status, error_code, error_text, attempt, part, detail, provider, published_at, received_at,
     bounce, scope, provider_message_id, recipient, mccmnc, price, currency, repaired,
     if(error_code = '', '', if(own_reasons[long_code] != '', own_reasons[long_code], own_reasons[short_code])) AS own_reason,
     if(error_code = '', '', if(own_codes[long_code] != '', own_codes[long_code], own_codes[short_code])) AS own_meaning
@@ -16,7 +16,7 @@ FROM (
         published_at,
         'receipt' AS event,
         if(attempt IS NULL, concat(toString(of_attempt), ', not named'), toString(of_attempt)) AS attempt,
-        if(part = 0, '', concat(toString(part), ' of ', toString(parts))) AS part,
+        if(part IS NULL, '', concat(toString(part), ' of ', toString(parts))) AS part,
         status,
         error_code,
         error_text,
@@ -40,7 +40,7 @@ FROM (
     UNION ALL
     SELECT
         at, published_at, event, attempt, '', status, code, '', detail, '', '', '', '', '', '',
-        toDecimal64(0, 6), '', NULL, '', place, 0, 0
+        NULL, '', NULL, '', place, 0, 0
     FROM (
         SELECT
             arrayJoin(sends).sent_at AS at,

@@ -2,9 +2,7 @@ CREATE OR REPLACE VIEW receipt_events_current
 (
     account             LowCardinality(String) COMMENT 'tenant the receipt names',
     message_id          String COMMENT 'message the receipt is about',
-    occurred_at         DateTime64(3, 'UTC') COMMENT 'when it happened, by the provider, UTC',
-    partition           Int32 COMMENT 'partition of its record in the topic receipts',
-    offset              Int64 COMMENT 'offset of its record',
+    occurred_at         DateTime64(3, 'UTC') COMMENT 'when it happened, by the provider, UTC; its time to live counts from here',
     attempt             Nullable(UInt8) COMMENT 'attempt it names; NULL: none',
     status              LowCardinality(String) COMMENT 'status it gives, in our words, or unknown',
     bounce              LowCardinality(String) COMMENT 'soft or hard, as it gives it; empty: not given',
@@ -14,21 +12,21 @@ CREATE OR REPLACE VIEW receipt_events_current
     provider            LowCardinality(String) COMMENT 'the provider; empty: not given',
     provider_message_id String COMMENT 'id the provider gave the message; empty: unknown',
     recipient           String COMMENT 'number the receipt names; empty: none',
-    part                UInt8 COMMENT 'part of a long message it is about; 0: the whole',
-    parts               UInt8 COMMENT 'parts of the message; 0: not given',
+    part                Nullable(UInt8) COMMENT 'part of a long message it is about; NULL: the whole',
+    parts               Nullable(UInt8) COMMENT 'parts of the message; NULL: not given',
     mccmnc              LowCardinality(String) COMMENT 'mobile country and network code; empty: not given',
-    price               Decimal(18, 6) COMMENT 'price it gives; 0 without a currency: none',
+    price               Nullable(Decimal(18, 6)) COMMENT 'price it gives, with its sign; NULL: none',
     currency            LowCardinality(String) COMMENT 'ISO 4217 of the price; empty: none',
     received_at         Nullable(DateTime64(3, 'UTC')) COMMENT 'when the publisher received it, UTC; NULL: not given',
     published_at        Nullable(DateTime64(3, 'UTC')) COMMENT 'Kafka timestamp of the record, UTC; NULL: none',
-    repaired            Array(LowCardinality(String)) COMMENT 'fields that were wrong and were mended or left out'
+    repaired            Array(LowCardinality(String)) COMMENT 'fields that were wrong and were mended or left out',
+    partition           Int32 COMMENT 'partition of its record in the topic receipts',
+    offset              Int64 COMMENT 'offset of its record'
 )
 AS SELECT
     account,
     message_id,
     occurred_at,
-    partition,
-    offset,
     nullIf(attempt, 0) AS attempt,
     status,
     bounce,
@@ -38,13 +36,15 @@ AS SELECT
     provider,
     provider_message_id,
     recipient,
-    part,
-    parts,
+    nullIf(part, 0) AS part,
+    nullIf(parts, 0) AS parts,
     mccmnc,
-    price,
+    if(currency = '', NULL, price) AS price,
     currency,
     nullIf(received_at, toDateTime64(0, 3, 'UTC')) AS received_at,
     nullIf(published_at, toDateTime64(0, 3, 'UTC')) AS published_at,
-    repaired
+    repaired,
+    partition,
+    offset
 FROM receipt_events FINAL
-COMMENT 'Receipts as they came, one row each, as long as they are kept.';
+COMMENT 'Every receipt as it came, one row each, as long as events_days allow.';

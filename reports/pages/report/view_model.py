@@ -25,7 +25,7 @@ HEADLINES: Final = (
     ("sent", "delivery_rate", "p50", "p95", "within_10s"),
 )
 #: Columns of identifiers, shown without their underscores.
-_IDENTIFIERS: Final = frozenset({"source", "reasons"})
+_IDENTIFIERS: Final = frozenset({"source", "reasons", "suppression_reasons"})
 _PENDING: Final = frozenset({"submitted", "queued", "pending"})
 _STATES: Final = frozenset({"carrier_status", "platform_status", "status", "state"})
 
@@ -139,7 +139,7 @@ def _figure(section: Section, column: Column, record: RowDict, query: ReportQuer
     if column.format == "count" and column.name in STATUS and sent:
         part = f"{value / sent:.1%} of sent"
     tone = column.name if column.name in STATUS else ""
-    text = format_value(column, value, query.period.zone) or "–"
+    text = _plain(column, format_value(column, value, query.period.zone)) or "–"
     to = of_figure(section, column, query) or of_value(column, record, query)
     return Figure(heading(section, column), text, tone, part, to)
 
@@ -171,8 +171,11 @@ def cell(column: Column, record: RowDict, query: ReportQuery) -> TableCell:
             text = format_slot(value, zone, by_hour=query.period.by_hour)
         return TableCell(text, to=to, iso=value.isoformat())
     tone = text if column.name in _STATES and text in STATUS else ""
-    text = text.replace("_", " ") if column.name in _IDENTIFIERS else text
-    return TableCell(text, column.format in NUMERIC, tone, to)
+    return TableCell(_plain(column, text), column.format in NUMERIC, tone, to)
+
+
+def _plain(column: Column, text: str) -> str:
+    return text.replace("_", " ") if column.name in _IDENTIFIERS else text
 
 
 def is_empty(section: Section, records: Sequence[RowDict]) -> bool:
