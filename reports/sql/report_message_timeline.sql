@@ -74,12 +74,13 @@ FROM (
                 occurred_at,
                 channel,
                 if(url = '', link_id, url) AS link,
-                groupArrayIf((occurred_at, if(link_id = '', url, link_id)), type = 'click') OVER () AS clicks,
-                -- docs/semantics.md: which clicks are those of a program.
+                if(link_id = '', url, link_id) AS own_link,
+                groupArrayIf((occurred_at, own_link), type = 'click' AND own_link != '') OVER () AS clicks,
+                -- As models/clicks.py decides: which clicks are those of a program.
                 automated
                     OR ifNull(abs(dateDiff('millisecond', message.delivered_at, occurred_at)) <= 2000, false)
-                    OR arrayExists(
-                        click -> click.2 != if(link_id = '', url, link_id)
+                    OR own_link != '' AND arrayExists(
+                        click -> click.2 != own_link
                             AND abs(dateDiff('millisecond', click.1, occurred_at)) <= 1000,
                         clicks
                     ) AS by_program

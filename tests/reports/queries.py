@@ -52,13 +52,13 @@ def example_query(world: World, report: Report) -> ReportQuery:
 
 
 def rows_of(world: World, query: ReportQuery, section: str = "") -> list[Row]:
-    """All rows of a section, as many as it counts, in its columns."""
+    """All rows of a section, as many as it counts, in the columns of its view."""
     wanted = query.report.section(section)
     parameters = query.parameters(wanted)
     rows = world.database.rows(wanted.sql, parameters).records()
     if wanted.shape == "rows":
         assert world.database.rows(wanted.count_sql, parameters).rows == [(len(rows),)]
-    assert all(tuple(row) == tuple(one.name for one in wanted.columns) for row in rows[:1])
+    assert all(tuple(row) == tuple(one.name for one in wanted.view_columns) for row in rows[:1])
     return rows
 
 

@@ -287,7 +287,7 @@ def test_an_unknown_message_is_refused_with_the_form_wanted(world: World) -> Non
 def test_our_reading_is_a_column_like_others_and_not_in_the_sql(world: World) -> None:
     words = [*arguments(world, BY_NAME["message"]), "--section=timeline"]
     listed = run(world, *words, "--columns=event,reading", "--format=csv")
-    assert listed.stdout.splitlines()[:2] == ["event,reading", '"sent",""']
+    assert listed.stdout.splitlines()[:2] == ['"event","reading"', '"sent",""']
     sql = run(world, *words, "--columns=event,reading", "--sql")
     assert "SELECT event\nFROM report_message_timeline(" in sql.stdout
 
