@@ -5,7 +5,7 @@ from typing import Final
 from reports.definition import columns as c
 from reports.definition import filters as f
 from reports.definition.columns import moment, optional, text, word
-from reports.definition.readings import reading_of
+from reports.definition.receipt_reading import reading_of
 from reports.definition.report import Column, Filter, Report, Section, expand_includes
 
 NAME: Final = "message"

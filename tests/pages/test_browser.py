@@ -317,7 +317,7 @@ def test_a_phone_shows_everything_in_its_width(phone: Visitor, served: Served) -
     expect(page.get_by_role("tooltip").filter(has_text="messages sent").first).to_be_visible()
 
 
-def test_a_message_is_found_and_tells_its_story(visitor: Visitor, served: Served) -> None:
+def test_a_message_is_found_and_leads_to_its_person(visitor: Visitor, served: Served) -> None:
     listed = rows(served.world, query_of(served.world, "messages", carrier_status=["undelivered"]))
     message, reason = listed[0]["message_id"], listed[0]["fail_reason"]
     page = visitor.sign_in().page

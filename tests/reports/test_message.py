@@ -12,7 +12,7 @@ import pytest
 from models.codes.reasons import OTHER
 from models.retries import NoRetry
 from reports.catalogue.message import MESSAGE
-from reports.definition.readings import reading_of
+from reports.definition.receipt_reading import reading_of
 from reports.exports import FORMATS, export
 from reports.query.lookups import require_known
 from reports.query.query import InvalidQuery
@@ -140,8 +140,8 @@ def test_a_receipt_that_names_no_attempt_is_about_the_latest_one_sent_before_it(
     for clock in ("09:59", "10:30", "11:00", "12:30"):
         story.receipt(clock, "queued")
     story.receipt("12:45", "undelivered", attempt=1)
-    told = [row["attempt"] for row in story.rows("timeline") if row["event"] == "receipt"]
-    assert told == ["1, not named", "1, not named", "2, not named", "3, not named", "1"]
+    attempts = [row["attempt"] for row in story.rows("timeline") if row["event"] == "receipt"]
+    assert attempts == ["1, not named", "1, not named", "2, not named", "3, not named", "1"]
     assert [row["receipts"] for row in story.rows("attempts")] == [3, 1, 1]
 
 
@@ -304,7 +304,7 @@ def test_what_happens_next(story: Story, values: dict[str, str], step: str, why:
     assert why in row["why"]
 
 
-def test_whether_the_number_is_suppressed_is_said_for_the_channel(story: Story) -> None:
+def test_the_suppression_shown_is_that_of_the_channel(story: Story) -> None:
     story.message(sent_to_suppressed=True)
     story.message("w", channel="whatsapp")
     assert {row["suppressed"] for row in story.rows("next") + story.rows("next", "w")} == {"no"}
@@ -331,7 +331,7 @@ def test_a_suppression_from_before_channels_is_one_of_every_channel(story: Story
 # --- messages of which little or nothing is known -----------------------------------------------
 
 
-def test_an_orphan_has_its_receipts_and_says_that_its_send_is_not_known(story: Story) -> None:
+def test_an_orphan_has_its_receipts_and_no_send(story: Story) -> None:
     story.insert("orphans", message_id="o", status="undelivered", bounce="hard", version=1,
                  scope="recipient", recipient=NUMBER, fail_reason="unknown subscriber")  # fmt: skip
     story.receipt("10:01", "undelivered", "o", error_code="30005", provider="twilio")
