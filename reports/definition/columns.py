@@ -96,6 +96,11 @@ STATUS: Final = word(
     ", ".join(status.word for status in Status),
 )
 BOUNCE: Final = word("bounce", "Bounce", "soft or hard failure; empty: no bounce")
+SCOPE: Final = word(
+    "scope",
+    "Scope",
+    "whose fault a failure is: recipient, content, sender, account, route, network, policy or time",
+)
 FAIL_REASON: Final = word(
     "fail_reason", "Reason", "why it failed, in plain words; empty: not failed"
 )

@@ -11,7 +11,7 @@ import msgspec
 from models.issues import Issue
 from reports.definition.report import Column, Section
 from reports.query.database import Database
-from reports.query.fetch import count_of
+from reports.query.fetch import computed_rows, count_of
 from reports.query.query import InvalidQuery, ReportQuery
 
 Blocks = Iterator[Sequence[tuple[Any, ...]]]
@@ -109,14 +109,24 @@ def _table(
     database: Database, section: Section, query: ReportQuery, columns: Sequence[str], limit: int
 ) -> ExportTable:
     chosen = chosen_columns(section, query, columns)
-    sql = _select(section, chosen)
     return ExportTable(
         section.name or section.report,
         section.title,
         section.meaning,
         chosen,
-        lambda: database.blocks(sql, query.parameters(section, limit)),
+        lambda: _blocks(database, section, chosen, query.parameters(section, limit)),
     )
+
+
+@contextmanager
+def _blocks(
+    database: Database, section: Section, chosen: Sequence[Column], parameters: dict[str, Any]
+) -> Iterator[Blocks]:
+    computes = any(column.computed for column in chosen)
+    read = section.view_columns if computes else chosen
+    names = [column.name for column in read]
+    with database.blocks(_select(section, read), parameters) as blocks:
+        yield (list(computed_rows(chosen, names, block)) if computes else block for block in blocks)
 
 
 def _select(section: Section, columns: Sequence[Column]) -> str:

@@ -26,7 +26,7 @@ from reports.pages.report.tabs import tabs_of
 from reports.pages.report.view_model import Block
 from reports.pages.site import Site, account_of
 from reports.query.database import Database
-from reports.query.lookups import campaign_name, text_of, zone_of
+from reports.query.lookups import campaign_name, require_known, text_of, zone_of
 from reports.query.query import InvalidQuery, ReportQuery, parse_query
 
 #: Seconds until a page reloads: while messages are pending, and otherwise.
@@ -61,6 +61,7 @@ class Pages:
         context: dict[str, Any] = {"report": report, "zone": zone, "offset": utc_offset(zone, now)}
         try:
             query = parse_query(report, account_of(request), zone, params.filters, now)
+            require_known(database, query)
         except InvalidQuery as error:
             issues = _without_missing(report, params, error.issues)
             context |= {"form": form_of(report, params, issues, None), "query": None}
@@ -109,6 +110,7 @@ class Pages:
         database, account = self._site.database(), account_of(request)
         zone = zone_of(database, account)
         query = parse_query(report, account, zone, params.filters, self._site.clock())
+        require_known(database, query)
         sections = _sections(report, params.sections)
         name = file_name(form, query, sections)
         headers = {"content-disposition": f'attachment; filename="{name}"'}
