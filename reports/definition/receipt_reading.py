@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from models.accounts import AccountSettings, CodeMeaning
+from models.codes import code_names
 from models.facts import Outcome
 from models.failures import BOUNCING, NEVER_RETRIED, OPT_OUT, Failure, failure_of
 from models.reasons import reason_of
@@ -49,13 +50,9 @@ def _reading(record: Mapping[str, Any], status: Status) -> str:
 
 def _settings(record: Mapping[str, Any]) -> AccountSettings:
     """Those of the account that matter for this code."""
-    code, meaning, reason = (
-        record["error_code"].lower(),
-        record["own_meaning"],
-        record["own_reason"],
-    )
-    codes = {code: CodeMeaning.model_validate_json(meaning)} if meaning else {}
-    fail_reasons = {code: reason} if reason else {}
+    code, meaning, reason = record["error_code"], record["own_meaning"], record["own_reason"]
+    codes = {code_names("", code)[1]: CodeMeaning.model_validate_json(meaning)} if meaning else {}
+    fail_reasons = {code.lower(): reason} if reason else {}
     return AccountSettings.model_construct(codes=codes, fail_reasons=fail_reasons)
 
 
