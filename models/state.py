@@ -285,7 +285,7 @@ def _add_candidate(state: MessageState, receipt: Outcome) -> bool:
     if not candidates:
         if known is None or known.parts:
             state.outcome = receipt
-            if is_unexplained(receipt):
+            if receipt.error_code and is_unexplained(receipt):
                 state.candidates = (receipt,)
             return True
         if known.attempt != 1:
@@ -293,7 +293,7 @@ def _add_candidate(state: MessageState, receipt: Outcome) -> bool:
         order = compared(receipt, known)
         if order < 0 or receipt == known:
             return False
-        if order and not is_unexplained(receipt):
+        if order and not (receipt.error_code and is_unexplained(receipt)):
             state.outcome = receipt
             return True
         candidates = (known,)
@@ -306,10 +306,10 @@ def _add_candidate(state: MessageState, receipt: Outcome) -> bool:
 
 def is_undecided(state: MessageState) -> bool:
     """Whether `decide` may have something to decide: rarely, since most messages are sent once."""
+    if state.candidates or state.part_receipts or state.opt_outs:
+        return True
     sends = state.sends
-    if len(sends) == 1 and sends[0].attempt == 1:
-        return bool(state.candidates or state.part_receipts or state.opt_outs)
-    return True
+    return bool(sends) and sends[-1].attempt > 1
 
 
 def decide(state: MessageState, settings: AccountSettings | None = None) -> None:
