@@ -174,7 +174,7 @@ def outcome_of(receipt: Receipt, settings: AccountSettings | None = None) -> Out
     else:
         words = words or _words_of_status(word)
         named = code or _code_in_words(provider, words, word)
-        given = fields["bounce"] or ""
+        given = fields["bounce"] or _bounce_of_status(word)
         status, bounce, scope, flags = failure_of(word, given, scope, provider, named, settings)
     if part is not None:
         parts = fields["parts"]
@@ -200,6 +200,12 @@ def _words_of_status(status: str) -> str:
     """A provider's status word that names a cause: EXPIRED; "" for one that does not."""
     word = status.word if isinstance(status, ReadWord) else ""
     return word if word and reason_of_phrase(word) not in (None, UNEXPLAINED) else ""
+
+
+def _bounce_of_status(status: str) -> str:
+    """The bounce that a provider's status word names, as hard-bounce does; "": it names none."""
+    word = status.word.lower() if isinstance(status, ReadWord) else ""
+    return word[:4] if word in ("hard-bounce", "soft-bounce") else ""
 
 
 def _code_in_words(provider: str, words: str, status: str) -> str:

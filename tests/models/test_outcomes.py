@@ -395,3 +395,9 @@ def test_two_spellings_are_one_person():
 )
 def test_delivered_long_before_it_was_sent_is_a_wrong_clock(delivered_after, delay):
     assert delay_of(T0, T0 + delivered_after) == delay
+
+
+@pytest.mark.parametrize("bounce", ["hard", "soft"])
+def test_a_status_word_may_name_the_bounce(bounce):
+    assert seen(sent(), receipt(f"{bounce}-bounce")).bounce == bounce
+    assert seen(sent(), receipt("hard-bounce", bounce=bounce)).bounce == bounce
