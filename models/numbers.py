@@ -66,13 +66,18 @@ def spellings_of(recipient: str) -> tuple[str, ...]:
     return (person,)
 
 
+def person_from(written: str) -> str | None:
+    """A number as people write it, in E.164, or a user id as it is; None: it is neither."""
+    return written if is_person(written) else read_number(written)
+
+
 def read_number(written: str) -> str | None:
     """A number as people write it, in E.164; None: it is no number with a country code.
 
     Spaces, dots, dashes, brackets, a "(0)" and invisible marks do not count; 00 or nothing stands
     for +.
     """
-    plain = "".join(_plain(_TRUNK_ZERO.sub("", written.strip().removeprefix("tel:"))))
+    plain = without_separators(written.strip().removeprefix("tel:"))
     if plain.startswith("00"):
         plain = f"+{plain[2:]}"
     if plain.startswith("+"):
@@ -80,6 +85,11 @@ def read_number(written: str) -> str | None:
     if not plain.isdigit() or not _MIN_DIGITS <= len(plain) <= _MAX_DIGITS:
         return None
     return f"+{plain}" if _has_country_code(plain) else None
+
+
+def without_separators(written: str) -> str:
+    """The same without what people write between the digits of a number."""
+    return "".join(_plain(_TRUNK_ZERO.sub("", written)))
 
 
 def _plain(written: str) -> list[str]:

@@ -26,6 +26,9 @@ MAX_TIME: Final = (1 << 63) - 1
 SuppressionReason = Literal["hard_bounces", "unsubscribed", "manual"]
 REASONS: Final[tuple[SuppressionReason, ...]] = get_args(SuppressionReason)
 
+#: Messages that their recipient has just requested: they are bound by `since_for_all` only.
+VERIFICATION_SOURCES: Final = frozenset({"verification", "open_api_verification"})
+
 
 class StrikeFact(msgspec.Struct, frozen=True, gc=False):
     """The latest version of one message: a strike, or its withdrawal. Times in epoch ms."""

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from models.accounts import AccountSettings, parse_account
+from models.numbers import person_of
 from models.refusal import Reason, Refusal
 from models.retries import RetryRequest
 from models.strikes import parse_strike
@@ -86,7 +87,7 @@ def put_strike(record: Record, mapped: MappedBatch, _: int) -> None:
     else:
         row = STRIKES.row(
             account=strike.account,
-            recipient=strike.recipient,
+            recipient=person_of(strike.recipient),
             sent_at=strike.sent_at,
             message_id=strike.message_id,
             struck=strike.kind == "struck",
@@ -129,7 +130,7 @@ def put_suppression_request(record: Record, mapped: MappedBatch, limit: int) -> 
         return
     row = SUPPRESSION_REQUESTS.row(
         account=request.account,
-        recipient=request.recipient,
+        recipient=person_of(request.recipient),
         at=request.at,
         action=request.action,
         who=request.who,

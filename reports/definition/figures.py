@@ -9,8 +9,10 @@ from typing import Final, NamedTuple
 
 from clickhouse_connect.driver.binding import format_str
 
+from models.clicks import AFTER_DELIVERY_MS, OTHER_LINK_MS
+from models.suppression import VERIFICATION_SOURCES
 from models.view_columns import message_columns
-from models.vocabulary import COUNTS, Bounce, Count
+from models.vocabulary import CHANNELS, COUNTS, Bounce, Count
 
 
 class Figure(NamedTuple):
@@ -168,5 +170,9 @@ PARTS: Final = {
     "figure_sums": _lines(f"sum(is_{figure.name}) AS {figure.name}" for figure in FIGURES),
     "no_figures": ", ".join("0" for _ in FIGURES),
     "count_names": ", ".join(_COUNT_NAMES),
+    "after_delivery_ms": str(AFTER_DELIVERY_MS),
+    "other_link_ms": str(OTHER_LINK_MS),
+    "channels": f"[{', '.join(map(format_str, CHANNELS))}]",
+    "verification_sources": _words(sorted(VERIFICATION_SOURCES)),
     "count_conditions": ", ".join(f"outcome = {format_str(name)}" for name in _COUNT_NAMES),
 }

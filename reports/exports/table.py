@@ -109,9 +109,9 @@ def _table(
     database: Database, section: Section, query: ReportQuery, columns: Sequence[str], limit: int
 ) -> ExportTable:
     chosen = chosen_columns(section, query, columns)
-    sql = _select(section, chosen)
+    sql = _select(query.sql(section), chosen)
     return ExportTable(
-        section.name or section.report,
+        section.option,
         section.title,
         section.meaning,
         chosen,
@@ -119,9 +119,9 @@ def _table(
     )
 
 
-def _select(section: Section, columns: Sequence[Column]) -> str:
-    """The SELECT of some columns of a section, in its order of rows."""
-    return f"SELECT {', '.join(column.name for column in columns)} FROM (\n{section.sql}\n)"
+def _select(sql: str, columns: Sequence[Column]) -> str:
+    """The SELECT of some columns of a section, in its order of rows. sql: that of the section."""
+    return f"SELECT {', '.join(column.name for column in columns)} FROM (\n{sql}\n)"
 
 
 def _query_params(query: ReportQuery) -> tuple[QueryParam, ...]:

@@ -30,7 +30,7 @@ def fetch(
         (section,) = group
         if section.newest_first and limit:
             return [_fetch_newest(database, query, section, limit, offset)]
-        return [database.rows(section.sql, query.parameters(section, limit, offset))]
+        return [database.rows(query.sql(section), query.parameters(section, limit, offset))]
     return _fetch_shared(database, query, group)
 
 
@@ -40,6 +40,14 @@ def count_of(database: Database, section: Section, query: ReportQuery) -> int:
     return int(found[0][0])
 
 
+def left_out(database: Database, query: ReportQuery) -> int:
+    """Number of suppressed people whom a query leaves out. Raises DatabaseError."""
+    whole, section = query.with_suppressed(), query.report.sections[0]
+    if whole == query:
+        return 0
+    return count_of(database, section, whole) - count_of(database, section, query)
+
+
 def _fetch_newest(
     database: Database, query: ReportQuery, section: Section, limit: int, offset: int
 ) -> Rows:
@@ -47,10 +55,10 @@ def _fetch_newest(
     the page."""
     since = query.period.newest_since(query.now)
     if since:
-        found = database.rows(section.sql, query.parameters(section, limit, offset, since))
+        found = database.rows(query.sql(section), query.parameters(section, limit, offset, since))
         if len(found.rows) == limit:
             return found
-    return database.rows(section.sql, query.parameters(section, limit, offset))
+    return database.rows(query.sql(section), query.parameters(section, limit, offset))
 
 
 def _fetch_shared(database: Database, query: ReportQuery, group: SectionGroup) -> list[Rows]:

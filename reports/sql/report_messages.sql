@@ -9,7 +9,7 @@ SELECT /*columns*/ *
 FROM page
 LEFT JOIN (
     SELECT message_id, content
-    FROM reported_texts
+    FROM /*texts*/ reported_texts
     WHERE account = {account:String}
         AND message_id IN (SELECT message_id FROM page WHERE {content:String} = 'yes')
 ) AS texts ON texts.message_id = page.message_id

@@ -8,7 +8,9 @@ CREATE OR REPLACE VIEW suppressions
     until        Nullable(DateTime64(3, 'UTC')) COMMENT 'suppressed until, UTC; NULL: until released, or not suppressed',
     strikes      UInt16 COMMENT 'strikes that count now',
     published_at Nullable(DateTime64(3, 'UTC')) COMMENT 'Kafka timestamp of the record, UTC; NULL: none',
-    version      UInt64 COMMENT 'orders the writes of one number; the highest wins'
+    version      UInt64 COMMENT 'orders the writes of one number; the highest wins',
+    channel      LowCardinality(String) COMMENT 'channel it is about; empty: all, as written before channels were known',
+    binds        LowCardinality(String) COMMENT 'messages not to send: all, or marketing (all but verification messages); empty: not suppressed'
 )
 AS SELECT
     account,
@@ -19,6 +21,8 @@ AS SELECT
     nullIf(until, toDateTime64(0, 3, 'UTC')) AS until,
     strikes,
     nullIf(published_at, toDateTime64(0, 3, 'UTC')) AS published_at,
-    version
+    version,
+    channel,
+    binds
 FROM suppression_records FINAL
 COMMENT 'Numbers that are or were suppressed or struck, one row each, as they are now.';

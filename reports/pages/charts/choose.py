@@ -33,7 +33,9 @@ _MAX_WIDTH: Final = {
     "report_overview_whatsapp_slots": 560,
 }
 #: Sections without a chart.
-_NO_CHART: Final = frozenset({"report_campaign_links", "report_campaign_platforms"})
+_NO_CHART: Final = frozenset({
+    "report_campaign_links", "report_campaign_platforms", "report_person_suppressions",
+})  # fmt: skip
 #: Bars of a ranking; its table has all rows.
 MAX_BARS: Final = 12
 #: Pixels of a bar.

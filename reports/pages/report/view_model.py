@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 from markupsafe import Markup
 
+from models.codes.reasons import OTHER
 from reports.definition.report import Column, Section
 from reports.formatting import NUMERIC, format_slot, format_value
 from reports.pages.charts.palette import STATUS
@@ -170,6 +171,8 @@ def cell(column: Column, record: RowDict, query: ReportQuery) -> TableCell:
         return TableCell(text, iso=value.isoformat())
     tone = text if column.name in _STATES and text in STATUS else ""
     text = text.replace("_", " ") if column.name in _IDENTIFIERS else text
+    if value == OTHER and column.name == "fail_reason" and record.get("error_text"):
+        text = f"{text}: {record['error_text']}"
     return TableCell(text, column.format in NUMERIC, tone, of_value(column, record, query))
 
 
