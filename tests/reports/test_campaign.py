@@ -22,7 +22,7 @@ from sinks.client import connect
 from sinks.migrate import migrate
 from tests.reports.counting import counted, grouped, is_delivered, is_failed, people, ranked, share
 from tests.reports.queries import Messages, query_of, rows_of, some_accounts
-from tests.reports.truth import Row, at, truth_of
+from tests.reports.truth import Engagement, Row, at, truth_of
 from tests.reports.world import WORLDS, World, every_world_and_zone
 from tests.simulator.harness import PARTITIONS
 from tests.support.front import Front
@@ -65,7 +65,7 @@ def slots(delivered: list[datetime]) -> list[Row]:
 def test_totals_are_those_of_the_truth(world: World, zone: str) -> None:
     for query, messages in campaigns(world, zone):
         campaign, truth = query.values["campaign"], truth_of(world, query.account)
-        clicks = truth.engagements_of(campaign, "click")
+        clicks = truth.clicks_of(campaign)
         counts = counted(messages.values())
         (totals,) = rows_of(world, query, "totals")
         assert totals == {
@@ -74,7 +74,9 @@ def test_totals_are_those_of_the_truth(world: World, zone: str) -> None:
             "bounced": counts["soft"] + counts["hard"],
             "clicks": len(clicks),
             "unique_clicks": people(clicks),
+            "automated_clicks": len(truth.engagements_of(campaign, "click")) - len(clicks),
             "unsubscribes": people(truth.engagements_of(campaign, "unsubscribe")),
+            "conversions": people(truth.engagements_of(campaign, "conversion")),
         }
 
 
@@ -100,15 +102,18 @@ def test_platforms_reasons_and_links_are_those_of_the_truth(world: World) -> Non
             assert rows_of(world, query, "platforms") == platforms(messages)
             assert rows_of(world, query, "reasons") == reasons(messages)
             clicks = truth.engagements_of(campaign, "click")
-            links = {(one.link_id, one.url) for one in clicks}
+            links: dict[tuple[str, str], list[Engagement]] = {}
+            for one in clicks:
+                links.setdefault((one.link_id, one.url), []).append(one)
             wanted = [
                 {
                     "link_id": link,
                     "url": url,
-                    "clicks": sum(one[1:] == (link, url) for one in clicks),
-                    "unique_clicks": people(one for one in clicks if one[1:] == (link, url)),
+                    "clicks": sum(not one.automated for one in its),
+                    "unique_clicks": people(one for one in its if not one.automated),
+                    "automated_clicks": sum(one.automated for one in its),
                 }
-                for link, url in links
+                for (link, url), its in links.items()
             ]
             assert rows_of(world, query, "links") == ranked(wanted, "clicks", "link_id", "url")
 

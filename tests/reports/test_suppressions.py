@@ -39,21 +39,24 @@ def strikes_of(world: World, truth: Truth) -> dict[str, list[tuple[str, int, int
 
 
 def numbers_of(world: World, truth: Truth, zone: str, first: date, last: date) -> list[Row]:
-    """One row a suppressed number, the one suppressed last first."""
+    """One row for each suppressed number and channel, the latest suppression first."""
     strikes = strikes_of(world, truth)
     rows = []
-    for number in truth.suppressed():
-        status = truth.recipients[number]
+    for (number, channel), status in truth.held.items():
+        if number in truth.undetermined_recipients:
+            continue
         if first <= day_of(status.since, zone) <= last:
             rows.append({
                 "recipient": number,
+                "channel": channel,
                 "reasons": ", ".join(status.reasons),
                 "since": at(status.since),
                 "until": at(status.until),
+                "binds": "all",
                 "strikes": status.strikes,
                 "messages": ", ".join(one[0] for one in strikes.get(number, [])),
             })  # fmt: skip
-    rows.sort(key=lambda row: row["recipient"])
+    rows.sort(key=lambda row: (row["recipient"], row["channel"]))
     return sorted(rows, key=lambda row: row["since"], reverse=True)
 
 
@@ -71,14 +74,22 @@ def test_numbers_and_messages_are_those_of_the_truth(world: World, zone: str) ->
         strikes = strikes_of(world, truth)
         for params in ({}, {"last": "2"}) if thorough else ({"last": "3"},):
             query = query_of(world, SUPPRESSIONS, account, params, zone)
+            assert query.period.is_everything == (not params)
             wanted = numbers_of(world, truth, zone, query.period.first, query.period.last)
             assert found(world, truth, zone, params, "numbers") == wanted
             rows = found(world, truth, zone, params, "strikes")
             assert [
-                (row["recipient"], row["message_id"], row["sent_at"], row["struck_at"], row["code"])
+                (
+                    row["recipient"],
+                    row["channel"],
+                    row["message_id"],
+                    row["sent_at"],
+                    row["struck_at"],
+                    row["code"],
+                )
                 for row in rows
             ] == [
-                (number["recipient"], name, at(sent_at), at(struck_at), code)
+                (number["recipient"], number["channel"], name, at(sent_at), at(struck_at), code)
                 for number in wanted
                 for name, sent_at, struck_at, code in strikes.get(number["recipient"], [])
             ]
@@ -96,18 +107,24 @@ def test_filters_leave_exactly_their_numbers(world: World) -> None:
     today: datetime = world.now.astimezone(ZoneInfo("UTC"))
     for account in world.accounts:
         truth = truth_of(world, account)
-        first = query_of(world, SUPPRESSIONS, account, {}).period.first
-        everything = numbers_of(world, truth, "UTC", first, today.date())
+        everything = numbers_of(world, truth, "UTC", date(2000, 1, 1), today.date())
         for chosen in (["hard_bounces"], ["unsubscribed", "manual"]):
             rows = found(world, truth, "UTC", {"reason": chosen}, "numbers")
             assert rows == [
                 row for row in everything if set(row["reasons"].split(", ")) & {*chosen}
             ]
         for one in everything[:2]:
-            params = {"recipient": one["recipient"]}
+            params = {"recipient": one["recipient"], "channel": one["channel"]}
             assert found(world, truth, "UTC", params, "numbers") == [one]
             long_ago = {**params, "since": "2020-01-01", "until": "2020-01-02"}
             assert found(world, truth, "UTC", long_ago, "numbers") == [one]
+        for params in ({}, {"channel": "sms"}, {"reason": ["manual"]}):
+            (totals,) = rows_of(world, query_of(world, SUPPRESSIONS, account, params), "totals")
+            theirs = rows_of(world, query_of(world, SUPPRESSIONS, account, params), "numbers")
+            assert totals["numbers"] == len({row["recipient"] for row in theirs})
+            for reason in ("hard_bounces", "unsubscribed", "manual"):
+                of_reason = {row["recipient"] for row in theirs if reason in row["reasons"]}
+                assert totals[reason] == len(of_reason)
 
 
 def test_strikes_of_messages_from_before_a_release_do_not_count(reports_front: Front) -> None:
@@ -130,15 +147,15 @@ def test_strikes_of_messages_from_before_a_release_do_not_count(reports_front: F
         ),
         (
             "suppression_records",
-            "account, recipient, suppressed, reasons, since, strikes",
-            "('a', '+1', true, ['manual'], '2026-11-20 14:00', 1)",
+            "account, recipient, suppressed, reasons, since, strikes, channel, binds",
+            "('a', '+1', true, ['manual'], '2026-11-20 14:00', 1, 'sms', 'all')",
         ),
     ):
         clickhouse.command(f"INSERT INTO {table} ({columns}) VALUES {rows}")
     clickhouse.close()
     query = parse_query(SUPPRESSIONS, "a", "UTC", {}, datetime(2026, 11, 21, tzinfo=UTC))
     database = Database(url)
-    numbers, strikes = SUPPRESSIONS.sections
+    _, numbers, strikes = SUPPRESSIONS.sections
     (row,) = database.rows(numbers.sql, query.parameters(numbers)).records()
     assert (row["messages"], row["reasons"]) == ("new", "manual")
     (row,) = database.rows(strikes.sql, query.parameters(strikes)).records()
