@@ -2,38 +2,62 @@
 
 JSON values; unknown fields are ignored so that producers can move first. Times come as RFC 3339
 with a zone or as epoch milliseconds and leave as integer epoch milliseconds, UTC. A refusal
-is a value (`Refusal`), never an exception.
+is a value (`Refusal`), never an exception. Fields that do not decide are mended when they are
+wrong (models/repair.py), and the event names them in `repaired`.
 """
 
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     ConfigDict,
     Field,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     WithJsonSchema,
 )
-from pydantic_core import ErrorDetails
+from pydantic.config import JsonDict
+from pydantic_core import PydanticCustomError
 
+from models.codes import STATUSES
+from models.numbers import E164_PATTERN, PERSON_PATTERN, person_from
 from models.refusal import Reason, Refusal
+from models.repair import (
+    HALF,
+    LEFT_OUT,
+    NUMBER_EXPECTED,
+    Mendable,
+    Reader,
+    as_text,
+    leave_out,
+    mended,
+    read_country,
+    read_currency,
+    read_id,
+    read_recipient,
+    read_status,
+    refusal_of,
+    without,
+)
 from models.time import DAY_MS
 from models.vocabulary import (
     BounceWord,
     Channel,
     Direction,
     EngagementType,
-    ReceiptWord,
     Scope,
     Source,
 )
 
 YEAR_2000_MS: Final = 946_684_800_000
-MAX_EVENT_BYTES: Final = 65_536
+#: A text of `MAX_TEXT` characters fits even when each is two escapes (`\ud83d`) of six bytes.
+MAX_EVENT_BYTES: Final = 524_288
+#: The longest text of WhatsApp.
+MAX_TEXT: Final = 32_768
 MAX_ATTEMPT: Final = 100
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -67,25 +91,83 @@ else:
 Account = Annotated[
     str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")
 ]
-#: Printable, and no slash: the slash separates account and message in the record key.
-Identifier = Annotated[
-    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^/\p{C}\p{Zl}\p{Zp}]+$")
+_NOT_PRINTABLE: Final = r"\p{C}\p{Zl}\p{Zp}"
+#: No slash: it separates account and message in the record key.
+MessageId = Annotated[
+    str, StringConstraints(min_length=1, max_length=128, pattern=rf"^[^/{_NOT_PRINTABLE}]+$")
 ]
-E164 = Annotated[str, StringConstraints(max_length=16, pattern=r"^\+[1-9][0-9]{4,14}$")]
+Identifier = Annotated[
+    str, StringConstraints(min_length=1, max_length=128, pattern=rf"^[^{_NOT_PRINTABLE}]+$")
+]
+E164 = Annotated[str, StringConstraints(max_length=16, pattern=f"^{E164_PATTERN}$")]
+#: A number in E.164, or a user id of WhatsApp.
+Person = Annotated[str, StringConstraints(pattern=PERSON_PATTERN)]
+#: A short code or a name, of up to 32 printable characters.
+_SENDER_PATTERN: Final = rf"^[^\p{{C}}\p{{Z}}][^{_NOT_PRINTABLE}]{{0,31}}$"
+#: What an inbound message comes from.
+Sender = Annotated[str, StringConstraints(pattern=f"{PERSON_PATTERN}|{_SENDER_PATTERN}")]
+#: Spelling of a status word → our word; every listed word as written and in the usual letters.
+_OUR_STATUS: Final = {
+    spelling: ours
+    for word, ours in STATUSES.items()
+    for spelling in (word, word.lower(), word.upper(), word.capitalize())
+}
+if TYPE_CHECKING:
+    StatusWord = str  # one of models.codes.tables.STATUS_WORDS, once validated
+else:
+    StatusWord = Annotated[
+        Literal[tuple(_OUR_STATUS)],
+        AfterValidator(_OUR_STATUS.__getitem__),
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"enum": list(dict.fromkeys(_OUR_STATUS.values()))},
+                    {
+                        "type": "string",
+                        "description": "a provider's word that docs/semantics.md lists; case, "
+                        "spaces and punctuation do not count",
+                    },
+                ]
+            }
+        ),
+    ]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 ShortText = Annotated[str, StringConstraints(max_length=64)]
 Name = Annotated[str, StringConstraints(max_length=256)]
 Sentence = Annotated[str, StringConstraints(max_length=1_024)]
-Body = Annotated[str, StringConstraints(max_length=4_096)]
+Body = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
 Credits = Annotated[Decimal, Field(ge=0, max_digits=15, decimal_places=6)]
 Price = Annotated[Decimal, Field(max_digits=15, decimal_places=6)]
 Attempt = Annotated[int, Field(ge=1, le=MAX_ATTEMPT)]
 
 
-class Event(BaseModel):
+class Event(Mendable):
     """Base of all events: strict types, unknown fields ignored, immutable."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+def _is_inbound(fields: Mapping[str, Any]) -> bool:
+    direction = fields.get("direction")
+    return isinstance(direction, str) and direction.strip().lower() == "inbound"
+
+
+def _read_recipient_of_send(value: object, fields: Mapping[str, Any]) -> object:
+    """A number as people write it; of an inbound message any sender."""
+    written = (as_text(value) or "").strip()
+    return person_from(written) or (written if _is_inbound(fields) else LEFT_OUT)
+
+
+#: The recipient of a send, as its direction and channel allow.
+_RECIPIENT_OF_SEND: Final[JsonDict] = {
+    "if": {"properties": {"direction": {"const": "inbound"}}, "required": ["direction"]},
+    "then": {"properties": {"recipient": {"pattern": f"{PERSON_PATTERN}|{_SENDER_PATTERN}"}}},
+    "else": {
+        "if": {"properties": {"channel": {"const": "whatsapp"}}, "required": ["channel"]},
+        "then": {"properties": {"recipient": {"pattern": PERSON_PATTERN}}},
+        "else": {"properties": {"recipient": {"pattern": f"^{E164_PATTERN}$"}}},
+    },
+}
 
 
 class Send(Event):
@@ -93,15 +175,38 @@ class Send(Event):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "if": {"properties": {"attempt": {"minimum": 2}}, "required": ["attempt"]},
-            "then": {"required": ["first_sent_at"]},
+            "allOf": [
+                {
+                    "if": {"properties": {"attempt": {"minimum": 2}}, "required": ["attempt"]},
+                    "then": {"required": ["first_sent_at"]},
+                },
+                _RECIPIENT_OF_SEND,
+            ]
         }
     )
+    decides = frozenset(
+        {"account", "message_id", "channel", "recipient", "sent_at", "attempt", "first_sent_at"}
+    )
+    readers: ClassVar[Mapping[str, Reader]] = {
+        "recipient": _read_recipient_of_send,
+        "country": read_country,
+        "email": leave_out,
+    }
 
     account: Account
-    message_id: Identifier
+    message_id: MessageId
     channel: Channel
-    recipient: E164
+    recipient: Annotated[
+        Person,
+        WithJsonSchema(
+            {
+                "type": "string",
+                "description": "a number in E.164; for WhatsApp also a user id such as "
+                "US.13491208655302741918; of an inbound message any sender of up to 32 printable "
+                "characters",
+            }
+        ),
+    ]
     sent_at: Instant
     attempt: Attempt = 1
     first_sent_at: Instant | None = Field(default=None, description="required when attempt > 1")
@@ -131,13 +236,46 @@ class Send(Event):
     )
     reference: Name | None = Field(default=None, description="the sender's own reference")
 
+    @classmethod
+    def variant(cls, fields: Mapping[str, Any]) -> type["Send"]:
+        return _Inbound if _is_inbound(fields) else Send
+
+
+class _Inbound(Send):
+    """A received message: its sender may be a short code or a name."""
+
+    recipient: Sender
+
+
+def _one_of_parts(part: int, info: ValidationInfo) -> int:
+    parts = info.data.get("parts")
+    if parts is None or part > parts:
+        raise PydanticCustomError(HALF, "parts expected, not less than part")
+    return part
+
+
+def _in_a_currency(price: Decimal, info: ValidationInfo) -> Decimal:
+    if info.data.get("currency") is None:
+        raise PydanticCustomError(HALF, "currency expected")
+    return price
+
 
 class Receipt(Event):
     """A provider's statement about one attempt of one message."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"dependentRequired": {"part": ["parts"], "price": ["currency"]}}
+    )
+    decides = frozenset({"account", "message_id", "status", "occurred_at", "attempt"})
+    readers: ClassVar[Mapping[str, Reader]] = {
+        "status": read_status,
+        "recipient": read_recipient,
+        "currency": read_currency,
+    }
+
     account: Account
-    message_id: Identifier
-    status: ReceiptWord
+    message_id: MessageId
+    status: StatusWord
     occurred_at: Instant
     attempt: Attempt | None = Field(
         default=None, description="else the latest one sent before occurred_at"
@@ -148,22 +286,22 @@ class Receipt(Event):
     reason: Sentence | None = None
     provider: ShortText | None = None
     provider_message_id: Name | None = None
-    recipient: E164 | None = None
+    recipient: Person | None = None
     received_at: Instant | None = None
-    part: Annotated[int, Field(ge=1, le=255)] | None = Field(
-        default=None, description="the part of a long message that the receipt is about, from 1"
-    )
     parts: Annotated[int, Field(ge=1, le=255)] | None = Field(
-        default=None, description="how many parts the message has; required with part"
+        default=None, description="how many parts a long message has; required with part"
+    )
+    part: Annotated[int, Field(ge=1, le=255), AfterValidator(_one_of_parts)] | None = Field(
+        default=None, description="the part that the receipt is about, from 1"
     )
     mccmnc: Annotated[str, StringConstraints(pattern=r"^[0-9]{5,6}$")] | None = Field(
         default=None, description="mobile country and network code"
     )
-    price: Price | None = Field(
-        default=None, description="of this attempt or part; its sign is ignored"
-    )
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = Field(
         default=None, description="ISO 4217; required with price"
+    )
+    price: Annotated[Price, AfterValidator(_in_a_currency)] | None = Field(
+        default=None, description="of this attempt or part; its sign is ignored"
     )
 
 
@@ -176,13 +314,18 @@ class Engagement(Event):
     model_config = ConfigDict(
         json_schema_extra={"anyOf": [{"required": ["message_id"]}, {"required": ["recipient"]}]}
     )
+    decides = frozenset({"account", "event_id", "type", "occurred_at"})
+    readers: ClassVar[Mapping[str, Reader]] = {
+        "message_id": read_id,
+        "recipient": read_recipient,
+    }
 
     account: Account
     event_id: Identifier
     type: EngagementType
     occurred_at: Instant
-    message_id: Identifier | None = Field(default=None, description="this or recipient is required")
-    recipient: E164 | None = Field(default=None, description="this or message_id is required")
+    message_id: MessageId | None = Field(default=None, description="this or recipient is required")
+    recipient: Person | None = Field(default=None, description="this or message_id is required")
     campaign_id: Identifier | None = None
     link_id: Name | None = None
     url: Annotated[str, StringConstraints(max_length=2_048)] | None = None
@@ -196,6 +339,8 @@ class Engagement(Event):
 
 class Campaign(Event):
     """Name, text and audience of a campaign; the newest `updated_at` wins."""
+
+    decides = frozenset({"account", "campaign_id", "updated_at"})
 
     account: Account
     campaign_id: Identifier
@@ -224,6 +369,8 @@ def parse_send(value: bytes | None, record_ms: int, limit: int = MAX_EVENT_BYTES
         return send
     if send.attempt > 1 and send.first_sent_at is None:
         return Refusal(Reason.MISSING_FIELD, "first_sent_at: required when attempt > 1")
+    if send.recipient[0] != "+" and send.channel != "whatsapp" and send.direction != "inbound":
+        return Refusal(Reason.BAD_NUMBER, f"recipient: {NUMBER_EXPECTED}; user ids are WhatsApp's")
     return (
         out_of_time("sent_at", send.sent_at, record_ms)
         or out_of_time("first_sent_at", send.first_sent_at, record_ms)
@@ -238,11 +385,11 @@ def parse_receipt(
     receipt = validated(Receipt, value, limit)
     if isinstance(receipt, Refusal):
         return receipt
-    return (
-        out_of_time("occurred_at", receipt.occurred_at, record_ms)
-        or out_of_time("received_at", receipt.received_at, record_ms)
-        or receipt
-    )
+    if refusal := out_of_time("occurred_at", receipt.occurred_at, record_ms):
+        return refusal
+    if out_of_time("received_at", receipt.received_at, record_ms):
+        receipt = without(receipt, "received_at")
+    return receipt
 
 
 def parse_engagement(
@@ -252,9 +399,40 @@ def parse_engagement(
     engagement = validated(Engagement, value, limit)
     if isinstance(engagement, Refusal):
         return engagement
-    if engagement.message_id is None and engagement.recipient is None:
-        return Refusal(Reason.MISSING_FIELD, "message_id: this or recipient is required")
-    return out_of_time("occurred_at", engagement.occurred_at, record_ms) or engagement
+    return (
+        _about_nobody(engagement)
+        or _binds_too_much(engagement)
+        or out_of_time("occurred_at", engagement.occurred_at, record_ms)
+        or engagement
+    )
+
+
+def _about_nobody(engagement: Engagement) -> Refusal | None:
+    if engagement.message_id is not None or engagement.recipient is not None:
+        return None
+    if "recipient" in engagement.repaired:
+        return Refusal(Reason.BAD_NUMBER, f"recipient: {NUMBER_EXPECTED}, or a message_id")
+    if "message_id" in engagement.repaired:
+        fix = "1 to 128 printable characters without / expected, or a recipient"
+        return Refusal(Reason.BAD_VALUE, f"message_id: {fix}")
+    return Refusal(Reason.MISSING_FIELD, "message_id: this or recipient is required")
+
+
+def _binds_too_much(engagement: Engagement) -> Refusal | None:
+    """Without its message, a resubscribe would allow more than the person did."""
+    if engagement.type != "resubscribe" or not engagement.repaired:
+        return None
+    if "message_id" in engagement.repaired and engagement.message_id is None:
+        fix = "1 to 128 printable characters without / expected"
+        return Refusal(Reason.BAD_VALUE, f"message_id: {fix}")
+    return lost_channel(engagement.repaired, engagement.channel)
+
+
+def lost_channel(repaired: Collection[str], channel: Channel | None) -> Refusal | None:
+    """Refuse what allows messages again when its channel cannot be read: it would allow all."""
+    if "channel" in repaired and channel is None:
+        return Refusal(Reason.BAD_VALUE, "channel: sms or whatsapp expected")
+    return None
 
 
 def parse_campaign(
@@ -264,13 +442,15 @@ def parse_campaign(
     campaign = validated(Campaign, value, limit)
     if isinstance(campaign, Refusal):
         return campaign
-    return (
-        out_of_time("updated_at", campaign.updated_at, record_ms)
-        or out_of_time("created_at", campaign.created_at, -1)
-        or out_of_time("started_at", campaign.started_at, -1)
-        or out_of_time("ended_at", campaign.ended_at, -1)
-        or campaign
+    return out_of_time("updated_at", campaign.updated_at, record_ms) or _with_possible_times(
+        campaign
     )
+
+
+def _with_possible_times(campaign: Campaign) -> Campaign:
+    times = ("created_at", "started_at", "ended_at")
+    wrong = [field for field in times if out_of_time(field, getattr(campaign, field), -1)]
+    return without(campaign, *wrong) if wrong else campaign
 
 
 def out_of_time(field: str, at: int | None, record_ms: int) -> Refusal | None:
@@ -287,39 +467,23 @@ def out_of_time(field: str, at: int | None, record_ms: int) -> Refusal | None:
     return None
 
 
+#: The escape of NUL, and its first byte, which is found in a tenth of the time.
+_ESCAPED_NUL: Final = b"\\u0000"
+_BACKSLASH: Final = ord("\\")
+
+
 def validated(event: type[E], value: bytes | None, limit: int) -> E | Refusal:
-    """Read a value as an event of this type, checking each field alone."""
+    """Read a value as an event of this type, mended if that is possible."""
     if not value:
         return Refusal(Reason.EMPTY, "value: empty; expected a JSON object")
     if len(value) > limit:
         return Refusal(Reason.OVERSIZED, f"value: {len(value)} bytes; at most {limit} are read")
     try:
         read: E = event.__pydantic_validator__.validate_json(value)
-        return read
-    except ValidationError as refused:
-        return _refusal(refused.errors(include_url=False, include_context=False)[0])
-
-
-_REASON_OF_TYPE: Final = {
-    "json_invalid": Reason.NOT_JSON,
-    "model_type": Reason.NOT_OBJECT,
-    "missing": Reason.MISSING_FIELD,
-}
-
-
-_TIME_EXPECTED: Final = "RFC 3339 with a zone, or epoch milliseconds, expected"
-
-
-def _refusal(error: ErrorDetails) -> Refusal:
-    field = str(error["loc"][0]) if error["loc"] else "value"
-    reason = _REASON_OF_TYPE.get(error["type"]) or _reason_of_field(field, error["type"])
-    problem = _TIME_EXPECTED if reason is Reason.BAD_TIME else error["msg"]
-    return Refusal(reason, f"{field}: {problem}")
-
-
-def _reason_of_field(field: str, kind: str) -> Reason:
-    if field == "at" or field.endswith("_at"):
-        return Reason.BAD_TIME
-    if field == "recipient":
-        return Reason.BAD_NUMBER
-    return Reason.WRONG_TYPE if kind.endswith("_type") else Reason.BAD_VALUE
+    except ValidationError as error:
+        if event.decides is None:
+            return refusal_of(error.errors(include_url=False, include_context=False)[0])
+        return mended(event, value, error)
+    if _BACKSLASH in value and _ESCAPED_NUL in value and event.decides is not None:
+        return mended(event, value, None)
+    return read

@@ -1,4 +1,4 @@
-"""Country of an E.164 number by its leading digits (research: receipts domain §7).
+"""Country of a recipient: of an E.164 number by its leading digits, of a user id by its letters.
 
 `phonenumbers` needs 34 µs a number. Most calling codes are one country's, as its table says; under
 the shared ones (+1, +7, +44 …) its answer is remembered by the leading digits and the length, which
@@ -11,6 +11,8 @@ from typing import Final
 
 import phonenumbers
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, NumberParseException, PhoneNumber
+
+from models.numbers import is_person
 
 #: "+" and seven digits: enough for Jersey (+44 7700 3) and the islands of +1 (area code + 1). More
 #: digits would be more ranges than the memory holds; only the islands of +590 need one more.
@@ -25,15 +27,20 @@ _OF_ONE: Final = {
 }
 
 
-def country_of(number: str) -> str:
-    """ISO 3166 alpha-2 country of an E.164 number; "" where it has none (satellite, freephone)."""
-    alone = _OF_ONE.get(number[:3])
+def country_of(recipient: str) -> str:
+    """ISO 3166 alpha-2 country of a number in E.164 or a user id.
+
+    "" where it has none: satellite, freephone, an inbound sender that is a short code or a name.
+    """
+    alone = _OF_ONE.get(recipient[:3])
     if alone is None:
-        alone = _OF_ONE.get(number[:4])
+        alone = _OF_ONE.get(recipient[:4])
     if alone is not None:
         return alone
-    digits = _LEADING + number.startswith(_ISLANDS)
-    return _country_of_range(number[:digits], len(number))
+    if recipient[:1] != "+":
+        return recipient[:2] if is_person(recipient) else ""
+    digits = _LEADING + recipient.startswith(_ISLANDS)
+    return _country_of_range(recipient[:digits], len(recipient))
 
 
 @lru_cache(maxsize=100_000)

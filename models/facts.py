@@ -4,8 +4,10 @@ from typing import Final
 
 import msgspec
 
+from models.accounts import AccountSettings
 from models.contract import Receipt, Send
 from models.countries import country_of
+from models.failures import BOUNCING, OPT_OUT, failure_of, may_strike
 from models.vocabulary import FAILURES, STATUS_OF_WORD, Bounce, Status
 
 
@@ -39,18 +41,16 @@ class SendFact(msgspec.Struct, array_like=True, frozen=True, gc=False):
     reference: str = ""
 
 
-#: Flags of an `Outcome`: what its receipt did not give, and what the table of codes adds.
+#: A flag of an `Outcome`: its receipt named no attempt. models/failures.py has the others.
 NO_ATTEMPT: Final = 1
-NO_BOUNCE: Final = 2
-NO_SCOPE: Final = 4
-OPT_OUT: Final = 8
-NEVER_RETRIED: Final = 16
 
 
 class Outcome(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One receipt about its attempt. `occurred_at` in epoch ms; "" and part 0: not given.
 
-    flags: of NO_ATTEMPT … NEVER_RETRIED
+    attempt: 1 where the receipt names none and the sends have not decided
+    flags: NO_ATTEMPT, OPT_OUT, NEVER_RETRIED
+    part, parts: of a long message. A whole that its parts have made has parts and no part.
     """
 
     attempt: int
@@ -79,6 +79,17 @@ class Price(msgspec.Struct, array_like=True, frozen=True, gc=False):
     occurred_at: int
     micro: int
     currency: str
+
+
+class OptOut(msgspec.Struct, array_like=True, frozen=True, gc=False, order=True):
+    """A receipt whose code is an opt-out; without a provider: perhaps, at that of its send.
+
+    at: epoch ms
+    """
+
+    at: int
+    provider: str
+    code: str
 
 
 class Click(msgspec.Struct, array_like=True, frozen=True, gc=False, order=True):
@@ -125,44 +136,100 @@ def send_fact(send: Send) -> SendFact:
     )
 
 
-#: A failure's (word, bounce) → status, bounce and scope in force (docs/semantics.md).
-_FAILURES: Final[dict[tuple[str, str | None], tuple[Status, Bounce, str]]] = {
-    ("undelivered", None): (Status.UNDELIVERED, Bounce.SOFT, ""),
-    ("undelivered", "soft"): (Status.UNDELIVERED, Bounce.SOFT, ""),
-    ("undelivered", "hard"): (Status.UNDELIVERED, Bounce.HARD, "recipient"),
-    ("rejected", None): (Status.REJECTED, Bounce.HARD, ""),
-    ("rejected", "soft"): (Status.UNDELIVERED, Bounce.SOFT, ""),  # a temporary refusal
-    ("rejected", "hard"): (Status.REJECTED, Bounce.HARD, ""),
-}
-#: The same for every word, as plain numbers; only failures have a bounce.
-_IN_FORCE: Final = {
-    (word, bounce): (int(status), int(kind), scope)
-    for word, meant in STATUS_OF_WORD.items()
-    for bounce in (None, "soft", "hard")
-    for status, kind, scope in [_FAILURES.get((word, bounce), (meant, Bounce.NONE, ""))]
+#: Status and bounce of every word that is no failure with a bounce.
+_NO_BOUNCE: Final = {
+    word: (status.value, Bounce.NONE.value)
+    for word, status in STATUS_OF_WORD.items()
+    if word not in BOUNCING
 }
 
 
-def outcome_of(receipt: Receipt) -> Outcome:
-    """The outcome of a receipt, with the defaults for bounce and scope in place."""
-    status, bounce, default_scope = _IN_FORCE[receipt.status, receipt.bounce]
+def outcome_of(receipt: Receipt, settings: AccountSettings | None = None) -> Outcome:
+    """The outcome of a receipt whose status is a word of ours, by the meaning of its code.
+
+    A failure with a code and without a provider keeps what it gives: the provider of its send will
+    explain it (`is_unexplained`).
+    settings: of its account; None: it has no meanings of its own
+    """
+    word, flags = receipt.status, 0
+    provider, code = receipt.provider or "", receipt.error_code or ""
+    scope: str = receipt.scope or ""
+    if word not in BOUNCING:
+        status, bounce = _NO_BOUNCE[word]
+    elif code and not provider:
+        status = STATUS_OF_WORD[word].value
+        bounce = _BOUNCE_OF_WORD[receipt.bounce or ""]
+    else:
+        status, bounce, scope, flags = failure_of(
+            word, receipt.bounce or "", scope, provider, code, settings
+        )
+    part, parts = _part_of(receipt)
     return Outcome(
-        attempt=receipt.attempt or 1,
-        status=status,
-        bounce=bounce,
-        occurred_at=receipt.occurred_at,
-        scope=receipt.scope or default_scope,
-        error_code=receipt.error_code or "",
-        reason=receipt.reason or "",
-        provider=receipt.provider or "",
-        provider_message_id=receipt.provider_message_id or "",
-        recipient=receipt.recipient or "",
+        receipt.attempt or 1,
+        status,
+        bounce,
+        receipt.occurred_at,
+        scope,
+        code,
+        receipt.reason or "",
+        provider,
+        "" if part else receipt.provider_message_id or "",  # of one part only
+        receipt.recipient or "",
+        flags if receipt.attempt else flags | NO_ATTEMPT,
+        part,
+        parts,
+    )
+
+
+def _part_of(receipt: Receipt) -> tuple[int, int]:
+    """(part, parts) of a receipt of one part; (0, 0) for one of the whole message."""
+    part, parts = receipt.part, receipt.parts
+    return (part, parts) if part and parts and parts > 1 else (0, 0)
+
+
+_BOUNCE_OF_WORD: Final = {"": 0, "soft": Bounce.SOFT.value, "hard": Bounce.HARD.value}
+_WORD_OF_BOUNCE: Final = {number: word for word, number in _BOUNCE_OF_WORD.items()}
+_EXPLAINABLE: Final = {
+    Status.UNDELIVERED.value: Status.UNDELIVERED.word,
+    Status.REJECTED.value: Status.REJECTED.word,
+}
+
+
+def is_unexplained(outcome: Outcome) -> bool:
+    """Whether only the provider of its send can explain the code of a failure."""
+    return bool(outcome.error_code) and not outcome.provider and outcome.status in _EXPLAINABLE
+
+
+def explained(outcome: Outcome, provider: str, settings: AccountSettings | None) -> Outcome:
+    """An unexplained failure as the code of this provider means it."""
+    status, bounce, scope, flags = failure_of(
+        _EXPLAINABLE[outcome.status],
+        _WORD_OF_BOUNCE[outcome.bounce],
+        outcome.scope,
+        provider,
+        outcome.error_code,
+        settings,
+    )
+    return msgspec.structs.replace(
+        outcome, status=status, bounce=bounce, scope=scope, flags=outcome.flags | flags
+    )
+
+
+def price_of(receipt: Receipt) -> Price | None:
+    """The price that a receipt gives; its sign does not count: some providers write charges as
+    negative."""
+    if receipt.price is None or receipt.currency is None:
+        return None
+    micro = abs(int(receipt.price.scaleb(6)))
+    return Price(
+        receipt.attempt or 0, receipt.part or 0, receipt.occurred_at, micro, receipt.currency
     )
 
 
 # --- the order of outcomes --------------------------------------------------------------------
 
 _HARD: Final = Bounce.HARD.value
+_SOFT: Final = Bounce.SOFT.value
 
 #: Status → what precedes the attempt in the order, and the rank within the attempt.
 _RANKS: Final[dict[int, tuple[float, float]]] = {
@@ -197,5 +264,25 @@ def greater_outcome(one: Outcome, other: Outcome) -> Outcome:
 
 
 def strikes(outcome: Outcome) -> bool:
-    """Whether a receipt is a hard bounce of its recipient: one that counts as a strike."""
-    return outcome.bounce == _HARD and outcome.scope == "recipient" and outcome.status in FAILURES
+    """Whether a receipt is a hard bounce of its recipient: one that counts as a strike.
+
+    An opt-out is none: the number can be reached.
+    """
+    return (
+        outcome.bounce == _HARD
+        and outcome.scope == "recipient"
+        and outcome.status in FAILURES
+        and not outcome.flags & OPT_OUT
+    )
+
+
+def may_be_strike(outcome: Outcome) -> bool:
+    """Whether a receipt strikes, or may once the provider of its send explains its code."""
+    if outcome.status not in FAILURES:
+        return False
+    if not is_unexplained(outcome):
+        return strikes(outcome)
+    return outcome.bounce != _SOFT and (
+        (outcome.bounce == _HARD and outcome.scope in ("", "recipient"))
+        or may_strike(outcome.error_code)
+    )

@@ -5,7 +5,15 @@ from typing import Final, NamedTuple
 from models.facts import Outcome, SendFact
 from models.keys import split_key
 from models.numbers import person_of
-from models.state import MessageState, attempts_of, is_pending, provider_of
+from models.outcomes import total_price
+from models.state import (
+    MessageState,
+    attempts_of,
+    delivered_at_of,
+    first_clicks_of,
+    is_pending,
+    provider_of,
+)
 from models.vocabulary import COUNTS, FINAL_STATUSES, SUCCESSES, Bounce, Status
 
 MESSAGE: Final = "message"
@@ -230,6 +238,12 @@ class MessageRow(NamedTuple):
     was_orphan: bool
 
 
+def _provider_message_id(state: MessageState) -> str:
+    sends, outcome = state.sends, state.outcome
+    sent = sends[-1].provider_message_id if sends else ""
+    return sent or (outcome.provider_message_id if outcome is not None else "")
+
+
 class StatusColumns(NamedTuple):
     """The columns of a row that follow from its status."""
 
@@ -268,7 +282,10 @@ def row_of(key: bytes, state: MessageState) -> MessageRow:
     sends, outcome = state.sends, state.outcome
     first = sends[0] if sends else _NO_SEND
     kind = MESSAGE if sends else ORPHAN if outcome is not None else NO_ROW
+    recipient = first.recipient or (outcome.recipient if outcome is not None else "")
     shown = status_columns(state)
+    delivered_at = delivered_at_of(state) if state.part_receipts else state.delivered_at
+    clicked_at, automated_clicked_at = first_clicks_of(state) if state.clicked_at else (0, 0)
     return MessageRow(
         kind,
         account,
@@ -280,7 +297,7 @@ def row_of(key: bytes, state: MessageState) -> MessageRow:
         first.sent_by,
         first.campaign_id,
         first.message_type,
-        first.recipient or (outcome.recipient if outcome is not None else ""),
+        recipient,
         first.country,
         first.external_id,
         first.email,
@@ -298,10 +315,10 @@ def row_of(key: bytes, state: MessageState) -> MessageRow:
         shown.error_code,
         state.fail_reason,
         state.queued_at,
-        state.delivered_at,
+        delivered_at,
         state.read_at,
         shown.finalized_at,
-        state.clicked_at,
+        clicked_at,
         state.unsubscribed_at,
         state.version,
         shown.error_text,
@@ -309,21 +326,16 @@ def row_of(key: bytes, state: MessageState) -> MessageRow:
         state.no_retry,
         state.next_attempt_at,
         state.to_suppressed,
-        person_of(first.recipient),
-        sends[-1].provider_message_id
-        if sends and sends[-1].provider_message_id
-        else outcome.provider_message_id
-        if outcome is not None
-        else "",
+        person_of(recipient),
+        _provider_message_id(state),
         first.template,
         first.category,
         first.reference,
         state.mccmnc,
-        0,
-        "",
+        *total_price(state.prices, sends),
         state.converted_at,
-        0,
-        tuple(state.repaired),
+        automated_clicked_at,
+        state.repaired,
         outcome.occurred_at if outcome is not None else 0,
         tuple(at for at in state.sort_keys if at != first.first_sent_at),
         state.orphaned,
@@ -340,7 +352,7 @@ def status_columns(state: MessageState) -> StatusColumns:
     assert outcome is not None  # not pending
     status, platform, carrier = _WORDS[outcome.status]
     if outcome.status in SUCCESSES:
-        return StatusColumns(status, platform, carrier, finalized_at=state.delivered_at)
+        return StatusColumns(status, platform, carrier, finalized_at=delivered_at_of(state))
     return StatusColumns(
         status,
         platform,

@@ -145,6 +145,24 @@ TABLE: tuple[Metric, ...] = (
         "worker",
     ),
     Metric(
+        "receipts_repaired_fields_total",
+        "counter",
+        ("topic", "field"),
+        "fields",
+        "Fields of events that were wrong and were mended or left out; the event counts. "
+        "field: its name; value: the JSON around the fields.",
+        "both",
+    ),
+    Metric(
+        "receipts_wrong_delivery_times_total",
+        "counter",
+        ("provider",),
+        "messages",
+        "Messages delivered more than five minutes before they were sent: a clock of the sender or "
+        "of the provider's mapper is wrong.",
+        "worker",
+    ),
+    Metric(
         "receipts_retry_requests_total",
         "counter",
         (),

@@ -1,161 +1,31 @@
-"""Why a message failed, in words for people.
+"""Why a message failed, in words for people: the closed list of models/codes/reasons.py.
 
 Codes are specific to a provider: the same number has different meanings, and SMPP `err` values
-differ by route. So for a provider without a table here its own words count, and only without words
-its codes are read as the common GSM MAP values. An account may override any entry. The tables
-follow the providers' documentation.
+differ by route. An account may override any entry with words of its own.
 """
 
 from typing import Final
 
 from models.accounts import AccountSettings
+from models.codes import code_of, reason_of_phrase
+from models.codes.reasons import (
+    ACCOUNT_REFUSED,
+    BLOCKED,
+    CONTENT_REFUSED,
+    EXPIRED,
+    NETWORK_ERROR,
+    NO_ROUTE,
+    OTHER,
+    SENDER_REFUSED,
+    UNEXPLAINED,
+    UNKNOWN_SUBSCRIBER,
+)
 from models.facts import Outcome
+from models.failures import account_meaning
+from models.outcomes import provider_at
 from models.retries import retry_decision
-from models.state import MessageState, is_pending, provider_of
+from models.state import MessageState, is_pending
 from models.vocabulary import SUCCESSES
-
-UNKNOWN_SUBSCRIBER: Final = "unknown subscriber"
-UNREACHABLE: Final = "absent or switched off"
-BARRED: Final = "barred or not able to receive"
-BLOCKED: Final = "blocked"
-OPTED_OUT: Final = "opted out"
-CONTENT_REFUSED: Final = "content refused"
-TOO_LONG: Final = "message too long"
-SENDER_REFUSED: Final = "sender not allowed"
-NO_CREDIT: Final = "no credit"
-ACCOUNT_REFUSED: Final = "account not allowed"
-NO_ROUTE: Final = "no route to the network"
-NETWORK_ERROR: Final = "network error"
-MEMORY_FULL: Final = "handset memory full"
-BUSY: Final = "handset busy"
-THROTTLED: Final = "too many messages"
-WINDOW_CLOSED: Final = "outside the allowed time"
-EXPIRED: Final = "expired"
-
-#: The common GSM MAP values, as SMPP receipts carry them.
-GSM: Final = {
-    "1": UNKNOWN_SUBSCRIBER,
-    "2": UNKNOWN_SUBSCRIBER,
-    "5": UNKNOWN_SUBSCRIBER,
-    "6": UNREACHABLE,
-    "8": BARRED,
-    "9": UNKNOWN_SUBSCRIBER,
-    "10": BARRED,
-    "11": BARRED,
-    "12": BARRED,
-    "13": BARRED,
-    "21": BARRED,
-    "27": UNREACHABLE,
-    "31": BUSY,
-    "32": NETWORK_ERROR,
-    "33": MEMORY_FULL,
-    "34": NETWORK_ERROR,
-    "35": NETWORK_ERROR,
-    "36": NETWORK_ERROR,
-    "40": MEMORY_FULL,
-    "255": NETWORK_ERROR,
-    "256": MEMORY_FULL,
-    "260": NETWORK_ERROR,
-}
-
-BY_PROVIDER: Final[dict[str, dict[str, str]]] = {
-    "twilio": {
-        "30001": THROTTLED,
-        "30002": ACCOUNT_REFUSED,
-        "30003": UNREACHABLE,
-        "30004": BLOCKED,
-        "30005": UNKNOWN_SUBSCRIBER,
-        "30006": BARRED,
-        "30007": CONTENT_REFUSED,
-        "30010": NO_CREDIT,
-        "30017": NETWORK_ERROR,
-        "30019": TOO_LONG,
-        "30022": THROTTLED,
-        "30034": SENDER_REFUSED,
-        "30410": NETWORK_ERROR,
-        "21211": UNKNOWN_SUBSCRIBER,
-        "21408": ACCOUNT_REFUSED,
-        "21606": SENDER_REFUSED,
-        "21610": OPTED_OUT,
-        "21614": BARRED,
-        "21617": TOO_LONG,
-        "63016": WINDOW_CLOSED,
-        "63018": THROTTLED,
-    },
-    "vonage": {
-        "2": UNREACHABLE,
-        "3": UNKNOWN_SUBSCRIBER,
-        "4": BARRED,
-        "5": NO_ROUTE,
-        "6": CONTENT_REFUSED,
-        "7": BUSY,
-        "8": NETWORK_ERROR,
-        "9": UNKNOWN_SUBSCRIBER,
-        "10": CONTENT_REFUSED,
-        "11": NO_ROUTE,
-        "12": UNREACHABLE,
-        "14": BLOCKED,
-        "15": NO_CREDIT,
-        "16": THROTTLED,
-        "1180": UNREACHABLE,
-        "1190": UNKNOWN_SUBSCRIBER,
-        "1210": CONTENT_REFUSED,
-        "1240": OPTED_OUT,
-        "1250": NO_ROUTE,
-        "1280": BLOCKED,
-        "1290": NO_CREDIT,
-        "1340": WINDOW_CLOSED,
-    },
-    "plivo": {
-        "10": CONTENT_REFUSED,
-        "20": NETWORK_ERROR,
-        "30": CONTENT_REFUSED,
-        "40": SENDER_REFUSED,
-        "50": UNKNOWN_SUBSCRIBER,
-        "70": UNKNOWN_SUBSCRIBER,
-        "80": UNREACHABLE,
-        "90": NO_ROUTE,
-        "100": BLOCKED,
-        "110": TOO_LONG,
-        "200": OPTED_OUT,
-    },
-    "telnyx": {
-        "40001": BARRED,
-        "40002": CONTENT_REFUSED,
-        "40003": CONTENT_REFUSED,
-        "40004": BLOCKED,
-        "40005": EXPIRED,
-        "40006": NETWORK_ERROR,
-        "40009": CONTENT_REFUSED,
-        "40011": THROTTLED,
-        "40300": OPTED_OUT,
-    },
-    "sinch": {
-        "402": NO_ROUTE,
-        "403": NETWORK_ERROR,
-        "404": UNREACHABLE,
-        "405": CONTENT_REFUSED,
-        "406": EXPIRED,
-        "410": SENDER_REFUSED,
-        "411": TOO_LONG,
-        "412": ACCOUNT_REFUSED,
-        "413": BLOCKED,
-    },
-    "whatsapp": {
-        "131026": UNREACHABLE,
-        "131047": WINDOW_CLOSED,
-        "131048": THROTTLED,
-        "131049": THROTTLED,
-        "131050": OPTED_OUT,
-        "131051": CONTENT_REFUSED,
-        "130429": THROTTLED,
-        "130472": BLOCKED,
-        "131042": NO_CREDIT,
-        "131031": ACCOUNT_REFUSED,
-        "132000": CONTENT_REFUSED,
-        "132001": CONTENT_REFUSED,
-    },
-}
 
 #: Reasons where neither the code nor the words explain the failure.
 BY_SCOPE: Final = {
@@ -168,22 +38,32 @@ BY_SCOPE: Final = {
     "policy": BLOCKED,
     "time": EXPIRED,
 }
-UNEXPLAINED: Final = "not explained by the provider"
 
 
 def reason_of(outcome: Outcome, provider: str, settings: AccountSettings) -> str:
     """The reason shown for a failed message; never empty.
 
-    The first that exists: the account's words for "provider:code" or for the code, the provider's
-    table, the provider's words, the common meaning of the code (only for a provider without a
-    table), the meaning of the scope.
-    provider: of the message; case does not matter
+    The first that exists: the account's words for "provider:code" or for the code, the meaning of
+    the code, that of the provider's words, `other` for words that nobody has put into the list,
+    the meaning of the scope.
+    provider: that explains the code; case does not matter
     """
-    code, name = outcome.error_code.lower(), provider.lower()
-    own, table = settings.fail_reasons, BY_PROVIDER.get(name)
-    known = own.get(f"{name}:{code}") or own.get(code) or (table or {}).get(code)
-    common = GSM.get(code.lstrip("0")) if table is None else None
-    return known or outcome.reason or common or BY_SCOPE.get(outcome.scope, UNEXPLAINED)
+    code = outcome.error_code
+    known = code_of(provider, code) if code else None
+    return (
+        _words_of_account(provider, code, settings)
+        or (known.reason if known is not None else None)
+        or (reason_of_phrase(outcome.reason) or OTHER if outcome.reason else None)
+        or BY_SCOPE.get(outcome.scope, UNEXPLAINED)
+    )
+
+
+def _words_of_account(provider: str, code: str, settings: AccountSettings) -> str | None:
+    if not code:
+        return None
+    own, name, number = settings.fail_reasons, provider.lower(), code.lower()
+    words = own.get(f"{name}:{number}") or own.get(number) if own else None
+    return words or account_meaning(provider, code, settings).reason
 
 
 def annotate(state: MessageState, settings: AccountSettings) -> None:
@@ -200,6 +80,7 @@ def annotate(state: MessageState, settings: AccountSettings) -> None:
 
 
 def _annotate_failure(state: MessageState, outcome: Outcome, settings: AccountSettings) -> None:
-    state.fail_reason = reason_of(outcome, provider_of(state), settings)
+    provider = outcome.provider or provider_at(state.sends, outcome.attempt)
+    state.fail_reason = reason_of(outcome, provider, settings)
     if state.sends:
         state.no_retry, state.next_attempt_at = retry_decision(state, settings)

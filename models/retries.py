@@ -6,6 +6,7 @@ import msgspec
 
 from models.accounts import AccountSettings
 from models.contract import MAX_ATTEMPT
+from models.failures import NEVER_RETRIED
 from models.state import MessageState, deadline_ms, is_pending
 from models.vocabulary import Bounce, Status
 
@@ -47,12 +48,14 @@ def retry_request(account: str, message_id: str, state: MessageState, due_at: in
 
 
 def is_soft_bounced(state: MessageState) -> bool:
-    """Whether the latest known attempt ended as a soft bounce, and no better outcome is known."""
+    """Whether the latest known attempt ended as a soft bounce that may be sent again, and no better
+    outcome is known."""
     outcome = state.outcome
     return (
         outcome is not None
         and outcome.status == _UNDELIVERED
         and outcome.bounce == _SOFT
+        and not outcome.flags & NEVER_RETRIED
         and bool(state.sends)
         and state.sends[0].direction != "inbound"
         and outcome.attempt >= state.sends[-1].attempt

@@ -119,7 +119,7 @@ class Settings(BaseModel):
         "give a whole number of days from 1 to 3650",
     )
     max_event_bytes: int = _setting(
-        65_536,
+        524_288,
         "largest accepted event value in bytes; larger ones become dead letters",
         "give bytes from 1024 to 1000000",
         ge=1024,

@@ -13,24 +13,60 @@ from typing import Final
 
 import msgspec
 
-from models.contract import Engagement
-from models.facts import Click, Outcome, Price, SendFact, canonical, greater_outcome, strikes
+from models.accounts import AccountSettings
+from models.clicks import MAX_CLICKS, click_of, first_clicks
+from models.codes import code_of
+from models.contract import Engagement, Receipt
+from models.facts import (
+    NO_ATTEMPT,
+    Click,
+    OptOut,
+    Outcome,
+    Price,
+    SendFact,
+    canonical,
+    greater_outcome,
+    is_unexplained,
+    may_be_strike,
+    price_of,
+)
+from models.failures import OPT_OUT, may_opt_out
+from models.outcomes import (
+    as_received,
+    candidates_of,
+    compared,
+    part_receipts_of,
+    parts_delivered_at,
+    placed,
+    prices_of,
+    wholes_of,
+    winner_of,
+)
 from models.time import DAY_MS
 from models.versions import check_version
-from models.vocabulary import BOUNCES, FINAL_STATUSES, STATUSES, SUCCESSES, Status
+from models.vocabulary import (
+    BOUNCES,
+    FINAL_STATUSES,
+    STATUSES,
+    SUCCESSES,
+    Status,
+)
 
 _READ: Final = Status.READ.value
 _QUEUED: Final = Status.QUEUED.value
 
 #: Sort keys remembered for deletion: the smallest ones, so that forgetting obeys the join as well.
 MAX_SORT_KEYS: Final = 64
+#: Opt-outs and names of repaired fields that are kept of one message.
+MAX_OPT_OUTS: Final = 4
+MAX_REPAIRED: Final = 32
 
 
 class MessageState(msgspec.Struct, array_like=True, gc=False):
     """All that is known of one message. Times in epoch ms, 0: not seen.
 
     sends: the winning send of each attempt known, by attempt
-    outcome: the greatest receipt seen, in the order of `outcome_order`
+    outcome: the receipt that decides, placed in its attempt and explained (`decide`)
     last_event_day: UTC day (days since 1970) of the last record with a receipt or engagement
     expired_at: the deadline at which our own timer found it pending
     conflict: two different sends of one attempt were seen
@@ -42,13 +78,14 @@ class MessageState(msgspec.Struct, array_like=True, gc=False):
     had_hard_bounce: some receipt, winning or not, was a hard bounce of the recipient
     last_delivered_at: the latest time of a delivered or read receipt
     last_unsubscribed_at: the latest unsubscribe, where `unsubscribed_at` is the first
-    others: receipts that lose to `outcome` and may win when further sends are known
-    part_receipts: receipts of parts of a long message
+    candidates: the receipts of the whole message that may win, as received; (): only `outcome`
+    part_receipts: receipts of parts of a long message, as received
     prices: of each attempt or part the latest
     mccmnc_at, mccmnc: of the latest receipt with one
-    opted_out_at, opted_out_by: the latest receipt whose code is an opt-out, and its provider
+    opt_outs: receipts whose code is, or may be, an opt-out: the latest MAX_OPT_OUTS
+    opted_out_at, opted_out_by: the latest that is one, and its provider
     converted_at: when the goal was reached first
-    clicks: the earliest ones
+    clicks: the earliest MAX_CLICKS, by time
     repaired: names of fields of its events that were wrong, sorted
     """
 
@@ -73,16 +110,17 @@ class MessageState(msgspec.Struct, array_like=True, gc=False):
     had_hard_bounce: bool = False
     last_delivered_at: int = 0
     last_unsubscribed_at: int = 0
-    others: list[Outcome] = []
-    part_receipts: list[Outcome] = []
-    prices: list[Price] = []
+    candidates: tuple[Outcome, ...] = ()
+    part_receipts: tuple[Outcome, ...] = ()
+    prices: tuple[Price, ...] = ()
     mccmnc_at: int = 0
     mccmnc: str = ""
+    opt_outs: tuple[OptOut, ...] = ()
     opted_out_at: int = 0
     opted_out_by: str = ""
     converted_at: int = 0
-    clicks: list[Click] = []
-    repaired: list[str] = []
+    clicks: tuple[Click, ...] = ()
+    repaired: tuple[str, ...] = ()
 
     @property
     def first_send(self) -> SendFact | None:
@@ -158,43 +196,209 @@ def _keep_sort_keys(state: MessageState, sort_keys: Iterable[int]) -> None:
     state.sort_keys = kept if len(kept) > 1 else []
 
 
-def add_outcome(state: MessageState, outcome: Outcome, last_event_day: int) -> bool:
-    """Join one receipt into the state; `last_event_day` is the UTC day of its Kafka record."""
-    known = state.outcome
-    winner = outcome if known is None else greater_outcome(known, outcome)
-    changed = winner != known
-    state.outcome = winner
+def add_receipt(
+    state: MessageState, receipt: Receipt, outcome: Outcome | None, last_event_day: int
+) -> bool:
+    """Join one receipt into the state. `decide` follows before the state is used.
+
+    outcome: of the receipt; None: its status is unknown and decides nothing
+    last_event_day: UTC day of its Kafka record
+    """
+    changed = outcome is not None and add_outcome(state, outcome)
+    if receipt.price is not None and (price := price_of(receipt)) is not None:
+        prices = prices_of((*state.prices, price))
+        changed, state.prices = changed or prices != state.prices, prices
+    if receipt.mccmnc is not None:
+        latest = max((receipt.occurred_at, receipt.mccmnc), (state.mccmnc_at, state.mccmnc))
+        changed = changed or latest != (state.mccmnc_at, state.mccmnc)
+        state.mccmnc_at, state.mccmnc = latest
+    return _note_day(state, last_event_day) or changed
+
+
+def add_outcome(state: MessageState, outcome: Outcome) -> bool:
+    """Join the outcome of one receipt, as received."""
+    changed = _add_part(state, outcome) if outcome.part else _add_candidate(state, outcome)
     status, at = outcome.status, outcome.occurred_at
-    if strikes(outcome) and not state.had_hard_bounce:
+    if not state.had_hard_bounce and may_be_strike(outcome):
         state.had_hard_bounce = changed = True
     if status in SUCCESSES:
         if at > state.last_delivered_at:
             state.last_delivered_at = at
             changed = True
-        if not state.delivered_at or at < state.delivered_at:
-            state.delivered_at = at
+        if not outcome.part:
+            changed = _note_delivery(state, status, at) or changed
+    elif status == _QUEUED:
+        if not state.queued_at or at < state.queued_at:
+            state.queued_at = at
             changed = True
-        if status == _READ and (not state.read_at or at < state.read_at):
-            state.read_at = at
-            changed = True
-    elif status == _QUEUED and (not state.queued_at or at < state.queued_at):
-        state.queued_at = at
+    elif outcome.error_code:
+        changed = _note_opt_out(state, outcome) or changed
+    return changed
+
+
+def _note_delivery(state: MessageState, status: int, at: int) -> bool:
+    changed = False
+    if not state.delivered_at or at < state.delivered_at:
+        state.delivered_at = at
         changed = True
-    return _note_day(state, last_event_day) or changed
+    if status == _READ and (not state.read_at or at < state.read_at):
+        state.read_at = at
+        changed = True
+    return changed
+
+
+def _note_opt_out(state: MessageState, outcome: Outcome) -> bool:
+    may_be = outcome.flags & OPT_OUT or (not outcome.provider and may_opt_out(outcome.error_code))
+    if not may_be:
+        return False
+    opt_out = OptOut(outcome.occurred_at, outcome.provider, outcome.error_code)
+    known, state.opt_outs = state.opt_outs, _opt_outs_of((*state.opt_outs, opt_out))
+    return known != state.opt_outs
+
+
+def _opt_outs_of(opt_outs: Iterable[OptOut]) -> tuple[OptOut, ...]:
+    return tuple(sorted(set(opt_outs))[-MAX_OPT_OUTS:])
+
+
+def _add_part(state: MessageState, receipt: Outcome) -> bool:
+    known, state.part_receipts = (
+        state.part_receipts,
+        part_receipts_of((*state.part_receipts, receipt)),
+    )
+    return known != state.part_receipts
+
+
+def _add_candidate(state: MessageState, receipt: Outcome) -> bool:
+    """Until `decide` the outcome is the winner among receipts as received."""
+    known, candidates = state.outcome, state.candidates
+    if not candidates:
+        if known is None or known.parts:
+            state.outcome = receipt
+            if is_unexplained(receipt):
+                state.candidates = (receipt,)
+            return True
+        known = as_received(known)
+        order = compared(receipt, known)
+        if order < 0 or receipt == known:
+            return False
+        if order and not is_unexplained(receipt):
+            state.outcome = receipt
+            return True
+        candidates = (known,)
+    state.candidates = candidates_of((*candidates, receipt))
+    if state.candidates == candidates:
+        return False
+    state.outcome = winner_of(state.candidates, (), None)
+    return True
+
+
+def decide(state: MessageState, settings: AccountSettings | None = None) -> None:
+    """Decide the outcome by the sends that are known: the attempt of each receipt, the provider
+    that explains its code, the parts of a long message.
+
+    settings: of the account; None: it has no meanings of codes
+    """
+    outcome, sends = state.outcome, state.sends
+    if not state.candidates and not state.part_receipts:
+        if len(sends) == 1 and sends[0].attempt == 1:
+            pass  # the rule: every receipt belongs to it
+        elif outcome is not None and outcome.flags & NO_ATTEMPT:
+            state.outcome = placed(outcome, sends)
+    else:
+        _decide_among(state, settings)
+    if state.opt_outs:
+        state.opted_out_at, state.opted_out_by = _opted_out(state)
+
+
+def _decide_among(state: MessageState, settings: AccountSettings | None) -> None:
+    candidates = _candidates(state)
+    best = winner_of(candidates, state.sends, settings)
+    for whole in wholes_of(state.part_receipts, state.sends, settings):
+        best = whole if best is None else greater_outcome(best, whole)
+    state.outcome = best
+    # One that is read back from the outcome is not kept twice.
+    alone = len(candidates) == 1 and best is not None and as_received(best) == candidates[0]
+    state.candidates = () if alone else candidates
+
+
+def _candidates(state: MessageState) -> tuple[Outcome, ...]:
+    """The receipts of the whole message that may win, as received."""
+    if state.candidates:
+        return state.candidates
+    outcome = state.outcome
+    return (as_received(outcome),) if outcome is not None and not outcome.parts else ()
+
+
+def _opted_out(state: MessageState) -> tuple[int, str]:
+    """(when, provider) of the latest opt-out; (0, ""): there is none."""
+    latest = (0, "")
+    for at, provider, code in map(msgspec.structs.astuple, state.opt_outs):
+        for by in (provider,) if provider else {send.provider for send in state.sends}:
+            known = code_of(by, code)
+            if known is not None and known.opt_out:
+                latest = max(latest, (at, by))
+    return latest
+
+
+def delivered_at_of(state: MessageState) -> int:
+    """When the message was first delivered, in epoch ms; in parts: the last of them. 0: not yet."""
+    if not state.part_receipts:
+        return state.delivered_at
+    return earliest(state.delivered_at, parts_delivered_at(state.part_receipts, state.sends))
+
+
+def add_repaired(state: MessageState, fields: tuple[str, ...]) -> bool:
+    """Note fields of an event that were wrong."""
+    known = state.repaired
+    state.repaired = tuple(sorted({*known, *fields})[:MAX_REPAIRED])
+    return known != state.repaired
 
 
 def add_engagement(state: MessageState, engagement: Engagement, last_event_day: int) -> bool:
-    """Join a click (the first counts) or an unsubscribe into the state."""
+    """Join what a person did: clicks, the first and the last unsubscribe, the first conversion."""
     at = engagement.occurred_at
-    newer = _note_day(state, last_event_day)
-    if engagement.type == "click":
-        first = earliest(state.clicked_at, at)
-        changed, state.clicked_at = first != state.clicked_at, first
-    else:
-        first, last = earliest(state.unsubscribed_at, at), max(state.last_unsubscribed_at, at)
-        changed = (first, last) != (state.unsubscribed_at, state.last_unsubscribed_at)
-        state.unsubscribed_at, state.last_unsubscribed_at = first, last
-    return newer or changed
+    changed = _note_day(state, last_event_day)
+    match engagement.type:
+        case "click":
+            changed = _add_click(state, engagement) or changed
+        case "unsubscribe":
+            first, last = earliest(state.unsubscribed_at, at), max(state.last_unsubscribed_at, at)
+            changed |= (first, last) != (state.unsubscribed_at, state.last_unsubscribed_at)
+            state.unsubscribed_at, state.last_unsubscribed_at = first, last
+        case "conversion":
+            first = earliest(state.converted_at, at)
+            changed |= first != state.converted_at
+            state.converted_at = first
+        case "resubscribe":
+            pass  # it concerns the recipient only
+    return changed
+
+
+def _add_click(state: MessageState, engagement: Engagement) -> bool:
+    first = earliest(state.clicked_at, engagement.occurred_at)
+    changed, state.clicked_at = first != state.clicked_at, first
+    click = click_of(
+        engagement.occurred_at, engagement.link_id, engagement.url, engagement.automated
+    )
+    known, state.clicks = state.clicks, _clicks_of((*state.clicks, click))
+    return changed or known != state.clicks
+
+
+def _clicks_of(clicks: Iterable[Click]) -> tuple[Click, ...]:
+    return tuple(sorted(set(clicks))[:MAX_CLICKS])
+
+
+def first_clicks_of(state: MessageState) -> tuple[int, int]:
+    """When a person and when a program clicked first, in epoch ms; 0: never.
+
+    A state of 0.1.0 has the time of the first click only.
+    """
+    clicks, first = state.clicks, state.clicked_at
+    if not first:
+        return 0, 0
+    if not clicks or clicks[0].at > first:
+        clicks = (Click(first), *clicks)
+    return first_clicks(clicks, delivered_at_of(state))
 
 
 def _note_day(state: MessageState, day: int) -> bool:
@@ -210,13 +414,15 @@ def earliest(one: int, other: int) -> int:
 
 
 def joined(one: MessageState, other: MessageState) -> MessageState:
-    """The join of two states of one message: all that either knows."""
+    """The join of two states of one message: all that either knows.
+
+    Decided without the account's settings; the owner decides again before it writes.
+    """
     sort_keys = _sort_keys(one) | _sort_keys(other)
     latest = one if one.version > other.version else other
     whole = MessageState(
         version=max(one.version, other.version),
         sends=list(one.sends),
-        outcome=one.outcome,
         queued_at=earliest(one.queued_at, other.queued_at),
         delivered_at=earliest(one.delivered_at, other.delivered_at),
         read_at=earliest(one.read_at, other.read_at),
@@ -234,13 +440,21 @@ def joined(one: MessageState, other: MessageState) -> MessageState:
         had_hard_bounce=one.had_hard_bounce or other.had_hard_bounce,
         last_delivered_at=max(one.last_delivered_at, other.last_delivered_at),
         last_unsubscribed_at=max(one.last_unsubscribed_at, other.last_unsubscribed_at),
+        part_receipts=part_receipts_of((*one.part_receipts, *other.part_receipts)),
+        prices=prices_of((*one.prices, *other.prices)),
+        opt_outs=_opt_outs_of((*one.opt_outs, *other.opt_outs)),
+        converted_at=earliest(one.converted_at, other.converted_at),
+        clicks=_clicks_of((*one.clicks, *other.clicks)),
     )
+    whole.mccmnc_at, whole.mccmnc = max(
+        (one.mccmnc_at, one.mccmnc), (other.mccmnc_at, other.mccmnc)
+    )
+    add_repaired(whole, (*one.repaired, *other.repaired))
     for fact in other.sends:
         add_send(whole, fact)
-    if other.outcome is not None:
-        known = whole.outcome
-        whole.outcome = other.outcome if known is None else greater_outcome(known, other.outcome)
     _keep_sort_keys(whole, sort_keys)
+    whole.candidates = candidates_of((*_candidates(one), *_candidates(other)))
+    decide(whole)
     return whole
 
 

@@ -1,22 +1,25 @@
 """Requests of people and recipients that suppress or release a recipient."""
 
-from typing import Annotated, Final, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
 from pydantic import Field, StringConstraints
 
 from models.contract import (
-    E164,
     MAX_EVENT_BYTES,
     Account,
     Event,
     Instant,
     Name,
+    Person,
+    lost_channel,
     out_of_time,
     validated,
 )
 from models.keys import recipient_key
 from models.refusal import Refusal
+from models.repair import Reader, read_recipient
 from models.vocabulary import Channel
 
 Action = Literal["suppress", "release", "resubscribe", "unsubscribe"]
@@ -29,8 +32,11 @@ RECIPIENT: Final = "recipient"
 class SuppressionRequest(Event):
     """One record of `suppression-requests`, keyed by `account/recipient`."""
 
+    decides = frozenset({"account", "recipient", "action", "at"})
+    readers: ClassVar[Mapping[str, Reader]] = {"recipient": read_recipient}
+
     account: Account
-    recipient: E164
+    recipient: Person
     action: Action
     at: Instant
     who: Name = ""
@@ -45,6 +51,10 @@ def parse_request(
     request = validated(SuppressionRequest, value, limit)
     if isinstance(request, Refusal):
         return request
+    if request.repaired and request.action in ("release", "resubscribe"):
+        refusal = lost_channel(request.repaired, request.channel)
+        if refusal is not None:
+            return refusal
     return out_of_time("at", request.at, record_ms) or request
 
 

@@ -8,3 +8,16 @@ DAY_MS: Final = 86_400_000
 def last_retirable_day(clock_ms: int, retention_days: int) -> int:
     """The latest day (since 1970) that ended at least `retention_days` before the clock."""
     return (clock_ms - retention_days * DAY_MS) // DAY_MS - 1
+
+
+#: Delivered this much before it was sent, in ms: a clock is wrong, and the delay is unknown.
+MAX_CLOCK_ERROR_MS: Final = 300_000
+
+
+def delay_of(sent_at: int, delivered_at: int) -> int | None:
+    """Milliseconds from sent to delivered (both epoch ms); None: a clock is wrong.
+
+    A small negative delay is a clock that differs, and counts as 0.
+    """
+    delay = delivered_at - sent_at
+    return max(0, delay) if delay >= -MAX_CLOCK_ERROR_MS else None

@@ -127,6 +127,8 @@ BOUNCES: Final = frozenset(bounce.value for bounce in Bounce)
 STATUS_OF_WORD: Final[dict[str, Status]] = {
     word: status for status in Status for word in filter(None, (status.word, status.also))
 }
+#: Word of a receipt that decides nothing.
+UNKNOWN_WORD: Final = "unknown"
 if TYPE_CHECKING:
     ReceiptWord = str  # one of STATUS_OF_WORD, once validated
 else:

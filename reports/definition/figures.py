@@ -11,6 +11,7 @@ from clickhouse_connect.driver.binding import format_str
 
 from models.clicks import AFTER_DELIVERY_MS, OTHER_LINK_MS
 from models.suppression import VERIFICATION_SOURCES
+from models.time import MAX_CLOCK_ERROR_MS
 from models.view_columns import message_columns
 from models.vocabulary import CHANNELS, COUNTS, Bounce, Count
 
@@ -151,6 +152,7 @@ def _words(words: list[str]) -> str:
 
 
 _COUNT_NAMES: Final = [count.name for count in COUNTS]
+_DELAY_MS: Final = "dateDiff('millisecond', sent_at, delivered_at)"
 
 #: What a statement includes by its name, besides the files in `sql/parts/`.
 PARTS: Final = {
@@ -169,6 +171,10 @@ PARTS: Final = {
     "figure_names": ", ".join(f"is_{figure.name}" for figure in FIGURES),
     "figure_sums": _lines(f"sum(is_{figure.name}) AS {figure.name}" for figure in FIGURES),
     "no_figures": ", ".join("0" for _ in FIGURES),
+    "seconds_to_deliver": (
+        f"if(is_delivered AND {_DELAY_MS} >= -{MAX_CLOCK_ERROR_MS}, "
+        f"greatest(0, {_DELAY_MS}) / 1000, NULL) AS seconds_to_deliver"
+    ),
     "count_names": ", ".join(_COUNT_NAMES),
     "after_delivery_ms": str(AFTER_DELIVERY_MS),
     "other_link_ms": str(OTHER_LINK_MS),

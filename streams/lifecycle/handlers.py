@@ -6,12 +6,13 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from models.contract import Engagement, Receipt, Send, parse_engagement, parse_receipt, parse_send
-from models.facts import outcome_of, send_fact, strikes
+from models.facts import may_be_strike, outcome_of, send_fact
 from models.keys import recipient_key
 from models.refusal import Reason, Refusal
-from models.state import add_engagement, add_outcome, add_send
+from models.state import add_engagement, add_receipt, add_send
 from models.suppression_requests import unsubscribe
 from models.time import DAY_MS, last_retirable_day
+from models.vocabulary import UNKNOWN_WORD
 from streams.common.plan import Event, Incoming, KeyValue, Plan
 from streams.lifecycle.pending import PendingMessage
 
@@ -60,10 +61,11 @@ def apply_receipt(
 ) -> bool:
     """Join a receipt."""
     message.counted.append(("receipts_events_total", "receipts", receipt.status))
-    outcome = outcome_of(receipt)
-    if strikes(outcome):
+    outcome = outcome_of(receipt, message.settings) if receipt.status != UNKNOWN_WORD else None
+    if outcome is not None and may_be_strike(outcome):
         message.saw_hard_bounce = True
-    return add_outcome(message.state, outcome, _event_day(context, record, receipt.occurred_at))
+    day = _event_day(context, record, receipt.occurred_at)
+    return add_receipt(message.state, receipt, outcome, day)
 
 
 def apply_engagement(

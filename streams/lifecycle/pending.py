@@ -6,7 +6,7 @@ from models.accounts import AccountSettings
 from models.counters import Contribution, contribution
 from models.keys import split_key
 from models.retries import next_timer_at
-from models.state import MessageState, has_unknown_status
+from models.state import MessageState, delivered_at_of, has_unknown_status
 from models.strikes import ActiveStrike, Kind, Strike, active_strike, encode_strike
 from models.suppression_requests import unsubscribe
 from streams.common.plan import Count, Incoming, KeyValue, Plan
@@ -61,7 +61,7 @@ class PendingMessage:
         self.next_timer_at = next_timer_at(state, settings) if known else 0
         self.day = day
         self.known_sends = len(state.sends)
-        self.delivered_at = state.delivered_at
+        self.delivered_at = delivered_at_of(state)
         self.last_delivered_at = state.last_delivered_at
         self.saw_hard_bounce = False
         self.counted: list[Count] = []

@@ -33,16 +33,19 @@ from models.retries import (
 )
 from models.state import (
     MessageState,
+    add_repaired,
+    decide,
     decode,
+    delivered_at_of,
     encode,
     is_pending,
     provider_of,
     retention_day,
     unknown_values,
 )
-from models.time import last_retirable_day
+from models.time import delay_of, last_retirable_day
 from models.versions import first_version
-from streams.common.plan import Event, Incoming, Plan, internal, reroute_if_misrouted
+from streams.common.plan import Count, Event, Incoming, Plan, internal, reroute_if_misrouted
 from streams.common.shard import CHUNK_SIZE, PartitionShard
 from streams.lifecycle.handlers import HANDLERS, Apply, BatchContext, Parse, apply_to_recipient
 from streams.lifecycle.pending import UNKNOWN, PendingMessage, emit_recipient_events
@@ -50,6 +53,8 @@ from streams.lifecycle.pending import UNKNOWN, PendingMessage, emit_recipient_ev
 encode_json: Final = msgspec.json.Encoder().encode
 
 
+#: Of an encoded state: Kafka's brokers take records of a little more.
+MAX_STATE_BYTES: Final = 1_000_000
 _CHANGED_TO: Final = tuple(("receipts_state_changes_total", name) for name in COUNT_NAMES)
 
 
@@ -186,6 +191,7 @@ class Shard(PartitionShard[MessageState]):
                 return  # only keys of this partition ever enter its table
             if event.message_id is None:
                 apply_to_recipient(batch.plan, event)
+                batch.plan.counted += _repaired(batch, event)
                 return
             message = pending[key] = message or self._touch(key, event.account, stored)
         changed = batch.apply(batch.context, record, message, event)
@@ -195,6 +201,9 @@ class Shard(PartitionShard[MessageState]):
             batch.plan.refuse(record, changed)
             return
         message.records.append(record)
+        if event.repaired:
+            message.changed = add_repaired(message.state, event.repaired) or message.changed
+            message.counted += _repaired(batch, event)
 
     def _rejoin_without(self, batch: _Batch, key: bytes) -> None:
         """After a rule raised: join the message's other events again, without what it left.
@@ -237,6 +246,7 @@ class Shard(PartitionShard[MessageState]):
         """
         state = message.state
         try:
+            decide(state, message.settings)
             close_late_retry(state, message.settings, self.clock_ms)
             after = contribution(message.account, state)
             wake, day = next_timer_at(state, message.settings), retention_day(state)
@@ -245,6 +255,8 @@ class Shard(PartitionShard[MessageState]):
             annotate(state, message.settings)
             emit_recipient_events(key, message)
             stored = encode(state)
+            if len(stored) > MAX_STATE_BYTES:
+                raise ValueError(f"the state of the message has {len(stored)} bytes")
         except Exception as error:  # noqa: BLE001  (a rule that raises refuses its events)
             self._give_up(plan, key, message.records, error)
             return False
@@ -259,8 +271,9 @@ class Shard(PartitionShard[MessageState]):
         self.touched_days.add(day)
         if after is not None:
             plan.counted.append(_CHANGED_TO[after[1]])
-            if state.delivered_at and not (message.delivered_at and message.known_sends):
-                _note_delay(plan, state)
+            delivered_at = delivered_at_of(state)
+            if delivered_at and not (message.delivered_at and message.known_sends):
+                _note_delay(plan, state, delivered_at)
         return True
 
     def _recount(self, before: Contribution | None, after: Contribution | None) -> None:
@@ -415,10 +428,19 @@ class Shard(PartitionShard[MessageState]):
             self._change(plan, key, self._known(key, account_of(key), state))
 
 
-def _note_delay(plan: Plan, state: MessageState) -> None:
+def _repaired(batch: _Batch, event: Event) -> list[Count]:
+    """Counts of the fields of an event that were mended."""
+    topic = batch.plan.topic
+    return [("receipts_repaired_fields_total", topic, field) for field in event.repaired]
+
+
+def _note_delay(plan: Plan, state: MessageState, delivered_at: int) -> None:
     first = state.sends[0]
-    seconds = max(0, state.delivered_at - first.first_sent_at) / 1000
-    plan.delays[first.channel, provider_of(state)].append(seconds)
+    delay_ms, provider = delay_of(first.first_sent_at, delivered_at), provider_of(state)
+    if delay_ms is None:
+        plan.count("receipts_wrong_delivery_times_total", provider)
+    else:
+        plan.delays[first.channel, provider].append(delay_ms / 1000)
 
 
 def _chunks(keys: list[bytes]) -> Iterator[list[bytes]]:

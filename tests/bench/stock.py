@@ -30,8 +30,9 @@ from models.refusal import Reason, Refusal
 from models.state import (
     MessageState,
     add_engagement,
-    add_outcome,
+    add_receipt,
     add_send,
+    decide,
     decode,
     encode,
 )
@@ -110,7 +111,8 @@ class Job:
         if isinstance(event, Send):
             changed = add_send(state, send_fact(event))
         elif isinstance(event, Receipt):
-            changed = add_outcome(state, outcome_of(event), record_ms // DAY_MS)
+            changed = add_receipt(state, event, outcome_of(event), record_ms // DAY_MS)
+            decide(state)
         else:
             changed = add_engagement(state, event, record_ms // DAY_MS)
         if not changed:

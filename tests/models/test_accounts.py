@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from models.accounts import MAX_STRIKE_LIMIT, Accounts, AccountSettings, parse_account
+from models.contract import MAX_EVENT_BYTES
 from models.refusal import Reason, Refusal
 
 
@@ -115,7 +116,7 @@ def test_wrong_settings_are_refused_with_the_name_of_the_field(rule, fields, rea
         (b"{", Reason.NOT_JSON),
         (b"[]", Reason.NOT_OBJECT),
         (b"{}", Reason.MISSING_FIELD),
-        (b" " * 65_537, Reason.OVERSIZED),
+        (b" " * (MAX_EVENT_BYTES + 1), Reason.OVERSIZED),
     ],
 )
 def test_what_is_no_account_at_all_is_refused(value, reason):

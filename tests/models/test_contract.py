@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from models.contract import (
+    MAX_EVENT_BYTES,
+    MAX_TEXT,
     Campaign,
     Engagement,
     Receipt,
@@ -85,6 +87,59 @@ def test_times_come_as_rfc_3339_with_a_zone_or_as_epoch_milliseconds(written, re
     assert receipt.occurred_at == read_ms
 
 
+@pytest.mark.parametrize("written", ["spring/2026", "c-1", "50% off ☀"])
+def test_a_slash_is_allowed_in_names_of_campaigns_events_and_links(written):
+    send = parse_send(encoded(SEND, {"campaign_id": written}), NOW_MS)
+    changes = {"campaign_id": written, "event_id": written, "link_id": written}
+    click = parse_engagement(encoded(ENGAGEMENT, changes), NOW_MS)
+    campaign = parse_campaign(encoded(CAMPAIGN, {"campaign_id": written}), NOW_MS)
+    assert isinstance(send, Send) and isinstance(campaign, Campaign)
+    assert isinstance(click, Engagement)
+    assert {send.campaign_id, click.campaign_id, campaign.campaign_id} == {written}
+    assert {click.event_id, click.link_id} == {written}
+    assert send.repaired == click.repaired == campaign.repaired == ()
+
+
+@pytest.mark.parametrize("letters", ["é", "\U0001f600"])
+@pytest.mark.parametrize("escaped", [True, False])
+def test_the_longest_text_fits_however_it_is_written(letters, escaped):
+    value = json.dumps({**SEND, "text": letters * MAX_TEXT}, ensure_ascii=escaped).encode()
+    send = parse_send(value, NOW_MS)
+    assert isinstance(send, Send)
+    assert send.text == letters * MAX_TEXT
+    assert send.repaired == ()
+
+
+@pytest.mark.parametrize(
+    ("channel", "direction", "recipient"),
+    [
+        ("sms", "outbound", "+447700900123"),
+        ("whatsapp", "outbound", "US.13491208655302741918"),
+        ("whatsapp", "outbound", "US.ENT.11815799212886844830"),
+        ("whatsapp", "inbound", "BR.1393"),
+        ("whatsapp", "outbound", "DE." + "a1" * 64),
+        ("sms", "inbound", "68849"),
+        ("sms", "inbound", "SUPPORT"),
+        ("sms", "inbound", "Müller & Söhne, Zürich"),
+        ("sms", "inbound", "x" * 32),
+        ("sms", "inbound", "+123"),
+        ("whatsapp", "inbound", "SUPPORT"),
+    ],
+)
+def test_recipients_that_need_no_repair(channel, direction, recipient):
+    changes = {"channel": channel, "direction": direction, "recipient": recipient}
+    send = parse_send(encoded(SEND, changes), NOW_MS)
+    assert isinstance(send, Send), send
+    assert (send.recipient, send.repaired) == (recipient, ())
+
+
+@pytest.mark.parametrize("sender", ["", "  ", "x" * 33, "a\nb", "\u2028"])
+def test_a_sender_of_an_inbound_message_is_short_and_printable(sender):
+    refusal = parse_send(encoded(SEND, {"direction": "inbound", "recipient": sender}), NOW_MS)
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason is Reason.BAD_NUMBER
+
+
 @pytest.mark.parametrize("price", [0.045, "0.045"])
 def test_credits_are_exact_decimals(price):
     send = parse_send(encoded(SEND, {"credits": price}), NOW_MS)
@@ -139,8 +194,12 @@ REFUSED: list[Refused] = [
     (parse_send, SEND, "account", "a" * 65, Reason.BAD_VALUE),
     (parse_send, SEND, "account", "acme/eu", Reason.BAD_VALUE),
     (parse_send, SEND, "account", "acme\n", Reason.BAD_VALUE),
-    (parse_send, SEND, "account", 7, Reason.WRONG_TYPE),
+    (parse_send, SEND, "account", ["acme"], Reason.WRONG_TYPE),
+    (parse_send, SEND, "account", None, Reason.WRONG_TYPE),
     (parse_send, SEND, "message_id", "m/1", Reason.BAD_VALUE),
+    (parse_send, SEND, "message_id", "", Reason.BAD_VALUE),
+    (parse_send, SEND, "message_id", True, Reason.WRONG_TYPE),
+    (parse_send, SEND, "message_id", 1.5, Reason.WRONG_TYPE),
     (parse_send, SEND, "message_id", "m\u0000", Reason.BAD_VALUE),
     (parse_send, SEND, "message_id", "m\u2028", Reason.BAD_VALUE),
     (parse_send, SEND, "message_id", "m" * 129, Reason.BAD_VALUE),
@@ -148,7 +207,15 @@ REFUSED: list[Refused] = [
     (parse_send, SEND, "recipient", "07700900123", Reason.BAD_NUMBER),
     (parse_send, SEND, "recipient", "+0447700900", Reason.BAD_NUMBER),
     (parse_send, SEND, "recipient", "+44770090012345678", Reason.BAD_NUMBER),
-    (parse_send, SEND, "recipient", 447700900123, Reason.BAD_NUMBER),
+    (parse_send, SEND, "recipient", 7700900123, Reason.BAD_NUMBER),
+    (parse_send, SEND, "recipient", "68849", Reason.BAD_NUMBER),
+    (parse_send, SEND, "recipient", "SUPPORT", Reason.BAD_NUMBER),
+    (parse_send, SEND, "recipient", "US.13491208655302741918", Reason.BAD_NUMBER),
+    (parse_send, SEND, "recipient", ["+447700900123"], Reason.BAD_NUMBER),
+    (parse_send, SEND, "recipient", None, Reason.BAD_NUMBER),
+    (parse_send, SEND, "recipient", ABSENT, Reason.MISSING_FIELD),
+    (parse_send, SEND, "first_sent_at", "yesterday", Reason.BAD_TIME),
+    (parse_send, SEND, "sent_at", None, Reason.BAD_TIME),
     (parse_send, SEND, "sent_at", "2026-11-20T12:00:00", Reason.BAD_TIME),
     (parse_send, SEND, "sent_at", "yesterday", Reason.BAD_TIME),
     (parse_send, SEND, "sent_at", "1795176000000", Reason.BAD_TIME),
@@ -163,27 +230,20 @@ REFUSED: list[Refused] = [
     (parse_send, SEND, "attempt", "1", Reason.WRONG_TYPE),
     (parse_send, SEND, "attempt", True, Reason.WRONG_TYPE),
     (parse_send, SEND, "attempt", 2, Reason.MISSING_FIELD),
-    (parse_send, SEND, "direction", "sideways", Reason.BAD_VALUE),
-    (parse_send, SEND, "source", "billboard", Reason.BAD_VALUE),
-    (parse_send, SEND, "text", "x" * 4_097, Reason.BAD_VALUE),
-    (parse_send, SEND, "segments", -1, Reason.BAD_VALUE),
-    (parse_send, SEND, "credits", -1, Reason.BAD_VALUE),
-    (parse_send, SEND, "credits", "much", Reason.BAD_VALUE),
-    (parse_send, SEND, "credits", 1e-7, Reason.BAD_VALUE),
-    (parse_send, SEND, "country", "uk", Reason.BAD_VALUE),
-    (parse_send, SEND, "validity_s", 59, Reason.BAD_VALUE),
-    (parse_send, SEND, "validity_s", 604_801, Reason.BAD_VALUE),
     (parse_receipt, RECEIPT, "status", "lost", Reason.BAD_VALUE),
+    (parse_receipt, RECEIPT, "status", 5, Reason.BAD_VALUE),
+    (parse_receipt, RECEIPT, "status", None, Reason.BAD_VALUE),
     (parse_receipt, RECEIPT, "status", ABSENT, Reason.MISSING_FIELD),
-    (parse_receipt, RECEIPT, "bounce", "medium", Reason.BAD_VALUE),
-    (parse_receipt, RECEIPT, "scope", "weather", Reason.BAD_VALUE),
+    (parse_receipt, RECEIPT, "attempt", 101, Reason.BAD_VALUE),
     (parse_receipt, RECEIPT, "occurred_at", {}, Reason.BAD_TIME),
-    (parse_receipt, RECEIPT, "received_at", "2030-01-01T00:00:00Z", Reason.BAD_TIME),
-    (parse_receipt, RECEIPT, "error_code", 27, Reason.WRONG_TYPE),
     (parse_engagement, ENGAGEMENT, "type", "applause", Reason.BAD_VALUE),
+    (parse_engagement, ENGAGEMENT, "event_id", "e" * 129, Reason.BAD_VALUE),
     (parse_engagement, ENGAGEMENT, "message_id", ABSENT, Reason.MISSING_FIELD),
+    (parse_engagement, ENGAGEMENT, "message_id", "m/1", Reason.BAD_VALUE),
     (parse_campaign, CAMPAIGN, "name", ABSENT, Reason.MISSING_FIELD),
-    (parse_campaign, CAMPAIGN, "created_at", "1970-01-01T00:00:00Z", Reason.BAD_TIME),
+    (parse_campaign, CAMPAIGN, "name", ["Spring"], Reason.WRONG_TYPE),
+    (parse_campaign, CAMPAIGN, "campaign_id", "c" * 129, Reason.BAD_VALUE),
+    (parse_campaign, CAMPAIGN, "updated_at", "today", Reason.BAD_TIME),
 ]
 
 
@@ -194,6 +254,7 @@ def test_what_the_contract_refuses_names_the_field(parse, event, field, value, r
     assert refusal.reason is reason
     named = "first_sent_at" if (field, value) == ("attempt", 2) else field
     assert refusal.detail.startswith(f"{named}: ")
+    assert "pattern" not in refusal.detail  # words, not a regular expression
 
 
 @pytest.mark.parametrize(
@@ -210,7 +271,7 @@ def test_what_the_contract_refuses_names_the_field(parse, event, field, value, r
         (b'"text"', Reason.NOT_OBJECT),
         (b"null", Reason.NOT_OBJECT),
         (b"{}", Reason.MISSING_FIELD),
-        (b" " * 65_537, Reason.OVERSIZED),
+        (b" " * (MAX_EVENT_BYTES + 1), Reason.OVERSIZED),
     ],
 )
 @pytest.mark.parametrize("parse", [parse_send, parse_receipt, parse_engagement, parse_campaign])

@@ -9,7 +9,7 @@ from models.contract import Receipt, Send
 from models.counters import COUNT_NAMES, contribution
 from models.facts import Outcome, outcome_of, outcome_order, send_fact
 from models.message_row import MessageRow, row_of
-from models.state import MessageState, add_outcome, add_send, deadline_ms
+from models.state import MessageState, add_receipt, add_send, deadline_ms, decide
 from models.vocabulary import COUNTS, STATUS_OF_WORD, Bounce, Status
 
 T0 = 1_795_176_000_000  # 2026-11-20T12:00:00Z
@@ -50,7 +50,8 @@ def state_of(*events: Send | Receipt, expired_at: int = 0) -> MessageState:
         if isinstance(event, Send):
             add_send(state, send_fact(event))
         else:
-            add_outcome(state, outcome_of(event), T0 // 86_400_000)
+            add_receipt(state, event, outcome_of(event), T0 // 86_400_000)
+    decide(state)
     return state
 
 

@@ -14,7 +14,7 @@ from models.contract import MAX_ATTEMPT, Receipt, Send
 from models.counters import COUNT_NAMES, check_record, encode_cell
 from models.dead_letters import letter_of
 from models.facts import outcome_of, send_fact
-from models.state import MAX_SORT_KEYS, MessageState, add_outcome, add_send, decode, encode
+from models.state import MAX_SORT_KEYS, MessageState, add_receipt, add_send, decode, encode
 from models.strikes import Strike, encode_strike
 from models.suppression import decode as decode_suppression
 from sinks.rows import TOPICS, map_records
@@ -195,7 +195,8 @@ def test_the_largest_state_fits_a_record():
     for attempt in range(1, MAX_ATTEMPT + 1):
         add_send(state, send_fact(largest_send(attempt, attempt)))
         add_send(state, send_fact(largest_send(attempt, attempt + 500)))
-    add_outcome(state, outcome_of(largest_receipt()), 99_999)
+    receipt = largest_receipt()
+    add_receipt(state, receipt, outcome_of(receipt), 99_999)
     state.fail_reason = LONG * 1_024
     assert len(state.sends) == MAX_ATTEMPT
     assert len(state.sort_keys) == MAX_SORT_KEYS

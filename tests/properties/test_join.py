@@ -11,14 +11,16 @@ from models.state import (
     MAX_SORT_KEYS,
     MessageState,
     add_engagement,
-    add_outcome,
+    add_receipt,
     add_send,
+    decide,
     decode,
     encode,
     join_encoded,
     joined,
 )
 from models.time import DAY_MS
+from models.vocabulary import UNKNOWN_WORD
 from tests.properties.events import NOON_MS, events_of_one_message
 
 EXPIRIES = st.sampled_from([0, NOON_MS + DAY_MS, NOON_MS + 3 * DAY_MS])
@@ -31,7 +33,8 @@ def join_event(state: MessageState, heard: Heard) -> bool:
     if isinstance(event, Send):
         return add_send(state, send_fact(event))
     if isinstance(event, Receipt):
-        return add_outcome(state, outcome_of(event), day)
+        outcome = outcome_of(event) if event.status != UNKNOWN_WORD else None
+        return add_receipt(state, event, outcome, day)
     return add_engagement(state, event, day)
 
 
@@ -39,6 +42,7 @@ def state_of(events: list[Heard]) -> MessageState:
     state = MessageState()
     for event in events:
         join_event(state, event)
+    decide(state)
     return state
 
 
@@ -116,6 +120,7 @@ def test_an_expiry_never_hides_a_final_receipt(events, place):
     early.expired_at = NOON_MS + 3 * DAY_MS
     for event in events[place:]:
         join_event(early, event)
+    decide(early)
     seen, expected = row_of(b"acme/m1", early), row_of(b"acme/m1", late)
     if expected.status in ("submitted", "queued") and expected.kind == "message":
         assert (seen.status, seen.bounce, seen.scope) == ("undelivered", "soft", "time")

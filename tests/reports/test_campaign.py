@@ -210,6 +210,8 @@ def corners(reports_front: Front) -> Iterator[World]:
         _engaged("e6", "click", message_id="unknown", campaign_id="spring"),
         _engaged("e7", "unsubscribe", recipient=CARL, campaign_id="spring"),
         _engaged("e8", "unsubscribe", message_id="s3"),
+        _engaged("c1", "conversion", message_id="s1"),
+        _engaged("c2", "conversion", recipient=ANNA, campaign_id="spring"),
         _engaged("e9", "click", message_id="s2", recipient=ZOE, campaign_id="spring"),
         ("campaigns", {"campaign_id": "spring", "name": "Spring", "updated_at": _moment(2)}),
         (
@@ -273,17 +275,24 @@ def test_an_event_belongs_to_the_campaign_it_names_else_to_that_of_its_message(
     """Of two events with one id the earlier counts; unknown people are not counted."""
     (spring,) = in_corners(corners, "spring", "totals")
     assert spring["clicks"] == len(["e1", "e2", "e3", "e6", "e9"])
-    assert spring["unique_clicks"] == len([ANNA, BEN, ZOE])
+    assert spring["unique_clicks"] == len([ANNA, BEN])  # e9 is Ben's: it names his message
     assert spring["unsubscribes"] == len([CARL])
+    assert spring["conversions"] == len([ANNA])
     (autumn,) = in_corners(corners, "autumn", "totals")
     assert (autumn["clicks"], autumn["unique_clicks"]) == (len(["e5"]), 0)
 
 
 def test_links_are_distinguished_by_id_and_address(corners: World) -> None:
     assert in_corners(corners, "spring", "links") == [
-        {"link_id": "", "url": "", "clicks": 3, "unique_clicks": 2},
-        {"link_id": "l1", "url": "", "clicks": 1, "unique_clicks": 1},
-        {"link_id": "l1", "url": "https://a.example", "clicks": 1, "unique_clicks": 1},
+        {"link_id": "", "url": "", "clicks": 3, "unique_clicks": 2, "automated_clicks": 0},
+        {"link_id": "l1", "url": "", "clicks": 1, "unique_clicks": 1, "automated_clicks": 0},
+        {
+            "link_id": "l1",
+            "url": "https://a.example",
+            "clicks": 1,
+            "unique_clicks": 1,
+            "automated_clicks": 0,
+        },
     ]
 
 
@@ -314,7 +323,7 @@ def test_the_list_finds_names_in_any_alphabet_and_case(corners: World) -> None:
     everything = rows_of(corners, query_of(corners, CAMPAIGNS, HERE, {}))
     assert [(row["campaign_id"], row["clicks"], row["unique_clicks"]) for row in everything] == [
         ("autumn", 1, 0),
-        ("spring", 5, 3),
+        ("spring", 5, 2),
     ]
 
 
@@ -356,5 +365,7 @@ def test_of_two_versions_of_an_event_the_earlier_counts(
     database = Database(url)
     links = CAMPAIGN.section("links")
     rows = database.rows(links.sql, query.parameters(links)).records()
-    assert rows == [{"link_id": "new", "url": "", "clicks": 2, "unique_clicks": 1}]
+    assert rows == [
+        {"link_id": "new", "url": "", "clicks": 2, "unique_clicks": 1, "automated_clicks": 0}
+    ]
     database.close()

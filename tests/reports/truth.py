@@ -186,7 +186,7 @@ def _is_at_delivery(click: dict[str, Any], message: Message) -> bool:
 
 
 def _is_other_link(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    links = {event.get("link_id") or event.get("url") or "" for event in (one, other)}
+    links = {event.get("link_id") or event.get("url") or "" for event in (one, other)} - {""}
     apart = abs(moment(one["occurred_at"]) - moment(other["occurred_at"]))
     return len(links) == 2 and apart <= OTHER_LINK_MS
 

@@ -223,7 +223,7 @@ def test_a_row_by_name_has_each_column_once() -> None:
 def test_a_refused_campaign_becomes_a_dead_letter() -> None:
     campaign = {"account": "acme", "campaign_id": "c", "name": "Sale", "updated_at": T0}
     found = mapped(
-        "campaigns", event("campaigns", campaign), event("campaigns", campaign | {"name": 3})
+        "campaigns", event("campaigns", campaign), event("campaigns", campaign | {"name": [3]})
     )
     assert row_of(found, "campaigns")["name"] == "Sale"
     assert found.accepted == {("campaigns", "campaign"): 1}

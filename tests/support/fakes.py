@@ -10,7 +10,7 @@ from models.counters import COUNT_NAMES
 from models.facts import outcome_of, send_fact
 from models.metrics import BY_NAME
 from models.refusal import Refusal
-from models.state import MessageState, add_outcome, add_send, encode
+from models.state import MessageState, add_receipt, add_send, decide, encode
 from tests.support.records import Record
 
 DAY = 20_000
@@ -108,7 +108,8 @@ def state(version: int, *events: Send | Receipt, **published: Any) -> MessageSta
         if isinstance(event, Send):
             add_send(joined, send_fact(event))
         else:
-            add_outcome(joined, outcome_of(event), DAY)
+            add_receipt(joined, event, outcome_of(event), DAY)
+    decide(joined)
     return joined
 
 

@@ -66,7 +66,8 @@ RIGHT JOIN (
         latest.person AS person,
         latest.automated AS automated,
         if(latest.link_id = '', latest.url, latest.link_id) AS link,
-        latest.message_id != '' AND min(link) OVER near != max(link) OVER near AS other_link_near
+        latest.message_id != '' AND link != ''
+            AND minIf(link, link != '') OVER near != maxIf(link, link != '') OVER near AS other_link_near
     FROM (
         SELECT
             account,

@@ -9,6 +9,6 @@ AS SELECT
     /*include flag_values*/,
     clicked_at IS NOT NULL AS is_clicked,
     unsubscribed_at IS NOT NULL AS is_unsubscribed,
-    if(is_delivered, greatest(0, dateDiff('millisecond', sent_at, delivered_at)) / 1000, NULL) AS seconds_to_deliver
+    /*include seconds_to_deliver*/
 FROM messages FINAL
 COMMENT 'One row a message with everything that reports count by. Filter it by account and sent_at.';

@@ -459,10 +459,10 @@ def test_a_rule_that_raises_again_when_others_are_worked_in_again_refuses_them_t
     outcomes = iter([False, True, True])
     original = handlers.outcome_of
 
-    def raising(receipt: Any) -> Any:
+    def raising(receipt: Any, settings: Any) -> Any:
         if next(outcomes):
             raise ZeroDivisionError
-        return original(receipt)
+        return original(receipt, settings)
 
     monkeypatch.setattr(handlers, "outcome_of", raising)
     plan = world.take(event("receipts"), event("receipts", status="read"))

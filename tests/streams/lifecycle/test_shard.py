@@ -129,10 +129,10 @@ def test_a_rule_that_raises_refuses_its_event_and_goes_on(monkeypatch):
     world = World()
     original = handlers.outcome_of
 
-    def raising(receipt):
+    def raising(receipt, settings):
         if receipt.error_code == "boom":
             raise ZeroDivisionError("of the rule")
-        return original(receipt)
+        return original(receipt, settings)
 
     monkeypatch.setattr(handlers, "outcome_of", raising)
     world.take(event("sends"))
@@ -418,15 +418,15 @@ def test_orphans_of_a_retired_day_join_each_other():
 def test_a_rule_that_raises_leaves_nothing_of_its_event_behind(monkeypatch):
     world = World()
     world.take(event("sends"))
-    original = handlers.add_outcome
+    original = handlers.add_receipt
 
-    def raising(state, outcome, day):
-        changed = original(state, outcome, day)
+    def raising(state, receipt, outcome, day):
+        changed = original(state, receipt, outcome, day)
         if outcome.error_code == "boom":
             raise ZeroDivisionError
         return changed
 
-    monkeypatch.setattr(handlers, "add_outcome", raising)
+    monkeypatch.setattr(handlers, "add_receipt", raising)
     plan = world.take(
         event("receipts", status="queued"), event("receipts", status="read", error_code="boom")
     )

@@ -1,0 +1,99 @@
+"""What a failed receipt means: the kind of the failure, whose fault it is, and what it forbids."""
+
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from models.accounts import AccountSettings, CodeMeaning
+from models.codes import PROVIDERS, code_of
+from models.vocabulary import Bounce, Status
+
+#: Flags of an outcome, besides NO_ATTEMPT: the code says that the recipient opted out; the message
+#: is never sent again.
+OPT_OUT: Final = 2
+NEVER_RETRIED: Final = 4
+
+#: (word, bounce) → status, bounce and default scope (docs/semantics.md).
+_FAILURES: Final[dict[tuple[str, str], tuple[Status, Bounce, str]]] = {
+    ("undelivered", ""): (Status.UNDELIVERED, Bounce.SOFT, ""),
+    ("undelivered", "soft"): (Status.UNDELIVERED, Bounce.SOFT, ""),
+    ("undelivered", "hard"): (Status.UNDELIVERED, Bounce.HARD, "recipient"),
+    ("rejected", ""): (Status.REJECTED, Bounce.HARD, ""),
+    ("rejected", "soft"): (Status.UNDELIVERED, Bounce.SOFT, ""),  # a temporary refusal
+    ("rejected", "hard"): (Status.REJECTED, Bounce.HARD, ""),
+}
+#: Words of failures that have a bounce.
+BOUNCING: Final = frozenset(word for word, _ in _FAILURES)
+
+_NOTHING: Final = CodeMeaning()
+
+
+class Failure(NamedTuple):
+    """A failure as it counts; the numbers of `Status` and `Bounce`, and flags of an outcome."""
+
+    status: int
+    bounce: int
+    scope: str
+    flags: int
+
+
+def failure_of(
+    word: str, bounce: str, scope: str, provider: str, code: str, settings: AccountSettings | None
+) -> Failure:
+    """What a receipt with the word undelivered or rejected means; "": not given.
+
+    Its bounce and scope are believed. Where it gives none, the account's meaning of the code
+    decides, then the provider's table. A hard undelivered is the recipient's fault only where
+    nothing is known of its code.
+    settings: of the account; None: it has no meanings of its own
+    """
+    own = account_meaning(provider, code, settings) if settings is not None else _NOTHING
+    return _failure(word, bounce, scope, provider, code, own.bounce or "", own.scope or "")
+
+
+def account_meaning(provider: str, code: str, settings: AccountSettings) -> CodeMeaning:
+    """The account's own meaning of a code; empty as a rule."""
+    codes = settings.codes
+    if not codes or not code:
+        return _NOTHING
+    code = code.lower()
+    return codes.get(f"{provider.lower()}:{code}") or codes.get(code) or _NOTHING
+
+
+@lru_cache(maxsize=16_384)
+def _failure(
+    word: str, bounce: str, scope: str, provider: str, code: str, own_bounce: str, own_scope: str
+) -> Failure:
+    known = code_of(provider, code) if code else None
+    kind = bounce or own_bounce or (known.bounce if known is not None else "")
+    status, in_force, default = _FAILURES[word, kind]
+    fault = scope or own_scope or (known.scope if known is not None else "")
+    if not fault and known is None and not own_bounce:
+        fault = default
+    flags = 0
+    if known is not None and known.opt_out:
+        flags = OPT_OUT | NEVER_RETRIED
+    elif known is not None and known.blocked and own_bounce != "soft":
+        flags = NEVER_RETRIED
+    return Failure(int(status), int(in_force), fault, flags)
+
+
+_CODES: Final = [(key, code) for table in PROVIDERS.values() for key, code in table.codes.items()]
+_MAY_STRIKE: Final = frozenset(
+    key for key, code in _CODES if code.bounce == "hard" and code.scope == "recipient"
+)
+_MAY_OPT_OUT: Final = frozenset(key for key, code in _CODES if code.opt_out)
+
+
+def may_strike(code: str) -> bool:
+    """Whether a code of some provider is a hard bounce of the recipient."""
+    return _folded(code) in _MAY_STRIKE
+
+
+def may_opt_out(code: str) -> bool:
+    """Whether a code of some provider says that the recipient opted out."""
+    return _folded(code) in _MAY_OPT_OUT
+
+
+def _folded(code: str) -> str:
+    code = code.strip().casefold()
+    return code.lstrip("0") or "0" if code.isdigit() else code
