@@ -27,7 +27,7 @@ from reports.query.reading import read_value
 
 DEFAULT_DAYS: Final = 7
 MAX_DAYS: Final = 400
-_PERIOD_NAMES: Final = frozenset({"since", "until", "last"})
+_PERIOD_NAMES: Final = ("since", "until", "last")
 _WITH_SUPPRESSED: Final = "with_suppressed"
 #: Periods up to this many days are broken down by hour.
 HOURLY_DAYS: Final = 2
@@ -246,7 +246,7 @@ def _period_of(
     issues: list[Issue],
 ) -> tuple[Period, tuple[str, ...]]:
     """The period of a query, and the names of the parameters that may set it."""
-    if report.all_by_default and not given.keys() & _PERIOD_NAMES:
+    if report.all_by_default and not any(given.get(name) for name in _PERIOD_NAMES):
         return Period.everything(zone), (*COMMON_FILTERS, "last")
     if report.has_period:
         return _period(given, zone, today, issues), (*COMMON_FILTERS, "last")

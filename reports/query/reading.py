@@ -45,7 +45,13 @@ def _is_like(text: str) -> bool:
 
 
 def _search(text: str) -> str:
-    """Part of a number without what people write between digits, and without the 00 before them."""
+    """Part of a number without what people write between digits, and without the 00 before them.
+
+    A whole number in another spelling is that of its person.
+    """
+    number = person_from(text)
+    if number and person_of(number) != number:
+        return person_of(number)
     plain = without_separators(text)
     if not _DIGITS.fullmatch(plain):
         return text
