@@ -279,7 +279,8 @@ def test_what_is_no_number_is_a_marked_mistake(
     ("search", "found"),
     [
         ("7521 191-830", {BRITON}), ("+44 (0)7521", {BRITON}), ("00447521", {BRITON}),
-        ("9944 8232", {BRAZIL}), ("crm-GB", {BRITON}), ("maria.u@", {USER}), ("55 82 9944-8232", {BRAZIL}),
+        ("9944 8232", {BRAZIL}), ("crm-GB", {BRITON}), ("maria.u@", {USER}),
+        ("55 82 9944-8232", {BRAZIL}),
     ],
 )  # fmt: skip
 def test_a_search_needs_no_separators(database: Database, search: str, found: set[str]) -> None:
