@@ -5,16 +5,26 @@ suppressed before (docs/semantics.md).
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError
 
+from models.codes import code_names
 from models.contract import MAX_EVENT_BYTES, Account, Event, Instant, Sentence, validated
 from models.refusal import Refusal
 from models.vocabulary import BounceWord, Scope
 
-T = TypeVar("T")
 MAX_STRIKE_LIMIT: Final = 20
 
 #: Accounts without a record whose defaults are cached.
@@ -34,9 +44,9 @@ def _known_zone(name: str) -> str:
     return name
 
 
-def _in_lower_case(meanings: Mapping[str, T]) -> Mapping[str, T]:
+def _in_lower_case(reasons: Mapping[str, str]) -> Mapping[str, str]:
     """Providers and codes are compared case-insensitively."""
-    return {code.lower(): meaning for code, meaning in meanings.items()}
+    return {code.lower(): words for code, words in reasons.items()}
 
 
 class CodeMeaning(BaseModel):
@@ -47,6 +57,32 @@ class CodeMeaning(BaseModel):
     bounce: BounceWord | None = None
     scope: Scope | None = None
     reason: Sentence | None = None
+
+
+def _checked(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    """A mistake in a meaning names its code, not only the field of the settings."""
+    try:
+        return check(value)
+    except ValidationError as wrong:
+        error = wrong.errors(include_url=False, include_context=False)[0]
+        where = [str(part) for part in error["loc"] if part != "[key]"]
+        where[:1] = map(repr, where[:1])
+        kind = "code_type" if error["type"].endswith("_type") else "code_value"
+        text = ": ".join([*where, error["msg"].removeprefix("Value error, ")])
+        raise PydanticCustomError(kind, "{text}", {"text": text}) from None
+
+
+def _by_code(meanings: Mapping[str, CodeMeaning]) -> Mapping[str, CodeMeaning]:
+    """Names as `code_names` gives them; two names of one code are a mistake."""
+    found: dict[str, CodeMeaning] = {}
+    names: dict[str, str] = {}
+    for name, meaning in meanings.items():
+        provider, colon, code = name.partition(":")
+        key = code_names(provider, code)[0] if colon else code_names("", name)[1]
+        if key in found:
+            raise ValueError(f"{name!r} and {names[key]!r} are the same code")
+        found[key], names[key] = meaning, name
+    return found
 
 
 class AccountSettings(Event):
@@ -79,7 +115,9 @@ class AccountSettings(Event):
         default_factory=dict,
         description='human reasons that override ours, by "provider:code" or code',
     )
-    codes: Annotated[Mapping[CodeName, CodeMeaning], AfterValidator(_in_lower_case)] = Field(
+    codes: Annotated[
+        Mapping[CodeName, CodeMeaning], AfterValidator(_by_code), WrapValidator(_checked)
+    ] = Field(
         default_factory=dict,
         description='meanings that override our tables, by "provider:code" or code',
     )
@@ -87,6 +125,16 @@ class AccountSettings(Event):
         default="marketing",
         description="messages that an unsubscribe binds; marketing: all but verification messages",
     )
+
+    def meaning_of(self, provider: str, code: str) -> CodeMeaning | None:
+        """What a provider's code means to this account; None: as in our tables.
+
+        An entry of the provider precedes one of the code alone.
+        """
+        if not self.codes:
+            return None
+        of_provider, of_all = code_names(provider, code)
+        return self.codes.get(of_provider) or self.codes.get(of_all)
 
 
 def parse_account(value: bytes | None, limit: int = MAX_EVENT_BYTES) -> AccountSettings | Refusal:

@@ -24,6 +24,7 @@ from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from models.codes import STATUSES
+from models.codes.tables import STATUS_WORDS
 from models.numbers import E164_PATTERN, PERSON_PATTERN, person_from
 from models.refusal import Reason, Refusal
 from models.repair import (
@@ -49,6 +50,7 @@ from models.vocabulary import (
     Channel,
     Direction,
     EngagementType,
+    ReadWord,
     Scope,
     Source,
 )
@@ -106,22 +108,25 @@ Person = Annotated[str, StringConstraints(pattern=PERSON_PATTERN)]
 _SENDER_PATTERN: Final = rf"^[^\p{{C}}\p{{Z}}][^{_NOT_PRINTABLE}]{{0,31}}$"
 #: What an inbound message comes from.
 Sender = Annotated[str, StringConstraints(pattern=f"{PERSON_PATTERN}|{_SENDER_PATTERN}")]
-#: Spelling of a status word → our word; every listed word as written and in the usual letters.
+#: Spelling of a provider's status word → our word; each as written and in the usual letters.
 _OUR_STATUS: Final = {
-    spelling: ours
+    spelling: ReadWord.of(ours, word)
     for word, ours in STATUSES.items()
     for spelling in (word, word.lower(), word.upper(), word.capitalize())
+    if spelling not in STATUS_WORDS
 }
 if TYPE_CHECKING:
     StatusWord = str  # one of models.codes.tables.STATUS_WORDS, once validated
 else:
+    # Our own words first: they need no call of Python.
     StatusWord = Annotated[
-        Literal[tuple(_OUR_STATUS)],
-        AfterValidator(_OUR_STATUS.__getitem__),
+        Literal[STATUS_WORDS]
+        | Annotated[Literal[tuple(_OUR_STATUS)], AfterValidator(_OUR_STATUS.__getitem__)],
+        Field(union_mode="left_to_right"),
         WithJsonSchema(
             {
                 "anyOf": [
-                    {"enum": list(dict.fromkeys(_OUR_STATUS.values()))},
+                    {"enum": list(STATUS_WORDS)},
                     {
                         "type": "string",
                         "description": "a provider's word that docs/semantics.md lists; case, "
@@ -137,7 +142,8 @@ Name = Annotated[str, StringConstraints(max_length=256)]
 Sentence = Annotated[str, StringConstraints(max_length=1_024)]
 Body = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
 Credits = Annotated[Decimal, Field(ge=0, max_digits=15, decimal_places=6)]
-Price = Annotated[Decimal, Field(max_digits=15, decimal_places=6)]
+#: Kept to 10^-6; providers write more decimals, most of them 0.
+Price = Annotated[Decimal, Field(max_digits=21, decimal_places=12)]
 Attempt = Annotated[int, Field(ge=1, le=MAX_ATTEMPT)]
 
 

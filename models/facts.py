@@ -5,10 +5,12 @@ from typing import Final
 import msgspec
 
 from models.accounts import AccountSettings
+from models.codes import code_of, reason_of_phrase
+from models.codes.reasons import UNEXPLAINED
 from models.contract import Receipt, Send
 from models.countries import country_of
 from models.failures import BOUNCING, OPT_OUT, failure_of, may_strike
-from models.vocabulary import FAILURES, STATUS_OF_WORD, Bounce, Status
+from models.vocabulary import FAILURES, STATUS_OF_WORD, Bounce, ReadWord, Status
 
 
 class SendFact(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -43,6 +45,8 @@ class SendFact(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 #: A flag of an `Outcome`: its receipt named no attempt. models/failures.py has the others.
 NO_ATTEMPT: Final = 1
+#: Characters of a code.
+MAX_CODE: Final = 64
 
 
 class Outcome(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -152,7 +156,7 @@ def outcome_of(receipt: Receipt, settings: AccountSettings | None = None) -> Out
     settings: of its account; None: it has no meanings of its own
     """
     word, flags = receipt.status, 0
-    provider, code = receipt.provider or "", receipt.error_code or ""
+    provider, code, words = receipt.provider or "", receipt.error_code or "", receipt.reason or ""
     scope: str = receipt.scope or ""
     if word not in BOUNCING:
         status, bounce = _NO_BOUNCE[word]
@@ -160,8 +164,10 @@ def outcome_of(receipt: Receipt, settings: AccountSettings | None = None) -> Out
         status = STATUS_OF_WORD[word].value
         bounce = _BOUNCE_OF_WORD[receipt.bounce or ""]
     else:
+        words = words or _words_of_status(word)
+        named = code or _code_in_words(provider, words, word)
         status, bounce, scope, flags = failure_of(
-            word, receipt.bounce or "", scope, provider, code, settings
+            word, receipt.bounce or "", scope, provider, named, settings
         )
     part, parts = _part_of(receipt)
     return Outcome(
@@ -171,7 +177,7 @@ def outcome_of(receipt: Receipt, settings: AccountSettings | None = None) -> Out
         receipt.occurred_at,
         scope,
         code,
-        receipt.reason or "",
+        words,
         provider,
         "" if part else receipt.provider_message_id or "",  # of one part only
         receipt.recipient or "",
@@ -185,6 +191,22 @@ def _part_of(receipt: Receipt) -> tuple[int, int]:
     """(part, parts) of a receipt of one part; (0, 0) for one of the whole message."""
     part, parts = receipt.part, receipt.parts
     return (part, parts) if part and parts and parts > 1 else (0, 0)
+
+
+def _words_of_status(status: str) -> str:
+    """A provider's status word that names a cause: EXPIRED; "" for one that does not."""
+    word = status.word if isinstance(status, ReadWord) else ""
+    return word if word and reason_of_phrase(word) not in (None, UNEXPLAINED) else ""
+
+
+def _code_in_words(provider: str, words: str, status: str) -> str:
+    """The words of a receipt without a code, or its status word, where a table has them as a code:
+    AWS gives sentences. "": none has."""
+    word = status.word if isinstance(status, ReadWord) else ""
+    for known in (words, word):
+        if known and len(known) <= MAX_CODE and code_of(provider, known) is not None:
+            return known
+    return ""
 
 
 _BOUNCE_OF_WORD: Final = {"": 0, "soft": Bounce.SOFT.value, "hard": Bounce.HARD.value}
@@ -220,7 +242,7 @@ def price_of(receipt: Receipt) -> Price | None:
     negative."""
     if receipt.price is None or receipt.currency is None:
         return None
-    micro = abs(int(receipt.price.scaleb(6)))
+    micro = abs(int(receipt.price.scaleb(6).to_integral_value()))
     return Price(
         receipt.attempt or 0, receipt.part or 0, receipt.occurred_at, micro, receipt.currency
     )
@@ -277,9 +299,7 @@ def strikes(outcome: Outcome) -> bool:
 
 
 def may_be_strike(outcome: Outcome) -> bool:
-    """Whether a receipt strikes, or may once the provider of its send explains its code."""
-    if outcome.status not in FAILURES:
-        return False
+    """Whether a failure strikes, or may once the provider of its send explains its code."""
     if not is_unexplained(outcome):
         return strikes(outcome)
     return outcome.bounce != _SOFT and (

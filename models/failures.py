@@ -3,7 +3,7 @@
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from models.accounts import AccountSettings, CodeMeaning
+from models.accounts import AccountSettings
 from models.codes import PROVIDERS, code_of
 from models.vocabulary import Bounce, Status
 
@@ -24,8 +24,6 @@ _FAILURES: Final[dict[tuple[str, str], tuple[Status, Bounce, str]]] = {
 #: Words of failures that have a bounce.
 BOUNCING: Final = frozenset(word for word, _ in _FAILURES)
 
-_NOTHING: Final = CodeMeaning()
-
 
 class Failure(NamedTuple):
     """A failure as it counts; the numbers of `Status` and `Bounce`, and flags of an outcome."""
@@ -44,30 +42,31 @@ def failure_of(
     Its bounce and scope are believed. Where it gives none, the account's meaning of the code
     decides, then the provider's table. A hard undelivered is the recipient's fault only where
     nothing is known of its code.
+    code: of the provider, or a sentence that its table has instead of codes
     settings: of the account; None: it has no meanings of its own
     """
-    own = account_meaning(provider, code, settings) if settings is not None else _NOTHING
-    return _failure(word, bounce, scope, provider, code, own.bounce or "", own.scope or "")
-
-
-def account_meaning(provider: str, code: str, settings: AccountSettings) -> CodeMeaning:
-    """The account's own meaning of a code; empty as a rule."""
-    codes = settings.codes
-    if not codes or not code:
-        return _NOTHING
-    code = code.lower()
-    return codes.get(f"{provider.lower()}:{code}") or codes.get(code) or _NOTHING
+    own = settings.meaning_of(provider, code) if settings is not None and code else None
+    if own is None:
+        return _failure(word, bounce, scope, provider, code, False, "", "")
+    return _failure(word, bounce, scope, provider, code, True, own.bounce or "", own.scope or "")
 
 
 @lru_cache(maxsize=16_384)
 def _failure(
-    word: str, bounce: str, scope: str, provider: str, code: str, own_bounce: str, own_scope: str
+    word: str,
+    bounce: str,
+    scope: str,
+    provider: str,
+    code: str,
+    is_own: bool,
+    own_bounce: str,
+    own_scope: str,
 ) -> Failure:
     known = code_of(provider, code) if code else None
     kind = bounce or own_bounce or (known.bounce if known is not None else "")
     status, in_force, default = _FAILURES[word, kind]
     fault = scope or own_scope or (known.scope if known is not None else "")
-    if not fault and known is None and not own_bounce:
+    if not fault and known is None and not is_own:
         fault = default
     flags = 0
     if known is not None and known.opt_out:

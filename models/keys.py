@@ -8,6 +8,9 @@ from murmurhash2 import murmurhash2
 from models.contract import Engagement, Receipt, Send
 from models.numbers import person_of
 
+#: Header of a rerouted record: it is rerouted only once, and its original is in the topic too.
+FORWARDED: Final = "receipts-forwarded"
+
 _hash: Final[Callable[[bytes, int], int]] = murmurhash2
 
 #: Seed of the murmur2 variant that Kafka's own clients partition by.
@@ -28,6 +31,12 @@ def recipient_key(account: str, recipient: str) -> bytes:
     One key for all spellings of a number.
     """
     return message_key(account, person_of(recipient))
+
+
+def is_of_person(key: bytes) -> bool:
+    """Whether a recipient key has the spelling of the person; 0.1.0 keyed by any spelling."""
+    recipient = key.partition(b"/")[2].decode(errors="replace")
+    return person_of(recipient) == recipient
 
 
 def event_key(event: Send | Receipt | Engagement) -> bytes:

@@ -58,7 +58,11 @@ MESSAGE_COLUMNS: Final = (
         _WORD,
         "campaign, notification or another word of the sender; empty: unknown",
     ),
-    TableColumn("recipient", "String", "number of the other side, E.164"),
+    TableColumn(
+        "recipient",
+        "String",
+        "number of the other side, E.164; a user id of WhatsApp; of an inbound message any sender",
+    ),
     TableColumn("country", _WORD, "ISO 3166-1 alpha-2 of the recipient; empty: unknown"),
     TableColumn(
         "external_id",
@@ -239,9 +243,15 @@ class MessageRow(NamedTuple):
 
 
 def _provider_message_id(state: MessageState) -> str:
+    """That of the send, else that of the receipt that decides, if it is about this attempt or
+    delivered another one."""
     sends, outcome = state.sends, state.outcome
-    sent = sends[-1].provider_message_id if sends else ""
-    return sent or (outcome.provider_message_id if outcome is not None else "")
+    if sends and sends[-1].provider_message_id:
+        return sends[-1].provider_message_id
+    if outcome is None:
+        return ""
+    is_earlier = sends and outcome.attempt < sends[-1].attempt
+    return "" if is_earlier and outcome.status not in SUCCESSES else outcome.provider_message_id
 
 
 class StatusColumns(NamedTuple):

@@ -67,7 +67,7 @@ TABLE: tuple[Metric, ...] = (
         ("topic", "kind"),
         "events",
         "Events accepted. kind: the status of a receipt; outbound or inbound of a send; "
-        "click or unsubscribe of an engagement; campaign.",
+        "the type of an engagement; campaign.",
         "both",
     ),
     Metric(
@@ -346,8 +346,9 @@ TABLE: tuple[Metric, ...] = (
         "counter",
         ("topic", "reason"),
         "records",
-        "Records the sink skips on purpose: tombstones, and sends and engagements that "
-        "the contract refuses (the worker writes their dead letters).",
+        "Records the sink skips on purpose: tombstones, deliveries in strikes, receipts that a "
+        "worker rerouted (their original has a row), and events that the contract refuses (the "
+        "worker writes their dead letters).",
         "sink",
     ),
     Metric(

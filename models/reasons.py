@@ -21,7 +21,6 @@ from models.codes.reasons import (
     UNKNOWN_SUBSCRIBER,
 )
 from models.facts import Outcome
-from models.failures import account_meaning
 from models.outcomes import provider_at
 from models.retries import retry_decision
 from models.state import MessageState, is_pending
@@ -62,8 +61,10 @@ def _words_of_account(provider: str, code: str, settings: AccountSettings) -> st
     if not code:
         return None
     own, name, number = settings.fail_reasons, provider.lower(), code.lower()
-    words = own.get(f"{name}:{number}") or own.get(number) if own else None
-    return words or account_meaning(provider, code, settings).reason
+    if own and (words := own.get(f"{name}:{number}") or own.get(number)):
+        return words
+    meaning = settings.meaning_of(provider, code)
+    return meaning.reason if meaning is not None else None
 
 
 def annotate(state: MessageState, settings: AccountSettings) -> None:

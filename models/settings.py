@@ -27,6 +27,9 @@ from models.service_links import is_service_link
 MIN_RETENTION_DAYS = 8
 """Validity is at most 7 days, and a message must expire before its day retires."""
 
+TEXT_DAYS = 90
+EVENTS_DAYS = 30
+
 Topic = Literal[
     "sends", "receipts", "engagements", "campaigns", "accounts", "suppression-requests",
     "message-states", "status-counters", "strikes", "suppressions", "retry-requests",
@@ -114,8 +117,13 @@ class Settings(BaseModel):
         le=366,
     )
     text_days: Days = _setting(
-        90,
+        TEXT_DAYS,
         "days ClickHouse keeps message texts",
+        "give a whole number of days from 1 to 3650",
+    )
+    events_days: Days = _setting(
+        EVENTS_DAYS,
+        "days ClickHouse keeps every receipt as it came, in receipt_events, from occurred_at",
         "give a whole number of days from 1 to 3650",
     )
     max_event_bytes: int = _setting(

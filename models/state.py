@@ -46,6 +46,7 @@ from models.time import DAY_MS
 from models.versions import check_version
 from models.vocabulary import (
     BOUNCES,
+    FAILURES,
     FINAL_STATUSES,
     STATUSES,
     SUCCESSES,
@@ -76,7 +77,7 @@ class MessageState(msgspec.Struct, array_like=True, gc=False):
     retry_decided: attempt up to which it was decided whether to request a retry
     fail_reason, no_retry, next_attempt_at: as published with this version
     had_hard_bounce: some receipt, winning or not, was a hard bounce of the recipient
-    last_delivered_at: the latest time of a delivered or read receipt
+    last_delivered_at: the latest time of a delivered or read receipt of the whole message
     last_unsubscribed_at: the latest unsubscribe, where `unsubscribed_at` is the first
     candidates: the receipts of the whole message that may win, as received; (): only `outcome`
     part_receipts: receipts of parts of a long message, as received
@@ -87,6 +88,8 @@ class MessageState(msgspec.Struct, array_like=True, gc=False):
     converted_at: when the goal was reached first
     clicks: the earliest MAX_CLICKS, by time
     repaired: names of fields of its events that were wrong, sorted
+    unsubscribes, resubscribes: the latest, by the channel that its event names; "": it names none.
+        None: there is none
     """
 
     version: int = 0
@@ -121,6 +124,8 @@ class MessageState(msgspec.Struct, array_like=True, gc=False):
     converted_at: int = 0
     clicks: tuple[Click, ...] = ()
     repaired: tuple[str, ...] = ()
+    unsubscribes: dict[str, int] | None = None
+    resubscribes: dict[str, int] | None = None
 
     @property
     def first_send(self) -> SendFact | None:
@@ -199,45 +204,48 @@ def _keep_sort_keys(state: MessageState, sort_keys: Iterable[int]) -> None:
 def add_receipt(
     state: MessageState, receipt: Receipt, outcome: Outcome | None, last_event_day: int
 ) -> bool:
-    """Join one receipt into the state. `decide` follows before the state is used.
+    """Join one receipt into the state; `decide` follows before the state is used.
 
     outcome: of the receipt; None: its status is unknown and decides nothing
     last_event_day: UTC day of its Kafka record
     """
-    changed = outcome is not None and add_outcome(state, outcome)
-    if receipt.price is not None and (price := price_of(receipt)) is not None:
-        prices = prices_of((*state.prices, price))
-        changed, state.prices = changed or prices != state.prices, prices
-    if receipt.mccmnc is not None:
-        latest = max((receipt.occurred_at, receipt.mccmnc), (state.mccmnc_at, state.mccmnc))
-        changed = changed or latest != (state.mccmnc_at, state.mccmnc)
-        state.mccmnc_at, state.mccmnc = latest
+    changed = outcome is not None and _add_outcome(state, outcome)
+    if receipt.price is not None or receipt.mccmnc is not None:
+        changed = _add_charge(state, receipt) or changed
     return _note_day(state, last_event_day) or changed
 
 
-def add_outcome(state: MessageState, outcome: Outcome) -> bool:
-    """Join the outcome of one receipt, as received."""
-    changed = _add_part(state, outcome) if outcome.part else _add_candidate(state, outcome)
+def _add_outcome(state: MessageState, outcome: Outcome) -> bool:
+    is_part = outcome.part
+    changed = _add_part(state, outcome) if is_part else _add_candidate(state, outcome)
     status, at = outcome.status, outcome.occurred_at
-    if not state.had_hard_bounce and may_be_strike(outcome):
-        state.had_hard_bounce = changed = True
     if status in SUCCESSES:
-        if at > state.last_delivered_at:
-            state.last_delivered_at = at
-            changed = True
-        if not outcome.part:
+        if not is_part:
             changed = _note_delivery(state, status, at) or changed
     elif status == _QUEUED:
         if not state.queued_at or at < state.queued_at:
             state.queued_at = at
             changed = True
-    elif outcome.error_code:
-        changed = _note_opt_out(state, outcome) or changed
+    elif status in FAILURES:
+        changed = _note_failure(state, outcome) or changed
     return changed
 
 
+def _add_charge(state: MessageState, receipt: Receipt) -> bool:
+    """Join the price and the network that a receipt gives."""
+    prices, network = state.prices, (state.mccmnc_at, state.mccmnc)
+    price = price_of(receipt)
+    if price is not None:
+        state.prices = prices_of((*prices, price))
+    if receipt.mccmnc is not None:
+        state.mccmnc_at, state.mccmnc = max(network, (receipt.occurred_at, receipt.mccmnc))
+    return prices != state.prices or network != (state.mccmnc_at, state.mccmnc)
+
+
 def _note_delivery(state: MessageState, status: int, at: int) -> bool:
-    changed = False
+    changed = at > state.last_delivered_at
+    if changed:
+        state.last_delivered_at = at
     if not state.delivered_at or at < state.delivered_at:
         state.delivered_at = at
         changed = True
@@ -247,13 +255,16 @@ def _note_delivery(state: MessageState, status: int, at: int) -> bool:
     return changed
 
 
-def _note_opt_out(state: MessageState, outcome: Outcome) -> bool:
-    may_be = outcome.flags & OPT_OUT or (not outcome.provider and may_opt_out(outcome.error_code))
-    if not may_be:
-        return False
-    opt_out = OptOut(outcome.occurred_at, outcome.provider, outcome.error_code)
+def _note_failure(state: MessageState, outcome: Outcome) -> bool:
+    """Note whether it may be a strike or an opt-out, whatever receipt wins."""
+    changed = not state.had_hard_bounce and may_be_strike(outcome)
+    state.had_hard_bounce = state.had_hard_bounce or changed
+    code = outcome.error_code
+    if not outcome.flags & OPT_OUT and (outcome.provider or not may_opt_out(code)):
+        return changed
+    opt_out = OptOut(outcome.occurred_at, outcome.provider, code)
     known, state.opt_outs = state.opt_outs, _opt_outs_of((*state.opt_outs, opt_out))
-    return known != state.opt_outs
+    return changed or known != state.opt_outs
 
 
 def _opt_outs_of(opt_outs: Iterable[OptOut]) -> tuple[OptOut, ...]:
@@ -277,7 +288,8 @@ def _add_candidate(state: MessageState, receipt: Outcome) -> bool:
             if is_unexplained(receipt):
                 state.candidates = (receipt,)
             return True
-        known = as_received(known)
+        if known.attempt != 1:
+            known = as_received(known)
         order = compared(receipt, known)
         if order < 0 or receipt == known:
             return False
@@ -292,6 +304,14 @@ def _add_candidate(state: MessageState, receipt: Outcome) -> bool:
     return True
 
 
+def is_undecided(state: MessageState) -> bool:
+    """Whether `decide` may have something to decide: rarely, since most messages are sent once."""
+    sends = state.sends
+    if len(sends) == 1 and sends[0].attempt == 1:
+        return bool(state.candidates or state.part_receipts or state.opt_outs)
+    return True
+
+
 def decide(state: MessageState, settings: AccountSettings | None = None) -> None:
     """Decide the outcome by the sends that are known: the attempt of each receipt, the provider
     that explains its code, the parts of a long message.
@@ -299,13 +319,10 @@ def decide(state: MessageState, settings: AccountSettings | None = None) -> None
     settings: of the account; None: it has no meanings of codes
     """
     outcome, sends = state.outcome, state.sends
-    if not state.candidates and not state.part_receipts:
-        if len(sends) == 1 and sends[0].attempt == 1:
-            pass  # the rule: every receipt belongs to it
-        elif outcome is not None and outcome.flags & NO_ATTEMPT:
-            state.outcome = placed(outcome, sends)
-    else:
+    if state.candidates or state.part_receipts:
         _decide_among(state, settings)
+    elif outcome is not None and outcome.flags & NO_ATTEMPT:
+        state.outcome = placed(outcome, sends)
     if state.opt_outs:
         state.opted_out_at, state.opted_out_by = _opted_out(state)
 
@@ -332,11 +349,14 @@ def _candidates(state: MessageState) -> tuple[Outcome, ...]:
 def _opted_out(state: MessageState) -> tuple[int, str]:
     """(when, provider) of the latest opt-out; (0, ""): there is none."""
     latest = (0, "")
-    for at, provider, code in map(msgspec.structs.astuple, state.opt_outs):
-        for by in (provider,) if provider else {send.provider for send in state.sends}:
-            known = code_of(by, code)
+    for opt_out in state.opt_outs:
+        if opt_out.provider:
+            latest = max(latest, (opt_out.at, opt_out.provider))
+            continue
+        for provider in {send.provider for send in state.sends}:
+            known = code_of(provider, opt_out.code)
             if known is not None and known.opt_out:
-                latest = max(latest, (at, by))
+                latest = max(latest, (opt_out.at, provider))
     return latest
 
 
@@ -347,6 +367,15 @@ def delivered_at_of(state: MessageState) -> int:
     return earliest(state.delivered_at, parts_delivered_at(state.part_receipts, state.sends))
 
 
+def last_delivered_at_of(state: MessageState) -> int:
+    """The latest delivery of the message, whole or in all of its parts, in epoch ms; 0: none."""
+    latest = state.last_delivered_at
+    for whole in wholes_of(state.part_receipts, state.sends, None):
+        if whole.status in SUCCESSES:
+            latest = max(latest, whole.occurred_at)
+    return latest
+
+
 def add_repaired(state: MessageState, fields: tuple[str, ...]) -> bool:
     """Note fields of an event that were wrong."""
     known = state.repaired
@@ -355,22 +384,26 @@ def add_repaired(state: MessageState, fields: tuple[str, ...]) -> bool:
 
 
 def add_engagement(state: MessageState, engagement: Engagement, last_event_day: int) -> bool:
-    """Join what a person did: clicks, the first and the last unsubscribe, the first conversion."""
+    """Join what a person did: clicks, unsubscribes and resubscribes, the first conversion."""
     at = engagement.occurred_at
     changed = _note_day(state, last_event_day)
     match engagement.type:
         case "click":
             changed = _add_click(state, engagement) or changed
         case "unsubscribe":
-            first, last = earliest(state.unsubscribed_at, at), max(state.last_unsubscribed_at, at)
-            changed |= (first, last) != (state.unsubscribed_at, state.last_unsubscribed_at)
-            state.unsubscribed_at, state.last_unsubscribed_at = first, last
+            before = state.unsubscribed_at, state.unsubscribes
+            state.unsubscribes = latest(unsubscribes_of(state), {engagement.channel or "": at})
+            state.unsubscribed_at = earliest(state.unsubscribed_at, at)
+            state.last_unsubscribed_at = max(state.last_unsubscribed_at, at)
+            changed |= before != (state.unsubscribed_at, state.unsubscribes)
         case "conversion":
             first = earliest(state.converted_at, at)
             changed |= first != state.converted_at
             state.converted_at = first
         case "resubscribe":
-            pass  # it concerns the recipient only
+            known = state.resubscribes
+            state.resubscribes = latest(known, {engagement.channel or "": at})
+            changed |= known != state.resubscribes
     return changed
 
 
@@ -401,6 +434,22 @@ def first_clicks_of(state: MessageState) -> tuple[int, int]:
     return first_clicks(clicks, delivered_at_of(state))
 
 
+def unsubscribes_of(state: MessageState) -> dict[str, int]:
+    """The latest unsubscribe by the channel that its event names. A state of 0.1.0 has only the
+    latest time of all."""
+    if state.unsubscribes or not state.last_unsubscribed_at:
+        return state.unsubscribes or {}
+    return {"": state.last_unsubscribed_at}
+
+
+def latest(one: dict[str, int] | None, other: dict[str, int] | None) -> dict[str, int] | None:
+    """The later time of each channel, in the order of the channels; None: none of any."""
+    if not one or not other:
+        return one or other or None
+    channels = sorted(one.keys() | other.keys())
+    return {channel: max(one.get(channel, 0), other.get(channel, 0)) for channel in channels}
+
+
 def _note_day(state: MessageState, day: int) -> bool:
     if day <= state.last_event_day:
         return False
@@ -419,7 +468,7 @@ def joined(one: MessageState, other: MessageState) -> MessageState:
     Decided without the account's settings; the owner decides again before it writes.
     """
     sort_keys = _sort_keys(one) | _sort_keys(other)
-    latest = one if one.version > other.version else other
+    newest = one if one.version > other.version else other
     whole = MessageState(
         version=max(one.version, other.version),
         sends=list(one.sends),
@@ -434,9 +483,9 @@ def joined(one: MessageState, other: MessageState) -> MessageState:
         orphaned=one.orphaned or other.orphaned,
         to_suppressed=one.to_suppressed or other.to_suppressed,
         retry_decided=max(one.retry_decided, other.retry_decided),
-        fail_reason=latest.fail_reason,
-        no_retry=latest.no_retry,
-        next_attempt_at=latest.next_attempt_at,
+        fail_reason=newest.fail_reason,
+        no_retry=newest.no_retry,
+        next_attempt_at=newest.next_attempt_at,
         had_hard_bounce=one.had_hard_bounce or other.had_hard_bounce,
         last_delivered_at=max(one.last_delivered_at, other.last_delivered_at),
         last_unsubscribed_at=max(one.last_unsubscribed_at, other.last_unsubscribed_at),
@@ -445,6 +494,8 @@ def joined(one: MessageState, other: MessageState) -> MessageState:
         opt_outs=_opt_outs_of((*one.opt_outs, *other.opt_outs)),
         converted_at=earliest(one.converted_at, other.converted_at),
         clicks=_clicks_of((*one.clicks, *other.clicks)),
+        unsubscribes=latest(unsubscribes_of(one), unsubscribes_of(other)),
+        resubscribes=latest(one.resubscribes, other.resubscribes),
     )
     whole.mccmnc_at, whole.mccmnc = max(
         (one.mccmnc_at, one.mccmnc), (other.mccmnc_at, other.mccmnc)

@@ -5,14 +5,14 @@ outcome changes, the strike is withdrawn. Records carry the version of the messa
 does not matter.
 """
 
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple, cast
 
 import msgspec
 from msgspec import Meta
 
 from models.facts import strikes
 from models.keys import recipient_key
-from models.numbers import PERSON_PATTERN
+from models.numbers import PERSON_PATTERN, person_of
 from models.refusal import Reason, Refusal
 from models.state import MessageState, is_pending
 from models.vocabulary import Channel
@@ -30,9 +30,10 @@ Version = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class Strike(msgspec.Struct, frozen=True):
-    """One record of `strikes`, keyed by `account/recipient`. Times in epoch ms.
+    """One record of `strikes`, keyed by `account/person`. Times in epoch ms.
 
     kind: `delivered` is produced only for accounts that reset strikes on delivery
+    channel: of the attempt that bounced; "": written before strikes had one, it is about all
     """
 
     kind: Kind
@@ -51,12 +52,18 @@ class Strike(msgspec.Struct, frozen=True):
 
 
 class ActiveStrike(NamedTuple):
-    """The strike that a message is now. Times in epoch ms."""
+    """The strike that a message is now, against a person. Times in epoch ms."""
 
     recipient: str
     sent_at: int
     occurred_at: int
     code: str
+    channel: Channel
+
+    @property
+    def place(self) -> tuple[str, int, str]:
+        """Where it counts: recipient, time of the first send and channel."""
+        return self.recipient, self.sent_at, self.channel
 
 
 def active_strike(state: MessageState) -> ActiveStrike | None:
@@ -72,8 +79,18 @@ def active_strike(state: MessageState) -> ActiveStrike | None:
         return None
     first = state.sends[0]
     return ActiveStrike(
-        first.recipient, first.first_sent_at, outcome.occurred_at, outcome.error_code
+        person_of(first.recipient),
+        first.first_sent_at,
+        outcome.occurred_at,
+        outcome.error_code,
+        channel_of(state, outcome.attempt),
     )
+
+
+def channel_of(state: MessageState, attempt: int) -> Channel:
+    """The channel of an attempt; of the first send known if that of the attempt is not."""
+    channels = (send.channel for send in state.sends if send.attempt == attempt)
+    return cast("Channel", next(channels, state.sends[0].channel))
 
 
 _encoder: Final = msgspec.json.Encoder()

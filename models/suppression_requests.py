@@ -18,6 +18,7 @@ from models.contract import (
     validated,
 )
 from models.keys import recipient_key
+from models.numbers import person_of
 from models.refusal import Refusal
 from models.repair import Reader, read_recipient
 from models.vocabulary import Channel
@@ -25,12 +26,12 @@ from models.vocabulary import Channel
 Action = Literal["suppress", "release", "resubscribe", "unsubscribe"]
 Why = Annotated[str, StringConstraints(max_length=1_024)]
 
-#: `who` of an unsubscribe by the recipient.
+#: `who` of what the recipient wanted.
 RECIPIENT: Final = "recipient"
 
 
 class SuppressionRequest(Event):
-    """One record of `suppression-requests`, keyed by `account/recipient`."""
+    """One record of `suppression-requests`, keyed by `account/person`."""
 
     decides = frozenset({"account", "recipient", "action", "at"})
     readers: ClassVar[Mapping[str, Reader]] = {"recipient": read_recipient}
@@ -61,14 +62,29 @@ def parse_request(
 _encode_json: Final = msgspec.json.Encoder().encode
 
 
-def unsubscribe(account: str, recipient: str, at_ms: int, message_id: str) -> tuple[bytes, bytes]:
-    """Record of `suppression-requests` for an unsubscribe; message_id "": of no message."""
+def encoded_request(
+    account: str,
+    recipient: str,
+    action: Action,
+    at_ms: int,
+    channel: str = "",
+    who: str = RECIPIENT,
+    why: str = "",
+) -> tuple[bytes, bytes]:
+    """Key and value of a record of `suppression-requests`. channel "": all."""
     request = {
         "account": account,
-        "recipient": recipient,
-        "action": "unsubscribe",
+        "recipient": person_of(recipient),
+        "action": action,
         "at": at_ms,
-        "who": RECIPIENT,
-        "why": f"message {message_id}" if message_id else "",
+        "who": who,
+        "why": why,
     }
+    if channel:
+        request["channel"] = channel
     return recipient_key(account, recipient), _encode_json(request)
+
+
+def by_message(message_id: str) -> str:
+    """`why` of what a recipient did through a message; "": through none."""
+    return f"message {message_id}" if message_id else ""

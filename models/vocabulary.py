@@ -129,6 +129,23 @@ STATUS_OF_WORD: Final[dict[str, Status]] = {
 }
 #: Word of a receipt that decides nothing.
 UNKNOWN_WORD: Final = "unknown"
+
+
+class ReadWord(str):
+    """A status word of ours, read for a provider's, which may say more: EXPIRED, opted_out.
+
+    word: the provider's
+    """
+
+    word: str
+
+    @classmethod
+    def of(cls, ours: str, word: str) -> "ReadWord":
+        read = cls(ours)
+        read.word = word
+        return read
+
+
 if TYPE_CHECKING:
     ReceiptWord = str  # one of STATUS_OF_WORD, once validated
 else:

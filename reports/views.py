@@ -26,7 +26,7 @@ def base() -> list[str]:
 
 def view(section: Section) -> str:
     """The statement that creates the view of a section, every column with its meaning."""
-    columns = column_definitions((one.name, one.type, one.meaning) for one in section.columns)
+    columns = column_definitions((one.name, one.type, one.meaning) for one in section.view_columns)
     return (
         f"CREATE OR REPLACE VIEW {section.view}\n(\n    {columns}\n)\nAS\n{section.sql}\n"
         f"COMMENT {format_str(section.meaning)}"

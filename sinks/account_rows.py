@@ -13,6 +13,7 @@ from models.numbers import person_of
 from models.refusal import Reason, Refusal
 from models.retries import RetryRequest
 from models.strikes import parse_strike
+from models.suppression import channels_of
 from models.suppression import decode as decode_suppression
 from models.suppression_requests import parse_request
 from sinks.dead_letters import Record
@@ -100,26 +101,31 @@ def put_strike(record: Record, mapped: MappedBatch, _: int) -> None:
 
 
 def put_suppression(record: Record, mapped: MappedBatch, _: int) -> None:
-    """The status of a recipient, and the same row in the history."""
+    """The status of a recipient on each channel, and the same rows in the history.
+
+    A record from before channels were known is one row without a channel, as it was then.
+    """
     if record.value is None:
         mapped.skip("suppressions", TOMBSTONE)
         return
     known = decode_suppression(record.value)
-    row = SUPPRESSIONS.row(
-        account=known.account,
-        recipient=known.recipient,
-        suppressed=known.suppressed,
-        reasons=known.reasons,
-        since=known.since,
-        until=known.until,
-        strikes=known.strikes,
-        published_at=published_at(record),
-        version=known.version,
-        channel="",
-        binds="all" if known.suppressed else "",
-    )
-    mapped.rows_for(SUPPRESSIONS).add(row, record)
-    mapped.rows_for(SUPPRESSION_VERSIONS).add(row, record)
+    channels = known.channels or [msgspec.structs.replace(channels_of(known)[0], channel="")]
+    for status in channels:
+        row = SUPPRESSIONS.row(
+            account=known.account,
+            recipient=known.recipient,
+            suppressed=status.suppressed,
+            reasons=status.reasons,
+            since=status.since,
+            until=status.until,
+            strikes=status.strikes,
+            published_at=published_at(record),
+            version=known.version,
+            channel=status.channel,
+            binds=status.binds,
+        )
+        mapped.rows_for(SUPPRESSIONS).add(row, record)
+        mapped.rows_for(SUPPRESSION_VERSIONS).add(row, record)
 
 
 def put_suppression_request(record: Record, mapped: MappedBatch, limit: int) -> None:

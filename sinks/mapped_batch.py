@@ -12,6 +12,7 @@ from sinks.tables import Row, Table
 #: Why records have no row: values of the label `reason` of receipts_sink_skipped_total.
 TOMBSTONE: Final = "tombstone"
 REFUSED: Final = "refused"
+REROUTED: Final = "rerouted"
 
 
 class TableRows:
@@ -36,6 +37,7 @@ class MappedBatch:
     refused: records to dead-letter. skipped: records without a row, by topic and reason
     accepted: events that no worker counts, by topic and kind
     newer: records with values that only a newer version knows, by topic
+    repaired: fields that were mended or left out in events that no worker reads, by topic and name
     """
 
     def __init__(self) -> None:
@@ -44,6 +46,7 @@ class MappedBatch:
         self.skipped: Counter[tuple[Topic, str]] = Counter()
         self.accepted: Counter[tuple[Topic, str]] = Counter()
         self.newer: Counter[Topic] = Counter()
+        self.repaired: Counter[tuple[Topic, str]] = Counter()
 
     def rows_for(self, table: Table) -> TableRows:
         """The rows of a table, to add to."""

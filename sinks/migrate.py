@@ -2,7 +2,7 @@
 
 Every statement can be run again (IF NOT EXISTS, OR REPLACE), so two sinks that start at once and a
 run that failed half-way do no harm. What may change without a version of the schema is set after
-the migrations: the views, and the time to live of texts, which is the setting `text_days`.
+the migrations: the views, and times to live, which are the settings `text_days` and `events_days`.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from models.settings import EVENTS_DAYS
 from sinks.client import ClickHouse
 from sinks.errors import Broken, SinkError
 from sinks.sql import statements
@@ -128,13 +129,15 @@ def migrate(
     migrations: Sequence[Migration] | None = None,
     on_applied: Callable[[Migration], None] = lambda _: None,
     views: Sequence[str] = (),
+    events_days: int = EVENTS_DAYS,
 ) -> list[Migration]:
-    """Create the database if need be, apply what is pending, replace the views, set the time to
-    live of texts.
+    """Create the database if need be, apply what is pending, replace the views, set the times to
+    live.
 
-    migrations: None: all, and the views of this version; else only these, as an older version
-    would. on_applied: called with each migration that was applied. views: statements that create
-    the views of other readers of the tables. Returns what was applied.
+    text_days, events_days: days that texts, and receipts as they came, are kept. migrations: None:
+    all, and the views of this version; else only these, as an older version would. on_applied:
+    called with each migration that was applied. views: statements that create the views of other
+    readers of the tables. Returns what was applied.
 
     Raises Broken when an applied migration was edited or a statement fails (naming it), Unavailable
     when ClickHouse does not answer; both leave what was applied before, and the call may be
@@ -148,7 +151,8 @@ def migrate(
     for migration in missing:
         _apply(clickhouse, migration, replaced=bool(own))
         on_applied(migration)
-    set_text_ttl(clickhouse, text_days)
+    _set_ttl(clickhouse, "message_texts", "sent_at", text_days)
+    _set_ttl(clickhouse, "receipt_events", "occurred_at", events_days)
     _run("views", [*own, *views], clickhouse)
     return missing
 
@@ -182,15 +186,19 @@ def _run(name: str, statements: Sequence[str], clickhouse: ClickHouse) -> None:
             raise type(error)(f"{where} ({statement.splitlines()[0][:80]}): {error}") from error
 
 
-def set_text_ttl(clickhouse: ClickHouse, days: int) -> None:
-    """Set the time to live of message texts, counted from sent_at, unless it is set already."""
-    wanted = f"toDateTime(sent_at) + toIntervalDay({days:d})"
-    where = "WHERE database = {database:String} AND name = 'message_texts'"
+def _set_ttl(clickhouse: ClickHouse, table: str, since: str, days: int) -> None:
+    """Set the time to live of a table's rows from their column `since`, unless it is set already.
+
+    A table that an older version does not have yet is left out.
+    """
+    wanted = f"toDateTime({since}) + toIntervalDay({days:d})"
     tables = clickhouse.rows(
-        f"SELECT create_table_query FROM system.tables {where}", {"database": clickhouse.database}
+        "SELECT create_table_query FROM system.tables "
+        "WHERE database = {database:String} AND name = {table:String}",
+        {"database": clickhouse.database, "table": table},
     )
     if tables and f"TTL {wanted} " not in tables[0][0]:
-        clickhouse.command(f"ALTER TABLE message_texts MODIFY TTL {wanted}")
+        clickhouse.command(f"ALTER TABLE {table} MODIFY TTL {wanted}")
 
 
 def require(clickhouse: ClickHouse, migrations: Sequence[Migration] | None = None) -> None:

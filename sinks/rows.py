@@ -10,8 +10,18 @@ from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from typing import Final
 
-from models.contract import Campaign, Engagement, Send, parse_campaign, parse_engagement, parse_send
+from models.contract import (
+    Campaign,
+    Engagement,
+    Receipt,
+    Send,
+    parse_campaign,
+    parse_engagement,
+    parse_receipt,
+    parse_send,
+)
 from models.counters import decode_cell
+from models.keys import FORWARDED
 from models.message_row import MESSAGE, MESSAGE_COLUMNS, ORPHAN, MessageRow, row_of
 from models.numbers import person_of
 from models.refusal import Reason, Refusal
@@ -25,7 +35,15 @@ from sinks.account_rows import (
     put_suppression_request,
 )
 from sinks.dead_letters import Record, origin_of
-from sinks.mapped_batch import REFUSED, TOMBSTONE, MappedBatch, first_wins, last_wins
+from sinks.mapped_batch import (
+    REFUSED,
+    REROUTED,
+    TOMBSTONE,
+    MappedBatch,
+    first_wins,
+    last_wins,
+    published_at,
+)
 from sinks.tables import (
     CAMPAIGNS,
     COUNTERS,
@@ -33,6 +51,7 @@ from sinks.tables import (
     ENGAGEMENTS,
     MESSAGES,
     ORPHANS,
+    RECEIPT_EVENTS,
     TEXTS,
     Row,
 )
@@ -43,6 +62,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
     "message-states",
     "status-counters",
     "sends",
+    "receipts",
     "engagements",
     "campaigns",
     "accounts",
@@ -55,7 +75,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
 
 #: Topics that the worker reads too: it produces the dead letters of their refused records.
 REFUSED_BY_WORKER: Final[frozenset[Topic]] = frozenset(
-    {"sends", "engagements", "strikes", "suppression-requests"}
+    {"sends", "receipts", "engagements", "strikes", "suppression-requests"}
 )
 
 #: Values of `is_deleted`, the last column.
@@ -158,6 +178,46 @@ def _text(send: Send, text: str) -> Row:
     return (*place, text, version, send.source)
 
 
+def _put_receipt(record: Record, mapped: MappedBatch, limit: int) -> None:
+    """The receipt as it came; its original is in the topic beside a copy that was rerouted."""
+    if record.headers and any(name == FORWARDED for name, _ in record.headers):
+        mapped.skip("receipts", REROUTED)
+        return
+    receipt = parse_receipt(record.value, record.timestamp, limit)
+    if isinstance(receipt, Refusal):
+        mapped.skip("receipts", REFUSED)
+    else:
+        mapped.rows_for(RECEIPT_EVENTS).add(_receipt(receipt, record), record)
+
+
+def _receipt(event: Receipt, record: Record) -> Row:
+    """By position, as engagements."""
+    return (
+        event.account,
+        event.message_id,
+        event.occurred_at,
+        record.partition,
+        record.offset,
+        event.attempt or 0,
+        event.status,
+        event.bounce or "",
+        event.scope or "",
+        event.error_code or "",
+        event.reason or "",
+        event.provider or "",
+        event.provider_message_id or "",
+        event.recipient or "",
+        event.part or 0,
+        event.parts or 0,
+        event.mccmnc or "",
+        0 if event.price is None else int(event.price.scaleb(6)),
+        event.currency or "",
+        event.received_at or 0,
+        published_at(record),
+        event.repaired,
+    )
+
+
 def _put_engagement(record: Record, mapped: MappedBatch, limit: int) -> None:
     engagement = parse_engagement(record.value, record.timestamp, limit)
     if isinstance(engagement, Refusal):
@@ -191,6 +251,8 @@ def _put_campaign(record: Record, mapped: MappedBatch, limit: int) -> None:
     else:
         mapped.rows_for(CAMPAIGNS).add(_campaign(campaign), record)
         mapped.accept("campaigns", "campaign")
+        for field in campaign.repaired:
+            mapped.repaired["campaigns", field] += 1
 
 
 def _campaign(campaign: Campaign) -> Row:
@@ -234,6 +296,7 @@ _MAPPERS: Final[dict[Topic, Callable[[Record, MappedBatch, int], None]]] = {
     "message-states": _put_state,
     "status-counters": _put_cell,
     "sends": _put_text,
+    "receipts": _put_receipt,
     "engagements": _put_engagement,
     "campaigns": _put_campaign,
     "accounts": put_account,

@@ -89,7 +89,7 @@ async def _open(
     def prepare() -> ClickHouse:
         clickhouse = connect(settings.clickhouse_url)
         if settings.migrate_on_start:
-            migrate(clickhouse, settings.text_days, views=views)
+            migrate(clickhouse, settings.text_days, views=views, events_days=settings.events_days)
         else:
             require(clickhouse)
         return clickhouse
@@ -279,6 +279,8 @@ class Sink:
             self._meter.add("receipts_events_total", count, topic=topic, kind=kind)
         for newer, count in mapped.newer.items():
             self._meter.add("receipts_newer_values_total", count, topic=newer)
+        for (topic, field), count in mapped.repaired.items():
+            self._meter.add("receipts_repaired_fields_total", count, topic=topic, field=field)
 
     def _record_metrics(self, batch: Batch, seconds: float) -> None:
         now_ms = self._clock() * 1000

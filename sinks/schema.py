@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from models.settings import TEXT_DAYS
 from sinks.client import ClickHouse, connect
 from sinks.migrate import DIRECTORY, migrate
 
@@ -16,7 +17,6 @@ _DOCS: Final = Path(__file__).parents[1] / "docs"
 PAGE: Final = _DOCS / "schema.md"
 #: What precedes the views and tables on the page.
 HEAD: Final = _DOCS / "templates" / "schema.md"
-_DEFAULT_TEXT_DAYS: Final = 90
 
 _TABLES: Final = """
 SELECT name, engine, comment, partition_key, sorting_key, formatQuery(create_table_query)
@@ -61,7 +61,7 @@ def main() -> None:
     """Write both files."""
     with tempfile.TemporaryDirectory() as folder:
         clickhouse = connect(f"chdb://{folder}")
-        migrate(clickhouse, _DEFAULT_TEXT_DAYS)
+        migrate(clickhouse, TEXT_DAYS)
         DUMP.write_text(dump(clickhouse), encoding="utf-8")
         PAGE.write_text(page(clickhouse), encoding="utf-8")
         clickhouse.close()

@@ -93,7 +93,7 @@ class Writer:
     def _insert(self, table: Table, rows: list[Row]) -> None:
         began = self._monotonic()
         try:
-            self._clickhouse.insert(table.name, table.names, table.types, table.columns(rows))
+            self._clickhouse.insert(table.name, *table.columns(rows))
         except SinkError as error:
             kind = _KINDS[type(error)]
             self._meter.add("receipts_sink_insert_failures_total", table=table.name, kind=kind)

@@ -51,7 +51,7 @@ def broker(request: pytest.FixtureRequest) -> Broker:
     return found
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def strongest_broker(request: pytest.FixtureRequest) -> Broker:
     """Real Kafka, or the embedded broker where that is missing and not required."""
     required = os.environ.get("CI") == "true"

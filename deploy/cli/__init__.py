@@ -10,6 +10,7 @@ import click
 
 from deploy import __version__
 from deploy.cli import (
+    codes,
     demo,
     migrate,
     pages,
@@ -52,6 +53,7 @@ for _command in (
     segments.segments,
     pages.pages,
     suppressions.suppressions,
+    codes.codes,
     simulate.simulate,
     demo.demo,
     version,

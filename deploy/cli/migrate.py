@@ -43,7 +43,11 @@ def _migrate(settings: Settings) -> int:
 
     clickhouse, views = connect(settings.clickhouse_url), statements()
     applied = migrate(
-        clickhouse, settings.text_days, on_applied=lambda m: click.echo(m.name), views=views
+        clickhouse,
+        settings.text_days,
+        on_applied=lambda m: click.echo(m.name),
+        views=views,
+        events_days=settings.events_days,
     )
     done = f"{len(applied)} migrations applied to {clickhouse.database}"
     click.echo(f"{done}, views of tables and {len(views)} views of reports re-created")

@@ -211,13 +211,15 @@ def _values(value: Any) -> list[str]:
 def _parsed(
     database: Database, definition: Report, account: str, raw_params: Mapping[str, Sequence[str]]
 ) -> ReportQuery:
-    from reports.query.lookups import zone_of
+    from reports.query.lookups import require_known, zone_of
     from reports.query.query import parse_query
 
     require_account(database, account)
     zone, all_texts = zone_of(database, account), read_settings().show_verification_text
     now = datetime.now(UTC)
-    return parse_query(definition, account, zone, raw_params, now, all_texts=all_texts)
+    query = parse_query(definition, account, zone, raw_params, now, all_texts=all_texts)
+    require_known(database, query)
+    return query
 
 
 def _print_sql(sections: Sequence[Section], query: ReportQuery, wanted: _ResultOptions) -> None:
@@ -226,7 +228,8 @@ def _print_sql(sections: Sequence[Section], query: ReportQuery, wanted: _ResultO
 
     for section in sections:
         parameters = query.parameters(section, wanted.limit or 0)
-        names = [one.name for one in chosen_columns(section, query, wanted.names)]
+        chosen = chosen_columns(section, query, wanted.names)
+        names = [one.name for one in chosen if one.computed is None]
         click.echo(f"-- {section.title}: {section.meaning}")
         click.echo(f"{render_sql(section, parameters, names)};\n")
 

@@ -78,9 +78,10 @@ def simulate(
 ) -> None:
     """Publish realistic traffic from a seed, or a recording.
 
-    Several accounts, SMS and WhatsApp, campaigns with clicks, retries; receipts that are late,
-    duplicated, out of order, before their send or missing, and 0.5 % invalid input. Ctrl-C ends it
-    early; the truth file has the records acknowledged so far.
+    Several accounts, SMS and WhatsApp, campaigns with clicks, retries, replies, unsubscribes;
+    receipts that are late, duplicated, out of order, before their send, by part or missing; fields
+    with small flaws, and 0.5 % invalid input. Ctrl-C ends it early; the truth file has the records
+    acknowledged so far.
     """
     from deploy.simulator.publish import publish
     from deploy.simulator.traffic.load_profiles import SHAPES

@@ -4,31 +4,39 @@ import asyncio
 import getpass
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from deploy.cli.help import command, group
 from deploy.exit_codes import OK, SUPPRESSED
 from deploy.processes.process import read_settings, silence_libraries
+from models.vocabulary import CHANNELS
 
 if TYPE_CHECKING:
     from models.settings import Settings
-    from models.suppression import Suppression
+    from models.suppression import ChannelStatus, Suppression
+    from models.suppression_facts import ChannelFacts
     from models.suppression_requests import Action
+    from models.vocabulary import Channel
 
 REASONS = {
     "hard_bounces": "hard bounces",
     "unsubscribed": "unsubscribed",
     "manual": "by hand",
 }
+BINDS = {"all": "every message", "marketing": "all but verification", "": "nothing"}
 NO_END = "further notice"
 # A line for each recipient as soon as it is read: a table would hold all of them first.
-LINE = "{:<16} {:<17} {:<26} {:<20} {:<20} {:>7}"
+LINE = "{:<16} {:<17} {:<14} {:<21} {:<26} {:<20} {:<20} {:>7}"
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON; times in epoch ms.")
+
+
+def _channel(meaning: str) -> Callable[..., Callable[..., None]]:
+    return click.option("--channel", type=click.Choice(CHANNELS), help=f"{meaning} Default: all.")
 
 
 @group(
@@ -44,58 +52,81 @@ def suppressions() -> None:
 
 @command(
     "receipts suppressions check acme +447700900123",
-    "receipts suppressions check acme +447700900123 --json",
+    'receipts suppressions check acme "+44 7700 900123" --channel sms --json',
     "receipts suppressions check acme +447700900123 > /dev/null && echo not suppressed",
 )
 @click.argument("account")
 @click.argument("recipient")
+@_channel("Only this channel.")
 @_json
-def check(account: str, recipient: str, as_json: bool) -> None:
+def check(account: str, recipient: str, channel: "Channel | None", as_json: bool) -> None:
     """Check whether a recipient is suppressed.
 
-    Prints the reasons and the messages behind them. Exit code 0 when it is not suppressed, 3 when
-    it is, 1 when the check failed. Reads what the workers have published: a request of a moment ago
-    may still be undecided.
+    Prints for each channel the reasons, the messages behind them and what is bound. Exit code 0
+    when it is not suppressed, 3 when it is, 1 when the check failed. Reads what the workers have
+    published: a request of a moment ago may still be undecided.
     """
     from deploy.kafka.suppression_client import find
+    from models.suppression import channels_of
 
     found = asyncio.run(find(_settings(account, recipient), account, recipient))
-    click.echo(json.dumps(_with_messages(found)) if as_json else _details(found))
-    sys.exit(SUPPRESSED if found.suppressed else OK)
+    channels = [each for each in channels_of(found) if channel in (None, each.channel)]
+    if as_json:
+        click.echo(json.dumps(_with_messages(found, channels, channel)))
+    else:
+        click.echo(_details(found, channels))
+    sys.exit(SUPPRESSED if any(each.suppressed for each in channels) else OK)
 
 
 @command(
     "receipts suppressions list",
-    "receipts suppressions list --account acme",
+    "receipts suppressions list --account acme --channel sms",
     "receipts suppressions list --json | wc -l",
 )
 @click.option("--account", help="Only recipients of this account.")
+@_channel("Only recipients suppressed on this channel.")
 @_json
-def list_(account: str | None, as_json: bool) -> None:
+def list_(account: str | None, channel: "Channel | None", as_json: bool) -> None:
     """List suppressed recipients.
 
-    Reads the whole topic and prints partition by partition; with --json one object a line.
+    Reads the whole topic and prints partition by partition: a line for each recipient and reason,
+    with the channels; with --json one object a recipient.
     """
     settings = _settings(account) if account else _settings()
-    asyncio.run(_list(settings, account, as_json))
+    asyncio.run(_list(settings, account, channel, as_json))
 
 
-async def _list(settings: "Settings", account: str | None, as_json: bool) -> None:
+async def _list(
+    settings: "Settings", account: str | None, channel: "Channel | None", as_json: bool
+) -> None:
     from deploy.kafka.suppression_client import suppressed_recipients
+    from models.suppression import channels_of
 
     count = 0
     async for found in suppressed_recipients(settings, account):
+        bound = [each for each in channels_of(found) if each.suppressed]
+        if channel is not None and channel not in [each.channel for each in bound]:
+            continue
         if not as_json and not count:
-            click.echo(LINE.format("account", "recipient", "why", "since", "until", "strikes"))
-        click.echo(json.dumps(_fields(found)) if as_json else _line(found))
+            head = ("account", "recipient", "channels", "binds", "why", "since", "until", "strikes")
+            click.echo(LINE.format(*head))
+        click.echo(json.dumps(_fields(found)) if as_json else _lines(found, bound))
         count += 1
     if not as_json:
         click.echo(f"{count} suppressed" if count else "no recipient is suppressed")
 
 
-def _line(found: "Suppression") -> str:
-    why, since, until = _why(found), _time(found.since), _until(found)
-    return LINE.format(found.account, found.recipient, why, since, until, found.strikes)
+def _lines(found: "Suppression", bound: "Sequence[ChannelStatus]") -> str:
+    """A line for the channels that have the same status."""
+    channels: dict[tuple[str, ...], list[str]] = {}
+    for each in bound:
+        times = _time(each.since), _until(each), str(each.strikes)
+        status = BINDS[each.binds], _why(each.reasons), *times
+        channels.setdefault(status, []).append(each.channel)
+    return "\n".join(
+        LINE.format(found.account, found.recipient, ", ".join(names), *status)
+        for status, names in channels.items()
+    )
 
 
 # --- decisions --------------------------------------------------------------------------------
@@ -113,6 +144,7 @@ def _decision(run: Callable[..., None]) -> Callable[..., None]:
     """Arguments and options of a request."""
     for part in (
         _json,
+        _channel("The channel that it is about."),
         click.option("--at", help="Time of the decision, as 2026-03-01T12:00:00Z; default: now."),
         click.option("--who", default=_user, show_default="user logged in", help="Who decided."),
         click.option("--why", required=True, help="The reason, for later readers."),
@@ -128,13 +160,13 @@ def _decision(run: Callable[..., None]) -> Callable[..., None]:
     'receipts suppressions add acme +447700900123 --why "ticket 4711" --who ann',
 )
 @_decision
-def add(account: str, recipient: str, why: str, who: str, at: str | None, as_json: bool) -> None:
+def add(account: str, recipient: str, **options: Any) -> None:
     """Suppress a recipient by hand.
 
     The suppression lasts until a later release. Publishes a request; a worker decides it, usually
     within two seconds.
     """
-    _decide("suppress", account, recipient, why, who, at, as_json)
+    _decide("suppress", account, recipient, **options)
 
 
 @command(
@@ -142,30 +174,26 @@ def add(account: str, recipient: str, why: str, who: str, at: str | None, as_jso
     "receipts suppressions release acme +447700900123 --why mended --at 2026-03-01T12:00:00Z",
 )
 @_decision
-def release(
-    account: str, recipient: str, why: str, who: str, at: str | None, as_json: bool
-) -> None:
+def release(account: str, recipient: str, **options: Any) -> None:
     """Release a recipient and restart its count of strikes.
 
     Ends suppressions by strikes and by hand. Messages sent before the release do not count as
     strikes any more. Does not end an unsubscribe; use resubscribe for that.
     """
-    _decide("release", account, recipient, why, who, at, as_json)
+    _decide("release", account, recipient, **options)
 
 
 @command(
     'receipts suppressions resubscribe acme +447700900123 --why "signed up again, form 12"',
 )
 @_decision
-def resubscribe(
-    account: str, recipient: str, why: str, who: str, at: str | None, as_json: bool
-) -> None:
+def resubscribe(account: str, recipient: str, **options: Any) -> None:
     """Record that a recipient wants messages again.
 
     Ends an earlier unsubscribe: the later of unsubscribe and resubscribe counts. Suppressions by
     strikes and by hand stay.
     """
-    _decide("resubscribe", account, recipient, why, who, at, as_json)
+    _decide("resubscribe", account, recipient, **options)
 
 
 def _decide(
@@ -175,6 +203,7 @@ def _decide(
     why: str,
     who: str,
     at: str | None,
+    channel: "Channel | None",
     as_json: bool,
 ) -> None:
     from deploy.kafka.suppression_client import InvalidRequest, now_ms, publish, request_value
@@ -184,7 +213,7 @@ def _decide(
         missing = "--why" if not why.strip() else "--who"
         raise click.UsageError(f"{missing}: is empty. Fix: give a text for later readers")
     try:
-        value = request_value(account, recipient, action, at or now_ms(), who, why)
+        value = request_value(account, recipient, action, at or now_ms(), who, why, channel)
     except InvalidRequest as error:
         raise click.UsageError(f"{error}") from error
     published = asyncio.run(publish(settings, value))
@@ -193,7 +222,8 @@ def _decide(
         return
     where = f"{published.topic}, partition {published.partition}, offset {published.offset}"
     when = _time(published.request["at"])
-    click.echo(f"{action} {account}/{recipient} at {when}: published to {where}")
+    name = f"{account}/{published.request['recipient']}"
+    click.echo(f"{action} {name}{_on(channel)} at {when}: published to {where}")
 
 
 # --- output -----------------------------------------------------------------------------------
@@ -201,11 +231,17 @@ def _decide(
 
 def _settings(account: str | None = None, recipient: str | None = None) -> "Settings":
     """The settings. Checks the arguments first: an invalid one fails without a broker."""
-    from deploy.kafka.suppression_client import InvalidRecipient, checked_key
+    from deploy.kafka.suppression_client import (
+        InvalidRecipient,
+        checked_account,
+        checked_recipient,
+    )
 
     if account is not None:
         try:
-            checked_key(account, recipient or "+447700900123")
+            checked_account(account)
+            if recipient is not None:
+                checked_recipient(recipient)
         except InvalidRecipient as error:
             raise click.UsageError(f"{error}") from error
     settings = read_settings()
@@ -213,87 +249,136 @@ def _settings(account: str | None = None, recipient: str | None = None) -> "Sett
     return settings
 
 
-def _fields(found: "Suppression") -> dict[str, object]:
-    """The fields of the topic that senders rely on."""
+def _fields(found: "Suppression", channel: "Channel | None" = None) -> dict[str, object]:
+    """The fields of the topic that senders rely on, of a channel or of all, and what they bind."""
+    from models.suppression import channels_of, of_any
+
+    who = {"account": found.account, "recipient": found.recipient}
+    channels = {
+        each.channel: {
+            "channel": each.channel,
+            "suppressed": each.suppressed,
+            "reasons": each.reasons,
+            "since": each.since,
+            "until": each.until,
+            "strikes": each.strikes,
+            "since_for_all": each.since_for_all,
+            "binds": each.binds,
+        }
+        for each in channels_of(found)
+    }
+    if channel is not None:
+        return {**who, **channels[channel], "version": found.version}
     return {
-        "account": found.account,
-        "recipient": found.recipient,
+        **who,
         "suppressed": found.suppressed,
         "reasons": found.reasons,
         "since": found.since,
         "until": found.until,
         "strikes": found.strikes,
         "version": found.version,
+        "channels": list(channels.values()),
+        "binds": of_any(channels_of(found)).binds,
     }
 
 
-def _with_messages(found: "Suppression") -> dict[str, object]:
+def _with_messages(
+    found: "Suppression", channels: "Sequence[ChannelStatus]", channel: "Channel | None"
+) -> dict[str, object]:
     from models.suppression import split_strikes
 
     messages = [
         {
             "message_id": strike.message_id,
+            "channel": each.channel,
             "sent_at": strike.sent_at,
             "struck_at": strike.occurred_at,
             "code": strike.code,
             "counts": counts,
         }
-        for counts, strikes in zip((True, False), split_strikes(found), strict=True)
+        for each in channels
+        for counts, strikes in zip((True, False), split_strikes(found, each), strict=True)
         for strike in strikes
     ]
-    return {**_fields(found), "messages": messages, "decisions": _decisions(found)}
+    decisions = _decisions(found, channel)
+    return {**_fields(found, channel), "messages": messages, "decisions": decisions}
 
 
-def _details(found: "Suppression") -> str:
-    status = "suppressed" if found.suppressed else "not suppressed"
-    lines = [f"{found.account}/{found.recipient}: {status}"]
-    if found.suppressed:
-        lines += [f"why      {_why(found)}", f"since    {_time(found.since)}"]
-        lines += [f"until    {_until(found)}"]
-    lines += [f"strikes  {found.strikes}", *_strike_lines(found)]
-    for decision in _decisions(found):
+def _details(found: "Suppression", channels: "Sequence[ChannelStatus]") -> str:
+    suppressed = any(each.suppressed for each in channels)
+    name = f"{found.account}/{found.recipient}"
+    lines = [f"{name}: {'suppressed' if suppressed else 'not suppressed'}"]
+    for each in channels:
+        lines += _channel_lines(found, each)
+    only = channels[0].channel if len(channels) == 1 else None
+    for decision in _decisions(found, only):
         by_whom = " by {who}: {why}".format(**decision) if decision["who"] else ""
-        lines.append(f"{decision['what']} {_time(int(decision['at']))}{by_whom}")
+        at, on = _time(int(decision["at"])), _on(decision["channel"])
+        lines.append(f"{decision['what']}{on} {at}{by_whom}")
     return "\n".join(lines)
 
 
-def _strike_lines(found: "Suppression") -> list[str]:
+def _channel_lines(found: "Suppression", status: "ChannelStatus") -> list[str]:
+    if not status.suppressed:
+        free = f"{status.channel}: not suppressed, strikes {status.strikes}"
+        return [free, *_strike_lines(found, status)]
+    return [
+        f"{status.channel}: suppressed, binds {BINDS[status.binds]}",
+        f"  why      {_why(status.reasons)}",
+        f"  since    {_time(status.since)}",
+        f"  until    {_until(status)}",
+        f"  strikes  {status.strikes}",
+        *_strike_lines(found, status),
+    ]
+
+
+def _strike_lines(found: "Suppression", status: "ChannelStatus") -> list[str]:
     from models.suppression import split_strikes
 
-    counted, others = split_strikes(found)
+    counted, others = split_strikes(found, status)
     lines = []
     for strikes, note in ((counted, ""), (others, "; does not count (any more)")):
         for strike in strikes:
             code = f", code {strike.code}" if strike.code else ""
             sent, struck = _time(strike.sent_at), _time(strike.occurred_at)
-            lines.append(f"  {strike.message_id}: sent {sent}, struck {struck}{code}{note}")
+            lines.append(f"    {strike.message_id}: sent {sent}, struck {struck}{code}{note}")
     return lines
 
 
-def _decisions(found: "Suppression") -> list[dict[str, int | str]]:
+def _decisions(found: "Suppression", channel: str | None) -> list[dict[str, int | str]]:
     """Decisions of people and of the recipient, by time; the latest of each kind is kept."""
-    from models.suppression import ManualDecision
+    facts: dict[str, ChannelFacts] = {"": found.facts, **found.facts.channels}
+    decisions: list[dict[str, int | str]] = [
+        {"what": what, "channel": name, "at": at, "who": who, "why": why}
+        for name, of_channel in facts.items()
+        if channel is None or name in ("", channel)
+        for what, at, who, why in _of_channel(of_channel)
+        if at
+    ]
+    return sorted(decisions, key=lambda each: int(each["at"]))
 
-    facts = found.facts
-    decisions = (
-        ("suppressed", facts.suppressed_by_hand),
-        ("released", facts.released),
-        ("unsubscribed", ManualDecision(facts.unsubscribed_at)),
-        ("resubscribed", ManualDecision(facts.resubscribed_at)),
-    )
+
+def _of_channel(facts: "ChannelFacts") -> list[tuple[str, int, str, str]]:
+    by_hand, released = facts.suppressed_by_hand, facts.released
     return [
-        {"what": what, "at": decision.at, "who": decision.who, "why": decision.why}
-        for what, decision in sorted(decisions, key=lambda each: each[1])
-        if decision.at
+        ("suppressed", by_hand.at, by_hand.who, by_hand.why),
+        ("released", released.at, released.who, released.why),
+        ("unsubscribed", facts.unsubscribed_at, "", ""),
+        ("resubscribed", facts.resubscribed_at, "", ""),
     ]
 
 
-def _why(found: "Suppression") -> str:
-    return ", ".join(REASONS.get(reason, reason) for reason in found.reasons)
+def _on(channel: object) -> str:
+    """ " on sms"; "" for all channels."""
+    return f" on {channel}" if channel else ""
 
 
-def _until(found: "Suppression") -> str:
-    return _time(found.until) if found.until else NO_END
+def _why(reasons: "Sequence[str]") -> str:
+    return ", ".join(REASONS.get(reason, reason) for reason in reasons)
+
+
+def _until(status: "ChannelStatus") -> str:
+    return _time(status.until) if status.until else NO_END
 
 
 def _time(at_ms: int) -> str:

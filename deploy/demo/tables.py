@@ -62,28 +62,30 @@ OVERVIEWS = (
 )
 
 SUPPRESSED_BY_STRIKES = """
-    SELECT account, recipient, since, strikes FROM suppressions
+    SELECT account, recipient, channel, since, strikes FROM suppressions
     WHERE suppressed AND reasons = ['hard_bounces']
-    ORDER BY strikes = 3 DESC, strikes, since DESC, account, recipient LIMIT 1
+    ORDER BY strikes = 3 DESC, strikes, since DESC, account, recipient, channel LIMIT 1
 """
 """A recipient suppressed by strikes only, preferably by exactly three."""
 STRIKES = """
     WITH
         (SELECT max(at) FROM suppression_requests_current WHERE action = 'release'
-            AND account = {account:String} AND recipient = {recipient:String}) AS released_at,
+            AND account = {account:String} AND recipient = {recipient:String}
+            AND channel IN ('', {channel:String})) AS released_at,
         (SELECT max(strike_limit) FROM accounts_current
             WHERE account = {account:String}) AS own_limit
     SELECT message_id, sent_at, occurred_at, code, fail_reason
     FROM (
         SELECT message_id, sent_at, occurred_at, code FROM strikes_current
         WHERE account = {account:String} AND recipient = {recipient:String} AND struck
+            AND channel IN ('', {channel:String})
             AND sent_at >= released_at AND occurred_at <= {since:DateTime64(3, 'UTC')}
         ORDER BY occurred_at DESC, sent_at DESC, message_id DESC
         LIMIT if(own_limit > 0, own_limit, 3)
     ) AS strikes
     LEFT JOIN (
         SELECT message_id, fail_reason FROM messages_current
-        WHERE account = {account:String} AND recipient = {recipient:String}
+        WHERE account = {account:String} AND person = {recipient:String}
     ) AS messages USING message_id
     ORDER BY occurred_at, sent_at, message_id
 """
@@ -102,9 +104,11 @@ def suppression_example(client: Any) -> list[Table]:
     found = client.query(SUPPRESSED_BY_STRIKES).result_rows
     if not found:
         return []
-    account, recipient, since, strikes = found[0]
-    parameters = {"account": account, "recipient": recipient, "since": since}
-    table = _titled(f"A suppressed recipient, {account}/{recipient}: {strikes} strikes")
+    account, recipient, channel, since, strikes = found[0]
+    parameters = {"account": account, "recipient": recipient, "channel": channel, "since": since}
+    table = _titled(
+        f"A suppressed recipient, {account}/{recipient}: {strikes} strikes on {channel}"
+    )
     table.caption = f"Suppressed since {since:%m-%d %H:%M:%S} UTC, by the messages above."
     table.caption_justify = "left"
     for column, width in STRIKE_COLUMNS:

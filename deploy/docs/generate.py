@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from deploy.docs.codes import codes_page
 from deploy.docs.metrics import metrics_page
 from deploy.docs.reports import reports_page
 from models.issues import variable_of
@@ -39,6 +40,7 @@ def _text(value: object) -> str:
 
 
 PAGES: dict[str, Callable[[], str]] = {
+    "codes.md": codes_page,
     "metrics.md": metrics_page,
     "reports.md": reports_page,
     "settings.md": settings_page,

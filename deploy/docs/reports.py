@@ -8,7 +8,7 @@ from typing import Final
 
 from models.codes.reasons import REASONS
 from reports.catalogue import REPORTS
-from reports.definition.report import Filter, Report, Section, parameters_of
+from reports.definition.report import Column, Filter, Report, Section, parameters_of
 from reports.query.query import parse_query
 from reports.query.render_sql import render_sql
 from reports.views import base
@@ -102,12 +102,17 @@ def _meaning(one: Filter) -> str:
 def _section(report: Report, section: Section) -> str:
     title = f"\n### {section.title}\n" if section.name else ""
     columns = "".join(
-        f"| `{one.name}` | {_cell(one.type)} | {_cell(one.meaning)} |\n" for one in section.columns
+        f"| `{one.name}` | {_cell(one.type)} | {_cell(_column_meaning(one))} |\n"
+        for one in section.columns
     )
     return (
         f"{title}\n{section.meaning}\n\n| column | type | meaning |\n|---|---|---|\n{columns}"
         f"\n```sql\n{example(report, section)};\n```\n"
     )
+
+
+def _column_meaning(one: Column) -> str:
+    return f"{one.meaning}; not in the view" if one.computed else one.meaning
 
 
 def example(report: Report, section: Section) -> str:

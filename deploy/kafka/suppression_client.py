@@ -12,14 +12,17 @@ from typing import Any, NamedTuple
 import msgspec
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
-from pydantic import BaseModel, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from models.contract import E164, Account
-from models.keys import partition_of, recipient_key
+from models.contract import Account
+from models.keys import message_key, partition_of, recipient_key
+from models.numbers import person_from, person_of, spellings_of
 from models.refusal import Refusal
 from models.settings import Settings, Topic
-from models.suppression import Facts, Suppression, SuppressionStatus, decode, published
+from models.suppression import Suppression, decode, of_any, published
+from models.suppression_facts import Facts
 from models.suppression_requests import Action, parse_request
+from models.vocabulary import CHANNELS, Channel
 from streams.kafka import clients
 
 POLL_MS = 200
@@ -33,7 +36,7 @@ class SuppressionsError(RuntimeError):
 
 
 class InvalidRecipient(ValueError):
-    """Account or recipient is invalid; the text names the field and its format."""
+    """Account, recipient or channel is invalid; the text names the field and the form wanted."""
 
 
 class InvalidRequest(ValueError):
@@ -49,46 +52,66 @@ class PublishedRequest(NamedTuple):
     request: dict[str, Any]
 
 
-class _Recipient(BaseModel):
-    account: Account
-    recipient: E164
+_is_account = TypeAdapter(Account).validate_python
+
+ACCOUNT_FORM = "1 to 64 of A-Z a-z 0-9 . _ -"
+RECIPIENT_FORM = (
+    "a number with its country code, such as +447700900123, or a user id of WhatsApp, such as "
+    "US.13491208655302741918"
+)
 
 
-_FORMATS = {
-    "account": "1 to 64 of A-Z a-z 0-9 . _ -",
-    "recipient": "a number in E.164 form, such as +447700900123",
-}
-
-
-def checked_key(account: str, recipient: str) -> bytes:
-    """The record key of a recipient. Raises InvalidRecipient."""
+def checked_account(account: str) -> str:
+    """Raises InvalidRecipient."""
     try:
-        valid = _Recipient(account=account, recipient=recipient)
-    except ValidationError as error:
-        field = str(error.errors()[0]["loc"][0])
-        given = {"account": account, "recipient": recipient}[field]
-        raise InvalidRecipient(f"{field}: {given!r} is not {_FORMATS[field]}") from None
-    return recipient_key(valid.account, valid.recipient)
+        return _is_account(account)
+    except ValidationError:
+        raise InvalidRecipient(f"account: {account!r} is not {ACCOUNT_FORM}") from None
+
+
+def checked_recipient(recipient: str) -> str:
+    """A number as people write it, in E.164, or a user id. Raises InvalidRecipient."""
+    read = person_from(recipient)
+    if read is None:
+        raise InvalidRecipient(f"recipient: {recipient!r} is not {RECIPIENT_FORM}")
+    return read
+
+
+def checked_channel(channel: str) -> Channel:
+    """Raises InvalidRecipient."""
+    for known in CHANNELS:
+        if channel == known:
+            return known
+    raise InvalidRecipient(f"channel: {channel!r} is not {' or '.join(CHANNELS)}")
 
 
 # --- reading ----------------------------------------------------------------------------------
 
 
 async def find(settings: Settings, account: str, recipient: str) -> Suppression:
-    """The published record of a recipient; one that is not suppressed if there is no record.
+    """The published record of a recipient, written in any way; one that is not suppressed if there
+    is no record.
 
-    Reads the partition of its key. Raises InvalidRecipient or SuppressionsError.
+    Reads the partition of its person's key, and those of its other spellings, under which 0.1.0 may
+    have stored it. Raises InvalidRecipient or SuppressionsError.
     """
-    key, newest = checked_key(account, recipient), None
-    topic = settings.topic("suppressions")
+    account, recipient = checked_account(account), checked_recipient(recipient)
+    found = []
     async with _consumer(settings) as consumer:
-        partitions = await _partitions(consumer._client, topic)
-        home = TopicPartition(topic, partition_of(key, partitions))
-        async for record in _records(consumer, home):
-            if record.key == key:
-                newest = _newer(newest, record)
-    nothing = published(account, recipient, Facts(), SuppressionStatus(False, (), 0, 0, 0), 0)
-    return newest or nothing
+        for spelling in spellings_of(recipient):
+            known = await _find(consumer, settings, message_key(account, spelling))
+            found += [known] if known is not None else []
+    nothing = published(account, person_of(recipient), Facts(), of_any(()), 0)
+    return max(found, key=lambda record: record.suppressed, default=nothing)
+
+
+async def _find(consumer: Any, settings: Settings, key: bytes) -> Suppression | None:
+    topic, newest = settings.topic("suppressions"), None
+    partitions = await _partitions(consumer._client, topic)
+    async for record in _records(consumer, TopicPartition(topic, partition_of(key, partitions))):
+        if record.key == key:
+            newest = _newer(newest, record)
+    return newest
 
 
 async def suppressed_recipients(
@@ -99,7 +122,7 @@ async def suppressed_recipients(
     Holds the records of one partition at a time. Raises SuppressionsError.
     """
     topic = settings.topic("suppressions")
-    prefix = recipient_key(account, "") if account else b""
+    prefix = message_key(account, "") if account else b""
     async with _consumer(settings) as consumer:
         for partition in range(await _partitions(consumer._client, topic)):
             newest: dict[bytes, Suppression] = {}
@@ -155,14 +178,20 @@ async def _records(consumer: Any, partition: TopicPartition) -> AsyncIterator[An
 
 
 def request_value(
-    account: str, recipient: str, action: Action, at: int | str, who: str, why: str
+    account: str,
+    recipient: str,
+    action: Action,
+    at: int | str,
+    who: str,
+    why: str,
+    channel: Channel | None = None,
 ) -> bytes:
     """The value of a record of `suppression-requests`. Raises InvalidRecipient, InvalidRequest.
 
-    at: epoch ms, or RFC 3339 with a zone
+    at: epoch ms, or RFC 3339 with a zone. channel: None: all
     """
-    checked_key(account, recipient)
-    what = {"account": account, "recipient": recipient, "action": action}
+    account, recipient = checked_account(account), checked_recipient(recipient)
+    what = {"account": account, "recipient": recipient, "action": action, "channel": channel}
     value = msgspec.json.encode({**what, "at": at, "who": who, "why": why})
     request = parse_request(value, now_ms())
     if isinstance(request, Refusal):

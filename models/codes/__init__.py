@@ -5,7 +5,8 @@ brings providers' words to our reasons, `statuses.toml` their status words to ou
 means different things to different providers, and SMPP `err` values differ by route: decimal codes
 of a provider without a table are read as the common GSM MAP values.
 
-No rule reads these tables yet: bounces come from receipts, reasons from `models/reasons.py`.
+What a receipt gives itself is believed before its code; an account may override any code
+(`models/accounts.py`).
 
 Raises BadCodeTable at import when a file has a mistake.
 """
@@ -20,6 +21,7 @@ from models.codes.tables import (
     BadCodeTable,
     Code,
     CodeTable,
+    folded,
     phrase_key,
     provider_key,
     read_phrases,
@@ -36,6 +38,7 @@ __all__ = [
     "BadCodeTable",
     "Code",
     "CodeTable",
+    "code_names",
     "code_of",
     "reason_of_phrase",
     "status_of_word",
@@ -78,6 +81,20 @@ def table_of(provider: str) -> CodeTable | None:
 def code_of(provider: str, code: str) -> Code | None:
     """What a provider's code means; None for a code that its table does not have."""
     return _TABLES.get(provider_key(provider), _COMMON).find(code)
+
+
+@lru_cache(maxsize=16_384)
+def code_names(provider: str, code: str) -> tuple[str, str]:
+    """The names under which an account may give a code: "provider:code", and the code alone.
+
+    All spellings of a code, and all names of a provider, have the same.
+    """
+    key = provider_key(provider)
+    table = _TABLES.get(key, _COMMON)
+    known = table.find(code)
+    own = folded(known.code if known is not None else code, table.numeric)
+    name = table.provider if key in _TABLES else key
+    return f"{name}:{own}", folded(code, numeric=True)
 
 
 @lru_cache(maxsize=4_096)

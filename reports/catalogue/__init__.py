@@ -7,6 +7,7 @@ from reports.catalogue.campaigns import CAMPAIGNS
 from reports.catalogue.failed import FAILED
 from reports.catalogue.insight import INSIGHT
 from reports.catalogue.locations import LOCATIONS
+from reports.catalogue.message import MESSAGE
 from reports.catalogue.messages import MESSAGES
 from reports.catalogue.overview import OVERVIEW
 from reports.catalogue.person import PERSON_REPORT
@@ -21,6 +22,7 @@ REPORTS: Final[tuple[Report, ...]] = (
     OVERVIEW,
     LOCATIONS,
     MESSAGES,
+    MESSAGE,
     WHATSAPP,
     CAMPAIGNS,
     CAMPAIGN,

@@ -61,6 +61,7 @@ SUPPRESSIONS: Final = Report(
                 count("manual", "By hand", "numbers that were suppressed by hand"),
             ),
             FILTERS,
+            only="suppressed",
         ),
         Section(
             NAME,
@@ -79,7 +80,8 @@ SUPPRESSIONS: Final = Report(
                 text("messages", "Messages", "ids of these messages, the newest strike first"),
             ),
             FILTERS,
-            source="reported_suppressions",
+            source="suppressions",
+            only="suppressed",
         ),
         Section(
             NAME,
@@ -99,7 +101,8 @@ SUPPRESSIONS: Final = Report(
                 c.CAMPAIGN_ID,
             ),
             FILTERS,
-            source="reported_suppressions",
+            source="suppressions",
+            only="suppressed",
             counted="sum(strikes)",
         ),
     ),

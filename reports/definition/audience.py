@@ -35,8 +35,8 @@ _FLAGS: Final = {
 }
 #: Condition: messages to people who are suppressed now on the channel of the message.
 SUPPRESSED: Final = (
-    "(person, channel) IN (SELECT recipient, channel FROM reported_suppressions"
-    " WHERE account = {account:String})"
+    "(person, channel) IN (SELECT recipient, channel FROM suppressions"
+    " WHERE account = {account:String} AND suppressed)"
 )
 #: SELECT of people with the channels on which they are suppressed, as a text.
 SUPPRESSED_PEOPLE: Final = expand_includes("/*include suppressed_people*/")

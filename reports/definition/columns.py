@@ -109,6 +109,11 @@ STATUS: Final = word(
     ", ".join(status.word for status in Status),
 )
 BOUNCE: Final = word("bounce", "Bounce", "soft or hard failure; empty: no bounce")
+SCOPE: Final = word(
+    "scope",
+    "Scope",
+    "whose fault a failure is: recipient, content, sender, account, route, network, policy or time",
+)
 FAIL_REASON: Final = word(
     "fail_reason", "Reason", "why it failed, a word of the list of reasons; empty: not failed"
 )
@@ -146,9 +151,9 @@ MESSAGE_CREDITS: Final = Column(
 )
 PRICE: Final = Column(
     "price",
-    "Decimal(18, 6)",
+    "Nullable(Decimal(18, 6))",
     "Price",
-    "price by the receipts, over all attempts; 0 without a currency: unknown",
+    "price by the receipts, over all attempts; empty: unknown",
     "number",
 )
 CURRENCY: Final = word("currency", "Currency", "ISO 4217 of the price; empty: unknown")

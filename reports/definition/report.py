@@ -7,9 +7,10 @@ ClickHouse, the commands and the pages are made from these.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -37,7 +38,8 @@ class Column(msgspec.Struct, frozen=True):
 
     label: its heading. meaning: one sentence, shown with the figure. optional: only shown on
     request (`--columns`, the page's column menu); always part of the view. dimension: the value of
-    a filter of COLUMN_FILTERS that shows this column; "": always shown.
+    a filter of COLUMN_FILTERS that shows this column; "": always shown. computed: its value from
+    the other values of its row, by column name; the view does not have such a column.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Column(msgspec.Struct, frozen=True):
     format: ValueFormat = "text"
     optional: bool = False
     dimension: str = ""
+    computed: Callable[[Mapping[str, Any]], Any] | None = None
 
 
 class Filter(msgspec.Struct, frozen=True):
@@ -57,7 +60,8 @@ class Filter(msgspec.Struct, frozen=True):
     value (empty text or array). "": the section's SQL uses the parameter itself. choices: the
     values allowed; empty: any. default: values when none is given. example: for docs and help.
     required: a query must give a value. fix: what to write instead of a refused value. reads: how a
-    text becomes a value (`reports/query/reading.py`); "": as it is.
+    text becomes a value (`reports/query/reading.py`); "": as it is. known: a SELECT that has a row
+    if its value exists in the account; "": any value is accepted.
     """
 
     name: str
@@ -71,6 +75,7 @@ class Filter(msgspec.Struct, frozen=True):
     required: bool = False
     fix: str = ""
     reads: Literal["", "number", "person", "search"] = ""
+    known: str = ""
 
     @property
     def several(self) -> bool:
@@ -174,9 +179,14 @@ class Section(msgspec.Struct, frozen=True, dict=True):
         return self.name or self.report
 
     @cached_property
+    def view_columns(self) -> tuple[Column, ...]:
+        """The columns that its SELECT returns; the others are computed from them."""
+        return tuple(column for column in self.columns if column.computed is None)
+
+    @cached_property
     def sql(self) -> str:
         """The SELECT, with shared parts, its columns and the conditions of the filters in place."""
-        names = ", ".join(column.name for column in self.columns)
+        names = ", ".join(column.name for column in self.view_columns)
         if self.shared_query is None:
             sql = _complete(self.view, self.only, self.filters)
             return sql.replace(_COLUMNS_MARK, names)

@@ -11,7 +11,7 @@ import msgspec
 from models.issues import Issue
 from reports.definition.report import Column, Section
 from reports.query.database import Database
-from reports.query.fetch import count_of
+from reports.query.fetch import computed_rows, count_of
 from reports.query.query import InvalidQuery, ReportQuery
 
 Blocks = Iterator[Sequence[tuple[Any, ...]]]
@@ -109,19 +109,25 @@ def _table(
     database: Database, section: Section, query: ReportQuery, columns: Sequence[str], limit: int
 ) -> ExportTable:
     chosen = chosen_columns(section, query, columns)
-    sql = _select(query.sql(section), chosen)
     return ExportTable(
         section.option,
         section.title,
         section.meaning,
         chosen,
-        lambda: database.blocks(sql, query.parameters(section, limit)),
+        lambda: _blocks(database, section, chosen, query, limit),
     )
 
 
-def _select(sql: str, columns: Sequence[Column]) -> str:
-    """The SELECT of some columns of a section, in its order of rows. sql: that of the section."""
-    return f"SELECT {', '.join(column.name for column in columns)} FROM (\n{sql}\n)"
+@contextmanager
+def _blocks(
+    database: Database, section: Section, chosen: Sequence[Column], query: ReportQuery, limit: int
+) -> Iterator[Blocks]:
+    computes = any(column.computed for column in chosen)
+    read = section.view_columns if computes else chosen
+    names = [column.name for column in read]
+    sql = f"SELECT {', '.join(names)} FROM (\n{query.sql(section)}\n)"
+    with database.blocks(sql, query.parameters(section, limit)) as blocks:
+        yield (list(computed_rows(chosen, names, block)) if computes else block for block in blocks)
 
 
 def _query_params(query: ReportQuery) -> tuple[QueryParam, ...]:

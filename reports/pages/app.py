@@ -19,6 +19,7 @@ from reports.pages.auth.routes import AuthRoutes
 from reports.pages.auth.tokens import RateLimiter, Tokens
 from reports.pages.rendering import page_templates
 from reports.pages.report.pages import Pages
+from reports.pages.search import SearchPage
 from reports.pages.segments import SegmentPages
 from reports.pages.site import Site
 
@@ -45,6 +46,7 @@ def app(
         Mount("/static", StaticFiles(directory=STATIC)),
         *auth.routes(),
         *SegmentPages(site).routes(),
+        *SearchPage(site).routes(),
         *Pages(site).routes(),
     ]
     middleware = [

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from typing import Any
 
-from reports.definition.report import Section
+from reports.definition.report import Column, Section
 from reports.query.database import Database, Rows
 from reports.query.query import ReportQuery
 
@@ -26,12 +27,13 @@ def fetch(
 
     limit: maximum rows of a `rows` section, 0 for all. offset: rows before the first.
     """
-    if len(group) == 1:
-        (section,) = group
-        if section.newest_first and limit:
-            return [_fetch_newest(database, query, section, limit, offset)]
-        return [database.rows(query.sql(section), query.parameters(section, limit, offset))]
-    return _fetch_shared(database, query, group)
+    if len(group) > 1:
+        return _fetch_shared(database, query, group)
+    (section,) = group
+    if section.newest_first and limit:
+        return [_fetch_newest(database, query, section, limit, offset)]
+    found = database.rows(query.sql(section), query.parameters(section, limit, offset))
+    return [_with_computed(found, section)]
 
 
 def count_of(database: Database, section: Section, query: ReportQuery) -> int:
@@ -59,6 +61,22 @@ def _fetch_newest(
         if len(found.rows) == limit:
             return found
     return database.rows(query.sql(section), query.parameters(section, limit, offset))
+
+
+def _with_computed(found: Rows, section: Section) -> Rows:
+    if section.view_columns == section.columns:
+        return found
+    rows = list(computed_rows(section.columns, found.names, found.rows))
+    return Rows(tuple(column.name for column in section.columns), rows)
+
+
+def computed_rows(
+    columns: Sequence[Column], names: Sequence[str], rows: Iterable[tuple[Any, ...]]
+) -> Iterator[tuple[Any, ...]]:
+    """Rows in some columns, computed ones included. names: of the columns of the given rows."""
+    for row in rows:
+        record = dict(zip(names, row, strict=True))
+        yield tuple(one.computed(record) if one.computed else record[one.name] for one in columns)
 
 
 def _fetch_shared(database: Database, query: ReportQuery, group: SectionGroup) -> list[Rows]:

@@ -2,8 +2,10 @@
 
 from typing import Final
 
+from models.issues import Issue
 from reports.definition.report import ALL_TEXTS
 from reports.query.database import Database
+from reports.query.query import InvalidQuery, ReportQuery
 
 DEFAULT_ZONE: Final = "UTC"
 _ZONE: Final = "SELECT time_zone FROM accounts_current WHERE account = {account:String}"
@@ -57,3 +59,20 @@ def text_of(
     sql = _TEXT.format(texts=ALL_TEXTS if all_texts else "reported_texts")
     found = database.rows(sql, {"account": account, "message_id": message_id}).rows
     return str(found[0][0]) if found else None
+
+
+def require_known(database: Database, query: ReportQuery) -> None:
+    """Raises InvalidQuery for a value of a filter that must exist in the account and does not."""
+    checked = [one for one in query.report.own_filters if one.known]
+    issues = [
+        Issue(one.name, f"{query.values[one.name]!r} is not known", one.fix)
+        for one in checked
+        if not is_known(database, one.known, query.account, **{one.name: query.values[one.name]})
+    ]
+    if issues:
+        raise InvalidQuery(issues)
+
+
+def is_known(database: Database, sql: str, account: str, **value: str) -> bool:
+    """Whether a SELECT has a row. value: of its own parameter, by name."""
+    return bool(database.rows(sql, {"account": account, **value}).rows)

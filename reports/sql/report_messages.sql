@@ -1,5 +1,5 @@
 WITH page AS (
-    SELECT *
+    SELECT * REPLACE (if(currency = '', NULL, price) AS price)
     FROM reported_messages
     WHERE /*filters*/ true
     ORDER BY sent_at DESC, message_id

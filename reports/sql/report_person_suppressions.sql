@@ -1,8 +1,9 @@
 WITH
     held AS (
         SELECT *
-        FROM reported_suppressions
+        FROM suppressions
         WHERE account = {account:String}
+            AND suppressed
             AND (
                 {identifier:String} IN ('', 'number') AND recipient = {person:String}
                 OR recipient IN (

@@ -1,6 +1,6 @@
 WITH page AS (
     SELECT *
-    FROM reported_suppressions
+    FROM suppressions
     WHERE /*filters*/ true
     ORDER BY since DESC, recipient, channel
     LIMIT {limit:UInt64} OFFSET {offset:UInt64}

@@ -1,7 +1,7 @@
 WITH
     numbers AS (
         SELECT *
-        FROM reported_suppressions
+        FROM suppressions
         WHERE /*filters*/ true
     ),
     page AS (

@@ -3,5 +3,5 @@ SELECT
     uniqExactIf(recipient, has(reasons, 'hard_bounces')) AS hard_bounces,
     uniqExactIf(recipient, has(reasons, 'unsubscribed')) AS unsubscribed,
     uniqExactIf(recipient, has(reasons, 'manual')) AS manual
-FROM reported_suppressions
+FROM suppressions
 WHERE /*filters*/ true

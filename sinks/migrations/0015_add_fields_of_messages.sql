@@ -1,4 +1,5 @@
--- Rows from before have no person of their own: their recipient stands for it.
+-- Rows from before have no person of their own: their recipient stands for it. It is stored for them in
+-- the background (a mutation of this column alone), since an index needs the values.
 ALTER TABLE messages
     ADD COLUMN IF NOT EXISTS person String DEFAULT recipient COMMENT 'the recipient in the spelling that stands for all spellings of its number; compare people by it',
     ADD COLUMN IF NOT EXISTS provider_message_id String COMMENT 'id the provider gave the latest attempt, by its send or by the receipt that decides; empty: unknown',
@@ -15,16 +16,25 @@ ALTER TABLE messages
     ADD INDEX IF NOT EXISTS by_provider_message_id provider_message_id TYPE bloom_filter(0.001) GRANULARITY 1,
     ADD INDEX IF NOT EXISTS by_external_id_in_any_case lowerUTF8(external_id) TYPE bloom_filter(0.01) GRANULARITY 1,
     ADD INDEX IF NOT EXISTS by_email_in_any_case lowerUTF8(email) TYPE bloom_filter(0.01) GRANULARITY 1,
-    MODIFY COLUMN clicked_at COMMENT 'first click of a person on a link of the message, UTC; 1970: none',
-    MODIFY COLUMN recipient COMMENT 'number of the other side, E.164; a user id of WhatsApp; of an inbound message any sender';
+    MODIFY COLUMN IF EXISTS clicked_at COMMENT 'first click of a person on a link of the message, UTC; 1970: none',
+    MODIFY COLUMN IF EXISTS recipient COMMENT 'number of the other side, E.164; a user id of WhatsApp; of an inbound message any sender';
+
+ALTER TABLE messages MATERIALIZE COLUMN person;
+ALTER TABLE messages MATERIALIZE INDEX IF EXISTS by_person;
 
 ALTER TABLE engagements
     ADD COLUMN IF NOT EXISTS channel LowCardinality(String) COMMENT 'sms or whatsapp, for an unsubscribe or resubscribe that names one; empty: none',
-    ADD COLUMN IF NOT EXISTS user_agent LowCardinality(String) COMMENT 'program that clicked; empty: unknown',
+    ADD COLUMN IF NOT EXISTS user_agent String COMMENT 'program that clicked; empty: unknown',
     ADD COLUMN IF NOT EXISTS automated Bool COMMENT 'whether the publisher knows that a program clicked',
     ADD COLUMN IF NOT EXISTS person String DEFAULT recipient COMMENT 'the recipient in the spelling that stands for all spellings of its number; empty: unknown',
-    MODIFY COLUMN type COMMENT 'click, unsubscribe, resubscribe or conversion',
-    MODIFY COLUMN recipient COMMENT 'number of the person, E.164, or user id of WhatsApp; empty: unknown';
+    ADD INDEX IF NOT EXISTS by_person person TYPE bloom_filter(0.01) GRANULARITY 1,
+    MODIFY COLUMN IF EXISTS type COMMENT 'click, unsubscribe, resubscribe or conversion',
+    MODIFY COLUMN IF EXISTS recipient COMMENT 'number of the person, E.164, or user id of WhatsApp; empty: unknown';
+
+ALTER TABLE engagements MATERIALIZE COLUMN person;
+ALTER TABLE engagements MATERIALIZE INDEX IF EXISTS by_person;
+
+ALTER TABLE engagements MODIFY COMMENT 'What people did (clicks, unsubscribes, new subscriptions, conversions) as written: read engagements_current instead.';
 
 ALTER TABLE accounts
     ADD COLUMN IF NOT EXISTS codes Map(String, String) COMMENT 'its own meanings of codes, by provider:code or code: bounce, scope and reason as JSON',

@@ -12,7 +12,10 @@ ALTER TABLE suppression_versions
     MODIFY ORDER BY (account, recipient, version, channel);
 
 ALTER TABLE suppression_requests
-    ADD COLUMN IF NOT EXISTS channel LowCardinality(String) COMMENT 'channel it binds; empty: all';
+    ADD COLUMN IF NOT EXISTS channel LowCardinality(String) COMMENT 'channel it binds; empty: all',
+    MODIFY ORDER BY (account, recipient, at, action, who, why, channel),
+    MODIFY COLUMN recipient COMMENT 'the number, E.164, in the spelling that stands for all of its spellings, or a user id of WhatsApp';
 
 ALTER TABLE strikes
-    ADD COLUMN IF NOT EXISTS channel LowCardinality(String) COMMENT 'channel of the message; empty: written before channels were known';
+    ADD COLUMN IF NOT EXISTS channel LowCardinality(String) COMMENT 'channel it counts on; empty: all, as written before channels were known',
+    MODIFY COLUMN recipient COMMENT 'number that is struck, E.164, in the spelling that stands for all of its spellings, or a user id of WhatsApp';

@@ -1,10 +1,11 @@
--- Every receipt as it came, for the story of one message. A replay writes the same rows: topic partition
--- and offset are in the key. Its time to live is a setting (events_days), set after the migrations.
+-- Every receipt as it came, for the story of one message. A replay writes the same rows: partition and
+-- offset of the record are in the key. The time to live is a setting (events_days), set after the
+-- migrations; a day is a partition and only whole parts expire, so nothing is rewritten for it.
 CREATE TABLE IF NOT EXISTS receipt_events
 (
     account             LowCardinality(String) COMMENT 'tenant the receipt names',
     message_id          String COMMENT 'message the receipt is about',
-    occurred_at         DateTime64(3, 'UTC') CODEC(Delta, ZSTD(3)) COMMENT 'when it happened, by the provider, UTC',
+    occurred_at         DateTime64(3, 'UTC') CODEC(Delta, ZSTD(3)) COMMENT 'when it happened, by the provider, UTC; its time to live counts from here',
     partition           Int32 COMMENT 'partition of its record in the topic receipts',
     offset              Int64 COMMENT 'offset of its record',
     attempt             UInt8 COMMENT 'attempt it names; 0: none',
@@ -26,7 +27,7 @@ CREATE TABLE IF NOT EXISTS receipt_events
     repaired            Array(LowCardinality(String)) COMMENT 'fields that were wrong and were mended or left out'
 )
 ENGINE = ReplacingMergeTree
-PARTITION BY toYYYYMM(occurred_at)
+PARTITION BY toDate(occurred_at)
 ORDER BY (account, message_id, occurred_at, partition, offset)
-SETTINGS default_compression_codec = 'ZSTD(3)'
+SETTINGS default_compression_codec = 'ZSTD(3)', ttl_only_drop_parts = 1
 COMMENT 'Receipts as they came: read receipt_events_current instead.';

@@ -18,7 +18,9 @@ CREATE TABLE accounts
     `updated_at` DateTime64(3, 'UTC') COMMENT 'when it was changed, as its publisher says, UTC; 1970: not said',
     `published_at` DateTime64(3, 'UTC') COMMENT 'Kafka timestamp of the record, UTC; 1970: none',
     `version` UInt64 COMMENT 'offset of the record; the highest stands',
-    `is_deleted` UInt8 COMMENT '1: withdrawn, the defaults are in force'
+    `is_deleted` UInt8 COMMENT '1: withdrawn, the defaults are in force',
+    `codes` Map(String, String) COMMENT 'its own meanings of codes, by provider:code or code: bounce, scope and reason as JSON',
+    `unsubscribe_binds` LowCardinality(String) DEFAULT 'marketing' COMMENT 'messages an unsubscribe binds: marketing (all but verification messages) or all'
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 ORDER BY (account)
@@ -42,7 +44,9 @@ CREATE VIEW accounts_current
     `fail_reasons` Map(String, String) COMMENT 'its own words for failures, by provider:code or code',
     `updated_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'when it was changed, by its publisher\'s clock, UTC; NULL: not given',
     `published_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'Kafka timestamp of the record, UTC; NULL: none',
-    `version` UInt64 COMMENT 'offset of the record; the highest wins'
+    `version` UInt64 COMMENT 'offset of the record; the highest wins',
+    `codes` Map(String, String) COMMENT 'its own meanings of codes, by provider:code or code: bounce, scope and reason as JSON',
+    `unsubscribe_binds` LowCardinality(String) COMMENT 'messages an unsubscribe binds: marketing (all but verification messages) or all'
 )
 COMMENT 'Settings of the accounts that published any; the others have the defaults.'
 AS SELECT
@@ -61,7 +65,9 @@ AS SELECT
     fail_reasons,
     nullIf(updated_at, toDateTime64(0, 3, 'UTC')) AS updated_at,
     nullIf(published_at, toDateTime64(0, 3, 'UTC')) AS published_at,
-    version
+    version,
+    codes,
+    unsubscribe_binds
 FROM accounts
 FINAL;
 
@@ -329,38 +335,47 @@ CREATE TABLE engagements
 (
     `account` LowCardinality(String) COMMENT 'tenant the message belongs to',
     `event_id` String COMMENT 'id of the event, unique in its account',
-    `type` LowCardinality(String) COMMENT 'click or unsubscribe',
+    `type` LowCardinality(String) COMMENT 'click, unsubscribe, resubscribe or conversion',
     `occurred_at` DateTime64(3, 'UTC') COMMENT 'when it happened, UTC' CODEC(Delta(8), ZSTD(3)),
     `message_id` String COMMENT 'message it belongs to; empty: unknown',
-    `recipient` String COMMENT 'number of the person, E.164; empty: unknown',
+    `recipient` String COMMENT 'number of the person, E.164, or user id of WhatsApp; empty: unknown',
     `campaign_id` LowCardinality(String) COMMENT 'campaign it belongs to; empty: unknown',
     `link_id` LowCardinality(String) COMMENT 'link that was clicked; empty: unknown',
     `url` String COMMENT 'address that was opened; empty: unknown',
     `version` UInt64 COMMENT 'the highest stands: the event with the smallest occurred_at',
+    `channel` LowCardinality(String) COMMENT 'sms or whatsapp, for an unsubscribe or resubscribe that names one; empty: none',
+    `user_agent` String COMMENT 'program that clicked; empty: unknown',
+    `automated` Bool COMMENT 'whether the publisher knows that a program clicked',
+    `person` String DEFAULT recipient COMMENT 'the recipient in the spelling that stands for all spellings of its number; empty: unknown',
     INDEX by_time occurred_at TYPE minmax GRANULARITY 1,
     INDEX by_message message_id TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX by_recipient recipient TYPE bloom_filter(0.01) GRANULARITY 1
+    INDEX by_recipient recipient TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_person person TYPE bloom_filter(0.01) GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(version)
 PARTITION BY toYYYYMM(occurred_at)
 ORDER BY (account, event_id)
 SETTINGS default_compression_codec = 'ZSTD(3)', index_granularity = 8192
-COMMENT 'Clicks and unsubscribes as written: read engagements_current instead.';
+COMMENT 'What people did (clicks, unsubscribes, new subscriptions, conversions) as written: read engagements_current instead.';
 
 CREATE VIEW engagements_current
 (
     `account` LowCardinality(String) COMMENT 'tenant the message belongs to',
     `event_id` String COMMENT 'id of the event, unique in its account',
-    `type` LowCardinality(String) COMMENT 'click or unsubscribe',
+    `type` LowCardinality(String) COMMENT 'click, unsubscribe, resubscribe or conversion',
     `occurred_at` DateTime64(3, 'UTC') COMMENT 'when it happened, UTC',
     `message_id` String COMMENT 'message it belongs to; empty: unknown',
-    `recipient` String COMMENT 'number of the person, E.164; empty: unknown',
+    `recipient` String COMMENT 'number of the person, E.164, or user id of WhatsApp; empty: unknown',
     `campaign_id` LowCardinality(String) COMMENT 'campaign it belongs to; empty: unknown',
     `link_id` LowCardinality(String) COMMENT 'link that was clicked; empty: unknown',
     `url` String COMMENT 'address that was opened; empty: unknown',
-    `version` UInt64 COMMENT 'the highest wins: the event with the smallest occurred_at'
+    `version` UInt64 COMMENT 'the highest wins: the event with the smallest occurred_at',
+    `channel` LowCardinality(String) COMMENT 'sms or whatsapp, for an unsubscribe or resubscribe that names one; empty: none',
+    `user_agent` String COMMENT 'program that clicked; empty: unknown',
+    `automated` Bool COMMENT 'whether the publisher knows that a program clicked',
+    `person` String COMMENT 'the recipient in the spelling that stands for all spellings of its number; empty: unknown'
 )
-COMMENT 'Clicks and unsubscribes, one row an event.'
+COMMENT 'What people did (clicks, unsubscribes, new subscriptions, conversions), one row an event.'
 AS SELECT
     account,
     event_id,
@@ -371,7 +386,11 @@ AS SELECT
     campaign_id,
     link_id,
     url,
-    version
+    version,
+    channel,
+    user_agent,
+    automated,
+    person
 FROM engagements
 FINAL;
 
@@ -422,7 +441,7 @@ CREATE TABLE messages
     `sent_by` LowCardinality(String) COMMENT 'person or service that sent it; empty: unknown',
     `campaign_id` LowCardinality(String) COMMENT 'campaign it belongs to; empty: none',
     `message_type` LowCardinality(String) COMMENT 'campaign, notification or another word of the sender; empty: unknown',
-    `recipient` String COMMENT 'number of the other side, E.164',
+    `recipient` String COMMENT 'number of the other side, E.164; a user id of WhatsApp; of an inbound message any sender',
     `country` LowCardinality(String) COMMENT 'ISO 3166-1 alpha-2 of the recipient; empty: unknown',
     `external_id` String COMMENT 'id of the message or contact in a system of the sender; empty: none',
     `email` String COMMENT 'e-mail address of the recipient, if the sender knows it; empty: none',
@@ -447,17 +466,30 @@ CREATE TABLE messages
     `delivered_at` DateTime64(3, 'UTC') COMMENT 'first seen delivered or read, UTC; 1970: not yet',
     `read_at` DateTime64(3, 'UTC') COMMENT 'first seen read, UTC; 1970: not yet',
     `finalized_at` DateTime64(3, 'UTC') COMMENT 'when the outcome was known (delivered, failed or expired), UTC; 1970: pending',
-    `clicked_at` DateTime64(3, 'UTC') COMMENT 'first click on a link of the message, UTC; 1970: none',
+    `clicked_at` DateTime64(3, 'UTC') COMMENT 'first click of a person on a link of the message, UTC; 1970: none',
     `unsubscribed_at` DateTime64(3, 'UTC') COMMENT 'first unsubscribe through the message, UTC; 1970: none',
     `sent_to_suppressed` Bool COMMENT 'whether it was sent although its number was suppressed before',
     `version` UInt64 COMMENT 'orders the writes of one message; the highest stands',
     `is_deleted` UInt8 COMMENT '1 deletes the row under this sort key',
     `outcome` LowCardinality(String) MATERIALIZED multiIf(status != 'undelivered', status, (fail_reason = 'expired') AND (scope = 'time') AND (error_code = '') AND (error_text = ''), 'expired', concat('undelivered_', bounce)) COMMENT 'the one word a message is counted under: submitted, queued, delivered, read, undelivered_soft, undelivered_hard, expired, rejected, deleted; received when inbound',
+    `person` String DEFAULT recipient COMMENT 'the recipient in the spelling that stands for all spellings of its number; compare people by it',
+    `provider_message_id` String COMMENT 'id the provider gave the latest attempt, by its send or by the receipt that decides; empty: unknown',
+    `template` LowCardinality(String) COMMENT 'template it was made from; empty: unknown',
+    `category` LowCardinality(String) COMMENT 'marketing, utility or another word of the sender; empty: unknown',
+    `reference` String COMMENT 'reference of the sender; empty: none',
+    `mccmnc` LowCardinality(String) COMMENT 'mobile country and network code, of the latest receipt with one',
+    `price` Decimal(18, 6) COMMENT 'price by the receipts in currency, summed over attempts; 0 without a currency: unknown',
+    `currency` LowCardinality(String) COMMENT 'ISO 4217 of the price; of two, the latest; empty: unknown',
+    `converted_at` DateTime64(3, 'UTC') COMMENT 'when the goal of the message was reached, UTC; 1970: not yet',
+    `automated_clicked_at` DateTime64(3, 'UTC') COMMENT 'first click by a program (link preview, scanner), UTC; 1970: none',
+    `repaired` Array(LowCardinality(String)) COMMENT 'fields of its events that were wrong and were mended or left out',
     INDEX by_message message_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX by_recipient recipient TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX by_external_id external_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX by_email email TYPE bloom_filter(0.001) GRANULARITY 1,
-    INDEX by_campaign campaign_id TYPE bloom_filter(0.001) GRANULARITY 1
+    INDEX by_campaign campaign_id TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX by_person person TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_provider_message_id provider_message_id TYPE bloom_filter(0.001) GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 PARTITION BY toYYYYMM(sent_at)
@@ -476,7 +508,7 @@ CREATE VIEW messages_current
     `sent_by` LowCardinality(String) COMMENT 'person or service that sent it; empty: unknown',
     `campaign_id` LowCardinality(String) COMMENT 'campaign it belongs to; empty: none',
     `message_type` LowCardinality(String) COMMENT 'campaign, notification or another word of the sender; empty: unknown',
-    `recipient` String COMMENT 'number of the other side, E.164',
+    `recipient` String COMMENT 'number of the other side, E.164; a user id of WhatsApp; of an inbound message any sender',
     `country` LowCardinality(String) COMMENT 'ISO 3166-1 alpha-2 of the recipient; empty: unknown',
     `external_id` String COMMENT 'id of the message or contact in a system of the sender; empty: none',
     `email` String COMMENT 'e-mail address of the recipient, if the sender knows it; empty: none',
@@ -497,7 +529,7 @@ CREATE VIEW messages_current
     `delivered_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'first seen delivered or read, UTC; NULL: not yet',
     `read_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'first seen read, UTC; NULL: not yet',
     `finalized_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'when the outcome was known (delivered, failed or expired), UTC; NULL: pending',
-    `clicked_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'first click on a link of the message, UTC; NULL: none',
+    `clicked_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'first click of a person on a link of the message, UTC; NULL: none',
     `unsubscribed_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'first unsubscribe through the message, UTC; NULL: none',
     `version` UInt64 COMMENT 'orders the writes of one message; the highest wins',
     `error_text` LowCardinality(String) COMMENT 'words the provider gave for a failure; empty: none',
@@ -505,7 +537,18 @@ CREATE VIEW messages_current
     `no_retry_reason` LowCardinality(String) COMMENT 'why no further attempt was requested: off, too_late, too_many (attempts), expired, suppressed or final; empty: one was or will be, or none is needed',
     `next_attempt_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'when the next attempt is or was due, UTC; NULL: none',
     `sent_to_suppressed` Bool COMMENT 'whether it was sent although its number was suppressed before',
-    `outcome` LowCardinality(String) COMMENT 'the one word a message is counted under: submitted, queued, delivered, read, undelivered_soft, undelivered_hard, expired, rejected, deleted; received when inbound'
+    `outcome` LowCardinality(String) COMMENT 'the one word a message is counted under: submitted, queued, delivered, read, undelivered_soft, undelivered_hard, expired, rejected, deleted; received when inbound',
+    `person` String COMMENT 'the recipient in the spelling that stands for all spellings of its number; compare people by it',
+    `provider_message_id` String COMMENT 'id the provider gave the latest attempt, by its send or by the receipt that decides; empty: unknown',
+    `template` LowCardinality(String) COMMENT 'template it was made from; empty: unknown',
+    `category` LowCardinality(String) COMMENT 'marketing, utility or another word of the sender; empty: unknown',
+    `reference` String COMMENT 'reference of the sender; empty: none',
+    `mccmnc` LowCardinality(String) COMMENT 'mobile country and network code, of the latest receipt with one',
+    `price` Decimal(18, 6) COMMENT 'price by the receipts in currency, summed over attempts; 0 without a currency: unknown',
+    `currency` LowCardinality(String) COMMENT 'ISO 4217 of the price; of two, the latest; empty: unknown',
+    `converted_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'when the goal of the message was reached, UTC; NULL: not yet',
+    `automated_clicked_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'first click by a program (link preview, scanner), UTC; NULL: none',
+    `repaired` Array(LowCardinality(String)) COMMENT 'fields of its events that were wrong and were mended or left out'
 )
 COMMENT 'One row a message, as it is now. Start here.'
 AS SELECT
@@ -547,7 +590,18 @@ AS SELECT
     no_retry_reason,
     nullIf(next_attempt_at, toDateTime64(0, 3, 'UTC')) AS next_attempt_at,
     sent_to_suppressed,
-    outcome
+    outcome,
+    person,
+    provider_message_id,
+    template,
+    category,
+    reference,
+    mccmnc,
+    price,
+    currency,
+    nullIf(converted_at, toDateTime64(0, 3, 'UTC')) AS converted_at,
+    nullIf(automated_clicked_at, toDateTime64(0, 3, 'UTC')) AS automated_clicked_at,
+    repaired
 FROM messages
 FINAL;
 
@@ -614,6 +668,90 @@ AS SELECT
     version,
     error_text
 FROM orphans
+FINAL;
+
+CREATE TABLE receipt_events
+(
+    `account` LowCardinality(String) COMMENT 'tenant the receipt names',
+    `message_id` String COMMENT 'message the receipt is about',
+    `occurred_at` DateTime64(3, 'UTC') COMMENT 'when it happened, by the provider, UTC; its time to live counts from here' CODEC(Delta(8), ZSTD(3)),
+    `partition` Int32 COMMENT 'partition of its record in the topic receipts',
+    `offset` Int64 COMMENT 'offset of its record',
+    `attempt` UInt8 COMMENT 'attempt it names; 0: none',
+    `status` LowCardinality(String) COMMENT 'status it gives, in our words, or unknown',
+    `bounce` LowCardinality(String) COMMENT 'soft or hard, as it gives it; empty: not given',
+    `scope` LowCardinality(String) COMMENT 'whose fault, as it gives it; empty: not given',
+    `error_code` LowCardinality(String) COMMENT 'code of the provider; empty: none',
+    `error_text` String COMMENT 'words of the provider; empty: none',
+    `provider` LowCardinality(String) COMMENT 'the provider; empty: not given',
+    `provider_message_id` String COMMENT 'id the provider gave the message; empty: unknown',
+    `recipient` String COMMENT 'number the receipt names; empty: none',
+    `part` UInt8 COMMENT 'part of a long message it is about; 0: the whole',
+    `parts` UInt8 COMMENT 'parts of the message; 0: not given',
+    `mccmnc` LowCardinality(String) COMMENT 'mobile country and network code; empty: not given',
+    `price` Decimal(18, 6) COMMENT 'price it gives; 0 without a currency: none',
+    `currency` LowCardinality(String) COMMENT 'ISO 4217 of the price; empty: none',
+    `received_at` DateTime64(3, 'UTC') COMMENT 'when the publisher received it, UTC; 1970: not given',
+    `published_at` DateTime64(3, 'UTC') COMMENT 'Kafka timestamp of the record, UTC; 1970: none',
+    `repaired` Array(LowCardinality(String)) COMMENT 'fields that were wrong and were mended or left out'
+)
+ENGINE = ReplacingMergeTree
+PARTITION BY toDate(occurred_at)
+ORDER BY (account, message_id, occurred_at, partition, offset)
+TTL toDateTime(occurred_at) + toIntervalDay(30)
+SETTINGS default_compression_codec = 'ZSTD(3)', ttl_only_drop_parts = 1, index_granularity = 8192
+COMMENT 'Receipts as they came: read receipt_events_current instead.';
+
+CREATE VIEW receipt_events_current
+(
+    `account` LowCardinality(String) COMMENT 'tenant the receipt names',
+    `message_id` String COMMENT 'message the receipt is about',
+    `occurred_at` DateTime64(3, 'UTC') COMMENT 'when it happened, by the provider, UTC; its time to live counts from here',
+    `attempt` Nullable(UInt8) COMMENT 'attempt it names; NULL: none',
+    `status` LowCardinality(String) COMMENT 'status it gives, in our words, or unknown',
+    `bounce` LowCardinality(String) COMMENT 'soft or hard, as it gives it; empty: not given',
+    `scope` LowCardinality(String) COMMENT 'whose fault, as it gives it; empty: not given',
+    `error_code` LowCardinality(String) COMMENT 'code of the provider; empty: none',
+    `error_text` String COMMENT 'words of the provider; empty: none',
+    `provider` LowCardinality(String) COMMENT 'the provider; empty: not given',
+    `provider_message_id` String COMMENT 'id the provider gave the message; empty: unknown',
+    `recipient` String COMMENT 'number the receipt names; empty: none',
+    `part` Nullable(UInt8) COMMENT 'part of a long message it is about; NULL: the whole',
+    `parts` Nullable(UInt8) COMMENT 'parts of the message; NULL: not given',
+    `mccmnc` LowCardinality(String) COMMENT 'mobile country and network code; empty: not given',
+    `price` Nullable(Decimal(18, 6)) COMMENT 'price it gives, with its sign; NULL: none',
+    `currency` LowCardinality(String) COMMENT 'ISO 4217 of the price; empty: none',
+    `received_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'when the publisher received it, UTC; NULL: not given',
+    `published_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'Kafka timestamp of the record, UTC; NULL: none',
+    `repaired` Array(LowCardinality(String)) COMMENT 'fields that were wrong and were mended or left out',
+    `partition` Int32 COMMENT 'partition of its record in the topic receipts',
+    `offset` Int64 COMMENT 'offset of its record'
+)
+COMMENT 'Every receipt as it came, one row each, as long as events_days allow.'
+AS SELECT
+    account,
+    message_id,
+    occurred_at,
+    nullIf(attempt, 0) AS attempt,
+    status,
+    bounce,
+    scope,
+    error_code,
+    error_text,
+    provider,
+    provider_message_id,
+    recipient,
+    nullIf(part, 0) AS part,
+    nullIf(parts, 0) AS parts,
+    mccmnc,
+    if(currency = '', NULL, price) AS price,
+    currency,
+    nullIf(received_at, toDateTime64(0, 3, 'UTC')) AS received_at,
+    nullIf(published_at, toDateTime64(0, 3, 'UTC')) AS published_at,
+    repaired,
+    partition,
+    offset
+FROM receipt_events
 FINAL;
 
 CREATE TABLE retry_requests
@@ -739,13 +877,14 @@ COMMENT 'Counter cells as written: read counters_hour, counters_day and counters
 CREATE TABLE strikes
 (
     `account` LowCardinality(String) COMMENT 'tenant the message belongs to',
-    `recipient` String COMMENT 'number that is struck, E.164',
+    `recipient` String COMMENT 'number that is struck, E.164, in the spelling that stands for all of its spellings, or a user id of WhatsApp',
     `sent_at` DateTime64(3, 'UTC') COMMENT 'when attempt 1 of the message was sent, UTC' CODEC(Delta(8), ZSTD(3)),
     `message_id` String COMMENT 'the message',
     `struck` Bool COMMENT 'false: the strike was withdrawn',
     `occurred_at` DateTime64(3, 'UTC') COMMENT 'time of the receipt that struck, UTC',
     `code` LowCardinality(String) COMMENT 'code the provider gave; empty: none',
     `version` UInt64 COMMENT 'version of the message; the highest stands',
+    `channel` LowCardinality(String) COMMENT 'channel it counts on; empty: all, as written before channels were known',
     INDEX by_message message_id TYPE bloom_filter(0.01) GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(version)
@@ -757,13 +896,14 @@ COMMENT 'Strikes as written: read strikes_current instead.';
 CREATE VIEW strikes_current
 (
     `account` LowCardinality(String) COMMENT 'tenant the message belongs to',
-    `recipient` String COMMENT 'number that is struck, E.164',
+    `recipient` String COMMENT 'number that is struck, E.164, in the spelling that stands for all of its spellings, or a user id of WhatsApp',
     `sent_at` DateTime64(3, 'UTC') COMMENT 'when attempt 1 of the message was sent, UTC',
     `message_id` String COMMENT 'the message',
     `struck` Bool COMMENT 'false: the strike was withdrawn',
     `occurred_at` DateTime64(3, 'UTC') COMMENT 'time of the receipt that struck, UTC',
     `code` LowCardinality(String) COMMENT 'code the provider gave; empty: none',
-    `version` UInt64 COMMENT 'version of the message; the highest wins'
+    `version` UInt64 COMMENT 'version of the message; the highest wins',
+    `channel` LowCardinality(String) COMMENT 'channel it counts on; empty: all, as written before channels were known'
 )
 COMMENT 'Messages that ended as hard and the recipient\'s own fault, one row each; withdrawn ones stay, with struck = false. Whether one counts depends on releases too: see suppressions.'
 AS SELECT
@@ -774,23 +914,26 @@ AS SELECT
     struck,
     occurred_at,
     code,
-    version
+    version,
+    channel
 FROM strikes
 FINAL;
 
 CREATE VIEW suppression_history
 (
     `account` LowCardinality(String) COMMENT 'tenant the number is a recipient of',
-    `recipient` String COMMENT 'the number, E.164',
-    `suppressed` Bool COMMENT 'whether it must not be sent to',
+    `recipient` String COMMENT 'the number, E.164, in the spelling that stands for all of its spellings, or a user id of WhatsApp',
+    `suppressed` Bool COMMENT 'whether it must not be sent to on this channel',
     `reasons` Array(LowCardinality(String)) COMMENT 'why: hard_bounces, unsubscribed, manual; empty: not suppressed',
     `since` Nullable(DateTime64(3, 'UTC')) COMMENT 'suppressed since, UTC; NULL: not suppressed',
     `until` Nullable(DateTime64(3, 'UTC')) COMMENT 'suppressed until, UTC; NULL: until released, or not suppressed',
     `strikes` UInt16 COMMENT 'strikes that counted then',
     `published_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'Kafka timestamp of the record, UTC; NULL: none',
-    `version` UInt64 COMMENT 'orders the writes of one number'
+    `version` UInt64 COMMENT 'orders the writes of one number',
+    `channel` LowCardinality(String) COMMENT 'channel it is about: sms or whatsapp',
+    `binds` LowCardinality(String) COMMENT 'messages not to send: all, or marketing (all but verification messages); empty: not suppressed'
 )
-COMMENT 'Every change of a suppression that was published, one row each. Changes made while no sink ran may be missing: the topic is compacted.'
+COMMENT 'Every change of a suppression that was published, one row for each channel. Changes made while no sink ran may be missing: the topic is compacted.'
 AS SELECT
     account,
     recipient,
@@ -800,50 +943,57 @@ AS SELECT
     nullIf(until, toDateTime64(0, 3, 'UTC')) AS until,
     strikes,
     nullIf(published_at, toDateTime64(0, 3, 'UTC')) AS published_at,
-    version
-FROM suppression_versions
+    version,
+    arrayJoin(if(stored.channel = '', ['sms', 'whatsapp'], [stored.channel])) AS channel,
+    multiIf(NOT suppressed, '', stored.binds != '', stored.binds, reasons = ['unsubscribed'], 'marketing', 'all') AS binds
+FROM suppression_versions AS stored
 FINAL;
 
 CREATE TABLE suppression_records
 (
     `account` LowCardinality(String) COMMENT 'tenant the number is a recipient of',
-    `recipient` String COMMENT 'the number, E.164',
+    `recipient` String COMMENT 'the number, E.164, in the spelling that stands for all of its spellings, or a user id of WhatsApp',
     `suppressed` Bool COMMENT 'whether it must not be sent to',
     `reasons` Array(LowCardinality(String)) COMMENT 'why: hard_bounces, unsubscribed, manual; empty: not suppressed',
     `since` DateTime64(3, 'UTC') COMMENT 'suppressed since, UTC; 1970: not suppressed',
     `until` DateTime64(3, 'UTC') COMMENT 'suppressed until, UTC; 1970: until released, or not suppressed',
     `strikes` UInt16 COMMENT 'strikes that count now',
     `published_at` DateTime64(3, 'UTC') COMMENT 'Kafka timestamp of the record, UTC; 1970: none',
-    `version` UInt64 COMMENT 'orders the writes of one number; the highest stands'
+    `version` UInt64 COMMENT 'orders the writes of one number; the highest stands',
+    `channel` LowCardinality(String) COMMENT 'channel it is about; empty: all, as written before channels were known',
+    `binds` LowCardinality(String) COMMENT 'messages not to send: all, or marketing (all but verification messages); empty: not suppressed'
 )
 ENGINE = ReplacingMergeTree(version)
-ORDER BY (account, recipient)
+PRIMARY KEY (account, recipient)
+ORDER BY (account, recipient, channel)
 SETTINGS default_compression_codec = 'ZSTD(3)', index_granularity = 8192
 COMMENT 'Suppressions as written: read suppressions instead.';
 
 CREATE TABLE suppression_requests
 (
     `account` LowCardinality(String) COMMENT 'tenant the number is a recipient of',
-    `recipient` String COMMENT 'the number, E.164',
+    `recipient` String COMMENT 'the number, E.164, in the spelling that stands for all of its spellings, or a user id of WhatsApp',
     `at` DateTime64(3, 'UTC') COMMENT 'when it was decided, UTC',
     `action` LowCardinality(String) COMMENT 'suppress, release, resubscribe or unsubscribe',
     `who` LowCardinality(String) COMMENT 'who decided; empty: not said',
-    `why` String COMMENT 'why; of an unsubscribe through a message its message_id; empty: not said'
+    `why` String COMMENT 'why; of an unsubscribe through a message its message_id; empty: not said',
+    `channel` LowCardinality(String) COMMENT 'channel it binds; empty: all'
 )
 ENGINE = ReplacingMergeTree
 PRIMARY KEY (account, recipient, at)
-ORDER BY (account, recipient, at, action, who, why)
+ORDER BY (account, recipient, at, action, who, why, channel)
 SETTINGS default_compression_codec = 'ZSTD(3)', index_granularity = 8192
 COMMENT 'Suppression requests as written: read suppression_requests_current instead.';
 
 CREATE VIEW suppression_requests_current
 (
     `account` LowCardinality(String) COMMENT 'tenant the number is a recipient of',
-    `recipient` String COMMENT 'the number, E.164',
+    `recipient` String COMMENT 'the number, E.164, in the spelling that stands for all of its spellings, or a user id of WhatsApp',
     `at` DateTime64(3, 'UTC') COMMENT 'when it was decided, UTC',
     `action` LowCardinality(String) COMMENT 'suppress, release, resubscribe or unsubscribe',
     `who` LowCardinality(String) COMMENT 'who decided; empty: not given',
-    `why` String COMMENT 'why; for an unsubscribe through a message its message_id; empty: not given'
+    `why` String COMMENT 'why; for an unsubscribe through a message its message_id; empty: not given',
+    `channel` LowCardinality(String) COMMENT 'channel it binds; empty: all'
 )
 COMMENT 'What people and recipients decided about numbers, one row a request.'
 AS SELECT
@@ -852,7 +1002,8 @@ AS SELECT
     at,
     action,
     who,
-    why
+    why,
+    channel
 FROM suppression_requests
 FINAL;
 
@@ -866,26 +1017,31 @@ CREATE TABLE suppression_versions
     `until` DateTime64(3, 'UTC') COMMENT 'suppressed until, UTC; 1970: until released, or not suppressed',
     `strikes` UInt16 COMMENT 'strikes that counted then',
     `published_at` DateTime64(3, 'UTC') COMMENT 'Kafka timestamp of the record, UTC; 1970: none',
-    `version` UInt64 COMMENT 'orders the writes of one number'
+    `version` UInt64 COMMENT 'orders the writes of one number',
+    `channel` LowCardinality(String) COMMENT 'channel it is about; empty: all, as written before channels were known',
+    `binds` LowCardinality(String) COMMENT 'messages not to send: all, or marketing (all but verification messages); empty: not suppressed'
 )
 ENGINE = ReplacingMergeTree
-ORDER BY (account, recipient, version)
+PRIMARY KEY (account, recipient, version)
+ORDER BY (account, recipient, version, channel)
 SETTINGS default_compression_codec = 'ZSTD(3)', index_granularity = 8192
 COMMENT 'Suppressions as they were published, as written: read suppression_history instead.';
 
 CREATE VIEW suppressions
 (
     `account` LowCardinality(String) COMMENT 'tenant the number is a recipient of',
-    `recipient` String COMMENT 'the number, E.164',
-    `suppressed` Bool COMMENT 'whether it must not be sent to',
+    `recipient` String COMMENT 'the number, E.164, in the spelling that stands for all of its spellings, or a user id of WhatsApp',
+    `suppressed` Bool COMMENT 'whether it must not be sent to on this channel',
     `reasons` Array(LowCardinality(String)) COMMENT 'why: hard_bounces, unsubscribed, manual; empty: not suppressed',
     `since` Nullable(DateTime64(3, 'UTC')) COMMENT 'suppressed since, UTC; NULL: not suppressed',
     `until` Nullable(DateTime64(3, 'UTC')) COMMENT 'suppressed until, UTC; NULL: until released, or not suppressed',
     `strikes` UInt16 COMMENT 'strikes that count now',
     `published_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'Kafka timestamp of the record, UTC; NULL: none',
-    `version` UInt64 COMMENT 'orders the writes of one number; the highest wins'
+    `version` UInt64 COMMENT 'orders the writes of one number; the highest wins',
+    `channel` LowCardinality(String) COMMENT 'channel it is about: sms or whatsapp',
+    `binds` LowCardinality(String) COMMENT 'messages not to send: all, or marketing (all but verification messages); empty: not suppressed'
 )
-COMMENT 'Numbers that are or were suppressed or struck, one row each, as they are now.'
+COMMENT 'Numbers that are or were suppressed or struck, one row for each number and channel, as they are now.'
 AS SELECT
     account,
     recipient,
@@ -895,7 +1051,16 @@ AS SELECT
     nullIf(until, toDateTime64(0, 3, 'UTC')) AS until,
     strikes,
     nullIf(published_at, toDateTime64(0, 3, 'UTC')) AS published_at,
-    version
-FROM suppression_records
-FINAL;
+    version,
+    arrayJoin(if(stored.channel = '', ['sms', 'whatsapp'], [stored.channel])) AS channel,
+    multiIf(NOT suppressed, '', stored.binds != '', stored.binds, reasons = ['unsubscribed'], 'marketing', 'all') AS binds
+FROM
+(
+    SELECT
+        *,
+        max(version) OVER (PARTITION BY account, recipient) AS latest
+    FROM suppression_records
+    FINAL
+) AS stored
+WHERE version = latest;
 

@@ -15,7 +15,9 @@ CREATE OR REPLACE VIEW accounts_current
     fail_reasons              Map(String, String) COMMENT 'its own words for failures, by provider:code or code',
     updated_at                Nullable(DateTime64(3, 'UTC')) COMMENT 'when it was changed, by its publisher\'s clock, UTC; NULL: not given',
     published_at              Nullable(DateTime64(3, 'UTC')) COMMENT 'Kafka timestamp of the record, UTC; NULL: none',
-    version                   UInt64 COMMENT 'offset of the record; the highest wins'
+    version                   UInt64 COMMENT 'offset of the record; the highest wins',
+    codes                     Map(String, String) COMMENT 'its own meanings of codes, by provider:code or code: bounce, scope and reason as JSON',
+    unsubscribe_binds         LowCardinality(String) COMMENT 'messages an unsubscribe binds: marketing (all but verification messages) or all'
 )
 AS SELECT
     account,
@@ -33,6 +35,8 @@ AS SELECT
     fail_reasons,
     nullIf(updated_at, toDateTime64(0, 3, 'UTC')) AS updated_at,
     nullIf(published_at, toDateTime64(0, 3, 'UTC')) AS published_at,
-    version
+    version,
+    codes,
+    unsubscribe_binds
 FROM accounts FINAL
 COMMENT 'Settings of the accounts that published any; the others have the defaults.';

@@ -8,7 +8,7 @@ import msgspec
 
 from models.contract import Engagement, Receipt, Send
 from models.dead_letters import Refused
-from models.keys import partition_of
+from models.keys import FORWARDED, partition_of
 from models.refusal import Reason, Refusal
 from streams.kafka.reading import UnreadableRecord
 
@@ -17,9 +17,6 @@ Headers = Sequence[tuple[str, bytes]]
 KeyValue = tuple[bytes, bytes]
 #: Name of a counter in `models/metrics.py`, then the values of its labels in their order.
 Count = tuple[str, ...]
-
-#: Header of a rerouted record: it is rerouted only once.
-FORWARDED: Final = "receipts-forwarded"
 
 #: Bytes that a header adds to its name and value, at most.
 HEADER_OVERHEAD: Final = 10

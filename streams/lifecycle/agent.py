@@ -5,7 +5,7 @@ the cells that changed: so at every commit the cells equal the states.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 from models.accounts import Accounts
@@ -16,6 +16,7 @@ from streams.common.agent import PartitionAgent
 from streams.common.context import AgentContext, GroupView
 from streams.common.delivery import Delivery
 from streams.common.reporting import report_newer
+from streams.followers.suppression_index import SuppressionIndex
 from streams.lifecycle.shard import Rules, Shard
 
 SOURCES: Final[tuple[Topic, ...]] = ("sends", "receipts", "engagements")
@@ -34,7 +35,7 @@ class LifecycleAgent(PartitionAgent[Shard]):
         cells: BatchTable,
         context: AgentContext,
         accounts: Accounts,
-        suppressed: Mapping[bytes, int],
+        suppressed: SuppressionIndex,
     ) -> None:
         super().__init__("lifecycle", group, delivery, meter, states, context)
         self._rules = rules

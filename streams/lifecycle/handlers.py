@@ -7,13 +7,14 @@ import msgspec
 
 from models.contract import Engagement, Receipt, Send, parse_engagement, parse_receipt, parse_send
 from models.facts import may_be_strike, outcome_of, send_fact
-from models.keys import recipient_key
+from models.numbers import is_person, person_of
 from models.refusal import Reason, Refusal
 from models.state import add_engagement, add_receipt, add_send
-from models.suppression_requests import unsubscribe
+from models.suppression_requests import Action, by_message, encoded_request
 from models.time import DAY_MS, last_retirable_day
-from models.vocabulary import UNKNOWN_WORD
+from models.vocabulary import FAILURES, UNKNOWN_WORD
 from streams.common.plan import Event, Incoming, KeyValue, Plan
+from streams.followers.suppression_index import SuppressionIndex
 from streams.lifecycle.pending import PendingMessage
 
 
@@ -23,13 +24,13 @@ class BatchContext(msgspec.Struct, frozen=True):
     clock_ms: the partition's clock, epoch ms
     retired_day: the last day (since 1970) whose states and cells are final; -1: none yet
     retention_days: whole days from the end of a message's day until that day retires
-    suppressed: recipient key → since when it is suppressed (epoch ms)
+    suppressed: who must not be sent to now
     """
 
     clock_ms: int
     retired_day: int
     retention_days: int
-    suppressed: Mapping[bytes, int]
+    suppressed: SuppressionIndex
 
 
 Parse = Callable[[bytes | None, int, int], Event | Refusal]
@@ -62,7 +63,7 @@ def apply_receipt(
     """Join a receipt."""
     message.counted.append(("receipts_events_total", "receipts", receipt.status))
     outcome = outcome_of(receipt, message.settings) if receipt.status != UNKNOWN_WORD else None
-    if outcome is not None and may_be_strike(outcome):
+    if outcome is not None and outcome.status in FAILURES and may_be_strike(outcome):
         message.saw_hard_bounce = True
     day = _event_day(context, record, receipt.occurred_at)
     return add_receipt(message.state, receipt, outcome, day)
@@ -71,19 +72,19 @@ def apply_receipt(
 def apply_engagement(
     context: BatchContext, record: Incoming, message: PendingMessage, event: Engagement
 ) -> bool:
-    """Join a click or an unsubscribe; an unsubscribe is forwarded to the suppression agent."""
+    """Join what a person did; what it wants is forwarded to the suppression agent."""
     message.counted.append(("receipts_events_total", "engagements", event.type))
     state = message.state
     changed = add_engagement(state, event, _event_day(context, record, event.occurred_at))
-    if event.type == "unsubscribe":
-        _forward_unsubscribe(message, event)
+    if event.type in _WANTS:
+        _forward(message, event)
     return changed
 
 
 def apply_to_recipient(plan: Plan, event: Engagement) -> None:
     """Handle an engagement that names a recipient and no message: there is no state to join."""
-    if event.type == "unsubscribe" and event.recipient:
-        plan.requests.append(_request(event, event.recipient))
+    if event.type in _WANTS and event.recipient and is_person(event.recipient):
+        plan.requests.append(_request(event, event.recipient, event.channel or ""))
     plan.count("receipts_events_total", "engagements", event.type)
 
 
@@ -101,27 +102,34 @@ HANDLERS: Final[Mapping[str, TopicHandler]] = {
 }
 
 
-def _forward_unsubscribe(message: PendingMessage, event: Engagement) -> None:
-    """If the send is not known yet, the unsubscribe is forwarded when the send arrives."""
-    sends = message.state.sends
-    if event.recipient:
-        message.requests += (_request(event, event.recipient),)
-    elif sends and sends[0].direction == "outbound":
-        message.requests += (_request(event, sends[0].recipient),)
+#: Engagements that ask for a suppression or for its end, and the action of their request.
+_WANTS: Final[Mapping[str, Action]] = {"unsubscribe": "unsubscribe", "resubscribe": "resubscribe"}
 
 
-def _request(event: Engagement, recipient: str) -> KeyValue:
-    return unsubscribe(event.account, recipient, event.occurred_at, event.message_id or "")
+def _forward(message: PendingMessage, event: Engagement) -> None:
+    """Bind the message's own number, and the one that the event names, on the event's channel.
+
+    Without one: on the channel of the message, or on all while its send is not known; its own
+    number is bound when the send arrives (`emit_recipient_events`).
+    """
+    first = message.state.first_send
+    channel = event.channel or (first.channel if first is not None else "")
+    named = (first.recipient if first is not None else "", event.recipient or "")
+    people = dict.fromkeys(person_of(each) for each in named if is_person(each))
+    message.requests += tuple(_request(event, person, channel) for person in people)
+
+
+def _request(event: Engagement, recipient: str, channel: str) -> KeyValue:
+    action, why = _WANTS[event.type], by_message(event.message_id or "")
+    return encoded_request(event.account, recipient, action, event.occurred_at, channel, why=why)
 
 
 def _note_suppressed(context: BatchContext, message: PendingMessage, send: Send) -> None:
-    """Mark and count a send to a recipient that was suppressed before it."""
-    key = recipient_key(send.account, send.recipient)
-    if (
-        key in context.suppressed
-        and context.suppressed[key] < send.sent_at
-        and send.direction == "outbound"
-    ):
+    """Mark and count a send that its recipient was suppressed for before it."""
+    if send.direction == "inbound":
+        return
+    since = context.suppressed.binds(send.account, send.recipient, send.channel, send.source)
+    if 0 < since < send.sent_at:
         message.counted.append(("receipts_sends_to_suppressed_total",))
         message.state.to_suppressed = True
 

@@ -1,14 +1,23 @@
 """A message while a batch works on it, and the records that its change leads to."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from models.accounts import AccountSettings
 from models.counters import Contribution, contribution
 from models.keys import split_key
+from models.numbers import is_person, person_of
 from models.retries import next_timer_at
-from models.state import MessageState, delivered_at_of, has_unknown_status
-from models.strikes import ActiveStrike, Kind, Strike, active_strike, encode_strike
-from models.suppression_requests import unsubscribe
+from models.state import (
+    MessageState,
+    delivered_at_of,
+    has_unknown_status,
+    last_delivered_at_of,
+    provider_of,
+    unsubscribes_of,
+)
+from models.strikes import ActiveStrike, Kind, Strike, active_strike, channel_of, encode_strike
+from models.suppression_requests import RECIPIENT, Action, by_message, encoded_request
 from streams.common.plan import Count, Incoming, KeyValue, Plan
 
 #: Retention day of a message that is not known yet.
@@ -21,9 +30,10 @@ class PendingMessage:
     The side effects reach the plan only together with the encoded state (`emit`): when a rule
     raises, nothing of the message is left in the plan.
 
-    before, strike, next_timer_at, day, known_sends, delivered_at, last_delivered_at: contribution,
-        strike, timer, retention day, number of sends and times of delivery of the state before this
-        batch; day is UNKNOWN when nothing was known
+    before, strike, next_timer_at, day, known_sends, first_send, delivered_at, last_delivered_at,
+        opted_out_at: contribution, strike, timer, retention day, number of sends, first send, times
+        of delivery and of an opt-out of the state before this batch; day is UNKNOWN when nothing
+        was known
     records: the records joined into it
     counted, strikes, requests: as in `Plan`
     """
@@ -35,9 +45,11 @@ class PendingMessage:
         "counted",
         "day",
         "delivered_at",
+        "first_send",
         "known_sends",
         "last_delivered_at",
         "next_timer_at",
+        "opted_out_at",
         "records",
         "requests",
         "saw_hard_bounce",
@@ -61,8 +73,12 @@ class PendingMessage:
         self.next_timer_at = next_timer_at(state, settings) if known else 0
         self.day = day
         self.known_sends = len(state.sends)
-        self.delivered_at = delivered_at_of(state)
-        self.last_delivered_at = state.last_delivered_at
+        self.first_send = state.first_send
+        parts = state.part_receipts
+        self.delivered_at = delivered_at_of(state) if parts else state.delivered_at
+        resets = settings.strikes_reset_on_delivery
+        self.last_delivered_at = last_delivered_at_of(state) if resets else 0
+        self.opted_out_at = state.opted_out_at
         self.saw_hard_bounce = False
         self.counted: list[Count] = []
         self.strikes: tuple[KeyValue, ...] = ()
@@ -83,24 +99,66 @@ def emit_recipient_events(key: bytes, message: PendingMessage) -> None:
     after = active_strike(state)
     if after is not None or message.strike is not None:
         _emit_strike_changes(key, message, after)
-    if not state.sends or state.sends[0].direction == "inbound":
+    if not state.sends:
+        return
+    if state.last_unsubscribed_at or state.resubscribes or state.opted_out_at:
+        _emit_requests(key, message)
+    if state.sends[0].direction == "inbound":
         return
     is_new = not message.known_sends
     moved = state.had_hard_bounce and len(state.sends) != message.known_sends
     if after is None and (message.saw_hard_bounce or moved) and not has_unknown_status(state):
         # A worker may have produced a strike and died before it logged the state.
+        person = person_of(state.sends[0].recipient)
         for sent_at in state.sort_keys or [state.sends[0].first_sent_at]:
-            withdrawn = ActiveStrike(state.sends[0].recipient, sent_at, 0, "")
-            _emit(key, message, "withdrawn", withdrawn)
-    resets = state.last_delivered_at and message.settings.strikes_reset_on_delivery
-    if resets and (is_new or state.last_delivered_at != message.last_delivered_at):
-        first = state.sends[0]
-        alive = ActiveStrike(first.recipient, first.first_sent_at, state.last_delivered_at, "")
-        _emit(key, message, "delivered", alive)
-    if is_new and state.last_unsubscribed_at:
-        account, message_id = split_key(key)
-        recipient, at = state.sends[0].recipient, state.last_unsubscribed_at
-        message.requests += (unsubscribe(account, recipient, at, message_id),)
+            for channel in {channel_of(state, send.attempt): None for send in state.sends}:
+                withdrawn = ActiveStrike(person, sent_at, 0, "", channel)
+                _emit(key, message, "withdrawn", withdrawn)
+    if message.settings.strikes_reset_on_delivery:
+        delivered_at = last_delivered_at_of(state)
+        if delivered_at and (is_new or delivered_at != message.last_delivered_at):
+            _emit(key, message, "delivered", _delivery(state, delivered_at))
+
+
+def _delivery(state: MessageState, delivered_at: int) -> ActiveStrike:
+    """The latest delivery of a message, in the form of a strike that it ends."""
+    first, outcome = state.sends[0], state.outcome
+    channel = channel_of(state, outcome.attempt if outcome is not None else first.attempt)
+    person = person_of(first.recipient)
+    return ActiveStrike(person, first.first_sent_at, delivered_at, "", channel)
+
+
+def _emit_requests(key: bytes, message: PendingMessage) -> None:
+    """Bind the number of a message for what came before its send, and for an opt-out by code."""
+    state, before = message.state, message.first_send
+    first = state.sends[0]
+    if not is_person(first.recipient):
+        return
+    moved = before is None or (before.recipient, before.channel) != (first.recipient, first.channel)
+    if moved:
+        _request(key, message, "unsubscribe", unsubscribes_of(state))
+        _request(key, message, "resubscribe", state.resubscribes or {})
+    opted_out = moved or state.opted_out_at != message.opted_out_at
+    if opted_out and first.direction != "inbound":
+        who = state.opted_out_by or provider_of(state)
+        _request(key, message, "unsubscribe", {"": state.opted_out_at}, who)
+
+
+def _request(
+    key: bytes,
+    message: PendingMessage,
+    action: Action,
+    times: Mapping[str, int],
+    who: str = RECIPIENT,
+) -> None:
+    """Request it for the message's own number. times: by channel, "": that of the message."""
+    account, message_id = split_key(key)
+    first, why = message.state.sends[0], by_message(message_id)
+    message.requests += tuple(
+        encoded_request(account, first.recipient, action, at, channel or first.channel, who, why)
+        for channel, at in times.items()
+        if at
+    )
 
 
 def _emit_strike_changes(key: bytes, message: PendingMessage, after: ActiveStrike | None) -> None:
@@ -108,7 +166,7 @@ def _emit_strike_changes(key: bytes, message: PendingMessage, after: ActiveStrik
     before = message.strike
     if before == after:
         return
-    if before is not None and (after is None or before[:2] != after[:2]):
+    if before is not None and (after is None or before.place != after.place):
         _emit(key, message, "withdrawn", before)
     if after is not None:
         _emit(key, message, "struck", after)
@@ -116,7 +174,9 @@ def _emit_strike_changes(key: bytes, message: PendingMessage, after: ActiveStrik
 
 def _emit(key: bytes, message: PendingMessage, kind: Kind, active: ActiveStrike) -> None:
     account, message_id = split_key(key)
-    recipient, sent_at, occurred_at, code = active
+    recipient, sent_at, occurred_at, code, channel = active
     version = message.state.version
-    strike = Strike(kind, account, recipient, message_id, sent_at, version, occurred_at, code)
+    strike = Strike(
+        kind, account, recipient, message_id, sent_at, version, occurred_at, code, channel
+    )
     message.strikes += ((strike.key, encode_strike(strike)),)

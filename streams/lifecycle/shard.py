@@ -22,7 +22,7 @@ from models.counters import (
     read_cells,
     retired_key,
 )
-from models.keys import account_of, event_key, recipient_key, split_key
+from models.keys import account_of, event_key, split_key
 from models.reasons import annotate
 from models.refusal import Refusal
 from models.retries import (
@@ -39,6 +39,7 @@ from models.state import (
     delivered_at_of,
     encode,
     is_pending,
+    is_undecided,
     provider_of,
     retention_day,
     unknown_values,
@@ -47,6 +48,7 @@ from models.time import delay_of, last_retirable_day
 from models.versions import first_version
 from streams.common.plan import Count, Event, Incoming, Plan, internal, reroute_if_misrouted
 from streams.common.shard import CHUNK_SIZE, PartitionShard
+from streams.followers.suppression_index import SuppressionIndex
 from streams.lifecycle.handlers import HANDLERS, Apply, BatchContext, Parse, apply_to_recipient
 from streams.lifecycle.pending import UNKNOWN, PendingMessage, emit_recipient_events
 
@@ -79,7 +81,7 @@ class _Batch(msgspec.Struct, frozen=True):
 class Shard(PartitionShard[MessageState]):
     """Messages of one partition: their states, the counter cells and the timers.
 
-    suppressed: recipient key → since when it is suppressed (epoch ms), kept current by others
+    suppressed: who must not be sent to now, kept current by others
     """
 
     def __init__(
@@ -88,7 +90,7 @@ class Shard(PartitionShard[MessageState]):
         states: Mapping[bytes, bytes],
         rules: Rules,
         accounts: Accounts,
-        suppressed: Mapping[bytes, int],
+        suppressed: SuppressionIndex,
     ) -> None:
         super().__init__(partition, states, accounts)
         self.rules = rules
@@ -246,7 +248,8 @@ class Shard(PartitionShard[MessageState]):
         """
         state = message.state
         try:
-            decide(state, message.settings)
+            if is_undecided(state):
+                decide(state, message.settings)
             close_late_retry(state, message.settings, self.clock_ms)
             after = contribution(message.account, state)
             wake, day = next_timer_at(state, message.settings), retention_day(state)
@@ -271,7 +274,8 @@ class Shard(PartitionShard[MessageState]):
         self.touched_days.add(day)
         if after is not None:
             plan.counted.append(_CHANGED_TO[after[1]])
-            delivered_at = delivered_at_of(state)
+            parts = state.part_receipts
+            delivered_at = delivered_at_of(state) if parts else state.delivered_at
             if delivered_at and not (message.delivered_at and message.known_sends):
                 _note_delay(plan, state, delivered_at)
         return True
@@ -341,11 +345,11 @@ class Shard(PartitionShard[MessageState]):
         return settled
 
     def _decide_retry(self, plan: Plan, key: bytes, message: PendingMessage, due_at: int) -> None:
-        """Request the next attempt, which is due now, unless the recipient is suppressed."""
+        """Request the next attempt, which is due now, unless the recipient is suppressed for it."""
         account, message_id = split_key(key)
-        state = message.state
+        state, first = message.state, message.state.sends[0]
         request = retry_request(account, message_id, state, due_at)
-        suppressed = recipient_key(account, state.sends[0].recipient) in self.suppressed
+        suppressed = self.suppressed.binds(account, first.recipient, first.channel, first.source)
         state.no_retry = "suppressed" if suppressed else ""
         state.retry_decided, state.next_attempt_at = request.attempt, due_at
         encoded = encode_json(request)

@@ -1,7 +1,7 @@
 """The suppression agent: strikes and requests in, the current truth about each recipient out.
 
 Its table's changelog is the topic `suppressions` that senders read. Before offsets are committed
-it ends the suppressions that lasted long enough.
+it ends the suppressions that lasted long enough, and moves what 0.1.0 kept under another spelling.
 """
 
 from collections.abc import Iterator
@@ -50,3 +50,8 @@ class SuppressionAgent(PartitionAgent[RecipientShard]):
         stored = shard.stored
         changes = {key: stored[key] for key in merged & stored.keys()}
         await self._table.put(shard.partition, changes)
+
+    async def _finish(self, shard: RecipientShard) -> None:
+        """What is due, then facts that move to the key of their person."""
+        await super()._finish(shard)
+        await self._delivery.flush(shard.partition)

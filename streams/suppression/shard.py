@@ -7,21 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from models.accounts import Accounts
-from models.keys import recipient_key, split_key
+from models.keys import is_of_person, recipient_key, split_key
 from models.refusal import Refusal
 from models.strikes import Strike, parse_strike
 from models.suppression import (
-    Facts,
-    ManualDecision,
-    StrikeFact,
     Suppression,
     SuppressionStatus,
-    add_delivery,
-    add_release,
-    add_resubscribe,
-    add_strike,
-    add_suppress,
-    add_unsubscribe,
     decode,
     encode,
     keep_unknown,
@@ -29,13 +20,29 @@ from models.suppression import (
     status_of,
     unknown_reasons,
 )
+from models.suppression_facts import (
+    Facts,
+    ManualDecision,
+    StrikeFact,
+    add_delivery,
+    add_release,
+    add_resubscribe,
+    add_strike,
+    add_suppress,
+    add_unsubscribe,
+)
 from models.suppression_requests import SuppressionRequest, parse_request
 from models.versions import first_version
 from streams.common.plan import Count, Incoming, Plan, internal, reroute_if_misrouted
 from streams.common.shard import PartitionShard
+from streams.suppression.moving import requests_again, strikes_again
 
 STRIKES: Final = "strikes"
 REQUESTS: Final = "suppression-requests"
+
+#: From publishing facts under their person's key until the old record is cleared: by then the owner
+#: of that key has joined them, so one of both records suppresses at any time.
+MOVING_MS: Final = 60_000
 
 
 class PendingRecipient:
@@ -65,6 +72,8 @@ class RecipientShard(PartitionShard[Suppression]):
     ) -> None:
         super().__init__(partition, suppressions, accounts)
         self._partitions = partitions
+        self._moving: dict[bytes, int] = {}
+        """Keys of other spellings whose facts are published again, and when they are cleared."""
 
     def restore(self, generation: int) -> Iterator[int]:
         """Fold the restored suppressions into timers; yields the suppressions folded so far.
@@ -84,6 +93,8 @@ class RecipientShard(PartitionShard[Suppression]):
     def _fold(self, key: bytes, value: Suppression) -> None:
         self.newer.update(f"reason {reason!r}" for reason in unknown_reasons(value))
         self._set_timer(key, self._status_of(value))
+        if _is_to_move(key, value):
+            self.timers.set(key, 0)
 
     def plan(self, topic: str, records: Iterable[Incoming], clock_ms: int) -> Plan:
         """Decide one batch of `strikes` or `suppression-requests`."""
@@ -164,16 +175,37 @@ class RecipientShard(PartitionShard[Suppression]):
             self.timers.set(key, status.lapses_at)
 
     def _wake(self, plan: Plan, key: bytes) -> None:
-        """End a suppression that lasted long enough."""
+        """End a suppression that lasted long enough, or move facts to the key of their person."""
         stored = self.stored.get(key)
         if stored is None or key in plan.changes:
             return
         suppression = decode(stored)
+        if _is_to_move(key, suppression):
+            self._move(plan, key, suppression)
+            return
         status = self._status_of(suppression)
         if suppression.matches(status):
             self._set_timer(key, status)
         else:
             self._settle(plan, key, PendingRecipient(suppression))
+
+    def _move(self, plan: Plan, key: bytes, suppression: Suppression) -> None:
+        """Publish the facts under the key of their person; clear this record when that is done."""
+        if key not in self._moving:
+            plan.strikes += strikes_again(suppression)
+            plan.requests += requests_again(suppression)
+            self._moving[key] = self.clock_ms + MOVING_MS
+        if self._moving[key] > self.clock_ms:
+            self.timers.set(key, self._moving[key])
+            return
+        suppression.facts = Facts()
+        if self._settle(plan, key, PendingRecipient(suppression)):
+            del self._moving[key]
+
+
+def _is_to_move(key: bytes, suppression: Suppression) -> bool:
+    """Whether 0.1.0 stored facts under another spelling of the number."""
+    return not is_of_person(key) and suppression.facts != Facts()
 
 
 _CLEAR: Final = SuppressionStatus(suppressed=False, reasons=(), since=0, until=0, strikes=0)
@@ -186,22 +218,24 @@ def _parsed(topic: str, record: Incoming) -> Strike | SuppressionRequest | Refus
 
 
 def _apply_strike(facts: Facts, strike: Strike) -> bool:
+    of_channel = facts.of(strike.channel)
     if strike.kind == "delivered":
-        return add_delivery(facts, strike.occurred_at)
+        return add_delivery(of_channel, strike.occurred_at)
     struck = strike.kind == "struck"
     fact = StrikeFact(
         strike.sent_at, strike.message_id, strike.version, struck, strike.occurred_at, strike.code
     )
-    return add_strike(facts, fact)
+    return add_strike(of_channel, fact)
 
 
 def _apply_request(facts: Facts, request: SuppressionRequest) -> bool:
+    of_channel = facts.of(request.channel or "")
     match request.action:
         case "unsubscribe":
-            return add_unsubscribe(facts, request.at)
+            return add_unsubscribe(of_channel, request.at)
         case "resubscribe":
-            return add_resubscribe(facts, request.at)
+            return add_resubscribe(of_channel, request.at)
         case "suppress":
-            return add_suppress(facts, ManualDecision(request.at, request.who, request.why))
+            return add_suppress(of_channel, ManualDecision(request.at, request.who, request.why))
         case "release":
-            return add_release(facts, ManualDecision(request.at, request.who, request.why))
+            return add_release(of_channel, ManualDecision(request.at, request.who, request.why))

@@ -22,6 +22,7 @@ from models.accounts import Accounts
 from models.dead_letters import letter_of
 from streams.common.clock import PartitionClock
 from streams.common.plan import Plan
+from streams.followers.suppression_index import SuppressionIndex
 from streams.lifecycle.shard import Rules, Shard
 from tests.bench.cluster import INPUTS
 
@@ -49,7 +50,9 @@ class World:
 
     def __init__(self, partition: int, partitions: int) -> None:
         self.states: dict[bytes, bytes] = {}
-        self.shard = Shard(partition, self.states, Rules(partitions), Accounts(), {})
+        self.shard = Shard(
+            partition, self.states, Rules(partitions), Accounts(), SuppressionIndex()
+        )
         self.clock = PartitionClock(INPUTS)
 
 

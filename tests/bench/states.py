@@ -13,6 +13,7 @@ from models.accounts import Accounts
 from models.counters import encode_cell
 from models.keys import message_key, partition_of, split_key
 from models.state import decode, encode
+from streams.followers.suppression_index import SuppressionIndex
 from streams.lifecycle.shard import Rules, Shard
 from tests.bench.traffic import Outgoing, events, producing, send_all
 from tests.support.records import record
@@ -33,7 +34,7 @@ class Stored(NamedTuple):
 def templates(count: int, shape: str) -> dict[bytes, bytes]:
     """States as `count` simulated events make them in order of arrival, by message key."""
     states: dict[bytes, bytes] = {}
-    shard = Shard(0, states, Rules(1), Accounts(), {})
+    shard = Shard(0, states, Rules(1), Accounts(), SuppressionIndex())
     for event in events(count, shape):
         incoming = record(event.kind, event.key, event.value, event.arrival_ms)
         plan = shard.plan(event.kind, [incoming], event.arrival_ms)
@@ -63,7 +64,7 @@ async def store(brokers: str, prefix: str, partitions: int, count: int, shape: s
 
 
 def _cells(partition: int, states: dict[bytes, bytes], partitions: int) -> dict[bytes, bytes]:
-    shard = Shard(partition, states, Rules(partitions), Accounts(), {})
+    shard = Shard(partition, states, Rules(partitions), Accounts(), SuppressionIndex())
     for _ in shard.restore({}, 1):
         pass
     version = EPOCH + len(states) * partitions

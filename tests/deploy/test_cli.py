@@ -18,7 +18,7 @@ from models.settings import Settings
 ROOT = Path(__file__).parents[2]
 COMMANDS = [
     "worker", "sink", "migrate", "topics", "report", "segments", "pages", "suppressions",
-    "simulate", "demo", "version",
+    "codes", "simulate", "demo", "version",
 ]  # fmt: skip
 
 

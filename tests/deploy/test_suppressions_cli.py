@@ -24,12 +24,8 @@ from deploy.kafka.topics import create_topics
 from deploy.processes.child import Child
 from models.keys import message_key, partition_of, recipient_key
 from models.settings import Settings, Topic
-from models.suppression import (
-    Facts,
-    SuppressionStatus,
-    encode,
-    published,
-)
+from models.suppression import ChannelStatus, encode, of_any, published
+from models.suppression_facts import Facts
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ["check", "list", "add", "release", "resubscribe"]
@@ -149,7 +145,9 @@ def test_the_help_of_check_names_its_exit_codes() -> None:
 @pytest.mark.parametrize(
     ("arguments", "answer"),
     [
-        (["check", "acme", "447700900123"], "recipient: '447700900123' is not a number in E.164"),
+        (["check", "acme", "07700900123"], "recipient: '07700900123' is not a number with its"),
+        (["add", "acme", "ann", "--why", "x"], "such as +447700900123, or a user id of WhatsApp"),
+        (["check", "acme", "+447700900123", "--channel", "email"], "'email' is not one of 'sms'"),
         (["check", "ac me", "+447700900123"], "account: 'ac me' is not 1 to 64 of"),
         (["list", "--account", "a/b"], "account: 'a/b' is not"),
         (["add", "acme", "+447700900123"], "Missing option '--why'"),
@@ -231,12 +229,19 @@ def test_three_hard_bounces_are_shown_with_their_messages(installed: Installatio
     assert messages == [(id_, "5", True) for id_ in ids]
     for port in installed.ports:  # the owner and the other worker alike
         page = installed.page(port, STRUCK)
+        sms, _ = page.pop("channels")
+        assert sms == found["channels"][0]
         assert page == {key: found[key] for key in page}
-    text = installed.run("check", "acme", STRUCK)
+    text = installed.run("check", "acme", "+44 (0) 7700 900101")
     assert text.returncode == 3
     assert "acme/+447700900101: suppressed" in text.stdout
+    assert "sms: suppressed, binds every message" in text.stdout
     assert "why      hard bounces" in text.stdout
-    assert [line.split(":")[0].strip() for line in text.stdout.splitlines()[-3:]] == ids
+    *_, first, second, third, whatsapp = text.stdout.splitlines()
+    assert [line.split(":")[0].strip() for line in (first, second, third)] == ids
+    assert whatsapp == "whatsapp: not suppressed, strikes 0"
+    assert installed.run("check", "acme", STRUCK, "--channel", "sms").returncode == 3
+    assert installed.run("check", "acme", STRUCK, "--channel", "whatsapp").returncode == 0
 
 
 def test_a_recipient_is_suppressed_by_hand_and_released(installed: Installation) -> None:
@@ -260,6 +265,22 @@ def test_a_recipient_is_suppressed_by_hand_and_released(installed: Installation)
     assert (found["suppressed"], found["reasons"]) == (False, [])
     decided = [(d["what"], d["who"], d["why"]) for d in found["decisions"]]
     assert decided == [("suppressed", "ann", "asked by phone"), ("released", "bob", "mended")]
+
+
+def test_a_decision_may_be_about_one_channel(installed: Installation) -> None:
+    recipient = "+447700900108"
+    sms = ("--channel", "sms", "--who", "ann")
+    added = installed.run("add", "acme", "00 44 7700 900108", "--why", "x", *sms)
+    assert f"suppress acme/{recipient} on sms at" in added.stdout
+    installed.wait_for_pages(recipient, suppressed=True)
+    assert "suppressed on sms" in installed.run("check", "acme", recipient).stdout
+    for port in installed.ports:
+        page = installed.page(port, f"{recipient}?channel=whatsapp")
+        assert (page["suppressed"], page["binds"]) == (False, "")
+        page = installed.page(port, f"{recipient}?channel=sms")
+        assert (page["suppressed"], page["binds"]) == (True, "all")
+    installed.run("release", "acme", recipient, "--why", "x", *sms)
+    installed.wait_for_pages(recipient, suppressed=False)
 
 
 def test_a_release_from_before_changes_nothing_and_the_time_is_the_one_given(
@@ -352,8 +373,13 @@ def alone(broker: str, tmp_path: Path) -> Installation:
 def stored(
     account: str, recipient: str, version: int, *, suppressed: bool = True
 ) -> tuple[Any, Any]:
-    status = SuppressionStatus(
-        suppressed, ("manual",) if suppressed else (), 1_772_366_400_000, 0, 0
+    since = 1_772_366_400_000 if suppressed else 0
+    reasons = ("manual",) if suppressed else ()
+    status = of_any(
+        [
+            ChannelStatus(channel, suppressed, reasons, since, 0, 0, since)
+            for channel in ("sms", "whatsapp")
+        ]
     )
     value = encode(published(account, recipient, Facts(), status, version))
     return recipient_key(account, recipient), value
@@ -388,10 +414,32 @@ def test_the_list_for_people_has_a_head_and_a_count(alone: Installation) -> None
     assert receipts("list", **kept).stdout == "no recipient is suppressed\n"
     alone.publish_raw("suppressions", [stored("acme", "+447700900105", 1)])
     head, line, count = receipts("list", **kept).stdout.splitlines()
-    assert head.split() == ["account", "recipient", "why", "since", "until", "strikes"]
+    assert " ".join(head.split()) == "account recipient channels binds why since until strikes"
+    assert "sms, whatsapp  every message" in line
     assert line.split("  ")[0] == "acme"
     assert "+447700900105" in line and "by hand" in line and "2026-03-01T12:00:00Z" in line
     assert count == "1 suppressed"
+
+
+def test_the_list_of_one_channel_has_those_suppressed_there(alone: Installation) -> None:
+    only = of_any([ChannelStatus("sms", True, ("unsubscribed",), 1_772_366_400_000, 0, 0)])
+    recipient = "+447700900109"
+    value = encode(published("acme", recipient, Facts(), only, 1))
+    alone.publish_raw("suppressions", [(recipient_key("acme", recipient), value)])
+    assert listed(alone, "--json", "--channel", "sms") == [("acme", recipient)]
+    assert listed(alone, "--json", "--channel", "whatsapp") == []
+
+
+@pytest.mark.parametrize("stored_as", ["+5582999448232", "+558299448232"])
+@pytest.mark.parametrize("written", ["+55 82 99944-8232", "+55 82 9944-8232"])
+def test_a_number_is_found_under_each_of_its_spellings(
+    alone: Installation, stored_as: str, written: str
+) -> None:
+    value = stored("acme", stored_as, 1)[1]
+    alone.publish_raw("suppressions", [(f"acme/{stored_as}".encode(), value)])
+    settings = alone.settings
+    kept = {"brokers": settings.brokers, "topic_prefix": settings.topic_prefix}
+    assert receipts("check", "acme", written, **kept).returncode == 3
 
 
 def test_a_record_that_cannot_be_read_is_named(alone: Installation) -> None:

@@ -34,6 +34,8 @@ def parsed(**fields: Any) -> AccountSettings | Refusal:
         ("text_days", None),
         ("recipient_days", None),
         ("fail_reasons", {}),
+        ("codes", {}),
+        ("unsubscribe_binds", "marketing"),
     ],
 )
 def test_a_missing_account_and_one_that_names_nothing_have_the_defaults(field, default):
@@ -56,6 +58,11 @@ def test_all_settings_are_read():
         "text_days": 30,
         "recipient_days": 365,
         "fail_reasons": {"infobip:27": "phone is off", "5": "no such number"},
+        "codes": {
+            "twilio:30003": {"bounce": "hard", "scope": "recipient", "reason": "gone"},
+            "5": {"bounce": "soft", "scope": None, "reason": None},
+        },
+        "unsubscribe_binds": "all",
     }
     found = parsed(**given)
     assert isinstance(found, AccountSettings)
@@ -99,6 +106,7 @@ def test_all_settings_are_read():
         ("reasons are words", {"fail_reasons": {"5": 5}}, Reason.WRONG_TYPE, "fail_reasons"),
         ("codes are not empty", {"fail_reasons": {"": "x"}}, Reason.BAD_VALUE, "fail_reasons"),
         ("times have a zone", {"updated_at": "2026-11-20"}, Reason.BAD_TIME, "updated_at"),
+        ("what is bound", {"unsubscribe_binds": "some"}, Reason.BAD_VALUE, "unsubscribe_binds"),
     ],
 )
 def test_wrong_settings_are_refused_with_the_name_of_the_field(rule, fields, reason, named):
@@ -106,6 +114,71 @@ def test_wrong_settings_are_refused_with_the_name_of_the_field(rule, fields, rea
     assert isinstance(refused, Refusal), rule
     assert refused.reason is reason
     assert refused.detail.startswith(f"{named}: ")
+
+
+@pytest.mark.parametrize(
+    ("codes", "reason", "detail"),
+    [
+        (
+            {"5": {}, "twilio:30003": {"bounce": "firm"}},
+            Reason.BAD_VALUE,
+            "codes: 'twilio:30003': bounce: Input should be 'soft' or 'hard'",
+        ),
+        (
+            {"5": {"scope": "moon"}},
+            Reason.BAD_VALUE,
+            "codes: '5': scope: Input should be 'recip",
+        ),
+        ({"5": {"bounc": "soft"}}, Reason.BAD_VALUE, "codes: '5': bounc: Extra inputs are not"),
+        (
+            {"5": {"reason": 7}},
+            Reason.WRONG_TYPE,
+            "codes: '5': reason: Input should be a valid",
+        ),
+        ({"5{}": "soft"}, Reason.WRONG_TYPE, "codes: '5{}': Input should be a valid dictionary or"),
+        ({"": {}}, Reason.BAD_VALUE, "codes: '': String should have at least 1 character"),
+        (["5"], Reason.WRONG_TYPE, "codes: Input should be a valid dictionary"),
+        (
+            {"Meta:131026": {}, "whatsapp:0131026": {}},
+            Reason.BAD_VALUE,
+            "codes: 'whatsapp:0131026' and 'Meta:131026' are the same code",
+        ),
+    ],
+)
+def test_a_mistake_in_a_code_names_the_code_and_its_field(codes, reason, detail):
+    refused = parsed(codes=codes)
+    assert isinstance(refused, Refusal)
+    assert refused.reason is reason
+    assert refused.detail.startswith(detail), refused.detail
+
+
+@pytest.mark.parametrize(
+    ("given", "provider", "code"),
+    [
+        ("twilio:30003", "Twilio", "30003"),
+        ("TWILIO:030003", "twilio", "30003"),
+        ("meta:131026", "360dialog", "131026"),
+        ("Amazon SNS:TEXT_BLOCKED", "aws", "text_blocked"),
+        ("infobip:EC_ABSENT_SUBSCRIBER", "infobip", "27"),
+        ("North Star:E:7", "north_star", "e:7"),
+        ("north:27", "north", "027"),
+        ("027", "any", "27"),
+        ("27", "any", "027"),
+        ("Text_Blocked", "aws", "TEXT_BLOCKED"),
+    ],
+)
+def test_a_code_is_found_in_every_spelling(given, provider, code):
+    own = settings(codes={given: {"bounce": "hard"}, "77": {"bounce": "soft"}})
+    meaning = own.meaning_of(provider, code)
+    assert meaning is not None and meaning.bounce == "hard"
+
+
+def test_a_code_of_the_provider_precedes_the_code_alone():
+    own = settings(codes={"27": {"reason": "all"}, "north:27": {"reason": "of north"}})
+    assert own.meaning_of("north", "27").reason == "of north"
+    assert own.meaning_of("south", "27").reason == "all"
+    assert own.meaning_of("south", "28") is None
+    assert settings().meaning_of("south", "27") is None
 
 
 @pytest.mark.parametrize(

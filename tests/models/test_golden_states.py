@@ -134,4 +134,6 @@ def test_a_state_of_an_older_version_is_read(name, stored, shown):
 @pytest.mark.parametrize(("name", "stored", "shown"), GOLDEN, ids=[row[0] for row in GOLDEN])
 def test_it_is_joined_with_itself_and_with_nothing(name, stored, shown):
     state = decode(bytes.fromhex(stored))
-    assert joined(state, state) == joined(state, MessageState()) == state
+    whole = joined(state, state)
+    assert row_of(b"acme/m", whole) == row_of(b"acme/m", state)
+    assert joined(whole, state) == joined(state, MessageState()) == joined(whole, whole) == whole

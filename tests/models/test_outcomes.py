@@ -105,6 +105,30 @@ CODES: list[tuple[str, str, dict[str, str], AccountSettings, str, str, str]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("rule", "given", "status", "reason", "opted_out"),
+    [
+        ("a status word that names a cause", {"status": "EXPIRED"}, "undelivered", "expired",
+         False),
+        ("one that names none", {"status": "failed"}, "undelivered",
+         "not explained by the provider", False),
+        ("the provider's words go before it", {"status": "EXPIRED", "reason": "Spam message"},
+         "undelivered", "other", False),
+        ("a status word that is a code", {"status": "opted_out", "provider": "aws"}, "rejected",
+         "opted out", True),
+        ("a sentence for a code", {"status": "failed", "provider": "aws",
+                                   "reason": "Phone number is opted out"}, "undelivered",
+         "opted out", True),
+    ],
+)  # fmt: skip
+def test_words_where_there_is_no_code(rule, given, status, reason, opted_out):
+    fields = {"account": "acme", "message_id": "m", "occurred_at": T0 + 1} | given
+    read = Receipt.model_validate(fields)
+    row = seen(sent(), read)
+    assert (row.status, row.fail_reason) == (status, reason)
+    assert bool(state_of(sent(), read).opted_out_at) == opted_out
+
+
 @pytest.mark.parametrize("named_by", ["receipt", "send"])
 @pytest.mark.parametrize(
     ("rule", "word", "given", "settings", "status", "bounce", "scope"),

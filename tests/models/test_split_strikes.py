@@ -1,14 +1,7 @@
 """Which strikes of a published suppression count."""
 
-from models.suppression import (
-    Facts,
-    ManualDecision,
-    StrikeFact,
-    Suppression,
-    SuppressionStatus,
-    published,
-    split_strikes,
-)
+from models.suppression import ChannelStatus, Suppression, of_any, published, split_strikes
+from models.suppression_facts import Facts, ManualDecision, StrikeFact
 
 
 def strike(message_id: str, sent_at: int, occurred_at: int, struck: bool = True) -> StrikeFact:
@@ -16,10 +9,9 @@ def strike(message_id: str, sent_at: int, occurred_at: int, struck: bool = True)
 
 
 def behind(facts: Facts, strikes: int) -> tuple[list[str], list[str]]:
-    number: Suppression = published(
-        "acme", "+447700900101", facts, SuppressionStatus(True, ("hard_bounces",), 1, 0, strikes), 1
-    )
-    counted, others = split_strikes(number)
+    sms = ChannelStatus("sms", True, ("hard_bounces",), 1, 0, strikes, 1)
+    number: Suppression = published("acme", "+447700900101", facts, of_any([sms]), 1)
+    counted, others = split_strikes(number, sms)
     return [s.message_id for s in counted], [s.message_id for s in others]
 
 

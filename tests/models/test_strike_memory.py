@@ -1,6 +1,6 @@
 """Strikes across deaths, and the bound of a number's memory."""
 
-from models.suppression import MAX_STRIKES, Facts, StrikeFact, add_strike
+from models.suppression_facts import MAX_STRIKES, Facts, StrikeFact, add_strike
 from tests.support.recipient_world import MINUTE, NUMBER, T0, World, hard, make_receipt, send
 
 NOW = T0 + 10 * MINUTE

@@ -86,7 +86,7 @@ def test_our_own_expiry_is_no_strike():
 
 def test_a_strike_names_number_time_and_code():
     state = state_of(sent(), sent(2, 60), hard(61, 2, error_code="1"))
-    assert active_strike(state) == ActiveStrike(NUMBER, T0, T0 + 61 * MINUTE, "1")
+    assert active_strike(state) == ActiveStrike(NUMBER, T0, T0 + 61 * MINUTE, "1", "sms")
 
 
 def test_the_number_is_that_of_the_send_not_of_the_receipt():

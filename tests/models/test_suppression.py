@@ -7,23 +7,27 @@ import pytest
 
 from models.accounts import MAX_STRIKE_LIMIT, AccountSettings
 from models.suppression import (
+    ChannelStatus,
+    SuppressionStatus,
+    decode,
+    encode,
+    published,
+    status_of,
+)
+from models.suppression_facts import (
     MAX_STRIKES,
     Facts,
     ManualDecision,
     StrikeFact,
-    SuppressionStatus,
     add_delivery,
     add_release,
     add_resubscribe,
     add_strike,
     add_suppress,
     add_unsubscribe,
-    decode,
-    encode,
-    published,
-    status_of,
 )
 from models.time import DAY_MS
+from models.vocabulary import CHANNELS
 
 T0 = 1_795_132_800_000  # 2026-11-20T00:00:00Z
 Step = Callable[[Facts], object]
@@ -82,6 +86,16 @@ def settings(**fields: Any) -> AccountSettings:
 
 def status(*steps: Step, now: float = 30, **own: Any) -> SuppressionStatus:
     return status_of(known(*steps), settings(**own), day(now))
+
+
+def on_all(
+    reasons: tuple[str, ...] = (), since: int = 0, until: int = 0, strikes: int = 0
+) -> tuple[ChannelStatus, ...]:
+    """The same status on each channel, binding every message."""
+    return tuple(
+        ChannelStatus(channel, bool(reasons), reasons, since, until, strikes, since)
+        for channel in CHANNELS
+    )
 
 
 THREE = [hard("m1", 0), hard("m2", 1), hard("m3", 2)]
@@ -259,10 +273,11 @@ def test_a_suppression_by_strikes_lasts_its_days_to_the_millisecond():
     facts, own = known(*THREE), settings(suppression_days=7)
     since = status_of(facts, own, T0).since
     until = since + 7 * DAY_MS
-    assert status_of(facts, own, until - 1) == SuppressionStatus(
-        True, BOUNCED, since, until, 3, until
+    lasting = SuppressionStatus(
+        True, BOUNCED, since, until, 3, on_all(BOUNCED, since, until, 3), until
     )
-    assert status_of(facts, own, until) == SuppressionStatus(False, (), 0, 0, 0)
+    assert status_of(facts, own, until - 1) == lasting
+    assert status_of(facts, own, until) == SuppressionStatus(False, (), 0, 0, 0, on_all())
 
 
 def test_a_strike_at_the_very_end_of_a_suppression_starts_a_new_count():

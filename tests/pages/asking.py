@@ -45,6 +45,7 @@ def paths(world: World) -> list[str]:
     """A page of every report, with something to see on most."""
     own = f"campaign={campaign(world)}"
     number = rows(world, query_of(world, "singles"))[0]["recipient"]
-    query = {"campaign": own, "recipients": own, "failed": own,
+    message = rows(world, query_of(world, "messages"))[0]["message_id"]
+    query = {"campaign": own, "recipients": own, "failed": own, "message": f"message_id={message}",
              "person": f"person=%2B{number.lstrip('+')}"}  # fmt: skip
     return [f"/{name}?{query[name]}" if name in query else f"/{name}" for name in BY_NAME]

@@ -59,7 +59,7 @@ def sign_in(client: TestClient, account: str, **more: str) -> Response:
 def test_nobody_sees_anything_without_signing_in(stranger: TestClient) -> None:
     closed = [f"/{report.name}" for report in REPORTS]
     closed += [f"/export/{report.name}.csv" for report in REPORTS]
-    closed += ["/", "/text?message_id=x", "/segments", "/no-such-page"]
+    closed += ["/", "/search?q=x", "/text?message_id=x", "/segments", "/no-such-page"]
     for path in closed:
         answer = stranger.get(path)
         assert (answer.status_code, answer.headers["location"][:8]) == (303, "/sign-in"), path
@@ -183,7 +183,7 @@ def test_another_account_sees_nothing_of_this_one(served: Served) -> None:
             text = client.get(path).text
             rest = text.replace(f"{message}</h1>", "").replace(f"Content of {message}", "")
             shown = set(re.findall(r"\+\d{8,}|[a-z]-[0-9a-f]{7}", rest))
-            query = {path.partition("%2B")[2]}
+            query = {path.partition("%2B")[2], path.partition("message_id=")[2][1:]}
             assert not {one for one in shown & (numbers | ids) if one[1:] not in query}, path
             assert "The text of this message is not stored" in text or not path.startswith("/text")
 
@@ -374,10 +374,73 @@ def test_behind_the_last_page_is_the_way_back(client: TestClient) -> None:
 
 
 def test_a_report_that_needs_a_word_asks_for_it(client: TestClient) -> None:
-    for path in ("/recipients", "/failed", "/campaign", "/person"):
+    for path in ("/recipients", "/failed", "/campaign", "/person", "/message"):
         answer = client.get(path)
         assert (answer.status_code, "Choose a " in answer.text) == (200, True), path
         assert 'aria-invalid="true"' not in answer.text
+
+
+# --- one message ----------------------------------------------------------------------------------
+
+
+def test_an_unknown_message_is_marked_at_its_field(client: TestClient) -> None:
+    for path in ("/message", "/export/message.json"):
+        answer = client.get(f"{path}?message_id=no-such-id")
+        assert answer.status_code == 400, path
+        assert "&#39;no-such-id&#39; is not known" in answer.text, path
+        assert "in the same case" in answer.text, path
+    page = client.get("/message?message_id=no-such-id").text
+    assert 'value="no-such-id"' in page
+    assert 'aria-invalid="true"' in page
+
+
+def test_messages_are_led_to_from_their_ids_and_times(client: TestClient, served: Served) -> None:
+    own = f"campaign={campaign(served.world)}"
+    for path in ("/messages", "/singles?columns=message_id", f"/recipients?{own}", "/whatsapp",
+                 f"/failed?{own}&identifiers=message_id", "/suppressions?last=30"):  # fmt: skip
+        text = client.get(path).text
+        (first, *_) = re.findall(r'<a href="(/message\?message_id=[^"]+)">', text)
+        assert client.get(first).status_code == 200, path
+    message = parse_qs(urlsplit(first).query)["message_id"][0]
+    assert f'href="/message?message_id={message}"' in client.get(f"/text?message_id={message}").text
+
+
+def test_a_message_has_an_export_of_every_section(client: TestClient, served: Served) -> None:
+    message = rows(served.world, query_of(served.world, "messages"))[0]["message_id"]
+    found = client.get(f"/export/message.json?message_id={message}").json()
+    sections = found["sections"]
+    assert sections["sent"][0]["message_id"] == message
+    assert sections["timeline"][0]["event"] == "sent"
+    assert "reading" in sections["timeline"][0]
+
+
+def test_the_search_leads_to_a_message_or_a_person(client: TestClient, served: Served) -> None:
+    listed = rows(served.world, query_of(served.world, "messages"))
+    message, number = listed[0]["message_id"], listed[0]["recipient"]
+    email = next(one["email"] for one in listed if one["email"])
+    external_id = next(one["external_id"] for one in listed if one["external_id"])
+    spaced = f"00{number[1:4]} {number[4:7]}-{number[7:]}"
+    for text, path, params in (
+        (message, "/message", {"message_id": [message]}),
+        (f"  {message} ", "/message", {"message_id": [message]}),
+        (number, "/person", {"person": [number]}),
+        (spaced, "/person", {"person": [number]}),
+        (email, "/person", {"person": [email]}),
+        (external_id, "/person", {"person": [external_id], "identifier": ["external_id"]}),
+    ):
+        answer = client.get("/search", params={"q": text})
+        assert answer.status_code == 303, text
+        target = urlsplit(answer.headers["location"])
+        assert (target.path, parse_qs(target.query)) == (path, params)
+        assert client.get(answer.headers["location"]).status_code == 200
+
+
+def test_a_search_for_nothing_known_says_what_can_be_searched_for(client: TestClient) -> None:
+    for text, status in (("no <b>such</b> thing", 404), ("", 400), ("12-34-56", 404)):
+        answer = client.get("/search", params={"q": text})
+        assert answer.status_code == status, text
+        assert "a number with its country code" in answer.text
+        assert "<b>such" not in answer.text
 
 
 # --- a database that is away ----------------------------------------------------------------------

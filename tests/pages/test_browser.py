@@ -318,3 +318,48 @@ def test_a_phone_shows_everything_in_its_width(phone: Visitor, served: Served) -
     phone.go("/overview")
     page.locator("section.block .term").first.tap()
     expect(page.get_by_role("tooltip").filter(has_text="messages sent").first).to_be_visible()
+
+
+def test_a_message_is_found_and_leads_to_its_person(visitor: Visitor, served: Served) -> None:
+    listed = rows(served.world, query_of(served.world, "messages", carrier_status=["undelivered"]))
+    message, reason = listed[0]["message_id"], listed[0]["fail_reason"]
+    page = visitor.sign_in().page
+    search = page.get_by_role("searchbox", name="Look up")
+    search.fill(message)
+    search.press("Enter")
+    page.wait_for_url(f"**/message?message_id={message}")
+    assert figure(page, "State") == "undelivered"
+    assert figure(page, "Reason") == reason
+    following = page.locator("section.block").nth(1)
+    expect(following).to_contain_text("What happens next")
+    expect(following.locator("dd").nth(1)).not_to_have_text("–")
+    timeline = page.get_by_role("region", name="Timeline")
+    expect(timeline.locator("tbody tr").first).to_contain_text("sent")
+    page.get_by_role("link", name=listed[0]["recipient"]).click()
+    page.wait_for_url("**/person?person=**")
+    page.locator(f'td a[href="/message?message_id={message}"]').first.click()
+    page.wait_for_url("**/message?message_id=**")
+
+
+def test_a_phone_can_search(phone: Visitor, served: Served) -> None:
+    message = rows(served.world, query_of(served.world, "messages"))[0]["message_id"]
+    page = phone.sign_in().page
+    page.get_by_role("searchbox").fill(message)
+    page.get_by_role("button", name="Find").tap()
+    page.wait_for_url("**/message?message_id=**")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Message")
+
+
+def test_a_mistyped_message_id_is_marked_and_can_be_mended(
+    visitor: Visitor, served: Served
+) -> None:
+    message = rows(served.world, query_of(served.world, "messages"))[0]["message_id"]
+    page = visitor.sign_in().page
+    page.goto(f"{visitor.served.url}/message?message_id={message}x")
+    field = page.get_by_label("Message id")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#w-message_id")).to_contain_text("is not known")
+    field.fill(message)
+    show(page)
+    assert figure(page, "State")
+    visitor.wrong.clear()  # The browser logs the status 400.

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.accounts import Accounts
+from models.accounts import Accounts, AccountSettings
 from models.contract import MAX_ATTEMPT, Receipt, Send
 from models.counters import COUNT_NAMES, check_record, encode_cell
 from models.dead_letters import letter_of
@@ -17,6 +17,9 @@ from models.facts import outcome_of, send_fact
 from models.state import MAX_SORT_KEYS, MessageState, add_receipt, add_send, decode, encode
 from models.strikes import Strike, encode_strike
 from models.suppression import decode as decode_suppression
+from models.suppression import encode as encode_suppression
+from models.suppression import published, status_of
+from models.suppression_facts import Facts, ManualDecision
 from sinks.rows import TOPICS, map_records
 from streams.common.plan import Plan
 from streams.followers.account_settings import AccountSettingsReader
@@ -58,7 +61,13 @@ def applied(table: dict[bytes, bytes], plan: Plan) -> Plan:
 @given(st.data(), st.lists(st.sampled_from(["sends", "receipts", "engagements"]), max_size=3))
 def test_no_record_stops_the_lifecycle_agent(data, topics):
     states: dict[bytes, bytes] = {}
-    shard = Shard(0, states, Rules(partitions=1), Accounts(), {b"acme/+46701234567": 1})
+    suppressed = SuppressionIndex()
+    by_hand = status_of(
+        Facts(suppressed_by_hand=ManualDecision(1)), AccountSettings(account="acme"), 1
+    )
+    known = published("acme", "+46701234567", Facts(), by_hand, 1)
+    suppressed.take(b"acme/+46701234567", encode_suppression(known))
+    shard = Shard(0, states, Rules(partitions=1), Accounts(), suppressed)
     list(shard.restore({}, 1))
     for topic in topics:
         batch = data.draw(st.lists(records(topic), max_size=4))
@@ -67,7 +76,7 @@ def test_no_record_stops_the_lifecycle_agent(data, topics):
         assert not [dead for dead in plan.dead_letters if dead.refusal.reason == "internal_error"]
     for plan in shard.tick(LATER_MS):
         assert not applied(states, plan).failures
-    restarted = Shard(0, states, Rules(partitions=1), Accounts(), {})
+    restarted = Shard(0, states, Rules(partitions=1), Accounts(), SuppressionIndex())
     list(restarted.restore({}, 2))
     assert not restarted.uncounted
     rows = [record("message-states", key, value, NOON_MS) for key, value in states.items()]
@@ -122,7 +131,7 @@ def test_no_stored_state_stops_a_restore_and_events_and_timers_go_on(states, dat
         for key in data.draw(st.lists(BYTES.filter(bool), max_size=3))
     }
     cells = {key: value for key, value in cells.items() if is_ours(key, value)}
-    shard = Shard(0, states, Rules(partitions=1), Accounts(), {})
+    shard = Shard(0, states, Rules(partitions=1), Accounts(), SuppressionIndex())
     list(shard.restore(cells, 1))
     for key in shard.unusable:  # as BatchTable.discard() does
         del states[key]
@@ -209,7 +218,7 @@ def test_the_largest_state_fits_a_record():
 
 def test_the_largest_events_of_one_message_go_through_the_shard_one_by_one():
     states: dict[bytes, bytes] = {}
-    shard = Shard(0, states, Rules(partitions=1), Accounts(), {})
+    shard = Shard(0, states, Rules(partitions=1), Accounts(), SuppressionIndex())
     list(shard.restore({}, 1))
     for attempt in range(1, MAX_ATTEMPT + 1):
         send = largest_send(attempt, attempt).model_dump_json().encode()

@@ -19,14 +19,15 @@ from hypothesis.stateful import (
 )
 
 from models.contract import Event, Receipt, Send
-from models.keys import message_key
 from models.state import decode
 from models.suppression import decode as judged
 from tests.properties.recipient_oracle import Message, Number, Oracle, Received, Status
 from tests.support.recipient_world import HOUR, MINUTE, T0, Death, World, batches, unsubscribe
 
-BAD, GOOD = "+447911123456", "+46701234567"
-NUMBERS = st.sampled_from([BAD, BAD, GOOD])
+#: A number and a channel: each pair has strikes and reasons of its own.
+BAD, BAD_TOO, GOOD = "+447911123456 sms", "+447911123456 whatsapp", "+46701234567 sms"
+ALL = (BAD, BAD_TOO, GOOD, "+46701234567 whatsapp")
+NUMBERS = st.sampled_from([BAD, BAD, BAD_TOO, GOOD])
 FATAL = st.integers(0, 3)
 DEATHS = st.sampled_from(["", "", "waiting", "produced", "written"])
 TOPIC_NAMES = ["sends", "receipts", "engagements"]
@@ -56,6 +57,10 @@ CHOICES: dict[str, list[Any]] = {
 CHANGES = st.sampled_from([(name, value) for name in CHOICES for value in CHOICES[name]])
 
 
+def _channels(number: str) -> list[str]:
+    return [each for each in ALL if each.split()[0] == number.split()[0]]
+
+
 class Bounces(RuleBasedStateMachine):
     messages = Bundle("messages")
 
@@ -63,7 +68,7 @@ class Bounces(RuleBasedStateMachine):
         super().__init__()
         self.world = World()
         self.oracle = Oracle()
-        self.oracle.numbers = {BAD: Number(), GOOD: Number()}
+        self.oracle.numbers = {number: Number() for number in ALL}
         self.versions: dict[bytes, int] = {}
         self.now = T0
         self.ticks = 0
@@ -182,15 +187,16 @@ class Bounces(RuleBasedStateMachine):
         return Receipt(account="acme", message_id=name, occurred_at=at, attempt=attempt, **drawn)
 
     def _send(self, name: str, message: Message, attempt: int) -> Send:
-        since = self.world.suppressed.get(message_key("acme", message.number), 0)
+        recipient, channel = message.number.split()
+        since = self.world.binds(recipient, channel)
         sent_at = self.now if attempt > 1 else message.first_sent_at
         send = self.sent.setdefault(
             (name, attempt),
             Send(
                 account="acme",
                 message_id=name,
-                channel="sms",
-                recipient=message.number,
+                channel=channel,
+                recipient=recipient,
                 sent_at=sent_at,
                 attempt=attempt,
                 first_sent_at=message.first_sent_at if attempt > 1 else None,
@@ -225,21 +231,25 @@ class Bounces(RuleBasedStateMachine):
     @rule(
         number=NUMBERS,
         action=st.sampled_from(["suppress", "release", "release", "resubscribe", "unsubscribe"]),
+        on_all=st.booleans(),
         minutes_ago=st.sampled_from([0, 0, 30]),
         dies=DEATHS,
     )
-    def decide(self, number: str, action: str, minutes_ago: int, dies: Death) -> None:
+    def decide(self, number: str, action: str, on_all: bool, minutes_ago: int, dies: Death) -> None:
         at = self.now - minutes_ago * MINUTE
-        self.world.request(action, number, at)
-        self.oracle.request(number, action, at)
+        recipient, channel = number.split()
+        self.world.request(action, recipient, at, channel=None if on_all else channel)
+        for bound in _channels(number) if on_all else [number]:
+            self.oracle.request(bound, action, at)
         if dies:
             self.world.deliver_strikes(self.now, dies)
         self._commit()
 
     @rule(number=NUMBERS)
     def unsubscribe_without_a_message(self, number: str) -> None:
-        self.oracle.request(number, "unsubscribe", self.now)
-        self._read([unsubscribe(self.now, recipient=number)])
+        for bound in _channels(number):
+            self.oracle.request(bound, "unsubscribe", self.now)
+        self._read([unsubscribe(self.now, recipient=number.split()[0])])
 
     # --- settings, deaths, time ------------------------------------------------------------------
 
@@ -279,7 +289,7 @@ class Bounces(RuleBasedStateMachine):
         self.oracle.commit(self.now, self._suppressed(), requested)
 
     def _suppressed(self) -> set[str]:
-        return {key.decode().split("/")[1] for key in self.world.suppressed}
+        return {number for number in ALL if self.world.binds(*number.split())}
 
     # --- what must hold --------------------------------------------------------------------------
 
@@ -293,10 +303,12 @@ class Bounces(RuleBasedStateMachine):
     @invariant()
     def numbers_stand_as_they_should(self) -> None:
         for number in self.oracle.numbers:
-            known = self.world.number(number)
-            if known is None:
+            recipient, channel = number.split()
+            record = self.world.number(recipient)
+            if record is None:
                 assert self.oracle.status(number, self.oracle.own, self.now) == ((), 0, 0, 0)
                 continue
+            (known,) = [each for each in record.channels if each.channel == channel]
             found = Status(known.reasons, known.since, known.until, known.strikes)
             assert found in self.oracle.possible(number, self.now)
             assert known.suppressed == bool(known.reasons) == (number in self._suppressed())
@@ -324,11 +336,8 @@ class Bounces(RuleBasedStateMachine):
             assert at >= request.due_at  # never early
             assert found.setdefault(request.id, request.due_at) == request.due_at
             message = self.oracle.messages[request.message_id]
-            assert (request.recipient, request.first_sent_at, request.channel) == (
-                message.number,
-                message.first_sent_at,
-                "sms",
-            )
+            number = f"{request.recipient} {request.channel}"
+            assert (number, request.first_sent_at) == (message.number, message.first_sent_at)
         assert found == self.oracle.requested
 
 

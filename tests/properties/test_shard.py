@@ -12,6 +12,7 @@ from models.counters import COUNT_NAMES, decode_cell, encode_cell
 from models.keys import message_key
 from models.state import decode
 from streams.common.plan import Plan
+from streams.followers.suppression_index import SuppressionIndex
 from streams.lifecycle.shard import Rules, Shard
 from tests.properties.events import NOON_MS, events
 from tests.support.records import record
@@ -21,7 +22,7 @@ LATER_MS = NOON_MS + 3 * 86_400_000
 
 
 def world(states: dict[bytes, bytes], published: dict[bytes, bytes], generation: int) -> Shard:
-    shard = Shard(0, states, RULES, Accounts(), {})
+    shard = Shard(0, states, RULES, Accounts(), SuppressionIndex())
     assert list(shard.restore(published, generation))[-1] == len(states)
     return shard
 

@@ -24,9 +24,11 @@ def biggest(world: World) -> str:
 
 
 def required_params(truth: Truth, report: Report) -> dict[str, str]:
-    """Values for the required filters of a report: the biggest campaign and one of its people."""
+    """Values for the required filters of a report: the biggest campaign, one of its messages and
+    its recipient."""
     campaign = truth.campaigns[0]
-    known = {"campaign": campaign, "person": truth.of_campaign(campaign)[0][1].recipient}
+    name, message = truth.of_campaign(campaign)[0]
+    known = {"campaign": campaign, "person": message.recipient, "message_id": name}
     return {one.name: known[one.name] for one in report.own_filters if one.required}
 
 
@@ -50,13 +52,13 @@ def example_query(world: World, report: Report) -> ReportQuery:
 
 
 def rows_of(world: World, query: ReportQuery, section: str = "") -> list[Row]:
-    """All rows of a section, as many as it counts, in its columns."""
+    """All rows of a section, as many as it counts, in the columns of its view."""
     wanted = query.report.section(section)
     parameters = query.parameters(wanted)
     rows = world.database.rows(wanted.sql, parameters).records()
     if wanted.shape == "rows":
         assert world.database.rows(wanted.count_sql, parameters).rows == [(len(rows),)]
-    assert all(tuple(row) == tuple(one.name for one in wanted.columns) for row in rows[:1])
+    assert all(tuple(row) == tuple(one.name for one in wanted.view_columns) for row in rows[:1])
     return rows
 
 

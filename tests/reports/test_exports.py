@@ -61,8 +61,13 @@ def rows_of(world: World, section: Section, query: ReportQuery) -> list[tuple[An
     found = world.database.rows(section.sql, query.parameters(section))
     if not found.rows:  # then the driver may not name the columns
         return []
-    places = [found.names.index(one.name) for one in chosen_columns(section, query)]
-    return [tuple(row[place] for place in places) for row in found.rows]
+    return [
+        tuple(
+            one.computed(record) if one.computed else record[one.name]
+            for one in chosen_columns(section, query)
+        )
+        for record in found.records()
+    ]
 
 
 def is_same(cell: str, value: Any) -> bool:

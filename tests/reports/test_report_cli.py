@@ -44,7 +44,7 @@ def _logging_as_before() -> Iterator[None]:
 def arguments(world: World, report: Report) -> list[str]:
     """The required options, and the days of the world."""
     required = required_params(truth_of(world, biggest(world)), report)
-    params = [f"--{name}={value}" for name, value in required.items()]
+    params = [f"--{name.replace('_', '-')}={value}" for name, value in required.items()]
     days = [f"--until={world.now.date()}"] if report.has_period else []
     return ["report", report.name, f"--account={biggest(world)}", *params, *days]
 
@@ -273,6 +273,24 @@ def test_a_database_without_tables_says_to_migrate(world: World) -> None:
     assert done.stderr.startswith("receipts: error: ")
     assert "Fix: run `receipts migrate`" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_message_is_refused_with_the_form_wanted(world: World) -> None:
+    for more in ([], ["--format=json"], ["--sql"]):
+        done = run(
+            world, "report", "message", f"--account={biggest(world)}", "--message-id=x", *more
+        )
+        assert (done.exit_code, done.stdout) == (2, "")
+        line = "receipts: --message-id: 'x' is not known. Fix: give the id as the sending service"
+        assert done.stderr.startswith(line)
+
+
+def test_our_reading_is_a_column_like_others_and_not_in_the_sql(world: World) -> None:
+    words = [*arguments(world, BY_NAME["message"]), "--section=timeline"]
+    listed = run(world, *words, "--columns=event,reading", "--format=csv")
+    assert listed.stdout.splitlines()[:2] == ['"event","reading"', '"sent",""']
+    sql = run(world, *words, "--columns=event,reading", "--sql")
+    assert "SELECT event\nFROM report_message_timeline(" in sql.stdout
 
 
 def test_an_unknown_report_is_refused() -> None:

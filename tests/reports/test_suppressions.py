@@ -4,6 +4,8 @@ from collections import Counter
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
+from models.numbers import person_of
+from models.vocabulary import CHANNELS
 from reports.catalogue.suppressions import SUPPRESSIONS
 from reports.query.database import Database
 from reports.query.query import parse_query
@@ -15,26 +17,31 @@ from tests.reports.truth import Row, Truth, at, day_of, truth_of
 from tests.reports.world import World, every_world_and_zone
 from tests.support.front import Front
 
+Held = tuple[str, str]
+"""A person and a channel."""
 
-def strikes_of(world: World, truth: Truth) -> dict[str, list[tuple[str, int, int, str]]]:
-    """Message, sent, struck and code of the strikes that count, the newest first, by number."""
-    released: dict[str, int] = {}
-    for account, number, moment, action, _, _ in world.expected.decisions:
-        if account == truth.account and action == "release":
-            released[number] = max(released.get(number, 0), moment)
-    found: dict[str, list[tuple[int, int, str, str]]] = {}
+
+def strikes_of(world: World, truth: Truth) -> dict[Held, list[tuple[str, int, int, str]]]:
+    """Message, sent, struck and code of the strikes that count, the newest first."""
+    released: dict[Held, int] = {}
+    for one in world.expected.decisions:
+        if one.account == truth.account and one.action == "release":
+            for channel in [one.channel] if one.channel else CHANNELS:
+                held = one.person, channel
+                released[held] = max(released.get(held, 0), one.at)
+    found: dict[Held, list[tuple[int, int, str, str]]] = {}
     for (account, name), strike in world.expected.strikes.items():
-        number = strike.recipient
-        if account == truth.account and strike.sent_at >= released.get(number, 0):
-            found.setdefault(number, []).append(
+        held = person_of(strike.recipient), strike.channel
+        if account == truth.account and strike.sent_at >= released.get(held, 0):
+            found.setdefault(held, []).append(
                 (strike.occurred_at, strike.sent_at, name, strike.code)
             )
     return {
-        number: [
+        held: [
             (name, sent_at, struck_at, code)
             for struck_at, sent_at, name, code in sorted(theirs, reverse=True)
-        ][: truth.recipients[number].strikes if number in truth.recipients else 0]
-        for number, theirs in found.items()
+        ][: truth.held[held].strikes if held in truth.held else 0]
+        for held, theirs in found.items()
     }
 
 
@@ -52,9 +59,9 @@ def numbers_of(world: World, truth: Truth, zone: str, first: date, last: date) -
                 "reasons": ", ".join(status.reasons),
                 "since": at(status.since),
                 "until": at(status.until),
-                "binds": "all",
+                "binds": status.binds,
                 "strikes": status.strikes,
-                "messages": ", ".join(one[0] for one in strikes.get(number, [])),
+                "messages": ", ".join(one[0] for one in strikes.get((number, channel), [])),
             })  # fmt: skip
     rows.sort(key=lambda row: (row["recipient"], row["channel"]))
     return sorted(rows, key=lambda row: row["since"], reverse=True)
@@ -91,7 +98,9 @@ def test_numbers_and_messages_are_those_of_the_truth(world: World, zone: str) ->
             ] == [
                 (number["recipient"], number["channel"], name, at(sent_at), at(struck_at), code)
                 for number in wanted
-                for name, sent_at, struck_at, code in strikes.get(number["recipient"], [])
+                for name, sent_at, struck_at, code in strikes.get(
+                    (number["recipient"], number["channel"]), []
+                )
             ]
             for row in rows:
                 message = truth.messages[row["message_id"]]

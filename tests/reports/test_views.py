@@ -60,11 +60,11 @@ def test_a_view_has_the_columns_of_its_report_and_their_meanings(
     database = world.database
     described = database.rows(f"DESCRIBE TABLE {call(report, section)}", {}).records()
     assert {one["name"]: plain(one["type"]) for one in described} == {
-        column.name: plain(column.type) for column in section.columns
+        column.name: plain(column.type) for column in section.view_columns
     }
     ((created,),) = database.rows(f"SHOW CREATE VIEW {section.view}", {}).rows
     created = created.replace("\\'", "'")
-    for column in section.columns:
+    for column in section.view_columns:
         line = rf"^    `{column.name}` [^`]* COMMENT '{re.escape(column.meaning)}',?$"
         assert re.search(line, created, re.MULTILINE), column.name
     assert f"COMMENT '{section.meaning}'" in created

@@ -85,8 +85,12 @@ class Truth:
             if owner == account
         }
         self.undetermined_recipients = {
-            number for owner, number in world.expected.undetermined_recipients if owner == account
-        }
+            person
+            for owner, person, *_ in (
+                *world.expected.undetermined_recipients, *world.expected.undetermined_channels
+            )
+            if owner == account
+        }  # fmt: skip
         self.held = _held(world, account)
 
     @cached_property
@@ -174,7 +178,7 @@ class Truth:
             {
                 name: value
                 for name, value in row.items()
-                if name not in self.undetermined.get(row["message_id"], set()) | NOT_IN_ORACLE
+                if name not in self.undetermined.get(row["message_id"], ())
             }
             for row in rows
         ]
@@ -198,14 +202,9 @@ def newest_first(found: Iterable[tuple[str, Message]]) -> list[tuple[str, Messag
 
 def _held(world: World, account: str) -> dict[tuple[str, str], Any]:
     """Status of the suppressed, by person and channel."""
-    channels = getattr(world.expected, "channels", None) or {
-        (owner, number, channel): status
-        for (owner, number), status in world.expected.recipients.items()
-        for channel in ("sms", "whatsapp")
-    }
     return {
-        (number, channel): status
-        for (owner, number, channel), status in channels.items()
+        (person, channel): status
+        for (owner, person, channel), status in world.expected.channels.items()
         if owner == account and status.suppressed
     }
 
@@ -224,15 +223,15 @@ def _texts(sends: Iterable[dict[str, Any]]) -> dict[str, str]:
 
 def message_row(name: str, message: Message, text: str) -> Row:
     """Every column that a report may show of a message."""
-    row = {
-        **{field: getattr(message, field, None) for field in WORDS},
+    return {
+        **{field: getattr(message, field) for field in WORDS},
         "message_id": name,
         "content": text,
-        **{field: at(getattr(message, field, 0)) for field in TIMES},
+        **{field: at(getattr(message, field)) for field in TIMES},
+        "credits": Decimal(message.credits) / 1_000_000,
+        "price": Decimal(message.price) / 1_000_000 if message.currency else None,
+        "repaired": list(message.repaired),
     }
-    for field in ("credits", "price"):
-        row[field] = Decimal(getattr(message, field, 0)) / 1_000_000
-    return row | {"repaired": list(getattr(message, "repaired", ()))}
 
 
 WORDS = (
@@ -245,8 +244,6 @@ TIMES = (
     "sent_at", "delivered_at", "read_at", "next_attempt_at", "clicked_at", "unsubscribed_at",
     "automated_clicked_at", "converted_at",
 )  # fmt: skip
-#: Columns that the oracle does not compute.
-NOT_IN_ORACLE = {*WORDS, *TIMES, "price", "repaired"} - {*Message._fields}
 #: What sends one-time codes; their texts are not shown.
 VERIFICATION = ("verification", "open_api_verification")
 

@@ -8,18 +8,21 @@ from random import Random
 from typing import Any, Protocol
 
 from deploy.simulator.event import ACCOUNTS, ENGAGEMENTS, RECEIPTS, REQUESTS, SENDS, Published
-from deploy.simulator.oracle.expect import Decision
+from deploy.simulator.oracle.expect import RECIPIENT, ChannelKey
 from deploy.simulator.oracle.messages import Cell, CellKey, Message, Orphan
+from deploy.simulator.oracle.numbers import person_of
 from deploy.simulator.oracle.retries import RequestKey
-from deploy.simulator.oracle.suppression import RecipientStatus, Strike
+from deploy.simulator.oracle.suppression import Decision, RecipientStatus, Strike
 from deploy.simulator.publish.publish import partition_of
 from deploy.simulator.traffic.generate import generate
 from models.accounts import Accounts, AccountSettings, parse_account
 from models.counters import COUNT_NAMES, decode_cell, encode_cell
+from models.keys import FORWARDED
 from models.message_row import MessageRow, row_of
 from models.state import decode
 from models.suppression import decode as decode_suppression
-from streams.common.plan import FORWARDED, Plan
+from streams.common.plan import Plan
+from streams.followers.suppression_index import SuppressionIndex
 from streams.lifecycle.shard import Rules, Shard
 from streams.suppression.shard import RecipientShard
 from tests.support.records import Record
@@ -68,7 +71,7 @@ class Worker:
 
     def __init__(self, accounts: Accounts, *, follows: bool) -> None:
         self.follows = follows
-        self.suppressed: dict[bytes, int] = {}
+        self.suppressed = SuppressionIndex()
         self.states: list[dict[bytes, bytes]] = [{} for _ in range(PARTITIONS)]
         self.numbers: list[dict[bytes, bytes]] = [{} for _ in range(PARTITIONS)]
         self.messages = [
@@ -118,17 +121,25 @@ class Worker:
 
     def follow(self, key: bytes, value: bytes) -> None:
         """All shards know which numbers are suppressed, but those dealt to out of order."""
-        held = decode_suppression(value)
         if self.follows:
-            self.suppressed.pop(key, None)
-            self.suppressed |= {key: held.since} if held.suppressed else {}
+            self.suppressed.take(key, value)
 
     def note(self, topic: str, event: dict[str, Any]) -> None:
         if topic == STRIKES:
             self.strikes.append(event)
         else:
-            self.requests.add((event["account"], event["recipient"], event["at"], event["action"],
-                               event["who"], ""))  # fmt: skip
+            own = event["who"] == RECIPIENT or event["why"].startswith("message ")
+            self.requests.add(
+                Decision(
+                    event["account"],
+                    person_of(event["recipient"]),
+                    event["at"],
+                    event["action"],
+                    event["who"],
+                    "" if own else event["why"],
+                    event.get("channel") or "",
+                )
+            )
 
     def tick(self, clock_ms: int) -> None:
         shards: list[tuple[Decides, dict[bytes, bytes]]] = [
@@ -170,13 +181,15 @@ class Worker:
                 orphans[key] = Orphan(*(getattr(row, name) for name in Orphan._fields))
         return messages, orphans
 
-    def statuses(self) -> dict[tuple[str, str], RecipientStatus]:
+    def statuses(self) -> dict[ChannelKey, RecipientStatus]:
         found = {}
         for table in self.numbers:
             for value in table.values():
                 held = decode_suppression(value)
-                status = (held.suppressed, held.reasons, held.since, held.until, held.strikes)
-                found[held.account, held.recipient] = RecipientStatus(*status)
+                for one in held.channels:
+                    status = (one.suppressed, one.reasons, one.since, one.until, one.strikes)
+                    key = (held.account, person_of(held.recipient), one.channel)
+                    found[key] = RecipientStatus(*status, one.binds)
         return found
 
     def struck(self) -> dict[tuple[str, str], Strike]:
@@ -189,7 +202,11 @@ class Worker:
                     latest[place] = event
         return {
             key[:2]: Strike(
-                event["recipient"], event["sent_at"], event["occurred_at"], event["code"]
+                person_of(event["recipient"]),
+                event["sent_at"],
+                event["occurred_at"],
+                event["code"],
+                event["channel"],
             )
             for key, event in latest.items()
             if event["kind"] == "struck"

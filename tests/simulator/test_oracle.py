@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deploy.simulator.event import Published
-from deploy.simulator.oracle.expect import digest, expect
+from deploy.simulator.oracle.expect import Engagement, digest, expect
 from deploy.simulator.oracle.messages import Cell, Message
 
 T0 = 1_795_176_000_000  # 2026-11-20T12:00:00Z
@@ -71,8 +71,9 @@ STATUS_RULES: list[tuple[str, list[Fact], dict[str, Any]]] = [
     ("delivered on an earlier attempt beats a failure of a later one",
      [send(), receipt("delivered", 5), send(2, 100), receipt("undelivered", 200, 2)],
      {"status": "delivered", "attempts": 2}),
-    ("a failure without bounce is soft", [send(), receipt("undelivered", 5, error_code="27")],
-     {"status": "undelivered", "bounce": "soft", "scope": "", "error_code": "27",
+    ("a failure without bounce and with an unknown code is soft",
+     [send(), receipt("undelivered", 5, error_code="77")],
+     {"status": "undelivered", "bounce": "soft", "scope": "", "error_code": "77",
       "carrier_status": "undelivered", "finalized_at": T0 + 5}),
     ("hard without scope is the recipient's", [send(), receipt("undelivered", 5, bounce="hard")],
      {"status": "undelivered", "bounce": "hard", "scope": "recipient"}),
@@ -90,7 +91,7 @@ STATUS_RULES: list[tuple[str, list[Fact], dict[str, Any]]] = [
       "platform_status": "submitted"}),
     ("of equals the later in time decides",
      [send(), receipt("undelivered", 5, reason="a"), receipt("undelivered", 6, reason="b")],
-     {"error_text": "b", "fail_reason": "b", "finalized_at": T0 + 6}),
+     {"error_text": "b", "fail_reason": "other", "finalized_at": T0 + 6}),
     ("the latest attempt decides among failures",
      [send(), receipt("undelivered", 5, bounce="hard"), send(2, 100),
       receipt("undelivered", 200, 2, bounce="soft")], {"bounce": "soft", "attempts": 2}),
@@ -154,7 +155,7 @@ EXPIRY: list[tuple[str, list[Fact], int, str]] = [
     ("a retry does not move the deadline", [send(validity_s=60), receipt("undelivered", 5),
      send(2, 30_000, validity_s=60)], T0 + 60_000, "expired"),
     ("a final receipt beats it, however late",
-     [send(validity_s=60), receipt("undelivered", 70_000, reason="late")], T0 + DAY, "late"),
+     [send(validity_s=60), receipt("undelivered", 70_000, reason="late")], T0 + DAY, "other"),
     ("inbound never expires", [send(validity_s=60, direction="inbound")], T0 + DAY, ""),
 ]  # fmt: skip
 
@@ -188,7 +189,10 @@ def test_engagements_alone_have_no_row() -> None:
     assert not expected.messages
     assert not expected.orphans
     assert expected.in_nothing == 2
-    assert expected.engagements == {("acme", "e1"), ("acme", "e2")}
+    assert expected.engagements == {
+        ("acme", "e1"): Engagement(T0 + 5, "click", "m1", "", "", "", "", False),
+        ("acme", "e2"): Engagement(T0 + 5, "unsubscribe", "", "+447400123456", "", "", "", False),
+    }
 
 
 # rule, facts, the count that is 1 in every cell

@@ -1,7 +1,7 @@
 """Traffic: the same for the same seed, in order of arrival, with the shares of research §6."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from hashlib import sha256
 from itertools import pairwise
 from typing import Any
@@ -11,10 +11,12 @@ import pytest
 
 from deploy.simulator.event import ACCOUNTS, CAMPAIGNS, ENGAGEMENTS, RECEIPTS, SENDS, Event
 from deploy.simulator.oracle.expect import Expected, expect
+from deploy.simulator.oracle.numbers import is_person, person_of
 from deploy.simulator.traffic.corruption import CORRUPTIONS, MAX_EVENT_BYTES
+from deploy.simulator.traffic.flaws import FLAWS
 from deploy.simulator.traffic.generate import generate
 from deploy.simulator.traffic.load_profiles import DAY_MS, SHAPES, Shape
-from deploy.simulator.traffic.phones import PREFIXES, phone_number
+from deploy.simulator.traffic.phones import PREFIXES, other_spelling, phone_number
 from tests.simulator.runs import AS_OF, EVENTS, MINUTE_MS, as_published
 
 
@@ -67,7 +69,7 @@ def test_kinds_of_events_are_mixed_as_in_real_traffic(events: list[Event]) -> No
 def test_outcomes_are_shared_as_in_the_research(expected: Expected) -> None:
     outbound = [m for m in expected.messages.values() if m.direction == "outbound"]
     ended = Counter(
-        "expired" if m.fail_reason == "expired" else f"{m.status} {m.bounce}" for m in outbound
+        "expired" if m.no_retry_reason == "expired" else f"{m.status} {m.bounce}" for m in outbound
     )
     share = {name: count / len(outbound) for name, count in ended.items()}
     read = share["read "]
@@ -116,7 +118,7 @@ def test_receipts_come_out_of_order_before_their_send_and_after_retries(
 def test_every_dimension_of_the_contract_is_used(
     valid: list[tuple[Event, dict[str, Any]]],
 ) -> None:
-    sends = [fields for event, fields in valid if event.kind == SENDS]
+    sends = [f for e, f in valid if e.kind == SENDS and f.get("source") != "carrier_pigeon"]
     words = {name: {s[name] for s in sends if name in s} for name in ("channel", "source")}
     assert words["channel"] == {"sms", "whatsapp"}
     assert words["source"] == {"direct", "verification", "open_api_direct", "campaign",
@@ -124,11 +126,18 @@ def test_every_dimension_of_the_contract_is_used(
     assert len({s["account"] for s in sends}) == 6
     assert len({s["provider"] for s in sends}) == 7
     assert all(any(name in s for s in sends) for name in (
-        "validity_s", "external_id", "email", "campaign_id", "sent_by", "country"))  # fmt: skip
+        "validity_s", "external_id", "email", "campaign_id", "sent_by", "country", "template",
+        "category", "reference", "provider_message_id"))  # fmt: skip
     assert any(name in s for s in sends for name in ("trace_id", "meta", "schema_version"))
-    statuses = {fields["status"] for event, fields in valid if event.kind == RECEIPTS}
-    assert statuses == {"submitted", "queued", "sent", "delivered", "read", "undelivered",
-                        "rejected", "deleted"}  # fmt: skip
+    receipts = [fields for event, fields in valid if event.kind == RECEIPTS]
+    ours = {"submitted", "queued", "sent", "delivered", "read", "undelivered", "rejected",
+            "deleted"}  # fmt: skip
+    statuses = {fields["status"] for fields in receipts}
+    assert ours < statuses
+    assert {"DELIVRD", "UNDELIV", "ENROUTE", "accepted", "failed", "seen", "UNKNOWN"} < statuses
+    assert all(any(fields.get(name) for fields in receipts) for name in (
+        "attempt", "part", "parts", "mccmnc", "price", "currency", "bounce", "scope"))  # fmt: skip
+    assert {fields.get("currency") for fields in receipts} >= {"EUR", "USD", None}
 
 
 def test_times_come_in_several_zones_and_as_numbers(
@@ -178,7 +187,7 @@ def test_every_kind_of_broken_input_is_there_under_its_reason() -> None:
         (e.kind, e.note.split(":")[1], e.expect)
         for seed in (1, 2)
         for e in generate(seed, 60_000, AS_OF)
-        if e.note.startswith(("broken:", "odd:"))
+        if e.note.startswith(("broken:", "odd:")) and e.note != "odd:bom"
     }
     assert found == wanted
     assert {reason for _, _, reason in found} == {
@@ -188,6 +197,92 @@ def test_every_kind_of_broken_input_is_there_under_its_reason() -> None:
 
 def test_only_broken_events_expect_a_refusal(events: list[Event]) -> None:
     assert all(bool(e.expect) == e.note.startswith("broken:") for e in events)
+
+
+def test_every_flaw_is_there_and_costs_its_field_only() -> None:
+    records = as_published(list(generate(1, 60_000, AS_OF)))
+    noted = [*records, *generate(2, 60_000, AS_OF)]
+    found = {(e.kind, e.note.split(":")[1]) for e in noted if e.note.startswith("flawed:")}
+    assert found == {(flaw.topic, flaw.name) for flaw in FLAWS}
+    names = {name for m in expect(records, AS_OF).messages.values() for name in m.repaired}
+    assert {"text", "recipient", "country", "bounce", "scope", "error_code", "reason", "price",
+            "mccmnc", "part", "url", "link_id", "user_agent", "automated"} < names  # fmt: skip
+    flawless = [
+        r for r in records if not r.note.startswith(("flawed:", "odd:", "misrouted", "duplicate"))
+    ]
+    assert not any(m.repaired for m in expect(flawless, AS_OF).messages.values())
+
+
+def test_some_events_begin_with_a_byte_order_mark(events: list[Event]) -> None:
+    marked = [e for e in events if (e.value or b"").startswith(b"\xef\xbb\xbf")]
+    assert {e.kind for e in marked} >= {SENDS, RECEIPTS}
+    assert not any(e.expect for e in marked)
+
+
+def test_parts_are_complete_or_one_of_them_failed_or_is_lost(
+    valid: list[tuple[Event, dict[str, Any]]], expected: Expected
+) -> None:
+    parts: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
+    total: dict[tuple[str, str], int] = {}
+    for _, fields in valid:
+        if fields.get("parts"):
+            key = (fields["account"], fields["message_id"])
+            parts[key].add(fields["part"])
+            total[key] = fields["parts"]
+    statuses = Counter(
+        (expected.messages[key].status, len(parts[key]) == total[key])
+        for key in parts
+        if key in expected.messages
+    )
+    assert statuses["delivered", True] > 30
+    assert statuses["undelivered", True] > 1
+    assert statuses["delivered", False] == 0
+    assert max(total.values()) >= 3
+
+
+def test_people_have_several_spellings_and_some_have_ids(expected: Expected) -> None:
+    spelled = defaultdict(set)
+    for message in expected.messages.values():
+        spelled[message.person].add(message.recipient)
+    assert max(map(len, spelled.values())) == 2
+    countries = {m.country for m in expected.messages.values() if m.person != m.recipient}
+    assert countries == {"BR", "MX", "AR"}
+    assert sum(1 for person in spelled if person[2] == ".") > 50
+    assert {"68849", "SUPPORT"} < spelled.keys()
+
+
+def test_every_spelling_is_one_person() -> None:
+    for country in PREFIXES:
+        for person in range(0, 100_000, 999):
+            number = phone_number(country, person)
+            other = other_spelling(number)
+            assert person_of(other) == person_of(number) == number
+            assert other_spelling(other) == other
+            assert (other != number) <= (country in ("BR", "MX", "AR"))
+
+
+def test_recipients_stop_by_code_by_reply_and_by_number(
+    events: list[Event], valid: list[tuple[Event, dict[str, Any]]], expected: Expected
+) -> None:
+    by_code = [d for d in expected.decisions if d.who in ("twilio", "vonage", "whatsapp")]
+    assert {d.channel for d in by_code} == {"sms", "whatsapp"}
+    arrived = {e.key: n for n, e in enumerate(events) if e.note == "inbound"}
+    orders = Counter(n < arrived[e.key] for n, e in enumerate(events) if e.note == "stop")
+    assert min(orders[True], orders[False]) > 5
+    stopped = {f["recipient"] for e, f in valid if e.note == "inbound" and f["text"] == "STOP"}
+    assert any(not is_person(recipient) for recipient in stopped)
+    assert {d.channel for d in expected.decisions} == {"sms", "whatsapp", ""}
+    assert all(is_person(d.person) for d in expected.decisions)
+    engaged = Counter(e.type for e in expected.engagements.values())
+    assert min(engaged[kind] for kind in ("click", "unsubscribe", "resubscribe", "conversion")) > 5
+
+
+def test_programs_click_too(expected: Expected) -> None:
+    clicked = [m for m in expected.messages.values() if m.clicked_at or m.automated_clicked_at]
+    programs = [m for m in clicked if m.automated_clicked_at]
+    assert 5 < len(programs) < len(clicked) / 4
+    known = [e for e in expected.engagements.values() if e.automated]
+    assert 0 < len(known) < len(programs) * 2
 
 
 def test_sizes_lie_on_both_sides_of_the_limit(events: list[Event]) -> None:

@@ -6,9 +6,18 @@ import pytest
 
 from models.refusal import Reason
 from models.settings import Topic
-from models.suppression import SuppressionStatus
+from models.strikes import Strike
+from models.suppression import ChannelStatus, SuppressionStatus, of_any
 from sinks.rows import map_records
-from tests.support.account_records import NUMBER, account, request, retry, strike, suppression
+from tests.support.account_records import (
+    NUMBER,
+    account,
+    record_of,
+    request,
+    retry,
+    strike,
+    suppression,
+)
 from tests.support.fakes import AT_T0, T0, receipt, send, state, state_record
 from tests.support.records import Record
 from tests.support.written import WrittenDatabase
@@ -92,20 +101,35 @@ def test_an_account_as_people_see_it(world: WrittenDatabase) -> None:
         account(
             7, strike_limit=2, suppress_hard_bounces=False, suppression_days=30, validity_s=3600,
             time_zone="Europe/Berlin", fail_reasons={"p:1": "Grüße", "2": "x"}, updated_at=T0 + 5,
+            codes={"P:1": {"bounce": "hard"}}, unsubscribe_binds="all",
         ),
     )  # fmt: skip
     columns = (
         "account, suppress_hard_bounces, strike_limit, strikes_reset_on_delivery, "
         "suppression_days, retry_soft_bounces, retry_every_s, retry_for_s, validity_s, time_zone, "
         f"text_days, recipient_days, fail_reasons, {milliseconds('updated_at')}, published_at, "
-        "version"
+        "version, codes, unsubscribe_binds"
     )
     assert world.rows(f"SELECT {columns} FROM accounts_current") == [
         (
             "acme", False, 2, False, 30, True, 3600, 172_800, 3600, "Europe/Berlin", None, None,
-            {"p:1": "Grüße", "2": "x"}, T0 + 5, AT_T0, 7,
+            {"p:1": "Grüße", "2": "x"}, T0 + 5, AT_T0, 7, {"p:1": '{"bounce":"hard"}'}, "all",
         )
     ]  # fmt: skip
+
+
+def test_meanings_of_codes_and_what_an_unsubscribe_binds(world: WrittenDatabase) -> None:
+    codes = {"Twilio:030003": {"bounce": "hard", "scope": "recipient", "reason": "gone"}, "5": {}}
+    world.write("accounts", account(7, codes=codes, unsubscribe_binds="all"))
+    world.write("accounts", account(8)._replace(key=b"other", value=None))
+    assert world.rows("SELECT account, codes, unsubscribe_binds FROM accounts ORDER BY ALL") == [
+        (
+            "acme",
+            {"twilio:30003": '{"bounce":"hard","scope":"recipient","reason":"gone"}', "5": "{}"},
+            "all",
+        ),
+        ("other", {}, "marketing"),
+    ]
 
 
 def test_the_last_settings_published_win_whatever_their_updated_at(
@@ -181,11 +205,12 @@ def test_a_delivery_is_no_strike_and_refused_strikes_are_the_workers() -> None:
 # --- suppressions -------------------------------------------------------------------------------
 
 SUPPRESSIONS = (
-    "SELECT suppressed, reasons, since, until IS NULL, strikes, version FROM suppressions"
+    "SELECT suppressed, reasons, since, until IS NULL, strikes, version FROM suppressions "
+    "WHERE channel = 'sms'"
 )
 HISTORY = (
     f"SELECT {milliseconds('published_at')}, version, suppressed, reasons "
-    "FROM suppression_history ORDER BY version"
+    "FROM suppression_history WHERE channel = 'sms' ORDER BY version"
 )
 
 
@@ -224,6 +249,67 @@ def test_a_suppression_without_a_value_leaves_its_rows(world: WrittenDatabase) -
     found = map_records({"suppressions": [tombstone]}, 65_536)
     assert (found.tables, found.refused) == ({}, [])
     assert found.skipped == {("suppressions", "tombstone"): 1}
+
+
+def on(channel: str, reason: str = "", for_all: int = 0) -> ChannelStatus:
+    """The status on one channel; without a reason it is not suppressed there."""
+    reasons = (reason,) if reason else ()
+    return ChannelStatus(channel, bool(reason), reasons, T0 if reason else 0, 0, 1, for_all)
+
+
+def test_a_number_has_a_row_for_each_channel_and_a_release_on_one_replaces_its_row(
+    world: WrittenDatabase,
+) -> None:
+    struck, left = on("sms", "hard_bounces", T0), on("whatsapp", "unsubscribed")
+    both, one = of_any([struck, left]), of_any([on("sms"), left])
+    records = [suppression(1, STRUCK), suppression(2, both), suppression(3, one)]
+    columns = "channel, suppressed, reasons, since IS NULL, binds, version"
+    for order in itertools.permutations(records):
+        world.write("suppressions", *order)
+    for _ in range(2):
+        assert world.rows(f"SELECT {columns} FROM suppressions ORDER BY channel") == [
+            ("sms", False, [], 1, "", 3),
+            ("whatsapp", True, ["unsubscribed"], 0, "marketing", 3),
+        ]
+        world.merge("suppression_records", "suppression_versions")
+    history = "SELECT version, channel, binds FROM suppression_history ORDER BY version, channel"
+    assert world.rows(history) == [
+        (1, "sms", "all"),
+        (1, "whatsapp", "all"),
+        (2, "sms", "all"),
+        (2, "whatsapp", "marketing"),
+        (3, "sms", ""),
+        (3, "whatsapp", "marketing"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reasons", "binds"), [(("unsubscribed",), "marketing"), (("unsubscribed", "manual"), "all")]
+)
+def test_a_record_from_before_channels_were_known_is_about_every_channel(
+    world: WrittenDatabase, reasons: tuple[str, ...], binds: str
+) -> None:
+    world.write("suppressions", suppression(1, SuppressionStatus(True, reasons, T0, 0, 0)))
+    assert world.rows("SELECT channel, binds FROM suppressions ORDER BY channel") == [
+        ("sms", binds),
+        ("whatsapp", binds),
+    ]
+    assert world.rows("SELECT channel, binds FROM suppression_records") == [("", binds)]
+
+
+def test_strikes_and_requests_have_a_channel_and_the_spelling_of_the_person(
+    world: WrittenDatabase,
+) -> None:
+    person, spelling = "+5582999448232", "+558299448232"
+    wish = request("release", recipient=spelling, channel="whatsapp")
+    struck = Strike("struck", "acme", spelling, "m1", T0, 1, T0, channel="whatsapp")
+    world.write("suppression-requests", wish, request("release"))
+    world.write("strikes", strike(), record_of(struck))
+    for view in ("suppression_requests_current", "strikes_current"):
+        assert world.rows(f"SELECT recipient, channel FROM {view} ORDER BY channel") == [
+            (NUMBER, ""),
+            (person, "whatsapp"),
+        ]
 
 
 def test_every_request_has_one_row(world: WrittenDatabase) -> None:

@@ -18,10 +18,6 @@ from sinks.view_sql import views
 from tests.support.running_sink import one_way
 
 KNOWN = load()
-AGAIN = re.compile(
-    r"CREATE (TABLE|DATABASE) IF NOT EXISTS |CREATE OR REPLACE VIEW |DROP \w+ IF EXISTS "
-    r"|ALTER TABLE \w+ (ADD|DROP|COMMENT|MODIFY) (COLUMN|INDEX|CONSTRAINT) IF (NOT )?EXISTS "
-)
 
 
 def test_the_schema_is_the_committed_one(clickhouse: ClickHouse) -> None:
@@ -67,10 +63,12 @@ def test_every_earlier_version_leads_to_the_same_schema(empty: ClickHouse, appli
     assert dump(empty) == DUMP.read_text()
 
 
-def test_statements_can_be_run_again() -> None:
+def test_statements_that_run_again_change_nothing(fresh_clickhouse: ClickHouse) -> None:
     for migration in KNOWN:
         for statement in migration.statements:
-            assert AGAIN.match(statement), f"{migration.name}: {statement[:60]}"
+            if "CREATE OR REPLACE VIEW" not in statement:
+                fresh_clickhouse.command(statement)
+    assert dump(fresh_clickhouse) == DUMP.read_text()
 
 
 def test_every_view_is_in_the_file_of_its_name() -> None:
@@ -165,9 +163,11 @@ def test_a_sink_that_may_not_migrate_names_what_is_missing(empty: ClickHouse) ->
     require(empty)
 
 
-def test_the_time_to_live_of_texts_follows_the_setting(fresh_clickhouse: ClickHouse) -> None:
-    migrate(fresh_clickhouse, 7)
-    assert "toIntervalDay(7)" in dump(fresh_clickhouse)
+def test_the_times_to_live_follow_the_settings(fresh_clickhouse: ClickHouse) -> None:
+    migrate(fresh_clickhouse, 7, events_days=5)
+    schema = dump(fresh_clickhouse)
+    assert "TTL toDateTime(sent_at) + toIntervalDay(7)" in schema
+    assert "TTL toDateTime(occurred_at) + toIntervalDay(5)" in schema
     migrate(fresh_clickhouse, 90)
     assert dump(fresh_clickhouse) == DUMP.read_text()
 

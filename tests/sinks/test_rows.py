@@ -6,7 +6,9 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from models.contract import Campaign
 from models.counters import COUNT_NAMES, cell_key, encode_cell, encode_retired, retired_key
+from models.keys import FORWARDED
 from models.message_row import MESSAGE_COLUMNS, MessageRow
 from models.refusal import MAX_DETAIL, Reason, Refusal
 from models.settings import Topic
@@ -180,6 +182,55 @@ def test_sends_without_text_and_refused_ones_have_no_row() -> None:
     assert found.skipped == {("sends", "refused"): 2}
 
 
+RECEIPT: dict[str, object] = {
+    "account": "acme", "message_id": "m1", "occurred_at": T0 - 9, "attempt": 2,
+    "status": "undelivered", "bounce": "soft", "scope": "network", "error_code": "E1",
+    "reason": "no route", "provider": "north", "provider_message_id": "p1",
+    "recipient": "+4915112345678", "part": 2, "parts": 3, "mccmnc": "26201",
+    "price": "-0.0075", "currency": "EUR", "received_at": T0 - 5,
+}  # fmt: skip
+
+
+def test_a_receipt_has_a_row_as_it_came() -> None:
+    record = event("receipts", RECEIPT)._replace(partition=3, offset=70)
+    row = row_of(mapped("receipts", record), "receipt_events")
+    expected = {name: value for name, value in RECEIPT.items() if name != "reason"}
+    assert row == expected | {
+        "error_text": "no route",
+        "price": -7_500,
+        "partition": 3,
+        "offset": 70,
+        "published_at": T0,
+        "repaired": (),
+    }
+
+
+def test_a_receipt_that_gives_nothing_more_has_empty_columns() -> None:
+    bare = {name: RECEIPT[name] for name in ("account", "message_id", "status", "occurred_at")}
+    row = row_of(mapped("receipts", event("receipts", bare)), "receipt_events")
+    assert {name: value for name, value in row.items() if not value} == {
+        **dict.fromkeys(("bounce", "scope", "error_code", "error_text", "provider"), ""),
+        **dict.fromkeys(("provider_message_id", "recipient", "mccmnc", "currency"), ""),
+        **dict.fromkeys(("partition", "attempt", "part", "parts", "price", "received_at"), 0),
+        "repaired": (),
+    }
+
+
+def test_a_rerouted_copy_of_a_receipt_and_a_refused_one_have_no_row() -> None:
+    copy = event("receipts", RECEIPT)._replace(headers=(("trace", b"1"), (FORWARDED, b"1")))
+    found = mapped(
+        "receipts",
+        event("receipts", RECEIPT)._replace(headers=(("trace", b"1"),)),
+        copy,
+        event("receipts", RECEIPT | {"message_id": ""}),
+        Record("receipts", 0, 0, T0, b"acme/m1", None),
+        event("receipts", b"{"),
+    )
+    assert len(found.tables["receipt_events"].rows) == 1
+    assert found.refused == []
+    assert found.skipped == {("receipts", "rerouted"): 1, ("receipts", "refused"): 3}
+
+
 def test_an_engagement_has_a_row_and_a_refused_one_has_none() -> None:
     click = {"account": "acme", "event_id": "e1", "type": "click", "occurred_at": T0}
     found = mapped(
@@ -195,10 +246,12 @@ def test_an_engagement_has_a_row_and_a_refused_one_has_none() -> None:
 def test_no_two_columns_of_a_row_by_position_are_swapped() -> None:
     click = {
         "account": "acme", "event_id": "e1", "type": "click", "occurred_at": T0, "message_id": "m1",
-        "recipient": "+4915112345678", "campaign_id": "c1", "link_id": "l1", "url": "u",
+        "recipient": "+551187654321", "campaign_id": "c1", "link_id": "l1", "url": "u",
+        "channel": "sms", "user_agent": "Slackbot", "automated": True,
     }  # fmt: skip
     row = row_of(mapped("engagements", event("engagements", click)), "engagements")
     assert {name: row[name] for name in click} == click
+    assert row["person"] == "+5511987654321"
     text = row_of(mapped("sends", event("sends", SEND | {"text": "hi"})), "message_texts")
     names = ("account", "message_id", "sent_at", "text")
     assert tuple(text[name] for name in names) == ("acme", "m1", T0, "hi")
@@ -228,6 +281,13 @@ def test_a_refused_campaign_becomes_a_dead_letter() -> None:
     assert row_of(found, "campaigns")["name"] == "Sale"
     assert found.accepted == {("campaigns", "campaign"): 1}
     assert found.refused[0][1] == Refusal(Reason.WRONG_TYPE, found.refused[0][1].detail)
+
+
+def test_repaired_fields_of_campaigns_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Campaign, "repaired", ("text", "creator"))
+    campaign = {"account": "acme", "campaign_id": "c", "name": "Sale", "updated_at": T0}
+    found = mapped("campaigns", *[event("campaigns", campaign)] * 2)
+    assert found.repaired == {("campaigns", "text"): 2, ("campaigns", "creator"): 2}
 
 
 def test_a_newer_campaign_has_the_greater_version() -> None:

@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaTimeoutError, NotLeaderForPartitionError
 
 from deploy.embedded.brokers import Broker, free_port
 from models.counters import cell_key, encode_cell
-from models.suppression import SuppressionStatus
+from models.suppression import ChannelStatus, of_any
 from sinks.client import ClickHouse, connect
 from sinks.errors import Broken
 from sinks.rows import TOPICS
@@ -36,6 +36,12 @@ from tests.support.running_sink import (
 NOW = int(time.time() * 1000)
 
 
+def receipt_value(status: str) -> bytes:
+    """A receipt that is young enough to stay."""
+    given = {"account": "acme", "message_id": "m1", "status": status, "occurred_at": NOW}
+    return json.dumps(given).encode()
+
+
 def one_of_each() -> list[Record]:
     """A good record for every topic; the text is young enough to stay."""
     cell = cell_key("day", T0, ("acme", "sms", "direct", "DE", "p", ""), 0)
@@ -49,13 +55,14 @@ def one_of_each() -> list[Record]:
         Record("message-states", 1, 0, T0, b"acme/gone", None),
         Record("status-counters", 0, 0, T0, cell, encode_cell(1, counts_of(submitted=1))),
         Record("sends", 0, 0, NOW, b"acme/m1", sent),
+        Record("receipts", 1, 0, NOW, b"acme/m1", receipt_value("queued")),
         Record("engagements", 1, 0, T0, b"k", json.dumps(click | {"occurred_at": T0}).encode()),
         Record("campaigns", 0, 0, T0, b"acme/c", json.dumps(campaign).encode()),
         account(),
         request("suppress"),
         strike(),
         strike("delivered"),
-        suppression(1, SuppressionStatus(True, ("manual",), T0, 0, 0)),
+        suppression(1, of_any([ChannelStatus("sms", True, ("manual",), T0, 0, 0, T0)])),
         retry(),
         Record("dead-letters", 1, 0, T0, b"\xff", None, tuple((k, v.encode()) for k, v in headers)),
     ]
@@ -65,6 +72,7 @@ VIEWS = (
     "messages_current",
     "counters_day",
     "message_texts_current",
+    "receipt_events_current",
     "engagements_current",
     "campaigns_current",
     "accounts_current",
@@ -108,6 +116,33 @@ async def test_every_topic_reaches_its_table_and_is_committed(
         await again.until(lambda: count(reader, "messages_current") == 2)
     assert sum(again.rows(table) for table in ("message_texts", "campaigns", "engagements")) == 0
     assert again.rows("messages") == 1
+
+
+@one_way
+async def test_a_sink_of_the_version_before_goes_on_with_the_oldest_receipts(
+    embedded_broker: Broker,
+    prefix: str,
+    url: str,
+    reader: ClickHouse,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It had no position in their topic; in the others it goes on where it was."""
+    settings = await settings_for(embedded_broker, prefix, url)
+    before = tuple(topic for topic in TOPICS if topic != "receipts")
+    receipts = [
+        Record("receipts", place, 0, NOW, b"acme/m1", receipt_value(status))
+        for place, status in enumerate(("queued", "delivered"))
+    ]
+    await publish(settings, [*receipts, *states(3)])
+    with monkeypatch.context() as older:
+        older.setattr("sinks.consumer.TOPICS", before)
+        async with running(settings) as sink:
+            await sink.until(lambda: count(reader, "messages_current") == 3)
+            await asyncio.sleep(1)
+    assert count(reader, "receipt_events_current") == 0
+    async with running(settings) as upgraded:
+        await upgraded.until(lambda: count(reader, "receipt_events_current") == 2)
+    assert upgraded.rows("messages") == 0
 
 
 @one_way

@@ -1,5 +1,6 @@
 """What the rows come to in ClickHouse, on the embedded engine and through the HTTP driver."""
 
+import json
 import random
 import time
 from decimal import Decimal
@@ -11,6 +12,10 @@ from models.counters import cell_key, encode_cell
 from models.refusal import Reason, Refusal
 from sinks.dead_letters import Record as SinkRecord
 from sinks.errors import Broken, Unavailable
+from sinks.mapped_batch import TableRows
+from sinks.migrate import migrate
+from sinks.rows import map_records
+from sinks.tables import ALL
 from tests.support.fakes import AT_T0, T0, counts_of, headers_of, receipt, send, state, state_record
 from tests.support.records import Record
 from tests.support.written import WrittenDatabase
@@ -64,7 +69,9 @@ def test_columns_of_messages_current_are_stable(world: WrittenDatabase) -> None:
         "recipient country external_id email platform provider segments credits attempts "
         "sent_at status platform_status carrier_status bounce scope error_code fail_reason "
         "queued_at delivered_at read_at finalized_at clicked_at unsubscribed_at version "
-        "error_text failed_attempt no_retry_reason next_attempt_at sent_to_suppressed outcome"
+        "error_text failed_attempt no_retry_reason next_attempt_at sent_to_suppressed outcome "
+        "person provider_message_id template category reference mccmnc price currency "
+        "converted_at automated_clicked_at repaired"
     )
 
 
@@ -145,6 +152,108 @@ def test_a_cell_back_at_zero_is_gone_from_the_view(world: WrittenDatabase) -> No
     assert world.rows("SELECT campaign_id, messages FROM counters_campaign") == [("c1", 1)]
     world.write("status-counters", cell(2, kind="campaign"))
     assert world.rows("SELECT campaign_id, messages FROM counters_campaign") == []
+
+
+R0 = 4_102_444_800_000
+"""When receipts occur here, in epoch ms: the time to live of none has ended."""
+
+
+def receipt_record(offset: int = 0, partition: int = 0, **fields: object) -> Record:
+    given = {"account": "acme", "message_id": "m1", "status": "queued", "occurred_at": R0, **fields}
+    return Record(
+        "receipts", partition, offset, R0 + 3, b"acme/m1", json.dumps(given, default=str).encode()
+    )
+
+
+def test_receipts_as_people_see_them(world: WrittenDatabase) -> None:
+    world.write(
+        "receipts",
+        receipt_record(0),
+        receipt_record(
+            1, 2, status="undelivered", attempt=3, bounce="hard", scope="route", error_code="E1",
+            reason="no route", provider="north", provider_message_id="p1", part=1, parts=2,
+            recipient="+4915112345678", mccmnc="26201", price="-0.0075", currency="EUR",
+            received_at=R0 + 2,
+        ),
+        receipt_record(2, price="0", currency="EUR"),
+    )  # fmt: skip
+    columns = (
+        "account, message_id, toUnixTimestamp64Milli(occurred_at), attempt, status, bounce, scope, "
+        "error_code, error_text, provider, provider_message_id, recipient, part, parts, mccmnc, "
+        "price, currency, toUnixTimestamp64Milli(received_at), "
+        "toUnixTimestamp64Milli(published_at), repaired, partition, offset"
+    )
+    bare = ("acme", "m1", R0, None, "queued", *[""] * 7, None, None, "")
+    assert world.rows(f"SELECT {columns} FROM receipt_events_current ORDER BY offset") == [
+        (*bare, None, "", None, R0 + 3, [], 0, 0),
+        (
+            "acme", "m1", R0, 3, "undelivered", "hard", "route", "E1", "no route", "north", "p1",
+            "+4915112345678", 1, 2, "26201", Decimal("-0.0075"), "EUR", R0 + 2, R0 + 3, [], 2, 1,
+        ),
+        (*bare, Decimal(0), "EUR", None, R0 + 3, [], 0, 2),
+    ]  # fmt: skip
+
+
+def test_a_replay_of_receipts_changes_nothing(world: WrittenDatabase) -> None:
+    """In any order; the same receipt published twice has two rows, as it came."""
+    records = [receipt_record(0), receipt_record(1), receipt_record(0, partition=1)]
+    for seed in range(4):
+        random.Random(seed).shuffle(records)
+        world.write("receipts", *records)
+        world.write("receipts", records[0])
+    expected = [(0, 0), (0, 1), (1, 0)]
+    query = "SELECT partition, offset FROM receipt_events_current ORDER BY ALL"
+    assert world.rows(query) == expected
+    world.merge("receipt_events")
+    assert world.rows(query) == expected
+
+
+def test_receipts_are_kept_as_long_as_the_setting_says(fresh_world: WrittenDatabase) -> None:
+    now_ms, day_ms = time.time_ns() // 1_000_000, 86_400_000
+    records = [receipt_record(days, occurred_at=now_ms - days * day_ms) for days in (0, 5, 8, 40)]
+    fresh_world.write("receipts", *records)
+    fresh_world.merge("receipt_events")
+    query = "SELECT offset FROM receipt_events_current ORDER BY ALL"
+    assert fresh_world.rows(query) == [(0,), (5,), (8,)]
+    migrate(fresh_world.clickhouse, 90, events_days=6)
+    fresh_world.merge("receipt_events")
+    assert fresh_world.rows(query) == [(0,), (5,)]
+
+
+def test_columns_that_are_empty_in_a_whole_batch_have_the_defaults(world: WrittenDatabase) -> None:
+    record = state_record(state(1, send()))
+    (rows,) = map_records({"message-states": [record]}, 65_536).tables.values()
+    full = dict(zip(rows.table.names, rows.rows[0], strict=True)) | {
+        "message_id": "m2", "provider_message_id": "p", "template": "t", "category": "c",
+        "reference": "r", "mccmnc": "26201", "price": 1_234_567, "currency": "EUR",
+        "converted_at": T0, "automated_clicked_at": T0, "repaired": ("text", "url"),
+    }  # fmt: skip
+    columns = (
+        "message_id, provider_message_id, template, category, reference, mccmnc, price, currency, "
+        "converted_at, automated_clicked_at, repaired"
+    )
+    empty = ("m1", *[""] * 5, Decimal(0), "", None, None, [])
+    values = ("m2", "p", "t", "c", "r", "26201", Decimal("1.234567"), "EUR", AT_T0, AT_T0)
+    for given in ([rows.rows[0]], [rows.rows[0], tuple(full.values())]):
+        inserted = TableRows(rows.table)
+        for row in given:
+            inserted.add(row, record)
+        assert world.writer.write(inserted) == []
+        found = world.rows(f"SELECT {columns} FROM messages_current ORDER BY message_id")
+        assert found == [empty, (*values, ["text", "url"])][: len(given)]
+
+
+def test_only_columns_without_a_default_of_their_own_may_be_left_out(
+    world: WrittenDatabase,
+) -> None:
+    for table in ALL:
+        rare = [table.names[place] for place in table.rare]
+        defaults = world.clickhouse.rows(
+            "SELECT name, default_kind FROM system.columns "
+            "WHERE database = {database:String} AND table = {table:String}",
+            {"database": world.clickhouse.database, "table": table.name},
+        )
+        assert {dict(defaults)[name] for name in rare} <= {""}, table.name
 
 
 def text_record(text: str, sent_at: int, offset: int = 0) -> Record:

@@ -1,6 +1,9 @@
 """A database of any earlier version, with rows in it, is brought up to date and goes on."""
 
+import time
 from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
 
 import pytest
 
@@ -12,6 +15,10 @@ from tests.support.written import WrittenDatabase
 KNOWN = load()
 NEW_COLUMNS = 7
 """The migration that gave messages and orphans what they lacked."""
+VERSION_0_1 = 14
+"""The migrations of version 0.1.0."""
+NEVER = datetime(1970, 1, 1)
+"""A time that has not come, as tables hold it."""
 
 
 @pytest.fixture
@@ -34,6 +41,9 @@ def message(message_id: str, status: str, **columns: object) -> dict[str, object
         **columns,
     }
 
+
+FUTURE = 4_102_444_800_000
+"""No time to live of rows from this day ends yet."""
 
 ROWS: dict[str, list[dict[str, object]]] = {
     "messages": [
@@ -58,14 +68,23 @@ ROWS: dict[str, list[dict[str, object]]] = {
             "account": "acme",
             "message_id": "m",
             "attempt": 1,
-            "sent_at": 4_102_444_800_000,
+            "sent_at": FUTURE,
             "text": "hi",
         }
     ],
     "status_counters": [
         {"kind": "hour", "account": "acme", "window_start": T0, "queued": 2, "version": 1}
     ],
-    "engagements": [{"account": "acme", "event_id": "e", "type": "click", "occurred_at": T0}],
+    "engagements": [
+        {
+            "account": "acme",
+            "event_id": "e",
+            "type": "click",
+            "occurred_at": T0,
+            "recipient": "+49",
+        }
+    ],
+    "receipt_events": [{"account": "acme", "message_id": "m", "occurred_at": FUTURE}],
     "campaigns": [{"account": "acme", "campaign_id": "c", "name": "Sale"}],
     "dead_letter_records": [{"topic": "sends", "offset": 4, "reason": "empty", "time": T0}],
     "accounts": [{"account": "acme", "strike_limit": 2, "suppression_days": 0}],
@@ -81,13 +100,13 @@ ROWS: dict[str, list[dict[str, object]]] = {
 READ: dict[str, tuple[str, list[tuple[object, ...]]]] = {
     "messages": (
         "SELECT message_id, status, fail_reason, error_text, failed_attempt, no_retry_reason, "
-        "next_attempt_at, sent_to_suppressed, delivered_at IS NULL "
+        "next_attempt_at, sent_to_suppressed, delivered_at IS NULL, person = recipient "
         "FROM messages_current ORDER BY message_id",
         [
-            ("delivered", "delivered", "", "", None, "", None, False, 0),
-            ("expired", "undelivered", "expired", "", 1, "", None, False, 1),
-            ("failed", "undelivered", "gone", "gone", 3, "", None, False, 1),
-            ("pending", "queued", "", "", None, "", None, False, 1),
+            ("delivered", "delivered", "", "", None, "", None, False, 0, 1),
+            ("expired", "undelivered", "expired", "", 1, "", None, False, 1, 1),
+            ("failed", "undelivered", "gone", "gone", 3, "", None, False, 1, 1),
+            ("pending", "queued", "", "", None, "", None, False, 1, 1),
         ],
     ),
     "orphans": (
@@ -96,14 +115,30 @@ READ: dict[str, tuple[str, list[tuple[object, ...]]]] = {
     ),
     "message_texts": ("SELECT text FROM message_texts_current", [("hi",)]),
     "status_counters": ("SELECT account, queued FROM counters_hour", [("acme", 2)]),
-    "engagements": ("SELECT event_id, url FROM engagements_current", [("e", "")]),
+    "engagements": (
+        "SELECT event_id, url, person, automated FROM engagements_current",
+        [("e", "", "+49", False)],
+    ),
+    "receipt_events": (
+        "SELECT message_id, attempt, price, received_at FROM receipt_events_current",
+        [("m", None, None, None)],
+    ),
     "campaigns": ("SELECT name, created_at FROM campaigns_current", [("Sale", None)]),
     "dead_letter_records": ("SELECT topic, offset FROM dead_letters", [("sends", 4)]),
     "accounts": ("SELECT strike_limit, suppression_days FROM accounts_current", [(2, None)]),
-    "strikes": ("SELECT recipient, struck FROM strikes_current", [("+49", True)]),
-    "suppression_records": ("SELECT suppressed, since FROM suppressions", [(True, None)]),
-    "suppression_versions": ("SELECT suppressed, until FROM suppression_history", [(True, None)]),
-    "suppression_requests": ("SELECT action FROM suppression_requests_current", [("release",)]),
+    "strikes": ("SELECT recipient, struck, channel FROM strikes_current", [("+49", True, "")]),
+    "suppression_records": (
+        "SELECT suppressed, since, channel, binds FROM suppressions ORDER BY channel",
+        [(True, None, "sms", "all"), (True, None, "whatsapp", "all")],
+    ),
+    "suppression_versions": (
+        "SELECT suppressed, until, channel FROM suppression_history ORDER BY channel",
+        [(True, None, "sms"), (True, None, "whatsapp")],
+    ),
+    "suppression_requests": (
+        "SELECT action, channel FROM suppression_requests_current",
+        [("release", "")],
+    ),
     "retry_requests": ("SELECT id FROM retry_requests_current", [("acme/m/2",)]),
     "segments": ("SELECT name, definition FROM segments_current", [("clicked", "{}")]),
 }
@@ -145,6 +180,86 @@ def test_rows_of_every_earlier_version_are_read_alike(empty: ClickHouse, applied
             query, expected = READ[table]
             assert empty.rows(query) == expected, table
             empty.command(f"OPTIMIZE TABLE {table} FINAL")  # then the defaults are stored
+
+
+DEFAULTS: dict[str, dict[str, object]] = {
+    "messages": {
+        "person": "+4915112345678",
+        "provider_message_id": "",
+        "template": "",
+        "category": "",
+        "reference": "",
+        "mccmnc": "",
+        "price": Decimal(0),
+        "currency": "",
+        "converted_at": NEVER,
+        "automated_clicked_at": NEVER,
+        "repaired": [],
+    },
+    "engagements": {"channel": "", "user_agent": "", "automated": False, "person": "+49"},
+    "accounts": {"codes": {}, "unsubscribe_binds": "marketing"},
+    "strikes": {"channel": ""},
+    "suppression_records": {"channel": "", "binds": ""},
+    "suppression_versions": {"channel": "", "binds": ""},
+    "suppression_requests": {"channel": ""},
+}
+"""Columns that came after version 0.1.0, and what its rows have in them."""
+
+
+def columns_of(clickhouse: ClickHouse, table: str) -> list[str]:
+    return [
+        name
+        for (name,) in clickhouse.rows(
+            "SELECT name FROM system.columns WHERE database = {database:String} "
+            "AND table = {table:String} ORDER BY position",
+            {"database": clickhouse.database, "table": table},
+        )
+    ]
+
+
+def test_rows_of_version_0_1_are_kept_with_defaults_for_what_came_later(empty: ClickHouse) -> None:
+    migrate(empty, 90, KNOWN[:VERSION_0_1])
+    tables = fill(empty)
+    queries = {
+        table: f"SELECT {', '.join(columns_of(empty, table))} FROM {table} ORDER BY ALL"
+        for table in tables
+    }
+    before = {table: empty.rows(query) for table, query in queries.items()}
+    migrate(empty, 90)
+    for _ in range(2):
+        for table, query in queries.items():
+            rows = before[table]
+            assert len(rows) == len(ROWS[table])
+            assert empty.rows(query) == rows, table
+            later = DEFAULTS.get(table, {})
+            found = empty.rows(f"SELECT {', '.join(later) or 1} FROM {table}")
+            assert found == [tuple(later.values()) or (1,)] * len(rows), table
+            empty.command(f"OPTIMIZE TABLE {table} FINAL")  # then the defaults are stored
+
+
+def test_people_of_version_0_1_are_found_by_the_index(empty: ClickHouse) -> None:
+    migrate(empty, 90, KNOWN[:VERSION_0_1])
+    fill(empty)
+    migrate(empty, 90)
+    deadline = time.monotonic() + 30
+    while empty.rows("SELECT count() FROM system.mutations WHERE NOT is_done") != [(0,)]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    for table in ("messages", "engagements"):
+        plan = empty.rows(f"EXPLAIN indexes = 1 SELECT * FROM {table} WHERE person = '+4400000'")
+        assert "Granules: 0/" in " ".join(line for (line,) in plan), table
+
+
+def test_every_column_that_came_later_takes_part(empty: ClickHouse) -> None:
+    migrate(empty, 90, KNOWN[:VERSION_0_1])
+    before = {table: columns_of(empty, table) for table in fill(empty)}
+    migrate(empty, 90)
+    later = {
+        table: set(columns_of(empty, table)) - set(columns) for table, columns in before.items()
+    }
+    assert {table: names for table, names in later.items() if names} == {
+        table: set(columns) for table, columns in DEFAULTS.items()
+    }
 
 
 def test_every_table_takes_part(clickhouse: ClickHouse) -> None:

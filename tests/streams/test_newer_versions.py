@@ -20,10 +20,11 @@ from models.facts import Outcome, greater_outcome
 from models.message_row import row_of
 from models.state import MessageState, decode, encode, join_encoded, joined
 from models.strikes import active_strike
-from models.suppression import Facts, published, status_of
 from models.suppression import decode as decode_suppression
 from models.suppression import encode as encode_suppression
-from models.vocabulary import Bounce, Status
+from models.suppression import published, status_of
+from models.suppression_facts import Facts, add_unsubscribe
+from models.vocabulary import CHANNELS, Bounce, Status
 from sinks.rows import map_records
 from streams.followers.suppression_index import SuppressionIndex
 from streams.suppression.shard import RecipientShard
@@ -274,7 +275,9 @@ def number_stored(reasons: list[str], facts: Facts | None = None, **change: Any)
     facts = facts or Facts()
     stands = status_of(facts, AccountSettings(account="acme"), T0)
     value = json.loads(encode_suppression(published("acme", NUMBER, facts, stands, 7 << 32)))
-    value |= {"suppressed": True, "reasons": reasons, "since": T0}
+    there = {"suppressed": True, "reasons": reasons, "since": T0}
+    value |= there
+    value["channels"] = [each | there for each in value["channels"]]
     value["facts"]["complained_at"] = T0
     return json.dumps(value | change).encode()
 
@@ -306,9 +309,33 @@ def test_workers_and_sink_read_a_number_with_an_unknown_reason():
     value = number_stored(["complained", "manual"])
     suppressed = SuppressionIndex()
     suppressed.take(NUMBER_KEY, value)
-    known = suppressed.known(NUMBER_KEY)
+    known = suppressed.known("acme", NUMBER)
     assert known is not None
-    assert (known.reasons, known.since) == (("manual",), T0)
+    assert {(each.reasons, each.since) for each in known.channels} == {(("manual",), T0)}
     mapped = mapped_rows("suppressions", NUMBER_KEY, value)
     assert not mapped.refused
-    assert len(mapped.tables["suppression_records"].rows) == 1
+    assert len(mapped.tables["suppression_records"].rows) == len(CHANNELS)
+
+
+def test_a_channel_of_a_newer_version_is_kept_and_stays_suppressed():
+    facts = Facts()
+    add_unsubscribe(facts.of("rcs"), T0)
+    value = json.loads(number_stored([], facts))
+    known = {"since": T0, "until": 0, "strikes": 0, "since_for_all": T0}
+    value["channels"] = [
+        {"channel": name, "suppressed": True, "reasons": ["complained"]} | known
+        for name in ("rcs", "fax")
+    ]
+    shard, _ = number_shard(json.dumps(value).encode())
+    request = {"account": "acme", "recipient": NUMBER, "action": "suppress", "at": T0}
+    wish = record("suppression-requests", NUMBER_KEY, json.dumps(request).encode(), T0)
+    plan = shard.plan("suppression-requests", [wish], T0)
+    assert not (plan.dead_letters or plan.failures)
+    record_ = decode_suppression(plan.changes[NUMBER_KEY] or b"")
+    assert record_.facts.channels["rcs"].unsubscribed_at == T0
+    assert {each.channel: each.reasons for each in record_.channels} == {
+        "sms": ("manual",),
+        "whatsapp": ("manual",),
+        "rcs": ("unsubscribed", "manual", "complained"),
+        "fax": ("complained",),
+    }

@@ -7,8 +7,9 @@ import msgspec
 
 from models.retries import RetryRequest
 from models.strikes import Kind, Strike, encode_strike
-from models.suppression import Facts, SuppressionStatus, published
+from models.suppression import SuppressionStatus, published
 from models.suppression import encode as encode_suppression
+from models.suppression_facts import Facts
 from tests.support.fakes import T0
 from tests.support.records import Record
 
@@ -23,8 +24,12 @@ def account(offset: int = 0, key: bytes | None = b"acme", **settings: Any) -> Re
 
 def strike(kind: Kind = "struck", version: int = 1, message_id: str = "m1") -> Record:
     """What a message of acme says of its number."""
-    record_ = Strike(kind, "acme", NUMBER, message_id, T0, version, T0 + 5000, "30005")
-    return Record("strikes", 0, version, T0 + 6000, record_.key, encode_strike(record_))
+    return record_of(Strike(kind, "acme", NUMBER, message_id, T0, version, T0 + 5000, "30005"))
+
+
+def record_of(strike: Strike) -> Record:
+    """The record of a strike."""
+    return Record("strikes", 0, strike.version, T0 + 6000, strike.key, encode_strike(strike))
 
 
 def suppression(version: int, status: SuppressionStatus, at: int = T0) -> Record:

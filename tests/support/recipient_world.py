@@ -11,14 +11,16 @@ import msgspec
 
 from models.accounts import Accounts, AccountSettings
 from models.contract import Engagement, Event, Receipt, Send
-from models.keys import event_key, message_key
+from models.keys import event_key, message_key, recipient_key
 from models.message_row import MessageRow, row_of
 from models.retries import RetryRequest
 from models.state import decode
 from models.suppression import Suppression
 from models.suppression import decode as decode_suppression
 from models.suppression_requests import Action, SuppressionRequest
+from models.vocabulary import Channel
 from streams.common.plan import Plan
+from streams.followers.suppression_index import SuppressionIndex
 from streams.lifecycle.shard import Rules, Shard
 from streams.suppression.shard import REQUESTS, STRIKES, RecipientShard
 from tests.support.records import Record, record
@@ -59,7 +61,7 @@ class World:
         self.deferred_records: list[Record] = []
         self.deferred_requests: list[PublishedRequest] = []
         self.numbers: dict[bytes, bytes] = {}
-        self.suppressed: dict[bytes, int] = {}
+        self.suppressed = SuppressionIndex()
         self.logs: dict[str, list[Record]] = {STRIKES: [], REQUESTS: []}
         self.read_to = {STRIKES: 0, REQUESTS: 0}
         self.requested: list[PublishedRequest] = []
@@ -135,12 +137,19 @@ class World:
 
     # --- numbers ---------------------------------------------------------------------------------
 
-    def request(self, action: Action, recipient: str, at: int, who: str = "eva") -> None:
+    def request(
+        self,
+        action: Action,
+        recipient: str,
+        at: int,
+        who: str = "eva",
+        channel: Channel | None = None,
+    ) -> None:
         """Someone decides about a number."""
         wish = SuppressionRequest(
-            account="acme", recipient=recipient, action=action, at=at, who=who
+            account="acme", recipient=recipient, action=action, at=at, who=who, channel=channel
         )
-        key, value = message_key("acme", recipient), wish.model_dump_json().encode()
+        key, value = recipient_key("acme", recipient), wish.model_dump_json().encode()
         self.logs[REQUESTS].append(record(REQUESTS, key, value, at))
 
     def deliver_strikes(self, at: int, dies: Death = "") -> None:
@@ -159,13 +168,12 @@ class World:
                 self.read_to[topic] += len(records)
 
     def _judge(self, plan: Plan) -> None:
+        for topic, pairs in ((STRIKES, plan.strikes), (REQUESTS, plan.requests)):
+            at = self.judge.clock_ms
+            self.logs[topic] += [record(topic, key, value, at) for key, value in pairs]
         _write(self.numbers, plan)
         for key in plan.changes:
-            known = decode_suppression(self.numbers[key])
-            if known.suppressed:
-                self.suppressed[key] = known.since
-            else:
-                self.suppressed.pop(key, None)
+            self.suppressed.take(key, self.numbers[key])
 
     # --- time ------------------------------------------------------------------------------------
 
@@ -191,8 +199,18 @@ class World:
         key = message_key("acme", message_id)
         return row_of(key, decode(self.states[key]))
 
+    def binds(self, recipient: str, channel: str, source: str = "campaign") -> int:
+        """Since when such a message must not be sent; 0: it may be."""
+        return self.suppressed.binds("acme", recipient, channel, source)
+
+    def bound(self, recipient: str = NUMBER) -> dict[str, tuple[str, ...]]:
+        """Why a number is suppressed, by channel."""
+        known = self.suppressed.known("acme", recipient)
+        channels = known.channels if known is not None else ()
+        return {each.channel: each.reasons for each in channels}
+
     def number(self, recipient: str) -> Suppression | None:
-        stored = self.numbers.get(message_key("acme", recipient))
+        stored = self.numbers.get(recipient_key("acme", recipient))
         return None if stored is None else decode_suppression(stored)
 
 
@@ -264,13 +282,16 @@ def soft(at: int, attempt: int = 1) -> Receipt:
     return make_receipt("undelivered", at, attempt=attempt)
 
 
-def unsubscribe(at: int, message: str | None = None, recipient: str | None = None) -> Engagement:
+def unsubscribe(
+    at: int, message: str | None = None, recipient: str | None = None, **fields: Any
+) -> Engagement:
     """Of a message or of a number alone."""
+    given = {"type": "unsubscribe"} | fields
     return Engagement(
         account="acme",
         event_id="e",
-        type="unsubscribe",
         occurred_at=at,
         message_id=message,
         recipient=recipient,
+        **given,
     )

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from deploy.simulator.ledger import queries as tables
 from deploy.simulator.ledger.findings import Findings
 from deploy.simulator.ledger.queries import Client, columns
-from deploy.simulator.oracle.expect import RECIPIENT, Decision, Expected
-from deploy.simulator.oracle.rules import Rules
-from deploy.simulator.oracle.suppression import NOT_SUPPRESSED, RecipientStatus, Strike
+from deploy.simulator.oracle.expect import RECIPIENT, ChannelKey, Expected
+from deploy.simulator.oracle.numbers import person_of
+from deploy.simulator.oracle.rules import CodeEntry, Rules
+from deploy.simulator.oracle.suppression import (
+    NOT_SUPPRESSED,
+    Decision,
+    RecipientStatus,
+    Strike,
+)
 
 
 class Seen(NamedTuple):
-    """Rows found: strikes, suppressed recipients, retry requests."""
+    """Rows found: strikes, suppressed recipients by channel, retry requests."""
 
     strikes: int
-    suppressed: int
+    suppressed: Counter[str]
     retries: int
 
 
@@ -34,11 +41,11 @@ def compare(findings: Findings, client: Client, expected: Expected) -> Seen:
 
 def _compare_strikes(findings: Findings, client: Client, expected: Expected) -> int:
     """Each message at most once; a withdrawn strike only where one was possible."""
-    names = columns("recipient", "sent_at", "occurred_at", "code")
+    names = columns("recipient", "sent_at", "occurred_at", "code", "channel")
     query = f"SELECT struck, account, message_id, {names} FROM strikes_current"
     seen: Counter[tuple[str, str]] = Counter()
-    for struck, account, message_id, *rest in tables.rows(client, query):
-        key, strike = (account, message_id), Strike(*rest)
+    for struck, account, message_id, recipient, *rest in tables.rows(client, query):
+        key, strike = (account, message_id), Strike(person_of(recipient), *rest)
         wanted = expected.strikes.get(key)
         name = f"{account}/{message_id}"
         if not struck:
@@ -55,20 +62,23 @@ def _compare_strikes(findings: Findings, client: Client, expected: Expected) -> 
     return seen.total()
 
 
-def _compare_recipients(findings: Findings, client: Client, expected: Expected) -> int:
-    """Every recipient has its expected status; those without a row are not suppressed."""
-    query = f"SELECT account, recipient, {columns(*RecipientStatus._fields)} FROM suppressions"
-    found: dict[tuple[str, str], RecipientStatus] = {}
-    for account, recipient, suppressed, reasons, *rest in tables.rows(client, query):
-        if (account, recipient) in found:
-            findings.add("wrong_suppressions", f"{account}/{recipient}: two rows")
-        found[account, recipient] = RecipientStatus(bool(suppressed), tuple(reasons), *rest)
-    for key in (found.keys() | expected.recipients.keys()) - expected.undetermined_recipients:
+def _compare_recipients(findings: Findings, client: Client, expected: Expected) -> Counter[str]:
+    """Every recipient has its expected status on each channel; those without a row are not
+    suppressed."""
+    names = columns(*RecipientStatus._fields)
+    query = f"SELECT account, recipient, channel, {names} FROM suppressions"
+    found: dict[ChannelKey, RecipientStatus] = {}
+    for account, recipient, channel, suppressed, reasons, *rest in tables.rows(client, query):
+        key = (account, recipient, channel)
+        if key in found:
+            findings.add("wrong_suppressions", f"{'/'.join(key)}: two rows")
+        found[key] = RecipientStatus(bool(suppressed), tuple(reasons), *rest)
+    for key in (found.keys() | expected.channels.keys()) - expected.undetermined_channels:
         actual = found.get(key, NOT_SUPPRESSED)
-        wanted = expected.recipients.get(key, NOT_SUPPRESSED)
+        wanted = expected.channels.get(key, NOT_SUPPRESSED)
         if actual != wanted:
             findings.add("wrong_suppressions", f"{'/'.join(key)}: {actual}, not {wanted}")
-    return sum(status.suppressed for status in found.values())
+    return Counter(channel for (_, _, channel), status in found.items() if status.suppressed)
 
 
 def _compare_retries(findings: Findings, client: Client, expected: Expected) -> int:
@@ -97,9 +107,11 @@ def _compare_accounts(findings: Findings, client: Client, expected: Expected) ->
     """The newest record of each account, with defaults for absent fields."""
     query = f"SELECT account, {columns(*Rules._fields)} FROM accounts_current"
     found: dict[str, Rules] = {}
-    for account, *rest, reasons in tables.rows(client, query):
+    for account, *rest, reasons, codes in tables.rows(client, query):
         fail_reasons = tuple(sorted(dict(reasons).items()))
-        found[account] = Rules(*rest)._replace(fail_reasons=fail_reasons)
+        entries = {code: CodeEntry(**json.loads(entry)) for code, entry in dict(codes).items()}
+        own = tuple(sorted(entries.items()))
+        found[account] = Rules(*rest)._replace(fail_reasons=fail_reasons, codes=own)
     for account in found.keys() | expected.accounts.keys():
         actual, wanted = found.get(account), expected.accounts.get(account)
         if actual != wanted:
@@ -107,18 +119,23 @@ def _compare_accounts(findings: Findings, client: Client, expected: Expected) ->
 
 
 def _compare_decisions(findings: Findings, client: Client, expected: Expected) -> None:
-    """Published requests, and those that the worker makes of unsubscribes."""
-    names = columns("account", "recipient", "at", "action", "who", "why")
+    """Published requests, and those that the worker makes of unsubscribes and opt-outs."""
+    names = columns("account", "recipient", "at", "action", "who", "why", "channel")
     found = {
         _decision(row)
         for row in tables.rows(client, f"SELECT {names} FROM suppression_requests_current")
     }
     for decision in expected.decisions - found:
         findings.add("wrong_others", f"decision missing: {decision}")
-    for decision in found - expected.decisions:
+    for decision in found - expected.decisions - expected.possible_decisions:
         findings.add("wrong_others", f"decision without a request: {decision}")
+    for choice in expected.choices:
+        if found.isdisjoint(choice):
+            findings.add("wrong_others", f"decision missing, either of {choice}")
 
 
-def _decision(row: tuple[str, str, int, str, str, str]) -> Decision:
-    """Without the worker's text for the reason of an unsubscribe, which may be any."""
-    return (*row[:5], "" if row[4] == RECIPIENT else row[5])
+def _decision(row: tuple[Any, ...]) -> Decision:
+    """Without the worker's text for the reason of what it decided itself, which may be any."""
+    decision = Decision(row[0], person_of(row[1]), *row[2:])
+    own = decision.who == RECIPIENT or decision.why.startswith("message ")
+    return decision._replace(why="") if own else decision

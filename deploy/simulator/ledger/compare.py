@@ -17,9 +17,12 @@ from deploy.simulator.ledger import bounce_tables
 from deploy.simulator.ledger import queries as tables
 from deploy.simulator.ledger.findings import Findings
 from deploy.simulator.ledger.queries import Client
-from deploy.simulator.oracle.expect import DeadLetter, Expected, expect
+from deploy.simulator.oracle.expect import DeadLetter, Engagement, Expected, expect
 from deploy.simulator.oracle.messages import Cell, Message, Orphan
 from deploy.simulator.publish.recording import read_truth
+
+TEXTS = "SELECT uniqExact(account, message_id, attempt) FROM message_texts_current"
+RECEIPTS = "SELECT count() FROM receipt_events FINAL"
 
 # A difference in these fields is a wrong status; in any other one, a wrong field.
 STATUS_FIELDS = ("status", "platform_status", "carrier_status", "bounce", "finalized_at")
@@ -32,7 +35,8 @@ class Ledger:
     lost: expected rows that are missing (messages, orphans, dead letters). doubled: rows beyond
     the first of one message, orphan or dead letter, and messages that are orphans too.
     unexpected: rows that no event explains. wrong_status / wrong_fields: messages and orphans.
-    strikes, suppressed, retries: rows of strikes, suppressed recipients and retry requests.
+    strikes, retries: rows of strikes and retry requests. suppressed_sms, suppressed_whatsapp:
+    recipients that are suppressed on the channel. receipts: rows of receipt_events.
     wrong_cells: cells that differ from the oracle. cells_unlike_messages: cells that differ from
     a GROUP BY over messages_current. wrong_dead_letters: reason or bytes differ. wrong_others:
     engagements, campaigns, texts, account settings or suppression requests. wrong_strikes:
@@ -44,8 +48,10 @@ class Ledger:
     messages: int
     orphans: int
     dead_letters: int
+    receipts: int
     strikes: int
-    suppressed: int
+    suppressed_sms: int
+    suppressed_whatsapp: int
     retries: int
     lost: int
     doubled: int
@@ -78,12 +84,12 @@ class Ledger:
 
 
 _FAULTS = tuple(f.name for f in fields(Ledger) if f.name not in (
-    "events", "messages", "orphans", "dead_letters", "strikes", "suppressed", "retries",
-    "samples"))  # fmt: skip
+    "events", "messages", "orphans", "dead_letters", "receipts", "strikes", "suppressed_sms",
+    "suppressed_whatsapp", "retries", "samples"))  # fmt: skip
 
 
 class Counts(NamedTuple):
-    """Row counts, as progress of the tables."""
+    """Row counts, as progress of the tables. suppressed: recipients by channel."""
 
     messages: int
     orphans: int
@@ -119,8 +125,10 @@ def compare(client: Client, expected: Expected) -> Ledger:
         messages=seen.total(),
         orphans=orphans.total(),
         dead_letters=dead.total(),
+        receipts=tables.scalar(client, RECEIPTS),
         strikes=bounces.strikes,
-        suppressed=bounces.suppressed,
+        suppressed_sms=bounces.suppressed["sms"],
+        suppressed_whatsapp=bounces.suppressed["whatsapp"],
         retries=bounces.retries,
         unaccounted=expected.events - accounted(expected),
         samples=tuple(findings.samples),
@@ -159,9 +167,9 @@ def wait_until_balanced(
     deadline = time.monotonic() + timeout_s
     wanted = Counts(
         len(expected.messages), len(expected.orphans), len(expected.dead_letters),
-        len(expected.strikes), sum(status.suppressed for status in expected.recipients.values()),
+        len(expected.strikes), sum(status.suppressed for status in expected.channels.values()),
     )  # fmt: skip
-    ignore_suppressed = bool(expected.undetermined_recipients)
+    ignore_suppressed = bool(expected.undetermined_channels)
     statuses = Counter((m.status, m.bounce) for m in expected.messages.values())
     while True:
         late = time.monotonic() >= deadline
@@ -281,20 +289,31 @@ def _compare_cells(
 
 
 def _compare_others(findings: Findings, client: Client, expected: Expected) -> None:
-    """Number of engagements and texts; the newest record of each campaign."""
-    for view, key, wanted in (
-        ("engagements_current", "account, event_id", len(expected.engagements)),
-        ("message_texts_current", "account, message_id, attempt", expected.texts),
+    """Engagements; number of texts and receipts; the newest record of each campaign."""
+    for what, query, wanted in (
+        ("texts", TEXTS, expected.texts),
+        ("receipts", RECEIPTS, expected.receipts),
     ):
-        found = tables.scalar(client, f"SELECT uniqExact({key}) FROM {view}")
+        found = tables.scalar(client, query)
         if found != wanted:
-            findings.add("wrong_others", f"{view}: {found} rows, not {wanted}")
-    query = (
-        "SELECT account, campaign_id, toUnixTimestamp64Milli(updated_at), name, status "
-        "FROM campaigns_current"
-    )
-    campaigns = {(row[0], row[1]): row[2:] for row in tables.rows(client, query)}
-    for campaign in campaigns.keys() | expected.campaigns.keys():
-        actual, right = campaigns.get(campaign), expected.campaigns.get(campaign)
+            findings.add("wrong_others", f"{found} {what}, not {wanted}")
+    names = tables.columns("account", "event_id", *Engagement._fields)
+    rows = tables.rows(client, f"SELECT {names} FROM engagements_current")
+    engagements = {(row[0], row[1]): Engagement(*row[2:]) for row in rows}
+    _compare_by_key(findings, "engagement", engagements, expected.engagements)
+    names = tables.columns("account", "campaign_id", "updated_at", "name", "status")
+    rows = tables.rows(client, f"SELECT {names} FROM campaigns_current")
+    campaigns = {(row[0], row[1]): row[2:] for row in rows}
+    _compare_by_key(findings, "campaign", campaigns, expected.campaigns)
+
+
+def _compare_by_key(
+    findings: Findings,
+    what: str,
+    found: Mapping[tuple[str, str], object],
+    wanted: Mapping[tuple[str, str], object],
+) -> None:
+    for key in found.keys() | wanted.keys():
+        actual, right = found.get(key), wanted.get(key)
         if actual != right:
-            findings.add("wrong_others", f"campaign {_name(campaign)}: {actual}, not {right}")
+            findings.add("wrong_others", f"{what} {_name(key)}: {actual}, not {right}")

@@ -1,4 +1,4 @@
-"""Reads the views; times as epoch ms, credits as micro-credits."""
+"""Reads the views; times as epoch ms, credits and prices in millionths."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def _column(name: str) -> str:
         return f"ifNull(toUnixTimestamp64Milli({name}), 0)"
     if name in ("failed_attempt", "suppression_days", "text_days", "recipient_days"):
         return f"ifNull({name}, 0)"
-    return "toInt64(credits * 1000000)" if name == "credits" else name
+    return f"toInt64({name} * 1000000)" if name in ("credits", "price") else name
 
 
 def columns(*names: str) -> str:
-    """A SELECT list: times as epoch ms, credits as micro-credits, 0 for none."""
+    """A SELECT list: times as epoch ms, credits and prices in millionths, 0 for none."""
     return ", ".join(_column(name) for name in names)
 
 
@@ -45,7 +45,8 @@ def message_rows(client: Client) -> Iterator[tuple[tuple[str, str], Message]]:
     names = columns(*Message._fields)
     query = f"SELECT account, message_id, {names} FROM messages_current"
     for account, message_id, *values in rows(client, query):
-        yield (account, message_id), Message(*values)
+        message = Message(*values)
+        yield (account, message_id), message._replace(repaired=tuple(message.repaired))
 
 
 def orphan_rows(client: Client) -> Iterator[tuple[tuple[str, str], Orphan]]:

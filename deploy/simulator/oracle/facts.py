@@ -7,14 +7,14 @@ sides.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from sys import intern
 from typing import Any, NamedTuple
 
-import phonenumbers
+from deploy.simulator.oracle.codes import status_of_word
+from deploy.simulator.oracle.numbers import country_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -45,19 +45,22 @@ class Send(NamedTuple):
     provider: str
     segments: int
     credits: int
+    provider_message_id: str
+    template: str
+    category: str
+    reference: str
 
 
 class Receipt(NamedTuple):
-    """One report about an attempt, with the defaults of docs/semantics.md.
+    """One report, as its provider gave it. What it does not give is "" or 0.
 
-    rank: 0 submitted, 1 queued, 2 soft failure, 3 other failure, 4 delivered, 5 read.
-    status: the status a message has when this receipt decides.
+    status: in our words. word: the status as it came. attempt 0: not named. part 0: about the whole
+    message. price: in 10^-6 of the currency, without its sign.
     """
 
-    rank: int
+    status: str
     attempt: int
     occurred_at: int
-    status: str
     bounce: str
     scope: str
     error_code: str
@@ -65,32 +68,68 @@ class Receipt(NamedTuple):
     provider: str
     provider_message_id: str
     recipient: str
+    part: int
+    parts: int
+    mccmnc: str
+    price: int
+    currency: str
+    word: str = ""
 
-    @property
-    def strikes(self) -> bool:
-        """Hard, with scope recipient."""
-        return self.bounce == "hard" and self.scope == "recipient"
+
+class Click(NamedTuple):
+    """A click: epoch ms, its link, and whether its publisher knows that a program clicked."""
+
+    at: int
+    link: str
+    automated: bool
+
+
+class Wish(NamedTuple):
+    """An unsubscribe or a resubscribe. Channel and recipient "" when the event gives none."""
+
+    action: str
+    at: int
+    channel: str
+    recipient: str
 
 
 class Facts:
     """All valid published facts about one message, in any order."""
 
-    __slots__ = ("clicked_at", "events", "receipts", "sends", "texts", "unsubscribes")
+    __slots__ = (
+        "clicks", "converted_at", "events", "receipts", "repaired", "sends", "texts", "wishes",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.events = 0
         self.sends: list[Send] = []
         self.receipts: list[Receipt] = []
         self.texts = 0  # bit n is set when attempt n came with a text
-        self.clicked_at = 0
-        self.unsubscribes: tuple[int, ...] = ()
+        self.clicks: tuple[Click, ...] = ()
+        self.wishes: tuple[Wish, ...] = ()
+        self.converted_at = 0
+        self.repaired: tuple[str, ...] = ()
 
-    def engage(self, kind: str, at: int) -> None:
-        """A click (the first counts) or an unsubscribe."""
+    def repair(self, names: Iterable[str]) -> None:
+        """Fields of an event that were wrong."""
+        self.repaired = tuple(sorted({*self.repaired, *names}))
+
+    def engage(self, kind: str, fields: Mapping[str, Any]) -> None:
+        """A click, a conversion (the first counts), an unsubscribe or a resubscribe."""
         if kind == "click":
-            self.clicked_at = min(self.clicked_at or at, at)
-        elif at not in self.unsubscribes:
-            self.unsubscribes += (at,)
+            click = click_of(fields)
+            self.clicks += () if click in self.clicks else (click,)
+        elif kind == "conversion":
+            at = moment(fields["occurred_at"])
+            self.converted_at = min(self.converted_at or at, at)
+        else:
+            wish = wish_of(fields)
+            self.wishes += () if wish in self.wishes else (wish,)
+
+
+#: Bytes before the JSON that are skipped; they are a flaw of the whole value.
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+WHOLE = "value"
 
 
 def parse(value: bytes) -> dict[str, Any]:
@@ -108,17 +147,14 @@ def moment(value: object) -> int:
     return (datetime.fromisoformat(str(value)) - _EPOCH) // _MILLISECOND
 
 
-@lru_cache(maxsize=200_000)
-def country_of(recipient: str) -> str:
-    """The country of an E.164 number; without a known range, that of its calling code."""
-    parsed = phonenumbers.parse(recipient)
-    region = phonenumbers.region_code_for_number(parsed)
-    return region or phonenumbers.region_code_for_country_code(parsed.country_code or 0)
-
-
 def _text_reader(fields: Mapping[str, Any]) -> Callable[[str], str]:
     """A function from a field's name to its text; "" for absent and null."""
     return lambda name: fields.get(name) or ""
+
+
+def _given(fields: Mapping[str, Any], name: str, default: Any) -> Any:
+    value = fields.get(name)
+    return default if value is None else value
 
 
 def send_of(fields: Mapping[str, Any]) -> Send:
@@ -133,8 +169,8 @@ def send_of(fields: Mapping[str, Any]) -> Send:
         first_sent_at=sent_at if attempt == 1 else moment(fields["first_sent_at"]),
         validity_s=fields.get("validity_s") or 0,
         channel=intern(fields["channel"]),
-        direction=intern(fields.get("direction", "outbound")),
-        source=intern(fields.get("source", "direct")),
+        direction=intern(text("direction") or "outbound"),
+        source=intern(text("source") or "direct"),
         sender_id=intern(text("sender_id")),
         sent_by=intern(text("sent_by")),
         campaign_id=intern(text("campaign_id")),
@@ -145,41 +181,49 @@ def send_of(fields: Mapping[str, Any]) -> Send:
         email=text("email"),
         platform=intern(text("platform")),
         provider=intern(text("provider")),
-        segments=fields.get("segments", 1),
-        credits=int(Decimal(fields.get("credits", 0)) * 1_000_000),
+        segments=_given(fields, "segments", 1),
+        credits=int(Decimal(_given(fields, "credits", 0)) * 1_000_000),
+        provider_message_id=text("provider_message_id"),
+        template=intern(text("template")),
+        category=intern(text("category")),
+        reference=text("reference"),
     )
 
 
 def receipt_of(fields: Mapping[str, Any]) -> Receipt:
-    """The receipt, with rank, bounce and scope by docs/semantics.md."""
+    """The receipt as it came, its status in our words."""
     text = _text_reader(fields)
-    rank, status, bounce = _rank_status_bounce(fields["status"], text("bounce"))
-    failed = rank in (2, 3)
-    scope = text("scope")
-    if status == "undelivered" and bounce == "hard" and not scope:
-        scope = "recipient"
+    part, parts = fields.get("part") or 0, fields.get("parts") or 0
+    if parts < 2:
+        part = 0  # about the whole message
     return Receipt(
-        rank=rank,
-        attempt=fields.get("attempt", 1),
+        status=status_of_word(fields["status"]),
+        attempt=fields.get("attempt") or 0,
         occurred_at=moment(fields["occurred_at"]),
-        status=status,
-        bounce=bounce,
-        scope=intern(scope) if failed else "",
-        error_code=intern(text("error_code")) if failed else "",
-        error_text=intern(text("reason")) if failed else "",
+        bounce=intern(text("bounce")),
+        scope=intern(text("scope")),
+        error_code=intern(text("error_code")),
+        error_text=intern(text("reason")),
         provider=intern(text("provider")),
-        provider_message_id=text("provider_message_id"),
+        provider_message_id="" if part else text("provider_message_id"),  # else of a part only
         recipient=text("recipient"),
+        part=part,
+        parts=parts if part else 0,
+        mccmnc=intern(text("mccmnc")),
+        price=abs(int(Decimal(_given(fields, "price", 0)) * 1_000_000)),
+        currency=intern(text("currency")) if fields.get("price") is not None else "",
+        word=intern(fields["status"]),
     )
 
 
-def _rank_status_bounce(status: str, bounce: str) -> tuple[int, str, str]:
-    """Status and bounce of a receipt -> rank, status and bounce of the message."""
-    if status in ("queued", "sent"):
-        return 1, "queued", ""
-    if status == "undelivered":
-        return (3, status, "hard") if bounce == "hard" else (2, status, "soft")
-    if status == "rejected":
-        return (2, "undelivered", "soft") if bounce == "soft" else (3, status, "hard")
-    rank = {"submitted": 0, "deleted": 3, "delivered": 4, "read": 5}[status]
-    return rank, intern(status), ""
+def click_of(fields: Mapping[str, Any]) -> Click:
+    """The click; its link is that it names, else its address."""
+    link = fields.get("link_id") or fields.get("url") or ""
+    return Click(moment(fields["occurred_at"]), intern(link), bool(fields.get("automated")))
+
+
+def wish_of(fields: Mapping[str, Any]) -> Wish:
+    """The unsubscribe or resubscribe."""
+    text = _text_reader(fields)
+    at = moment(fields["occurred_at"])
+    return Wish(intern(fields["type"]), at, intern(text("channel")), text("recipient"))

@@ -5,20 +5,33 @@ Part of the oracle, so it shares no code with the worker.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from deploy.simulator.oracle.facts import Facts, Receipt, Send
+from deploy.simulator.oracle.facts import Click, Facts, Receipt, Send
+from deploy.simulator.oracle.numbers import person_of
+from deploy.simulator.oracle.readings import (
+    Reading,
+    attempt_of,
+    first_reached,
+    first_seen,
+    readings_of,
+    wholes_of,
+    winning_reading,
+    winning_sends,
+)
 from deploy.simulator.oracle.rules import MAX_ATTEMPTS, Rules, due_at, fail_reason
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+PREVIEW_MS, SCAN_MS = 2_000, 1_000  # clicks closer to the delivery, or to each other, are automated
 CellKey = tuple[object, ...]  # ("hour", start_ms, account, channel, ...), ("campaign", account, id)
 COUNTED = ("submitted", "queued", "delivered", "read", "undelivered_soft", "undelivered_hard",
            "expired", "rejected", "deleted")  # fmt: skip
 
 
 class Message(NamedTuple):
-    """A row of messages_current without keys and version. Times epoch ms, 0: not yet; credits in
-    micro-credits."""
+    """A row of messages_current without keys and version. Times epoch ms, 0: not yet; credits and
+    price in millionths."""
 
     channel: str
     direction: str
@@ -55,6 +68,17 @@ class Message(NamedTuple):
     clicked_at: int
     unsubscribed_at: int
     sent_to_suppressed: bool
+    person: str
+    provider_message_id: str
+    template: str
+    category: str
+    reference: str
+    mccmnc: str
+    price: int
+    currency: str
+    converted_at: int
+    automated_clicked_at: int
+    repaired: tuple[str, ...]
 
 
 class Orphan(NamedTuple):
@@ -91,24 +115,24 @@ class Cell(NamedTuple):
     credits: int = 0
 
 
-def winning_sends(sends: list[Send]) -> list[Send]:
-    """One send for each attempt, the lowest attempt first; the smallest `sent_at` wins."""
-    winners: dict[int, Send] = {}
-    for send in sorted(sends):
-        winners.setdefault(send.attempt, send)
-    return [winners[attempt] for attempt in sorted(winners)]
+class Story(NamedTuple):
+    """The sends of one message that count, and its receipts as they are understood by them.
+
+    wholes: one for all parts of an attempt. winner: the one that decides.
+    """
+
+    sends: list[Send]
+    readings: list[Reading]
+    wholes: list[Reading]
+    winner: Reading
 
 
-def winning_receipt(receipts: list[Receipt], sends: list[Send]) -> Receipt:
-    """The receipt that decides. A known send counts as a submitted receipt of its attempt."""
-    implied = [
-        Receipt(0, s.attempt, s.sent_at, "submitted", "", "", "", "", "", "", "") for s in sends
-    ]
-    candidates = receipts + implied
-    good = [r for r in candidates if r.rank >= 4]
-    if good:
-        return max(good, key=lambda r: (r.rank, r.attempt, r.occurred_at, r))
-    return max(candidates, key=lambda r: (r.attempt, r.rank, r.occurred_at, r))
+def story_of(known: Facts, rules: Rules) -> Story:
+    """The story of a message with at least one send or receipt."""
+    sends = winning_sends(known.sends)
+    readings = readings_of(known.receipts, sends, rules)
+    wholes = wholes_of(readings)
+    return Story(sends, readings, wholes, winning_reading(wholes, sends))
 
 
 class StatusColumns(NamedTuple):
@@ -130,14 +154,13 @@ def deadline_of(first: Send, rules: Rules) -> int:
     return first.first_sent_at + (first.validity_s or rules.validity_s) * 1000
 
 
-def message_of(known: Facts, rules: Rules, as_of_ms: int) -> tuple[Message, str]:
+def message_of(known: Facts, story: Story, rules: Rules, as_of_ms: int) -> tuple[Message, str]:
     """The row of a message with at least one send, and the status it is counted under.
 
     `sent_to_suppressed` is False here: it depends on the recipient.
     """
-    sends = winning_sends(known.sends)
+    sends, winner = story.sends, story.winner
     first, latest = sends[0], sends[-1]
-    winner = winning_receipt(known.receipts, sends)
     provider = latest.provider or winner.provider
     deadline = deadline_of(first, rules)
     inbound = first.direction == "inbound"
@@ -148,32 +171,79 @@ def message_of(known: Facts, rules: Rules, as_of_ms: int) -> tuple[Message, str]
     if expired:
         columns = StatusColumns("undelivered", "soft", "time", fail_reason="expired",
                           failed_attempt=latest.attempt, no_retry_reason="expired")  # fmt: skip
-    delivered_at = first_seen(known.receipts, "delivered", "read")
+    delivered_at = first_reached(story.readings, "delivered", "read")
     finalized_at = {2: winner.occurred_at, 3: winner.occurred_at, 4: delivered_at,
                     5: delivered_at}.get(winner.rank, deadline if expired else 0)  # fmt: skip
+    by_people, by_programs = clicks_of(known.clicks, delivered_at)
+    price, currency = price_of(known.receipts, sends)
     message = Message(
         *first[4:16],
         provider=provider,
         segments=sum(send.segments for send in sends),
         credits=sum(send.credits for send in sends),
-        attempts=max([s.attempt for s in sends] + [r.attempt for r in known.receipts]),
+        attempts=max([s.attempt for s in sends] + [r.attempt for r in story.readings]),
         sent_at=first.first_sent_at,
         platform_status={"rejected": "rejected", "received": ""}.get(columns.status, "submitted"),
         carrier_status=_CARRIER[columns.status],
-        queued_at=first_seen(known.receipts, "queued"),
+        queued_at=first_seen(story.readings, "queued"),
         delivered_at=delivered_at,
-        read_at=first_seen(known.receipts, "read"),
+        read_at=first_reached(story.readings, "read"),
         finalized_at=finalized_at,
-        clicked_at=known.clicked_at,
-        unsubscribed_at=min(known.unsubscribes, default=0),
+        clicked_at=min(by_people, default=0),
+        unsubscribed_at=min((w.at for w in known.wishes if w.action == "unsubscribe"), default=0),
         sent_to_suppressed=False,
+        person=person_of(first.recipient),
+        provider_message_id=latest.provider_message_id or winner.provider_message_id,
+        template=first.template,
+        category=first.category,
+        reference=first.reference,
+        mccmnc=max(((r.occurred_at, r.mccmnc) for r in known.receipts if r.mccmnc),
+                   default=(0, ""))[1],
+        price=price,
+        currency=currency,
+        converted_at=known.converted_at,
+        automated_clicked_at=min(by_programs, default=0),
+        repaired=known.repaired,
         **columns._asdict(),
-    )
+    )  # fmt: skip
     return message, _counted(message, expired)
 
 
-def _retry_decision(winner: Receipt, first: Send, rules: Rules) -> tuple[int, str]:
+def clicks_of(clicks: Iterable[Click], delivered_at: int) -> tuple[list[int], list[int]]:
+    """Times of the clicks of people, and of those of programs.
+
+    A program: its publisher knows it, or the click comes with the delivery, or another link of the
+    message is clicked at almost the same time.
+    """
+    by_people: list[int] = []
+    by_programs: list[int] = []
+    for click in clicks:
+        preview = delivered_at and abs(click.at - delivered_at) <= PREVIEW_MS
+        scan = any(
+            other.link != click.link and abs(other.at - click.at) <= SCAN_MS for other in clicks
+        )
+        (by_programs if click.automated or preview or scan else by_people).append(click.at)
+    return by_people, by_programs
+
+
+def price_of(receipts: Iterable[Receipt], sends: list[Send]) -> tuple[int, str]:
+    """The latest price of each attempt or part, summed over those of the latest one's currency."""
+    latest: dict[tuple[int, int], tuple[int, int, str]] = {}
+    for receipt in receipts:
+        if receipt.currency:
+            key = (attempt_of(receipt, sends), receipt.part)
+            price = (receipt.occurred_at, receipt.price, receipt.currency)
+            latest[key] = max(latest.get(key, price), price)
+    if not latest:
+        return 0, ""
+    currency = max(latest.values())[2]
+    return sum(price for _, price, other in latest.values() if other == currency), currency
+
+
+def _retry_decision(winner: Reading, first: Send, rules: Rules) -> tuple[int, str]:
     """(due time of the next attempt after a soft failure, or 0; the reason for no retry)"""
+    if winner.never_again:
+        return 0, "final"
     if not rules.retry_soft_bounces:
         return 0, "off"
     if winner.attempt >= MAX_ATTEMPTS:
@@ -183,11 +253,11 @@ def _retry_decision(winner: Receipt, first: Send, rules: Rules) -> tuple[int, st
     return due, "" if due else "too_late"
 
 
-def _failure(winner: Receipt) -> tuple[str, str, str]:
+def _failure(winner: Reading) -> tuple[str, str, str]:
     return winner.error_code, winner.error_text, winner.scope
 
 
-def _status_columns(winner: Receipt, first: Send, provider: str, rules: Rules) -> StatusColumns:
+def _status_columns(winner: Reading, first: Send, provider: str, rules: Rules) -> StatusColumns:
     """The status columns by the deciding receipt."""
     if winner.rank not in (2, 3):
         return StatusColumns(winner.status)
@@ -196,7 +266,7 @@ def _status_columns(winner: Receipt, first: Send, provider: str, rules: Rules) -
         due, why = _retry_decision(winner, first, rules)
     return StatusColumns(
         *winner[3:8],
-        fail_reason=fail_reason(rules, provider, *_failure(winner)),
+        fail_reason=fail_reason(rules, winner.sender or provider, *_failure(winner)),
         failed_attempt=winner.attempt,
         no_retry_reason=why,
         next_attempt_at=due,
@@ -206,11 +276,6 @@ def _status_columns(winner: Receipt, first: Send, provider: str, rules: Rules) -
 _CARRIER = {"submitted": "queued", "queued": "queued", "delivered": "delivered",
             "read": "delivered", "undelivered": "undelivered", "deleted": "undelivered",
             "rejected": "", "received": ""}  # fmt: skip
-
-
-def first_seen(receipts: list[Receipt], *statuses: str) -> int:
-    """The earliest time of one of the statuses; 0: never."""
-    return min((r.occurred_at for r in receipts if r.status in statuses), default=0)
 
 
 def _counted(message: Message, expired: bool) -> str:
@@ -224,9 +289,9 @@ def _counted(message: Message, expired: bool) -> str:
     return message.status
 
 
-def orphan_of(known: Facts, rules: Rules) -> Orphan:
+def orphan_of(story: Story, rules: Rules) -> Orphan:
     """The row of a message with receipts and no send."""
-    winner = winning_receipt(known.receipts, [])
+    winner, readings = story.winner, story.readings
     failed = winner.rank in (2, 3)
     return Orphan(
         *winner[3:8],
@@ -235,9 +300,9 @@ def orphan_of(known: Facts, rules: Rules) -> Orphan:
         provider_message_id=winner.provider_message_id,
         recipient=winner.recipient,
         occurred_at=winner.occurred_at,
-        queued_at=first_seen(known.receipts, "queued"),
-        delivered_at=first_seen(known.receipts, "delivered", "read"),
-        read_at=first_seen(known.receipts, "read"),
+        queued_at=first_seen(readings, "queued"),
+        delivered_at=first_reached(readings, "delivered", "read"),
+        read_at=first_reached(readings, "read"),
     )
 
 

@@ -1,4 +1,4 @@
-"""Settings of accounts and reasons of failures.
+"""Settings of accounts, what a failure means under them, and when the next attempt is due.
 
 Part of the oracle: written from the rules as text, shares no code with the worker.
 """
@@ -8,29 +8,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-UNREACHABLE, UNKNOWN = "absent or switched off", "unknown subscriber"
-BARRED, NETWORK, CONTENT = "barred or not able to receive", "network error", "content refused"
-FULL, THROTTLED, BLOCKED = "handset memory full", "too many messages", "blocked"
-SENDER, ROUTE = "sender not allowed", "no route to the network"
-UNEXPLAINED = "not explained by the provider"
+from deploy.simulator.oracle.codes import (
+    OTHER,
+    SCOPES,
+    UNEXPLAINED,
+    meaning_of,
+    reason_of_words,
+)
 
-#: Reasons for the codes of simulated providers. sinch has a table too; its simulated codes are not
-#: in it.
-REASONS: Mapping[str, Mapping[str, str]] = {
-    "twilio": {"30003": UNREACHABLE, "30005": UNKNOWN, "30006": BARRED, "30007": CONTENT,
-               "30017": NETWORK, "30034": SENDER},
-    "vonage": {"2": UNREACHABLE, "3": UNKNOWN, "6": CONTENT, "7": "handset busy", "8": NETWORK,
-               "9": UNKNOWN, "10": CONTENT, "11": ROUTE, "14": BLOCKED},
-    "whatsapp": {"131026": UNREACHABLE, "131047": "outside the allowed time",
-                 "131049": THROTTLED, "130429": THROTTLED, "132000": CONTENT, "132001": CONTENT},
-    "sinch": {},
-}  # fmt: skip
-#: For providers without a table that give no reason.
-COMMON = {"027": UNREACHABLE, "040": FULL, "034": NETWORK, "255": NETWORK, "001": UNKNOWN,
-        "009": UNKNOWN, "012": BARRED}  # fmt: skip
-SCOPES = {"recipient": UNKNOWN, "content": CONTENT, "sender": SENDER, "route": ROUTE,
-          "account": "account not allowed", "network": NETWORK, "policy": BLOCKED,
-          "time": "expired"}  # fmt: skip
+
+class CodeEntry(NamedTuple):
+    """An account's own meaning of a code; "": as in the tables."""
+
+    bounce: str = ""
+    scope: str = ""
+    reason: str = ""
 
 
 class Rules(NamedTuple):
@@ -47,7 +39,9 @@ class Rules(NamedTuple):
     time_zone: str = "UTC"
     text_days: int = 0
     recipient_days: int = 0
+    unsubscribe_binds: str = "marketing"
     fail_reasons: tuple[tuple[str, str], ...] = ()
+    codes: tuple[tuple[str, CodeEntry], ...] = ()
 
 
 DEFAULTS = Rules()
@@ -58,17 +52,40 @@ def rules_of(fields: Mapping[str, Any]) -> Rules:
     """The rules of one record of `accounts`; absent fields have their defaults."""
     given = {name: fields[name] for name in Rules._fields if fields.get(name) is not None}
     if "fail_reasons" in given:
-        given["fail_reasons"] = tuple(sorted(given["fail_reasons"].items()))
+        given["fail_reasons"] = _by_code(given["fail_reasons"])
+    if "codes" in given:
+        entries = {code: CodeEntry(**entry) for code, entry in given["codes"].items()}
+        given["codes"] = _by_code(entries)
     return Rules(**given)
 
 
+def _by_code(entries: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """Codes in small letters, sorted."""
+    return tuple(sorted((code.lower(), entry) for code, entry in entries.items()))
+
+
+def entry_of(rules: Rules, provider: str, code: str) -> CodeEntry | None:
+    """The account's own meaning of a code; what it says of one provider comes first."""
+    if not rules.codes or not code:
+        return None
+    own, name = dict(rules.codes), code.lower()
+    return own.get(f"{provider.lower()}:{name}") or own.get(name)
+
+
 def fail_reason(rules: Rules, provider: str, code: str, text: str, scope: str) -> str:
-    """The reason of a failure, the first one known of: the account's text for the code, our text,
-    the provider's text, the usual meaning of the code, that of the scope."""
-    own = dict(rules.fail_reasons)
-    named = own.get(f"{provider}:{code}") or own.get(code) or REASONS.get(provider, {}).get(code)
-    common = COMMON.get(code) if provider not in REASONS else None
-    return named or text or common or SCOPES.get(scope, UNEXPLAINED)
+    """The reason of a failure, the first one known of: the account's text for the code, the
+    table's, that of the provider's words, "other" for words that we do not know, that of the scope.
+    """
+    own, name = dict(rules.fail_reasons), code.lower()
+    entry = entry_of(rules, provider, code)
+    known = meaning_of(provider, code) if code else None
+    return (
+        own.get(f"{provider.lower()}:{name}")
+        or own.get(name)
+        or (entry.reason if entry else "")
+        or (known.reason if known else "")
+        or (reason_of_words(text) or OTHER if text else SCOPES.get(scope, UNEXPLAINED))
+    )
 
 
 def due_at(first_sent_at: int, bounced_at: int, ends_at: int, rules: Rules) -> int:

@@ -23,7 +23,7 @@ from deploy.simulator.event import (
 )
 from deploy.simulator.traffic.encoding import Fields, stamp, to_json
 
-MAX_EVENT_BYTES = 65_536
+MAX_EVENT_BYTES = 524_288
 DAY_MS = 86_400_000
 
 Corrupt = Callable[[bytes, int], bytes | None]  # valid value, arrival (ms) -> invalid value
@@ -139,13 +139,6 @@ def _values() -> list[Corruption]:
     """Values of the right type and out of range: (topics, name, change)."""
     bad: list[tuple[tuple[str, ...], str, dict[str, object]]] = [
         ((SENDS,), "channel", {"channel": "fax"}),
-        ((SENDS,), "direction", {"direction": "sideways"}),
-        ((SENDS,), "source", {"source": "carrier_pigeon"}),
-        ((SENDS,), "validity_short", {"validity_s": 59}),
-        ((SENDS,), "validity_long", {"validity_s": 604_801}),
-        ((SENDS,), "credits_negative", {"credits": -0.5}),
-        ((SENDS,), "segments_negative", {"segments": -1}),
-        ((SENDS,), "text_long", {"text": "x" * 4_097}),
         ((SENDS, RECEIPTS), "attempt_zero", {"attempt": 0}),
         ((SENDS, RECEIPTS), "attempt_101", {"attempt": 101}),
         ((SENDS, RECEIPTS), "attempt_huge", {"attempt": 10**25}),
@@ -155,14 +148,11 @@ def _values() -> list[Corruption]:
         ((SENDS, RECEIPTS), "id_control", {"message_id": "a\u0007b"}),
         (ALL, "account_illegal", {"account": "acme corp!"}),
         (ALL, "account_long", {"account": "a" * 65}),
-        ((RECEIPTS,), "status_word", {"status": "DELIVRD"}),
+        ((RECEIPTS,), "status_word", {"status": "gone fishing"}),
         ((RECEIPTS,), "status_null", {"status": None}),
         ((RECEIPTS,), "status_object", {"status": {"id": 5, "name": "DELIVERED"}}),
-        ((RECEIPTS,), "bounce_word", {"bounce": "medium"}),
-        ((RECEIPTS,), "scope_word", {"scope": "moon"}),
         ((ENGAGEMENTS,), "type_word", {"type": "open"}),
         ((REQUESTS,), "action_word", {"action": "forget"}),
-        ((REQUESTS,), "why_long", {"why": "x" * 1_025}),
         ((ACCOUNTS,), "limit_zero", {"strike_limit": 0}),
         ((ACCOUNTS,), "limit_high", {"strike_limit": 21}),
         ((ACCOUNTS,), "zone_unknown", {"time_zone": "Mars/Olympus"}),
@@ -177,12 +167,7 @@ def _types() -> list[Corruption]:
     wrong: list[tuple[tuple[str, ...], str, dict[str, object]]] = [
         ((SENDS, RECEIPTS), "attempt_text", {"attempt": "1"}),
         ((SENDS, RECEIPTS), "attempt_true", {"attempt": True}),
-        ((SENDS,), "text_list", {"text": ["a", "b"]}),
-        ((SENDS,), "validity_text", {"validity_s": "3600"}),
-        (ALL, "account_number", {"account": 7}),
-        ((RECEIPTS,), "code_number", {"error_code": 30003}),
-        ((CAMPAIGNS,), "name_number", {"name": 12}),
-        ((REQUESTS,), "who_number", {"who": 5}),
+        (ALL, "account_object", {"account": {"name": "acme"}}),
         ((ACCOUNTS,), "switch_text", {"suppress_hard_bounces": "no"}),
         ((ACCOUNTS,), "every_text", {"retry_every_s": "3600"}),
         ((ACCOUNTS,), "reasons_list", {"fail_reasons": ["27"]}),
@@ -193,14 +178,15 @@ def _types() -> list[Corruption]:
 
 
 def _numbers() -> list[Corruption]:
+    """Recipients that are no number in any spelling."""
     numbers: dict[str, object] = {
-        "national": "07911 123456", "letters": "+4479x1123456", "no_plus": "447400123456",
-        "long": "+44740012345678901234", "empty": "", "short": "+12", "integer": 447_400_123_456,
+        "national": "07911 123456", "letters": "+4479x1123456", "long": "+44740012345678901234",
+        "empty": "", "short": "+12",
     }  # fmt: skip
     return [
         Corruption(f"number_{name}", (topic,), "bad_number", _set(recipient=number))
         for name, number in numbers.items()
-        for topic in (SENDS, RECEIPTS, REQUESTS)
+        for topic in (SENDS, REQUESTS)
     ]
 
 
@@ -218,9 +204,9 @@ CORRUPTIONS: tuple[Corruption, ...] = (
     Corruption("string", EVENTS, "not_object", _raw(b'"delivered"')),
     Corruption("number", EVENTS, "not_object", _raw(b"42")),
     Corruption("json_null", EVENTS, "not_object", _raw(b"null")),
-    Corruption("oversized", (SENDS, RECEIPTS, REQUESTS), "oversized", _padded(MAX_EVENT_BYTES + 1)),
-    Corruption("oversized_text", (SENDS,), "oversized", _set(text="x" * 150_000)),
-    Corruption("at_limit", (SENDS, RECEIPTS), "", _padded(MAX_EVENT_BYTES)),
+    Corruption("oversized", (RECEIPTS,), "oversized", _padded(MAX_EVENT_BYTES + 1)),
+    Corruption("oversized_text", (SENDS,), "oversized", _set(text="x" * 530_000)),
+    Corruption("at_limit", (SENDS,), "", _padded(MAX_EVENT_BYTES)),
     Corruption("retry_without_first", (SENDS,), "missing_field", _retry_without_first),
     Corruption("nobody", (ENGAGEMENTS,), "missing_field", _drop("message_id", "recipient")),
     Corruption("long_ago", (SENDS,), "too_late", _long_ago),

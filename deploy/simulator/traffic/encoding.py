@@ -9,13 +9,17 @@ from functools import lru_cache
 from deploy.simulator.traffic.profiles import ZONES
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_escape = json.JSONEncoder(separators=(",", ":")).encode
 
 Fields = dict[str, object]
 
 
 def to_json(fields: Fields) -> bytes:
-    """Compact UTF-8 JSON."""
-    return _encode(fields).encode()
+    """Compact UTF-8 JSON; ASCII with escapes where a text is not valid Unicode."""
+    try:
+        return _encode(fields).encode()
+    except UnicodeEncodeError:
+        return _escape(fields).encode()
 
 
 @lru_cache(maxsize=100_000)

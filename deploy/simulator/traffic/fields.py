@@ -7,13 +7,19 @@ from random import Random
 from deploy.simulator.traffic.encoding import Fields, stamp
 from deploy.simulator.traffic.message import Message
 from deploy.simulator.traffic.outcomes import StatusReport
-from deploy.simulator.traffic.phones import phone_number
+from deploy.simulator.traffic.phones import other_spelling, phone_number
 from deploy.simulator.traffic.profiles import (
+    CATEGORIES,
     CREDITS,
     DEFAULT_VALIDITY_S,
     FIRST_NAMES,
+    LONG_SHARE,
+    NETWORKS,
+    REPLIES,
     SMS_PROVIDERS,
     TEXTS,
+    WHATSAPP_PROVIDERS,
+    WORDS,
     Account,
     Provider,
 )
@@ -52,25 +58,35 @@ def send_fields(
         fields["first_sent_at"] = stamp(message.sent_ms, account.zone, account.seconds_only)
     if message.validity_s != default_validity_s(account):
         fields["validity_s"] = message.validity_s
+    if provider.early_id:
+        fields["provider_message_id"] = id_of_provider(message, provider, attempt)
     fields["credits"] = _credits(message, segments)
     _add_optional(rng, fields, message)
     return fields
 
 
+def id_of_provider(message: Message, provider: Provider, attempt: int) -> str:
+    """The provider's own id of an attempt."""
+    return f"{provider.name[:2]}{message.message_id}{attempt}"
+
+
 def receipt_fields(
-    message: Message, provider: Provider, attempt: int, report: StatusReport
+    rng: Random, message: Message, provider: Provider, attempt: int, report: StatusReport
 ) -> Fields:
-    """The fields of a receipt."""
+    """The fields of a receipt. Most name their attempt only if it is not the first."""
+    words = WORDS.get(provider.name, {}).get(report.status, (report.status,))
     fields: Fields = {
         "account": message.account.name,
         "message_id": message.message_id,
-        "status": report.status,
+        "status": rng.choice(words),
         "occurred_at": stamp(report.occurred_ms, provider.zone, provider.seconds_only),
         "provider": provider.name,
-        "provider_message_id": f"{provider.name[:2]}{message.message_id}{attempt}",
+        "provider_message_id": id_of_provider(message, provider, attempt),
     }
-    if attempt > 1:
+    if rng.random() < (0.25 if attempt == 1 else 0.7):
         fields["attempt"] = attempt
+    if rng.random() < 0.01:
+        del fields["provider"]
     fields.update(report.details)
     if not provider.gives_reason:
         fields.pop("reason", None)
@@ -79,24 +95,45 @@ def receipt_fields(
     if provider.name == "infobip":
         fields["recipient"] = message.recipient
         fields["mcc_mnc"] = {"mcc": 310, "mnc": [26, None]}
+    elif provider.name == "whatsapp" and rng.random() < 0.3:
+        fields["recipient"] = other_spelling(message.recipient)
+    if report.rank >= 2:
+        _add_billing(rng, fields, message, provider)
     return fields
+
+
+def _add_billing(rng: Random, fields: Fields, message: Message, provider: Provider) -> None:
+    """The network and the price, of a final report."""
+    if provider.networks and message.country in NETWORKS:
+        fields["mccmnc"] = NETWORKS[message.country]
+    if provider.price and rng.random() < 0.8:
+        fields["price"], fields["currency"] = provider.price
 
 
 def inbound_fields(rng: Random, message_id: str, account: Account, sent_ms: int) -> Fields:
     """The fields of an inbound message: no receipts, no timers."""
-    country = rng.choices(account.countries.names, cum_weights=account.countries.cumulative)[0]
+    whatsapp = rng.random() < account.whatsapp
     return {
         "account": account.name,
         "message_id": message_id,
-        "channel": "whatsapp" if rng.random() < account.whatsapp else "sms",
+        "channel": "whatsapp" if whatsapp else "sms",
         "direction": "inbound",
-        "recipient": phone_number(country, 0),
-        "sender_id": phone_number(country, rng.randrange(account.contacts)),
+        "recipient": _other_side(rng, account, whatsapp),
+        "sender_id": account.name[:11],
         "sent_at": stamp(sent_ms, account.zone, account.seconds_only),
         "message_type": "reply",
-        "text": rng.choice(("STOP", "Yes please", "Danke!", "где мой заказ?", "👍")),
-        "provider": rng.choice(SMS_PROVIDERS).name,
+        "text": "STOP" if rng.random() < 0.15 else rng.choice(REPLIES),
+        "provider": rng.choice(WHATSAPP_PROVIDERS if whatsapp else SMS_PROVIDERS).name,
     }
+
+
+def _other_side(rng: Random, account: Account, whatsapp: bool) -> str:
+    """Who wrote: a person, sometimes a short code or a name."""
+    if not whatsapp and rng.random() < 0.08:
+        return rng.choice(("68849", "SUPPORT", "My Bank 24"))
+    country = rng.choices(account.countries.names, cum_weights=account.countries.cumulative)[0]
+    number = phone_number(country, rng.randrange(account.contacts))
+    return other_spelling(number) if whatsapp and rng.random() < 0.5 else number
 
 
 def _credits(message: Message, segments: int) -> int | float | str:
@@ -112,9 +149,11 @@ def _text_and_type(rng: Random, message: Message) -> tuple[str, str]:
     """The text and its message_type."""
     if message.source.endswith("verification"):
         return f"{rng.randrange(10**6):06d} {rng.choice(TEXTS['verification'])}", "verification"
-    if message.campaign:
-        return rng.choice(TEXTS["campaign"]), "campaign"
-    return rng.choice(TEXTS["notification"]), "notification"
+    kind = "campaign" if message.campaign else "notification"
+    text = rng.choice(TEXTS[kind])
+    if not message.whatsapp and rng.random() < LONG_SHARE:
+        text = " ".join([text] * rng.randint(4, 8))
+    return text, kind
 
 
 def _add_optional(rng: Random, fields: Fields, message: Message) -> None:
@@ -133,6 +172,12 @@ def _add_optional(rng: Random, fields: Fields, message: Message) -> None:
         fields["email"] = f"{name}{message.person}@mail.example"
     elif account.nulls:
         fields |= {"external_id": None, "email": None}
+    if message.whatsapp:
+        kind = "verification" if message.source.endswith("verification") else message.source
+        fields["template"] = f"{kind}_v{message.person % 3 + 1}"
+        fields["category"] = CATEGORIES.get(kind, "utility")
+    if account.reference:
+        fields["reference"] = f"order-{rng.randrange(10**6)}"
     if account.extra == "meta":
         fields["meta"] = {"region": "ap-south-1", "retry": False, "tags": ["a", None, 1.5]}
     elif account.extra:

@@ -27,9 +27,9 @@ CALM_MS = 4 * 3_600_000  # shorter traffic would have no soft bounces
 CORRUPTED_SHARE = 0.005
 MISROUTED_SHARE = 0.0006
 EVENTS_PER_MESSAGE = {
-    "days": 3.13,
-    "hour": 3.03,
-    "burst": 3.19,
+    "days": 3.28,
+    "hour": 3.05,
+    "burst": 3.27,
 }  # measured, corrupted ones included
 _SHARES = list(accumulate(account.share for account in ACCOUNTS))
 

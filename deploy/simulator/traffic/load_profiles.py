@@ -77,7 +77,8 @@ def _campaign(
     owner = rng.choices(owners, [a.share for a in owners])[0]
     length = min(rng.randint(*shape.campaign_ms), shape.span_ms // 2)
     begin = start_ms + rng.randrange(shape.span_ms - length)
-    return Campaign(f"c{seed:x}-{n:04d}", owner, begin, begin + length, 1 / (n + 1) ** 0.8)
+    name = f"c{seed:x}{'/' if n % 7 == 3 else '-'}{n:04d}"
+    return Campaign(name, owner, begin, begin + length, 1 / (n + 1) ** 0.8)
 
 
 def plan_messages(

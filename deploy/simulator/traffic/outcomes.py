@@ -10,10 +10,12 @@ from deploy.simulator.traffic.encoding import Fields
 from deploy.simulator.traffic.message import Message
 from deploy.simulator.traffic.phones import is_dead
 from deploy.simulator.traffic.profiles import (
+    BLOCKING,
     DEAD_DELIVERED_SHARE,
     HARD,
     HARD_CONTENT,
     HOUR_S,
+    OPTED_OUT,
     OUTCOMES,
     REJECTED,
     RETRY_OUTCOMES,
@@ -87,9 +89,12 @@ def _final_reports(
     rng: Random, message: Message, provider: Provider, outcome: str, sent_ms: int
 ) -> list[StatusReport]:
     """The final report, and seldom later ones that contradict it."""
-    if outcome == "delivered":
+    forbidden = {"opted_out": OPTED_OUT, "blocking": BLOCKING}.get(outcome, {}).get(provider.name)
+    if outcome == "delivered" or (outcome in ("opted_out", "blocking") and not forbidden):
         return _delivered(rng, message, provider, sent_ms)
     at = sent_ms + 1500 + int(_seconds(rng, provider) * 1000)
+    if forbidden:
+        return [_forbidden(rng, provider, forbidden, at, outcome)]
     if outcome == "soft":
         return _soft(rng, message, provider, sent_ms, at)
     if outcome == "hard":
@@ -100,6 +105,16 @@ def _final_reports(
     if outcome == "rejected_soft":
         return [StatusReport("rejected", at, 2, _details(rng, failure, "soft", True))]
     return [StatusReport("rejected", at, 3, _details(rng, failure, "hard", provider.gives_bounce))]
+
+
+def _forbidden(
+    rng: Random, provider: Provider, failure: Failure, at: int, note: str
+) -> StatusReport:
+    """A failure whose code forbids another attempt, whatever bounce the provider gives."""
+    bounce = "soft" if rng.random() < 0.2 else "hard"
+    details = _details(rng, failure, bounce, provider.gives_bounce or bounce == "soft")
+    status = "rejected" if rng.random() < 0.3 else "undelivered"
+    return StatusReport(status, at, 2 if bounce == "soft" else 3, details, note)
 
 
 def _delivered(
@@ -133,15 +148,16 @@ def _hard(rng: Random, provider: Provider, at: int) -> list[StatusReport]:
     luck = rng.random()
     if luck < 0.06:
         refused = HARD_CONTENT[provider.codes]
-        details = _details(rng, refused, "hard", True) | {"scope": refused.scope}
+        details = _details(rng, refused, "hard", provider.gives_bounce) | {"scope": refused.scope}
         return [StatusReport("undelivered", at, 3, details, "hard_content")]
     failures = HARD[provider.codes]
-    hard = StatusReport("undelivered", at, 3, _details(rng, rng.choice(failures), "hard", True))
+    given = provider.gives_bounce  # the codes of the others are known
+    hard = StatusReport("undelivered", at, 3, _details(rng, rng.choice(failures), "hard", given))
     if luck < 0.16:
         return [hard] + [
             hard._replace(
                 occurred_ms=at + delay,
-                details=_details(rng, rng.choice(failures), "hard", True),
+                details=_details(rng, rng.choice(failures), "hard", given),
                 note="reported_three_times",
             )
             for delay in (2_000, 61_000)
@@ -155,7 +171,7 @@ def _hard(rng: Random, provider: Provider, at: int) -> list[StatusReport]:
 def _soft(
     rng: Random, message: Message, provider: Provider, sent_ms: int, at: int
 ) -> list[StatusReport]:
-    if not message.switched_off and message.validity_s > 48 * HOUR_S and rng.random() < 0.02:
+    if not message.switched_off and message.validity_s > 48 * HOUR_S and rng.random() < 0.03:
         at = sent_ms + 48 * HOUR_S * 1000 + rng.choice((-60_000, -45_000, -1000, 0, 500_000))
         late = _details(rng, rng.choice(SOFT[provider.codes]), "soft", provider.gives_bounce)
         return [StatusReport("undelivered", at, 2, late, "soft_late")]

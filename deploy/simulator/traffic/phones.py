@@ -1,4 +1,4 @@
-"""Mobile numbers of 26 countries, shared calling codes included, all valid for `phonenumbers`.
+"""Mobile numbers of 27 countries, shared calling codes included, all valid for `phonenumbers`.
 
 Each country has prefixes; the remaining digits are free. A *person* is a small integer, so the
 same recipients occur again and a dead number stays dead.
@@ -23,6 +23,7 @@ PREFIXES: dict[str, tuple[int, tuple[str, ...]]] = {
     "FR": (12, ("+33612", "+33651")),
     "ES": (12, ("+34612", "+34655")),
     "IT": (13, ("+39347", "+39328")),
+    "AR": (14, ("+549115",)),
     "BR": (14, ("+55119", "+55219")),
     "IN": (13, ("+919845", "+919820", "+917012")),
     "MX": (13, ("+5255",)),
@@ -51,3 +52,19 @@ def phone_number(country: str, person: int) -> str:
 def is_dead(person: int) -> bool:
     """A number without an owner: the same persons are dead in every run."""
     return (person * 617 + 500) % 1000 < DEAD_SHARE * 1000
+
+
+def other_spelling(number: str) -> str:
+    """The number as WhatsApp may write it: without Brazil's ninth digit or Argentina's 9, or with
+    Mexico's 1. A recipient with one spelling, or written so already, is itself."""
+    rest = number[3:]
+    if number.startswith("+55") and len(rest) == 11 and rest[3] in "6789":
+        return f"+55{rest[:2]}{rest[3:]}"
+    if number.startswith("+52") and len(rest) == 10:
+        return f"+521{rest}"
+    return f"+54{rest[1:]}" if number.startswith("+549") and len(rest) == 11 else number
+
+
+def user_id(country: str, person: int) -> str:
+    """The id of a person who hides the number from businesses on WhatsApp; "": most do not."""
+    return f"{country}.{(person + 1) * _SCRAMBLE:020d}" if person % 40 == 3 else ""

@@ -47,6 +47,7 @@ class Account(NamedTuple):
     country_share: float  # share of sends with a country
     seconds_only: bool  # its services write whole seconds
     nulls: bool = False  # its services write null for unknown fields, decimals as text
+    reference: bool = False  # its services give messages a reference of their own
     list_use: float = 1.0  # share of its sends that respect the list of suppressed recipients
     settings: Mapping[str, object] = NO_SETTINGS
 
@@ -63,17 +64,22 @@ class Provider(NamedTuple):
     gives_bounce: bool  # its receipts have a bounce
     codes: str  # which family of error codes: a key of HARD, SOFT and REJECTED
     gives_reason: bool = True  # its receipts have a reason
+    price: tuple[object, str] | None = None  # of a part, as its receipts write it; currency
+    networks: bool = False  # its final receipts have the network's code
+    by_part: bool = False  # it reports each part of a long message
+    early_id: bool = False  # it gives its message id at once: the send has it
 
 
 ACCOUNTS = (
-    Account("acme-retail", 0.34, 0.30, weighted(US=5, CA=2, GB=2, DO=0.4, PR=0.3, MX=1),
+    Account("acme-retail", 0.34, 0.30, weighted(US=5, CA=2, GB=2, DO=0.4, PR=0.3, MX=1.2),
             weighted(campaign=0.55, program=0.15, direct=0.1, open_api_direct=0.1,
                      open_api_verification=0.1), 120_000, "Z", "", 0.1, False),
     Account("nordbank", 0.20, 0.05, weighted(FI=3, NO=2, DE=4, GB=1, JE=0.5, GG=0.3),
             weighted(verification=0.35, open_api_verification=0.35, direct=0.2, program=0.1),
-            50_000, "ms", "trace_id", 0.0, False, settings={
+            50_000, "ms", "trace_id", 0.0, False, reference=True, settings={
                 "strike_limit": 2, "validity_s": 48 * HOUR_S, "time_zone": "Europe/Helsinki",
-                "text_days": 30}),
+                "text_days": 30, "codes": {
+                    "vonage:8": {"bounce": "hard", "scope": "route", "reason": "route is down"}}}),
     Account("tripzilla", 0.18, 0.55, weighted(IN=4, ID=3, AU=1, AE=1, PH=2, TR=1),
             weighted(campaign=0.35, open_api_direct=0.35, program=0.2, direct=0.1), 90_000,
             "+05:30", "meta", 0.3, False, list_use=0.5, settings={
@@ -83,28 +89,70 @@ ACCOUNTS = (
             weighted(direct=0.3, program=0.4, campaign=0.3), 25_000, "+03:00", "", 0.05, True,
             settings={
                 "strikes_reset_on_delivery": True, "retry_every_s": 1800,
-                "retry_for_s": 24 * HOUR_S, "time_zone": "Europe/Moscow"}),
-    Account("edu_hub", 0.10, 0.60, weighted(NG=4, KE=3, ZA=2, BR=3),
+                "retry_for_s": 24 * HOUR_S, "time_zone": "Europe/Moscow",
+                "unsubscribe_binds": "all"}),
+    Account("edu_hub", 0.10, 0.60, weighted(NG=4, KE=3, ZA=2, BR=3, AR=0.7),
             weighted(campaign=0.4, open_api_direct=0.3, verification=0.2, direct=0.1), 20_000,
             "-03:00", "schema_version", 0.2, False, True, settings={
                 "retry_soft_bounces": False, "suppression_days": 2, "recipient_days": 365,
-                "fail_reasons": {"027": "phone is off", "30003": "out of reach"}}),
+                "fail_reasons": {"027": "phone is off", "30003": "out of reach"},
+                "codes": {"30008": {"scope": "network", "reason": "network trouble"}}}),
     Account("tiny-shop", 0.05, 0.20, weighted(ES=3, IT=2, FR=2),
             weighted(direct=0.7, campaign=0.3), 4_000, "+00:00", "", 0.0, True, list_use=0.0),
 )  # fmt: skip
 ZONES = {"+05:30": 330, "+03:00": 180, "-03:00": -180, "+00:00": 0, "-07:00": -420}  # minutes
 
 SMS_PROVIDERS = (
-    Provider("twilio", ("sent",), 3.0, 0.6, "Z", False, False, "twilio"),
-    Provider("infobip", (), 4.0, 1.0, "+00:00", False, True, "map"),
-    Provider("sinch", ("queued", "sent"), 3.5, 0.5, "Z", False, True, "map"),
-    Provider("smpp-east", ("sent",), 6.0, 1.5, "+03:00", True, True, "map", False),
-    Provider("vonage", ("submitted",), 4.5, 0.8, "ms", False, False, "vonage"),
+    Provider(
+        "twilio",
+        ("sent",),
+        3.0,
+        0.6,
+        "Z",
+        False,
+        False,
+        "twilio",
+        price=("-0.0075", "USD"),
+        early_id=True,
+    ),
+    Provider(
+        "infobip", (), 4.0, 1.0, "+00:00", False, True, "map", price=(0.01, "EUR"), by_part=True
+    ),
+    Provider("sinch", ("queued", "sent"), 3.5, 0.5, "Z", False, True, "map", networks=True),
+    Provider("smpp-east", ("sent",), 6.0, 1.5, "+03:00", True, True, "map", False, by_part=True),
+    Provider(
+        "vonage",
+        ("submitted",),
+        4.5,
+        0.8,
+        "ms",
+        False,
+        False,
+        "vonage",
+        price=("0.0333", "EUR"),
+        networks=True,
+    ),
 )
 WHATSAPP_PROVIDERS = (
-    Provider("whatsapp", ("sent",), 1.5, 0.4, "ms", True, True, "whatsapp"),
+    Provider("whatsapp", ("sent",), 1.5, 0.4, "ms", True, True, "whatsapp", early_id=True),
     Provider("360dialog", ("sent",), 2.0, 0.9, "Z", True, False, "whatsapp"),
 )
+#: Words of a provider for our statuses; it uses any of them. Without an entry: our word.
+WORDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "twilio": {"undelivered": ("undelivered", "failed"), "sent": ("sent", "sending")},
+    "infobip": {"delivered": ("delivered", "DELIVERED_TO_HANDSET"),
+                "undelivered": ("undelivered", "UNDELIVERABLE_NOT_DELIVERED"),
+                "rejected": ("rejected", "REJECTED_NETWORK"), "unknown": ("UNKNOWN",)},
+    "sinch": {"queued": ("queued", "accepted"), "sent": ("sent", "Dispatched"),
+              "rejected": ("rejected", "Aborted"), "deleted": ("deleted", "Cancelled")},
+    "smpp-east": {"sent": ("ENROUTE", "ACCEPTD"), "delivered": ("DELIVRD",),
+                  "undelivered": ("UNDELIV",), "rejected": ("REJECTD",), "deleted": ("DELETED",),
+                  "unknown": ("UNKNOWN", "unconfirmed")},
+    "vonage": {"undelivered": ("undelivered", "failed"), "delivered": ("Delivered",)},
+    "360dialog": {"read": ("read", "seen"), "undelivered": ("undelivered", "failed")},
+}  # fmt: skip
+NETWORKS = {"US": "310260", "CA": "302720", "GB": "23410", "DE": "26201", "IN": "40445",
+            "BR": "72411", "NG": "62130", "RU": "25001", "FI": "24405"}  # fmt: skip
 
 
 class Failure(NamedTuple):
@@ -133,7 +181,7 @@ HARD = {
     "map": (Failure("001", "Unknown subscriber", "recipient"),
             Failure("009", "Illegal subscriber", ""), Failure("012", "Illegal equipment", "")),
     "vonage": (Failure("3", "Absent subscriber, permanent", "recipient"),
-               Failure("9", "Illegal number", "")),
+               Failure("1170", "Invalid or missing recipient", "")),
     "whatsapp": (Failure("131026", "Message undeliverable", "recipient"),),
 }  # fmt: skip
 # Permanent, and not the recipient's fault: no strike.
@@ -153,19 +201,39 @@ REJECTED = {
                  Failure("131047", "Outside the 24 hour window", "time")),
 }  # fmt: skip
 
+# By provider. The recipient has unsubscribed with it, or blocks the sender.
+OPTED_OUT = {
+    "twilio": Failure("21610", "Attempt to send to unsubscribed recipient", ""),
+    "infobip": Failure("603", "Content blocked by user opt-out (STOP)", ""),
+    "vonage": Failure("9", "Illegal number, the recipient sent STOP", ""),
+    "whatsapp": Failure("131050", "User has stopped marketing messages", ""),
+    "360dialog": Failure("131050", "User has stopped marketing messages", ""),
+}
+BLOCKING = {
+    "twilio": Failure("30004", "Message blocked", ""),
+    "infobip": Failure("573", "Short code blocked by end user", ""),
+    "vonage": Failure("4", "Call barred by user", "recipient"),
+}
+
 # Outcome of one attempt to a valid number (dead numbers fail hard instead).
 OUTCOMES = weighted(delivered=0.925, soft=0.046, hard=0.007, rejected=0.013, rejected_soft=0.002,
-                    deleted=0.003, never=0.012)  # fmt: skip
+                    deleted=0.003, never=0.012, opted_out=0.002, blocking=0.001)  # fmt: skip
 # A retry reaches the same handset, which mostly stays switched off.
 RETRY_OUTCOMES = weighted(delivered=0.60, soft=0.33, hard=0.03, rejected=0.02, never=0.02)
 DEAD_SHARE = 0.013
 KNOWN_BOUNCING_SHARE = 0.012  # of messages to a recipient that bounced hard lately
 CARELESS_SHARE = 0.03  # of messages to a suppressed recipient, by senders that ignore the list
 DEAD_DELIVERED_SHARE = 0.12  # of messages to a dead number that are delivered
-SWITCHED_OFF_SHARE = 0.0002  # of messages to a handset that is off for days
+SWITCHED_OFF_SHARE = 0.0003  # of messages to a handset that is off for days
 SILENT = {"NG": 0.03, "KE": 0.02, "KZ": 0.015}  # share of messages without any receipt
 CREDITS = {"US": 1, "CA": 1, "GB": 4, "DE": 7.5, "IN": 0.5, "NG": 9.25, "BR": 2.4, "RU": 5.05}
 
+LONG_SHARE = 0.05  # of SMS other than codes: several parts
+AGENTS = ("Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X)", "Mozilla/5.0 (Android 16)")
+PREVIEWS = ("WhatsApp/2.26", "Barracuda Sentinel (EE)")  # programs that open links
+
+CATEGORIES = {"verification": "authentication", "campaign": "marketing", "program": "marketing"}
+REPLIES = ("Yes please", "Danke!", "где мой заказ?", "👍")
 TEXTS = {
     "campaign": ("Big sale this weekend: 30% off everything, only until Sunday. sho.rt/x7",
                  "Новая коллекция уже в магазинах! Скидка 20% по коду HELLO",

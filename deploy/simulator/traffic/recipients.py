@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import NamedTuple
 
-from deploy.simulator.event import REQUESTS, Event
+from deploy.simulator.event import ENGAGEMENTS, REQUESTS, Event
 from deploy.simulator.traffic.encoding import Fields, stamp
 from deploy.simulator.traffic.phones import is_dead
 from deploy.simulator.traffic.profiles import (
@@ -59,7 +59,7 @@ class Recipients:
     def __init__(self, rng: Random, event: MakeEvent) -> None:
         self._rng = rng
         self._event = event
-        self._known: dict[tuple[str, str], _SenderKnowledge] = {}
+        self._known: dict[tuple[str, Person], _SenderKnowledge] = {}
         self._bouncing: defaultdict[str, list[Person]] = defaultdict(list)
         self._suppressed: defaultdict[str, list[Person]] = defaultdict(list)
 
@@ -74,15 +74,15 @@ class Recipients:
         place = rng.randrange(len(bouncing))
         return bouncing.pop(place) if rng.random() < 0.18 else bouncing[place]
 
-    def is_suppressed(self, account: Account, recipient: str, at_ms: int) -> bool:
+    def is_suppressed(self, account: Account, who: Person, at_ms: int) -> bool:
         """Whether a sender that uses the list of suppressed recipients skips this one then."""
-        known = self._known.get((account.name, recipient))
+        known = self._known.get((account.name, who))
         return known is not None and any(
             begin + LIST_DELAY_MS <= at_ms < end for begin, end in known.suppressed
         )
 
     def _of(self, contact: Contact) -> _SenderKnowledge:
-        return self._known.setdefault((contact.account.name, contact.recipient), _SenderKnowledge())
+        return self._known.setdefault((contact.account.name, contact.who), _SenderKnowledge())
 
     def _suppress(self, contact: Contact, begin_ms: int, end_ms: int) -> None:
         self._of(contact).suppressed.append((begin_ms, end_ms))
@@ -114,7 +114,10 @@ class Recipients:
         luck = rng.random()
         if luck < 0.25:
             back_at = at_ms + int(rng.uniform(HOUR_MS, DAY_MS))
-            yield from self._request(contact, "resubscribe", back_at, "web form")
+            if luck < 0.12:
+                yield self._start(contact, back_at)
+            else:
+                yield from self._request(contact, "resubscribe", back_at, "web form")
         elif luck < 0.30:  # at the same time: the unsubscribe wins
             yield from self._request(contact, "resubscribe", at_ms, "double click")
         self._suppress(contact, at_ms, back_at)
@@ -137,6 +140,17 @@ class Recipients:
             yield from self._request(contact, "release", until, "was a mistake")
         self._suppress(contact, at, until)
 
+    def _start(self, contact: Contact, at_ms: int) -> Event:
+        """A START: the recipient subscribes again."""
+        rng, (account, who, recipient) = self._rng, contact
+        fields: Fields = {
+            "account": account.name, "event_id": f"start/{at_ms}-{who.country}{who.person}",
+            "type": "resubscribe", "occurred_at": stamp(at_ms, "Z"), "recipient": recipient,
+        }  # fmt: skip
+        if rng.random() < 0.2:
+            fields["channel"] = rng.choice(("sms", "whatsapp"))
+        return self._event(at_ms + rng.randint(50, 3000), ENGAGEMENTS, fields, "resubscribe")
+
     def _request(self, contact: Contact, action: str, at_ms: int, why: str) -> Iterator[Event]:
         """The record of a request; sometimes late, sometimes twice."""
         rng, (account, _, recipient) = self._rng, contact
@@ -147,6 +161,8 @@ class Recipients:
             "at": stamp(at_ms, account.zone, account.seconds_only),
             "who": f"{name}@{account.name}.example", "why": why,
         }  # fmt: skip
+        if rng.random() < (0.05 if action == "release" else 0.25):
+            fields["channel"] = rng.choice(("sms", "whatsapp"))
         if account.nulls and action == "suppress":
             del fields["who"]
         arrival = at_ms + rng.randint(50, 3000)

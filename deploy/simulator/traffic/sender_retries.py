@@ -33,7 +33,7 @@ def next_attempt_ms(
     requests off retry by their own rules.
     """
     failed = next((r for r in reports if r.rank == 2), None)
-    if failed is None:
+    if failed is None or failed.note in ("opted_out", "blocking"):
         return 0
     if not message.account.settings.get("retry_soft_bounces", True):
         if attempt == OWN_TRIES or rng.random() > 0.45:

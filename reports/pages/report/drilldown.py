@@ -52,6 +52,10 @@ def of_value(column: Column, record: RowDict, query: ReportQuery) -> str:
     match column.name:
         case "recipient" if report != "person":
             return link("/person", {}, person=value)
+        case "message_id" if report != "message":
+            return link("/message", {}, message_id=value)
+        case "sent_at" if report != "message" and record.get("message_id"):
+            return link("/message", {}, message_id=record["message_id"])
         case "campaign_id" if report != "campaign":
             return link("/campaign", {}, campaign=value)
         case "name" if report == "campaigns":

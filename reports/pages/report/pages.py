@@ -27,7 +27,7 @@ from reports.pages.report.view_model import Block
 from reports.pages.site import Site, account_of
 from reports.query.database import Database
 from reports.query.fetch import left_out
-from reports.query.lookups import campaign_name, text_of, zone_of
+from reports.query.lookups import campaign_name, require_known, text_of, zone_of
 from reports.query.nothing import nothing_found
 from reports.query.query import InvalidQuery, ReportQuery, parse_query
 
@@ -63,6 +63,7 @@ class Pages:
         context: dict[str, Any] = {"report": report, "zone": zone, "offset": utc_offset(zone, now)}
         try:
             query = self._query(request, report, zone, params, now)
+            require_known(database, query)
         except InvalidQuery as error:
             issues = _without_missing(report, params, error.issues)
             context |= {"form": form_of(report, params, issues, None), "query": None}
@@ -127,6 +128,7 @@ class Pages:
         database = self._site.database()
         zone = zone_of(database, account_of(request))
         query = self._query(request, report, zone, params, self._site.clock())
+        require_known(database, query)
         sections = _sections(report, params.sections)
         name = file_name(form, query, sections)
         headers = {"content-disposition": f'attachment; filename="{name}"'}

@@ -26,7 +26,7 @@ HEADLINES: Final = (
     ("sent", "delivery_rate", "p50", "p95", "within_10s"),
 )
 #: Columns of identifiers, shown without their underscores.
-_IDENTIFIERS: Final = frozenset({"source", "reasons"})
+_IDENTIFIERS: Final = frozenset({"source", "reasons", "suppression_reasons"})
 _PENDING: Final = frozenset({"submitted", "queued", "pending"})
 _STATES: Final = frozenset({"carrier_status", "platform_status", "status", "state"})
 
@@ -115,8 +115,8 @@ class Block(msgspec.Struct, frozen=True):
 
     @property
     def is_text(self) -> bool:
-        """Whether its figures are texts instead of numbers."""
-        return not any(column.format in NUMERIC for column in self.section.columns)
+        """Whether its figures are texts, or texts and numbers."""
+        return _has_texts(self.section)
 
 
 def heading(section: Section, column: Column) -> Heading:
@@ -140,8 +140,9 @@ def _figure(section: Section, column: Column, record: RowDict, query: ReportQuer
     if column.format == "count" and column.name in STATUS and sent:
         part = f"{value / sent:.1%} of sent"
     tone = column.name if column.name in STATUS else ""
-    text = format_value(column, value, query.period.zone) or "–"
-    return Figure(heading(section, column), text, tone, part, of_figure(section, column, query))
+    text = _plain(column, format_value(column, value, query.period.zone)) or "–"
+    to = of_figure(section, column, query) or of_value(column, record, query)
+    return Figure(heading(section, column), text, tone, part, to)
 
 
 def grid(
@@ -165,23 +166,31 @@ def cell(column: Column, record: RowDict, query: ReportQuery) -> TableCell:
     """One value of a record."""
     value, zone = record[column.name], query.period.zone
     text = format_value(column, value, zone)
+    to = of_value(column, record, query)
     if isinstance(value, datetime):
         if column.name == "slot":
             text = format_slot(value, zone, by_hour=query.period.by_hour)
-        return TableCell(text, iso=value.isoformat())
+        return TableCell(text, to=to, iso=value.isoformat())
     tone = text if column.name in _STATES and text in STATUS else ""
-    text = text.replace("_", " ") if column.name in _IDENTIFIERS else text
     if value == OTHER and column.name == "fail_reason" and record.get("error_text"):
         text = f"{text}: {record['error_text']}"
-    return TableCell(text, column.format in NUMERIC, tone, of_value(column, record, query))
+    return TableCell(_plain(column, text), column.format in NUMERIC, tone, to)
+
+
+def _plain(column: Column, text: str) -> str:
+    return text.replace("_", " ") if column.name in _IDENTIFIERS else text
 
 
 def is_empty(section: Section, records: Sequence[RowDict]) -> bool:
     """Whether there are no rows, or only counts of 0."""
-    if section.shape != "figures" or not records:
+    if section.shape != "figures" or not records or _has_texts(section):
         return not records
     counted = [one.name for one in section.columns if one.format == "count"]
     return bool(counted) and not any(records[0][name] for name in counted)
+
+
+def _has_texts(section: Section) -> bool:
+    return any(column.format == "text" for column in section.columns)
 
 
 def is_pending(records: Sequence[RowDict]) -> bool:

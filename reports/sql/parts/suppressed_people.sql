@@ -1,6 +1,6 @@
 SELECT
     recipient AS person,
     arrayStringConcat(arraySort(groupUniqArray(toString(channel))), ', ') AS suppressed
-FROM reported_suppressions
-WHERE account = {account:String}
+FROM suppressions
+WHERE account = {account:String} AND suppressed
 GROUP BY recipient

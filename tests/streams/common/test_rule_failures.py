@@ -14,13 +14,17 @@ from models.refusal import Reason
 from models.settings import Settings
 from models.state import decode
 from models.strikes import Strike, encode_strike
+from models.suppression import ChannelStatus, of_any, published
 from models.suppression import decode as decode_suppression
+from models.suppression import encode as encode_suppression
+from models.suppression_facts import Facts
 from models.time import DAY_MS
 from streams.common import context as context_module
 from streams.common.context import AgentContext
 from streams.common.delivery import Delivery
 from streams.common.plan import Plan
 from streams.common.shard import RETRY_MS
+from streams.followers.suppression_index import SuppressionIndex
 from streams.lifecycle import handlers, pending
 from streams.lifecycle import shard as shard_module
 from streams.lifecycle.agent import LifecycleAgent
@@ -98,7 +102,7 @@ class Agents:
             self.cells,
             context,
             self.accounts,
-            {},
+            SuppressionIndex(),
         )
 
     def take(self, *records: Record) -> None:
@@ -375,7 +379,10 @@ def prepared() -> test_shard.World:
     """Known: a message that struck and a number that is suppressed."""
     world = test_shard.World()
     world.accounts.publish(AccountSettings(account="acme", strikes_reset_on_delivery=True))
-    world.suppressed[NUMBER_KEY] = T0 - 1
+    by_hand = ChannelStatus("sms", True, ("manual",), T0 - 1, 0, 0, T0 - 1)
+    world.suppressed.take(
+        NUMBER_KEY, encode_suppression(published("acme", NUMBER, Facts(), of_any([by_hand]), 1))
+    )
     world.take(event("sends"), event("sends", attempt=3, first_sent_at=T0, at=T0 + 10))
     world.take(event("receipts", **HARD, attempt=3))
     return world

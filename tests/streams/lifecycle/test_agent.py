@@ -16,6 +16,7 @@ from streams.common import context as context_module
 from streams.common.context import AgentContext
 from streams.common.delivery import Delivery
 from streams.common.plan import Plan
+from streams.followers.suppression_index import SuppressionIndex
 from streams.lifecycle.agent import LifecycleAgent
 from streams.lifecycle.shard import Rules
 from tests.streams.lifecycle.test_shard import T0, event
@@ -112,7 +113,7 @@ class World:
             cells,
             AgentContext(self.broker, TOPICS),
             Accounts(),
-            {},
+            SuppressionIndex(),
         )
         asyncio.run(self.agent.open(0))
 

@@ -8,13 +8,14 @@ import pytest
 from models.accounts import Accounts, AccountSettings
 from models.counters import decode_cell, retired_key
 from models.dead_letters import letter_of
-from models.keys import message_key, partition_of
+from models.keys import FORWARDED, message_key, partition_of
 from models.message_row import row_of
 from models.refusal import Reason
 from models.state import decode
 from models.time import DAY_MS
-from streams.common.plan import FORWARDED, Plan
+from streams.common.plan import Plan
 from streams.common.shard import CHUNK_SIZE
+from streams.followers.suppression_index import SuppressionIndex
 from streams.lifecycle import handlers
 from streams.lifecycle import shard as shard_module
 from streams.lifecycle.shard import Rules, Shard
@@ -44,7 +45,7 @@ class World:
         self.states: dict[bytes, bytes] = {}
         self.published: dict[bytes, bytes] = {}
         self.accounts = Accounts()
-        self.suppressed: dict[bytes, int] = {}
+        self.suppressed = SuppressionIndex()
         self.restart(generation)
 
     def restart(self, generation: int) -> None:

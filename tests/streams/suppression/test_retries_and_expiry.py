@@ -245,4 +245,5 @@ def test_a_row_gives_the_human_reason_beside_code_and_words():
     assert (row.fail_reason, row.failed_attempt) == ("the phone is off", 1)
     strange = make_receipt("rejected", NOW + 1, error_code="4711", reason="EC_STRANGE")
     world.take(strange, at=NOW + 1)
-    assert world.row("m").fail_reason == "EC_STRANGE"
+    row = world.row("m")
+    assert (row.fail_reason, row.error_text) == ("other", "EC_STRANGE")
