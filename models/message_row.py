@@ -296,6 +296,7 @@ def row_of(key: bytes, state: MessageState) -> MessageRow:
     shown = status_columns(state)
     delivered_at = delivered_at_of(state) if state.part_receipts else state.delivered_at
     clicked_at, automated_clicked_at = first_clicks_of(state) if state.clicked_at else (0, 0)
+    price, currency = total_price(state.prices, sends) if state.prices else (0, "")
     return MessageRow(
         kind,
         account,
@@ -342,7 +343,8 @@ def row_of(key: bytes, state: MessageState) -> MessageRow:
         first.category,
         first.reference,
         state.mccmnc,
-        *total_price(state.prices, sends),
+        price,
+        currency,
         state.converted_at,
         automated_clicked_at,
         state.repaired,

@@ -5,7 +5,7 @@ import gc
 
 from faust.types import StreamT
 
-from models import counters, state
+from models import counters, joining, state
 from models import suppression as suppressions
 from models.accounts import Accounts
 from models.dead_letters import MAX_LETTER_BYTES
@@ -104,7 +104,7 @@ class Worker:
         app, settings, meter = self.app, self._settings, self._meter
         topics = self._topics(lifecycle.SOURCES)
         states = app.batch_table(
-            "messages", settings.topic("message-states"), state.join_encoded, state.check_record
+            "messages", settings.topic("message-states"), joining.join_encoded, state.check_record
         )
         cells = app.batch_table(
             "counters", settings.topic("status-counters"), check=counters.check_record

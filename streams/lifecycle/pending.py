@@ -73,7 +73,7 @@ class PendingMessage:
         self.next_timer_at = next_timer_at(state, settings) if known else 0
         self.day = day
         self.known_sends = len(state.sends)
-        self.first_send = state.first_send
+        self.first_send = state.sends[0] if state.sends else None
         parts = state.part_receipts
         self.delivered_at = delivered_at_of(state) if parts else state.delivered_at
         resets = settings.strikes_reset_on_delivery

@@ -22,6 +22,11 @@ from models.counters import (
     read_cells,
     retired_key,
 )
+from models.joining import (
+    add_repaired,
+    decide,
+    is_undecided,
+)
 from models.keys import account_of, event_key, split_key
 from models.reasons import annotate
 from models.refusal import Refusal
@@ -33,13 +38,10 @@ from models.retries import (
 )
 from models.state import (
     MessageState,
-    add_repaired,
-    decide,
     decode,
     delivered_at_of,
     encode,
     is_pending,
-    is_undecided,
     provider_of,
     retention_day,
     unknown_values,

@@ -25,14 +25,16 @@ import uvloop
 from models.contract import Receipt, Send
 from models.counters import Cells, contribution, encode_cell
 from models.facts import outcome_of, send_fact
-from models.keys import event_key, partition_of
-from models.refusal import Reason, Refusal
-from models.state import (
-    MessageState,
+from models.joining import (
     add_engagement,
     add_receipt,
     add_send,
     decide,
+)
+from models.keys import event_key, partition_of
+from models.refusal import Reason, Refusal
+from models.state import (
+    MessageState,
     decode,
     encode,
 )

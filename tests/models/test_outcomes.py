@@ -9,10 +9,18 @@ import pytest
 from models.accounts import AccountSettings
 from models.contract import Engagement, Receipt, Send
 from models.facts import outcome_of, send_fact, strikes
+from models.joining import (
+    add_engagement,
+    add_receipt,
+    add_send,
+    decide,
+)
 from models.message_row import MessageRow, row_of
 from models.reasons import annotate
 from models.retries import next_timer_at
-from models.state import MessageState, add_engagement, add_receipt, add_send, decide
+from models.state import (
+    MessageState,
+)
 from models.time import delay_of
 from models.vocabulary import UNKNOWN_WORD
 
@@ -387,3 +395,9 @@ def test_two_spellings_are_one_person():
 )
 def test_delivered_long_before_it_was_sent_is_a_wrong_clock(delivered_after, delay):
     assert delay_of(T0, T0 + delivered_after) == delay
+
+
+@pytest.mark.parametrize("bounce", ["hard", "soft"])
+def test_a_status_word_may_name_the_bounce(bounce):
+    assert seen(sent(), receipt(f"{bounce}-bounce")).bounce == bounce
+    assert seen(sent(), receipt("hard-bounce", bounce=bounce)).bounce == bounce

@@ -6,18 +6,20 @@ from hypothesis import strategies as st
 
 from models.contract import Engagement, Receipt, Send
 from models.facts import outcome_of, send_fact
-from models.message_row import row_of
-from models.state import (
+from models.joining import (
     MAX_SORT_KEYS,
-    MessageState,
     add_engagement,
     add_receipt,
     add_send,
     decide,
-    decode,
-    encode,
     join_encoded,
     joined,
+)
+from models.message_row import row_of
+from models.state import (
+    MessageState,
+    decode,
+    encode,
 )
 from models.time import DAY_MS
 from models.vocabulary import UNKNOWN_WORD

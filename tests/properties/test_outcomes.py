@@ -8,17 +8,19 @@ from hypothesis import strategies as st
 
 from models.contract import Engagement, Receipt, Send
 from models.facts import outcome_of, send_fact
-from models.outcomes import candidates_of
-from models.state import (
-    MessageState,
+from models.joining import (
     add_engagement,
     add_receipt,
     add_repaired,
     add_send,
     decide,
+    joined,
+)
+from models.outcomes import candidates_of
+from models.state import (
+    MessageState,
     decode,
     encode,
-    joined,
 )
 from models.vocabulary import UNKNOWN_WORD, Status
 
