@@ -210,6 +210,12 @@ class Settings(BaseModel):
         "each once; make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'",
         repr=False,
     )
+    show_verification_text: bool = _setting(
+        False,
+        "whether pages, exports and commands show the texts of verification messages (one-time "
+        "codes); the views of BI tools never do",
+        "write true or false",
+    )
     migrate_on_start: bool = _setting(
         True,
         "whether the sink applies missing migrations when it starts",

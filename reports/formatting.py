@@ -47,6 +47,8 @@ def format_value(column: Column, value: Any, zone: str) -> str:
             return country_name(value)
         case "flag":
             return "yes" if value else "no"
+        case "text" if column.name == "fail_reason":
+            return f"{value[:1].upper()}{value[1:]}"
         case _:
             return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 

@@ -177,7 +177,8 @@ def _put_text(record: Record, mapped: MappedBatch, limit: int) -> None:
 
 def _text(send: Send, text: str) -> Row:
     version = first_wins(send.sent_at, text)
-    return (send.account, send.message_id, send.attempt, send.sent_at, text, version)
+    place = (send.account, send.message_id, send.attempt, send.sent_at)
+    return (*place, text, version, send.source)
 
 
 def _put_receipt(record: Record, mapped: MappedBatch, limit: int) -> None:

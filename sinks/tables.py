@@ -97,6 +97,7 @@ TEXTS: Final = _table(
         ("sent_at", _TIME),
         ("text", "String"),
         ("version", "UInt64"),
+        ("source", _WORD),
     ],
 )
 COUNTERS: Final = _table(

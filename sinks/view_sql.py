@@ -12,6 +12,7 @@ from typing import Final
 
 from clickhouse_connect.driver.binding import format_str
 
+from models.suppression import VERIFICATION_SOURCES
 from models.view_columns import ViewColumn, message_columns
 from models.vocabulary import COUNTS
 from sinks.sql import statements
@@ -59,10 +60,15 @@ def _count_columns() -> Iterator[ViewColumn]:
     yield from counts[_COUNTS_BEFORE_SUMS:]
 
 
+def _verification_sources() -> str:
+    return f"({', '.join(map(format_str, sorted(VERIFICATION_SOURCES)))})"
+
+
 #: What a file includes by its name.
 _PARTS: Final[dict[str, Callable[[], str]]] = {
     "message_columns": partial(_definitions, message_columns),
     "message_values": partial(_values, message_columns),
     "count_columns": partial(_definitions, _count_columns),
     "count_sums": partial(_values, _count_columns),
+    "verification_sources": _verification_sources,
 }

@@ -31,7 +31,13 @@ def pages() -> None:
     accounts = _accounts(settings)
     log_to_stderr(settings.log_level)
     at = (settings.pages_host, settings.pages_port)
-    terminated = serve_pages(settings.reports_url, accounts, *at, _print_address)
+    terminated = serve_pages(
+        settings.reports_url,
+        accounts,
+        *at,
+        _print_address,
+        all_texts=settings.show_verification_text,
+    )
     sys.exit(OK if terminated else INTERRUPTED)
 
 

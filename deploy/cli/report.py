@@ -23,6 +23,7 @@ from deploy.cli.output import (
     row_progress,
     until_pipe_closes,
 )
+from deploy.processes.process import read_settings
 
 if TYPE_CHECKING:
     from reports.definition.report import Filter, Report, Section
@@ -82,7 +83,7 @@ class ReportCommand(Examples):
         """Write the options, then the columns of every section."""
         super().format_options(ctx, formatter)
         for section in self._sections:
-            option = f" (--section {section.name})" if section.name else ""
+            option = f" (--section {section.option})" if len(self._sections) > 1 else ""
             with formatter.section(f"Columns of {section.title}{option}"):
                 formatter.write_text(section.meaning)
                 formatter.write_dl([(one.name, one.meaning) for one in section.columns])
@@ -92,16 +93,17 @@ def _query_options(definition: Report) -> Iterator[click.Parameter]:
     """Options that select rows."""
     yield click.Option(["--account"], required=True, help="The tenant.")
     if definition.has_period:
-        yield from _period()
+        yield from _period(all_by_default=definition.all_by_default)
     for one in definition.own_filters:
         name = "--" + one.name.replace("_", "-")
         yield click.Option([name, one.name], multiple=True, metavar="TEXT", help=_filter_help(one))
 
 
-def _period() -> Iterator[click.Parameter]:
+def _period(*, all_by_default: bool) -> Iterator[click.Parameter]:
+    default = "without a period: all" if all_by_default else "default: 7"
     yield click.Option(["--since"], metavar="DAY", help="First day, such as 2026-11-01.")
     yield click.Option(["--until"], metavar="DAY", help="Last day, inclusive; default: today.")
-    yield click.Option(["--last"], metavar="DAYS", help="Number of days up to --until; default: 7.")
+    yield click.Option(["--last"], metavar="DAYS", help=f"Number of days up to --until; {default}.")
 
 
 def _filter_help(one: Filter) -> str:
@@ -113,7 +115,7 @@ def _filter_help(one: Filter) -> str:
 def _result_options(definition: Report) -> Iterator[click.Parameter]:
     """Options of the output."""
     if len(definition.sections) > 1:
-        names = [one.name for one in definition.sections]
+        names = [one.option for one in definition.sections]
         section = "Only this section. Repeatable."
         yield click.Option(["--section"], type=click.Choice(names), multiple=True, help=section)
     columns = "Names of the columns to show, separated by commas; or all."
@@ -133,7 +135,7 @@ def _examples(definition: Report) -> tuple[str, ...]:
     ]
     start = f"receipts report {definition.name} --account acme{''.join(own)}"
     first = definition.sections[0]
-    section = f" --section {first.name}" if len(definition.sections) > 1 else ""
+    section = f" --section {first.option}" if len(definition.sections) > 1 else ""
     days = " --since 2026-11-01 --until 2026-11-07" if definition.has_period else ""
     return (
         start,
@@ -171,9 +173,7 @@ def _run(definition: Report, **options: Any) -> None:
     form = format_of(wanted.form, wanted.output, TABLE)
     with until_pipe_closes(), open_database() as database:
         query = _parsed(database, definition, account, raw_params)
-        sections = [
-            one for one in definition.sections if not wanted.section or one.name in wanted.section
-        ]
+        sections = _sections(definition, wanted.section, form)
         if wanted.sql:
             _print_sql(sections, query, wanted)
         elif form == TABLE:
@@ -183,6 +183,24 @@ def _run(definition: Report, **options: Any) -> None:
             print_sections(database, sections, query, wanted.names, limit)
         else:
             _export(form, database, sections, query, wanted)
+        if not wanted.sql:
+            _print_left_out(database, query)
+
+
+def _sections(definition: Report, names: Sequence[str], form: str) -> list[Section]:
+    """The sections chosen; none: all. CSV holds one: that without a name, where there is one."""
+    main = [one.option for one in definition.sections if not one.name]
+    chosen = names or (main if form == "csv" else ())
+    return [one for one in definition.sections if not chosen or one.option in chosen]
+
+
+def _print_left_out(database: Database, query: ReportQuery) -> None:
+    from reports.query.fetch import left_out
+
+    people = left_out(database, query)
+    if people:
+        text = f"{people:,} suppressed {'person is' if people == 1 else 'people are'} left out"
+        click.echo(f"{text}. With them: --with-suppressed yes", err=True)
 
 
 def _values(value: Any) -> list[str]:
@@ -197,8 +215,9 @@ def _parsed(
     from reports.query.query import parse_query
 
     require_account(database, account)
-    zone = zone_of(database, account)
-    query = parse_query(definition, account, zone, raw_params, datetime.now(UTC))
+    zone, all_texts = zone_of(database, account), read_settings().show_verification_text
+    now = datetime.now(UTC)
+    query = parse_query(definition, account, zone, raw_params, now, all_texts=all_texts)
     require_known(database, query)
     return query
 

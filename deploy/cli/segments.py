@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 DEFAULT_ROWS: Final = 25
 ACCOUNT: Final = click.option("--account", required=True, help="The tenant.")
 NAME: Final = click.argument("name")
+WITH_SUPPRESSED: Final = click.option(
+    "--with-suppressed", is_flag=True, help="Also people who are suppressed; default: without them."
+)
 
 
 @group("receipts segments --help")
@@ -81,7 +84,7 @@ def show(account: str, name: str) -> None:
 
 @command(
     "receipts segments save --account acme Clickers --campaign spring-sale --did clicked",
-    "receipts segments save --account acme Quiet --campaign spring-sale --did clicked --not",
+    "receipts segments save --account acme Quiet --campaign spring-sale --did not_clicked",
     "receipts segments save --account acme Both --definition @both.json",
 )
 @ACCOUNT
@@ -106,7 +109,7 @@ def save(account: str, name: str, definition: str | None, **people: Any) -> None
         node = _campaign_members(**people) if definition is None else _parsed(definition)
         with _store() as store:
             store.save(account, name, node, datetime.now(UTC))
-        click.echo(f"{name}: {count(database, account, node):,} people")
+        click.echo(f"{name}: {count(database, account, node)}")
 
 
 def _campaign_members(
@@ -150,8 +153,9 @@ def delete(account: str, name: str) -> None:
 )
 @ACCOUNT
 @NAME
+@WITH_SUPPRESSED
 @click.option("--limit", type=click.IntRange(0), default=DEFAULT_ROWS, help="Most rows; 0: all.")
-def members(account: str, name: str, limit: int) -> None:
+def members(account: str, name: str, with_suppressed: bool, limit: int) -> None:
     """List and count the current members of a segment."""
     from deploy.cli.tables import show_rows
     from reports.query.lookups import zone_of
@@ -159,9 +163,10 @@ def members(account: str, name: str, limit: int) -> None:
 
     with until_pipe_closes(), open_database() as database:
         node = _saved(database, account, name).definition
-        rows = members(database, account, node, limit).rows
+        rows = members(database, account, node, limit, with_suppressed=with_suppressed).rows
         show_rows(COLUMNS, rows, zone_of(database, account))
-        click.echo(f"{len(rows):,} of {count(database, account, node):,} people")
+        size = count(database, account, node, with_suppressed=with_suppressed)
+        click.echo(f"{len(rows):,} of {size}")
 
 
 @command(
@@ -170,7 +175,15 @@ def members(account: str, name: str, limit: int) -> None:
 )
 @ACCOUNT
 @NAME
-def export(account: str, name: str, form: str | None, output: Path | None, force: bool) -> None:
+@WITH_SUPPRESSED
+def export(
+    account: str,
+    name: str,
+    with_suppressed: bool,
+    form: str | None,
+    output: Path | None,
+    force: bool,
+) -> None:
     """Write the current members of a segment to a file."""
     from reports.exports import FORMATS, start_export
     from reports.segments.document import document_of_segment
@@ -179,15 +192,13 @@ def export(account: str, name: str, form: str | None, output: Path | None, force
     form = format_of(form, output, FILES[0])
     with until_pipe_closes(), open_database() as database:
         segment = _saved(database, account, name)
-
-        document = document_of_segment(database, account, segment)
-
-        def total() -> int:
-            return count(database, account, segment.definition)
-
-        with opened(output, force=force) as write, row_progress(total) as on_rows:
+        document = document_of_segment(database, account, segment, with_suppressed=with_suppressed)
+        size = count(database, account, segment.definition, with_suppressed=with_suppressed)
+        with opened(output, force=force) as write, row_progress(lambda: size.people) as on_rows:
             for chunk in start_export(FORMATS[form], document, on_rows):
                 write(chunk)
+        if size.left_out:
+            click.echo(f"{size}. With them: --with-suppressed", err=True)
 
 
 export.params += output_options(FILES)

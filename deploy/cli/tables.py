@@ -17,6 +17,7 @@ from reports.exports import document_of
 from reports.formatting import NUMERIC, format_value
 from reports.query.database import Database
 from reports.query.fetch import count_of
+from reports.query.nothing import nothing_found
 from reports.query.query import ReportQuery
 
 _WIDEST: Final = 10_000
@@ -39,14 +40,15 @@ def print_sections(
         with table.open_blocks() as blocks:
             rows = [row for block in blocks for row in block]
         most = limit if limit and section.shape == "rows" else len(rows)
-        _print(_table(section.shape, table.columns, rows[:most], zone))
+        nothing = nothing_found(query) if section.shape == "rows" else "none"
+        _print(_table(section.shape, table.columns, rows[:most], zone, nothing))
         if len(rows) > most:
             _print(Text(_more(database, section, query, most)))
 
 
 def _days(query: ReportQuery) -> list[str]:
     period = query.period
-    if not (query.report.has_period or query.report.range_days):
+    if not (query.has_period or query.report.range_days):
         return []
     return [f"{period.first} to {period.last}" if period.days > 1 else f"{period.first}"]
 
@@ -57,10 +59,14 @@ def _more(database: Database, section: Section, query: ReportQuery, most: int) -
 
 
 def _table(
-    shape: Shape, columns: Sequence[Column], rows: Sequence[tuple[Any, ...]], zone: str
+    shape: Shape,
+    columns: Sequence[Column],
+    rows: Sequence[tuple[Any, ...]],
+    zone: str,
+    nothing: str,
 ) -> Table | Text:
     if not rows:
-        return Text("no rows: try other days or fewer filters")
+        return Text(nothing)
     if shape == "figures":
         return _figures(columns, rows[0], zone)
     return _rows(columns, rows, zone)

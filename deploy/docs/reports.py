@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
+from models.codes.reasons import REASONS
 from reports.catalogue import REPORTS
 from reports.definition.report import Column, Filter, Report, Section, parameters_of
 from reports.query.query import parse_query
@@ -29,6 +30,15 @@ definition. BI tools: [bi.md](bi.md). Tables behind them: [schema.md](schema.md)
 - `whole_hours`: true when the period begins and ends on the hour (UTC) and the zone has no half
   hours; counts then come from the hourly counters, which is faster. false is always correct.
 - Counts show the current status of messages, under FINAL: a later receipt changes them.
+- Numbers are read as people write them (spaces, dashes, brackets, `(0)`, 00, without +) in pages
+  and commands; views take them as `person` has them. All spellings of a number are one person.
+- Clicks are those of people. Automated ones are counted apart: the publisher knows it, or the click
+  came within 2 s of the delivery, or within 1 s of one on another link of the message.
+- "Did not click" (`not_clicked`): delivered, and not clicked by a person.
+- Suppressed people are marked; members of segments and files of people leave out those who are
+  suppressed on a channel by which a message of the campaign went to them, unless asked for.
+- Texts of verification messages are empty; `RECEIPTS_SHOW_VERIFICATION_TEXT=true` shows them in
+  pages and commands, never in views.
 
 Exports. CSV: UTF-8, a header with column names, texts always quoted; a text that a spreadsheet
 would read as a formula has an apostrophe before it. XLSX: a sheet for each section, typed numbers
@@ -41,6 +51,15 @@ row by row and have no size limit.
 |---|---|
 """
 
+_REASONS: Final = """
+## Reasons
+
+Values of `fail_reason`: one for each cause, in all reports and views. Of `other` the provider's
+words are in `error_text`.
+
+| reason | cause |
+|---|---|
+"""
 _BASE: Final = """
 ## Base views
 
@@ -54,7 +73,9 @@ _COMMENT: Final = re.compile(r"^COMMENT '(.*)';?$", re.MULTILINE)
 def reports_page() -> str:
     """The page docs/reports.md."""
     index = "".join(f"| [{one.name}](#{one.name}) | {one.about} |\n" for one in REPORTS)
-    return _HEAD + index + "".join(map(_report, REPORTS)) + _BASE + "".join(map(_view, base()))
+    reasons = "".join(f"| {reason} | {cause} |\n" for reason, cause in REASONS.items())
+    parts = (*map(_report, REPORTS), _REASONS, reasons, _BASE, *map(_view, base()))
+    return _HEAD + index + "".join(parts)
 
 
 def _report(report: Report) -> str:

@@ -21,16 +21,19 @@ def serve_pages(
     host: str,
     port: int,
     on_ready: Callable[[str], None],
+    *,
+    all_texts: bool = False,
 ) -> bool:
     """Serve the pages until SIGINT or SIGTERM; True after SIGTERM.
 
     url: ClickHouse. accounts: account by token. on_ready: called with the address of the pages
-    when they accept connections. Raises OSError when the address cannot be bound.
+    when they accept connections. all_texts: whether texts of verification messages are shown.
+    Raises OSError when the address cannot be bound.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family) as bound:
         warm_up()
-        server = PagesServer(url, accounts)
+        server = PagesServer(url, accounts, all_texts=all_texts)
         shown = f"[{host}]" if family == socket.AF_INET6 else host
         on_ready(f"http://{shown}:{bound.getsockname()[1]}")
         return server.serve_on(bound)
@@ -39,9 +42,9 @@ def serve_pages(
 class PagesServer:
     """uvicorn over the pages; SIGINT and SIGTERM stop it."""
 
-    def __init__(self, url: str, accounts: Mapping[str, str]) -> None:
+    def __init__(self, url: str, accounts: Mapping[str, str], *, all_texts: bool = False) -> None:
         config = uvicorn.Config(
-            app(url, accounts),
+            app(url, accounts, all_texts=all_texts),
             log_config=None,
             access_log=False,
             server_header=False,

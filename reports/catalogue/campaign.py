@@ -3,6 +3,7 @@
 from typing import Final
 
 from reports.definition.columns import (
+    AUTOMATED_CLICKS,
     CLICKS,
     COUNTS,
     DELIVERED,
@@ -48,7 +49,9 @@ TOTALS: Final = (
     count("bounced", "Bounced", "soft bounces + hard bounces"),
     CLICKS,
     UNIQUE_CLICKS,
+    AUTOMATED_CLICKS,
     count("unsubscribes", "Unsubscribes", "people who unsubscribed through the campaign"),
+    count("conversions", "Conversions", "people who reached the goal of the campaign"),
 )
 HEATMAP: Final = (
     Column("weekday", "UInt8", "Weekday", "1: Monday to 7: Sunday, in the account's time zone"),
@@ -109,6 +112,7 @@ CAMPAIGN: Final = Report(
                 text("url", "Address", "address that was opened; empty: unknown"),
                 CLICKS,
                 UNIQUE_CLICKS,
+                AUTOMATED_CLICKS,
             ),
             shared_query=_TOTALS_AND_LINKS,
         ),

@@ -2,7 +2,15 @@
 
 from typing import Final
 
-from reports.definition.columns import CLICKS, UNIQUE_CLICKS, count, moment, text, word
+from reports.definition.columns import (
+    AUTOMATED_CLICKS,
+    CLICKS,
+    UNIQUE_CLICKS,
+    count,
+    moment,
+    text,
+    word,
+)
 from reports.definition.filters import STANDARD
 from reports.definition.report import Filter, Report, Section
 
@@ -45,6 +53,7 @@ CAMPAIGNS: Final = Report(
                 count("delivered", "Delivered", "its messages delivered, read ones included"),
                 CLICKS,
                 UNIQUE_CLICKS,
+                AUTOMATED_CLICKS,
                 moment("last_sent", "Last sent", "when its latest message was sent"),
             ),
             FILTERS,

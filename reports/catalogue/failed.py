@@ -6,7 +6,7 @@ import msgspec
 
 from reports.definition import columns as c
 from reports.definition import filters as f
-from reports.definition.audience import condition_for, messages_of
+from reports.definition.audience import condition_for, messages_of, without_suppressed
 from reports.definition.report import Filter, Report, Section
 
 NAME: Final = "failed"
@@ -18,7 +18,7 @@ IDENTIFIERS: Final = tuple(
     for column in (c.EXTERNAL_ID, c.RECIPIENT, c.EMAIL, c.MESSAGE_ID, c.COUNTRY)
 )
 _REASON: Final = msgspec.structs.replace(
-    c.FAIL_REASON, label="Fail Reason", meaning="why it failed, in plain words"
+    c.FAIL_REASON, label="Fail Reason", meaning="why it failed, a word of the list of reasons"
 )
 CHOSEN: Final = Filter(
     "identifiers",
@@ -28,7 +28,11 @@ CHOSEN: Final = Filter(
     choices=tuple(column.name for column in IDENTIFIERS),
     default=("external_id", "recipient"),
 )
-FILTERS: Final = (f.ACCOUNT, f.CHANNEL, f.IN_CAMPAIGN, CHOSEN)
+WITH_SUPPRESSED: Final = msgspec.structs.replace(
+    f.WITH_SUPPRESSED,
+    condition=without_suppressed(_CAMPAIGNS, "{with_suppressed:String} = 'yes'"),
+)
+FILTERS: Final = (f.ACCOUNT, f.CHANNEL, f.IN_CAMPAIGN, CHOSEN, WITH_SUPPRESSED)
 
 FAILED: Final = Report(
     NAME,
@@ -40,13 +44,19 @@ FAILED: Final = Report(
             NAME,
             "",
             "Failed users",
-            "One row for each person (number) with a failed message of the campaign: the latest.",
+            "One row for each person with a failed message of the campaign: the latest.",
             "rows",
-            (*IDENTIFIERS, *c.optional(c.SENT_AT), _REASON),
+            (
+                *IDENTIFIERS,
+                *c.optional(c.SENT_AT),
+                _REASON,
+                c.SUPPRESSED,
+                *c.optional(c.ERROR_TEXT),
+            ),
             FILTERS,
             source=messages_of(_CAMPAIGNS),
             only=condition_for("failed", _CAMPAIGNS),
-            counted="uniqExact(recipient)",
+            counted="uniqExact(person)",
         ),
     ),
 )

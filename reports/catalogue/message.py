@@ -4,7 +4,7 @@ from typing import Final
 
 from reports.definition import columns as c
 from reports.definition import filters as f
-from reports.definition.columns import moment, optional, text, word
+from reports.definition.columns import moment, optional, text
 from reports.definition.receipt_reading import reading_of
 from reports.definition.report import Column, Filter, Report, Section, expand_includes
 
@@ -41,13 +41,9 @@ _OUTCOME: Final = (
     c.DELIVERED_AT,
     c.READ_AT,
     moment("finalized_at", "Final at", "when the outcome was known; empty: pending"),
-    moment("clicked_at", "Clicked at", "first click of a person on a link of it; empty: none"),
-    moment(
-        "automated_clicked_at",
-        "Clicked by a program at",
-        "first click by a link preview or a scanner; empty: none",
-    ),
-    moment("converted_at", "Converted at", "when the goal of it was reached; empty: not yet"),
+    c.CLICKED_AT,
+    c.AUTOMATED_CLICKED_AT,
+    c.CONVERTED_AT,
     c.UNSUBSCRIBED_AT,
     text("repaired", "Repaired", "fields of its events that were wrong and mended or left out"),
 )
@@ -82,26 +78,20 @@ _SENT: Final = (
     c.SOURCE,
     c.CAMPAIGN_ID,
     c.MESSAGE_TYPE,
-    word("template", "Template", "template it was made from; empty: unknown"),
-    word("category", "Category", "marketing, utility or another word of the sender"),
-    text("reference", "Reference", "reference of the sender; empty: none"),
+    c.TEMPLATE,
+    c.CATEGORY,
+    c.REFERENCE,
     c.SENT_BY,
     c.EXTERNAL_ID,
     c.EMAIL,
     c.PLATFORM,
     c.PROVIDER,
-    text("provider_message_id", "Provider's id", "id the provider gave the latest attempt"),
-    word("mccmnc", "Network", "mobile country and network code; empty: unknown"),
+    c.PROVIDER_MESSAGE_ID,
+    c.MCCMNC,
     c.MESSAGE_SEGMENTS,
     c.MESSAGE_CREDITS,
-    Column(
-        "price",
-        "Nullable(Decimal(18, 6))",
-        "Price",
-        "price by the receipts, over all attempts; empty: unknown",
-        "number",
-    ),
-    word("currency", "Currency", "ISO 4217 of the price; empty: unknown"),
+    c.PRICE,
+    c.CURRENCY,
     c.CONTENT,
 )
 _ATTEMPTS: Final = (

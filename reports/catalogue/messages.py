@@ -49,6 +49,17 @@ COLUMNS: Final = (
         c.PLATFORM,
         c.MESSAGE_SEGMENTS,
         c.MESSAGE_CREDITS,
+        c.PRICE,
+        c.CURRENCY,
+        c.MCCMNC,
+        c.TEMPLATE,
+        c.CATEGORY,
+        c.REFERENCE,
+        c.PROVIDER_MESSAGE_ID,
+        c.CLICKED_AT,
+        c.AUTOMATED_CLICKED_AT,
+        c.CONVERTED_AT,
+        c.REPAIRED,
     ),
 )
 

@@ -13,7 +13,11 @@ COLUMNS: Final = (
     c.RECIPIENT,
     c.COUNTRY,
     c.SENT_AT,
-    text("start_of_content", "Content", "first 60 characters of the text of the latest attempt"),
+    text(
+        "start_of_content",
+        "Content",
+        "first 60 characters of the text of the latest attempt; of a verification message none",
+    ),
     *c.optional(
         c.CONTENT,
         c.MESSAGE_ID,
@@ -21,6 +25,7 @@ COLUMNS: Final = (
         c.PLATFORM_STATUS,
         c.CARRIER_STATUS,
         c.FAIL_REASON,
+        c.ERROR_TEXT,
     ),
 )
 

@@ -18,42 +18,64 @@ REASON: Final = Filter(
     "(empty({reason:Array(String)}) OR hasAny(reasons, {reason:Array(String)}))",
     choices=get_args(SuppressionReason),
 )
+ON_CHANNEL: Final = msgspec.structs.replace(
+    f.CHANNEL, meaning="channel of the suppression; none: all"
+)
 FILTERS: Final = (
     f.ACCOUNT,
     msgspec.structs.replace(
         f.SINCE,
-        meaning="first day of the suppression, in the account's time zone; ignored with the filter"
-        " recipient",
+        meaning="first day on which a suppression began, in the account's time zone; none: from the"
+        " first; ignored with the filter recipient",
         condition="({recipient:String} != '' OR since >= {since:DateTime64(3, 'UTC')})",
     ),
     msgspec.structs.replace(
         f.UNTIL,
-        meaning="last day of the suppression, inclusive",
+        meaning="last day on which a suppression began, inclusive; none: up to the latest",
         condition="({recipient:String} != '' OR since < {until:DateTime64(3, 'UTC')})",
     ),
     REASON,
-    f.TO_NUMBER,
+    ON_CHANNEL,
+    msgspec.structs.replace(
+        f.TO_NUMBER, condition="({recipient:String} = '' OR recipient = {recipient:String})"
+    ),
 )
 _FAIL_REASON: Final = msgspec.structs.replace(c.FAIL_REASON, meaning="why the message failed")
 
 SUPPRESSIONS: Final = Report(
     NAME,
     "Suppressions",
-    "Numbers that must not be sent to any more: since when, why, and by which messages.",
+    "Numbers that must not be sent to any more: by which channel, since when, and why.",
     FILTERS,
     (
         Section(
             NAME,
+            "totals",
+            "Totals",
+            "Numbers that are suppressed now, each once, by reason; a number may have several.",
+            "figures",
+            (
+                count("numbers", "Suppressed numbers", "numbers that must not be sent to"),
+                count("hard_bounces", "Hard bounces", "numbers with too many hard bounces"),
+                count("unsubscribed", "Unsubscribed", "numbers whose people unsubscribed"),
+                count("manual", "By hand", "numbers that were suppressed by hand"),
+            ),
+            FILTERS,
+            only="suppressed",
+        ),
+        Section(
+            NAME,
             "numbers",
             "Suppressed numbers",
-            "One row for each number that is suppressed now and has been since a day of the period,"
-            " the latest first.",
+            "One row for each number and channel that is suppressed now, the latest first.",
             "rows",
             (
                 c.RECIPIENT,
+                c.CHANNEL,
                 text("reasons", "Reasons", "hard_bounces, unsubscribed, manual: all that apply"),
                 moment("since", "Since", "when the suppression began"),
                 moment("until", "Until", "when it expires; empty: until released"),
+                c.BINDS,
                 count("strikes", "Strikes", "messages that ended as hard bounces and count now"),
                 text("messages", "Messages", "ids of these messages, the newest strike first"),
             ),
@@ -70,6 +92,7 @@ SUPPRESSIONS: Final = Report(
             "rows",
             (
                 c.RECIPIENT,
+                c.CHANNEL,
                 c.MESSAGE_ID,
                 c.SENT_AT,
                 moment("struck_at", "Struck at", "time of the receipt with the hard bounce"),
@@ -83,4 +106,5 @@ SUPPRESSIONS: Final = Report(
             counted="sum(strikes)",
         ),
     ),
+    all_by_default=True,
 )

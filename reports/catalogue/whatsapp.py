@@ -63,6 +63,7 @@ COLUMNS: Final = (
         c.CAMPAIGN_ID,
         c.EXTERNAL_ID,
         c.EMAIL,
+        c.ERROR_TEXT,
     ),
 )
 

@@ -1,9 +1,12 @@
 """Who did what in campaigns: SQL conditions behind the tabs of recipients and the segments.
 
-A person is a recipient (phone number) within an account. The actions: docs/reports.md.
+A person is a recipient within an account, whatever the spelling of the number: the column
+`person` of messages. The actions: docs/reports.md.
 """
 
 from typing import Final, Literal
+
+from reports.definition.report import expand_includes
 
 #: What people did, or what became of the messages sent to them.
 Action = Literal[
@@ -30,10 +33,13 @@ _FLAGS: Final = {
     "deleted": "is_deleted",
     "failed": "is_failed",
 }
-_SUPPRESSED: Final = (
-    "recipient IN (SELECT recipient FROM suppressions"
+#: Condition: messages to people who are suppressed now on the channel of the message.
+SUPPRESSED: Final = (
+    "(person, channel) IN (SELECT recipient, channel FROM suppressions"
     " WHERE account = {account:String} AND suppressed)"
 )
+#: SELECT of people with the channels on which they are suppressed, as a text.
+SUPPRESSED_PEOPLE: Final = expand_includes("/*include suppressed_people*/")
 #: Actions that depend on links.
 CLICK_ACTIONS: Final = ("clicked", "not_clicked")
 
@@ -54,10 +60,10 @@ def condition_for(action: Action, campaigns: str, links: str = "") -> str:
     if action == "clicked":
         return clicked(campaigns, links)
     if action == "not_clicked":
-        return f"NOT ({clicked(campaigns, links)})"
+        return f"(is_delivered AND NOT ({clicked(campaigns, links)}))"
     if action == "unsubscribed":
-        return f"recipient IN ({_engaged('unsubscribe', campaigns)})"
-    return _SUPPRESSED if action == "suppressed" else _FLAGS[action]
+        return f"person IN ({_engaged('unsubscribe', campaigns)})"
+    return SUPPRESSED if action == "suppressed" else _FLAGS[action]
 
 
 def condition_for_link(action: Action, campaigns: str, links: str) -> str:
@@ -72,15 +78,26 @@ def condition_for_link(action: Action, campaigns: str, links: str) -> str:
 
 def clicked(campaigns: str, links: str) -> str:
     """Condition: messages of people who clicked one of the links. "" or an empty array: any."""
-    return f"recipient IN ({_engaged('click', campaigns, links)})"
+    return f"person IN ({_engaged('click', campaigns, links)})"
+
+
+def without_suppressed(campaigns: str, unless: str) -> str:
+    """Condition: messages to nobody who is suppressed on the channel of one of their messages.
+
+    unless: SQL of what lifts the condition.
+    """
+    theirs = f"{SUPPRESSED} AND ({{channel:String}} = '' OR channel = {{channel:String}})"
+    return (
+        f"({unless} OR person NOT IN (SELECT person FROM {messages_of(campaigns)} WHERE {theirs}))"
+    )
 
 
 def _engaged(kind: str, campaigns: str, links: str = "") -> str:
-    """SELECT of the recipients who clicked or unsubscribed."""
+    """SELECT of the people who clicked or unsubscribed; programs that clicked are nobody."""
     of_links = f" AND (empty({links}) OR has({links}, link_id))" if links else ""
     return (
-        f"SELECT recipient FROM {_of('reported_engagements', campaigns)}"
-        f" WHERE type = '{kind}'{of_links}"
+        f"SELECT person FROM {_of('reported_engagements', campaigns)}"
+        f" WHERE type = '{kind}' AND NOT automated{of_links}"
     )
 
 

@@ -54,8 +54,15 @@ DELIVERY_RATE: Final = share(
 COUNTRY: Final = Column(
     "country", "LowCardinality(String)", "Country", "country of the recipient", "country"
 )
-RECIPIENT: Final = text("recipient", "Recipient", "number of the recipient, E.164")
-CLICKS: Final = count("clicks", "Clicks", "clicks on its links, repeated ones included")
+RECIPIENT: Final = text(
+    "recipient", "Recipient", "number of the recipient, E.164, or user id of WhatsApp"
+)
+CLICKS: Final = count("clicks", "Clicks", "clicks of people on its links, repeated ones included")
+AUTOMATED_CLICKS: Final = count(
+    "automated_clicks",
+    "Automated clicks",
+    "clicks of programs: link previews and scanners; not in the clicks",
+)
 UNIQUE_CLICKS: Final = count(
     "unique_clicks", "Unique clicks", "people who clicked, each once; unknown people are left out"
 )
@@ -65,6 +72,12 @@ COUNTS: Final = (*_FIGURES.values(), SEGMENTS, CREDITS, DELIVERY_RATE)
 
 # --- one message ------------------------------------------------------------------------------
 
+SUPPRESSED: Final = text(
+    "suppressed", "Suppressed", "channels by which the person must not be written to; empty: none"
+)
+BINDS: Final = word(
+    "binds", "Binds", "messages not to send: all, or marketing (all but verification messages)"
+)
 SENT_AT: Final = moment("sent_at", "Sent at", "when attempt 1 was sent")
 MESSAGE_ID: Final = text("message_id", "Message id", "id given by the sending service")
 CHANNEL: Final = word("channel", "Channel", "sms or whatsapp")
@@ -102,7 +115,7 @@ SCOPE: Final = word(
     "whose fault a failure is: recipient, content, sender, account, route, network, policy or time",
 )
 FAIL_REASON: Final = word(
-    "fail_reason", "Reason", "why it failed, in plain words; empty: not failed"
+    "fail_reason", "Reason", "why it failed, a word of the list of reasons; empty: not failed"
 )
 ERROR_CODE: Final = word("error_code", "Error code", "code the provider gave for a failure")
 ERROR_TEXT: Final = word("error_text", "Error text", "text the provider gave for a failure")
@@ -116,7 +129,17 @@ DELIVERED_AT: Final = moment(
     "delivered_at", "Delivered at", "first seen delivered or read; empty: not yet"
 )
 READ_AT: Final = moment("read_at", "Read at", "first seen read; empty: not yet")
-CLICKED_AT: Final = moment("clicked_at", "Clicked at", "first click on a link of it; empty: none")
+CLICKED_AT: Final = moment(
+    "clicked_at", "Clicked at", "first click of a person on a link of it; empty: none"
+)
+AUTOMATED_CLICKED_AT: Final = moment(
+    "automated_clicked_at",
+    "Clicked by a program at",
+    "first click by a link preview or a scanner; empty: none",
+)
+CONVERTED_AT: Final = moment(
+    "converted_at", "Converted at", "when the goal of it was reached; empty: not yet"
+)
 UNSUBSCRIBED_AT: Final = moment(
     "unsubscribed_at", "Unsubscribed at", "first unsubscribe through it; empty: none"
 )
@@ -126,7 +149,32 @@ MESSAGE_SEGMENTS: Final = Column(
 MESSAGE_CREDITS: Final = Column(
     "credits", "Decimal(18, 6)", "Credits", "price in credits, over all attempts", "credits"
 )
-CONTENT: Final = text("content", "Content", "text of the latest attempt, as long as texts are kept")
+PRICE: Final = Column(
+    "price",
+    "Nullable(Decimal(18, 6))",
+    "Price",
+    "price by the receipts, over all attempts; empty: unknown",
+    "number",
+)
+CURRENCY: Final = word("currency", "Currency", "ISO 4217 of the price; empty: unknown")
+MCCMNC: Final = word("mccmnc", "Network", "mobile country and network code; empty: unknown")
+TEMPLATE: Final = word("template", "Template", "template it was made from; empty: unknown")
+CATEGORY: Final = word("category", "Category", "marketing, utility or another word of the sender")
+REFERENCE: Final = text("reference", "Reference", "reference of the sender; empty: none")
+PROVIDER_MESSAGE_ID: Final = text(
+    "provider_message_id", "Provider's id", "id the provider gave the latest attempt"
+)
+REPAIRED: Final = Column(
+    "repaired",
+    "Array(LowCardinality(String))",
+    "Repaired",
+    "fields of its events that were wrong and mended or left out",
+)
+CONTENT: Final = text(
+    "content",
+    "Content",
+    "text of the latest attempt, as long as texts are kept; of a verification message none",
+)
 CONTENT_ON_DEMAND: Final = msgspec.structs.replace(
     CONTENT, meaning=f"{CONTENT.meaning}; empty unless requested", dimension="yes"
 )

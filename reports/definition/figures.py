@@ -9,9 +9,11 @@ from typing import Final, NamedTuple
 
 from clickhouse_connect.driver.binding import format_str
 
+from models.clicks import AFTER_DELIVERY_MS, OTHER_LINK_MS
+from models.suppression import VERIFICATION_SOURCES
 from models.time import MAX_CLOCK_ERROR_MS
 from models.view_columns import message_columns
-from models.vocabulary import COUNTS, Bounce, Count
+from models.vocabulary import CHANNELS, COUNTS, Bounce, Count
 
 
 class Figure(NamedTuple):
@@ -174,5 +176,9 @@ PARTS: Final = {
         f"greatest(0, {_DELAY_MS}) / 1000, NULL) AS seconds_to_deliver"
     ),
     "count_names": ", ".join(_COUNT_NAMES),
+    "after_delivery_ms": str(AFTER_DELIVERY_MS),
+    "other_link_ms": str(OTHER_LINK_MS),
+    "channels": f"[{', '.join(map(format_str, CHANNELS))}]",
+    "verification_sources": _words(sorted(VERIFICATION_SOURCES)),
     "count_conditions": ", ".join(f"outcome = {format_str(name)}" for name in _COUNT_NAMES),
 }

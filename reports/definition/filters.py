@@ -71,14 +71,24 @@ SENDER: Final = _one_of(
 TO_NUMBER: Final = Filter(
     "recipient",
     "Recipient",
-    "number of the recipient, E.164; none: all",
-    "({recipient:String} = '' OR recipient = {recipient:String})",
+    "number of the recipient, E.164, or user id of WhatsApp; none: all",
+    "({recipient:String} = '' OR person = {recipient:String})",
     "String",
     example="+358401234567",
+    reads="number",
 )
 PROVIDER: Final = _one_of("provider", "Provider", "provider of the latest attempt; none: all")
 IN_COUNTRY: Final = _one_of(
     "country", "Country", "ISO 3166-1 alpha-2 code of the recipient's country; none: all"
+)
+WITH_SUPPRESSED: Final = Filter(
+    "with_suppressed",
+    "Suppressed people",
+    "yes: also people who are suppressed on the channel of one of these messages; none:"
+    " without them",
+    "",
+    "String",
+    choices=("yes",),
 )
 CONTENT: Final = Filter(
     "content",

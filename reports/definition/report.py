@@ -19,6 +19,8 @@ from reports.definition.figures import PARTS
 SQL: Final = Path(__file__).parents[1] / "sql"
 _FILTERS_MARK: Final = "/*filters*/ true"
 _COLUMNS_MARK: Final = "/*columns*/ *"
+#: The view of texts that a SELECT reads; it leaves out those of verification messages.
+_TEXTS_MARK: Final = "/*texts*/ reported_texts"
 _INCLUDE: Final = re.compile(r"/\*include (\w+)\*/")
 _PAGE: Final = "LIMIT {limit:UInt64} OFFSET {offset:UInt64}"
 _PARAMETER: Final = re.compile(r"\{(\w+):([^}]+)\}")
@@ -57,8 +59,9 @@ class Filter(msgspec.Struct, frozen=True):
     columns of the section's source, with the parameter in braces; it must hold for the neutral
     value (empty text or array). "": the section's SQL uses the parameter itself. choices: the
     values allowed; empty: any. default: values when none is given. example: for docs and help.
-    required: a query must give a value. fix: what to write instead of a refused value. known: a
-    SELECT that has a row if its value exists in the account; "": any value is accepted.
+    required: a query must give a value. fix: what to write instead of a refused value. reads: how a
+    text becomes a value (`reports/query/reading.py`); "": as it is. known: a SELECT that has a row
+    if its value exists in the account; "": any value is accepted.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Filter(msgspec.Struct, frozen=True):
     example: str = ""
     required: bool = False
     fix: str = ""
+    reads: Literal["", "number", "person", "search"] = ""
     known: str = ""
 
     @property
@@ -169,6 +173,11 @@ class Section(msgspec.Struct, frozen=True, dict=True):
         """Name of its view in ClickHouse, and of its SQL file."""
         return "_".join(filter(None, ("report", self.report, self.name)))
 
+    @property
+    def option(self) -> str:
+        """Its name in commands, addresses and files."""
+        return self.name or self.report
+
     @cached_property
     def view_columns(self) -> tuple[Column, ...]:
         """The columns that its SELECT returns; the others are computed from them."""
@@ -185,6 +194,11 @@ class Section(msgspec.Struct, frozen=True, dict=True):
             f"SELECT {names}\nFROM (\n{self.shared_query.unordered}\n)\n"
             f"WHERE section = '{self.name}'\nORDER BY {self.shared_query.order}"
         )
+
+    @cached_property
+    def sql_with_all_texts(self) -> str:
+        """The same, with the texts of verification messages."""
+        return self.sql.replace(_TEXTS_MARK, ALL_TEXTS)
 
     @cached_property
     def parameters(self) -> dict[str, str]:
@@ -230,7 +244,8 @@ class Report(msgspec.Struct, frozen=True):
     """One report. about: one sentence on what it shows.
 
     range_days: the length of a range, for a report whose period is chosen by the filter `range`: 0
-    is the latest range, 1 the one before, and so on. 0: the report has no ranges.
+    is the latest range, 1 the one before, and so on. 0: the report has no ranges. all_by_default:
+    without a period it is about all times.
     """
 
     name: str
@@ -239,6 +254,7 @@ class Report(msgspec.Struct, frozen=True):
     filters: tuple[Filter, ...]
     sections: tuple[Section, ...]
     range_days: int = 0
+    all_by_default: bool = False
 
     def section(self, name: str) -> Section:
         """A section by its name. Raises KeyError."""
@@ -255,6 +271,8 @@ class Report(msgspec.Struct, frozen=True):
         return tuple(one for one in self.filters if one.name not in COMMON_FILTERS)
 
 
+#: SQL of the texts of all messages, those of verification messages too.
+ALL_TEXTS: Final = expand_includes("/*include all_texts*/")
 #: Filters with their own treatment: the account is given, the period has several parameters.
 COMMON_FILTERS: Final = ("account", "since", "until")
 #: Filters whose values choose columns by their `dimension`.

@@ -92,6 +92,6 @@ def file_name(form: Format, query: ReportQuery, sections: Sequence[Section]) -> 
         parts.append(sections[0].name)
     parts.append(query.account)
     parts += [str(query.values[one.name]) for one in report.own_filters if one.required]
-    if report.has_period or report.range_days:
+    if query.has_period or report.range_days:
         parts += [period.first.isoformat(), period.last.isoformat()]
     return f"{'-'.join(_UNSAFE.sub('_', part) for part in parts if part)}.{form.name}"

@@ -110,28 +110,24 @@ def _table(
 ) -> ExportTable:
     chosen = chosen_columns(section, query, columns)
     return ExportTable(
-        section.name or section.report,
+        section.option,
         section.title,
         section.meaning,
         chosen,
-        lambda: _blocks(database, section, chosen, query.parameters(section, limit)),
+        lambda: _blocks(database, section, chosen, query, limit),
     )
 
 
 @contextmanager
 def _blocks(
-    database: Database, section: Section, chosen: Sequence[Column], parameters: dict[str, Any]
+    database: Database, section: Section, chosen: Sequence[Column], query: ReportQuery, limit: int
 ) -> Iterator[Blocks]:
     computes = any(column.computed for column in chosen)
     read = section.view_columns if computes else chosen
     names = [column.name for column in read]
-    with database.blocks(_select(section, read), parameters) as blocks:
+    sql = f"SELECT {', '.join(names)} FROM (\n{query.sql(section)}\n)"
+    with database.blocks(sql, query.parameters(section, limit)) as blocks:
         yield (list(computed_rows(chosen, names, block)) if computes else block for block in blocks)
-
-
-def _select(section: Section, columns: Sequence[Column]) -> str:
-    """The SELECT of some columns of a section, in its order of rows."""
-    return f"SELECT {', '.join(column.name for column in columns)} FROM (\n{section.sql}\n)"
 
 
 def _query_params(query: ReportQuery) -> tuple[QueryParam, ...]:

@@ -32,10 +32,15 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def app(url: str, accounts: Mapping[str, str], clock: Clock = _now) -> Starlette:
-    """The pages. url: ClickHouse, as in the settings. accounts: account by token."""
+def app(
+    url: str, accounts: Mapping[str, str], clock: Clock = _now, *, all_texts: bool = False
+) -> Starlette:
+    """The pages. url: ClickHouse, as in the settings. accounts: account by token.
+
+    all_texts: whether texts of verification messages are shown.
+    """
     tokens, limiter, templates = Tokens(accounts), RateLimiter(), page_templates()
-    auth, site = AuthRoutes(tokens, limiter, templates), Site(url, templates, clock)
+    auth, site = AuthRoutes(tokens, limiter, templates), Site(url, templates, clock, all_texts)
     routes = [
         Route("/healthz", _healthz),
         Mount("/static", StaticFiles(directory=STATIC)),

@@ -29,6 +29,7 @@ from reports.segments.model import Combined, Node, People, Saved, parse
 from reports.segments.saved import Segment, segments
 
 _OPERATORS: Final = {"and": "and", "or": "or", "except": "but not"}
+_WITH_SUPPRESSED: Final = "with_suppressed"
 #: Segments counted at once, for all requests together.
 _COUNTERS: Final = 4
 
@@ -86,15 +87,15 @@ class SegmentPages:
 
     def _new_page(self, request: Request, raw_params: RawParams, issues: Sequence[str]) -> Response:
         """The form of a new segment, with its number of people."""
-        people, problems = None, list(issues)
+        size, problems = None, list(issues)
         if raw_params.get("campaign") and not issues:
             try:
                 node = people_of(raw_params)
-                people = count(self._site.database(), account_of(request), node)
+                size = count(self._site.database(), account_of(request), node)
             except InvalidQuery as error:
                 problems = list(map(str, error.issues))
         choices = [(action, label_of(action)) for action in get_args(Action)]
-        context = {"raw_params": raw_params, "issues": problems, "people": people,
+        context = {"raw_params": raw_params, "issues": problems, "size": size,
                    "choices": choices, "channels": get_args(Channel)}  # fmt: skip
         status = 400 if problems else 200
         return self._site.page(request, "segment_new.html", status, **context)
@@ -119,11 +120,15 @@ class SegmentPages:
     def _members(self, request: Request) -> Response:
         database, account = self._site.database(), account_of(request)
         segment = _segment(database, account, request.query_params.get("name", ""))
-        page = page_number(request.query_params.get("page", ""))
+        page, whole = page_number(request.query_params.get("page", "")), _with_suppressed(request)
         first, zone = (page - 1) * PAGE_ROWS, zone_of(database, account)
-        found = members(database, account, segment.definition, PAGE_ROWS, first)
-        total = count(database, account, segment.definition)
-        here = {"name": [segment.name]}
+        found = members(
+            database, account, segment.definition, PAGE_ROWS, first, with_suppressed=whole
+        )
+        size = count(database, account, segment.definition, with_suppressed=whole)
+        total, name = size.people, {"name": [segment.name]}
+        here = name | ({_WITH_SUPPRESSED: ["yes"]} if whole else {})
+        other = link("/segments/members", name if whole else name | {_WITH_SUPPRESSED: ["yes"]})
         after = link("/segments/members", here, page=page + 1) if first + PAGE_ROWS < total else ""
         before = link("/segments/members", here, page=page - 1) if page > 1 else ""
         return self._site.page(
@@ -135,6 +140,9 @@ class SegmentPages:
             columns=COLUMNS,
             rows=[[format_value(*pair, zone) for pair in zip(COLUMNS, row, strict=True)]
                   for row in found.rows],
+            size=size,
+            whole=whole,
+            other=other,
             grid={"first": first + 1, "last": first + len(found.rows), "total": total,
                   "before": before, "after": after},
             files={form: link(f"/segments/export.{form}", here) for form in FORMATS},
@@ -155,7 +163,9 @@ class SegmentPages:
             raise HTTPException(404)
         database, account = self._site.database(), account_of(request)
         segment = _segment(database, account, request.query_params.get("name", ""))
-        pieces = start_export(form, document_of_segment(database, account, segment))
+        whole = _with_suppressed(request)
+        document = document_of_segment(database, account, segment, with_suppressed=whole)
+        pieces = start_export(form, document)
         safe = "".join(one if one.isascii() and one.isalnum() else "_" for one in segment.name)
         headers = {"content-disposition": f'attachment; filename="segment-{safe}.{form.name}"'}
         return StreamingResponse(pieces, media_type=form.media_type, headers=headers)
@@ -204,9 +214,13 @@ def _inner(node: Node) -> str:
 def _counted(database: Database, account: str, node: Node, known: Mapping[str, Node]) -> str:
     """Number of people as text, or why the segment cannot be counted."""
     try:
-        return f"{count(database, account, node, known):,}"
+        return str(count(database, account, node, known))
     except InvalidQuery as error:
         return str(error.issues[0])
+
+
+def _with_suppressed(request: Request) -> bool:
+    return request.query_params.get(_WITH_SUPPRESSED) == "yes"
 
 
 def _segment(database: Database, account: str, name: str) -> Segment:

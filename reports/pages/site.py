@@ -19,11 +19,17 @@ from reports.segments.store import SegmentStore
 
 
 class Site:
-    """Shared by all pages. url: ClickHouse."""
+    """Shared by all pages.
 
-    def __init__(self, url: str, templates: Jinja2Templates, clock: Callable[[], datetime]) -> None:
+    url: ClickHouse. all_texts: whether texts of verification messages are shown.
+    """
+
+    def __init__(
+        self, url: str, templates: Jinja2Templates, clock: Callable[[], datetime], all_texts: bool
+    ) -> None:
         self.url = url
         self.clock = clock
+        self.all_texts = all_texts
         self._templates = templates
         self._lock = threading.Lock()
         self._database: Database | None = None

@@ -32,7 +32,7 @@ def fetch(
     (section,) = group
     if section.newest_first and limit:
         return [_fetch_newest(database, query, section, limit, offset)]
-    found = database.rows(section.sql, query.parameters(section, limit, offset))
+    found = database.rows(query.sql(section), query.parameters(section, limit, offset))
     return [_with_computed(found, section)]
 
 
@@ -42,6 +42,14 @@ def count_of(database: Database, section: Section, query: ReportQuery) -> int:
     return int(found[0][0])
 
 
+def left_out(database: Database, query: ReportQuery) -> int:
+    """Number of suppressed people whom a query leaves out. Raises DatabaseError."""
+    whole, section = query.with_suppressed(), query.report.sections[0]
+    if whole == query:
+        return 0
+    return count_of(database, section, whole) - count_of(database, section, query)
+
+
 def _fetch_newest(
     database: Database, query: ReportQuery, section: Section, limit: int, offset: int
 ) -> Rows:
@@ -49,10 +57,10 @@ def _fetch_newest(
     the page."""
     since = query.period.newest_since(query.now)
     if since:
-        found = database.rows(section.sql, query.parameters(section, limit, offset, since))
+        found = database.rows(query.sql(section), query.parameters(section, limit, offset, since))
         if len(found.rows) == limit:
             return found
-    return database.rows(section.sql, query.parameters(section, limit, offset))
+    return database.rows(query.sql(section), query.parameters(section, limit, offset))
 
 
 def _with_computed(found: Rows, section: Section) -> Rows:

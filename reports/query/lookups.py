@@ -3,6 +3,7 @@
 from typing import Final
 
 from models.issues import Issue
+from reports.definition.report import ALL_TEXTS
 from reports.query.database import Database
 from reports.query.query import InvalidQuery, ReportQuery
 
@@ -21,8 +22,8 @@ SELECT name FROM campaigns_current
 WHERE account = {account:String} AND campaign_id = {campaign:String}
 """
 _TEXT: Final = """
-SELECT content FROM reported_texts
-WHERE account = {account:String} AND message_id = {message_id:String}
+SELECT content FROM {texts}
+WHERE account = {{account:String}} AND message_id = {{message_id:String}}
 """
 
 
@@ -48,9 +49,15 @@ def campaign_name(database: Database, account: str, campaign: str) -> str:
     return str(found[0][0] if found else "") or campaign
 
 
-def text_of(database: Database, account: str, message_id: str) -> str | None:
-    """Text of the latest attempt of a message; None: unknown, or no longer kept."""
-    found = database.rows(_TEXT, {"account": account, "message_id": message_id}).rows
+def text_of(
+    database: Database, account: str, message_id: str, *, all_texts: bool = False
+) -> str | None:
+    """Text of the latest attempt of a message; None: unknown, no longer kept or not shown.
+
+    all_texts: whether texts of verification messages are shown.
+    """
+    sql = _TEXT.format(texts=ALL_TEXTS if all_texts else "reported_texts")
+    found = database.rows(sql, {"account": account, "message_id": message_id}).rows
     return str(found[0][0]) if found else None
 
 

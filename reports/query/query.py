@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Final
+from typing import Any, Final, Self
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -23,13 +23,19 @@ from reports.definition.report import (
     Section,
     SharedQuery,
 )
+from reports.query.reading import read_value
 
 DEFAULT_DAYS: Final = 7
 MAX_DAYS: Final = 400
+_PERIOD_NAMES: Final = ("since", "until", "last")
+_WITH_SUPPRESSED: Final = "with_suppressed"
 #: Periods up to this many days are broken down by hour.
 HOURLY_DAYS: Final = 2
 #: The newest rows are first looked for in the newest part of a period, one sixteenth of it.
 _NEWEST_PARTS: Final = 16
+#: The days of a report that is about all times: further apart than any event.
+_FIRST_DAY: Final = date(1970, 1, 2)
+_LAST_DAY: Final = date(2200, 1, 1)
 
 RawParams = Mapping[str, Sequence[str]]
 """Texts by filter name, as an address or a command line gives them."""
@@ -49,6 +55,16 @@ class Period(msgspec.Struct, frozen=True):
     first: date
     last: date
     zone: str
+
+    @classmethod
+    def everything(cls, zone: str) -> Self:
+        """All times."""
+        return cls(_FIRST_DAY, _LAST_DAY, zone)
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether it is all times."""
+        return (self.first, self.last) == (_FIRST_DAY, _LAST_DAY)
 
     @property
     def days(self) -> int:
@@ -91,7 +107,7 @@ class ReportQuery(msgspec.Struct, frozen=True):
     """A checked query of a report.
 
     values: of the report's own filters by name; neutral ("" or []) where none was given. now: when
-    the query was made.
+    the query was made. all_texts: whether it shows the texts of verification messages.
     """
 
     report: Report
@@ -99,6 +115,22 @@ class ReportQuery(msgspec.Struct, frozen=True):
     period: Period
     values: dict[str, Any]
     now: datetime
+    all_texts: bool = False
+
+    @property
+    def has_period(self) -> bool:
+        """Whether it is about chosen days."""
+        return self.report.has_period and not self.period.is_everything
+
+    def sql(self, section: Section) -> str:
+        """The SELECT of a section."""
+        return section.sql_with_all_texts if self.all_texts else section.sql
+
+    def with_suppressed(self) -> ReportQuery:
+        """The same with the people whom it leaves out because they are suppressed."""
+        if _WITH_SUPPRESSED not in self.values:
+            return self
+        return msgspec.structs.replace(self, values={**self.values, _WITH_SUPPRESSED: "yes"})
 
     def parameters(
         self,
@@ -117,11 +149,12 @@ class ReportQuery(msgspec.Struct, frozen=True):
             "since": _sql_time(since or self.period.since),
             "until": _sql_time(self.period.until),
             "by_hour": self.period.by_hour,
-            "whole_hours": self.period.whole_hours,
             "limit": limit or 2**63 - 1,
             "offset": offset,
             **self.values,
         }
+        if "whole_hours" in section.parameters:
+            known["whole_hours"] = self.period.whole_hours
         return {name: known[name] for name in section.parameters}
 
     def count_sql(self, section: Section) -> str:
@@ -148,7 +181,7 @@ class ReportQuery(msgspec.Struct, frozen=True):
 
     def raw_params(self) -> dict[str, list[str]]:
         """The query as raw parameters again, without neutral values: for links."""
-        params = _period_params(self.period) if self.report.has_period else {}
+        params = _period_params(self.period) if self.has_period else {}
         for name, value in self.values.items():
             texts = [str(one) for one in (value if isinstance(value, list) else [value])]
             if any(texts):
@@ -157,15 +190,22 @@ class ReportQuery(msgspec.Struct, frozen=True):
 
 
 def parse_query(
-    report: Report, account: str, zone: str, raw_params: RawParams, now: datetime
+    report: Report,
+    account: str,
+    zone: str,
+    raw_params: RawParams,
+    now: datetime,
+    *,
+    all_texts: bool = False,
 ) -> ReportQuery:
     """Check raw parameters. A report with a period also takes `since`, `until` and `last`.
 
-    zone: IANA name. Raises InvalidQuery with all issues; unknown parameters are issues too.
+    zone: IANA name. all_texts: as of `ReportQuery`. Raises InvalidQuery with all issues; unknown
+    parameters are issues too.
     """
     issues: list[Issue] = []
     given = {name: [one for one in texts if one] for name, texts in raw_params.items()}
-    values = {one.name: _value(one, given.get(one.name, ()), issues) for one in report.own_filters}
+    values = {one.name: _value(one, given, issues) for one in report.own_filters}
     today = now.astimezone(ZoneInfo(zone)).date()
     period, period_names = _period_of(report, values, given, zone, today, issues)
     known = {*values, *period_names}
@@ -174,11 +214,11 @@ def parse_query(
     issues += [Issue(name, "is not a filter of this report", fix) for name in unknown]
     if issues:
         raise InvalidQuery(issues)
-    return ReportQuery(report, account, period, values, now)
+    return ReportQuery(report, account, period, values, now, all_texts)
 
 
-def _value(one: Filter, texts: Sequence[str], issues: list[Issue]) -> Any:
-    texts = texts or one.default
+def _value(one: Filter, given: RawParams, issues: list[Issue]) -> Any:
+    texts = given.get(one.name, ()) or one.default
     if one.choices and (unknown := [text for text in texts if text not in one.choices]):
         problem = f"{_listed(unknown)} is not known"
         issues.append(Issue(one.name, problem, one.fix or f"use {_listed(one.choices)}"))
@@ -188,7 +228,13 @@ def _value(one: Filter, texts: Sequence[str], issues: list[Issue]) -> Any:
         issues.append(Issue(one.name, "is missing", one.fix or f"give {one.meaning}"))
     if one.several:
         return list(texts)
-    return texts[0] if texts else ""
+    if not texts:
+        return ""
+    found = read_value(one, texts[0], next(iter(given.get("identifier", ())), ""))
+    if isinstance(found, Issue):
+        issues.append(found)
+        return texts[0]
+    return found
 
 
 def _period_of(
@@ -200,6 +246,8 @@ def _period_of(
     issues: list[Issue],
 ) -> tuple[Period, tuple[str, ...]]:
     """The period of a query, and the names of the parameters that may set it."""
+    if report.all_by_default and not any(given.get(name) for name in _PERIOD_NAMES):
+        return Period.everything(zone), (*COMMON_FILTERS, "last")
     if report.has_period:
         return _period(given, zone, today, issues), (*COMMON_FILTERS, "last")
     if not report.range_days:

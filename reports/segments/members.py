@@ -4,65 +4,126 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from models.issues import Issue
-from reports.definition.audience import condition_for, condition_for_link, messages_of
+from models.vocabulary import CHANNELS
+from reports.definition.audience import (
+    SUPPRESSED,
+    SUPPRESSED_PEOPLE,
+    condition_for,
+    condition_for_link,
+    messages_of,
+)
 from reports.definition.columns import COUNTRY, EMAIL, EXTERNAL_ID, RECIPIENT
+from reports.definition.columns import SUPPRESSED as SUPPRESSED_COLUMN
 from reports.query.database import Database, Rows
 from reports.query.query import InvalidQuery
 from reports.segments.model import MAX_PARTS, Combined, Node, People, checked, too_many
 from reports.segments.saved import saved
 
 #: Columns of members, taken from their latest message of the campaigns named.
-COLUMNS: Final = (RECIPIENT, EXTERNAL_ID, EMAIL, COUNTRY)
+COLUMNS: Final = (RECIPIENT, EXTERNAL_ID, EMAIL, COUNTRY, SUPPRESSED_COLUMN)
 _OPERATORS: Final = {
     "and": "INTERSECT DISTINCT",
     "or": "UNION DISTINCT",
     "except": "EXCEPT DISTINCT",
 }
+#: A person is suppressed here on the channel of a message of the campaigns named.
+_IS_SUPPRESSED: Final = f"{SUPPRESSED} AND has({{channels:Array(String)}}, channel)"
 _MEMBERS: Final = """
 SELECT
-    recipient,
-    argMax(external_id, (sent_at, message_id)) AS external_id,
-    argMax(email, (sent_at, message_id)) AS email,
-    argMax(country, (sent_at, message_id)) AS country
-FROM {messages}
-WHERE recipient IN ({members})
-GROUP BY recipient
+    members.recipient AS recipient,
+    members.external_id AS external_id,
+    members.email AS email,
+    members.country AS country,
+    held.suppressed AS suppressed
+FROM (
+    SELECT
+        person,
+        argMax(recipient, (sent_at, message_id)) AS recipient,
+        argMax(external_id, (sent_at, message_id)) AS external_id,
+        argMax(email, (sent_at, message_id)) AS email,
+        argMax(country, (sent_at, message_id)) AS country,
+        max({is_suppressed}) AS is_suppressed
+    FROM {messages}
+    WHERE person IN ({members})
+    GROUP BY person
+) AS members
+LEFT JOIN (
+    {suppressed_people}
+) AS held ON held.person = members.person
+WHERE {{with_suppressed:Bool}} OR NOT members.is_suppressed
 ORDER BY recipient
 LIMIT {{limit:UInt64}} OFFSET {{offset:UInt64}}
+"""
+_COUNT: Final = """
+SELECT uniqExact(person), uniqExactIf(person, {is_suppressed})
+FROM {messages}
+WHERE person IN ({members})
 """
 _ALL_ROWS: Final = 2**63 - 1
 
 
+class Size(NamedTuple):
+    """people: who are listed. left_out: suppressed people who are not."""
+
+    people: int
+    left_out: int = 0
+
+    def __str__(self) -> str:
+        text = f"{self.people:,} {'person' if self.people == 1 else 'people'}"
+        if not self.left_out:
+            return text
+        return (
+            f"{text}; {self.left_out:,} suppressed {'is' if self.left_out == 1 else 'are'} left out"
+        )
+
+
 def count(
-    database: Database, account: str, node: Node, known: Mapping[str, Node] | None = None
-) -> int:
+    database: Database,
+    account: str,
+    node: Node,
+    known: Mapping[str, Node] | None = None,
+    *,
+    with_suppressed: bool = False,
+) -> Size:
     """Number of people in a segment. Raises InvalidQuery, DatabaseError.
 
     known: saved definitions by name, to spare reading them.
     """
-    sql, parameters = _segment_sql(database, account, node, known)
-    found = database.rows(f"SELECT uniqExact(recipient) FROM ({sql})", parameters).rows
-    return int(found[0][0])
+    sql, parameters = _member_sql(database, account, node, _COUNT, known)
+    ((people, suppressed),) = database.rows(sql, parameters).rows
+    return Size(people) if with_suppressed else Size(people - suppressed, suppressed)
 
 
-def members(database: Database, account: str, node: Node, limit: int = 0, offset: int = 0) -> Rows:
+def members(
+    database: Database,
+    account: str,
+    node: Node,
+    limit: int = 0,
+    offset: int = 0,
+    *,
+    with_suppressed: bool = False,
+) -> Rows:
     """People by number, with the COLUMNS. limit: maximum rows, 0 for all.
 
     Raises InvalidQuery, DatabaseError.
     """
     sql, parameters = _member_sql(database, account, node)
-    return database.rows(sql, {**parameters, "limit": limit or _ALL_ROWS, "offset": offset})
+    chosen = {"limit": limit or _ALL_ROWS, "offset": offset, "with_suppressed": with_suppressed}
+    return database.rows(sql, {**parameters, **chosen})
 
 
 def blocks(
-    database: Database, account: str, node: Node
+    database: Database, account: str, node: Node, *, with_suppressed: bool = False
 ) -> AbstractContextManager[Iterator[Sequence[tuple[Any, ...]]]]:
     """All members block by block, for exports; use it in a `with`. Raises as `members`."""
     sql, parameters = _member_sql(database, account, node)
-    return database.blocks(sql, {**parameters, "limit": _ALL_ROWS, "offset": 0})
+    chosen = {"limit": _ALL_ROWS, "offset": 0, "with_suppressed": with_suppressed}
+    return database.blocks(sql, {**parameters, **chosen})
 
 
 def resolved(node: Node, known: Mapping[str, Node]) -> Node:
@@ -103,29 +164,45 @@ class _Resolver:
         return self._known[name]
 
 
-def _member_sql(database: Database, account: str, node: Node) -> tuple[str, dict[str, Any]]:
-    sql, parameters = _segment_sql(database, account, node)
-    named = [ids for name, ids in parameters.items() if name.startswith("campaigns_")]
-    campaigns = sorted({one for ids in named for one in ids})
-    members_sql = _MEMBERS.format(messages=messages_of("{campaigns:Array(String)}"), members=sql)
-    return members_sql, {**parameters, "campaigns": campaigns}
-
-
-def _segment_sql(
-    database: Database, account: str, node: Node, known: Mapping[str, Node] | None = None
+def _member_sql(
+    database: Database,
+    account: str,
+    node: Node,
+    template: str = _MEMBERS,
+    known: Mapping[str, Node] | None = None,
 ) -> tuple[str, dict[str, Any]]:
-    """The SELECT of the recipients of a segment, and its parameters."""
+    """A SELECT about the people of a segment, and its parameters."""
     if not isinstance(node, People):
         node = resolved(node, saved(database, account) if known is None else known)
-    parameters: dict[str, Any] = {}
-    sql = _select(checked(node), parameters)
-    return sql, {**parameters, "account": account}
+    parameters: dict[str, Any] = {"account": account}
+    sql = template.format(
+        messages=messages_of("{campaigns:Array(String)}"),
+        members=_select(checked(node), parameters),
+        is_suppressed=_IS_SUPPRESSED,
+        suppressed_people=SUPPRESSED_PEOPLE,
+    )
+    leaves = list(_leaves(node))
+    parameters["campaigns"] = sorted({one for leaf in leaves for one in leaf.campaigns})
+    parameters["channels"] = sorted({one for leaf in leaves for one in _channels_of(leaf)})
+    return sql, parameters
+
+
+def _leaves(node: Node) -> Iterator[People]:
+    if isinstance(node, Combined):
+        for part in node.parts:
+            yield from _leaves(part)
+    elif isinstance(node, People):
+        yield node
+
+
+def _channels_of(node: People) -> tuple[str, ...]:
+    return (node.channel,) if node.channel else CHANNELS
 
 
 def _select(node: Node, parameters: dict[str, Any]) -> str:
     if isinstance(node, Combined):
         parts = [f"({_select(part, parameters)})" for part in node.parts]
-        return f"SELECT recipient FROM ({f' {_OPERATORS[node.op]} '.join(parts)})"
+        return f"SELECT person FROM ({f' {_OPERATORS[node.op]} '.join(parts)})"
     assert isinstance(node, People)
     return _people(node, parameters)
 
@@ -134,13 +211,20 @@ def _people(node: People, parameters: dict[str, Any]) -> str:
     number = len(parameters)
     campaigns, links = f"{{campaigns_{number}:Array(String)}}", f"{{links_{number}:Array(String)}}"
     parameters[f"campaigns_{number}"] = node.campaigns
-    everybody = f"SELECT DISTINCT recipient FROM {messages_of(campaigns)} WHERE true"
+    everybody = f"SELECT DISTINCT person FROM {messages_of(campaigns)} WHERE true"
     if node.channel:
         parameters[f"channel_{number}"] = node.channel
         everybody += f" AND channel = {{channel_{number}:String}}"
+    if _did_not_click(node):
+        node = msgspec.structs.replace(node, did="not_clicked", not_=False)
     condition = condition_for(node.did, campaigns)
     if node.links:
         parameters[f"links_{number}"] = node.links
         condition = condition_for_link(node.did, campaigns, links)
     did_it = f"{everybody} AND {condition}"
-    return f"{everybody} AND recipient NOT IN ({did_it})" if node.not_ else did_it
+    return f"{everybody} AND person NOT IN ({did_it})" if node.not_ else did_it
+
+
+def _did_not_click(node: People) -> bool:
+    """Both ways to define it mean the same: delivered, and not clicked."""
+    return node.did == "clicked" and node.not_

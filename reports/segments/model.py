@@ -31,7 +31,8 @@ class People(
 ):
     """People to whom the campaigns were sent, and who did something in one of them.
 
-    not_: those who did it in none of them. links: ids of links, of which they clicked one
+    not_: those who did it in none of them; of clicked, those to whom a message was delivered (as
+    not_clicked). links: ids of links, of which they clicked one
     (not_clicked: none); empty: any. channel: only messages of this channel count; None: both. `did`
     has the meaning of the tabs of the report recipients.
     """

@@ -33,8 +33,9 @@ WITH
     clicked AS (
         SELECT
             campaign_id,
-            count() AS clicks,
-            uniqExactIf(recipient, recipient != '') AS unique_clicks
+            countIf(NOT automated) AS clicks,
+            countIf(automated) AS automated_clicks,
+            uniqExactIf(person, person != '' AND NOT automated) AS unique_clicks
         FROM reported_engagements(
             account = {account:String},
             campaigns = page.1
@@ -50,6 +51,7 @@ SELECT
     counted.delivered AS delivered,
     clicked.clicks AS clicks,
     clicked.unique_clicks AS unique_clicks,
+    clicked.automated_clicks AS automated_clicks,
     listed.last_sent AS last_sent
 FROM listed
 LEFT JOIN named ON named.campaign_id = listed.campaign_id

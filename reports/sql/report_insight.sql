@@ -6,7 +6,7 @@ WITH
     )
 SELECT
     if(has({by:Array(String)}, 'external_id'), external_id, '') AS external_id,
-    if(has({by:Array(String)}, 'number'), recipient, '') AS recipient,
+    if(has({by:Array(String)}, 'number'), person, '') AS recipient,
     if(has({by:Array(String)}, 'message_id'), message_id, '') AS message_id,
     if(has({by:Array(String)}, 'campaign'), campaign_id, '') AS campaign_id,
     if(has({by:Array(String)}, 'platform'), platform, '') AS platform,

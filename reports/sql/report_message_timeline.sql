@@ -76,12 +76,12 @@ FROM (
                 if(url = '', link_id, url) AS link,
                 if(link_id = '', url, link_id) AS own_link,
                 groupArrayIf((occurred_at, own_link), type = 'click' AND own_link != '') OVER () AS clicks,
-                -- As models/clicks.py decides: which clicks are those of a program.
+                -- As reported_engagements decides: which clicks are those of a program.
                 automated
-                    OR ifNull(abs(dateDiff('millisecond', message.delivered_at, occurred_at)) <= 2000, false)
+                    OR ifNull(abs(dateDiff('millisecond', message.delivered_at, occurred_at)) <= /*include after_delivery_ms*/, false)
                     OR own_link != '' AND arrayExists(
                         click -> click.2 != own_link
-                            AND abs(dateDiff('millisecond', click.1, occurred_at)) <= 1000,
+                            AND abs(dateDiff('millisecond', click.1, occurred_at)) <= /*include other_link_ms*/,
                         clicks
                     ) AS by_program
             FROM engagements FINAL

@@ -1,5 +1,5 @@
 SELECT
-    recipient,
+    latest.recipient AS recipient,
     latest.external_id AS external_id,
     latest.email AS email,
     latest.country AS country,
@@ -7,17 +7,21 @@ SELECT
     latest.platform_status AS platform_status,
     latest.carrier_status AS carrier_status,
     latest.fail_reason AS fail_reason,
+    held.suppressed AS suppressed,
     latest.message_id AS message_id,
     messages,
     first_click AS clicked_at,
-    first_unsubscribe AS unsubscribed_at
+    first_unsubscribe AS unsubscribed_at,
+    latest.error_text AS error_text
 FROM (
     SELECT
-        recipient,
+        person,
         argMax(
             tuple(
-                external_id, email, country, sent_at, platform_status, carrier_status, fail_reason, message_id
+                recipient, external_id, email, country, sent_at, platform_status, carrier_status, fail_reason,
+                message_id, error_text
             )::Tuple(
+                recipient String,
                 external_id String,
                 email String,
                 country String,
@@ -25,7 +29,8 @@ FROM (
                 platform_status String,
                 carrier_status String,
                 fail_reason String,
-                message_id String
+                message_id String,
+                error_text String
             ),
             (sent_at, message_id)
         ) AS latest,
@@ -34,7 +39,10 @@ FROM (
         min(unsubscribed_at) AS first_unsubscribe
     FROM reported_campaign_messages(account = {account:String}, campaigns = [{campaign:String}])
     WHERE /*filters*/ true
-    GROUP BY recipient
-)
+    GROUP BY person
+) AS people
+LEFT JOIN (
+    /*include suppressed_people*/
+) AS held ON held.person = people.person
 ORDER BY sent_at DESC, recipient
 LIMIT {limit:UInt64} OFFSET {offset:UInt64}

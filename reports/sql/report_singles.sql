@@ -15,11 +15,12 @@ SELECT
     channel,
     platform_status,
     carrier_status,
-    fail_reason
+    fail_reason,
+    error_text
 FROM page
 LEFT JOIN (
     SELECT message_id, content
-    FROM reported_texts
+    FROM /*texts*/ reported_texts
     WHERE account = {account:String} AND message_id IN (SELECT message_id FROM page)
 ) AS texts ON texts.message_id = page.message_id
 ORDER BY sent_at DESC, message_id

@@ -7,19 +7,21 @@ WITH
     page AS (
         SELECT
             numbers.recipient AS recipient,
+            numbers.channel AS channel,
             numbers.since AS since,
             arrayJoin(arraySlice(struck.strikes, 1, numbers.strikes)) AS strike
         FROM numbers
         INNER JOIN (
-            SELECT recipient, strikes
+            SELECT recipient, channel, strikes
             FROM reported_strikes
             WHERE account = {account:String} AND recipient IN (SELECT recipient FROM numbers)
-        ) AS struck ON struck.recipient = numbers.recipient
-        ORDER BY since DESC, recipient, strike DESC
+        ) AS struck ON struck.recipient = numbers.recipient AND struck.channel = numbers.channel
+        ORDER BY since DESC, recipient, channel, strike DESC
         LIMIT {limit:UInt64} OFFSET {offset:UInt64}
     )
 SELECT
     page.recipient AS recipient,
+    page.channel AS channel,
     page.strike.message_id AS message_id,
     page.strike.sent_at AS sent_at,
     page.strike.occurred_at AS struck_at,
@@ -34,4 +36,4 @@ LEFT JOIN (
         AND sent_at IN (SELECT strike.sent_at FROM page)
         AND message_id IN (SELECT strike.message_id FROM page)
 ) AS behind ON behind.message_id = page.strike.message_id
-ORDER BY page.since DESC, page.recipient, page.strike DESC
+ORDER BY page.since DESC, page.recipient, page.channel, page.strike DESC

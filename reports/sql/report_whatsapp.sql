@@ -21,11 +21,12 @@ SELECT
     read_at,
     campaign_id,
     external_id,
-    email
+    email,
+    error_text
 FROM page
 LEFT JOIN (
     SELECT message_id, content
-    FROM reported_texts
+    FROM /*texts*/ reported_texts
     WHERE account = {account:String}
         AND message_id IN (SELECT message_id FROM page WHERE {content:String} = 'yes')
 ) AS texts ON texts.message_id = page.message_id

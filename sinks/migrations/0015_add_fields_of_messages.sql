@@ -14,6 +14,8 @@ ALTER TABLE messages
     ADD COLUMN IF NOT EXISTS repaired Array(LowCardinality(String)) COMMENT 'fields of its events that were wrong and were mended or left out',
     ADD INDEX IF NOT EXISTS by_person person TYPE bloom_filter(0.01) GRANULARITY 1,
     ADD INDEX IF NOT EXISTS by_provider_message_id provider_message_id TYPE bloom_filter(0.001) GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_external_id_in_any_case lowerUTF8(external_id) TYPE bloom_filter(0.01) GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_email_in_any_case lowerUTF8(email) TYPE bloom_filter(0.01) GRANULARITY 1,
     MODIFY COLUMN IF EXISTS clicked_at COMMENT 'first click of a person on a link of the message, UTC; 1970: none',
     MODIFY COLUMN IF EXISTS recipient COMMENT 'number of the other side, E.164; a user id of WhatsApp; of an inbound message any sender';
 
@@ -37,3 +39,14 @@ ALTER TABLE engagements MODIFY COMMENT 'What people did (clicks, unsubscribes, n
 ALTER TABLE accounts
     ADD COLUMN IF NOT EXISTS codes Map(String, String) COMMENT 'its own meanings of codes, by provider:code or code: bounce, scope and reason as JSON',
     ADD COLUMN IF NOT EXISTS unsubscribe_binds LowCardinality(String) DEFAULT 'marketing' COMMENT 'messages an unsubscribe binds: marketing (all but verification messages) or all';
+
+-- What sent a text, so that one-time codes can be left out. Texts from before get it from their messages.
+ALTER TABLE message_texts
+    ADD COLUMN IF NOT EXISTS source LowCardinality(String) COMMENT 'what sent it; empty: written before it was kept, and by no verification';
+
+ALTER TABLE message_texts
+    UPDATE source = 'verification'
+    WHERE source = '' AND (account, message_id) IN (
+        SELECT account, message_id FROM messages WHERE source IN ('verification', 'open_api_verification')
+    )
+    SETTINGS mutations_sync = 1, allow_nondeterministic_mutations = 1;

@@ -124,7 +124,7 @@ def test_bars_of_errors_differ_by_what_is_chosen() -> None:
     ]  # fmt: skip
     ((_, spec),) = charts_of(section, columns, records, Period(DAY, DAY, "UTC"), 900)
     labels = [value["label"] for value in spec["data"]["values"]]
-    assert labels == ["alpha · expired", "beta · expired"]
+    assert labels == ["alpha · Expired", "beta · Expired"]
 
 
 def test_the_same_chart_is_drawn_once() -> None:

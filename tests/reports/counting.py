@@ -102,7 +102,7 @@ def grouped(messages: Messages, key: Callable[[str, Message], Key]) -> Mapping[K
 
 def people(events: Iterable[Engagement]) -> int:
     """Number of people who did it; unknown ones are left out."""
-    return len({event.recipient for event in events} - {""})
+    return len({event.person for event in events} - {""})
 
 
 def ranked(rows: Iterable[Row], by: str, *names: str) -> list[Row]:

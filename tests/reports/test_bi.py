@@ -90,7 +90,7 @@ def test_the_figures_are_those_of_the_overview(world: World, word: str) -> None:
 
 def test_failures_are_those_of_the_overview(world: World) -> None:
     assert (
-        sum(row["failed"] for row in answers(world, "AS people\nFROM reported"))
+        sum(row["failed"] for row in answers(world, "AS people\nFROM reported_messages"))
         == (totals(world)["failed"])
     )
 

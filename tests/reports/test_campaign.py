@@ -22,7 +22,7 @@ from sinks.client import connect
 from sinks.migrate import migrate
 from tests.reports.counting import counted, grouped, is_delivered, is_failed, people, ranked, share
 from tests.reports.queries import Messages, query_of, rows_of, some_accounts
-from tests.reports.truth import Row, at, truth_of
+from tests.reports.truth import Engagement, Row, at, truth_of
 from tests.reports.world import WORLDS, World, every_world_and_zone
 from tests.simulator.harness import PARTITIONS
 from tests.support.front import Front
@@ -65,7 +65,7 @@ def slots(delivered: list[datetime]) -> list[Row]:
 def test_totals_are_those_of_the_truth(world: World, zone: str) -> None:
     for query, messages in campaigns(world, zone):
         campaign, truth = query.values["campaign"], truth_of(world, query.account)
-        clicks = truth.engagements_of(campaign, "click")
+        clicks = truth.clicks_of(campaign)
         counts = counted(messages.values())
         (totals,) = rows_of(world, query, "totals")
         assert totals == {
@@ -74,7 +74,9 @@ def test_totals_are_those_of_the_truth(world: World, zone: str) -> None:
             "bounced": counts["soft"] + counts["hard"],
             "clicks": len(clicks),
             "unique_clicks": people(clicks),
+            "automated_clicks": len(truth.engagements_of(campaign, "click")) - len(clicks),
             "unsubscribes": people(truth.engagements_of(campaign, "unsubscribe")),
+            "conversions": people(truth.engagements_of(campaign, "conversion")),
         }
 
 
@@ -100,15 +102,18 @@ def test_platforms_reasons_and_links_are_those_of_the_truth(world: World) -> Non
             assert rows_of(world, query, "platforms") == platforms(messages)
             assert rows_of(world, query, "reasons") == reasons(messages)
             clicks = truth.engagements_of(campaign, "click")
-            links = {(one.link_id, one.url) for one in clicks}
+            links: dict[tuple[str, str], list[Engagement]] = {}
+            for one in clicks:
+                links.setdefault((one.link_id, one.url), []).append(one)
             wanted = [
                 {
                     "link_id": link,
                     "url": url,
-                    "clicks": sum(one[1:] == (link, url) for one in clicks),
-                    "unique_clicks": people(one for one in clicks if one[1:] == (link, url)),
+                    "clicks": sum(not one.automated for one in its),
+                    "unique_clicks": people(one for one in its if not one.automated),
+                    "automated_clicks": sum(one.automated for one in its),
                 }
-                for link, url in links
+                for (link, url), its in links.items()
             ]
             assert rows_of(world, query, "links") == ranked(wanted, "clicks", "link_id", "url")
 
@@ -205,6 +210,8 @@ def corners(reports_front: Front) -> Iterator[World]:
         _engaged("e6", "click", message_id="unknown", campaign_id="spring"),
         _engaged("e7", "unsubscribe", recipient=CARL, campaign_id="spring"),
         _engaged("e8", "unsubscribe", message_id="s3"),
+        _engaged("c1", "conversion", message_id="s1"),
+        _engaged("c2", "conversion", recipient=ANNA, campaign_id="spring"),
         _engaged("e9", "click", message_id="s2", recipient=ZOE, campaign_id="spring"),
         ("campaigns", {"campaign_id": "spring", "name": "Spring", "updated_at": _moment(2)}),
         (
@@ -268,17 +275,24 @@ def test_an_event_belongs_to_the_campaign_it_names_else_to_that_of_its_message(
     """Of two events with one id the earlier counts; unknown people are not counted."""
     (spring,) = in_corners(corners, "spring", "totals")
     assert spring["clicks"] == len(["e1", "e2", "e3", "e6", "e9"])
-    assert spring["unique_clicks"] == len([ANNA, BEN, ZOE])
+    assert spring["unique_clicks"] == len([ANNA, BEN])  # e9 is Ben's: it names his message
     assert spring["unsubscribes"] == len([CARL])
+    assert spring["conversions"] == len([ANNA])
     (autumn,) = in_corners(corners, "autumn", "totals")
     assert (autumn["clicks"], autumn["unique_clicks"]) == (len(["e5"]), 0)
 
 
 def test_links_are_distinguished_by_id_and_address(corners: World) -> None:
     assert in_corners(corners, "spring", "links") == [
-        {"link_id": "", "url": "", "clicks": 3, "unique_clicks": 2},
-        {"link_id": "l1", "url": "", "clicks": 1, "unique_clicks": 1},
-        {"link_id": "l1", "url": "https://a.example", "clicks": 1, "unique_clicks": 1},
+        {"link_id": "", "url": "", "clicks": 3, "unique_clicks": 2, "automated_clicks": 0},
+        {"link_id": "l1", "url": "", "clicks": 1, "unique_clicks": 1, "automated_clicks": 0},
+        {
+            "link_id": "l1",
+            "url": "https://a.example",
+            "clicks": 1,
+            "unique_clicks": 1,
+            "automated_clicks": 0,
+        },
     ]
 
 
@@ -309,7 +323,7 @@ def test_the_list_finds_names_in_any_alphabet_and_case(corners: World) -> None:
     everything = rows_of(corners, query_of(corners, CAMPAIGNS, HERE, {}))
     assert [(row["campaign_id"], row["clicks"], row["unique_clicks"]) for row in everything] == [
         ("autumn", 1, 0),
-        ("spring", 5, 3),
+        ("spring", 5, 2),
     ]
 
 
@@ -351,5 +365,7 @@ def test_of_two_versions_of_an_event_the_earlier_counts(
     database = Database(url)
     links = CAMPAIGN.section("links")
     rows = database.rows(links.sql, query.parameters(links)).records()
-    assert rows == [{"link_id": "new", "url": "", "clicks": 2, "unique_clicks": 1}]
+    assert rows == [
+        {"link_id": "new", "url": "", "clicks": 2, "unique_clicks": 1, "automated_clicks": 0}
+    ]
     database.close()

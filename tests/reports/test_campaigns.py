@@ -14,7 +14,7 @@ def row_of(world: World, account: str, campaign: str) -> Row:
     """The row of a campaign: figures of all of it, whatever the period."""
     truth = truth_of(world, account)
     messages = [message for _, message in truth.of_campaign(campaign)]
-    clicks = truth.engagements_of(campaign, "click")
+    clicks = truth.clicks_of(campaign)
     record = truth.record(campaign)
     return {
         "name": record.get("name", ""),
@@ -24,6 +24,7 @@ def row_of(world: World, account: str, campaign: str) -> Row:
         "delivered": sum(map(is_delivered, messages)),
         "clicks": len(clicks),
         "unique_clicks": people(clicks),
+        "automated_clicks": len(truth.engagements_of(campaign, "click")) - len(clicks),
         "last_sent": at(max(message.sent_at for message in messages)),
     }
 
@@ -56,7 +57,7 @@ def test_the_list_says_what_the_page_of_a_campaign_says(world: World) -> None:
     for row in rows:
         query = query_of(world, CAMPAIGN, account, {"campaign": row["campaign_id"]})
         (totals,) = rows_of(world, query, "totals")
-        for name in ("sent", "delivered", "clicks", "unique_clicks"):
+        for name in ("sent", "delivered", "clicks", "unique_clicks", "automated_clicks"):
             assert row[name] == totals[name]
 
 

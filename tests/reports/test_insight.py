@@ -16,7 +16,7 @@ from tests.reports.world import World, every_world_and_zone
 #: column -> the value of `by` that shows it, its value for (id, message, zone)
 DIMENSIONS: dict[str, tuple[str, Callable[[str, Message, str], Any]]] = {
     "external_id": ("external_id", lambda _, message, zone: message.external_id),
-    "recipient": ("number", lambda _, message, zone: message.recipient),
+    "recipient": ("number", lambda _, message, zone: message.person),
     "message_id": ("message_id", lambda name, _, zone: name),
     "campaign_id": ("campaign", lambda _, message, zone: message.campaign_id),
     "platform": ("platform", lambda _, message, zone: message.platform),

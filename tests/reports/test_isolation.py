@@ -188,7 +188,7 @@ def test_an_account_sees_the_same_in_a_crowd(two: Two, report: Report) -> None:
     query = query_in(two, report, {})
     found = views(two.crowd, query)
     assert found == views(two.alone, query)
-    assert all(found)
+    assert all(found) or report.name == "person"  # not everybody is suppressed
     assert pages(two.crowd, query) == pages(two.alone, query)
 
 
@@ -224,6 +224,11 @@ def named(pairs: list[tuple[Report, str]]) -> list[str]:
 def test_hostile_words_find_nothing_of_others(two: Two, report: Report, name: str) -> None:
     """They are words like any others: they break nothing, and open nothing."""
     words: Iterable[Any] = HOSTILE
+    if report_filter(report, name).reads == "number":
+        for word in HOSTILE:
+            with pytest.raises(InvalidQuery, match="is not a number with a country code"):
+                query_in(two, report, {name: word})
+        return
     if report_filter(report, name).several:
         words = (list(HOSTILE),)
     nothing = pages(two.alone, query_in(two, report, {name: "no such value"}))
@@ -261,7 +266,7 @@ def test_segments_hold_people_of_the_account_alone(two: Two) -> None:
     foreign = truth_of(two.world, owner).campaigns
     own = truth_of(two.world, two.account).campaigns
     theirs = People(foreign[:1])
-    assert count(two.crowd, owner, theirs)
+    assert count(two.crowd, owner, theirs).people
     nodes: tuple[Node, ...] = (
         theirs,
         People(foreign[:1], "clicked", True),
@@ -276,8 +281,8 @@ def test_segments_hold_people_of_the_account_alone(two: Two) -> None:
         assert count(two.crowd, two.account, node) == count(two.alone, two.account, node)
         rows = members(two.crowd, two.account, node).rows
         assert rows == members(two.alone, two.account, node).rows, write(node)
-    assert count(two.crowd, two.account, nodes[0]) == 0
-    assert count(two.crowd, two.account, nodes[4]) > 0
+    assert count(two.crowd, two.account, nodes[0]) == (0, 0)
+    assert count(two.crowd, two.account, nodes[4]).people
 
 
 def test_saved_segments_are_known_to_their_account_alone(two: Two) -> None:

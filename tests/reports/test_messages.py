@@ -48,7 +48,8 @@ def test_content_is_that_of_the_latest_attempt(world: World) -> None:
         assert rows == truth.shown(wanted(truth, sent, content=True))
         attempts.update(row["attempts"] for row in rows if row["content"])
         for row in rows[:5]:
-            assert text_of(world.database, account, row["message_id"]) == row["content"]
+            text = text_of(world.database, account, row["message_id"])
+            assert (text or "") == row["content"]
     assert attempts[1] > 100 and attempts[2] > 5
     assert text_of(world.database, world.accounts[0], "nobody") is None
 

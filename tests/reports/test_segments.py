@@ -8,12 +8,14 @@ from typing import get_args
 
 import pytest
 
+from models.numbers import person_of
 from models.vocabulary import Channel
 from reports.definition.audience import CLICK_ACTIONS, Action
 from reports.query.query import InvalidQuery
-from reports.segments.members import COLUMNS, blocks, count, members
+from reports.segments.members import COLUMNS, Size, blocks, count, members
 from reports.segments.model import MAX_BYTES, Combined, Node, People, Saved, parse, write
 from reports.segments.store import SegmentStore
+from tests.reports.counting import is_delivered
 from tests.reports.queries import biggest
 from tests.reports.test_recipients import belong
 from tests.reports.truth import Truth, truth_of
@@ -35,6 +37,7 @@ def numbers_of(truth: Truth, node: Node, saved: dict[str, Node]) -> set[str]:
         return first
     found: set[str] = set()
     everybody: set[str] = set()
+    reached: set[str] = set()
     avoided: set[str] = set()
     for campaign in node.campaigns:
         sent = [
@@ -42,14 +45,17 @@ def numbers_of(truth: Truth, node: Node, saved: dict[str, Node]) -> set[str]:
             for _, message in truth.of_campaign(campaign)
             if node.channel in (None, message.channel)
         ]
-        everybody |= {message.recipient for message in sent}
+        everybody |= {person_of(message.recipient) for message in sent}
+        reached |= {person_of(message.recipient) for message in sent if is_delivered(message)}
         clicked = truth.engaged("click", campaign, tuple(node.links))
         avoided |= clicked
         is_meant = belong(truth, campaign, node.did, tuple(node.links))
-        did_it = {message.recipient for message in sent if is_meant(message)}
+        did_it = {person_of(message.recipient) for message in sent if is_meant(message)}
         found |= did_it & clicked if node.links and node.did != "not_clicked" else did_it
+    if (node.did, node.not_) == ("clicked", True):
+        return reached - avoided
     if node.did == "not_clicked":
-        found = everybody - avoided
+        found = reached - avoided
     return everybody - found if node.not_ else found
 
 
@@ -60,12 +66,14 @@ def settled(truth: Truth, found: set[str], node: Node) -> set[str]:
 
 def check(world: World, truth: Truth, node: Node, saved: dict[str, Node] | None = None) -> int:
     """Members and count are those of the truth. Returns how many there are."""
-    rows = members(world.database, truth.account, node).records()
+    rows = members(world.database, truth.account, node, with_suppressed=True).records()
     found = [row["recipient"] for row in rows]
     assert found == sorted(set(found))
-    assert count(world.database, truth.account, node) == len(found)
+    size = count(world.database, truth.account, node, with_suppressed=True)
+    assert size == (len(found), 0)
     wanted = numbers_of(truth, node, saved or {})
-    assert settled(truth, set(found), node) == settled(truth, wanted, node)
+    people = {person_of(number) for number in found}
+    assert settled(truth, people, node) == settled(truth, wanted, node)
     return len(found)
 
 
@@ -93,7 +101,7 @@ def test_links_and_channel_narrow_every_action(world: World) -> None:
     """Each case in one world, clicks in every world: so that no way to narrow is empty."""
     truth = truth_of(world, biggest(world))
     campaigns, place = truth.campaigns[:1], WORLDS.index(world.setting)
-    everybody = count(world.database, truth.account, People(campaigns))
+    everybody = check(world, truth, People(campaigns))
     seen: set[tuple[bool, Channel | None]] = set()
     for number, (action, links, channel) in enumerate(NARROWED):
         if action in CLICK_ACTIONS or (number + number // 3) % len(WORLDS) == place:
@@ -123,20 +131,57 @@ def test_members_come_in_pages_and_blocks_with_what_is_known_of_them(world: Worl
     truth = truth_of(world, biggest(world))
     campaign = truth.campaigns[0]
     node = People([campaign], "delivered")
-    whole = members(world.database, truth.account, node)
+    whole = members(world.database, truth.account, node, with_suppressed=True)
     assert whole.names == tuple(column.name for column in COLUMNS)
     pages = [
         row
         for offset in range(0, len(whole.rows), 100)
-        for row in members(world.database, truth.account, node, 100, offset).rows
+        for row in members(
+            world.database, truth.account, node, 100, offset, with_suppressed=True
+        ).rows
     ]
     assert pages == whole.rows
-    with blocks(world.database, truth.account, node) as found:
+    with blocks(world.database, truth.account, node, with_suppressed=True) as found:
         assert [row for block in found for row in block] == whole.rows
     latest = {one.recipient: one for _, one in reversed(truth.of_campaign(campaign))}
     for number, *known in whole.rows:
+        if number in truth.undetermined_recipients:
+            continue
         one = latest[number]
-        assert known == [one.external_id, one.email, one.country]
+        held = truth.channels_suppressed(person_of(number))
+        assert known == [one.external_id, one.email, one.country, held]
+
+
+def test_suppressed_members_are_left_out_unless_asked_for(world: World) -> None:
+    """By the channels of the messages that the definition is about."""
+    truth = truth_of(world, biggest(world))
+    campaigns, left = truth.campaigns[:3], 0
+    sent = [one for campaign in campaigns for _, one in truth.of_campaign(campaign)]
+    nodes: list[tuple[Node, tuple[str, ...]]] = [
+        (People(campaigns, "delivered"), ("sms", "whatsapp")),
+        (People(campaigns, "failed", channel="sms"), ("sms",)),
+        (
+            Combined("or", [People(campaigns[:1]), People(campaigns[1:], channel="whatsapp")]),
+            ("sms", "whatsapp"),
+        ),
+    ]
+    for node, channels in nodes:
+        held = {
+            person_of(one.recipient)
+            for one in sent
+            if truth.is_held(one) and one.channel in channels
+        }
+        wanted = numbers_of(truth, node, {}) - held
+        rows = members(world.database, truth.account, node).records()
+        found = {person_of(row["recipient"]) for row in rows}
+        assert not (found ^ wanted) - truth.undetermined_recipients
+        whole = count(world.database, truth.account, node, with_suppressed=True)
+        size = count(world.database, truth.account, node)
+        assert size == (len(rows), whole.people - len(rows))
+        left += size.left_out
+    assert left
+    assert str(Size(1636, 11)) == "1,636 people; 11 suppressed are left out"
+    assert str(Size(1)) == "1 person"
 
 
 def test_the_longest_definitions_can_be_run(world: World) -> None:

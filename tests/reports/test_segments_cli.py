@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,25 +76,34 @@ def test_an_export_holds_its_members(
     world: World, campaign: str, name: str, tmp_path: Path
 ) -> None:
     expected = numbers(world, name, campaign)
-    done = run(world, "export", name)
+    done = run(world, "export", name, "--with-suppressed")
     assert done.exit_code == 0, done.output
     rows = list(csv.DictReader(io.StringIO(done.stdout, newline="")))
     assert {row["recipient"] for row in rows} == expected
     assert len(rows) == len(expected) > 0
     path = tmp_path / "members.json"
-    assert run(world, "export", name, "-o", str(path)).exit_code == 0
+    assert run(world, "export", name, "--with-suppressed", "-o", str(path)).exit_code == 0
     members = json.loads(path.read_bytes())["sections"]["members"]
     assert {member["recipient"] for member in members} == expected
 
 
 def test_members_are_listed_and_counted(world: World, campaign: str) -> None:
     total = len(numbers(world, "Everybody", campaign))
-    done = run(world, "members", "Everybody", "--limit=2")
+    done = run(world, "members", "Everybody", "--limit=2", "--with-suppressed")
     assert done.exit_code == 0
     assert done.output.splitlines()[-1] == f"2 of {total:,} people"
-    everybody = run(world, "members", "Everybody", "--limit=0").output.splitlines()
+    words = ("members", "Everybody", "--limit=0")
+    everybody = run(world, *words, "--with-suppressed").output.splitlines()
     assert everybody[-1] == f"{total:,} of {total:,} people"
     assert len(everybody) == total + 3
+    lines = run(world, *words).output.splitlines()
+    left = total - (len(lines) - 3)
+    assert left > 1
+    size = f"{total - left:,} people; {left} suppressed are left out"
+    assert lines[-1] == f"{total - left:,} of {size}"
+    exported = run(world, "export", "Everybody")
+    assert len(exported.stdout.splitlines()) == total - left + 1
+    assert exported.stderr == f"{size}. With them: --with-suppressed\n"
 
 
 def test_segments_are_listed_shown_and_deleted(world: World, campaign: str) -> None:
@@ -111,7 +121,10 @@ def test_segments_are_listed_shown_and_deleted(world: World, campaign: str) -> N
 def test_saving_says_how_many_people_belong_to_it(world: World, campaign: str) -> None:
     total = len(numbers(world, "Reached", campaign))
     words = ["Reached", f"--campaign={campaign}", "--did=delivered"]
-    assert run(world, "save", *words).output == f"Reached: {total:,} people\n"
+    saved = run(world, "save", *words).output
+    found = re.fullmatch(r"Reached: ([\d,]+) people; (\d+) suppressed (?:is|are) left out\n", saved)
+    assert found
+    assert int(found[1].replace(",", "")) + int(found[2]) == total
 
 
 def test_a_definition_can_stand_in_a_file(world: World, campaign: str, tmp_path: Path) -> None:

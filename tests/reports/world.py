@@ -16,6 +16,7 @@ import pytest
 from deploy.simulator.event import ACCOUNTS, CAMPAIGNS, ENGAGEMENTS, REQUESTS, SENDS, Published
 from deploy.simulator.oracle.expect import Expected, expect
 from deploy.simulator.oracle.facts import parse
+from deploy.simulator.oracle.mending import mended
 from deploy.simulator.publish.publish import partition_of
 from deploy.simulator.traffic.generate import generate
 from models.counters import encode_cell
@@ -90,7 +91,7 @@ class World:
         self.events: dict[str, list[dict[str, Any]]] = {}
         for record in records:
             if not record.expect:
-                self.events.setdefault(record.kind, []).append(parse(record.value or b""))
+                self.events.setdefault(record.kind, []).append(_event(record))
         _load(url, records, shuffled(records, setting.seed, setting.as_of_ms))
         self.database = Database(url)
 
@@ -103,6 +104,13 @@ class World:
     def accounts(self) -> list[str]:
         """Accounts that have messages."""
         return sorted({account for account, _ in self.expected.messages})
+
+
+def _event(record: Published) -> dict[str, Any]:
+    """A valid event without its flaws."""
+    fields = parse(record.value or b"")
+    mended(record.kind, fields)
+    return fields
 
 
 def _published(setting: Setting) -> list[Published]:

@@ -16,6 +16,13 @@ CREATE ROLE IF NOT EXISTS reports_reader SETTINGS PROFILE 'reports_reader';
 
 GRANT SELECT ON receipts.* TO reports_reader;
 
+-- One-time codes: nobody with this role reads the texts of verification messages, in tables, views or
+-- reports. An installation that shows them (RECEIPTS_SHOW_VERIFICATION_TEXT) drops the second policy.
+CREATE ROW POLICY IF NOT EXISTS everybody ON receipts.message_texts USING 1 TO ALL;
+
+CREATE ROW POLICY IF NOT EXISTS no_verification_texts ON receipts.message_texts
+    USING source NOT IN ('verification', 'open_api_verification') AS RESTRICTIVE TO reports_reader;
+
 -- Refused records of all accounts: not for users of reports.
 REVOKE SELECT ON receipts.dead_letters, SELECT ON receipts.dead_letter_records FROM reports_reader;
 

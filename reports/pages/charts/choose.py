@@ -34,7 +34,7 @@ _MAX_WIDTH: Final = {
 }
 #: Sections without a chart.
 _NO_CHART: Final = frozenset({
-    "report_campaign_links", "report_campaign_platforms",
+    "report_campaign_links", "report_campaign_platforms", "report_person_suppressions",
     "report_message_attempts", "report_message_timeline",
 })  # fmt: skip
 #: Bars of a ranking; its table has all rows.

@@ -11,6 +11,7 @@ from reports.pages.report.forms import Form
 from reports.pages.report.params import PageParams
 from reports.query.database import Database
 from reports.query.lookups import is_known_account
+from reports.query.nothing import nothing_found
 from reports.query.query import ReportQuery
 
 _LONGER_DAYS: Final = (30, 365)
@@ -34,11 +35,11 @@ def empty_state(
     steps = []
     if form.narrowed:
         steps.append(("Clear the filters", form.cleared))
-    if query.report.has_period:
+    if query.has_period:
         steps += _longer_periods(query, params)
     if query.report.range_days:
         steps.append(("Show the 30 days before", _earlier_range(query, params)))
-    return EmptyState("Nothing matches these filters.", [one for one in steps if one[1]])
+    return EmptyState(nothing_found(query), [one for one in steps if one[1]])
 
 
 def _longer_periods(query: ReportQuery, params: PageParams) -> list[tuple[str, str]]:

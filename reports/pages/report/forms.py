@@ -14,6 +14,8 @@ from reports.pages.links import link
 from reports.pages.report.params import PageParams
 from reports.query.query import ReportQuery
 
+#: Tabs are links; with_suppressed is about files only.
+_WITHOUT_FIELD: Final = frozenset({"account", "tab", "with_suppressed"})
 _PERIODS: Final = (("1", "Today"), ("7", "7 days"), ("30", "30 days"))
 
 
@@ -86,12 +88,12 @@ def form_of(
     fields = [
         _field(one, given.get(one.name, one.default), errors.get(one.name, ""))
         for one in report.filters
-        if one.name not in ("account", "tab")
+        if one.name not in _WITHOUT_FIELD
     ]
     names = {field.name for field in fields}
     has_tab = any(one.name == "tab" for one in report.filters) and given.get("tab")
     hidden = {"tab": given["tab"]} if has_tab else {}
-    optional = {one.name for one in report.own_filters if not one.required}
+    optional = {one.name for one in report.own_filters if not one.required} - _WITHOUT_FIELD
     required = {one.name: given.get(one.name, ()) for one in report.own_filters if one.required}
     return Form(
         fields=[*fields, *_more_columns(report, params)],
@@ -146,14 +148,14 @@ def _presets(report: Report, params: PageParams, query: ReportQuery | None) -> l
     if not report.has_period:
         return []
     path, current = f"/{report.name}", _last_days(params, query)
+    periods = (("", "All"), *_PERIODS) if report.all_by_default else _PERIODS
     return [
-        Preset(label, params.link_to_period(path, days), days == current)
-        for days, label in _PERIODS
+        Preset(label, params.link_to_period(path, days), days == current) for days, label in periods
     ]
 
 
-def _last_days(params: PageParams, query: ReportQuery | None) -> str:
-    """The days of the period when it ends today; "" when its days were chosen."""
+def _last_days(params: PageParams, query: ReportQuery | None) -> str | None:
+    """The days of the period when it ends today, "" for all times; None when they were chosen."""
     if params.filters.keys() & {"since", "until"} or not query:
-        return ""
-    return str(query.period.days)
+        return None
+    return "" if query.period.is_everything else str(query.period.days)

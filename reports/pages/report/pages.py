@@ -26,14 +26,16 @@ from reports.pages.report.tabs import tabs_of
 from reports.pages.report.view_model import Block
 from reports.pages.site import Site, account_of
 from reports.query.database import Database
+from reports.query.fetch import left_out
 from reports.query.lookups import campaign_name, require_known, text_of, zone_of
+from reports.query.nothing import nothing_found
 from reports.query.query import InvalidQuery, ReportQuery, parse_query
 
 #: Seconds until a page reloads: while messages are pending, and otherwise.
 SOON_S: Final = 5
 LATER_S: Final = 60
 #: Reports with a template of their own.
-_OWN_TEMPLATE: Final = frozenset({"overview", "campaign", "locations"})
+_OWN_TEMPLATE: Final = frozenset({"overview", "campaign", "locations", "person"})
 
 
 class Pages:
@@ -60,7 +62,7 @@ class Pages:
         zone = zone_of(database, account_of(request))
         context: dict[str, Any] = {"report": report, "zone": zone, "offset": utc_offset(zone, now)}
         try:
-            query = parse_query(report, account_of(request), zone, params.filters, now)
+            query = self._query(request, report, zone, params, now)
             require_known(database, query)
         except InvalidQuery as error:
             issues = _without_missing(report, params, error.issues)
@@ -72,6 +74,13 @@ class Pages:
         name = f"{report.name}.html" if report.name in _OWN_TEMPLATE else "report.html"
         return self._site.page(request, name, **context)
 
+    def _query(
+        self, request: Request, report: Report, zone: str, params: PageParams, now: datetime
+    ) -> ReportQuery:
+        """The query of an address. Raises InvalidQuery."""
+        account, all_texts = account_of(request), self._site.all_texts
+        return parse_query(report, account, zone, params.filters, now, all_texts=all_texts)
+
     def _content(
         self,
         database: Database,
@@ -81,16 +90,24 @@ class Pages:
         now: datetime,
         width: int,
     ) -> dict[str, Any]:
-        """The parts of a page that are read from the database."""
-        tabs = self._loader.pool.submit(tabs_of, database, query, params)
-        campaign = self._loader.pool.submit(_campaign, database, query)
-        blocks = self._loader.blocks(database, query, params, width)
+        """The parts of a page that are read from the database.
+
+        A page shows suppressed people, marked; its files leave them out.
+        """
+        pool, shown = self._loader.pool, query.with_suppressed()
+        tabs = pool.submit(tabs_of, database, shown, params)
+        campaign = pool.submit(_campaign, database, query)
+        suppressed = pool.submit(left_out, database, query)
+        blocks = self._loader.blocks(database, shown, params, width)
         empty = all(block.empty for block in blocks)
         return {
             "blocks": {block.section.name: block for block in blocks},
             "exports": {block.section.name: _exports(query, block, params) for block in blocks},
             "tabs": tabs.result(),
             "campaign": campaign.result(),
+            "nothing": nothing_found(query),
+            "left_out": suppressed.result(),
+            "whole_exports": _exports(shown, blocks[0], params),
             "segment": segment_link(query),
             "empty_state": empty_state(database, query, params, form) if empty else None,
             "refresh_s": _refresh_s(query, blocks, now),
@@ -99,7 +116,8 @@ class Pages:
     def _text(self, request: Request) -> Response:
         """The text of one message; the script of the pages takes it from here."""
         message = request.query_params.get("message_id", "")
-        text = text_of(self._site.database(), account_of(request), message)
+        database, account = self._site.database(), account_of(request)
+        text = text_of(database, account, message, all_texts=self._site.all_texts)
         return self._site.page(request, "text.html", message=message, text=text)
 
     def _export(self, request: Request) -> Response:
@@ -107,9 +125,9 @@ class Pages:
         if form is None:
             raise HTTPException(404)
         params = parse_export(request.query_params.multi_items())
-        database, account = self._site.database(), account_of(request)
-        zone = zone_of(database, account)
-        query = parse_query(report, account, zone, params.filters, self._site.clock())
+        database = self._site.database()
+        zone = zone_of(database, account_of(request))
+        query = self._query(request, report, zone, params, self._site.clock())
         require_known(database, query)
         sections = _sections(report, params.sections)
         name = file_name(form, query, sections)
@@ -133,13 +151,13 @@ def _report_of(request: Request) -> Report:
 
 def _sections(report: Report, names: Sequence[str]) -> list[Section]:
     """Sections by name; no names: all. Raises InvalidQuery."""
-    known = {one.name: one for one in report.sections}
+    known = {one.option: one for one in report.sections}
     fix = f"use {', '.join(known)}" if len(known) > 1 else "leave it out: there is only one"
     problem = f"is not a section of {report.title!r}"
     issues = [Issue("section", f"{name!r} {problem}", fix) for name in names if name not in known]
     if issues:
         raise InvalidQuery(issues)
-    return [one for one in report.sections if not names or one.name in names]
+    return [one for one in report.sections if not names or one.option in names]
 
 
 def _without_missing(report: Report, params: PageParams, issues: Sequence[Issue]) -> list[Issue]:
@@ -154,7 +172,7 @@ def _exports(query: ReportQuery, block: Block, params: PageParams) -> dict[str, 
     """Addresses of a section's exports by format."""
     export_params: dict[str, Sequence[str]] = {
         **query.raw_params(),
-        "section": [block.section.name],
+        "section": [block.section.option],
     }
     if params.columns:
         export_params["columns"] = [

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 from markupsafe import Markup
 
+from models.codes.reasons import OTHER
 from reports.definition.report import Column, Section
 from reports.formatting import NUMERIC, format_slot, format_value
 from reports.pages.charts.palette import STATUS
@@ -171,6 +172,8 @@ def cell(column: Column, record: RowDict, query: ReportQuery) -> TableCell:
             text = format_slot(value, zone, by_hour=query.period.by_hour)
         return TableCell(text, to=to, iso=value.isoformat())
     tone = text if column.name in _STATES and text in STATUS else ""
+    if value == OTHER and column.name == "fail_reason" and record.get("error_text"):
+        text = f"{text}: {record['error_text']}"
     return TableCell(_plain(column, text), column.format in NUMERIC, tone, to)
 
 

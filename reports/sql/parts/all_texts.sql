@@ -1,0 +1,5 @@
+(
+    SELECT account, message_id, argMax(text, attempt) AS content
+    FROM message_texts FINAL
+    GROUP BY account, message_id
+)
