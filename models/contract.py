@@ -25,6 +25,7 @@ from pydantic_core import PydanticCustomError
 
 from models.codes import STATUSES
 from models.codes.tables import STATUS_WORDS
+from models.countries import COUNTRIES
 from models.numbers import E164_PATTERN, PERSON_PATTERN, person_from
 from models.refusal import Reason, Refusal
 from models.repair import (
@@ -34,6 +35,7 @@ from models.repair import (
     Mendable,
     Reader,
     as_text,
+    as_whole,
     leave_out,
     mended,
     read_country,
@@ -136,7 +138,13 @@ else:
             }
         ),
     ]
-Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+if TYPE_CHECKING:
+    Country = str
+else:
+    Country = Annotated[
+        Literal[tuple(sorted(COUNTRIES))],
+        WithJsonSchema({"type": "string", "pattern": "^[A-Z]{2}$", "description": "ISO 3166-1"}),
+    ]
 ShortText = Annotated[str, StringConstraints(max_length=64)]
 Name = Annotated[str, StringConstraints(max_length=256)]
 Sentence = Annotated[str, StringConstraints(max_length=1_024)]
@@ -153,9 +161,34 @@ class Event(Mendable):
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
 
+#: Words of providers for the directions.
+_DIRECTIONS: Final = {
+    "inbound": "inbound",
+    "in": "inbound",
+    "incoming": "inbound",
+    "mo": "inbound",
+    "received": "inbound",
+    "outbound": "outbound",
+    "out": "outbound",
+    "outgoing": "outbound",
+    "mt": "outbound",
+    "sent": "outbound",
+}
+
+
+def _read_direction(value: object, _: Mapping[str, Any]) -> object:
+    word = value.strip().lower() if isinstance(value, str) else ""
+    return _DIRECTIONS.get(word, LEFT_OUT)
+
+
 def _is_inbound(fields: Mapping[str, Any]) -> bool:
-    direction = fields.get("direction")
-    return isinstance(direction, str) and direction.strip().lower() == "inbound"
+    return _read_direction(fields.get("direction"), fields) == "inbound"
+
+
+def _read_part(value: object, fields: Mapping[str, Any]) -> object:
+    """The number of a part; 0 is the last one, where a provider counts from 0."""
+    part, parts = as_whole(value, {}), as_whole(fields.get("parts"), {})
+    return parts if part == 0 else part
 
 
 def _read_recipient_of_send(value: object, fields: Mapping[str, Any]) -> object:
@@ -195,6 +228,7 @@ class Send(Event):
     )
     readers: ClassVar[Mapping[str, Reader]] = {
         "recipient": _read_recipient_of_send,
+        "direction": _read_direction,
         "country": read_country,
         "email": leave_out,
     }
@@ -277,6 +311,7 @@ class Receipt(Event):
         "status": read_status,
         "recipient": read_recipient,
         "currency": read_currency,
+        "part": _read_part,
     }
 
     account: Account

@@ -10,10 +10,17 @@ from functools import lru_cache
 from typing import Final
 
 import phonenumbers
-from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, NumberParseException, PhoneNumber
+from phonenumbers import (
+    COUNTRY_CODE_TO_REGION_CODE,
+    SUPPORTED_REGIONS,
+    NumberParseException,
+    PhoneNumber,
+)
 
 from models.numbers import is_person
 
+#: ISO 3166-1 alpha-2: the countries with numbers of their own, and those without.
+COUNTRIES: Final = SUPPORTED_REGIONS | {"AQ", "BV", "GS", "HM", "PN", "TF", "UM"}
 #: "+" and seven digits: enough for Jersey (+44 7700 3) and the islands of +1 (area code + 1). More
 #: digits would be more ranges than the memory holds; only the islands of +590 need one more.
 _LEADING: Final = 8

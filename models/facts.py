@@ -1,5 +1,6 @@
 """Facts: the content of one event, in the form in which states keep it (docs/design.md)."""
 
+from decimal import Decimal
 from typing import Final
 
 import msgspec
@@ -9,7 +10,15 @@ from models.codes import code_of, reason_of_phrase
 from models.codes.reasons import UNEXPLAINED
 from models.contract import Receipt, Send
 from models.countries import country_of
-from models.failures import BOUNCING, OPT_OUT, failure_of, may_strike
+from models.failures import (
+    BOUNCING,
+    MAY_STRIKE,
+    OPT_OUT,
+    code_in,
+    failure_of,
+    may_opt_out,
+    may_strike,
+)
 from models.vocabulary import FAILURES, STATUS_OF_WORD, Bounce, ReadWord, Status
 
 
@@ -45,8 +54,6 @@ class SendFact(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 #: A flag of an `Outcome`: its receipt named no attempt. models/failures.py has the others.
 NO_ATTEMPT: Final = 1
-#: Characters of a code.
-MAX_CODE: Final = 64
 
 
 class Outcome(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -86,14 +93,15 @@ class Price(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class OptOut(msgspec.Struct, array_like=True, frozen=True, gc=False, order=True):
-    """A receipt whose code is an opt-out; without a provider: perhaps, at that of its send.
+    """A receipt that is an opt-out, or may be one. at: epoch ms. attempt 0: not named.
 
-    at: epoch ms
+    code: "": it is one; else it is one if this is an opt-out at the provider of its send
     """
 
     at: int
     provider: str
     code: str
+    attempt: int
 
 
 class Click(msgspec.Struct, array_like=True, frozen=True, gc=False, order=True):
@@ -168,14 +176,16 @@ def outcome_of(receipt: Receipt, settings: AccountSettings | None = None) -> Out
     scope, attempt, part, parts = fields["scope"] or "", fields["attempt"], fields["part"], 0
     if word not in BOUNCING:
         status, bounce = _NO_BOUNCE[word]
-    elif code and not provider:
-        status = STATUS_OF_WORD[word].value
-        bounce = _BOUNCE_OF_WORD[fields["bounce"] or ""]
     else:
-        words = words or _words_of_status(word)
-        named = code or _code_in_words(provider, words, word)
-        given = fields["bounce"] or _bounce_of_status(word)
-        status, bounce, scope, flags = failure_of(word, given, scope, provider, named, settings)
+        words = words or _words_of_status(word, provider)
+        given, named = fields["bounce"] or _bounce_of_status(word), code or code_in(words)
+        if named and not provider:
+            status, bounce = STATUS_OF_WORD[word].value, _BOUNCE_OF_WORD[given]
+            flags = MAY_STRIKE if settings is not None and settings.codes else 0
+        else:
+            status, bounce, scope, flags = failure_of(
+                word, given, scope, provider, named, words, settings
+            )
     if part is not None:
         parts = fields["parts"]
         part, parts = (part, parts) if parts > 1 else (0, 0)
@@ -196,10 +206,15 @@ def outcome_of(receipt: Receipt, settings: AccountSettings | None = None) -> Out
     )
 
 
-def _words_of_status(status: str) -> str:
-    """A provider's status word that names a cause: EXPIRED; "" for one that does not."""
+def _words_of_status(status: str, provider: str) -> str:
+    """A provider's status word that names a cause, as EXPIRED does; "" for one that does not."""
     word = status.word if isinstance(status, ReadWord) else ""
-    return word if word and reason_of_phrase(word) not in (None, UNEXPLAINED) else ""
+    if not word or reason_of_phrase(word) not in (None, UNEXPLAINED):
+        return word
+    if not provider:
+        return word if may_opt_out(word) else ""
+    known = code_of(provider, word)
+    return word if known is not None and known.reason != UNEXPLAINED else ""
 
 
 def _bounce_of_status(status: str) -> str:
@@ -208,14 +223,9 @@ def _bounce_of_status(status: str) -> str:
     return word[:4] if word in ("hard-bounce", "soft-bounce") else ""
 
 
-def _code_in_words(provider: str, words: str, status: str) -> str:
-    """The words of a receipt without a code, or its status word, where a table has them as a code:
-    AWS gives sentences. "": none has."""
-    word = status.word if isinstance(status, ReadWord) else ""
-    for known in (words, word):
-        if known and len(known) <= MAX_CODE and code_of(provider, known) is not None:
-            return known
-    return ""
+def code_of_failure(outcome: Outcome) -> str:
+    """The code of a failure, else its words where some table has them as a code; "": none."""
+    return outcome.error_code or code_in(outcome.reason)
 
 
 _BOUNCE_OF_WORD: Final = {"": 0, "soft": Bounce.SOFT.value, "hard": Bounce.HARD.value}
@@ -228,7 +238,9 @@ _EXPLAINABLE: Final = {
 
 def is_unexplained(outcome: Outcome) -> bool:
     """Whether only the provider of its send can explain the code of a failure."""
-    return bool(outcome.error_code) and not outcome.provider and outcome.status in _EXPLAINABLE
+    return (
+        outcome.status in _EXPLAINABLE and not outcome.provider and bool(code_of_failure(outcome))
+    )
 
 
 def explained(outcome: Outcome, provider: str, settings: AccountSettings | None) -> Outcome:
@@ -238,7 +250,8 @@ def explained(outcome: Outcome, provider: str, settings: AccountSettings | None)
         _WORD_OF_BOUNCE[outcome.bounce],
         outcome.scope,
         provider,
-        outcome.error_code,
+        code_of_failure(outcome),
+        outcome.reason,
         settings,
     )
     return msgspec.structs.replace(
@@ -251,10 +264,15 @@ def price_of(receipt: Receipt) -> Price | None:
     negative."""
     if receipt.price is None or receipt.currency is None:
         return None
-    micro = abs(int(receipt.price.scaleb(6).to_integral_value()))
+    micro = abs(micro_of(receipt.price))
     return Price(
         receipt.attempt or 0, receipt.part or 0, receipt.occurred_at, micro, receipt.currency
     )
+
+
+def micro_of(amount: Decimal) -> int:
+    """An amount in 10^-6 of its unit, rounded."""
+    return int(amount.scaleb(6).to_integral_value())
 
 
 # --- the order of outcomes --------------------------------------------------------------------
@@ -312,4 +330,5 @@ def may_be_strike(outcome: Outcome) -> bool:
     if not is_unexplained(outcome):
         return strikes(outcome)
     is_open = outcome.bounce != _SOFT and outcome.scope in ("", "recipient")
-    return is_open and (outcome.bounce == _HARD or may_strike(outcome.error_code))
+    may_be = outcome.bounce == _HARD or outcome.flags & MAY_STRIKE
+    return is_open and (bool(may_be) or may_strike(code_of_failure(outcome)))

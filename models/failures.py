@@ -4,13 +4,16 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from models.accounts import AccountSettings
-from models.codes import PROVIDERS, code_of
+from models.codes import PROVIDERS, code_of, reason_of_phrase
+from models.codes.reasons import BLOCKED_BY_RECIPIENT, OPTED_OUT, UNEXPLAINED
 from models.vocabulary import Bounce, Status
 
 #: Flags of an outcome, besides NO_ATTEMPT: the code says that the recipient opted out; the message
 #: is never sent again.
 OPT_OUT: Final = 2
 NEVER_RETRIED: Final = 4
+#: The account has meanings of codes of its own, and the provider of its send decides by them.
+MAY_STRIKE: Final = 8
 
 #: (word, bounce) → status, bounce and default scope (docs/semantics.md).
 _FAILURES: Final[dict[tuple[str, str], tuple[Status, Bounce, str]]] = {
@@ -35,20 +38,29 @@ class Failure(NamedTuple):
 
 
 def failure_of(
-    word: str, bounce: str, scope: str, provider: str, code: str, settings: AccountSettings | None
+    word: str,
+    bounce: str,
+    scope: str,
+    provider: str,
+    code: str,
+    words: str,
+    settings: AccountSettings | None,
 ) -> Failure:
     """What a receipt with the word undelivered or rejected means; "": not given.
 
     Its bounce and scope are believed. Where it gives none, the account's meaning of the code
     decides, then the provider's table. A hard undelivered is the recipient's fault only where
     nothing is known of its code.
-    code: of the provider, or a sentence that its table has instead of codes
+    code: of the provider, or words that its table has as a code
+    words: the provider's, where no table knows the code: whether they are an opt-out or a block
     settings: of the account; None: it has no meanings of its own
     """
     own = settings.meaning_of(provider, code) if settings is not None and code else None
+    meant = reason_of_phrase(words) or "" if words else ""
     if own is None:
-        return _failure(word, bounce, scope, provider, code, False, "", "")
-    return _failure(word, bounce, scope, provider, code, True, own.bounce or "", own.scope or "")
+        return _failure(word, bounce, scope, provider, code, meant, False, "", "")
+    own_bounce, own_scope = own.bounce or "", own.scope or ""
+    return _failure(word, bounce, scope, provider, code, meant, True, own_bounce, own_scope)
 
 
 @lru_cache(maxsize=16_384)
@@ -58,6 +70,7 @@ def _failure(
     scope: str,
     provider: str,
     code: str,
+    meant: str,
     is_own: bool,
     own_bounce: str,
     own_scope: str,
@@ -68,11 +81,11 @@ def _failure(
     fault = scope or own_scope or (known.scope if known is not None else "")
     if not fault and known is None and not is_own:
         fault = default
-    flags = 0
-    if known is not None and known.opt_out:
-        flags = OPT_OUT | NEVER_RETRIED
-    elif known is not None and known.blocked and own_bounce != "soft":
-        flags = NEVER_RETRIED
+    opted_out = known.opt_out if known is not None else meant == OPTED_OUT
+    blocked = known.blocked if known is not None else meant == BLOCKED_BY_RECIPIENT
+    flags = OPT_OUT | NEVER_RETRIED if opted_out else 0
+    if blocked and own_bounce != "soft":
+        flags |= NEVER_RETRIED
     return Failure(int(status), int(in_force), fault, flags)
 
 
@@ -80,6 +93,11 @@ _CODES: Final = [(key, code) for table in PROVIDERS.values() for key, code in ta
 _MAY_STRIKE: Final = frozenset(
     key for key, code in _CODES if code.bounce == "hard" and code.scope == "recipient"
 )
+#: Codes that are words (names, and sentences of AWS) and name a cause.
+_WORDS: Final = frozenset(
+    key for key, code in _CODES if not key.isdecimal() and code.reason != UNEXPLAINED
+)
+_LONGEST: Final = max(map(len, _WORDS))
 _MAY_OPT_OUT: Final = frozenset(key for key, code in _CODES if code.opt_out)
 
 
@@ -95,4 +113,9 @@ def may_opt_out(code: str) -> bool:
 
 def _folded(code: str) -> str:
     code = code.strip().casefold()
-    return code.lstrip("0") or "0" if code.isdigit() else code
+    return code.lstrip("0") or "0" if code.isdecimal() else code
+
+
+def code_in(words: str) -> str:
+    """The words, where some table has them as a code; "": none has."""
+    return words if 0 < len(words) <= _LONGEST and words.strip().casefold() in _WORDS else ""

@@ -17,6 +17,7 @@ from models.facts import (
     Outcome,
     SendFact,
     canonical,
+    code_of_failure,
     greater_outcome,
     is_unexplained,
     may_be_strike,
@@ -25,11 +26,13 @@ from models.facts import (
 from models.failures import OPT_OUT, may_opt_out
 from models.outcomes import (
     as_received,
+    attempt_at,
     candidates_of,
     compared,
     part_receipts_of,
     placed,
     prices_of,
+    provider_at,
     wholes_of,
     winner_of,
 )
@@ -42,7 +45,7 @@ _QUEUED: Final = Status.QUEUED.value
 #: Sort keys remembered for deletion: the smallest ones, so that forgetting obeys the join as well.
 MAX_SORT_KEYS: Final = 64
 #: Opt-outs and names of repaired fields that are kept of one message.
-MAX_OPT_OUTS: Final = 4
+MAX_OPT_OUTS: Final = 8
 MAX_REPAIRED: Final = 32
 
 
@@ -150,16 +153,21 @@ def _note_failure(state: MessageState, outcome: Outcome) -> bool:
     """Note whether it may be a strike or an opt-out, whatever receipt wins."""
     changed = not state.had_hard_bounce and may_be_strike(outcome)
     state.had_hard_bounce = state.had_hard_bounce or changed
-    code = outcome.error_code
-    if not outcome.flags & OPT_OUT and (outcome.provider or not may_opt_out(code)):
+    is_one, code = outcome.flags & OPT_OUT, "" if outcome.provider else code_of_failure(outcome)
+    if not is_one and not may_opt_out(code):
         return changed
-    opt_out = OptOut(outcome.occurred_at, outcome.provider, code)
+    attempt = 0 if outcome.flags & NO_ATTEMPT else outcome.attempt
+    opt_out = OptOut(outcome.occurred_at, outcome.provider, "" if is_one else code, attempt)
     known, state.opt_outs = state.opt_outs, _opt_outs_of((*state.opt_outs, opt_out))
     return changed or known != state.opt_outs
 
 
 def _opt_outs_of(opt_outs: Iterable[OptOut]) -> tuple[OptOut, ...]:
-    return tuple(sorted(set(opt_outs))[-MAX_OPT_OUTS:])
+    """The latest: of those that are one, and of those that may be one, apart."""
+    distinct = sorted(set(opt_outs))
+    sure = [one for one in distinct if not one.code][-MAX_OPT_OUTS:]
+    perhaps = [one for one in distinct if one.code][-MAX_OPT_OUTS:]
+    return tuple(sorted([*sure, *perhaps]))
 
 
 def _add_part(state: MessageState, receipt: Outcome) -> bool:
@@ -176,7 +184,7 @@ def _add_candidate(state: MessageState, receipt: Outcome) -> bool:
     if not candidates:
         if known is None or known.parts:
             state.outcome = receipt
-            if receipt.error_code and is_unexplained(receipt):
+            if is_unexplained(receipt):
                 state.candidates = (receipt,)
             return True
         if known.attempt != 1:
@@ -184,7 +192,7 @@ def _add_candidate(state: MessageState, receipt: Outcome) -> bool:
         order = compared(receipt, known)
         if order < 0 or receipt == known:
             return False
-        if order and not (receipt.error_code and is_unexplained(receipt)):
+        if order and not (is_unexplained(receipt)):
             state.outcome = receipt
             return True
         candidates = (known,)
@@ -218,7 +226,7 @@ def decide(state: MessageState, settings: AccountSettings | None = None) -> None
     elif outcome is not None and outcome.flags & NO_ATTEMPT:
         state.outcome = placed(outcome, sends)
     if state.opt_outs:
-        state.opted_out_at, state.opted_out_by = _opted_out(state)
+        state.opted_out_at, state.opted_out_by, state.opted_out_attempt = _opted_out(state)
 
 
 def _decide_among(state: MessageState, settings: AccountSettings | None) -> None:
@@ -229,7 +237,7 @@ def _decide_among(state: MessageState, settings: AccountSettings | None) -> None
     state.outcome = best
     # One that is read back from the outcome is not kept twice.
     alone = len(candidates) == 1 and best is not None and as_received(best) == candidates[0]
-    state.candidates = () if alone else candidates
+    state.candidates = () if alone and not is_unexplained(candidates[0]) else candidates
 
 
 def _candidates(state: MessageState) -> tuple[Outcome, ...]:
@@ -240,17 +248,15 @@ def _candidates(state: MessageState) -> tuple[Outcome, ...]:
     return (as_received(outcome),) if outcome is not None and not outcome.parts else ()
 
 
-def _opted_out(state: MessageState) -> tuple[int, str]:
-    """(when, provider) of the latest opt-out; (0, ""): there is none."""
-    latest = (0, "")
+def _opted_out(state: MessageState) -> tuple[int, str, int]:
+    """(when, provider, attempt) of the latest opt-out; (0, "", 0): there is none."""
+    sends, latest = state.sends, (0, "", 0)
     for opt_out in state.opt_outs:
-        if opt_out.provider:
-            latest = max(latest, (opt_out.at, opt_out.provider))
-            continue
-        for provider in {send.provider for send in state.sends}:
-            known = code_of(provider, opt_out.code)
-            if known is not None and known.opt_out:
-                latest = max(latest, (opt_out.at, provider))
+        attempt = opt_out.attempt or attempt_at(sends, opt_out.at)
+        provider = opt_out.provider or provider_at(sends, attempt)
+        known = code_of(provider, opt_out.code) if opt_out.code else None
+        if not opt_out.code or (known is not None and known.opt_out):
+            latest = max(latest, (opt_out.at, provider, attempt))
     return latest
 
 

@@ -13,6 +13,7 @@ from models.state import (
     first_clicks_of,
     is_pending,
     provider_of,
+    read_at_of,
 )
 from models.vocabulary import COUNTS, FINAL_STATUSES, SUCCESSES, Bounce, Status
 
@@ -294,7 +295,9 @@ def row_of(key: bytes, state: MessageState) -> MessageRow:
     kind = MESSAGE if sends else ORPHAN if outcome is not None else NO_ROW
     recipient = first.recipient or (outcome.recipient if outcome is not None else "")
     shown = status_columns(state)
-    delivered_at = delivered_at_of(state) if state.part_receipts else state.delivered_at
+    delivered_at, read_at = state.delivered_at, state.read_at
+    if state.part_receipts:
+        delivered_at, read_at = delivered_at_of(state), read_at_of(state)
     clicked_at, automated_clicked_at = first_clicks_of(state) if state.clicked_at else (0, 0)
     price, currency = total_price(state.prices, sends) if state.prices else (0, "")
     return MessageRow(
@@ -327,7 +330,7 @@ def row_of(key: bytes, state: MessageState) -> MessageRow:
         state.fail_reason,
         state.queued_at,
         delivered_at,
-        state.read_at,
+        read_at,
         shown.finalized_at,
         clicked_at,
         state.unsubscribed_at,

@@ -154,6 +154,15 @@ TABLE: tuple[Metric, ...] = (
         "both",
     ),
     Metric(
+        "receipts_unbound_unsubscribes_total",
+        "counter",
+        (),
+        "messages",
+        "Messages whose day retired with an unsubscribe and without a send: unless it named a "
+        "recipient, it has bound no number. Publish the recipient with it.",
+        "worker",
+    ),
+    Metric(
         "receipts_wrong_delivery_times_total",
         "counter",
         ("provider",),

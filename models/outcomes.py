@@ -6,7 +6,7 @@ attempt, each one that no other beats in both time and rank (at most one a rank)
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -28,8 +28,8 @@ from models.vocabulary import SUCCESSES, Bounce, Status
 replace: Final = msgspec.structs.replace
 
 #: What is kept of one message, so that its state is bounded. Of parts and of prices by attempt and
-#: part those of the latest attempts, of prices without an attempt the latest: forgetting obeys the
-#: join.
+#: part those of the latest attempts, of prices without an attempt the latest of each part:
+#: forgetting obeys the join.
 MAX_PARTS: Final = 255
 MAX_PRICES: Final = 16
 
@@ -213,12 +213,14 @@ def _rank(outcome: Outcome) -> float:
     return outcome_order(outcome)[2]
 
 
-def parts_delivered_at(part_receipts: Iterable[Outcome], sends: Sequence[SendFact]) -> int:
-    """When the last part of some attempt was first delivered, in epoch ms; 0: not yet."""
+def all_parts_at(
+    part_receipts: Iterable[Outcome], sends: Sequence[SendFact], statuses: Collection[int]
+) -> int:
+    """When the last part of an attempt first had one of these statuses, in epoch ms; 0: not yet."""
     found = 0
     for _, parts, group in _groups(part_receipts, sends):
         firsts = [
-            min((one.occurred_at for one in receipts if one.status in SUCCESSES), default=0)
+            min((one.occurred_at for one in receipts if one.status in statuses), default=0)
             for receipts in group.values()
         ]
         if len(firsts) >= parts and all(firsts):
@@ -232,15 +234,16 @@ def parts_delivered_at(part_receipts: Iterable[Outcome], sends: Sequence[SendFac
 def prices_of(prices: Iterable[Price]) -> tuple[Price, ...]:
     """Those of some prices that may count: of each attempt and part the latest; sorted."""
     named: dict[tuple[int, int], Price] = {}
-    floating = set()
+    floating: defaultdict[int, set[Price]] = defaultdict(set)
     for price in prices:
         place = (price.attempt, price.part)
         if not price.attempt:
-            floating.add(price)
+            floating[price.part].add(price)
         elif place not in named or _latest(price) > _latest(named[place]):
             named[place] = price
-    kept = sorted(floating, key=_latest)[-MAX_PRICES:]
-    kept += [named[place] for place in sorted(named)[-MAX_PARTS:]]
+    kept = [named[place] for place in sorted(named)[-MAX_PARTS:]]
+    for part in sorted(floating)[-MAX_PARTS:]:
+        kept += sorted(floating[part], key=_latest)[-MAX_PRICES:]
     return tuple(sorted(kept, key=canonical))
 
 

@@ -20,7 +20,7 @@ from models.codes.reasons import (
     UNEXPLAINED,
     UNKNOWN_SUBSCRIBER,
 )
-from models.facts import Outcome
+from models.facts import Outcome, code_of_failure
 from models.outcomes import provider_at
 from models.retries import retry_decision
 from models.state import (
@@ -50,7 +50,7 @@ def reason_of(outcome: Outcome, provider: str, settings: AccountSettings) -> str
     the meaning of the scope.
     provider: that explains the code; case does not matter
     """
-    code = outcome.error_code
+    code = code_of_failure(outcome)
     known = code_of(provider, code) if code else None
     return (
         _words_of_account(provider, code, settings)

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, ClassVar, Final, TypeVar
 
-from phonenumbers import SUPPORTED_REGIONS
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, to_json
 
-from models.codes import status_of_word
+from models.codes import listed_status
+from models.countries import COUNTRIES
 from models.numbers import person_from
 from models.refusal import Reason, Refusal
 
@@ -209,7 +209,7 @@ def as_text(value: object) -> str | None:
     """A text, or the digits of a whole number; None for anything else."""
     if isinstance(value, str):
         return value
-    whole = _as_whole(value, {})
+    whole = as_whole(value, {})
     return str(whole) if whole is not LEFT_OUT else None
 
 
@@ -228,7 +228,8 @@ def _cut(value: str, limits: Mapping[str, Any]) -> object:
     return value[: limits["max_length"]]
 
 
-def _as_whole(value: object, _: Mapping[str, Any]) -> object:
+def as_whole(value: object, _: Mapping[str, Any]) -> object:
+    """A whole number, also one written as text; LEFT_OUT for anything else."""
     if isinstance(value, str) and _DIGITS.fullmatch(value.strip()):
         return int(value)
     if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
@@ -265,7 +266,7 @@ _READINGS: Final[Mapping[str, Mender]] = {
 }
 _MENDERS: Final[Mapping[str, Mender]] = {
     "string_too_long": _cut,
-    "int_type": _as_whole,
+    "int_type": as_whole,
     "decimal_max_digits": _as_decimal,
     "decimal_max_places": _as_decimal,
     "bool_type": _as_bool,
@@ -274,8 +275,8 @@ _MENDERS: Final[Mapping[str, Mender]] = {
 
 
 def read_status(value: object, _: Mapping[str, Any]) -> object:
-    """Our word for a provider's status word (models/codes/statuses.toml)."""
-    return (status_of_word(value) if isinstance(value, str) else None) or LEFT_OUT
+    """A provider's status word as models/codes/statuses.toml spells it."""
+    return (listed_status(value) if isinstance(value, str) else None) or LEFT_OUT
 
 
 def read_recipient(value: object, _: Mapping[str, Any]) -> object:
@@ -284,9 +285,10 @@ def read_recipient(value: object, _: Mapping[str, Any]) -> object:
 
 
 def read_country(value: object, _: Mapping[str, Any]) -> object:
-    """A country's two letters in lower case."""
+    """A country's two letters in lower case; UK is Britain."""
     country = value.strip().upper() if isinstance(value, str) else ""
-    return country if country in SUPPORTED_REGIONS else LEFT_OUT
+    country = "GB" if country == "UK" else country
+    return country if country in COUNTRIES else LEFT_OUT
 
 
 def read_currency(value: object, _: Mapping[str, Any]) -> object:

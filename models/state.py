@@ -21,7 +21,7 @@ from models.facts import (
     SendFact,
 )
 from models.outcomes import (
-    parts_delivered_at,
+    all_parts_at,
     wholes_of,
 )
 from models.time import DAY_MS
@@ -31,6 +31,7 @@ from models.vocabulary import (
     FINAL_STATUSES,
     STATUSES,
     SUCCESSES,
+    Status,
 )
 
 
@@ -54,8 +55,8 @@ class MessageState(msgspec.Struct, array_like=True, gc=False):
     part_receipts: receipts of parts of a long message, as received
     prices: of each attempt or part the latest
     mccmnc_at, mccmnc: of the latest receipt with one
-    opt_outs: receipts whose code is, or may be, an opt-out: the latest MAX_OPT_OUTS
-    opted_out_at, opted_out_by: the latest that is one, and its provider
+    opt_outs: receipts that are, or may be, an opt-out: the latest MAX_OPT_OUTS of both
+    opted_out_at, opted_out_by, opted_out_attempt: the latest that is one, its provider and attempt
     converted_at: when the goal was reached first
     clicks: the earliest MAX_CLICKS, by time
     repaired: names of fields of its events that were wrong, sorted
@@ -92,6 +93,7 @@ class MessageState(msgspec.Struct, array_like=True, gc=False):
     opt_outs: tuple[OptOut, ...] = ()
     opted_out_at: int = 0
     opted_out_by: str = ""
+    opted_out_attempt: int = 0
     converted_at: int = 0
     clicks: tuple[Click, ...] = ()
     repaired: tuple[str, ...] = ()
@@ -110,6 +112,7 @@ class Versioned(msgspec.Struct, array_like=True, gc=False):
     version: int
 
 
+_READ: Final = frozenset({Status.READ.value})
 _encoder: Final = msgspec.msgpack.Encoder()
 encode: Final = _encoder.encode
 decode: Final = msgspec.msgpack.Decoder(MessageState).decode
@@ -130,7 +133,15 @@ def delivered_at_of(state: MessageState) -> int:
     """When the message was first delivered, in epoch ms; in parts: the last of them. 0: not yet."""
     if not state.part_receipts:
         return state.delivered_at
-    return earliest(state.delivered_at, parts_delivered_at(state.part_receipts, state.sends))
+    in_parts = all_parts_at(state.part_receipts, state.sends, SUCCESSES)
+    return earliest(state.delivered_at, in_parts)
+
+
+def read_at_of(state: MessageState) -> int:
+    """When the message was first read, in epoch ms; in parts: the last of them. 0: not yet."""
+    if not state.part_receipts:
+        return state.read_at
+    return earliest(state.read_at, all_parts_at(state.part_receipts, state.sends, _READ))
 
 
 def last_delivered_at_of(state: MessageState) -> int:

@@ -21,6 +21,7 @@ from models.contract import (
     parse_send,
 )
 from models.counters import decode_cell
+from models.facts import micro_of
 from models.keys import FORWARDED
 from models.message_row import MESSAGE, MESSAGE_COLUMNS, ORPHAN, MessageRow, row_of
 from models.numbers import person_of
@@ -213,7 +214,7 @@ def _receipt(event: Receipt, record: Record) -> Row:
         event.part or 0,
         event.parts or 0,
         event.mccmnc or "",
-        0 if event.price is None else int(event.price.scaleb(6)),
+        0 if event.price is None else micro_of(event.price),
         event.currency or "",
         event.received_at or 0,
         published_at(record),

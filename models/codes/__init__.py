@@ -5,8 +5,9 @@ brings providers' words to our reasons, `statuses.toml` their status words to ou
 means different things to different providers, and SMPP `err` values differ by route: decimal codes
 of a provider without a table are read as the common GSM MAP values.
 
-What a receipt gives itself is believed before its code; an account may override any code
-(`models/accounts.py`).
+What a receipt gives itself is believed before its code; an account may override bounce, scope and
+reason of any code (`models/accounts.py`), and by a soft bounce allow to retry a block. An opt-out
+stays one.
 
 Raises BadCodeTable at import when a file has a mistake.
 """
@@ -40,6 +41,7 @@ __all__ = [
     "CodeTable",
     "code_names",
     "code_of",
+    "listed_status",
     "reason_of_phrase",
     "status_of_word",
     "table_of",
@@ -54,6 +56,7 @@ _TABLES: Final = read_tables(
     }
 )
 _COMMON: Final = _TABLES["gsm-map"]
+_META: Final = _TABLES["whatsapp"]
 
 #: Tables by the provider's name, without aliases.
 PROVIDERS: Final[Mapping[str, CodeTable]] = {
@@ -69,7 +72,7 @@ PHRASES: Final[Mapping[str, str]] = read_phrases(
 STATUSES: Final[Mapping[str, str]] = read_statuses(
     "statuses.toml", _HERE.joinpath("statuses.toml").read_text("utf-8")
 )
-_STATUS_OF_KEY: Final = {status_key(word): status for word, status in STATUSES.items()}
+_LISTED: Final = {status_key(word): word for word in reversed(tuple(STATUSES))}
 
 
 def table_of(provider: str) -> CodeTable | None:
@@ -80,7 +83,16 @@ def table_of(provider: str) -> CodeTable | None:
 @lru_cache(maxsize=16_384)
 def code_of(provider: str, code: str) -> Code | None:
     """What a provider's code means; None for a code that its table does not have."""
-    return _TABLES.get(provider_key(provider), _COMMON).find(code)
+    found = _TABLES.get(provider_key(provider), _COMMON).find(code)
+    if found is None and _is_metas(code):
+        return _META.find(code)  # whoever passes WhatsApp's messages on passes its codes on too
+    return found
+
+
+def _is_metas(code: str) -> bool:
+    """Whether a code is as long as those that only Meta has: six digits, 130000 to 139999."""
+    code = code.strip()
+    return len(code) == 6 and code.isdecimal() and code.startswith("13")
 
 
 @lru_cache(maxsize=16_384)
@@ -103,6 +115,12 @@ def reason_of_phrase(words: str) -> str | None:
     return PHRASES.get(phrase_key(words))
 
 
+def listed_status(word: str) -> str | None:
+    """A provider's status word as `STATUSES` spells it; case and punctuation do not count."""
+    return _LISTED.get(status_key(word))
+
+
 def status_of_word(word: str) -> str | None:
     """Our receipt status word for a provider's, in any case; "unknown" decides nothing."""
-    return _STATUS_OF_KEY.get(status_key(word))
+    listed = listed_status(word)
+    return STATUSES[listed] if listed is not None else None

@@ -8,7 +8,14 @@ from typing import Any, Final
 from models.accounts import AccountSettings, CodeMeaning
 from models.codes import code_names
 from models.facts import Outcome
-from models.failures import BOUNCING, NEVER_RETRIED, OPT_OUT, Failure, failure_of
+from models.failures import (
+    BOUNCING,
+    NEVER_RETRIED,
+    OPT_OUT,
+    Failure,
+    code_in,
+    failure_of,
+)
 from models.reasons import reason_of
 from models.vocabulary import STATUS_OF_WORD, Bounce, Status
 
@@ -32,7 +39,8 @@ def reading_of(record: Mapping[str, Any]) -> str:
 def _reading(record: Mapping[str, Any], status: Status) -> str:
     settings, failure = _settings(record), Failure(status.value, Bounce.NONE, record["scope"], 0)
     if record["status"] in BOUNCING:
-        given = record["bounce"], record["scope"], record["provider"], record["error_code"]
+        code = record["error_code"] or code_in(record["error_text"])
+        given = record["bounce"], record["scope"], record["provider"], code, record["error_text"]
         failure = failure_of(record["status"], *given, settings)
     outcome = Outcome(
         attempt=1,

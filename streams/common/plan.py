@@ -140,3 +140,8 @@ def reroute_if_misrouted(
 def internal(error: Exception) -> Refusal:
     """The refusal of an event whose rule raised."""
     return Refusal(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+
+
+def repaired_counts(topic: str, fields: Iterable[str]) -> list[Count]:
+    """Counts of the fields of an event that were mended or left out."""
+    return [("receipts_repaired_fields_total", topic, field) for field in fields]

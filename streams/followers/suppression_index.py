@@ -76,34 +76,36 @@ class SuppressionIndex:
 
     def binds(self, account: str, recipient: str, channel: str, source: str) -> int:
         """Since when (epoch ms) such a message must not be sent; 0: it may be."""
-        packed = self._find(account, recipient)
-        if not packed:
-            return 0
-        for channels, _, _, since, _, since_for_all in _common(packed):
-            if channels & _BIT_OF[channel]:
-                return since_for_all if source in VERIFICATION_SOURCES else since
-        return 0
+        found = 0
+        for packed in self._find(account, recipient):
+            for channels, _, _, since, _, since_for_all in _common(packed):
+                if channels & _BIT_OF[channel]:
+                    at = since_for_all if source in VERIFICATION_SOURCES else since
+                    found = min(found, at) if found and at else found or at
+        return found
 
     def known(self, account: str, recipient: str) -> SuppressionEntry | None:
         """The entry of a recipient, in any spelling; None: it is not suppressed."""
-        packed = self._find(account, recipient)
-        if not packed:
+        found = self._find(account, recipient)
+        if not found:
             return None
         statuses = {
             channel: ChannelStatus(channel, True, _reasons(bits), since, until, strikes, for_all)
+            for packed in reversed(found)  # the person's own record goes before the others
             for channels, bits, strikes, since, until, for_all in _common(packed)
             for channel, bit in _BIT_OF.items()
             if channels & bit
         }
         in_order = tuple(statuses[channel] for channel in CHANNELS if channel in statuses)
-        return SuppressionEntry(in_order, _version(packed))
+        return SuppressionEntry(in_order, _version(found[0]))
 
-    def _find(self, account: str, recipient: str) -> bytes:
-        packed = self._packed.get(recipient_key(account, recipient), b"")
-        if packed or not self._other_spellings:
-            return packed
+    def _find(self, account: str, recipient: str) -> list[bytes]:
+        """The entry of the person, and those that 0.1.0 kept under other spellings."""
+        if not self._other_spellings:
+            packed = self._packed.get(recipient_key(account, recipient))
+            return [packed] if packed else []
         keys = (message_key(account, spelling) for spelling in spellings_of(recipient))
-        return next((self._packed[key] for key in keys if key in self._packed), b"")
+        return [self._packed[key] for key in keys if key in self._packed]
 
     def __len__(self) -> int:
         return len(self._packed)

@@ -113,5 +113,7 @@ class LifecycleAgent(PartitionAgent[Shard]):
         for keys in shard.retire(day):
             await self._table.put(shard.partition, dict.fromkeys(keys))
             self._meter.add("receipts_retired_total", len(keys))
+            unbound, shard.unbound = shard.unbound, 0
+            self._meter.add("receipts_unbound_unsubscribes_total", unbound)
         for keys in shard.retire_cells(day):
             await self._cells.put(shard.partition, dict.fromkeys(keys))

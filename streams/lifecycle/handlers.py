@@ -111,13 +111,16 @@ _WANTS: Final[Mapping[str, Action]] = {"unsubscribe": "unsubscribe", "resubscrib
 
 
 def _forward(message: PendingMessage, event: Engagement) -> None:
-    """Bind the message's own number, and the one that the event names, on the event's channel.
+    """Bind (or free) the message's own number, and the one that the event names, on the event's
+    channel.
 
     Without one: on the channel of the message, or on all while its send is not known; its own
     number is bound when the send arrives (`emit_recipient_events`).
     """
     first = message.state.first_send
     channel = event.channel or (first.channel if first is not None else "")
+    if event.type == "resubscribe" and not channel:
+        return  # it would allow more than its message: the send decides the channel
     named = (first.recipient if first is not None else "", event.recipient or "")
     people = dict.fromkeys(person_of(each) for each in named if is_person(each))
     message.requests += tuple(_request(event, person, channel) for person in people)

@@ -31,7 +31,7 @@ class PendingMessage:
     raises, nothing of the message is left in the plan.
 
     before, strike, next_timer_at, day, known_sends, first_send, delivered_at, last_delivered_at,
-        opted_out_at: contribution, strike, timer, retention day, number of sends, first send, times
+        opted_out: contribution, strike, timer, retention day, number of sends, first send, times
         of delivery and of an opt-out of the state before this batch; day is UNKNOWN when nothing
         was known
     records: the records joined into it
@@ -49,7 +49,7 @@ class PendingMessage:
         "known_sends",
         "last_delivered_at",
         "next_timer_at",
-        "opted_out_at",
+        "opted_out",
         "records",
         "requests",
         "saw_hard_bounce",
@@ -78,7 +78,7 @@ class PendingMessage:
         self.delivered_at = delivered_at_of(state) if parts else state.delivered_at
         resets = settings.strikes_reset_on_delivery
         self.last_delivered_at = last_delivered_at_of(state) if resets else 0
-        self.opted_out_at = state.opted_out_at
+        self.opted_out = (state.opted_out_at, state.opted_out_attempt)
         self.saw_hard_bounce = False
         self.counted: list[Count] = []
         self.strikes: tuple[KeyValue, ...] = ()
@@ -107,11 +107,14 @@ def emit_recipient_events(key: bytes, message: PendingMessage) -> None:
         return
     is_new = not message.known_sends
     moved = state.had_hard_bounce and len(state.sends) != message.known_sends
-    if after is None and (message.saw_hard_bounce or moved) and not has_unknown_status(state):
+    if (message.saw_hard_bounce or moved) and not has_unknown_status(state):
         # A worker may have produced a strike and died before it logged the state.
         person = person_of(state.sends[0].recipient)
+        channels = {channel_of(state, send.attempt): None for send in state.sends}
+        if after is not None:
+            channels.pop(after.channel, None)
         for sent_at in state.sort_keys or [state.sends[0].first_sent_at]:
-            for channel in {channel_of(state, send.attempt): None for send in state.sends}:
+            for channel in channels:
                 withdrawn = ActiveStrike(person, sent_at, 0, "", channel)
                 _emit(key, message, "withdrawn", withdrawn)
     if message.settings.strikes_reset_on_delivery:
@@ -138,10 +141,11 @@ def _emit_requests(key: bytes, message: PendingMessage) -> None:
     if moved:
         _request(key, message, "unsubscribe", unsubscribes_of(state))
         _request(key, message, "resubscribe", state.resubscribes or {})
-    opted_out = moved or state.opted_out_at != message.opted_out_at
-    if opted_out and first.direction != "inbound":
+    opted_out = (state.opted_out_at, state.opted_out_attempt)
+    if (moved or opted_out != message.opted_out) and first.direction != "inbound":
         who = state.opted_out_by or provider_of(state)
-        _request(key, message, "unsubscribe", {"": state.opted_out_at}, who)
+        channel = channel_of(state, state.opted_out_attempt)
+        _request(key, message, "unsubscribe", {channel: state.opted_out_at}, who)
 
 
 def _request(

@@ -48,7 +48,14 @@ from models.state import (
 )
 from models.time import delay_of, last_retirable_day
 from models.versions import first_version
-from streams.common.plan import Count, Event, Incoming, Plan, internal, reroute_if_misrouted
+from streams.common.plan import (
+    Event,
+    Incoming,
+    Plan,
+    internal,
+    repaired_counts,
+    reroute_if_misrouted,
+)
 from streams.common.shard import CHUNK_SIZE, PartitionShard
 from streams.followers.suppression_index import SuppressionIndex
 from streams.lifecycle.handlers import HANDLERS, Apply, BatchContext, Parse, apply_to_recipient
@@ -108,6 +115,9 @@ class Shard(PartitionShard[MessageState]):
         """The same, of the last commit: a batch in work at its begin is committed by the next."""
         self.uncounted: set[bytes] = set()
         """States whose rules raised at the restore: in no cell until they are settled."""
+        self.unbound = 0
+        """Messages that retired with an unsubscribe and without a send: it has bound no number,
+        unless it named one."""
         self.newer_cells: Counter[str] = Counter()
         """As `newer`, of the counter cells."""
 
@@ -195,7 +205,7 @@ class Shard(PartitionShard[MessageState]):
                 return  # only keys of this partition ever enter its table
             if event.message_id is None:
                 apply_to_recipient(batch.plan, event)
-                batch.plan.counted += _repaired(batch, event)
+                batch.plan.counted += repaired_counts(batch.plan.topic, event.repaired)
                 return
             message = pending[key] = message or self._touch(key, event.account, stored)
         changed = batch.apply(batch.context, record, message, event)
@@ -207,7 +217,7 @@ class Shard(PartitionShard[MessageState]):
         message.records.append(record)
         if event.repaired:
             message.changed = add_repaired(message.state, event.repaired) or message.changed
-            message.counted += _repaired(batch, event)
+            message.counted += repaired_counts(batch.plan.topic, event.repaired)
 
     def _rejoin_without(self, batch: _Batch, key: bytes) -> None:
         """After a rule raised: join the message's other events again, without what it left.
@@ -321,13 +331,17 @@ class Shard(PartitionShard[MessageState]):
         if retention_day(state) <= self.retired_day:  # its day is final
             return
         message = self._known(key, account_of(key), state)
-        due_at = message.next_timer_at
+        due_at, known = message.next_timer_at, state.outcome
+        if is_undecided(state):
+            decide(state, message.settings)  # the account may have given codes another meaning
+            due_at = next_timer_at(state, message.settings)
         if 0 < due_at <= self.clock_ms:
             self._decide(plan, key, message, due_at)
             return
         if due_at:
             self.timers.set(key, due_at)
-        if key in self.uncounted or (not due_at and is_announced(state)):
+        changed = state.outcome != known or (not due_at and is_announced(state))
+        if changed or key in self.uncounted:
             self._change(plan, key, message)
 
     def _decide(self, plan: Plan, key: bytes, message: PendingMessage, due_at: int) -> None:
@@ -404,11 +418,18 @@ class Shard(PartitionShard[MessageState]):
         self.retired_day = max(self.retired_day, last_day)
         for day in sorted(day for day in self.days if day <= self.retired_day):
             for keys in _chunks(self.days.pop(day)):
-                yield [key for key in keys if self._leaves(key)]
+                leaving = [key for key in keys if self._leaves(key)]
+                self.unbound += sum(self._is_unbound(key) for key in leaving)
+                yield leaving
 
     def retire_cells(self, last_day: int) -> Iterator[list[bytes]]:
         """The same for cells: yields their keys, all to be tombstoned."""
         yield from _chunks(self.cells.retire(last_day))
+
+    def _is_unbound(self, key: bytes) -> bool:
+        """Whether an unsubscribe waited for its send in vain."""
+        state = decode(self.stored[key])
+        return not state.sends and bool(state.last_unsubscribed_at)
 
     def _leaves(self, key: bytes) -> bool:
         stored = self.stored.get(key)
@@ -432,12 +453,6 @@ class Shard(PartitionShard[MessageState]):
         if key in self.stored and not self._leaves(key):
             state = decode(self.stored[key])
             self._change(plan, key, self._known(key, account_of(key), state))
-
-
-def _repaired(batch: _Batch, event: Event) -> list[Count]:
-    """Counts of the fields of an event that were mended."""
-    topic = batch.plan.topic
-    return [("receipts_repaired_fields_total", topic, field) for field in event.repaired]
 
 
 def _note_delay(plan: Plan, state: MessageState, delivered_at: int) -> None:

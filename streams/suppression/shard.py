@@ -33,7 +33,14 @@ from models.suppression_facts import (
 )
 from models.suppression_requests import SuppressionRequest, parse_request
 from models.versions import first_version
-from streams.common.plan import Count, Incoming, Plan, internal, reroute_if_misrouted
+from streams.common.plan import (
+    Count,
+    Incoming,
+    Plan,
+    internal,
+    repaired_counts,
+    reroute_if_misrouted,
+)
 from streams.common.shard import PartitionShard
 from streams.suppression.moving import requests_again, strikes_again
 
@@ -42,7 +49,7 @@ REQUESTS: Final = "suppression-requests"
 
 #: From publishing facts under their person's key until the old record is cleared: by then the owner
 #: of that key has joined them, so one of both records suppresses at any time.
-MOVING_MS: Final = 60_000
+MOVING_MS: Final = 600_000
 
 
 class PendingRecipient:
@@ -132,6 +139,8 @@ class RecipientShard(PartitionShard[Suppression]):
             changed = _apply_request(recipient.suppression.facts, event)
         kind = event.kind if isinstance(event, Strike) else event.action
         recipient.counted.append(("receipts_events_total", plan.topic, kind))
+        if isinstance(event, SuppressionRequest):
+            recipient.counted += repaired_counts(plan.topic, event.repaired)
         recipient.records.append(record)
         recipient.changed |= changed
 

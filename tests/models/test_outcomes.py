@@ -1,5 +1,6 @@
 """Which receipt decides: codes, attempts that no receipt names, parts, prices, clicks."""
 
+import json
 from decimal import Decimal
 from itertools import permutations
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from models.accounts import AccountSettings
-from models.contract import Engagement, Receipt, Send
+from models.contract import Engagement, Receipt, Send, parse_receipt
 from models.facts import outcome_of, send_fact, strikes
 from models.joining import (
     add_engagement,
@@ -401,3 +402,77 @@ def test_delivered_long_before_it_was_sent_is_a_wrong_clock(delivered_after, del
 def test_a_status_word_may_name_the_bounce(bounce):
     assert seen(sent(), receipt(f"{bounce}-bounce")).bounce == bounce
     assert seen(sent(), receipt("hard-bounce", bounce=bounce)).bounce == bounce
+
+
+# --- what only the provider of a send explains ----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rule", "given"),
+    [
+        ("a code", {"error_code": "21610"}),
+        ("a given soft bounce", {"error_code": "21610", "bounce": "soft"}),
+        ("a given hard bounce", {"error_code": "21610", "bounce": "hard", "scope": "recipient"}),
+    ],
+)
+def test_an_opt_out_is_one_whatever_comes_first(rule, given):
+    anonymous = receipt("undelivered", **given)
+    for events in permutations([sent(provider="twilio"), anonymous]):
+        state = MessageState()
+        for event in events:  # the owner decides after each
+            if isinstance(event, Send):
+                add_send(state, send_fact(event))
+            else:
+                add_receipt(state, event, outcome_of(event, DEFAULTS), DAY)
+            decide(state, DEFAULTS)
+        annotate(state, DEFAULTS)
+        row = row_of(b"acme/m", state)
+        assert (row.no_retry_reason, state.opted_out_by) == ("final", "twilio")
+        assert state.outcome is not None
+        assert not strikes(state.outcome)
+
+
+@pytest.mark.parametrize(
+    ("provider", "given"),
+    [
+        ("aws", {"reason": "Phone number is opted out"}),
+        ("aws", {"status": "OPTED_OUT"}),
+        ("aws", {"status": "Opted-Out"}),
+        ("north", {"reason": "Recipient has opted out"}),
+    ],
+)
+def test_words_and_status_words_opt_out_too(provider, given):
+    fields = {"account": "acme", "message_id": "m", "status": "undelivered", "occurred_at": T0 + 1}
+    came = parse_receipt(json.dumps(fields | given).encode(), -1)
+    assert isinstance(came, Receipt)
+    row = seen(sent(provider=provider), came)
+    assert (row.fail_reason, row.no_retry_reason) == ("opted out", "final")
+    assert state_of(sent(provider=provider), came).opted_out_at == T0 + 1
+
+
+def test_codes_that_may_be_opt_outs_hide_none_that_is_one():
+    sure = receipt("undelivered", at=T0 + 1, error_code="21610", provider="twilio")
+    others = [receipt("undelivered", at=T0 + 2 + n, error_code="9") for n in range(20)]
+    state = state_of(sure, *others, sent(provider="north"))
+    assert (state.opted_out_at, state.opted_out_by) == (T0 + 1, "twilio")
+
+
+def test_an_opt_out_belongs_to_its_attempt():
+    refused = receipt("undelivered", at=T0 + 3_600_001, error_code="21610", provider="twilio")
+    state = state_of(sent(channel="whatsapp"), retried(T0 + 3_600_000), refused)
+    assert state.opted_out_attempt == 2
+
+
+def test_parts_that_are_read_make_a_message_that_is_read():
+    row = seen(sent(), *(part(number, "read", T0 + number, 2) for number in (1, 2)))
+    assert (row.status, row.read_at, row.delivered_at) == ("read", T0 + 2, T0 + 2)
+
+
+def test_prices_of_many_parts_without_an_attempt_add_up():
+    receipts = [priced("0.01", T0 + n, part=n, parts=20) for n in range(1, 21)]
+    assert row_of(b"acme/m", state_of(sent(), *receipts)).price == 200_000
+
+
+def test_metas_codes_are_read_through_whoever_passes_them_on():
+    row = seen(sent(channel="whatsapp"), receipt("failed", error_code="131026", provider="turn"))
+    assert (row.bounce, row.fail_reason) == ("hard", "not on WhatsApp")

@@ -13,7 +13,7 @@ from decimal import Decimal
 from sys import intern
 from typing import Any, NamedTuple
 
-from deploy.simulator.oracle.codes import status_of_word
+from deploy.simulator.oracle.codes import UNEXPLAINED, meaning_of, status_of_word
 from deploy.simulator.oracle.numbers import country_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -54,8 +54,8 @@ class Send(NamedTuple):
 class Receipt(NamedTuple):
     """One report, as its provider gave it. What it does not give is "" or 0.
 
-    status: in our words. word: the status as it came. attempt 0: not named. part 0: about the whole
-    message. price: in 10^-6 of the currency, without its sign.
+    status: in our words. attempt 0: not named. part 0: about the whole message. price: in 10^-6 of
+    the currency, without its sign.
     """
 
     status: str
@@ -73,7 +73,6 @@ class Receipt(NamedTuple):
     mccmnc: str
     price: int
     currency: str
-    word: str = ""
 
 
 class Click(NamedTuple):
@@ -203,7 +202,7 @@ def receipt_of(fields: Mapping[str, Any]) -> Receipt:
         bounce=intern(text("bounce")),
         scope=intern(text("scope")),
         error_code=intern(text("error_code")),
-        error_text=intern(text("reason")),
+        error_text=intern(text("reason") or _code_word(text("provider"), fields["status"])),
         provider=intern(text("provider")),
         provider_message_id="" if part else text("provider_message_id"),  # else of a part only
         recipient=text("recipient"),
@@ -212,8 +211,13 @@ def receipt_of(fields: Mapping[str, Any]) -> Receipt:
         mccmnc=intern(text("mccmnc")),
         price=abs(int(Decimal(_given(fields, "price", 0)) * 1_000_000)),
         currency=intern(text("currency")) if fields.get("price") is not None else "",
-        word=intern(fields["status"]),
     )
+
+
+def _code_word(provider: str, status: str) -> str:
+    """A status word that is a code of its provider, and names a cause, stands for its words."""
+    meaning = meaning_of(provider, status) if provider else None
+    return status if meaning and meaning.reason != UNEXPLAINED else ""
 
 
 def click_of(fields: Mapping[str, Any]) -> Click:

@@ -78,7 +78,7 @@ def fail_reason(rules: Rules, provider: str, code: str, text: str, scope: str) -
     """
     own, name = dict(rules.fail_reasons), code.lower()
     entry = entry_of(rules, provider, code)
-    known = meaning_of(provider, code) if code else None
+    known = meaning_of(provider, code or text)
     return (
         own.get(f"{provider.lower()}:{name}")
         or own.get(name)

@@ -227,8 +227,12 @@ class Corrupter:
         self._deck: list[tuple[Corruption, str]] = []
 
     def remember(self, event: Event) -> None:
-        """Keep a valid event as the original of the next copy of its kind."""
-        self._originals[event.kind] = event
+        """Keep a valid event as the original of the next copy of its kind.
+
+        Not a received message: its sender may be nearly anything, so that a wrong one is valid.
+        """
+        if b'"direction":"inbound"' not in (event.value or b""):
+            self._originals[event.kind] = event
 
     def next_corrupted(self, arrival_ms: int, seq: int) -> Event | None:
         """The next corrupted event; None when there is no original for it yet."""
