@@ -26,7 +26,7 @@ BY = (["country"], ["provider"], ["source"], ["time"], ["time", "country", "sour
 
 
 def seconds(messages: Iterable[Message]) -> list[float]:
-    """Seconds to deliver: 0 where a clock runs a little behind; unknown by more than five minutes."""
+    """Seconds to deliver: 0 where a clock is a little behind, unknown from five minutes on."""
     delays = [one.delivered_at - one.sent_at for one in messages if is_delivered(one)]
     return sorted(max(0, delay) / 1000 for delay in delays if delay >= -300_000)
 
