@@ -311,7 +311,5 @@ def may_be_strike(outcome: Outcome) -> bool:
     """Whether a failure strikes, or may once the provider of its send explains its code."""
     if not is_unexplained(outcome):
         return strikes(outcome)
-    return outcome.bounce != _SOFT and (
-        (outcome.bounce == _HARD and outcome.scope in ("", "recipient"))
-        or may_strike(outcome.error_code)
-    )
+    is_open = outcome.bounce != _SOFT and outcome.scope in ("", "recipient")
+    return is_open and (outcome.bounce == _HARD or may_strike(outcome.error_code))

@@ -401,7 +401,8 @@ CREATE TABLE message_texts
     `attempt` UInt16 COMMENT 'attempt the text was sent with',
     `sent_at` DateTime64(3, 'UTC') COMMENT 'when this attempt was sent, UTC; its time to live counts from here' CODEC(Delta(8), ZSTD(3)),
     `text` String COMMENT 'what was sent',
-    `version` UInt64 COMMENT 'the highest stands: the send with the smallest sent_at'
+    `version` UInt64 COMMENT 'the highest stands: the send with the smallest sent_at',
+    `source` LowCardinality(String) COMMENT 'what sent it; empty: written before it was kept, and by no verification'
 )
 ENGINE = ReplacingMergeTree(version)
 PARTITION BY toYYYYMM(sent_at)
@@ -416,8 +417,9 @@ CREATE VIEW message_texts_current
     `message_id` String COMMENT 'message the text belongs to',
     `attempt` UInt16 COMMENT 'attempt the text was sent with',
     `sent_at` DateTime64(3, 'UTC') COMMENT 'when this attempt was sent, UTC; its time to live counts from here',
-    `text` String COMMENT 'what was sent',
-    `version` UInt64 COMMENT 'the highest wins: the send with the smallest sent_at'
+    `text` String COMMENT 'what was sent; empty for verification messages: it is in the table only',
+    `version` UInt64 COMMENT 'the highest wins: the send with the smallest sent_at',
+    `source` LowCardinality(String) COMMENT 'what sent it; empty: written before it was kept, and by no verification'
 )
 COMMENT 'Text of every attempt, as long as text_days allow.'
 AS SELECT
@@ -425,9 +427,10 @@ AS SELECT
     message_id,
     attempt,
     sent_at,
-    text,
-    version
-FROM message_texts
+    if((texts.source IN ('open_api_verification', 'verification')), '', texts.text) AS text,
+    version,
+    source
+FROM message_texts AS texts
 FINAL;
 
 CREATE TABLE messages
@@ -489,7 +492,9 @@ CREATE TABLE messages
     INDEX by_email email TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX by_campaign campaign_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX by_person person TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX by_provider_message_id provider_message_id TYPE bloom_filter(0.001) GRANULARITY 1
+    INDEX by_provider_message_id provider_message_id TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX by_external_id_in_any_case lowerUTF8(external_id) TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_email_in_any_case lowerUTF8(email) TYPE bloom_filter(0.01) GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 PARTITION BY toYYYYMM(sent_at)
