@@ -122,7 +122,10 @@ def _serve(home: Path) -> int:
     with suppress(KeyboardInterrupt):
         port = settings.pages_port if _is_free(settings) else 0
         on_ready = partial(_print_links, accounts)
-        terminated = serve_pages(url, accounts, settings.pages_host, port, on_ready)
+        all_texts = settings.show_verification_text
+        terminated = serve_pages(
+            url, accounts, settings.pages_host, port, on_ready, all_texts=all_texts
+        )
         return TERMINATED if terminated else OK
     return OK
 

@@ -41,6 +41,15 @@ def campaign(world: World, account: str = ACCOUNT) -> str:
     return str(world.database.rows(sql, {"account": account}).rows[0][0])
 
 
+def struck_account(world: World) -> str:
+    """An account with numbers that are suppressed for their strikes."""
+    return next(
+        account
+        for (account, _), status in sorted(world.expected.recipients.items())
+        if status.suppressed and status.strikes
+    )
+
+
 def paths(world: World) -> list[str]:
     """A page of every report, with something to see on most."""
     own = f"campaign={campaign(world)}"

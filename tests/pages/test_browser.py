@@ -10,7 +10,7 @@ import pytest
 from openpyxl import load_workbook
 from playwright.sync_api import Page, expect
 
-from tests.pages.asking import campaign, paths, query_of, rows, totals
+from tests.pages.asking import campaign, paths, query_of, rows, struck_account, totals
 from tests.pages.conftest import ACCOUNT, NOBODY, Served, Visitor, token_of
 from tests.reports.truth import truth_of
 
@@ -269,7 +269,11 @@ def test_figures_lead_to_what_is_behind_them(visitor: Visitor, served: Served) -
     hard = figure(page, "Hard bounces")
     page.get_by_role("link", name=hard, exact=True).last.click()
     expect(page).to_have_url(re.compile("/recipients.*tab="))
-    visitor.go("/suppressions")
+
+
+def test_strikes_lead_to_the_messages_behind_them(visitor: Visitor, served: Served) -> None:
+    visitor.sign_in(struck_account(served.world))
+    page = visitor.go("/suppressions?reason=hard_bounces")
     page.locator("td.number a").first.click()
     page.wait_for_url("**recipient=**")
     strikes = page.locator("section.block").nth(2)
@@ -329,7 +333,7 @@ def test_a_message_is_found_and_leads_to_its_person(visitor: Visitor, served: Se
     search.press("Enter")
     page.wait_for_url(f"**/message?message_id={message}")
     assert figure(page, "State") == "undelivered"
-    assert figure(page, "Reason") == reason
+    assert figure(page, "Reason") == f"{reason[:1].upper()}{reason[1:]}"
     following = page.locator("section.block").nth(1)
     expect(following).to_contain_text("What happens next")
     expect(following.locator("dd").nth(1)).not_to_have_text("–")

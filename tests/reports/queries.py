@@ -26,10 +26,13 @@ def biggest(world: World) -> str:
 def required_params(truth: Truth, report: Report) -> dict[str, str]:
     """Values for the required filters of a report: the biggest campaign, one of its messages and
     its recipient."""
+    names = [one.name for one in report.own_filters if one.required]
+    if not names:
+        return {}
     campaign = truth.campaigns[0]
     name, message = truth.of_campaign(campaign)[0]
     known = {"campaign": campaign, "person": message.recipient, "message_id": name}
-    return {one.name: known[one.name] for one in report.own_filters if one.required}
+    return {one: known[one] for one in names}
 
 
 def query_of(

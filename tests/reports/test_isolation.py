@@ -5,6 +5,7 @@ the others too, and twins of that account under other names with the same messag
 people and events. The answers must be the same.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -81,17 +82,23 @@ HOSTILE = (
 )
 
 
+def struck_of(world: World) -> Counter[str]:
+    """Accounts, not the biggest, that have campaigns of their own and numbers struck too often."""
+    with_campaigns = {record["account"] for record in world.events["campaigns"]}
+    return Counter(
+        account
+        for (account, _), status in world.expected.recipients.items()
+        if status.suppressed and status.strikes and account in with_campaigns - {biggest(world)}
+    )
+
+
 class Two:
     """The account alone, and in a crowd."""
 
     def __init__(self, world: World, front: Front) -> None:
         self.world = world
-        struck = [
-            account
-            for (account, _), status in world.expected.recipients.items()
-            if status.suppressed and status.strikes
-        ]
-        self.account = max(world.accounts, key=struck.count)
+        struck = struck_of(world)
+        self.account = max(struck, key=struck.__getitem__)
         alone, crowd = front.url("isolated_alone"), front.url("isolated_crowd")
         _fill(alone, world, f"account = '{self.account}'", ())
         _fill(crowd, world, "true", TWINS, self.account)
@@ -132,7 +139,9 @@ def _add_foe(url: str, account: str) -> None:
 @pytest.fixture(scope="module")
 def two(worlds: list[World], reports_front: Front) -> Iterator[Two]:
     """Two databases of one account."""
-    made = Two(worlds[0], reports_front)
+    # The latest first: receipts of the past may have expired.
+    newest = sorted(worlds, key=lambda world: world.now, reverse=True)
+    made = Two(next(world for world in newest if struck_of(world)), reports_front)
     yield made
     made.alone.close()
     made.crowd.close()
@@ -180,7 +189,7 @@ def test_twins_have_all_that_the_account_has(two: Two) -> None:
             for account in (two.account, *TWINS)
         }
         assert len(sizes) == 1, table
-        assert sizes != {0} or table == "accounts"  # not all have settings of their own
+        assert sizes != {0} or table in ("accounts", "orphans")  # not all have some
 
 
 @every_report
