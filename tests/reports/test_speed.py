@@ -26,11 +26,7 @@ BY = (["country"], ["provider"], ["source"], ["time"], ["time", "country", "sour
 
 
 def seconds(messages: Iterable[Message]) -> list[float]:
-<<<<<<< HEAD
     """Seconds to deliver: 0 where a clock is a little behind, unknown where it is far behind."""
-=======
-    """Seconds to deliver: 0 where a clock is a little behind, unknown from five minutes on."""
->>>>>>> m-reports
     delays = [one.delivered_at - one.sent_at for one in messages if is_delivered(one)]
     return sorted(max(0, delay) / 1000 for delay in delays if delay >= -300_000)
 
