@@ -123,8 +123,8 @@ def _plain(written: str) -> str:
 def _is_separator(character: str) -> bool:
     return (
         character in _SEPARATORS
-        or character.isspace()
-        or unicodedata.category(character) in ("Pd", "Cf")
+        or character == "\t"
+        or unicodedata.category(character) in ("Zs", "Pd", "Cf")  # no line breaks: two numbers
     )
 
 

@@ -244,3 +244,9 @@ def test_different_persons_share_no_spelling(country, rest):
 )
 def test_strikes_and_suppressions_are_about_numbers_and_user_ids(recipient, person):
     assert is_person(recipient) is person
+
+
+@pytest.mark.parametrize("between", ["\n", "\r\n", "\v", "\u2028", "\x1f"])
+def test_two_lines_are_not_one_number(between: str) -> None:
+    assert read_number(f"+44770090{between}0123") is None
+    assert read_number(f"+447700900123{between}") == "+447700900123"
