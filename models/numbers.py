@@ -103,6 +103,8 @@ def read_number(written: str) -> str | None:
         plain = f"+{plain}"
         if not _is_e164(plain) or not _is_plausible(plain):
             return None
+    elif "/" in written and not _is_plausible(plain):
+        return None  # two numbers, as in 900123/124
     if _BRACKETED_ZERO.search(written):
         return _as_dialed_from_abroad(plain)
     return plain if _is_e164(plain) else None

@@ -250,3 +250,8 @@ def test_strikes_and_suppressions_are_about_numbers_and_user_ids(recipient, pers
 def test_two_lines_are_not_one_number(between: str) -> None:
     assert read_number(f"+44770090{between}0123") is None
     assert read_number(f"+447700900123{between}") == "+447700900123"
+
+
+def test_a_slash_between_two_numbers_is_none_within_one():
+    assert read_number("+447700900123/124") is None
+    assert read_number("+49 171/1234567") == "+491711234567"
