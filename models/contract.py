@@ -441,14 +441,14 @@ def parse_engagement(
     if isinstance(engagement, Refusal):
         return engagement
     return (
-        _about_nobody(engagement)
+        _without_person(engagement)
         or _binds_too_much(engagement)
         or out_of_time("occurred_at", engagement.occurred_at, record_ms)
         or engagement
     )
 
 
-def _about_nobody(engagement: Engagement) -> Refusal | None:
+def _without_person(engagement: Engagement) -> Refusal | None:
     if engagement.message_id is not None or engagement.recipient is not None:
         return None
     if "recipient" in engagement.repaired:

@@ -151,7 +151,7 @@ def send_fact(send: Send) -> SendFact:
     )
 
 
-#: Status and bounce of every word that is no failure with a bounce.
+#: Status and bounce of the words of receipts that have no bounce.
 _NO_BOUNCE: Final = {
     word: (status.value, Bounce.NONE.value)
     for word, status in STATUS_OF_WORD.items()

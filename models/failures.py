@@ -8,7 +8,7 @@ from models.codes import PROVIDERS, code_of, reason_of_phrase
 from models.codes.reasons import BLOCKED_BY_RECIPIENT, OPTED_OUT, UNEXPLAINED
 from models.vocabulary import Bounce, Status
 
-#: Flags of an outcome, besides NO_ATTEMPT: the code says that the recipient opted out; the message
+#: Flags of an outcome, like NO_ATTEMPT: the code means that the recipient opted out; the message
 #: is never sent again.
 OPT_OUT: Final = 2
 NEVER_RETRIED: Final = 4
@@ -107,7 +107,7 @@ def may_strike(code: str) -> bool:
 
 
 def may_opt_out(code: str) -> bool:
-    """Whether a code of some provider says that the recipient opted out."""
+    """Whether a code of some provider means that the recipient opted out."""
     return _folded(code) in _MAY_OPT_OUT
 
 

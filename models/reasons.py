@@ -46,7 +46,7 @@ def reason_of(outcome: Outcome, provider: str, settings: AccountSettings) -> str
     """The reason shown for a failed message; never empty.
 
     The first that exists: the account's words for "provider:code" or for the code, the meaning of
-    the code, that of the provider's words, `other` for words that nobody has put into the list,
+    the code, that of the provider's words, `other` for words that are not in the list,
     the meaning of the scope.
     provider: that explains the code; case does not matter
     """

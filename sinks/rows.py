@@ -183,7 +183,7 @@ def _text(send: Send, text: str) -> Row:
 
 
 def _put_receipt(record: Record, mapped: MappedBatch, limit: int) -> None:
-    """The receipt as it came; its original is in the topic beside a copy that was rerouted."""
+    """The receipt as it came; the topic has its original and a copy that was rerouted."""
     if record.headers and any(name == FORWARDED for name, _ in record.headers):
         mapped.skip("receipts", REROUTED)
         return

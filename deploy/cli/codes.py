@@ -70,7 +70,7 @@ def _code(provider: str, code: str) -> Code:
         return meaning
     table = table_of(provider)
     if table is None:
-        wrong = f"{provider!r} has no table, and {code!r} is no GSM MAP value"
+        wrong = f"{provider!r} has no table, and {code!r} is not a GSM MAP value"
         raise click.UsageError(f"{wrong}. {_near_tables(provider)}")
     near = _near_codes(table, code)
     fix = f"Near it: {', '.join(near)}" if near else f"All codes: receipts codes {table.provider}"

@@ -38,8 +38,8 @@ def suppressions_page(suppressed: SuppressionIndex, max_age_s: float) -> web.Rou
         try:
             account = checked_account(request.match_info["account"])
             recipient = checked_recipient(request.match_info["recipient"])
-            asked = request.query.get("channel")
-            channel = checked_channel(asked) if asked is not None else None
+            named = request.query.get("channel")
+            channel = checked_channel(named) if named is not None else None
         except InvalidRecipient as error:
             return _json({"error": str(error)}, 400)
         staleness_s = suppressed.staleness_s()

@@ -1,4 +1,4 @@
-"""What a provider's code, words or status word mean; read once from the TOML files beside this one.
+"""What a provider's code, words or status word mean; read once from the TOML files here.
 
 A code decides bounce, scope and reason. A file of `data/` is one provider's table; `phrases.toml`
 brings providers' words to our reasons, `statuses.toml` their status words to ours. The same number

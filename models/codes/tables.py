@@ -10,10 +10,10 @@ from typing import Any, Final, Literal, get_args
 import msgspec
 
 from models.codes.reasons import OTHER, REASONS
-from models.vocabulary import BounceWord, ReceiptWord, Scope
+from models.vocabulary import UNKNOWN_WORD, BounceWord, ReceiptWord, Scope
 
 #: The status words of the tables: those of receipts, and one that decides nothing.
-STATUS_WORDS: Final = (*get_args(ReceiptWord), "unknown")
+STATUS_WORDS: Final = (*get_args(ReceiptWord), UNKNOWN_WORD)
 _WORD: Final = re.compile(r"[^\W_]+")
 _DIGIT: Final = re.compile(r"\d")
 _SEPARATORS: Final = str.maketrans(" _.", "---")
@@ -24,7 +24,7 @@ class BadCodeTable(ValueError):
 
 
 class Code(msgspec.Struct, frozen=True, gc=False):
-    """What one code of a provider means. provider: whose table says so."""
+    """What one code of a provider means. provider: whose table it is from."""
 
     provider: str
     code: str

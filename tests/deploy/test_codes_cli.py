@@ -74,7 +74,7 @@ def test_a_code_without_a_table_is_explained_by_the_common_values() -> None:
         (["twillio"], "'twillio' has no table. Did you mean twilio or twilio-smpp?"),
         (["nexmmo"], "'nexmmo' has no table. Did you mean vonage?"),
         (["30005"], "'30005' has no table; as a code it is in twilio."),
-        (["north", "EXPIRED"], "'north' has no table, and 'EXPIRED' is no GSM MAP value."),
+        (["north", "EXPIRED"], "'north' has no table, and 'EXPIRED' is not a GSM MAP value."),
         (["Twilio", "30009999"], "the table of twilio has no code '30009999'. Near it: "),
         (["aws", "text_blokked"], "Near it: TEXT_BLOCKED"),
         (["kannel", "qqqqq"], "All codes: receipts codes kannel"),
