@@ -199,6 +199,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "engagements": {"channel": "", "user_agent": "", "automated": False, "person": "+49"},
     "accounts": {"codes": {}, "unsubscribe_binds": "marketing"},
     "strikes": {"channel": ""},
+    "message_texts": {"source": ""},
     "suppression_records": {"channel": "", "binds": ""},
     "suppression_versions": {"channel": "", "binds": ""},
     "suppression_requests": {"channel": ""},
@@ -235,6 +236,22 @@ def test_rows_of_version_0_1_are_kept_with_defaults_for_what_came_later(empty: C
             found = empty.rows(f"SELECT {', '.join(later) or 1} FROM {table}")
             assert found == [tuple(later.values()) or (1,)] * len(rows), table
             empty.command(f"OPTIMIZE TABLE {table} FINAL")  # then the defaults are stored
+
+
+def test_codes_of_version_0_1_are_not_in_the_view_of_texts(empty: ClickHouse) -> None:
+    migrate(empty, 90, KNOWN[:VERSION_0_1])
+    for message, source in (("otp", "verification"), ("api", "open_api_verification"), ("hi", "")):
+        empty.command(
+            "INSERT INTO messages (account, message_id, sent_at, source)"
+            f" VALUES ('a', '{message}', now64(3), '{source or 'direct'}')"
+        )
+        empty.command(
+            "INSERT INTO message_texts (account, message_id, attempt, sent_at, text)"
+            f" VALUES ('a', '{message}', 1, now64(3), '770172 {message}')"
+        )
+    migrate(empty, 90)
+    texts = empty.rows("SELECT message_id, text FROM message_texts_current ORDER BY message_id")
+    assert texts == [("api", ""), ("hi", "770172 hi"), ("otp", "")]
 
 
 def test_people_of_version_0_1_are_found_by_the_index(empty: ClickHouse) -> None:
