@@ -31,6 +31,8 @@ replace: Final = msgspec.structs.replace
 #: part those of the latest attempts, of prices without an attempt the latest of each part:
 #: forgetting obeys the join.
 MAX_PARTS: Final = 255
+#: Failures that only the provider of their send explains, of different codes: the latest.
+MAX_UNEXPLAINED: Final = 16
 MAX_PRICES: Final = 16
 
 _READ: Final = Status.READ.value
@@ -40,6 +42,8 @@ _SUBMITTED: Final = Status.SUBMITTED.value
 _NO_BOUNCE: Final = Bounce.NONE.value
 _QUEUED_RANK: Final = Status.QUEUED.rank
 _SOFT_RANK: Final = Status.UNDELIVERED.rank
+_HARD_RANK: Final = Status.REJECTED.rank
+_SOFT: Final = Bounce.SOFT.value
 
 
 # --- attempts that no receipt names -----------------------------------------------------------
@@ -71,38 +75,64 @@ def as_received(outcome: Outcome) -> Outcome:
 def candidates_of(receipts: Iterable[Outcome]) -> tuple[Outcome, ...]:
     """Those of some receipts, as received, that may win whatever sends become known; sorted."""
     distinct = set(receipts)
-    return tuple(
-        sorted(
-            (one for one in distinct if not any(beats(other, one) for other in distinct)),
-            key=canonical,
-        )
-    )
+    kept = [one for one in distinct if not any(compared(other, one) > 0 for other in distinct)]
+    unexplained = sorted(filter(is_unexplained, kept), key=_latest_receipt)[:-MAX_UNEXPLAINED]
+    return tuple(sorted(set(kept).difference(unexplained), key=canonical))
 
 
-def beats(one: Outcome, other: Outcome) -> bool:
-    """Whether a receipt wins against another, as received, whatever sends become known."""
-    return compared(one, other) > 0
+def _latest_receipt(receipt: Outcome) -> tuple[int, bytes]:
+    return receipt.occurred_at, canonical(receipt)
 
 
 def compared(one: Outcome, other: Outcome) -> int:
     """1: the first of two receipts, as received, wins whatever sends become known; -1: the other
     does; 0: they are equal, or the sends decide."""
-    success, _, rank, at = outcome_order(one)
-    other_success, _, other_rank, other_at = outcome_order(other)
+    success, attempt, rank, at = outcome_order(one)
+    other_success, other_attempt, other_rank, other_at = outcome_order(other)
     if success != other_success:
         return 1 if success > other_success else -1
     floating = one.flags & NO_ATTEMPT
-    if floating != other.flags & NO_ATTEMPT:
+    if floating != other.flags & NO_ATTEMPT or one == other:
         return 0
-    if one == other:
-        return 0
-    if not floating:
-        return 1 if greater_outcome(one, other) is one else -1
+    if not floating and attempt != other_attempt:
+        return 1 if attempt > other_attempt else -1
+    if is_unexplained(one) or is_unexplained(other):
+        return _compared_by_ranges(one, other)
     if rank == other_rank and at == other_at:
         return 1 if canonical(one) > canonical(other) else -1
+    if not floating:
+        return 1 if (rank, at) > (other_rank, other_at) else -1
     if rank >= other_rank and at >= other_at:
         return 1
     return -1 if rank <= other_rank and at <= other_at else 0
+
+
+def _compared_by_ranges(one: Outcome, other: Outcome) -> int:
+    """The same of receipts whose rank the provider of the send decides: both with the same code and
+    the same given fields have the same."""
+    lowest, highest = _range_of_rank(one)
+    other_lowest, other_highest = _range_of_rank(other)
+    if _kind(one) == _kind(other) and one.provider == other.provider:
+        lowest = highest = other_lowest = other_highest = 0
+    later = _latest_receipt(one) > _latest_receipt(other)
+    if later and lowest >= other_highest:
+        return 1
+    return -1 if not later and highest <= other_lowest else 0
+
+
+def _kind(receipt: Outcome) -> tuple[int, int, str, str]:
+    return receipt.status, receipt.bounce, receipt.error_code, receipt.reason
+
+
+def _range_of_rank(receipt: Outcome) -> tuple[float, float]:
+    """The lowest and the highest rank that a receipt can have."""
+    if not is_unexplained(receipt):
+        rank = _rank(receipt)
+        return rank, rank
+    if receipt.bounce == _NO_BOUNCE:
+        return _SOFT_RANK, _HARD_RANK
+    rank = _SOFT_RANK if receipt.bounce == _SOFT else _HARD_RANK
+    return rank, rank
 
 
 def provider_at(sends: Sequence[SendFact], attempt: int) -> str:
@@ -120,9 +150,9 @@ def winner_of(
     winner: Outcome | None = None
     for candidate in candidates:
         here = placed(candidate, sends)
+        if is_unexplained(here):
+            here = explained(here, provider_at(sends, here.attempt), settings)
         winner = here if winner is None else greater_outcome(winner, here)
-    if winner is not None and is_unexplained(winner):
-        return explained(winner, provider_at(sends, winner.attempt), settings)
     return winner
 
 

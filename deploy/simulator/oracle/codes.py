@@ -106,12 +106,6 @@ def meaning_of(provider: str, code: str) -> Meaning | None:
     return _TABLES.get(provider.strip().lower(), _GSM_MAP).get(plain)
 
 
-def is_code(words: str) -> bool:
-    """Whether words, or a status word, are a code of some provider."""
-    plain = words.strip().lower()
-    return not plain.isdecimal() and any(plain in table for table in _TABLES.values())
-
-
 #: Providers' words for a cause, without case, punctuation and words with a digit.
 _PHRASES = {
     "absent subscriber": UNREACHABLE, "absent subscriber permanent": UNKNOWN,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from deploy.simulator.oracle.codes import is_code, meaning_of
+from deploy.simulator.oracle.codes import meaning_of
 from deploy.simulator.oracle.facts import Receipt, Send
 from deploy.simulator.oracle.rules import Rules, entry_of
 
@@ -24,8 +24,6 @@ class Reading(NamedTuple):
     status: the status a message has when this receipt decides. provider: as the receipt gives it;
     sender: that, else the provider of its attempt or of the latest one. opted_out: the code is an
     unsubscribe. never_again: the code is an unsubscribe or a block by the recipient: no retry.
-    order: the rank by which it competes, if it is another: of a failure whose provider only its
-    send names, that of what it gives itself.
     """
 
     rank: int
@@ -44,7 +42,6 @@ class Reading(NamedTuple):
     never_again: bool = False
     part: int = 0
     parts: int = 0
-    order: int = -1
 
     @property
     def strikes(self) -> bool:
@@ -139,15 +136,7 @@ def _read(receipt: Receipt, attempt: int, provider: str, rules: Rules) -> Readin
         never_again=opted_out or blocked,
         part=receipt.part,
         parts=receipt.parts,
-        order=_order(receipt),
     )
-
-
-def _order(receipt: Receipt) -> int:
-    named = receipt.error_code or is_code(receipt.error_text)
-    if receipt.status not in FAILURES or receipt.provider or not named or receipt.parts:
-        return -1
-    return 3 if receipt.status == "rejected" or receipt.bounce == "hard" else 2
 
 
 Group = dict[int, list[Reading]]  # part -> its receipts
@@ -213,7 +202,4 @@ def winning_reading(wholes: Iterable[Reading], sends: Iterable[Send]) -> Reading
     good = [r for r in candidates if r.rank >= 4]
     if good:
         return max(good, key=lambda r: (r.rank, r.attempt, r.occurred_at, r))
-    return max(
-        candidates,
-        key=lambda r: (r.attempt, r.rank if r.order < 0 else r.order, r.occurred_at, r),
-    )
+    return max(candidates, key=lambda r: (r.attempt, r.rank, r.occurred_at, r))
