@@ -29,6 +29,7 @@ POLL_MS = 200
 SILENT_S = 30.0
 """Reading fails when a broker sends nothing for this long although there is more to read."""
 SEND_MS = 15_000
+LONGEST = {"who": "256 characters", "why": "1024 characters"}
 
 
 class SuppressionsError(RuntimeError):
@@ -196,6 +197,9 @@ def request_value(
     request = parse_request(value, now_ms())
     if isinstance(request, Refusal):
         raise InvalidRequest(request.detail.replace("the record's timestamp", "now"))
+    if request.repaired:  # the workers would cut it; who types it can write less
+        field = request.repaired[0]
+        raise InvalidRequest(f"{field}: too long, or not text. Fix: write at most {LONGEST[field]}")
     return msgspec.json.encode(request.model_dump())
 
 
