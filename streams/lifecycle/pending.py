@@ -69,7 +69,7 @@ class PendingMessage:
         self.changed = False
         self.records: list[Incoming] = []
         self.before: Contribution | None = contribution(account, state) if known else None
-        self.strike: ActiveStrike | None = active_strike(state) if known else None
+        self.strike: ActiveStrike | None = active_strike(state) if state.had_hard_bounce else None
         self.next_timer_at = next_timer_at(state, settings) if known else 0
         self.day = day
         self.known_sends = len(state.sends)
@@ -96,7 +96,7 @@ class PendingMessage:
 def emit_recipient_events(key: bytes, message: PendingMessage) -> None:
     """Add to the side effects what a changed message means for its recipient."""
     state = message.state
-    after = active_strike(state)
+    after = active_strike(state) if state.had_hard_bounce else None
     if after is not None or message.strike is not None:
         _emit_strike_changes(key, message, after)
     if not state.sends:

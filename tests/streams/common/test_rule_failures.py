@@ -219,7 +219,7 @@ MESSAGE_RULES: list[tuple[Any, str]] = [
         (shard_module, name)
         for name in ("is_pending", "annotate", "emit_recipient_events", "encode")
     ),
-    *((pending, name) for name in ("next_timer_at", "contribution", "active_strike")),
+    *((pending, name) for name in ("next_timer_at", "contribution")),
 ]
 
 
