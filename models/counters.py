@@ -18,7 +18,7 @@ from models.state import (
 )
 from models.time import DAY_MS
 from models.versions import check_version
-from models.vocabulary import COUNTS, Bounce, Status
+from models.vocabulary import COUNTS, SUCCESSES, Bounce, Status
 
 HOUR_MS: Final = 3_600_000
 
@@ -74,6 +74,8 @@ def contribution(account: str, state: MessageState) -> Contribution | None:
 
 def _count_index(state: MessageState) -> int:
     outcome = state.outcome
+    if outcome is not None and outcome.status in SUCCESSES:
+        return _SLOT_OF_STATUS[outcome.status]
     if is_pending(state):
         if state.expired_at:
             return _EXPIRED

@@ -73,13 +73,14 @@ def _words_of_account(provider: str, code: str, settings: AccountSettings) -> st
 def annotate(state: MessageState, settings: AccountSettings) -> None:
     """Set the fields that explain a failure: its reason, and why there is no further attempt."""
     outcome = state.outcome
-    if is_pending(state):
+    if outcome is not None and outcome.status in SUCCESSES:
+        state.fail_reason, state.no_retry, state.next_attempt_at = "", "", 0
+    elif is_pending(state):
         expired = bool(state.expired_at) and bool(state.sends)
         state.fail_reason = EXPIRED if expired else ""
         state.no_retry, state.next_attempt_at = ("expired", 0) if expired else ("", 0)
-    elif outcome is None or outcome.status in SUCCESSES:
-        state.fail_reason, state.no_retry, state.next_attempt_at = "", "", 0
     else:
+        assert outcome is not None  # not pending
         _annotate_failure(state, outcome, settings)
 
 

@@ -12,7 +12,7 @@ from models.state import (
     deadline_ms,
     is_pending,
 )
-from models.vocabulary import Bounce, Status
+from models.vocabulary import SUCCESSES, Bounce, Status
 
 NoRetry = Literal["", "off", "too_late", "too_many", "expired", "suppressed", "final"]
 
@@ -102,7 +102,10 @@ def last_retry_at(state: MessageState, settings: AccountSettings) -> int:
 
 def close_late_retry(state: MessageState, settings: AccountSettings, clock_ms: int) -> None:
     """Decide against a retry if the bounce arrived after the time for retries ended."""
-    if not is_soft_bounced(state) or state.retry_decided >= next_attempt(state):
+    outcome = state.outcome
+    if outcome is None or outcome.status != _UNDELIVERED or not is_soft_bounced(state):
+        return
+    if state.retry_decided >= next_attempt(state):
         return
     if clock_ms > last_retry_at(state, settings) and retry_due_at(state, settings):
         state.retry_decided, state.no_retry = next_attempt(state), "too_late"
@@ -114,6 +117,9 @@ def next_timer_at(state: MessageState, settings: AccountSettings) -> int:
 
     A pending message expires; a soft-bounced one is due for a retry, unless that is decided.
     """
+    outcome = state.outcome
+    if outcome is not None and outcome.status in SUCCESSES:
+        return 0  # the rule
     if is_pending(state):
         return deadline_ms(state, settings.validity_s)
     if not is_soft_bounced(state) or state.retry_decided >= next_attempt(state):

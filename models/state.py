@@ -184,10 +184,11 @@ def deadline_ms(state: MessageState, validity_s: int) -> int:
 
     validity_s: the account's, for a send without one
     """
-    first = state.first_send
-    if first is None or first.direction == "inbound" or state.expired_at:
+    sends = state.sends
+    if not sends or state.expired_at:
         return 0
-    if not is_pending(state) or has_unknown_status(state):
+    first = sends[0]
+    if first.direction == "inbound" or not is_pending(state) or has_unknown_status(state):
         return 0
     return first.first_sent_at + (first.validity_s or validity_s) * 1000
 
