@@ -11,11 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from models.state import (
-    MessageState,
-    is_pending,
-    provider_of,
-)
+from models.state import MessageState, is_pending, provider_of
 from models.time import DAY_MS
 from models.versions import check_version
 from models.vocabulary import COUNTS, SUCCESSES, Bounce, Status

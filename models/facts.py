@@ -287,9 +287,9 @@ _RANKS: Final[dict[int, tuple[float, float]]] = {
 #: Of a status that only a newer version knows: above every failure, so that only a success or a
 #: later attempt replaces the fact, and it is still there after the upgrade.
 _UNKNOWN: Final = (0, 3.5)
-_SOFT_RANK: Final = Status.UNDELIVERED.rank
+SOFT_RANK: Final = Status.UNDELIVERED.rank
 #: A hard undelivered ranks with the failures that are final.
-_HARD_RANK: Final = Status.REJECTED.rank
+HARD_RANK: Final = Status.REJECTED.rank
 
 
 def outcome_order(outcome: Outcome) -> tuple[float, int, float, int]:
@@ -299,8 +299,8 @@ def outcome_order(outcome: Outcome) -> tuple[float, int, float, int]:
     latest attempt decides, then rank, then `occurred_at`.
     """
     success, rank = _RANKS.get(outcome.status, _UNKNOWN)
-    if rank == _SOFT_RANK and outcome.bounce == _HARD:
-        rank = _HARD_RANK
+    if rank == SOFT_RANK and outcome.bounce == _HARD:
+        rank = HARD_RANK
     return (success, outcome.attempt, rank, outcome.occurred_at)
 
 

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 from models.accounts import AccountSettings
 from models.codes import PROVIDERS, code_of, reason_of_phrase
 from models.codes.reasons import BLOCKED_BY_RECIPIENT, OPTED_OUT, UNEXPLAINED
+from models.codes.tables import folded
 from models.vocabulary import Bounce, Status
 
 #: Flags of an outcome, like NO_ATTEMPT: the code means that the recipient opted out; the message
@@ -103,19 +104,14 @@ _MAY_OPT_OUT: Final = frozenset(key for key, code in _CODES if code.opt_out)
 
 def may_strike(code: str) -> bool:
     """Whether a code of some provider is a hard bounce of the recipient."""
-    return _folded(code) in _MAY_STRIKE
+    return folded(code, numeric=True) in _MAY_STRIKE
 
 
 def may_opt_out(code: str) -> bool:
     """Whether a code of some provider means that the recipient opted out."""
-    return _folded(code) in _MAY_OPT_OUT
-
-
-def _folded(code: str) -> str:
-    code = code.strip().casefold()
-    return code.lstrip("0") or "0" if code.isdecimal() else code
+    return folded(code, numeric=True) in _MAY_OPT_OUT
 
 
 def code_in(words: str) -> str:
     """The words, where some table has them as a code; "": none has."""
-    return words if 0 < len(words) <= _LONGEST and words.strip().casefold() in _WORDS else ""
+    return words if 0 < len(words) <= _LONGEST and folded(words, numeric=False) in _WORDS else ""

@@ -18,7 +18,6 @@ from models.facts import (
     SendFact,
     canonical,
     code_of_failure,
-    greater_outcome,
     is_unexplained,
     may_be_strike,
     price_of,
@@ -29,6 +28,7 @@ from models.outcomes import (
     attempt_at,
     candidates_of,
     compared,
+    greatest,
     part_receipts_of,
     placed,
     prices_of,
@@ -187,12 +187,11 @@ def _add_candidate(state: MessageState, receipt: Outcome) -> bool:
             if is_unexplained(receipt):
                 state.candidates = (receipt,)
             return True
-        if known.attempt != 1:
-            known = as_received(known)
+        known = as_received(known)
         order = compared(receipt, known)
         if order < 0 or receipt == known:
             return False
-        if order and not (is_unexplained(receipt)):
+        if order and not is_unexplained(receipt):
             state.outcome = receipt
             return True
         candidates = (known,)
@@ -231,10 +230,9 @@ def decide(state: MessageState, settings: AccountSettings | None = None) -> None
 
 def _decide_among(state: MessageState, settings: AccountSettings | None) -> None:
     candidates = _candidates(state)
-    best = winner_of(candidates, state.sends, settings)
-    for whole in wholes_of(state.part_receipts, state.sends, settings):
-        best = whole if best is None else greater_outcome(best, whole)
-    state.outcome = best
+    whole = winner_of(candidates, state.sends, settings)
+    in_parts = wholes_of(state.part_receipts, state.sends, settings)
+    state.outcome = best = greatest(in_parts if whole is None else [whole, *in_parts])
     # One that is read back from the outcome is not kept twice.
     alone = len(candidates) == 1 and best is not None and as_received(best) == candidates[0]
     state.candidates = () if alone and not is_unexplained(candidates[0]) else candidates

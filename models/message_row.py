@@ -295,11 +295,8 @@ def row_of(key: bytes, state: MessageState) -> MessageRow:
     kind = MESSAGE if sends else ORPHAN if outcome is not None else NO_ROW
     recipient = first.recipient or (outcome.recipient if outcome is not None else "")
     shown = status_columns(state)
-    delivered_at, read_at = state.delivered_at, state.read_at
-    if state.part_receipts:
-        delivered_at, read_at = delivered_at_of(state), read_at_of(state)
-    clicked_at, automated_clicked_at = first_clicks_of(state) if state.clicked_at else (0, 0)
-    price, currency = total_price(state.prices, sends) if state.prices else (0, "")
+    clicked_at, automated_clicked_at = first_clicks_of(state)
+    price, currency = total_price(state.prices, sends)
     return MessageRow(
         kind,
         account,
@@ -329,8 +326,8 @@ def row_of(key: bytes, state: MessageState) -> MessageRow:
         shown.error_code,
         state.fail_reason,
         state.queued_at,
-        delivered_at,
-        read_at,
+        delivered_at_of(state),
+        read_at_of(state),
         shown.finalized_at,
         clicked_at,
         state.unsubscribed_at,

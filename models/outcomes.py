@@ -13,7 +13,9 @@ import msgspec
 
 from models.accounts import AccountSettings
 from models.facts import (
+    HARD_RANK,
     NO_ATTEMPT,
+    SOFT_RANK,
     Outcome,
     Price,
     SendFact,
@@ -31,9 +33,9 @@ replace: Final = msgspec.structs.replace
 #: part those of the latest attempts, of prices without an attempt the latest of each part:
 #: forgetting obeys the join.
 MAX_PARTS: Final = 255
+MAX_PRICES: Final = 16
 #: Failures that only the provider of their send explains, of different codes: the latest.
 MAX_UNEXPLAINED: Final = 16
-MAX_PRICES: Final = 16
 
 _READ: Final = Status.READ.value
 _DELIVERED: Final = Status.DELIVERED.value
@@ -41,8 +43,6 @@ _QUEUED: Final = Status.QUEUED.value
 _SUBMITTED: Final = Status.SUBMITTED.value
 _NO_BOUNCE: Final = Bounce.NONE.value
 _QUEUED_RANK: Final = Status.QUEUED.rank
-_SOFT_RANK: Final = Status.UNDELIVERED.rank
-_HARD_RANK: Final = Status.REJECTED.rank
 _SOFT: Final = Bounce.SOFT.value
 
 
@@ -76,12 +76,12 @@ def candidates_of(receipts: Iterable[Outcome]) -> tuple[Outcome, ...]:
     """Those of some receipts, as received, that may win whatever sends become known; sorted."""
     distinct = set(receipts)
     kept = [one for one in distinct if not any(compared(other, one) > 0 for other in distinct)]
-    unexplained = sorted(filter(is_unexplained, kept), key=_latest_receipt)[:-MAX_UNEXPLAINED]
+    unexplained = sorted(filter(is_unexplained, kept), key=_by_time)[:-MAX_UNEXPLAINED]
     return tuple(sorted(set(kept).difference(unexplained), key=canonical))
 
 
-def _latest_receipt(receipt: Outcome) -> tuple[int, bytes]:
-    return receipt.occurred_at, canonical(receipt)
+def _by_time(fact: Outcome | Price) -> tuple[int, bytes]:
+    return fact.occurred_at, canonical(fact)
 
 
 def compared(one: Outcome, other: Outcome) -> int:
@@ -114,7 +114,7 @@ def _compared_by_ranges(one: Outcome, other: Outcome) -> int:
     other_lowest, other_highest = _range_of_rank(other)
     if _kind(one) == _kind(other) and one.provider == other.provider:
         lowest = highest = other_lowest = other_highest = 0
-    later = _latest_receipt(one) > _latest_receipt(other)
+    later = _by_time(one) > _by_time(other)
     if later and lowest >= other_highest:
         return 1
     return -1 if not later and highest <= other_lowest else 0
@@ -130,8 +130,8 @@ def _range_of_rank(receipt: Outcome) -> tuple[float, float]:
         rank = _rank(receipt)
         return rank, rank
     if receipt.bounce == _NO_BOUNCE:
-        return _SOFT_RANK, _HARD_RANK
-    rank = _SOFT_RANK if receipt.bounce == _SOFT else _HARD_RANK
+        return SOFT_RANK, HARD_RANK
+    rank = SOFT_RANK if receipt.bounce == _SOFT else HARD_RANK
     return rank, rank
 
 
@@ -147,13 +147,23 @@ def winner_of(
     candidates: Iterable[Outcome], sends: Sequence[SendFact], settings: AccountSettings | None
 ) -> Outcome | None:
     """The receipt that decides, placed and explained; None without candidates."""
-    winner: Outcome | None = None
-    for candidate in candidates:
-        here = placed(candidate, sends)
-        if is_unexplained(here):
-            here = explained(here, provider_at(sends, here.attempt), settings)
-        winner = here if winner is None else greater_outcome(winner, here)
-    return winner
+    return greatest(_read(candidate, sends, settings) for candidate in candidates)
+
+
+def _read(receipt: Outcome, sends: Sequence[SendFact], settings: AccountSettings | None) -> Outcome:
+    """A receipt as the sends place and explain it."""
+    here = placed(receipt, sends)
+    if is_unexplained(here):
+        return explained(here, provider_at(sends, here.attempt), settings)
+    return here
+
+
+def greatest(outcomes: Iterable[Outcome]) -> Outcome | None:
+    """The greatest of some outcomes; None: there is none."""
+    found: Outcome | None = None
+    for outcome in outcomes:
+        found = outcome if found is None else greater_outcome(found, outcome)
+    return found
 
 
 # --- parts of long messages -------------------------------------------------------------------
@@ -169,12 +179,8 @@ def part_receipts_of(receipts: Iterable[Outcome]) -> tuple[Outcome, ...]:
     for slot in sorted(slots)[-MAX_PARTS:]:
         kept.update(candidates_of(slots[slot]))
         delivered = [one for one in slots[slot] if one.status in SUCCESSES]
-        kept.update(sorted(delivered, key=_first_delivered)[:1])
+        kept.update(sorted(delivered, key=_by_time)[:1])
     return tuple(sorted(kept, key=canonical))
-
-
-def _first_delivered(receipt: Outcome) -> tuple[int, bytes]:
-    return receipt.occurred_at, canonical(receipt)
 
 
 _Group = dict[int, list[Outcome]]
@@ -190,9 +196,7 @@ def _groups(
         lambda: defaultdict(list)
     )
     for receipt in part_receipts:
-        here = placed(receipt, sends)
-        if is_unexplained(here):
-            here = explained(here, provider_at(sends, here.attempt), settings)
+        here = _read(receipt, sends, settings)
         groups[here.attempt, here.parts][here.part].append(here)
     return [(attempt, parts, dict(group)) for (attempt, parts), group in groups.items()]
 
@@ -209,19 +213,11 @@ def wholes_of(
 
 def _whole(attempt: int, parts: int, group: _Group) -> Outcome:
     """Failed when one part failed for good, delivered when all are."""
-    best = []
-    for receipts in group.values():
-        winner = receipts[0]
-        for receipt in receipts[1:]:
-            winner = greater_outcome(winner, receipt)
-        best.append(winner)
-    failed = [one for one in best if one.status not in SUCCESSES and _rank(one) >= _SOFT_RANK]
-    if failed:
-        decides = failed[0]
-        for one in failed[1:]:
-            decides = greater_outcome(decides, one)
+    best = [one for receipts in group.values() if (one := greatest(receipts)) is not None]
+    failed = [one for one in best if one.status not in SUCCESSES and _rank(one) >= SOFT_RANK]
+    if (decides := greatest(failed)) is not None:
         return replace(decides, attempt=attempt, part=0, flags=decides.flags & ~NO_ATTEMPT)
-    latest = max(best, key=lambda one: (one.occurred_at, canonical(one)))
+    latest = max(best, key=_by_time)
     if len(group) >= parts and all(one.status in SUCCESSES for one in best):
         status = _READ if all(one.status == _READ for one in best) else _DELIVERED
     else:
@@ -269,16 +265,12 @@ def prices_of(prices: Iterable[Price]) -> tuple[Price, ...]:
         place = (price.attempt, price.part)
         if not price.attempt:
             floating[price.part].add(price)
-        elif place not in named or _latest(price) > _latest(named[place]):
+        elif place not in named or _by_time(price) > _by_time(named[place]):
             named[place] = price
     kept = [named[place] for place in sorted(named)[-MAX_PARTS:]]
     for part in sorted(floating)[-MAX_PARTS:]:
-        kept += sorted(floating[part], key=_latest)[-MAX_PRICES:]
+        kept += sorted(floating[part], key=_by_time)[-MAX_PRICES:]
     return tuple(sorted(kept, key=canonical))
-
-
-def _latest(price: Price) -> tuple[int, bytes]:
-    return price.occurred_at, canonical(price)
 
 
 def total_price(prices: Sequence[Price], sends: Sequence[SendFact]) -> tuple[int, str]:
@@ -288,8 +280,8 @@ def total_price(prices: Sequence[Price], sends: Sequence[SendFact]) -> tuple[int
     if len(prices) == 1:
         return prices[0].micro, prices[0].currency
     counted: dict[tuple[int, int], Price] = {}
-    for price in sorted(prices, key=_latest):
+    for price in sorted(prices, key=_by_time):
         attempt = price.attempt or attempt_at(sends, price.occurred_at)
         counted[attempt, price.part] = price
-    currency = max(counted.values(), key=_latest).currency
+    currency = max(counted.values(), key=_by_time).currency
     return sum(one.micro for one in counted.values() if one.currency == currency), currency

@@ -23,10 +23,7 @@ from models.codes.reasons import (
 from models.facts import Outcome, code_of_failure
 from models.outcomes import provider_at
 from models.retries import retry_decision
-from models.state import (
-    MessageState,
-    is_pending,
-)
+from models.state import MessageState, is_pending
 from models.vocabulary import SUCCESSES
 
 #: Reasons where neither the code nor the words explain the failure.

@@ -7,11 +7,7 @@ import msgspec
 from models.accounts import AccountSettings
 from models.contract import MAX_ATTEMPT
 from models.failures import NEVER_RETRIED
-from models.state import (
-    MessageState,
-    deadline_ms,
-    is_pending,
-)
+from models.state import MessageState, deadline_ms, is_pending
 from models.vocabulary import SUCCESSES, Bounce, Status
 
 NoRetry = Literal["", "off", "too_late", "too_many", "expired", "suppressed", "final"]

@@ -13,26 +13,11 @@ from typing import Final
 import msgspec
 
 from models.clicks import first_clicks
-from models.facts import (
-    Click,
-    OptOut,
-    Outcome,
-    Price,
-    SendFact,
-)
-from models.outcomes import (
-    all_parts_at,
-    wholes_of,
-)
+from models.facts import Click, OptOut, Outcome, Price, SendFact
+from models.outcomes import all_parts_at, wholes_of
 from models.time import DAY_MS
 from models.versions import check_version
-from models.vocabulary import (
-    BOUNCES,
-    FINAL_STATUSES,
-    STATUSES,
-    SUCCESSES,
-    Status,
-)
+from models.vocabulary import BOUNCES, FINAL_STATUSES, STATUSES, SUCCESSES, Status
 
 
 class MessageState(msgspec.Struct, array_like=True, gc=False):

@@ -14,10 +14,7 @@ from models.facts import strikes
 from models.keys import recipient_key
 from models.numbers import PERSON_PATTERN, person_of
 from models.refusal import Reason, Refusal
-from models.state import (
-    MessageState,
-    is_pending,
-)
+from models.state import MessageState, is_pending
 from models.vocabulary import Channel
 
 Kind = Literal["struck", "withdrawn", "delivered"]

@@ -131,6 +131,11 @@ def joined(one: Facts, other: Facts) -> Facts:
 def _join(whole: ChannelFacts, facts: ChannelFacts) -> None:
     for strike in facts.strikes:
         add_strike(whole, strike)
+    _join_times(whole, facts)
+
+
+def _join_times(whole: ChannelFacts, facts: ChannelFacts) -> None:
+    """Join all but the strikes."""
     add_unsubscribe(whole, facts.unsubscribed_at)
     add_resubscribe(whole, facts.resubscribed_at)
     add_suppress(whole, facts.suppressed_by_hand)
@@ -152,14 +157,10 @@ def facts_in_force(facts: Facts, channel: str) -> ChannelFacts:
     own = facts.channels.get(channel) or ChannelFacts()
     by_place = {strike.place: strike for strike in own.strikes}
     by_place |= {strike.place: strike for strike in _without_channel(facts)}
-    return ChannelFacts(
-        list(by_place.values()),
-        max(own.unsubscribed_at, facts.unsubscribed_at),
-        max(own.resubscribed_at, facts.resubscribed_at),
-        max(own.suppressed_by_hand, facts.suppressed_by_hand),
-        max(own.released, facts.released),
-        max(own.delivered_at, facts.delivered_at),
-    )
+    whole = ChannelFacts(list(by_place.values()))
+    _join_times(whole, own)
+    _join_times(whole, facts)
+    return whole
 
 
 def _without_channel(facts: Facts) -> list[StrikeFact]:

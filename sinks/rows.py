@@ -27,10 +27,7 @@ from models.message_row import MESSAGE, MESSAGE_COLUMNS, ORPHAN, MessageRow, row
 from models.numbers import person_of
 from models.refusal import Reason, Refusal
 from models.settings import Topic
-from models.state import (
-    decode,
-    unknown_values,
-)
+from models.state import decode, unknown_values
 from sinks.account_rows import (
     put_account,
     put_retry_request,

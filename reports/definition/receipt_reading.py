@@ -8,14 +8,7 @@ from typing import Any, Final
 from models.accounts import AccountSettings, CodeMeaning
 from models.codes import code_names
 from models.facts import Outcome
-from models.failures import (
-    BOUNCING,
-    NEVER_RETRIED,
-    OPT_OUT,
-    Failure,
-    code_in,
-    failure_of,
-)
+from models.failures import BOUNCING, NEVER_RETRIED, OPT_OUT, Failure, code_in, failure_of
 from models.reasons import reason_of
 from models.vocabulary import STATUS_OF_WORD, Bounce, Status
 

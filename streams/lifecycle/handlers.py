@@ -7,11 +7,7 @@ import msgspec
 
 from models.contract import Engagement, Receipt, Send, parse_engagement, parse_receipt, parse_send
 from models.facts import may_be_strike, outcome_of, send_fact
-from models.joining import (
-    add_engagement,
-    add_receipt,
-    add_send,
-)
+from models.joining import add_engagement, add_receipt, add_send
 from models.numbers import is_person, person_of
 from models.refusal import Reason, Refusal
 from models.suppression_requests import Action, by_message, encoded_request

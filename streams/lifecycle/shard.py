@@ -22,11 +22,7 @@ from models.counters import (
     read_cells,
     retired_key,
 )
-from models.joining import (
-    add_repaired,
-    decide,
-    is_undecided,
-)
+from models.joining import add_repaired, decide, is_undecided
 from models.keys import account_of, event_key, split_key
 from models.reasons import annotate
 from models.refusal import Refusal

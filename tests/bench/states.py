@@ -12,10 +12,7 @@ from typing import NamedTuple
 from models.accounts import Accounts
 from models.counters import encode_cell
 from models.keys import message_key, partition_of, split_key
-from models.state import (
-    decode,
-    encode,
-)
+from models.state import decode, encode
 from streams.followers.suppression_index import SuppressionIndex
 from streams.lifecycle.shard import Rules, Shard
 from tests.bench.traffic import Outgoing, events, producing, send_all

@@ -25,19 +25,10 @@ import uvloop
 from models.contract import Receipt, Send
 from models.counters import Cells, contribution, encode_cell
 from models.facts import outcome_of, send_fact
-from models.joining import (
-    add_engagement,
-    add_receipt,
-    add_send,
-    decide,
-)
+from models.joining import add_engagement, add_receipt, add_send, decide
 from models.keys import event_key, partition_of
 from models.refusal import Reason, Refusal
-from models.state import (
-    MessageState,
-    decode,
-    encode,
-)
+from models.state import MessageState, decode, encode
 from models.time import DAY_MS
 from streams.common.plan import Event
 from streams.lifecycle.handlers import HANDLERS

@@ -4,16 +4,9 @@ from typing import Any
 
 import pytest
 
-from models.joining import (
-    decide,
-    joined,
-)
+from models.joining import decide, joined
 from models.message_row import row_of
-from models.state import (
-    MessageState,
-    decode,
-    encode,
-)
+from models.state import MessageState, decode, encode
 
 #: Name, bytes as 0.1.0 wrote them, what its row showed.
 GOLDEN: list[tuple[str, str, dict[str, Any]]] = [

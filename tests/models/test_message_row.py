@@ -8,16 +8,9 @@ import pytest
 from models.contract import Receipt, Send
 from models.counters import COUNT_NAMES, contribution
 from models.facts import Outcome, outcome_of, outcome_order, send_fact
-from models.joining import (
-    add_receipt,
-    add_send,
-    decide,
-)
+from models.joining import add_receipt, add_send, decide
 from models.message_row import MessageRow, row_of
-from models.state import (
-    MessageState,
-    deadline_ms,
-)
+from models.state import MessageState, deadline_ms
 from models.vocabulary import COUNTS, STATUS_OF_WORD, Bounce, Status
 
 T0 = 1_795_176_000_000  # 2026-11-20T12:00:00Z

@@ -10,18 +10,11 @@ import pytest
 from models.accounts import AccountSettings
 from models.contract import Engagement, Receipt, Send, parse_receipt
 from models.facts import outcome_of, send_fact, strikes
-from models.joining import (
-    add_engagement,
-    add_receipt,
-    add_send,
-    decide,
-)
+from models.joining import add_engagement, add_receipt, add_send, decide
 from models.message_row import MessageRow, row_of
 from models.reasons import annotate
 from models.retries import next_timer_at
-from models.state import (
-    MessageState,
-)
+from models.state import MessageState
 from models.time import delay_of
 from models.vocabulary import UNKNOWN_WORD
 

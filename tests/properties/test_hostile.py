@@ -14,16 +14,8 @@ from models.contract import MAX_ATTEMPT, Receipt, Send
 from models.counters import COUNT_NAMES, check_record, encode_cell
 from models.dead_letters import letter_of
 from models.facts import outcome_of, send_fact
-from models.joining import (
-    MAX_SORT_KEYS,
-    add_receipt,
-    add_send,
-)
-from models.state import (
-    MessageState,
-    decode,
-    encode,
-)
+from models.joining import MAX_SORT_KEYS, add_receipt, add_send
+from models.state import MessageState, decode, encode
 from models.strikes import Strike, encode_strike
 from models.suppression import decode as decode_suppression
 from models.suppression import encode as encode_suppression

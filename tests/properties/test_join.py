@@ -16,11 +16,7 @@ from models.joining import (
     joined,
 )
 from models.message_row import row_of
-from models.state import (
-    MessageState,
-    decode,
-    encode,
-)
+from models.state import MessageState, decode, encode
 from models.time import DAY_MS
 from models.vocabulary import UNKNOWN_WORD
 from tests.properties.events import NOON_MS, events_of_one_message

@@ -18,11 +18,7 @@ from models.joining import (
     joined,
 )
 from models.outcomes import candidates_of
-from models.state import (
-    MessageState,
-    decode,
-    encode,
-)
+from models.state import MessageState, decode, encode
 from models.vocabulary import UNKNOWN_WORD, Status
 
 NOON = 1_795_176_000_000

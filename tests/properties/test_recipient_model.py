@@ -19,9 +19,7 @@ from hypothesis.stateful import (
 )
 
 from models.contract import Event, Receipt, Send
-from models.state import (
-    decode,
-)
+from models.state import decode
 from models.suppression import decode as judged
 from tests.properties.recipient_oracle import Message, Number, Oracle, Received, Status
 from tests.support.recipient_world import HOUR, MINUTE, T0, Death, World, batches, unsubscribe

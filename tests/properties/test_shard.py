@@ -10,9 +10,7 @@ from models.accounts import Accounts
 from models.contract import Engagement, Receipt, Send
 from models.counters import COUNT_NAMES, decode_cell, encode_cell
 from models.keys import message_key
-from models.state import (
-    decode,
-)
+from models.state import decode
 from streams.common.plan import Plan
 from streams.followers.suppression_index import SuppressionIndex
 from streams.lifecycle.shard import Rules, Shard

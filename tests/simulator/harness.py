@@ -19,9 +19,7 @@ from models.accounts import Accounts, AccountSettings, parse_account
 from models.counters import COUNT_NAMES, decode_cell, encode_cell
 from models.keys import FORWARDED
 from models.message_row import MessageRow, row_of
-from models.state import (
-    decode,
-)
+from models.state import decode
 from models.suppression import decode as decode_suppression
 from streams.common.plan import Plan
 from streams.followers.suppression_index import SuppressionIndex

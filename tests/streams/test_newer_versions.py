@@ -17,16 +17,9 @@ from models.counters import (
     retired_key,
 )
 from models.facts import Outcome, greater_outcome
-from models.joining import (
-    join_encoded,
-    joined,
-)
+from models.joining import join_encoded, joined
 from models.message_row import row_of
-from models.state import (
-    MessageState,
-    decode,
-    encode,
-)
+from models.state import MessageState, decode, encode
 from models.strikes import active_strike
 from models.suppression import decode as decode_suppression
 from models.suppression import encode as encode_suppression

@@ -8,17 +8,10 @@ from typing import Any
 from models.contract import Receipt, Send
 from models.counters import COUNT_NAMES
 from models.facts import outcome_of, send_fact
-from models.joining import (
-    add_receipt,
-    add_send,
-    decide,
-)
+from models.joining import add_receipt, add_send, decide
 from models.metrics import BY_NAME
 from models.refusal import Refusal
-from models.state import (
-    MessageState,
-    encode,
-)
+from models.state import MessageState, encode
 from tests.support.records import Record
 
 DAY = 20_000

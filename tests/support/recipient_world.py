@@ -14,9 +14,7 @@ from models.contract import Engagement, Event, Receipt, Send
 from models.keys import event_key, message_key, recipient_key
 from models.message_row import MessageRow, row_of
 from models.retries import RetryRequest
-from models.state import (
-    decode,
-)
+from models.state import decode
 from models.suppression import Suppression
 from models.suppression import decode as decode_suppression
 from models.suppression_requests import Action, SuppressionRequest

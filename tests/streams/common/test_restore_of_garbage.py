@@ -6,15 +6,8 @@ from typing import Any
 
 import pytest
 
-from models.joining import (
-    join_encoded,
-)
-from models.state import (
-    MessageState,
-    check_record,
-    decode,
-    encode,
-)
+from models.joining import join_encoded
+from models.state import MessageState, check_record, decode, encode
 from streams.batching.table import _Held, _join
 from streams.kafka.reading import Place, UnreadableRecord
 from tests.support.records import Record, record

@@ -12,9 +12,7 @@ from models.accounts import Accounts, AccountSettings
 from models.counters import COUNT_NAMES, encode_cell
 from models.refusal import Reason
 from models.settings import Settings
-from models.state import (
-    decode,
-)
+from models.state import decode
 from models.strikes import Strike, encode_strike
 from models.suppression import ChannelStatus, of_any, published
 from models.suppression import decode as decode_suppression

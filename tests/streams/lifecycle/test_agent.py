@@ -10,9 +10,7 @@ import pytest
 from models.accounts import Accounts
 from models.counters import decode_cell, retired_key
 from models.settings import Settings
-from models.state import (
-    decode,
-)
+from models.state import decode
 from models.time import DAY_MS
 from streams.common import context as context_module
 from streams.common.context import AgentContext

@@ -11,9 +11,7 @@ from models.dead_letters import letter_of
 from models.keys import FORWARDED, message_key, partition_of
 from models.message_row import row_of
 from models.refusal import Reason
-from models.state import (
-    decode,
-)
+from models.state import decode
 from models.time import DAY_MS
 from streams.common.plan import Plan
 from streams.common.shard import CHUNK_SIZE

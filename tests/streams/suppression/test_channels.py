@@ -9,14 +9,9 @@ import pytest
 from models.contract import Engagement, Event, Receipt, Send
 from models.facts import Outcome, send_fact
 from models.failures import NEVER_RETRIED, OPT_OUT
-from models.joining import (
-    add_engagement,
-    add_send,
-)
+from models.joining import add_engagement, add_send
 from models.keys import message_key
-from models.state import (
-    MessageState,
-)
+from models.state import MessageState
 from models.suppression_requests import parse_request
 from models.vocabulary import Status
 from streams.lifecycle.pending import UNKNOWN, PendingMessage, emit_recipient_events
