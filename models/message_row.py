@@ -138,8 +138,7 @@ MESSAGE_COLUMNS: Final = (
     TableColumn(
         "person",
         "String",
-        "the recipient in the spelling that stands for all spellings of its number; compare people "
-        "by it",
+        "the recipient in the canonical spelling of its number; compare people by it",
     ),
     TableColumn(
         "provider_message_id",

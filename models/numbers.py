@@ -50,7 +50,7 @@ def is_person(recipient: str) -> bool:
 
 
 def person_of(recipient: str) -> str:
-    """The spelling that stands for all spellings of a number; another recipient is its own.
+    """The canonical spelling of a number; another recipient is its own.
 
     Brazil with the ninth digit, Mexico without the 1, Argentina with the 9.
     """

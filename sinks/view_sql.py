@@ -14,7 +14,7 @@ from clickhouse_connect.driver.binding import format_str
 
 from models.suppression import VERIFICATION_SOURCES
 from models.view_columns import ViewColumn, message_columns
-from models.vocabulary import COUNTS
+from models.vocabulary import CHANNELS, COUNTS
 from sinks.sql import statements
 
 DIRECTORY: Final = Path(__file__).with_name("views")
@@ -60,6 +60,18 @@ def _count_columns() -> Iterator[ViewColumn]:
     yield from counts[_COUNTS_BEFORE_SUMS:]
 
 
+def _channel_and_binds() -> str:
+    """A row of `stored` from before channels were known is about all of them, as
+    `models.suppression.channels_of` reads its record."""
+    channels = ", ".join(map(format_str, CHANNELS))
+    return f"""arrayJoin(if(stored.channel = '', [{channels}], [stored.channel])) AS channel,
+    multiIf(
+        NOT suppressed, '',
+        stored.binds != '', stored.binds,
+        reasons = ['unsubscribed'], 'marketing', 'all'
+    ) AS binds"""
+
+
 def _verification_sources() -> str:
     return f"({', '.join(map(format_str, sorted(VERIFICATION_SOURCES)))})"
 
@@ -70,5 +82,6 @@ _PARTS: Final[dict[str, Callable[[], str]]] = {
     "message_values": partial(_values, message_columns),
     "count_columns": partial(_definitions, _count_columns),
     "count_sums": partial(_values, _count_columns),
+    "channel_and_binds": _channel_and_binds,
     "verification_sources": _verification_sources,
 }

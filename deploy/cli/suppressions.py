@@ -251,22 +251,11 @@ def _settings(account: str | None = None, recipient: str | None = None) -> "Sett
 
 def _fields(found: "Suppression", channel: "Channel | None" = None) -> dict[str, object]:
     """The fields of the topic that senders rely on, of a channel or of all, and what they bind."""
+    from deploy.kafka.suppression_client import channel_fields
     from models.suppression import channels_of, of_any
 
     who = {"account": found.account, "recipient": found.recipient}
-    channels = {
-        each.channel: {
-            "channel": each.channel,
-            "suppressed": each.suppressed,
-            "reasons": each.reasons,
-            "since": each.since,
-            "until": each.until,
-            "strikes": each.strikes,
-            "since_for_all": each.since_for_all,
-            "binds": each.binds,
-        }
-        for each in channels_of(found)
-    }
+    channels = {each.channel: channel_fields(each) for each in channels_of(found)}
     if channel is not None:
         return {**who, **channels[channel], "version": found.version}
     return {

@@ -19,7 +19,7 @@ from models.keys import message_key, partition_of, recipient_key
 from models.numbers import person_from, person_of, spellings_of
 from models.refusal import Refusal
 from models.settings import Settings, Topic
-from models.suppression import Suppression, decode, of_any, published
+from models.suppression import ChannelStatus, Suppression, decode, of_any, published
 from models.suppression_facts import Facts
 from models.suppression_requests import Action, parse_request
 from models.vocabulary import CHANNELS, Channel
@@ -86,12 +86,17 @@ def checked_channel(channel: str) -> Channel:
     raise InvalidRecipient(f"channel: {channel!r} is not {' or '.join(CHANNELS)}")
 
 
+def channel_fields(status: ChannelStatus) -> dict[str, Any]:
+    """The status on one channel as answers give it, with what it binds."""
+    return {**msgspec.structs.asdict(status), "binds": status.binds}
+
+
 # --- reading ----------------------------------------------------------------------------------
 
 
 async def find(settings: Settings, account: str, recipient: str) -> Suppression:
-    """The published record of a recipient, written in any way; one that is not suppressed if there
-    is no record.
+    """The published record of a recipient, written in any way; without one, a record that is not
+    suppressed.
 
     Reads the partition of its person's key, and those of its other spellings, under which 0.1.0 may
     have stored it. Raises InvalidRecipient or SuppressionsError.

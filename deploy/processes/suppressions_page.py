@@ -8,11 +8,11 @@ import json
 import math
 from collections.abc import Mapping
 
-import msgspec
 from aiohttp import web
 
 from deploy.kafka.suppression_client import (
     InvalidRecipient,
+    channel_fields,
     checked_account,
     checked_channel,
     checked_recipient,
@@ -83,8 +83,8 @@ def _of_channel(bound: Mapping[str, ChannelStatus], channel: Channel) -> Fields:
     status = bound.get(channel)
     if status is None:
         free = ChannelStatus(channel, False, (), 0, 0, 0)
-        return {**msgspec.structs.asdict(free), "strikes": None, "binds": free.binds}
-    return {**msgspec.structs.asdict(status), "binds": status.binds}
+        return {**channel_fields(free), "strikes": None}
+    return channel_fields(status)
 
 
 def _json(body: Fields, status: int, **headers: str) -> web.Response:

@@ -18,7 +18,7 @@ _MIN_DIGITS: Final = 7
 def read_value(one: Filter, text: str, identifier: str) -> str | Issue:
     """The value of a filter from its text, or what is wrong with it.
 
-    Numbers become the spelling that stands for the person. identifier: kind of a `person`, as the
+    Numbers get their canonical spelling, that of the person. identifier: kind of a `person`, as the
     filter of that name has it; "" decides by the text.
     """
     if one.reads == "number":

@@ -1,7 +1,7 @@
--- Rows from before have no person of their own: their recipient stands for it. It is stored for them in
+-- Rows from before have no person of their own: it is their recipient. It is stored for them in
 -- the background (a mutation of this column alone), since an index needs the values.
 ALTER TABLE messages
-    ADD COLUMN IF NOT EXISTS person String DEFAULT recipient COMMENT 'the recipient in the spelling that stands for all spellings of its number; compare people by it',
+    ADD COLUMN IF NOT EXISTS person String DEFAULT recipient COMMENT 'the recipient in the canonical spelling of its number; compare people by it',
     ADD COLUMN IF NOT EXISTS provider_message_id String COMMENT 'id the provider gave the latest attempt, by its send or by the receipt that decides; empty: unknown',
     ADD COLUMN IF NOT EXISTS template LowCardinality(String) COMMENT 'template it was made from; empty: unknown',
     ADD COLUMN IF NOT EXISTS category LowCardinality(String) COMMENT 'marketing, utility or another word of the sender; empty: unknown',
@@ -26,7 +26,7 @@ ALTER TABLE engagements
     ADD COLUMN IF NOT EXISTS channel LowCardinality(String) COMMENT 'sms or whatsapp, for an unsubscribe or resubscribe that names one; empty: none',
     ADD COLUMN IF NOT EXISTS user_agent String COMMENT 'program that clicked; empty: unknown',
     ADD COLUMN IF NOT EXISTS automated Bool COMMENT 'whether the publisher knows that a program clicked',
-    ADD COLUMN IF NOT EXISTS person String DEFAULT recipient COMMENT 'the recipient in the spelling that stands for all spellings of its number; empty: unknown',
+    ADD COLUMN IF NOT EXISTS person String DEFAULT recipient COMMENT 'the recipient in the canonical spelling of its number; empty: unknown',
     ADD INDEX IF NOT EXISTS by_person person TYPE bloom_filter(0.01) GRANULARITY 1,
     MODIFY COLUMN IF EXISTS type COMMENT 'click, unsubscribe, resubscribe or conversion',
     MODIFY COLUMN IF EXISTS recipient COMMENT 'number of the person, E.164, or user id of WhatsApp; empty: unknown';

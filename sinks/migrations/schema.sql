@@ -346,7 +346,7 @@ CREATE TABLE engagements
     `channel` LowCardinality(String) COMMENT 'sms or whatsapp, for an unsubscribe or resubscribe that names one; empty: none',
     `user_agent` String COMMENT 'program that clicked; empty: unknown',
     `automated` Bool COMMENT 'whether the publisher knows that a program clicked',
-    `person` String DEFAULT recipient COMMENT 'the recipient in the spelling that stands for all spellings of its number; empty: unknown',
+    `person` String DEFAULT recipient COMMENT 'the recipient in the canonical spelling of its number; empty: unknown',
     INDEX by_time occurred_at TYPE minmax GRANULARITY 1,
     INDEX by_message message_id TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX by_recipient recipient TYPE bloom_filter(0.01) GRANULARITY 1,
@@ -373,7 +373,7 @@ CREATE VIEW engagements_current
     `channel` LowCardinality(String) COMMENT 'sms or whatsapp, for an unsubscribe or resubscribe that names one; empty: none',
     `user_agent` String COMMENT 'program that clicked; empty: unknown',
     `automated` Bool COMMENT 'whether the publisher knows that a program clicked',
-    `person` String COMMENT 'the recipient in the spelling that stands for all spellings of its number; empty: unknown'
+    `person` String COMMENT 'the recipient in the canonical spelling of its number; empty: unknown'
 )
 COMMENT 'What people did (clicks, unsubscribes, new subscriptions, conversions), one row an event.'
 AS SELECT
@@ -475,7 +475,7 @@ CREATE TABLE messages
     `version` UInt64 COMMENT 'orders the writes of one message; the highest stands',
     `is_deleted` UInt8 COMMENT '1 deletes the row under this sort key',
     `outcome` LowCardinality(String) MATERIALIZED multiIf(status != 'undelivered', status, (fail_reason = 'expired') AND (scope = 'time') AND (error_code = '') AND (error_text = ''), 'expired', concat('undelivered_', bounce)) COMMENT 'the one word a message is counted under: submitted, queued, delivered, read, undelivered_soft, undelivered_hard, expired, rejected, deleted; received when inbound',
-    `person` String DEFAULT recipient COMMENT 'the recipient in the spelling that stands for all spellings of its number; compare people by it',
+    `person` String DEFAULT recipient COMMENT 'the recipient in the canonical spelling of its number; compare people by it',
     `provider_message_id` String COMMENT 'id the provider gave the latest attempt, by its send or by the receipt that decides; empty: unknown',
     `template` LowCardinality(String) COMMENT 'template it was made from; empty: unknown',
     `category` LowCardinality(String) COMMENT 'marketing, utility or another word of the sender; empty: unknown',
@@ -543,7 +543,7 @@ CREATE VIEW messages_current
     `next_attempt_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'when the next attempt is or was due, UTC; NULL: none',
     `sent_to_suppressed` Bool COMMENT 'whether it was sent although its number was suppressed before',
     `outcome` LowCardinality(String) COMMENT 'the one word a message is counted under: submitted, queued, delivered, read, undelivered_soft, undelivered_hard, expired, rejected, deleted; received when inbound',
-    `person` String COMMENT 'the recipient in the spelling that stands for all spellings of its number; compare people by it',
+    `person` String COMMENT 'the recipient in the canonical spelling of its number; compare people by it',
     `provider_message_id` String COMMENT 'id the provider gave the latest attempt, by its send or by the receipt that decides; empty: unknown',
     `template` LowCardinality(String) COMMENT 'template it was made from; empty: unknown',
     `category` LowCardinality(String) COMMENT 'marketing, utility or another word of the sender; empty: unknown',
@@ -882,7 +882,7 @@ COMMENT 'Counter cells as written: read counters_hour, counters_day and counters
 CREATE TABLE strikes
 (
     `account` LowCardinality(String) COMMENT 'tenant the message belongs to',
-    `recipient` String COMMENT 'number that is struck, E.164, in the spelling that stands for all of its spellings, or a user id of WhatsApp',
+    `recipient` String COMMENT 'number that is struck, E.164, in its canonical spelling, or a user id of WhatsApp',
     `sent_at` DateTime64(3, 'UTC') COMMENT 'when attempt 1 of the message was sent, UTC' CODEC(Delta(8), ZSTD(3)),
     `message_id` String COMMENT 'the message',
     `struck` Bool COMMENT 'false: the strike was withdrawn',
@@ -901,7 +901,7 @@ COMMENT 'Strikes as written: read strikes_current instead.';
 CREATE VIEW strikes_current
 (
     `account` LowCardinality(String) COMMENT 'tenant the message belongs to',
-    `recipient` String COMMENT 'number that is struck, E.164, in the spelling that stands for all of its spellings, or a user id of WhatsApp',
+    `recipient` String COMMENT 'number that is struck, E.164, in its canonical spelling, or a user id of WhatsApp',
     `sent_at` DateTime64(3, 'UTC') COMMENT 'when attempt 1 of the message was sent, UTC',
     `message_id` String COMMENT 'the message',
     `struck` Bool COMMENT 'false: the strike was withdrawn',
@@ -927,7 +927,7 @@ FINAL;
 CREATE VIEW suppression_history
 (
     `account` LowCardinality(String) COMMENT 'tenant the number is a recipient of',
-    `recipient` String COMMENT 'the number, E.164, in the spelling that stands for all of its spellings, or a user id of WhatsApp',
+    `recipient` String COMMENT 'the number, E.164, in its canonical spelling, or a user id of WhatsApp',
     `suppressed` Bool COMMENT 'whether it must not be sent to on this channel',
     `reasons` Array(LowCardinality(String)) COMMENT 'why: hard_bounces, unsubscribed, manual; empty: not suppressed',
     `since` Nullable(DateTime64(3, 'UTC')) COMMENT 'suppressed since, UTC; NULL: not suppressed',
@@ -957,7 +957,7 @@ FINAL;
 CREATE TABLE suppression_records
 (
     `account` LowCardinality(String) COMMENT 'tenant the number is a recipient of',
-    `recipient` String COMMENT 'the number, E.164, in the spelling that stands for all of its spellings, or a user id of WhatsApp',
+    `recipient` String COMMENT 'the number, E.164, in its canonical spelling, or a user id of WhatsApp',
     `suppressed` Bool COMMENT 'whether it must not be sent to',
     `reasons` Array(LowCardinality(String)) COMMENT 'why: hard_bounces, unsubscribed, manual; empty: not suppressed',
     `since` DateTime64(3, 'UTC') COMMENT 'suppressed since, UTC; 1970: not suppressed',
@@ -977,7 +977,7 @@ COMMENT 'Suppressions as written: read suppressions instead.';
 CREATE TABLE suppression_requests
 (
     `account` LowCardinality(String) COMMENT 'tenant the number is a recipient of',
-    `recipient` String COMMENT 'the number, E.164, in the spelling that stands for all of its spellings, or a user id of WhatsApp',
+    `recipient` String COMMENT 'the number, E.164, in its canonical spelling, or a user id of WhatsApp',
     `at` DateTime64(3, 'UTC') COMMENT 'when it was decided, UTC',
     `action` LowCardinality(String) COMMENT 'suppress, release, resubscribe or unsubscribe',
     `who` LowCardinality(String) COMMENT 'who decided; empty: not said',
@@ -993,7 +993,7 @@ COMMENT 'Suppression requests as written: read suppression_requests_current inst
 CREATE VIEW suppression_requests_current
 (
     `account` LowCardinality(String) COMMENT 'tenant the number is a recipient of',
-    `recipient` String COMMENT 'the number, E.164, in the spelling that stands for all of its spellings, or a user id of WhatsApp',
+    `recipient` String COMMENT 'the number, E.164, in its canonical spelling, or a user id of WhatsApp',
     `at` DateTime64(3, 'UTC') COMMENT 'when it was decided, UTC',
     `action` LowCardinality(String) COMMENT 'suppress, release, resubscribe or unsubscribe',
     `who` LowCardinality(String) COMMENT 'who decided; empty: not given',
@@ -1035,7 +1035,7 @@ COMMENT 'Suppressions as they were published, as written: read suppression_histo
 CREATE VIEW suppressions
 (
     `account` LowCardinality(String) COMMENT 'tenant the number is a recipient of',
-    `recipient` String COMMENT 'the number, E.164, in the spelling that stands for all of its spellings, or a user id of WhatsApp',
+    `recipient` String COMMENT 'the number, E.164, in its canonical spelling, or a user id of WhatsApp',
     `suppressed` Bool COMMENT 'whether it must not be sent to on this channel',
     `reasons` Array(LowCardinality(String)) COMMENT 'why: hard_bounces, unsubscribed, manual; empty: not suppressed',
     `since` Nullable(DateTime64(3, 'UTC')) COMMENT 'suppressed since, UTC; NULL: not suppressed',

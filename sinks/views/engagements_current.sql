@@ -13,7 +13,7 @@ CREATE OR REPLACE VIEW engagements_current
     channel     LowCardinality(String) COMMENT 'sms or whatsapp, for an unsubscribe or resubscribe that names one; empty: none',
     user_agent  String COMMENT 'program that clicked; empty: unknown',
     automated   Bool COMMENT 'whether the publisher knows that a program clicked',
-    person      String COMMENT 'the recipient in the spelling that stands for all spellings of its number; empty: unknown'
+    person      String COMMENT 'the recipient in the canonical spelling of its number; empty: unknown'
 )
 AS SELECT
     account,

@@ -1,7 +1,7 @@
 CREATE OR REPLACE VIEW strikes_current
 (
     account     LowCardinality(String) COMMENT 'tenant the message belongs to',
-    recipient   String COMMENT 'number that is struck, E.164, in the spelling that stands for all of its spellings, or a user id of WhatsApp',
+    recipient   String COMMENT 'number that is struck, E.164, in its canonical spelling, or a user id of WhatsApp',
     sent_at     DateTime64(3, 'UTC') COMMENT 'when attempt 1 of the message was sent, UTC',
     message_id  String COMMENT 'the message',
     struck      Bool COMMENT 'false: the strike was withdrawn',

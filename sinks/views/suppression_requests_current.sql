@@ -1,7 +1,7 @@
 CREATE OR REPLACE VIEW suppression_requests_current
 (
     account   LowCardinality(String) COMMENT 'tenant the number is a recipient of',
-    recipient String COMMENT 'the number, E.164, in the spelling that stands for all of its spellings, or a user id of WhatsApp',
+    recipient String COMMENT 'the number, E.164, in its canonical spelling, or a user id of WhatsApp',
     at        DateTime64(3, 'UTC') COMMENT 'when it was decided, UTC',
     action    LowCardinality(String) COMMENT 'suppress, release, resubscribe or unsubscribe',
     who       LowCardinality(String) COMMENT 'who decided; empty: not given',

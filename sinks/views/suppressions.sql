@@ -3,7 +3,7 @@
 CREATE OR REPLACE VIEW suppressions
 (
     account      LowCardinality(String) COMMENT 'tenant the number is a recipient of',
-    recipient    String COMMENT 'the number, E.164, in the spelling that stands for all of its spellings, or a user id of WhatsApp',
+    recipient    String COMMENT 'the number, E.164, in its canonical spelling, or a user id of WhatsApp',
     suppressed   Bool COMMENT 'whether it must not be sent to on this channel',
     reasons      Array(LowCardinality(String)) COMMENT 'why: hard_bounces, unsubscribed, manual; empty: not suppressed',
     since        Nullable(DateTime64(3, 'UTC')) COMMENT 'suppressed since, UTC; NULL: not suppressed',
@@ -24,12 +24,7 @@ AS SELECT
     strikes,
     nullIf(published_at, toDateTime64(0, 3, 'UTC')) AS published_at,
     version,
-    arrayJoin(if(stored.channel = '', ['sms', 'whatsapp'], [stored.channel])) AS channel,
-    multiIf(
-        NOT suppressed, '',
-        stored.binds != '', stored.binds,
-        reasons = ['unsubscribed'], 'marketing', 'all'
-    ) AS binds
+    /*include channel_and_binds*/
 FROM (
     SELECT *, max(version) OVER (PARTITION BY account, recipient) AS latest
     FROM suppression_records FINAL

@@ -11,21 +11,9 @@ from deploy.simulator.oracle.expect import Expected, expect
 from deploy.simulator.oracle.messages import Message
 from deploy.simulator.oracle.numbers import is_person, number_of, person_of
 from deploy.simulator.oracle.suppression import NOT_SUPPRESSED, Decision, RecipientStatus
+from tests.simulator.cases import AS_OF, NUMBER, T0, Fact, published, send, settings
 
-T0 = 1_795_176_000_000  # 2026-11-20T12:00:00Z
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
-AS_OF = T0 + 3 * HOUR
-NUMBER = "+447400123456"
-
-Fact = tuple[str, dict[str, Any]]
-
-
-def send(message_id: str = "m1", at: int = 0, attempt: int = 1, **fields: Any) -> Fact:
-    given = {"message_id": message_id, "channel": "sms", "recipient": NUMBER, "sent_at": T0 + at,
-            "provider": "twilio"}  # fmt: skip
-    if attempt > 1:
-        given |= {"attempt": attempt, "first_sent_at": T0}
-    return "sends", given | fields
 
 
 def receipt(status: str, at: int, message_id: str = "m1", **fields: Any) -> Fact:
@@ -37,19 +25,8 @@ def engaged(kind: str, at: int, **fields: Any) -> Fact:
     return "engagements", given | fields
 
 
-def settings(**fields: Any) -> Fact:
-    return "accounts", fields
-
-
 def requested(action: str, at: int, **fields: Any) -> Fact:
     return "suppression-requests", {"recipient": NUMBER, "action": action, "at": T0 + at} | fields
-
-
-def published(facts: list[Fact]) -> list[Published]:
-    return [
-        Published(kind, 0, n, AS_OF, b"k", json.dumps({"account": "acme"} | fields).encode(), kind)
-        for n, (kind, fields) in enumerate(facts)
-    ]
 
 
 def expected_of(facts: list[Fact], as_of: int = AS_OF) -> Expected:

@@ -1,30 +1,16 @@
 """The oracle on bounces: one row a rule of docs/semantics.md, in small cases written by hand."""
 
-import json
 from itertools import permutations
 from typing import Any
 
 import pytest
 
-from deploy.simulator.event import Published
 from deploy.simulator.oracle.expect import Expected, expect
 from deploy.simulator.oracle.messages import Message
 from deploy.simulator.oracle.suppression import NOT_SUPPRESSED, RecipientStatus, Strike
+from tests.simulator.cases import AS_OF, NUMBER, T0, Fact, published, send, settings
 
-T0 = 1_795_176_000_000  # 2026-11-20T12:00:00Z
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
-AS_OF = T0 + 3 * HOUR
-NUMBER = "+447400123456"
-
-Fact = tuple[str, dict[str, Any]]
-
-
-def send(message_id: str = "m1", at: int = 0, attempt: int = 1, **fields: Any) -> Fact:
-    given = {"message_id": message_id, "channel": "sms", "recipient": NUMBER, "sent_at": T0 + at,
-            "provider": "twilio"}  # fmt: skip
-    if attempt > 1:
-        given |= {"attempt": attempt, "first_sent_at": T0}
-    return "sends", given | fields
 
 
 def receipt(message_id: str, status: str, at: int, attempt: int = 1, **fields: Any) -> Fact:
@@ -48,17 +34,6 @@ def decision(action: str, at: int, **fields: Any) -> Fact:
 
 def stopped(at: int, **fields: Any) -> Fact:
     return "engagements", {"type": "unsubscribe", "occurred_at": T0 + at, "event_id": "e1"} | fields
-
-
-def settings(**fields: Any) -> Fact:
-    return "accounts", fields
-
-
-def published(facts: list[Fact]) -> list[Published]:
-    return [
-        Published(kind, 0, n, AS_OF, b"k", json.dumps({"account": "acme"} | fields).encode(), kind)
-        for n, (kind, fields) in enumerate(facts)
-    ]
 
 
 def expected_of(facts: list[Fact], as_of: int = AS_OF) -> Expected:

@@ -215,7 +215,7 @@ def receipt_of(fields: Mapping[str, Any]) -> Receipt:
 
 
 def _code_word(provider: str, status: str) -> str:
-    """A status word that is a code of its provider, and names a cause, stands for its words."""
+    """A status word that is a code of its provider, and names a cause, is taken as its words."""
     meaning = meaning_of(provider, status) if provider else None
     return status if meaning and meaning.reason != UNEXPLAINED else ""
 

@@ -29,7 +29,7 @@ def _text(limit: int) -> Check:
 
 
 def _code(limit: int) -> Check:
-    """A code or an id: a text, or a whole number, which stands for its digits."""
+    """A code or an id: a text, or the digits of a whole number."""
     text = _text(limit)
     return lambda value: str(value) if _is_whole(value) else text(value)
 

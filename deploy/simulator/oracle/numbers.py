@@ -43,10 +43,10 @@ def number_of(written: str) -> str:
 
 
 def person_of(recipient: str) -> str:
-    """The spelling that stands for all spellings of a number.
+    """The canonical spelling of a number.
 
     A mobile number of Brazil has the ninth digit, one of Argentina the 9 after the country code,
-    one of Mexico no 1 there. Everything else stands for itself.
+    one of Mexico no 1 there. Everything else is its own.
     """
     country, rest = recipient[:3], recipient[3:]
     if country == "+55" and len(rest) == 10 and rest[0] != "0" != rest[1] and rest[2] in "6789":

@@ -14,7 +14,7 @@ CREATE OR REPLACE VIEW reported_engagements
     recipient   String COMMENT 'number of the person, E.164, or user id of WhatsApp; empty: unknown',
     link_id     LowCardinality(String) COMMENT 'link that was clicked; empty: unknown',
     url         String COMMENT 'address that was opened; empty: unknown',
-    person      String COMMENT 'the recipient in the spelling that stands for all spellings of its number; empty: unknown',
+    person      String COMMENT 'the recipient in the canonical spelling of its number; empty: unknown',
     automated   Bool COMMENT 'whether a program clicked: its publisher knows it, or it came within /*include after_delivery_ms*/ ms of the delivery or within /*include other_link_ms*/ ms of a click on another link of the message'
 )
 AS WITH (

@@ -3,7 +3,7 @@
 CREATE OR REPLACE VIEW reported_strikes
 (
     account   LowCardinality(String) COMMENT 'tenant the number is a recipient of',
-    recipient String COMMENT 'the number, E.164, in the spelling that stands for all of its spellings, or a user id of WhatsApp',
+    recipient String COMMENT 'the number, E.164, in its canonical spelling, or a user id of WhatsApp',
     strikes   Array(Tuple(occurred_at DateTime64(3, 'UTC'), sent_at DateTime64(3, 'UTC'), message_id String, code String)) COMMENT 'messages that struck it, the newest strike first',
     channel   LowCardinality(String) COMMENT 'channel on which they count: sms or whatsapp'
 )
