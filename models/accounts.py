@@ -21,7 +21,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from models.codes import code_names
-from models.contract import MAX_EVENT_BYTES, Account, Event, Instant, Sentence, validated
+from models.contract import MAX_EVENT_BYTES, Account, Event, Instant, Sentence
+from models.parsing import validated
 from models.refusal import Refusal
 from models.vocabulary import BounceWord, Scope
 

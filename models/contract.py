@@ -1,22 +1,20 @@
 """The event contract: what upstream services publish, checked field by field.
 
 JSON values; unknown fields are ignored so that producers can move first. Times come as RFC 3339
-with a zone or as epoch milliseconds and leave as integer epoch milliseconds, UTC. A refusal
-is a value (`Refusal`), never an exception. Fields that do not decide are mended when they are
-wrong (models/repair.py), and the event names them in `repaired`.
+with a zone or as epoch milliseconds and leave as integer epoch milliseconds, UTC.
+models/parsing.py reads records by these models.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import (
     AfterValidator,
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationError,
     ValidationInfo,
     WithJsonSchema,
 )
@@ -27,26 +25,20 @@ from models.codes import STATUSES
 from models.codes.tables import STATUS_WORDS
 from models.countries import COUNTRIES
 from models.numbers import E164_PATTERN, PERSON_PATTERN, person_from
-from models.refusal import Reason, Refusal
 from models.repair import (
     HALF,
     LEFT_OUT,
-    NUMBER_EXPECTED,
     Mendable,
     Reader,
     as_text,
     as_whole,
     leave_out,
-    mended,
     read_country,
     read_currency,
     read_id,
     read_recipient,
     read_status,
-    refusal_of,
-    without,
 )
-from models.time import DAY_MS
 from models.vocabulary import (
     BounceWord,
     Channel,
@@ -58,6 +50,8 @@ from models.vocabulary import (
 )
 
 YEAR_2000_MS: Final = 946_684_800_000
+#: The end of the year 9999.
+LAST_INSTANT_MS: Final = 253_402_300_799_999
 #: A text of `MAX_TEXT` characters fits even when each is two escapes (`\ud83d`) of six bytes.
 MAX_EVENT_BYTES: Final = 524_288
 #: The longest text of WhatsApp.
@@ -65,10 +59,11 @@ MAX_TEXT: Final = 32_768
 MAX_ATTEMPT: Final = 100
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
-_RFC_3339: Final = r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$"
+RFC_3339: Final = r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$"
 
 
-def _epoch_ms(instant: str) -> int:
+def epoch_ms(instant: str) -> int:
+    """Epoch ms of a time of the pattern RFC_3339; ValueError for a day like 31 February."""
     if instant[-1] == "z" or instant[10] == "t":
         instant = instant.upper()
     return (datetime.fromisoformat(instant) - _EPOCH) // _MILLISECOND
@@ -79,8 +74,8 @@ if TYPE_CHECKING:
 else:
     # Digits in a string are refused: they may be seconds or milliseconds.
     Instant = Annotated[
-        Annotated[int, Field(ge=0, le=253_402_300_799_999)]
-        | Annotated[str, StringConstraints(pattern=_RFC_3339), AfterValidator(_epoch_ms)],
+        Annotated[int, Field(ge=0, le=LAST_INSTANT_MS)]
+        | Annotated[str, StringConstraints(pattern=RFC_3339), AfterValidator(epoch_ms)],
         Field(union_mode="left_to_right"),
         WithJsonSchema(
             {
@@ -111,7 +106,7 @@ _SENDER_PATTERN: Final = rf"^[^\p{{C}}\p{{Z}}][^{_NOT_PRINTABLE}]{{0,31}}$"
 #: What an inbound message comes from.
 Sender = Annotated[str, StringConstraints(pattern=f"{PERSON_PATTERN}|{_SENDER_PATTERN}")]
 #: Spelling of a provider's status word → our word; each as written and in the usual letters.
-_OUR_STATUS: Final = {
+OUR_STATUS: Final = {
     spelling: ReadWord.of(ours, word)
     for word, ours in STATUSES.items()
     for spelling in (word, word.lower(), word.upper(), word.capitalize())
@@ -123,7 +118,7 @@ else:
     # Our own words first: they need no call of Python.
     StatusWord = Annotated[
         Literal[STATUS_WORDS]
-        | Annotated[Literal[tuple(_OUR_STATUS)], AfterValidator(_OUR_STATUS.__getitem__)],
+        | Annotated[Literal[tuple(OUR_STATUS)], AfterValidator(OUR_STATUS.__getitem__)],
         Field(union_mode="left_to_right"),
         WithJsonSchema(
             {
@@ -398,133 +393,3 @@ class Campaign(Event):
     started_at: Instant | None = None
     ended_at: Instant | None = None
     last_modified_by: Name | None = None
-
-
-E = TypeVar("E", bound=Event)
-
-
-def parse_send(value: bytes | None, record_ms: int, limit: int = MAX_EVENT_BYTES) -> Send | Refusal:
-    """Read one record of `sends`; `record_ms` is its Kafka timestamp (-1: none)."""
-    send = validated(Send, value, limit)
-    if isinstance(send, Refusal):
-        return send
-    if send.attempt > 1 and send.first_sent_at is None:
-        return Refusal(Reason.MISSING_FIELD, "first_sent_at: required when attempt > 1")
-    if send.recipient[0] != "+" and send.channel != "whatsapp" and send.direction != "inbound":
-        return Refusal(Reason.BAD_NUMBER, f"recipient: {NUMBER_EXPECTED}; user ids are WhatsApp's")
-    return (
-        out_of_time("sent_at", send.sent_at, record_ms)
-        or out_of_time("first_sent_at", send.first_sent_at, record_ms)
-        or send
-    )
-
-
-def parse_receipt(
-    value: bytes | None, record_ms: int, limit: int = MAX_EVENT_BYTES
-) -> Receipt | Refusal:
-    """Read one record of `receipts`; `received_at` is informational and may be absent."""
-    receipt = validated(Receipt, value, limit)
-    if isinstance(receipt, Refusal):
-        return receipt
-    if refusal := out_of_time("occurred_at", receipt.occurred_at, record_ms):
-        return refusal
-    if out_of_time("received_at", receipt.received_at, record_ms):
-        receipt = without(receipt, "received_at")
-    return receipt
-
-
-def parse_engagement(
-    value: bytes | None, record_ms: int, limit: int = MAX_EVENT_BYTES
-) -> Engagement | Refusal:
-    """Read one record of `engagements`."""
-    engagement = validated(Engagement, value, limit)
-    if isinstance(engagement, Refusal):
-        return engagement
-    return (
-        _without_person(engagement)
-        or _binds_too_much(engagement)
-        or out_of_time("occurred_at", engagement.occurred_at, record_ms)
-        or engagement
-    )
-
-
-def _without_person(engagement: Engagement) -> Refusal | None:
-    if engagement.message_id is not None or engagement.recipient is not None:
-        return None
-    if "recipient" in engagement.repaired:
-        return Refusal(Reason.BAD_NUMBER, f"recipient: {NUMBER_EXPECTED}, or a message_id")
-    if "message_id" in engagement.repaired:
-        fix = "1 to 128 printable characters without / expected, or a recipient"
-        return Refusal(Reason.BAD_VALUE, f"message_id: {fix}")
-    return Refusal(Reason.MISSING_FIELD, "message_id: this or recipient is required")
-
-
-def _binds_too_much(engagement: Engagement) -> Refusal | None:
-    """Without its message, a resubscribe would allow more than the person did."""
-    if engagement.type != "resubscribe" or not engagement.repaired:
-        return None
-    if "message_id" in engagement.repaired and engagement.message_id is None:
-        fix = "1 to 128 printable characters without / expected"
-        return Refusal(Reason.BAD_VALUE, f"message_id: {fix}")
-    return lost_channel(engagement.repaired, engagement.channel)
-
-
-def lost_channel(repaired: Collection[str], channel: Channel | None) -> Refusal | None:
-    """Refuse what allows messages again when its channel cannot be read: it would allow all."""
-    if "channel" in repaired and channel is None:
-        return Refusal(Reason.BAD_VALUE, "channel: sms or whatsapp expected")
-    return None
-
-
-def parse_campaign(
-    value: bytes | None, record_ms: int, limit: int = MAX_EVENT_BYTES
-) -> Campaign | Refusal:
-    """Read one record of `campaigns`; planned starts and ends may lie in the future."""
-    campaign = validated(Campaign, value, limit)
-    if isinstance(campaign, Refusal):
-        return campaign
-    return out_of_time("updated_at", campaign.updated_at, record_ms) or _with_possible_times(
-        campaign
-    )
-
-
-def _with_possible_times(campaign: Campaign) -> Campaign:
-    times = ("created_at", "started_at", "ended_at")
-    wrong = [field for field in times if out_of_time(field, getattr(campaign, field), -1)]
-    return without(campaign, *wrong) if wrong else campaign
-
-
-def out_of_time(field: str, at: int | None, record_ms: int) -> Refusal | None:
-    """Refuse a time before 2000 or over a day after the record's timestamp.
-
-    record_ms: -1: the record has none. The wall clock plays no part: a replay must decide the same.
-    """
-    if at is None:
-        return None
-    if at < YEAR_2000_MS:
-        return Refusal(Reason.BAD_TIME, f"{field}: before the year 2000 (epoch in seconds?)")
-    if 0 <= record_ms < at - DAY_MS:
-        return Refusal(Reason.BAD_TIME, f"{field}: more than a day after the record's timestamp")
-    return None
-
-
-#: The escape of NUL, and its first byte, which is found in a tenth of the time.
-_ESCAPED_NUL: Final = b"\\u0000"
-_BACKSLASH: Final = ord("\\")
-
-
-def validated(event: type[E], value: bytes | None, limit: int) -> E | Refusal:
-    """Read a value as an event of this type, mended if that is possible."""
-    if not value:
-        return Refusal(Reason.EMPTY, "value: empty; expected a JSON object")
-    if len(value) > limit:
-        return Refusal(Reason.OVERSIZED, f"value: {len(value)} bytes; at most {limit} are read")
-    try:
-        read: E = event.__pydantic_validator__.validate_json(value)
-    except ValidationError as error:
-        if event.decides is None:
-            return refusal_of(error.errors(include_url=False, include_context=False)[0])
-        return mended(event, value, error)
-    if _BACKSLASH in value and _ESCAPED_NUL in value and event.decides is not None:
-        return mended(event, value, None)
-    return read

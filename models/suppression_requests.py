@@ -6,19 +6,10 @@ from typing import Annotated, ClassVar, Final, Literal
 import msgspec
 from pydantic import Field, StringConstraints
 
-from models.contract import (
-    MAX_EVENT_BYTES,
-    Account,
-    Event,
-    Instant,
-    Name,
-    Person,
-    lost_channel,
-    out_of_time,
-    validated,
-)
+from models.contract import MAX_EVENT_BYTES, Account, Event, Instant, Name, Person
 from models.keys import recipient_key
 from models.numbers import person_of
+from models.parsing import lost_channel, out_of_time, validated
 from models.refusal import Refusal
 from models.repair import Reader, read_recipient
 from models.vocabulary import Channel

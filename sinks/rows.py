@@ -10,21 +10,13 @@ from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from typing import Final
 
-from models.contract import (
-    Campaign,
-    Engagement,
-    Receipt,
-    Send,
-    parse_campaign,
-    parse_engagement,
-    parse_receipt,
-    parse_send,
-)
+from models.contract import Campaign, Engagement, Receipt, Send
 from models.counters import decode_cell
 from models.facts import micro_of
 from models.keys import FORWARDED
 from models.message_row import MESSAGE, MESSAGE_COLUMNS, ORPHAN, MessageRow, row_of
 from models.numbers import person_of
+from models.parsing import parse_campaign, parse_engagement, parse_receipt, parse_send
 from models.refusal import Reason, Refusal
 from models.settings import Topic
 from models.state import decode, unknown_values

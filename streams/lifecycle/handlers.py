@@ -5,10 +5,11 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from models.contract import Engagement, Receipt, Send, parse_engagement, parse_receipt, parse_send
+from models.contract import Engagement, Receipt, Send
 from models.facts import may_be_strike, outcome_of, send_fact
 from models.joining import add_engagement, add_receipt, add_send
 from models.numbers import is_person, person_of
+from models.parsing import parse_engagement, parse_receipt, parse_send
 from models.refusal import Reason, Refusal
 from models.suppression_requests import Action, by_message, encoded_request
 from models.time import DAY_MS, last_retirable_day

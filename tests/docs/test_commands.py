@@ -12,8 +12,8 @@ import click
 import pytest
 
 from deploy.cli import cli
-from models.contract import parse_receipt, parse_send
 from models.metrics import BY_NAME
+from models.parsing import parse_receipt, parse_send
 from models.refusal import Refusal
 from models.service_links import is_service_link
 from models.settings import IGNORED_VARIABLES, Settings, variable_of

@@ -7,18 +7,8 @@ from typing import Any
 
 import pytest
 
-from models.contract import (
-    MAX_EVENT_BYTES,
-    MAX_TEXT,
-    Campaign,
-    Engagement,
-    Receipt,
-    Send,
-    parse_campaign,
-    parse_engagement,
-    parse_receipt,
-    parse_send,
-)
+from models.contract import MAX_EVENT_BYTES, MAX_TEXT, Campaign
+from models.parsing import parse_campaign, parse_engagement, parse_receipt, parse_send
 from models.refusal import Reason, Refusal
 
 NOW_MS = 1_795_176_000_000  # 2026-11-20T12:00:00Z
@@ -58,7 +48,7 @@ def encoded(event: dict[str, Any], changes: dict[str, Any]) -> bytes:
 
 def test_a_send_with_only_the_required_fields_has_the_defaults():
     send = parse_send(encoded(SEND, {}), NOW_MS)
-    assert isinstance(send, Send)
+    assert not isinstance(send, Refusal)
     assert send.sent_at == NOW_MS
     assert (send.attempt, send.direction, send.source, send.segments) == (
         1,
@@ -83,7 +73,7 @@ def test_a_send_with_only_the_required_fields_has_the_defaults():
 )
 def test_times_come_as_rfc_3339_with_a_zone_or_as_epoch_milliseconds(written, read_ms):
     receipt = parse_receipt(encoded(RECEIPT, {"occurred_at": written}), NOW_MS)
-    assert isinstance(receipt, Receipt)
+    assert not isinstance(receipt, Refusal)
     assert receipt.occurred_at == read_ms
 
 
@@ -93,8 +83,8 @@ def test_a_slash_is_allowed_in_names_of_campaigns_events_and_links(written):
     changes = {"campaign_id": written, "event_id": written, "link_id": written}
     click = parse_engagement(encoded(ENGAGEMENT, changes), NOW_MS)
     campaign = parse_campaign(encoded(CAMPAIGN, {"campaign_id": written}), NOW_MS)
-    assert isinstance(send, Send) and isinstance(campaign, Campaign)
-    assert isinstance(click, Engagement)
+    assert not isinstance(send, Refusal) and isinstance(campaign, Campaign)
+    assert not isinstance(click, Refusal)
     assert {send.campaign_id, click.campaign_id, campaign.campaign_id} == {written}
     assert {click.event_id, click.link_id} == {written}
     assert send.repaired == click.repaired == campaign.repaired == ()
@@ -105,7 +95,7 @@ def test_a_slash_is_allowed_in_names_of_campaigns_events_and_links(written):
 def test_the_longest_text_fits_however_it_is_written(letters, escaped):
     value = json.dumps({**SEND, "text": letters * MAX_TEXT}, ensure_ascii=escaped).encode()
     send = parse_send(value, NOW_MS)
-    assert isinstance(send, Send)
+    assert not isinstance(send, Refusal)
     assert send.text == letters * MAX_TEXT
     assert send.repaired == ()
 
@@ -129,7 +119,7 @@ def test_the_longest_text_fits_however_it_is_written(letters, escaped):
 def test_recipients_that_need_no_repair(channel, direction, recipient):
     changes = {"channel": channel, "direction": direction, "recipient": recipient}
     send = parse_send(encoded(SEND, changes), NOW_MS)
-    assert isinstance(send, Send), send
+    assert not isinstance(send, Refusal), send
     assert (send.recipient, send.repaired) == (recipient, ())
 
 
@@ -143,39 +133,39 @@ def test_a_sender_of_an_inbound_message_is_short_and_printable(sender):
 @pytest.mark.parametrize("price", [0.045, "0.045"])
 def test_credits_are_exact_decimals(price):
     send = parse_send(encoded(SEND, {"credits": price}), NOW_MS)
-    assert isinstance(send, Send)
+    assert not isinstance(send, Refusal)
     assert send.credits == Decimal("0.045")
 
 
 def test_unknown_fields_are_ignored():
-    assert isinstance(parse_send(encoded(SEND, {"shoe_size": {"eu": 42}}), NOW_MS), Send)
+    assert not isinstance(parse_send(encoded(SEND, {"shoe_size": {"eu": 42}}), NOW_MS), Refusal)
 
 
 def test_a_field_given_as_null_is_absent():
     receipt = parse_receipt(encoded(RECEIPT, {"bounce": None}), NOW_MS)
-    assert isinstance(receipt, Receipt)
+    assert not isinstance(receipt, Refusal)
     assert receipt.bounce is None
 
 
 def test_a_retry_knows_when_the_message_was_sent_first():
     changes = {"attempt": 2, "first_sent_at": NOW_MS - 3_600_000}
-    assert isinstance(parse_send(encoded(SEND, changes), NOW_MS), Send)
+    assert not isinstance(parse_send(encoded(SEND, changes), NOW_MS), Refusal)
 
 
 def test_a_day_of_clock_skew_is_accepted_to_the_millisecond():
     at = NOW_MS + 86_400_000
-    assert isinstance(parse_receipt(encoded(RECEIPT, {"occurred_at": at}), NOW_MS), Receipt)
+    assert not isinstance(parse_receipt(encoded(RECEIPT, {"occurred_at": at}), NOW_MS), Refusal)
     assert isinstance(parse_receipt(encoded(RECEIPT, {"occurred_at": at + 1}), NOW_MS), Refusal)
 
 
 def test_without_a_record_timestamp_no_time_lies_in_the_future():
     at = NOW_MS * 2
-    assert isinstance(parse_receipt(encoded(RECEIPT, {"occurred_at": at}), -1), Receipt)
+    assert not isinstance(parse_receipt(encoded(RECEIPT, {"occurred_at": at}), -1), Refusal)
 
 
 def test_an_engagement_of_a_recipient_alone_is_accepted():
     changes = {"message_id": ABSENT, "recipient": "+447700900123", "type": "unsubscribe"}
-    assert isinstance(parse_engagement(encoded(ENGAGEMENT, changes), NOW_MS), Engagement)
+    assert not isinstance(parse_engagement(encoded(ENGAGEMENT, changes), NOW_MS), Refusal)
 
 
 def test_a_campaign_may_end_in_the_future_but_not_be_updated_there():

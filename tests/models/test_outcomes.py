@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from models.accounts import AccountSettings
-from models.contract import Engagement, Receipt, Send, parse_receipt
+from models.contract import Engagement, Receipt, Send
 from models.facts import outcome_of, send_fact, strikes
 from models.joining import add_engagement, add_receipt, add_send, decide
 from models.message_row import MessageRow, row_of
+from models.parsing import parse_receipt
 from models.reasons import annotate
+from models.refusal import Refusal
 from models.retries import next_timer_at
 from models.state import MessageState
 from models.time import delay_of
@@ -437,7 +439,7 @@ def test_an_opt_out_is_one_whatever_comes_first(rule, given):
 def test_words_and_status_words_opt_out_too(provider, given):
     fields = {"account": "acme", "message_id": "m", "status": "undelivered", "occurred_at": T0 + 1}
     came = parse_receipt(json.dumps(fields | given).encode(), -1)
-    assert isinstance(came, Receipt)
+    assert not isinstance(came, Refusal)
     row = seen(sent(provider=provider), came)
     assert (row.fail_reason, row.no_retry_reason) == ("opted out", "final")
     assert state_of(sent(provider=provider), came).opted_out_at == T0 + 1

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
 from models.codes import STATUSES
-from models.contract import parse_campaign, parse_engagement, parse_receipt, parse_send
+from models.parsing import parse_campaign, parse_engagement, parse_receipt, parse_send
 from models.refusal import Refusal
 from models.schemas import EVENTS, schema_text
 from tests.models.test_contract import CAMPAIGN, ENGAGEMENT, NOW_MS, RECEIPT, SEND
