@@ -1,9 +1,10 @@
 """Events without a flaw, read at a third of the cost of the contract's models.
 
 Where an event might have a flaw, the answer is None, and the models of models/contract.py judge it.
-The structs here are made from those models: a field with a limit that a struct cannot check is
-read where a function below checks it; elsewhere an event that gives it is left to the models.
-tests/properties/test_clean_events.py holds that both read the same.
+A clean event is a struct with the attributes of its model, not an instance of it: the topic
+decides whether it is a send or a receipt, `isinstance` cannot. The structs are made from the models. A field with a
+limit that a struct cannot check is read where a function below checks it; elsewhere an event that
+gives it is left to the models. tests/properties/test_clean_events.py holds that both read the same.
 """
 
 import re

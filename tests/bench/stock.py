@@ -22,7 +22,6 @@ import faust
 import msgspec
 import uvloop
 
-from models.contract import Receipt, Send
 from models.counters import Cells, contribution, encode_cell
 from models.facts import outcome_of, send_fact
 from models.joining import add_engagement, add_receipt, add_send, decide
@@ -30,7 +29,7 @@ from models.keys import event_key, partition_of
 from models.refusal import Reason, Refusal
 from models.state import MessageState, decode, encode
 from models.time import DAY_MS
-from streams.common.plan import Event
+from models.vocabulary import UNKNOWN_WORD
 from streams.lifecycle.handlers import HANDLERS
 from tests.bench.cluster import INPUTS
 from tests.bench.loop import COMMIT_S, Task
@@ -83,15 +82,15 @@ class Job:
         event = HANDLERS[kind].parse(record.value, record_ms, 65_536)
         if isinstance(event, Refusal):
             await self._produce_dead_letters(record, event)
-        elif isinstance(event, Send) and _is_too_late(event, record_ms):
+        elif kind == "sends" and _is_too_late(event, record_ms):
             await self._produce_dead_letters(
                 record, Refusal(Reason.TOO_LATE, "sent_at: of a day that is final")
             )
         elif event.message_id is not None:
-            await self._join(record, event, record_ms)
+            await self._join(kind, record, event, record_ms)
         self._count(record.partition)
 
-    async def _join(self, record: Any, event: Event, record_ms: int) -> None:
+    async def _join(self, kind: str, record: Any, event: Any, record_ms: int) -> None:
         key = event_key(event)
         stored = self._states.get(key)
         if stored is None and partition_of(key, self._task.partitions) != record.partition:
@@ -101,10 +100,11 @@ class Job:
             return
         state = MessageState() if stored is None else decode(stored)
         before = contribution(event.account, state)
-        if isinstance(event, Send):
+        if kind == "sends":
             changed = add_send(state, send_fact(event))
-        elif isinstance(event, Receipt):
-            changed = add_receipt(state, event, outcome_of(event), record_ms // DAY_MS)
+        elif kind == "receipts":
+            outcome = outcome_of(event) if event.status != UNKNOWN_WORD else None
+            changed = add_receipt(state, event, outcome, record_ms // DAY_MS)
             decide(state)
         else:
             changed = add_engagement(state, event, record_ms // DAY_MS)
@@ -140,9 +140,9 @@ class Job:
         )
 
 
-def _is_too_late(send: Send, record_ms: int) -> bool:
+def _is_too_late(send: Any, record_ms: int) -> bool:
     first = send.first_sent_at if send.attempt > 1 and send.first_sent_at else send.sent_at
-    return first // DAY_MS < record_ms // DAY_MS - RETENTION_DAYS
+    return bool(first // DAY_MS < record_ms // DAY_MS - RETENTION_DAYS)
 
 
 def make(task: Task) -> faust.App:
