@@ -2,9 +2,10 @@
 
 Where an event might have a flaw, the answer is None, and the models of models/contract.py judge it.
 A clean event is a struct with the attributes of its model, not an instance of it: the topic
-decides whether it is a send or a receipt, `isinstance` cannot. The structs are made from the models. A field with a
-limit that a struct cannot check is read where a function below checks it; elsewhere an event that
-gives it is left to the models. tests/properties/test_clean_events.py holds that both read the same.
+decides whether it is a send or a receipt, `isinstance` cannot. The structs are made from the
+models. A field with a limit that a struct cannot check is read where a function below checks it;
+elsewhere an event that gives it is left to the models. tests/properties/test_clean_events.py holds
+that both read the same.
 """
 
 import re

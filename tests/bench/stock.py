@@ -22,6 +22,7 @@ import faust
 import msgspec
 import uvloop
 
+from models.contract import MAX_EVENT_BYTES
 from models.counters import Cells, contribution, encode_cell
 from models.facts import outcome_of, send_fact
 from models.joining import add_engagement, add_receipt, add_send, decide
@@ -79,7 +80,7 @@ class Job:
         """One event: contract, state, counters, or a dead letter."""
         kind = self._kinds[record.topic]
         record_ms = int(record.timestamp * 1000)
-        event = HANDLERS[kind].parse(record.value, record_ms, 65_536)
+        event = HANDLERS[kind].parse(record.value, record_ms, MAX_EVENT_BYTES)
         if isinstance(event, Refusal):
             await self._produce_dead_letters(record, event)
         elif kind == "sends" and _is_too_late(event, record_ms):
