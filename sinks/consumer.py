@@ -21,6 +21,7 @@ from sinks.outage import OutageLog
 from sinks.rows import TOPICS
 from streams.kafka import clients, liveness
 from streams.kafka.positions import positions
+from streams.kafka.security import Access
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class Batch(NamedTuple):
 class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """The sink's consumer. Only one task may collect; it calls `done` after each batch."""
 
-    def __init__(self, settings: Settings, meter: Meter, health: Health) -> None:
+    def __init__(self, settings: Settings, access: Access, meter: Meter, health: Health) -> None:
         self._settings = settings
         self._meter = meter
         self._health = health
@@ -67,7 +68,7 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         self._done.set()
         self.waiting = False
         """Set while ClickHouse is unavailable: a rebalance need not wait for the batch then."""
-        self.consumer = clients.consumer(settings.brokers, **_consumer_options(settings))
+        self.consumer = clients.consumer(access, **_consumer_options(settings))
 
     async def start(self) -> None:
         """Join the group. Raises KafkaConnectionError when no broker answers."""

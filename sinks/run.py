@@ -34,6 +34,7 @@ from sinks.rows import map_records
 from sinks.thread import InsertThread
 from sinks.writer import BadRow, Writer
 from streams.kafka import clients
+from streams.kafka.security import kafka_access
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +139,8 @@ class Sink:
         self._clock = clock
         self._thread = thread
         self._writer = Writer(clickhouse, meter, health)
-        self._consumer = SinkConsumer(settings, meter, health)
+        access = kafka_access(settings)
+        self._consumer = SinkConsumer(settings, access, meter, health)
         self._inserts = OutageLog(
             log,
             "ClickHouse does not accept rows, they stay in Kafka: %s",
@@ -150,7 +152,7 @@ class Sink:
             "Kafka accepts dead letters again",
         )
         self._producer = clients.producer(
-            settings.brokers, client_id=settings.sink_group, max_request_size=MAX_LETTER_BYTES
+            access, client_id=settings.sink_group, max_request_size=MAX_LETTER_BYTES
         )
 
     async def run(self) -> None:

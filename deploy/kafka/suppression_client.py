@@ -24,6 +24,7 @@ from models.suppression_facts import Facts
 from models.suppression_requests import Action, parse_request
 from models.vocabulary import CHANNELS, Channel
 from streams.kafka import clients
+from streams.kafka.security import kafka_access
 
 POLL_MS = 200
 SILENT_S = 30.0
@@ -241,14 +242,14 @@ async def _partitions(client: Any, topic: Topic | str) -> int:
 
 @asynccontextmanager
 async def _consumer(settings: Settings) -> AsyncIterator[Any]:
-    consumer = clients.consumer(settings.brokers, fetch_max_wait_ms=POLL_MS // 2)
+    consumer = clients.consumer(kafka_access(settings), fetch_max_wait_ms=POLL_MS // 2)
     async with _started(settings, consumer):
         yield consumer
 
 
 @asynccontextmanager
 async def _producer(settings: Settings) -> AsyncIterator[Any]:
-    producer = clients.producer(settings.brokers, request_timeout_ms=SEND_MS)
+    producer = clients.producer(kafka_access(settings), request_timeout_ms=SEND_MS)
     async with _started(settings, producer):
         yield producer
 

@@ -18,6 +18,7 @@ from models.issues import Issue
 from models.settings import Settings, Topic
 from models.time import DAY_MS
 from streams.kafka import clients
+from streams.kafka.security import kafka_access
 
 BROKER_MAX_BYTES = 1_048_588
 """Kafka's own default for one record batch."""
@@ -184,7 +185,7 @@ def _raise_fatal(found: Differences) -> list[Issue]:
 
 @asynccontextmanager
 async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = clients.admin(settings.brokers, client_id="receipts-topics")
+    admin = clients.admin(kafka_access(settings), client_id="receipts-topics")
     try:
         await admin.start()
         yield admin

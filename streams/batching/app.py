@@ -23,6 +23,7 @@ from streams.batching.topic import BatchStream, BatchTopic
 from streams.batching.watchdog import topics_deleted
 from streams.kafka.clients import REQUEST_TIMEOUT_MS
 from streams.kafka.reading import Place
+from streams.kafka.security import Access
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class BatchTransport(driver.Transport):
 class BatchApp(faust.App):
     """A Faust app for batches; run it with run_worker().
 
-    brokers: host:port, comma separated. batch_size: most records in a Batch. max_record_bytes:
+    access: how to reach Kafka. batch_size: most records in a Batch. max_record_bytes:
     largest key + value + headers + overhead that send_many() and put() accept. quiesce_timeout_s:
     how long agents and acknowledgements may take when partitions are revoked.
     """
@@ -72,7 +73,7 @@ class BatchApp(faust.App):
         self,
         app_id: str,
         *,
-        brokers: str,
+        access: Access,
         batch_size: int = 2000,
         commit_interval_s: float = 1.0,
         session_timeout_s: float = 10.0,
@@ -92,7 +93,7 @@ class BatchApp(faust.App):
         self._informed: set[int] = set()
         self._ready: set[int] = set()
         self._opening: asyncio.Task[None] | None = None
-        fixed = _settings(brokers, commit_interval_s, session_timeout_s, rebalance_timeout_s)
+        fixed = _settings(access, commit_interval_s, session_timeout_s, rebalance_timeout_s)
         super().__init__(app_id, **{**fixed, **settings})
         self.transport = BatchTransport(self.conf.broker_consumer, self)
         self.producer_transport = BatchTransport(self.conf.broker_producer, self)
@@ -333,11 +334,12 @@ class BatchApp(faust.App):
 
 
 def _settings(
-    brokers: str, commit_interval_s: float, session_timeout_s: float, rebalance_timeout_s: float
+    access: Access, commit_interval_s: float, session_timeout_s: float, rebalance_timeout_s: float
 ) -> dict[str, Any]:
     """Faust settings; the reasons are in docs/design.md, embedded servers."""
     return {
-        "broker": ";".join(f"kafka://{address.strip()}" for address in brokers.split(",")),
+        "broker": ";".join(f"kafka://{address.strip()}" for address in access.brokers.split(",")),
+        "broker_credentials": access.for_faust,
         "store": "memory://",
         "Stream": BatchStream,
         "TableManager": BatchTableManager,

@@ -10,6 +10,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_f
 
 from streams.kafka.connections import adopt
 from streams.kafka.reading import guard_reading
+from streams.kafka.security import Access
 
 #: A broker that does not answer for this long counts as dead, and another is tried. Kafka's
 #: controller takes about as long to notice (`broker.session.timeout.ms`, 9 s by default).
@@ -22,14 +23,14 @@ PATIENCE_S: Final = 30.0
 Result = TypeVar("Result")
 
 
-def consumer(brokers: str, **options: Any) -> AIOKafkaConsumer:
+def consumer(access: Access, **options: Any) -> AIOKafkaConsumer:
     """A consumer that commits nothing by itself. Call it inside a running loop.
 
     Unreadable records are UnreadableRecords. Raises UnusableClient when a codec is missing.
     """
     guard_reading()
     shared: dict[str, Any] = {
-        "bootstrap_servers": brokers,
+        **access.for_aiokafka,
         "enable_auto_commit": False,
         "auto_offset_reset": "earliest",
         "isolation_level": "read_committed",
@@ -40,10 +41,10 @@ def consumer(brokers: str, **options: Any) -> AIOKafkaConsumer:
     return made
 
 
-def producer(brokers: str, **options: Any) -> AIOKafkaProducer:
+def producer(access: Access, **options: Any) -> AIOKafkaProducer:
     """A producer with acks from all in-sync replicas. Call it inside a running loop."""
     shared: dict[str, Any] = {
-        "bootstrap_servers": brokers,
+        **access.for_aiokafka,
         "acks": "all",
         "request_timeout_ms": REQUEST_TIMEOUT_MS,
     }
@@ -52,10 +53,10 @@ def producer(brokers: str, **options: Any) -> AIOKafkaProducer:
     return made
 
 
-def admin(brokers: str, **options: Any) -> AIOKafkaAdminClient:
+def admin(access: Access, **options: Any) -> AIOKafkaAdminClient:
     """An admin client. Call it inside a running loop."""
     shared: dict[str, Any] = {
-        "bootstrap_servers": brokers,
+        **access.for_aiokafka,
         "request_timeout_ms": REQUEST_TIMEOUT_MS,
     }
     made = AIOKafkaAdminClient(**{**shared, **options})

@@ -13,6 +13,7 @@ from deploy.embedded.brokers import Broker, KafkaBroker
 from sinks.client import ClickHouse
 from streams.kafka import clients
 from streams.kafka.liveness import probe
+from streams.kafka.security import Access
 from tests.support.running_sink import (
     Running,
     committed,
@@ -74,7 +75,9 @@ async def test_a_member_without_partitions_is_answered_too(
 ) -> None:
     """It must be able to take over, so the coordinator of the group has to answer it."""
     await create_topics(embedded_broker.bootstrap, f"{prefix}t", partitions=1)
-    members = [clients.consumer(embedded_broker.bootstrap, group_id=f"{prefix}g") for _ in "ab"]
+    members = [
+        clients.consumer(Access(embedded_broker.bootstrap), group_id=f"{prefix}g") for _ in "ab"
+    ]
     for member in members:
         await member.start()
         member.subscribe(topics=[f"{prefix}t"])

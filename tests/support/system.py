@@ -31,6 +31,7 @@ from deploy.simulator.publish.publish import (
     simulate,
 )
 from models.settings import Settings
+from streams.kafka.security import kafka_access
 from tests.support.waiting import until
 
 BALANCE_S = 90.0
@@ -92,14 +93,14 @@ class System:
         return asyncio.run(
             simulate(
                 SimulateOptions(
-                    self.settings.brokers, seed, events, rate, topics=topics, truth_path=truth
+                    kafka_access(self.settings), seed, events, rate, topics=topics, truth_path=truth
                 )
             )
         )
 
     def replay(self, recording: Path) -> Summary:
         """Publish a recording; the ledger does not expect it."""
-        return asyncio.run(replay(ReplayOptions(self.settings.brokers, recording)))
+        return asyncio.run(replay(ReplayOptions(kafka_access(self.settings), recording)))
 
     def replay_lines(self, lines: list[dict[str, Any]]) -> Summary:
         """Publish records by topic without prefix; the ledger does not expect them."""

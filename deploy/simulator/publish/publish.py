@@ -31,6 +31,7 @@ from deploy.simulator.publish.recording import Recorded, read_recording, to_line
 from deploy.simulator.traffic.generate import generate
 from deploy.simulator.traffic.load_profiles import SHAPES, Shape
 from streams.kafka import clients
+from streams.kafka.security import Access
 
 AHEAD_S = 0.05  # records due within this time are sent together
 BATCH_BYTES = 512 * 1024
@@ -50,13 +51,13 @@ class PublishError(RuntimeError):
 class SimulateOptions:
     """What to simulate.
 
-    brokers: "host:port,host:port". topics: topic name of each kind of event. rate: events a
+    access: how to reach Kafka. topics: topic name of each kind of event. rate: events a
     second (None: as fast as possible). as_of_ms: the end of the traffic, epoch ms (None: now).
     truth_path: where to write the truth file (None: nowhere). idempotent: for Apache Kafka; the
     embedded broker cannot. compression: gzip, snappy, lz4 or zstd (None: not at all).
     """
 
-    brokers: str
+    access: Access
     seed: int = 1
     events: int = 50_000
     rate: float | None = None
@@ -76,7 +77,7 @@ class ReplayOptions:
     now: give records the time of sending instead of their recorded timestamp.
     """
 
-    brokers: str
+    access: Access
     path: Path
     speed: float | None = None
     now: bool = False
@@ -203,7 +204,7 @@ def _replayed(
 @asynccontextmanager
 async def _publisher(options: SimulateOptions | ReplayOptions) -> AsyncIterator[_Publisher]:
     producer = clients.producer(
-        options.brokers, enable_idempotence=options.idempotent, max_batch_size=BATCH_BYTES,
+        options.access, enable_idempotence=options.idempotent, max_batch_size=BATCH_BYTES,
         max_request_size=4 * BATCH_BYTES, request_timeout_ms=30_000,
         compression_type=options.compression,
     )  # fmt: skip
@@ -213,7 +214,9 @@ async def _publisher(options: SimulateOptions | ReplayOptions) -> AsyncIterator[
         cluster = await producer.client.fetch_all_metadata()
     except KafkaError as error:
         await producer.stop()
-        raise PublishError(f"Kafka at {options.brokers} does not answer ({error})") from error
+        raise PublishError(
+            f"Kafka at {options.access.brokers} does not answer ({error})"
+        ) from error
     path = options.truth_path
     truth = path.open("w", encoding="utf-8") if path else None
     try:
