@@ -113,7 +113,8 @@ class Joining:
 
 async def without_kafka(most: int = 3) -> SinkConsumer:
     """A consumer whose client never started; the test gives it another."""
-    batches = SinkConsumer(Settings(sink_max_rows=most, sink_max_wait_s=5), Meter(), Health())
+    settings = Settings(sink_max_rows=most, sink_max_wait_s=5)
+    batches = SinkConsumer(settings, kafka_access(settings), Meter(), Health())
     await batches.consumer.stop()
     return batches
 
