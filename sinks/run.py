@@ -34,6 +34,7 @@ from sinks.rows import map_records
 from sinks.thread import InsertThread
 from sinks.writer import BadRow, Writer
 from streams.kafka import clients
+from streams.kafka.refusals import denied_right
 from streams.kafka.security import kafka_access
 
 log = logging.getLogger(__name__)
@@ -249,12 +250,15 @@ class Sink:
 
         def on_retry(error: BaseException) -> None:
             self._health.beat("batches")
-            self._letters.lasts(repr(error))
+            denied = denied_right(error, "WRITE")
+            if denied is not None:
+                self._health.unready("kafka", str(denied))
+            self._letters.lasts(denied or repr(error))
 
         if not refused:
             return
         await retry_until_stopped(
-            lambda: self._produce_letters(refused), clients.may_pass, self._stop, on_retry
+            lambda: self._produce_letters(refused), clients.may_change, self._stop, on_retry
         )
         self._letters.ended()
         for record, refusal in refused:

@@ -4,10 +4,11 @@ import asyncio
 
 import click
 
+from models.access_rights import Program
 from models.settings import Settings
 
 
-def preflight(settings: Settings) -> None:
+def preflight(settings: Settings, program: Program) -> None:
     """Print harmless differences. Raises TopicsError with every fatal one and its fix.
 
     Raises UnusableClient when the installed Kafka client cannot read all records.
@@ -16,5 +17,5 @@ def preflight(settings: Settings) -> None:
     from streams.kafka.reading import guard_reading
 
     guard_reading()
-    for warning in asyncio.run(check_topics(settings)):
+    for warning in asyncio.run(check_topics(settings, program)):
         click.echo(f"receipts: warning: {warning}", err=True)

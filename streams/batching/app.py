@@ -23,6 +23,7 @@ from streams.batching.topic import BatchStream, BatchTopic
 from streams.batching.watchdog import topics_deleted
 from streams.kafka.clients import REQUEST_TIMEOUT_MS
 from streams.kafka.reading import Place
+from streams.kafka.refusals import AccessRefused, Denials, denied_right
 from streams.kafka.security import Access
 
 log = logging.getLogger(__name__)
@@ -86,6 +87,7 @@ class BatchApp(faust.App):
         self.quiesce_timeout_s = quiesce_timeout_s
         rebalance_timeout_s = max(REBALANCE_TIMEOUT_S, 2 * session_timeout_s)
         self.fence = Fence(session_timeout_s, rebalance_timeout_s)
+        self.denials = Denials()
         self.failure: BaseException | None = None
         self.failed = asyncio.Event()
         self.stopping = False
@@ -208,11 +210,15 @@ class BatchApp(faust.App):
 
     def trouble(self) -> str | None:
         """The current trouble with Kafka, in words; None: there is none."""
+        if denied := self.denials.current():
+            return denied
+        refused = self.batch_producer.refusal() or self.batch_consumer.refusal()
         if self.coordinator_silent():
-            return f"waiting for the group coordinator, last heartbeat {self.fence.age_s:.1f} s ago"
+            silent = f"last heartbeat {self.fence.age_s:.1f} s ago"
+            return refused or f"waiting for the group coordinator, {silent}"
         late = self.batch_producer.oldest_unacknowledged()
         if late is not None and late.age_s > REQUEST_TIMEOUT_MS / 1000:
-            return f"{late} not acknowledged for {late.age_s:.1f} s"
+            return refused or f"{late} not acknowledged for {late.age_s:.1f} s"
         return None
 
     # ------------------------------------------------------------------ failing
@@ -221,9 +227,11 @@ class BatchApp(faust.App):
         """Stop the process without committing; the first failure counts and is logged."""
         if self.failure is not None:
             return
+        error, cause = denied_right(error) or error, cause or error
         self.failure = error
-        error.__cause__ = error.__cause__ or cause
-        own = isinstance(error, BatchingError)
+        if cause is not error:
+            error.__cause__ = error.__cause__ or cause
+        own = isinstance(error, BatchingError | AccessRefused)
         log.critical("Stopping, nothing is committed: %s", error if own else repr(error),
                      exc_info=None if own else error)  # fmt: skip
         # From here on Faust and aiokafka log only consequences, several tracebacks each.

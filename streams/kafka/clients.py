@@ -10,6 +10,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_f
 
 from streams.kafka.connections import adopt
 from streams.kafka.reading import guard_reading
+from streams.kafka.refusals import denied_right
 from streams.kafka.security import Access
 
 #: A broker that does not answer for this long counts as dead, and another is tried. Kafka's
@@ -78,6 +79,11 @@ async def retry_for_a_while(
         reraise=True,
     )
     return await retrying(request)
+
+
+def may_change(error: BaseException) -> bool:
+    """Whether the same call may succeed later, perhaps after a right is granted."""
+    return may_pass(error) or denied_right(error) is not None
 
 
 def may_pass(error: BaseException) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from aiokafka import TopicPartition
@@ -89,6 +90,8 @@ async def test_a_member_without_partitions_is_answered_too(
 
 class Refusing:
     """A consumer whose broker answers, but not with what was asked."""
+
+    _client = SimpleNamespace(refusal="")
 
     def assignment(self) -> set[TopicPartition]:
         return {TopicPartition("t", 0)}

@@ -31,6 +31,8 @@ from deploy.simulator.publish.recording import Recorded, read_recording, to_line
 from deploy.simulator.traffic.generate import generate
 from deploy.simulator.traffic.load_profiles import SHAPES, Shape
 from streams.kafka import clients
+from streams.kafka.authorized import absence
+from streams.kafka.refusals import denied_right, no_answer
 from streams.kafka.security import Access
 
 AHEAD_S = 0.05  # records due within this time are sent together
@@ -117,7 +119,7 @@ async def simulate(
         raise ValueError(f"rate: {options.rate} is not above 0 events a second")
     async with _publisher(options) as publisher:
         counts: dict[str, int] = {
-            kind: publisher.partitions(options.topics[kind]) for kind in KINDS
+            kind: await publisher.partitions(options.topics[kind]) for kind in KINDS
         }
         outgoing = _simulated(options, events, counts)
         return await publisher.run(outgoing, options.events, progress, stop, as_of_ms)
@@ -133,7 +135,7 @@ async def replay(
     as_of_ms = time.time_ns() // 1_000_000
     async with _publisher(options) as publisher:
         topics = {record.topic for record in read_recording(options.path)}
-        counts = {topic: publisher.partitions(topic) for topic in sorted(topics)}
+        counts = {topic: await publisher.partitions(topic) for topic in sorted(topics)}
         outgoing = _replayed(options, read_recording(options.path), counts)
         return await publisher.run(outgoing, 0, progress, stop, as_of_ms)
 
@@ -214,9 +216,7 @@ async def _publisher(options: SimulateOptions | ReplayOptions) -> AsyncIterator[
         cluster = await producer.client.fetch_all_metadata()
     except KafkaError as error:
         await producer.stop()
-        raise PublishError(
-            f"Kafka at {options.access.brokers} does not answer ({error})"
-        ) from error
+        raise PublishError(no_answer(options.access.brokers, error)) from error
     path = options.truth_path
     truth = path.open("w", encoding="utf-8") if path else None
     try:
@@ -235,11 +235,11 @@ class _Publisher:
         self._in_flight: deque[list[Batch]] = deque()
         self._by_kind: Counter[str] = Counter()
 
-    def partitions(self, topic: str) -> int:
+    async def partitions(self, topic: str) -> int:
         """Number of partitions. Raises PublishError for a missing topic; never creates it."""
         found = self._cluster.partitions_for_topic(topic)
         if not found:
-            raise PublishError(f"topic {topic} is missing. Fix: run `receipts topics`")
+            raise PublishError(await absence(self._producer.client, topic, "WRITE"))
         return len(found)
 
     async def run(
@@ -304,7 +304,8 @@ class _Publisher:
                     acknowledged += acknowledged_records(batch, answer.offset)
             self._write_down(sorted(acknowledged))
             if failures := [a for a in answers if isinstance(a, BaseException)]:
-                raise PublishError(f"the broker refused a batch: {failures[0]}")
+                refused = denied_right(failures[0], "WRITE")
+                raise PublishError(str(refused or f"the broker refused a batch: {failures[0]}"))
 
     def _write_down(self, acknowledged: list[tuple[int, Published]]) -> None:
         self._by_kind.update(record.kind for _, record in acknowledged)
