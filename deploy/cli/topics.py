@@ -14,7 +14,7 @@ from models.access_rights import NEEDS
 
 def principal_options(command: Callable[..., None]) -> Callable[..., None]:
     """An option for the principal of each program."""
-    for program, needs in reversed(NEEDS.items()):
+    for program, needs in reversed(list(NEEDS.items())):
         text = f"With --acls: principal of {needs.meaning.replace('`', '')}."
         command = click.option(f"--{program}", metavar="PRINCIPAL", help=text)(command)
     return command

@@ -1,4 +1,4 @@
-"""What Kafka's ACLs allow this user, asked of the brokers (KIP-430).
+"""What Kafka's ACLs allow this user, as the brokers answer (KIP-430).
 
 Brokers answer for any user that may see a topic or a group; no right is tried out. Brokers without
 ACLs allow everything. On PLAINTEXT nobody logs in and nothing is requested: a request by name would
@@ -17,6 +17,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     for_code,
 )
+from aiokafka.protocol.admin import DescribeGroupsRequest_v3, DescribeGroupsResponse_v3
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
 
@@ -91,7 +92,23 @@ class MetadataRequest_v8(RequestStruct):  # type: ignore[misc]  # noqa: N801
     )
 
 
-class _AuthorizedOperations(Request[MetadataRequest_v8]):  # type: ignore[misc]
+class GroupsRequest_v3(DescribeGroupsRequest_v3):  # type: ignore[misc]  # noqa: N801
+    """aiokafka decodes the answer to its own as one of v2, without authorized operations."""
+
+    RESPONSE_TYPE = DescribeGroupsResponse_v3
+
+
+class _OfGroup(Request[GroupsRequest_v3]):  # type: ignore[misc]
+    API_KEY = 15
+
+    def __init__(self, group: str) -> None:
+        self._group = group
+
+    def build(self, request_struct_class: type[GroupsRequest_v3]) -> GroupsRequest_v3:
+        return request_struct_class([self._group], True)
+
+
+class _OfTopics(Request[MetadataRequest_v8]):  # type: ignore[misc]
     API_KEY = 3
 
     def __init__(self, topics: list[str]) -> None:
@@ -116,7 +133,7 @@ async def allowed_on_topics(client: Any, topics: Iterable[str]) -> dict[str, All
     if client._security_protocol == "PLAINTEXT":
         return dict.fromkeys(names)
     try:
-        answer = await client.send(client.get_random_node(), _AuthorizedOperations(names))
+        answer = await client.send(client.get_random_node(), _OfTopics(names))
     except (IncompatibleBrokerVersion, NotImplementedError):
         return dict.fromkeys(names)
     found: dict[str, Allowed] = {}
@@ -134,7 +151,8 @@ async def allowed_on_group(admin: AIOKafkaAdminClient, group: str) -> Allowed:
     if admin._client._security_protocol == "PLAINTEXT":
         return None
     try:
-        (answer,) = await admin.describe_consumer_groups([group], None, True)
+        coordinator = await admin.find_coordinator(group)
+        answer = await admin._client.send(coordinator, _OfGroup(group))
     except GroupAuthorizationFailedError:
         return frozenset()
     except (IncompatibleBrokerVersion, NotImplementedError):

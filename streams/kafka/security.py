@@ -130,6 +130,9 @@ def kafka_access(settings: SecuritySettings) -> Access:
     tokens: TokenProvider | None = None
     if settings.kafka_sasl_mechanism == "OAUTHBEARER":
         path, command = settings.kafka_oauth_token_file, settings.kafka_oauth_token_command
+        if path and (reason := _unreadable(path)):
+            text, fix = f"{path} cannot be read: {reason}", "correct the path or its rights"
+            raise UnusableAccess([Problem("RECEIPTS_KAFKA_OAUTH_TOKEN_FILE", text, fix)])
         tokens = FileTokens(Path(path)) if path else CommandTokens(command)
     return Access(
         settings.brokers,

@@ -14,12 +14,17 @@ from __future__ import annotations
 
 import base64
 import json
+import shlex
+import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import trustme
+from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -28,7 +33,18 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from deploy.embedded.brokers import KafkaBroker, free_port
+from deploy.embedded.brokers import (
+    KAFKA_VERSION,
+    BrokerError,
+    KafkaBroker,
+    fetch_kafka,
+    free_port,
+    kafka_home,
+)
+from models.access_rights import Right
+from streams.kafka import clients
+from streams.kafka.authorized import OPERATIONS
+from streams.kafka.security import Access
 
 SESSION_MS: Final = 4_000
 
@@ -177,3 +193,72 @@ class SecuredBroker(KafkaBroker):
                 if listener == "short":
                     found[f"{name}.{mechanism}.connections.max.reauth.ms"] = str(SESSION_MS)
         return found
+
+
+# --- access rights ------------------------------------------------------------------------------
+
+
+def kafka_acls_jar() -> Path:
+    """The jar of kafka-acls.sh, which the server does not need; by Maven, once per machine."""
+    jar = kafka_home().parent / f"kafka-tools-{KAFKA_VERSION}.jar"
+    if not jar.exists():
+        command = [
+            "mvn", "-q", "-B", "dependency:copy", f"-DoutputDirectory={jar.parent}",
+            f"-Dartifact=org.apache.kafka:kafka-tools:{KAFKA_VERSION}",
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+        if not jar.exists():
+            raise BrokerError(f"Maven could not fetch kafka-tools: {done.stdout[-2000:]}")
+    return jar
+
+
+def run_kafka_acls(commands: Iterable[str]) -> None:
+    """Run lines that begin with kafka-acls.sh. Raises BrokerError with Kafka's words."""
+    classes = f"{fetch_kafka()}/*:{kafka_acls_jar()}"
+    java = ["java", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", classes]
+
+    def run(line: str) -> None:
+        script, *arguments = shlex.split(line)
+        assert script == "kafka-acls.sh"
+        command = [*java, "org.apache.kafka.tools.AclCommand", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        if done.returncode or "Error" in done.stdout + done.stderr:
+            raise BrokerError(f"{line}: {done.stdout}{done.stderr}")
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(run, commands))
+
+
+_KINDS: Final = {"topic": 2, "group": 3}
+_NUMBERS: Final = {name: number for number, name in OPERATIONS.items()}
+_LITERAL, _ALLOW, _NONE = 3, 3, 0
+
+
+def _acl(principal: str, right: Right) -> tuple[Any, ...]:
+    operation = _NUMBERS[right.operation]
+    return _KINDS[right.kind], right.name, _LITERAL, principal, "*", operation, _ALLOW
+
+
+async def grant(broker: SecuredBroker, principal: str, right: Right) -> None:
+    """Add one ACL."""
+    async with _admin(broker) as admin:
+        answer = await admin._send_request(CreateAclsRequest(*_acl(principal, right)))
+        assert [code for code, _ in answer.creation_responses] == [_NONE], answer
+
+
+async def revoke(broker: SecuredBroker, principal: str, right: Right) -> None:
+    """Remove one ACL; AssertionError when there is none."""
+    async with _admin(broker) as admin:
+        answer = await admin._send_request(DeleteAclsRequest(*_acl(principal, right)))
+        ((code, _, removed),) = answer.filter_responses
+        assert code == _NONE and len(removed) == 1, answer
+
+
+@asynccontextmanager
+async def _admin(broker: SecuredBroker) -> AsyncIterator[Any]:
+    admin = clients.admin(Access(broker.bootstrap))
+    await admin.start()
+    try:
+        yield admin
+    finally:
+        await admin.close()
