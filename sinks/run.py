@@ -35,7 +35,7 @@ from sinks.thread import InsertThread
 from sinks.writer import BadRow, Writer
 from streams.kafka import clients
 from streams.kafka.refusals import denied_right
-from streams.kafka.security import kafka_access
+from streams.kafka.security import kafka_access, watch_certificates
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +140,7 @@ class Sink:
         self._clock = clock
         self._thread = thread
         self._writer = Writer(clickhouse, meter, health)
-        access = kafka_access(settings)
+        self._access = access = kafka_access(settings)
         self._consumer = SinkConsumer(settings, access, meter, health)
         self._inserts = OutageLog(
             log,
@@ -160,12 +160,14 @@ class Sink:
         """Work until `stop` is set. Raises as `run_sink` does."""
         work = asyncio.create_task(self._work())
         stopping = asyncio.create_task(self._stop.wait())
+        watching = asyncio.create_task(watch_certificates(self._access))
         try:
             await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
             await asyncio.wait({work}, timeout=STOP_GRACE_S)
         finally:
             self._writer.stopped.set()
             stopping.cancel()
+            watching.cancel()
             await self._shutdown(work)
 
     async def _shutdown(self, work: "asyncio.Task[None]") -> None:

@@ -15,7 +15,10 @@ def preflight(settings: Settings, program: Program) -> None:
     """
     from deploy.kafka.topics import check_topics
     from streams.kafka.reading import guard_reading
+    from streams.kafka.security import certificate_warnings, kafka_access
 
     guard_reading()
+    for line in certificate_warnings(kafka_access(settings)):
+        click.echo(f"receipts: warning: {line}", err=True)
     for warning in asyncio.run(check_topics(settings, program)):
         click.echo(f"receipts: warning: {warning}", err=True)

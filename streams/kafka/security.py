@@ -13,6 +13,8 @@ sends a login over an unencrypted connection.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import ssl
 from collections.abc import Iterator
@@ -30,6 +32,9 @@ log = logging.getLogger(__name__)
 
 #: A certificate is warned about for this long before it expires.
 EXPIRES_SOON: Final = timedelta(days=14)
+
+#: Seconds between looks at the files.
+WATCH_EVERY_S: Final = 60.0
 
 _Stamp = tuple[tuple[int, int, int], ...]
 
@@ -320,6 +325,23 @@ class ReloadingContext(ssl.SSLContext):
     def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
         """As any context's, with the newest certificates: asyncio and uvloop call it."""
         return self.refresh().wrap_bio(*args, **kwargs)
+
+
+async def watch_certificates(access: Access, every_s: float = WATCH_EVERY_S) -> None:
+    """Load changed certificates soon after the change, and warn before they expire.
+
+    Connections do the same when they are made, which may be long after the change. Returns at once
+    without TLS, else it runs until cancelled.
+    """
+    warned: list[str] = []
+    while access.context is not None:
+        access.context.refresh()
+        with contextlib.suppress(UnusableAccess):  # refresh() logged it
+            lines = certificate_warnings(access)
+            for line in lines if lines != warned else ():
+                log.warning("%s", line)
+            warned = lines
+        await asyncio.sleep(every_s)
 
 
 def certificate_warnings(access: Access) -> list[str]:

@@ -125,12 +125,15 @@ def test_the_commands_work_with_the_least_rights(
         return receipts(mine, "suppressions", "check", *person).returncode == 3
 
     until(is_suppressed, "the worker suppresses the recipient", LONG_S)
-    listed = receipts(mine, "suppressions", "list", "--format", "csv")
+    listed = receipts(mine, "suppressions", "list")
     assert listed.returncode == 0 and "447700900123" in listed.stdout
     checked = receipts(system.settings_of("admin"), "topics", "--check")
     assert checked.returncode == 0, checked.stderr
-    simulated = receipts(system.settings_of("simulator"), "simulate", "--events", "200")
+    truth = system.folder / "command.jsonl"
+    command = ("simulate", "--events", "200", "--truth", str(truth))
+    simulated = receipts(system.settings_of("simulator"), *command)
     assert simulated.returncode == 0, simulated.stderr
+    system.truths.append(truth)
 
 
 def test_no_secret_is_in_any_log(system: System, processes: dict[str, Process]) -> None:

@@ -25,9 +25,11 @@ from streams.kafka.security import (
     UnusableAccess,
     certificate_warnings,
     kafka_access,
+    watch_certificates,
 )
 from streams.kafka.tokens import CommandTokens, FileTokens, TokenUnavailable, expiry
 from tests.support.secured_broker import Certificates, token_of
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -263,6 +265,24 @@ def test_a_rotated_certificate_is_used_by_new_connections(
     levels = [record.levelname for record in caplog.records]
     assert levels == ["INFO", "ERROR", "INFO"]
     assert "RECEIPTS_KAFKA_SSL_KEYFILE" in caplog.records[1].getMessage()
+
+
+async def test_a_process_notices_new_certificates_and_their_end_without_a_connection(
+    made: Certificates, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "streams.kafka.security")
+    mine = made.issue("me")
+    access = kafka_access(_settings("SSL", **_pair(made, *mine)))
+    watching = asyncio.create_task(watch_certificates(access, every_s=0.01))
+    try:
+        end = dt.datetime.now(dt.UTC) + dt.timedelta(days=2)
+        _replace(mine, made.issue("next", not_before=end - dt.timedelta(9), not_after=end))
+        await eventually(lambda: "expires at" in caplog.text)
+        assert "new connections use the new ones" in caplog.text
+        await asyncio.sleep(0.1)
+        assert caplog.text.count("expires at") == 1
+    finally:
+        watching.cancel()
 
 
 async def test_an_authority_that_is_taken_out_is_trusted_no_longer(
