@@ -18,13 +18,13 @@ DELIVERIES = (1, 2, 5, 10, 30, 60, 120, 300, 900, 1800, 3600, 14_400, 43_200, 86
 SIZES = (1, 10, 50, 100, 250, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000)
 """Records or rows in one batch."""
 
-#: Label whose values traffic decides → most values of it in one metric; the next are OTHER.
-#: Codes: most of each provider.
+#: Label whose values come from the traffic → most values of it in one metric; the others are OTHER.
 LIMITS: Final[Mapping[str, int]] = {"provider": 100, "country": 250, "code": 200}
-#: The same for every other label: its values come from the program or the installation.
+#: Labels whose limit holds for each combination of the labels before them.
+WITHIN: Final = frozenset({"code"})
+#: The limit of every other label: its values come from the program or the installation.
 LABEL_VALUES: Final = 10_000
-#: Most series of one metric. Beyond, the labels of LIMITS become OTHER in new ones, from the first
-#: on, until the series is a known one.
+#: Most series of one metric. In one more, the labels of LIMITS become OTHER, from the first on.
 SERIES: Final = 20_000
 OTHER: Final = "other"
 
@@ -42,13 +42,25 @@ class Metric(NamedTuple):
 
 
 class Meter(Protocol):
-    """Where streams and sinks report metrics; names and labels must be those of the table."""
+    """Where streams and sinks report metrics; names and labels must be those of the table.
+
+    Thread-safe.
+    """
 
     def add(self, name: str, value: float = 1, **labels: str) -> None:
         """Raise a counter."""
 
     def set(self, name: str, value: float, **labels: str) -> None:
         """Set a gauge."""
+
+    def set_age(self, name: str, since_s: float | None, **labels: str) -> None:
+        """Set a gauge to the age of a moment; it grows by itself, also while this process hangs.
+
+        since_s: epoch seconds; None: the age is 0. A gauge is set by `set` or by this, not by both.
+        """
+
+    def forget(self, name: str, **labels: str) -> None:
+        """Remove a series of a gauge: what it measures is no longer here."""
 
     def observe(self, name: str, value: float, **labels: str) -> None:
         """Add one value to a histogram."""
@@ -484,8 +496,8 @@ TABLE: tuple[Metric, ...] = (
         "gauge",
         (),
         "seconds",
-        "While rows wait to be written: since ClickHouse last acknowledged an insert, or since they "
-        "wait if that is shorter. 0: no rows wait.",
+        "While rows wait to be written: since they wait, or since ClickHouse last acknowledged an "
+        "insert if that is shorter. 0: no rows wait.",
         "sink",
     ),
     Metric(
