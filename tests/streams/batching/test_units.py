@@ -25,7 +25,7 @@ from streams.batching import Batch, BatchApp, FenceLost, Outgoing, RecordTooLarg
 from streams.batching.batch import Fetched
 from streams.batching.consumer import BatchConsumer
 from streams.batching.errors import FenceNotProved, IncompatibleVersions
-from streams.batching.fence import Fence, error_codes
+from streams.batching.fence import Fence
 from streams.batching.private_api import assert_private_api
 from streams.batching.producer import BatchProducer, _batches, _checked
 from streams.batching.runner import run_worker
@@ -160,12 +160,6 @@ async def test_a_worker_that_leaves_its_group_loses_the_fence(fence: Fence) -> N
     await coordinator._send_req(LeaveGroupRequest("group", "member"))
     with pytest.raises(FenceLost, match="left its consumer group"):
         fence.check()
-
-
-def test_the_codes_of_all_partitions_of_a_commit_are_seen() -> None:
-    answer = SimpleNamespace(topics=[("a", [(0, 0), (1, 22)]), ("b", [(0, 25)])])
-    assert error_codes(answer) == {0, 22, 25}
-    assert error_codes(SimpleNamespace(error_code=27)) == {27}
 
 
 def test_an_older_error_does_not_matter_between_assignments(fence: Fence, clock: Clock) -> None:
