@@ -181,7 +181,7 @@ class BatchApp(faust.App):
     @property
     def clock_skew_s(self) -> float:
         """Seconds by which the newest timestamps read are ahead of the clock of this machine."""
-        return self.batch_consumer.skew.seconds()
+        return self.batch_consumer.clock_skew.value()
 
     @property
     def unacknowledged(self) -> int:

@@ -25,7 +25,7 @@ from streams.batching.batch import Batch, Fetched, FetchedMap
 from streams.batching.errors import QuiesceTimeout
 from streams.batching.thread import BatchConsumerThread
 from streams.batching.watchdog import Watchdog
-from streams.kafka.waiting import ClockSkew, OldestWaiting
+from streams.kafka.measures import OldestWaiting, RecentMaximum, ahead_s
 
 if TYPE_CHECKING:
     from streams.batching.app import BatchApp
@@ -49,7 +49,7 @@ class BatchConsumer(driver.Consumer):
         self._done_at: dict[TP, int] = {}
         """Timestamp of the last record that is done."""
         self._waiting = OldestWaiting()
-        self.skew = ClockSkew()
+        self.clock_skew = RecentMaximum()
         self._quiescing = asyncio.Lock()
         self._epoch = 0
         self._open = False
@@ -170,7 +170,7 @@ class BatchConsumer(driver.Consumer):
     async def _hand_out_one(self, batch: Batch, part: Fetched) -> None:
         tp = batch.tp
         self._out[tp].append(batch)
-        self.skew.note(batch.records[-1].timestamp)
+        self.clock_skew.note(ahead_s(batch.records[-1].timestamp))
         if part.highwater is not None:
             self._heads[tp] = (batch.next_offset, part.highwater)
         await self.wait_first(self.callback(self._message(batch)), self.suspend_flow.wait())

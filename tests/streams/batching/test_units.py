@@ -329,10 +329,12 @@ async def test_after_commit_runs_only_when_all_that_was_done_is_committed(
     consumer.app = SimpleNamespace(
         run_before_commit=lambda: note("before"),
         run_after_commit=lambda: called.append("after"),
+        observer=SimpleNamespace(committed=lambda: called.append("committed")),
         batch_producer=SimpleNamespace(flush=lambda: note("flush")),
     )
     consumer._epoch, consumer._done_up_to, consumer._committed_offset = 1, dict(done), {}
     consumer._commit = lambda offsets: note("commit", committed)
     assert await consumer._commit_done(last=False) is bool(committed)
-    assert called == ["before", "flush", *["commit"] * bool(done), *["after"] * finished]
+    was = ["committed"] * bool(committed)
+    assert called == ["before", "flush", *["commit"] * bool(done), *was, *["after"] * finished]
     assert (consumer._done_up_to == {}) is finished

@@ -1,11 +1,11 @@
-"""How long records wait, and how far their timestamps are ahead of the clock of this machine."""
+"""How long records wait, and other measures that a scrape must not miss."""
 
 import time
 from collections.abc import Callable, Hashable
 from typing import Final
 
-#: The greatest skew of so many seconds is reported; of twice as many at most.
-SKEW_WINDOW_S: Final = 30.0
+#: Of RecentMaximum.
+WINDOW_S: Final = 30.0
 
 
 class OldestWaiting:
@@ -55,26 +55,31 @@ def _moment(timestamp_ms: int, now: float) -> float:
     return min(timestamp_ms / 1000, now) if timestamp_ms >= 0 else now
 
 
-class ClockSkew:
-    """How far the newest timestamps of records are ahead of the clock of this machine.
+class RecentMaximum:
+    """The greatest value of the last 30 to 60 s: what lasts a second is in some scrape.
 
-    Either this clock is behind, or that of a producer is ahead.
-    clock: epoch seconds
+    clock: seconds
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._began_at = clock()
         self._before = 0.0
         self._now = 0.0
 
-    def note(self, timestamp_ms: int) -> None:
-        """A record with this timestamp was read just now."""
-        self._now = max(self._now, timestamp_ms / 1000 - self._clock())
+    def note(self, value: float) -> None:
+        """A value was measured just now."""
+        self._now = max(self._now, value)
 
-    def seconds(self) -> float:
-        """The greatest of the last 30 to 60 s; 0: none was ahead."""
+    def value(self) -> float:
+        """The greatest; 0 when none is positive."""
         now = self._clock()
-        if abs(now - self._began_at) > SKEW_WINDOW_S:
+        if now - self._began_at > WINDOW_S:
             self._before, self._now, self._began_at = self._now, 0.0, now
         return max(self._before, self._now)
+
+
+def ahead_s(timestamp_ms: int) -> float:
+    """Seconds by which the timestamp of a record that was read just now is ahead of the clock of
+    this machine. Either this clock is behind, or that of a producer is ahead."""
+    return timestamp_ms / 1000 - time.time()
