@@ -43,6 +43,7 @@ from aiokafka.protocol.group import HeartbeatRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.produce import ProduceRequest
 
+from streams.kafka.errors import Report, kind_of, report_codes
 from streams.kafka.refusals import refusal_of
 
 log = logging.getLogger(__name__)
@@ -120,6 +121,8 @@ class Client(AIOKafkaClient):  # type: ignore[misc]
     _failed_at: dict[Any, float]
     _renewals: set[asyncio.Task[None]]
     _sync_task: asyncio.Task[None] | None
+    report: Report
+    """Called with the kind of each request that failed; of the client's own loop."""
     refusal: str
     """Why the latest connection was refused (TLS, login); empty after one that was not."""
 
@@ -230,9 +233,11 @@ class Client(AIOKafkaClient):  # type: ignore[misc]
 
     def _note_refusal(self, node_id: Any, broker: str, error: BaseException) -> None:
         if refused := refusal_of(error, broker, self._security_protocol):
+            self.report("authentication")
             self.refusal = str(refused)
             log.error("Broker refuses the connection: %s", refused)
         else:
+            self.report(kind_of(error))
             log.warning("Broker %s cannot be connected to: %s", node_id, self._reason(error))
 
     def _in_background(self, work: Any) -> None:
@@ -292,12 +297,16 @@ class Client(AIOKafkaClient):  # type: ignore[misc]
                 response = await conn.send(request, expect_response=answered)
         except TimeoutError as error:
             self._note(node_id, healthy=False)
+            self.report("timeout")
             conn.close(reason=CloseReason.CONNECTION_TIMEOUT)
             raise RequestTimedOutError(f"broker {node_id} did not answer in time") from error
-        except KafkaConnectionError:
-            self._note(node_id, healthy=False)
+        except KafkaError as error:
+            if isinstance(error, KafkaConnectionError):
+                self._note(node_id, healthy=False)
+            self.report(kind_of(error))
             raise
         self._note(node_id, healthy=True)
+        report_codes(request, response, self.report)
         return response
 
     def _note(self, node_id: Any, *, healthy: bool) -> None:
@@ -378,4 +387,5 @@ def adopt(client: AIOKafkaClient) -> Client:
     adopted._failed_at = {}
     adopted._renewals = set()
     adopted.refusal = ""
+    adopted.report = lambda kind: None
     return adopted
