@@ -23,8 +23,8 @@ def settings_page() -> str:
         "at once, with\nexit code 2. A variable that starts with `RECEIPTS_` and is not listed is "
         "invalid too, unless Kubernetes set it\nfor a service (`RECEIPTS_WORKER_SERVICE_HOST`, "
         "`RECEIPTS_WORKER_PORT=tcp://10.0.0.1:6066` and the like):\nthose are ignored.\n\n"
-        "A secret may also be in a file: the variable with `_FILE` has its path. One line of UTF-8; "
-        "the line break at\nits end is not part of the secret. A secret is in no log, error or "
+        "A secret may also be in a file: the variable with `_FILE` has its path. One line of UTF-8;"
+        " the line break at\nits end is not part of the secret. A secret is in no log, error or "
         "metric ([security.md](security.md)).\n"
         "\n| variable | default | meaning | allowed |\n|---|---|---|---|\n"
     )
