@@ -4,23 +4,48 @@ VENV   ?= .venv
 PYTHON ?= python3
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-KIND   := embedded,dev
+LOCKS  := deploy/install
+TOOLS  := build/tools
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-quick lint docs bench bench-reports chaos check clean
+.PHONY: help install lock sbom audit demo test test-quick lint docs bench bench-reports chaos check clean
 
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 install: $(STAMP)  ## Make .venv with everything (again only when the pins change)
 
-$(STAMP): pyproject.toml deploy/install/constraints.txt
+$(STAMP): pyproject.toml $(LOCKS)/requirements-build.txt $(LOCKS)/requirements-dev.txt
 	@python=$$(deploy/install/find-python $(PYTHON)) || exit 1; \
 	echo "Installing into $(VENV) with $$($$python --version) (takes a minute, once) ..."; \
 	$$python -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r $(LOCKS)/requirements-build.txt -r $(LOCKS)/requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint deploy/install/constraints.txt --editable '.[$(KIND)]'
+		--no-deps --no-build-isolation --editable .
 	@touch $@
+
+$(TOOLS)/.installed: $(LOCKS)/requirements-tools.txt
+	@python=$$(deploy/install/find-python $(PYTHON)) || exit 1; $$python -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+lock: $(TOOLS)/.installed  ## Write deploy/install/requirements*.txt from pyproject.toml (ARGS=--upgrade: newest versions)
+	@deploy/install/lock $(TOOLS)/bin/uv $(ARGS)
+
+build/image/.installed: $(TOOLS)/.installed $(LOCKS)/requirements.txt
+	@rm -rf build/image && $(TOOLS)/bin/python -m venv --without-pip build/image
+	@$(TOOLS)/bin/python -m pip --python build/image/bin/python install --quiet \
+		--disable-pip-version-check --require-hashes -r $(LOCKS)/requirements.txt
+	@touch $@
+
+sbom: build/image/.installed  ## Write build/sbom.json: what the image installs, as CycloneDX
+	@$(TOOLS)/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application \
+		--spec-version 1.6 --output-reproducible -o build/sbom.json build/image/bin/python
+	@echo "build/sbom.json"
+
+audit: $(TOOLS)/.installed  ## Compare what is installed with databases of advisories
+	@$(TOOLS)/bin/python deploy/install/audit.py $(addprefix $(LOCKS)/,requirements.txt requirements-dev.txt)
 
 demo: $(STAMP)  ## Run 50,000 simulated events through everything, check the ledger, serve the reports (ARGS=--no-serve: do not)
 	@$(BIN)/receipts demo $(ARGS)

@@ -37,6 +37,11 @@ def variable_of(field: str) -> str:
     return PREFIX + field.upper()
 
 
+def file_variable_of(field: str) -> str:
+    """The environment variable with the path of the file that holds a secret setting."""
+    return variable_of(field) + "_FILE"
+
+
 def field_of(variable: str) -> str:
     """The field of an environment variable that starts with the prefix."""
     return variable.removeprefix(PREFIX).lower()

@@ -8,8 +8,8 @@ import difflib
 import re
 import shlex
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import unquote, urlencode, urlsplit, urlunsplit
 
 from pydantic import (
     BaseModel,
@@ -20,6 +20,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.config import JsonDict
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from models.issues import PREFIX, Issue, SettingsError, field_of, mask_url, variable_of
@@ -40,8 +42,11 @@ Topic = Literal[
 IGNORED_VARIABLES = frozenset({"RECEIPTS_KAFKA_HOME"})
 """Variables of the test tools: where Kafka's jars are kept."""
 
-_TOKEN = re.compile(r"[A-Za-z0-9._-]{1,64}=[A-Za-z0-9_-]{16,200}", re.ASCII)
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{16,200}", re.ASCII)
+_PAGES_TOKEN = re.compile(r"[A-Za-z0-9._-]{1,64}=" + _TOKEN.pattern, re.ASCII)
 _BROKER = re.compile(r"(\[[0-9A-Fa-f:]+]|[\w.-]+):([0-9]{1,5})", re.ASCII)
+
+_URLS = ("clickhouse_url", "pages_clickhouse_url")
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*$", max_length=100)]
 Host = Annotated[str, Field(min_length=1)]
@@ -50,8 +55,16 @@ Days = Annotated[int, Field(ge=1, le=3650)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
-def _setting(default: Any, meaning: str, fix: str, **limits: Any) -> Any:
-    return Field(default, description=meaning, json_schema_extra={"fix": fix}, **limits)
+def _setting(default: Any, meaning: str, fix: str, *, secret: bool = False, **limits: Any) -> Any:
+    """secret: it is not shown in any text, and may be given in a file (`RECEIPTS_…_FILE`)."""
+    extra: JsonDict = {"fix": fix, "secret": secret}
+    return Field(default, description=meaning, json_schema_extra=extra, repr=not secret, **limits)
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """Whether a setting is a secret."""
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and bool(extra.get("secret"))
 
 
 class Settings(BaseModel):
@@ -88,7 +101,7 @@ class Settings(BaseModel):
         "",
         "password of that user; for Confluent Cloud the API secret",
         "give the password of RECEIPTS_KAFKA_SASL_USERNAME",
-        repr=False,
+        secret=True,
     )
     kafka_ssl_cafile: str = _setting(
         "",
@@ -111,7 +124,7 @@ class Settings(BaseModel):
         "",
         "password of the private key, if it is encrypted",
         "give the password of the key, or leave it empty",
-        repr=False,
+        secret=True,
     )
     kafka_oauth_token_file: str = _setting(
         "",
@@ -123,7 +136,7 @@ class Settings(BaseModel):
         "command that prints the token for OAUTHBEARER; run without a shell, again when the token "
         "is about to expire",
         "write the command as for a shell, with quotes where needed, or leave it empty",
-        repr=False,
+        secret=True,
     )
     app_id: Name = _setting(
         "receipts",
@@ -167,7 +180,23 @@ class Settings(BaseModel):
         "`chdb:///path` runs the engine inside the sink's process",
         "write it as http://user:password@host:8123/database (/ in a password as %2F) "
         "or chdb:///path/of/a/folder",
-        repr=False,
+        secret=True,
+    )
+    clickhouse_cafile: str = _setting(
+        "",
+        "certificates of the authority that signed ClickHouse's; empty: those of the system",
+        "give the path of a PEM file, or leave it empty",
+    )
+    clickhouse_certfile: str = _setting(
+        "",
+        "client certificate for ClickHouse; with a URL without a password it is also how "
+        "ClickHouse knows the user (`ssl_certificate`)",
+        "give the path of a PEM file, or leave it empty",
+    )
+    clickhouse_keyfile: str = _setting(
+        "",
+        "private key of RECEIPTS_CLICKHOUSE_CERTFILE, without a password",
+        "give the path of a PEM file, or leave it empty",
     )
     retention_days: int = _setting(
         10,
@@ -223,6 +252,24 @@ class Settings(BaseModel):
         "port of the worker's pages; 0: any free port, which is logged",
         "give a port from 0 to 65535",
     )
+    monitoring_token: str = _setting(
+        "",
+        "token of the pages of worker and sink, sent as `Authorization: Bearer`; /healthz and "
+        "/readyz need none; empty: no page needs it, and /suppressions answers on loopback only",
+        "give 16 to 200 letters, digits, - and _, or leave it empty; make one with: "
+        "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'",
+        secret=True,
+    )
+    monitoring_certfile: str = _setting(
+        "",
+        "certificate chain with which worker and sink serve their pages by TLS; empty: plain HTTP",
+        "give the path of a PEM file, or leave it empty",
+    )
+    monitoring_keyfile: str = _setting(
+        "",
+        "private key of RECEIPTS_MONITORING_CERTFILE, without a password",
+        "give the path of a PEM file, or leave it empty",
+    )
     sink_host: Host = _setting(
         "127.0.0.1",
         "address on which the sink serves /metrics, /healthz and /readyz",
@@ -255,12 +302,23 @@ class Settings(BaseModel):
         "port of the report pages; 0: any free port, which is printed",
         "give a port from 0 to 65535",
     )
+    pages_certfile: str = _setting(
+        "",
+        "certificate chain with which `receipts pages` serves the reports by TLS; empty: plain "
+        "HTTP",
+        "give the path of a PEM file, or leave it empty",
+    )
+    pages_keyfile: str = _setting(
+        "",
+        "private key of RECEIPTS_PAGES_CERTFILE, without a password",
+        "give the path of a PEM file, or leave it empty",
+    )
     pages_clickhouse_url: str = _setting(
         "",
         "ClickHouse URL for the reports, with a read-only user (docs/bi.md); "
         "empty: RECEIPTS_CLICKHOUSE_URL",
         "write it as http://user:password@host:8123/database or leave it empty",
-        repr=False,
+        secret=True,
     )
     pages_tokens: str = _setting(
         "",
@@ -268,7 +326,7 @@ class Settings(BaseModel):
         "account, and an account may have several tokens",
         "write account=token,account=token with tokens of 16 to 200 letters, digits, - and _, "
         "each once; make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'",
-        repr=False,
+        secret=True,
     )
     show_verification_text: bool = _setting(
         False,
@@ -312,7 +370,7 @@ class Settings(BaseModel):
             raise ValueError(f"cannot be split into words: {error}") from error
         return value
 
-    @field_validator("clickhouse_url", "pages_clickhouse_url")
+    @field_validator(*_URLS)
     @classmethod
     def _url_is_known(cls, value: str, info: ValidationInfo) -> str:
         if not value and info.field_name == "pages_clickhouse_url":
@@ -339,12 +397,19 @@ class Settings(BaseModel):
     def _tokens_are_long(cls, value: str) -> str:
         pairs = [pair.strip() for pair in value.split(",") if pair.strip()]
         for place, pair in enumerate(pairs, 1):
-            if not _TOKEN.fullmatch(pair):
+            if not _PAGES_TOKEN.fullmatch(pair):
                 raise ValueError(f"entry {place} is not account=token with a long token")
         tokens = [pair.partition("=")[2] for pair in pairs]
         if len(set(tokens)) < len(tokens):
             raise ValueError("the same token is given twice")
         return ",".join(pairs)
+
+    @field_validator("monitoring_token")
+    @classmethod
+    def _token_is_long(cls, value: str) -> str:
+        if value and not _TOKEN.fullmatch(value):
+            raise ValueError("is too short, or has other characters than letters, digits, - and _")
+        return value
 
     @model_validator(mode="after")
     def _settings_fit_together(self) -> Self:
@@ -377,7 +442,11 @@ class Settings(BaseModel):
         return cls.model_validate(known)
 
     def environ(self) -> dict[str, str]:
-        """Variables that read back as these settings, for child processes; secrets are in clear."""
+        """Variables that read back as these settings, for child processes; secrets are in clear.
+
+        They are for the environment of a process and never for its arguments, which all users of a
+        machine can read.
+        """
         return {variable_of(k): _text_of(v) for k, v in self.model_dump().items()}
 
     def topic(self, name: Topic) -> str:
@@ -385,9 +454,32 @@ class Settings(BaseModel):
         return self.topic_prefix + name
 
     @property
+    def sink_url(self) -> str:
+        """URL of ClickHouse for sink and migrations, with the TLS settings as its arguments."""
+        return self._with_tls(self.clickhouse_url)
+
+    @property
     def reports_url(self) -> str:
-        """URL of ClickHouse for the reports."""
-        return self.pages_clickhouse_url or self.clickhouse_url
+        """URL of ClickHouse for the reports, with the TLS settings as its arguments."""
+        return self._with_tls(self.pages_clickhouse_url or self.clickhouse_url)
+
+    def _with_tls(self, url: str) -> str:
+        """The URL with arguments of clickhouse-connect.
+
+        With a client certificate the driver sends no password unless `tls_mode` is strict.
+        """
+        parts = urlsplit(url)
+        if parts.scheme != "https":
+            return url
+        given = {
+            "ca_cert": self.clickhouse_cafile,
+            "client_cert": self.clickhouse_certfile,
+            "client_cert_key": self.clickhouse_keyfile,
+            "tls_mode": "strict" if self.clickhouse_certfile and parts.password else "",
+        }
+        arguments = urlencode({name: value for name, value in given.items() if value})
+        query = "&".join(part for part in (parts.query, arguments) if part)
+        return urlunsplit(parts._replace(query=query))
 
     @property
     def token_accounts(self) -> dict[str, str]:
@@ -396,12 +488,37 @@ class Settings(BaseModel):
         return {token: account for account, _, token in pairs}
 
     @property
+    def secret_words(self) -> frozenset[str]:
+        """What must not be in any text: passwords, as they are written in URLs too, and tokens.
+
+        A password that is also a name of these settings (such as `receipts`) is no secret, and
+        to mask it would make every text unreadable.
+        """
+        words, names = {*self.token_accounts, self.monitoring_token}, {PREFIX, self.app_id}
+        for field in SECRETS - {"pages_tokens", "monitoring_token"}:
+            value = getattr(self, field)
+            if field not in _URLS:
+                words.add(value)
+                continue
+            url = urlsplit(value)
+            words |= {url.password or "", unquote(url.password or "")}
+            names |= {url.username or "", url.hostname or "", url.path.strip("/")}
+        return frozenset(words - names - {PREFIX.lower().strip("_"), ""})
+
+    @property
     def sink_group(self) -> str:
         """Consumer group of the sinks."""
         return self.app_id + "-sink"
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        return [*super().__repr_args__(), ("clickhouse_url", mask_url(self.clickhouse_url))]
+        shown = [(field, mask_url(getattr(self, field))) for field in _URLS]
+        return [*super().__repr_args__(), *shown]
+
+
+SECRETS: Final = frozenset(
+    name for name, field in Settings.model_fields.items() if is_secret(field)
+)
+"""The settings that no text shows; each may also be given in a file."""
 
 
 def _text_of(value: object) -> str:
@@ -441,7 +558,7 @@ def _field_issue(detail: ErrorDetails, given: Mapping[str, str]) -> Issue:
     problem = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     value = mask_url(given[field]) if "://" in given[field] else given[field]
     fix = _fix_of(field)
-    if detail["type"] == "value_error":
+    if detail["type"] == "value_error" or field in SECRETS:
         return Issue(variable_of(field), problem, fix)
     return Issue(variable_of(field), f"{value!r} should be {problem}", fix)
 
@@ -481,7 +598,7 @@ def _cross_issues(settings: Settings) -> list[Issue]:
         f"{settings.sink_port} is the worker's port on the same address",
         "give the two processes different ports (RECEIPTS_WORKER_PORT, RECEIPTS_SINK_PORT)",
     )
-    return found + _kafka_issues(settings)
+    return found + _kafka_issues(settings) + _tls_issues(settings)
 
 
 def _kafka_issues(settings: Settings) -> list[Issue]:
@@ -564,3 +681,20 @@ def _kafka_file_issues(settings: Settings, tls: bool) -> list[Issue]:
         for field in ("kafka_ssl_keyfile", "kafka_ssl_key_password")
         if given[field] and not given["kafka_ssl_certfile"]
     ]
+
+
+def _tls_issues(settings: Settings) -> list[Issue]:
+    found = []
+    for server in ("monitoring", "pages", "clickhouse"):
+        pair = (f"{server}_certfile", f"{server}_keyfile")
+        missing = [field for field in pair if not getattr(settings, field)]
+        if len(missing) == 1:
+            (given,) = set(pair) - set(missing)
+            fix = f"give the path of its PEM file, or remove {variable_of(given)}"
+            found.append(Issue(variable_of(missing[0]), "is missing", fix))
+    used = {urlsplit(getattr(settings, field)).scheme for field in _URLS}
+    for field in ("clickhouse_cafile", "clickhouse_certfile", "clickhouse_keyfile"):
+        if getattr(settings, field) and "https" not in used:
+            fix = "write RECEIPTS_CLICKHOUSE_URL as https://…, or remove this setting"
+            found.append(Issue(variable_of(field), "ClickHouse's URL has no TLS", fix))
+    return found

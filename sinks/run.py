@@ -19,6 +19,7 @@ from typing import Any, Final
 from aiokafka.errors import KafkaError
 
 from models.dead_letters import MAX_LETTER_BYTES, letter_of
+from models.masking import mask_values
 from models.metrics import Health, Meter
 from models.refusal import Reason, Refusal
 from models.settings import Settings
@@ -94,7 +95,7 @@ async def _open(
     """A client of a migrated database; None when `stop` was set before ClickHouse answered."""
 
     def prepare() -> ClickHouse:
-        clickhouse = connect(settings.clickhouse_url)
+        clickhouse = connect(settings.sink_url)
         if settings.migrate_on_start:
             migrate(clickhouse, settings.text_days, views=views, events_days=settings.events_days)
         else:
@@ -296,7 +297,9 @@ class Sink:
             name = record.topic.removeprefix(self._settings.topic_prefix)
             reason = refusal.reason.value
             self._meter.add("receipts_dead_letters_total", topic=name, reason=reason)
-        log.warning("%d dead letters, such as: %s: %s", len(refused), name, refusal.detail)
+        log.warning(
+            "%d dead letters, such as: %s: %s", len(refused), name, mask_values(refusal.detail)
+        )
 
     async def _produce_letters(self, refused: list[tuple[Record, Refusal]]) -> None:
         """To the partition of the record, modulo the partitions of dead-letters."""

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from models.masking import mask_values
 from models.metrics import Health, Meter
 from sinks.client import ClickHouse
 from sinks.dead_letters import Record
@@ -62,7 +63,7 @@ class Writer:
             place, error = bad[0]
             letter = batch.records[place]
             at = f"{letter.topic}, partition {letter.partition}, offset {letter.offset}"
-            raise Broken(f"ClickHouse refuses the dead letter at {at}: {error}")
+            raise Broken(f"ClickHouse refuses the dead letter at {at}: {mask_values(error)}")
         return [BadRow(batch.records[place], error) for place, error in bad]
 
     def _bisect(self, table: Table, rows: list[Row], start: int) -> list[tuple[int, str]]:
@@ -87,7 +88,7 @@ class Writer:
         self._refused[table.name] += 1
         refused = self._refused[table.name]
         if refused > MAX_BAD_ROWS:
-            wrong = f"refuses every row, {refused} by now, such as: {error}"
+            wrong = f"refuses every row, {refused} by now, such as: {mask_values(str(error))}"
             raise Broken(f"{table.name} {wrong}. Fix: compare its columns with docs/schema.md")
 
     def _insert(self, table: Table, rows: list[Row]) -> None:

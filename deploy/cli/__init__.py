@@ -24,6 +24,7 @@ from deploy.cli import (
 )
 from deploy.cli.help import command
 from deploy.exit_codes import FAILED, INTERRUPTED, OK, USAGE
+from deploy.processes.logs import masked_line
 from deploy.processes.process import build
 from models.issues import SettingsError
 
@@ -85,7 +86,7 @@ def _run(arguments: list[str]) -> int:
         click.echo("receipts: interrupted", err=True)
         return INTERRUPTED
     except _expected() as error:
-        for line in str(error).splitlines():
+        for line in masked_line(str(error)).splitlines():
             quoted = line.startswith("  | ")  # from the log of a child process
             click.echo(line if quoted else f"receipts: error: {line}", err=True)
         return FAILED

@@ -28,7 +28,7 @@ def open_database() -> Iterator[Database]:
     from reports.query.database import Database, DatabaseUnavailable
     from reports.query.query import InvalidQuery
 
-    url = read_settings().reports_url
+    url = read_settings(clickhouse=True).reports_url
     silence_libraries()
     try:
         database = Database(url)

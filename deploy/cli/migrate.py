@@ -26,7 +26,7 @@ def migrate(status: bool) -> None:
     """
     from sinks.errors import Unavailable
 
-    settings = read_settings()
+    settings = read_settings(clickhouse=True)
     silence_libraries()
     try:
         sys.exit(_status(settings) if status else _migrate(settings))
@@ -41,7 +41,7 @@ def _migrate(settings: Settings) -> int:
     from sinks.client import connect
     from sinks.migrate import migrate
 
-    clickhouse, views = connect(settings.clickhouse_url), statements()
+    clickhouse, views = connect(settings.sink_url), statements()
     applied = migrate(
         clickhouse,
         settings.text_days,
@@ -58,7 +58,7 @@ def _status(settings: Settings) -> int:
     from sinks.client import connect
     from sinks.migrate import load, status
 
-    found = status(connect(settings.clickhouse_url), load())
+    found = status(connect(settings.sink_url), load())
     for one in found:
         click.echo(f"{one.state:8} {one.name} {one.applied_at}".rstrip())
     return FAILED if any(s.state in ("pending", "edited") for s in found) else OK

@@ -8,6 +8,7 @@ from deploy.cli.help import command
 from deploy.exit_codes import INTERRUPTED, OK
 from deploy.processes.logs import log_to_stderr
 from deploy.processes.process import read_settings
+from deploy.processes.tls import server_pair
 from models.issues import Issue, SettingsError, variable_of
 from models.settings import Settings
 
@@ -23,13 +24,14 @@ def pages() -> None:
     People sign in with a token of RECEIPTS_PAGES_TOKENS and see the account of that token only;
     programs send it as `Authorization: Bearer TOKEN`. Needs ClickHouse with the views of the
     reports (`receipts migrate`) and a user that may read them; waits while ClickHouse is
-    unavailable. Put a TLS proxy in front of it before you open it to other machines.
+    unavailable. Before you open it to other machines, set RECEIPTS_PAGES_CERTFILE or put a proxy
+    with TLS in front of it.
     """
     from deploy.processes.pages_server import serve_pages
 
-    settings = read_settings()
+    settings = read_settings(clickhouse=True)
     accounts = _accounts(settings)
-    log_to_stderr(settings.log_level)
+    log_to_stderr(settings.log_level, settings.secret_words)
     at = (settings.pages_host, settings.pages_port)
     terminated = serve_pages(
         settings.reports_url,
@@ -37,6 +39,7 @@ def pages() -> None:
         *at,
         _print_address,
         all_texts=settings.show_verification_text,
+        certificate=server_pair(settings, "pages"),
     )
     sys.exit(OK if terminated else INTERRUPTED)
 

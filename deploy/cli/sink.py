@@ -22,7 +22,7 @@ def sink() -> None:
     RECEIPTS_MIGRATE_ON_START=false), then runs until SIGTERM or Ctrl-C. While ClickHouse is
     unavailable the rows wait in Kafka. Start more sinks to share the partitions.
     """
-    settings = read_settings()
+    settings = read_settings(clickhouse=True)
     sys.exit(run_process("sink", settings.sink_host, settings.sink_port, settings, _sink))
 
 

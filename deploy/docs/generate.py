@@ -8,9 +8,9 @@ from deploy.docs.codes import codes_page
 from deploy.docs.kafka_rights import kafka_rights_page
 from deploy.docs.metrics import metrics_page
 from deploy.docs.reports import reports_page
-from models.issues import variable_of
+from models.issues import file_variable_of, variable_of
 from models.schemas import EVENTS, schema_text
-from models.settings import Settings
+from models.settings import SECRETS, Settings
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -23,7 +23,10 @@ def settings_page() -> str:
         "Every process reads its settings from environment variables and reports all invalid ones "
         "at once, with\nexit code 2. A variable that starts with `RECEIPTS_` and is not listed is "
         "invalid too, unless Kubernetes set it\nfor a service (`RECEIPTS_WORKER_SERVICE_HOST`, "
-        "`RECEIPTS_WORKER_PORT=tcp://10.0.0.1:6066` and the like):\nthose are ignored.\n"
+        "`RECEIPTS_WORKER_PORT=tcp://10.0.0.1:6066` and the like):\nthose are ignored.\n\n"
+        "A secret may also be in a file: the variable with `_FILE` has its path. One line of UTF-8;"
+        " the line break at\nits end is not part of the secret. A secret is in no log, error or "
+        "metric ([security.md](security.md)).\n"
         "\n| variable | default | meaning | allowed |\n|---|---|---|---|\n"
     )
     rows = []
@@ -31,7 +34,10 @@ def settings_page() -> str:
         extra = field.json_schema_extra
         assert isinstance(extra, dict), name
         default = _text(field.default) or "(empty)"
-        cells = (f"`{variable_of(name)}`", f"`{default}`", field.description or "", extra["fix"])
+        variable = f"`{variable_of(name)}`"
+        if name in SECRETS:
+            variable += f" or `{file_variable_of(name)}`"
+        cells = (variable, f"`{default}`", field.description or "", extra["fix"])
         rows.append("| " + " | ".join(map(str, cells)) + " |\n")
     return head + "".join(rows)
 

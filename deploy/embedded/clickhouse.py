@@ -2,8 +2,10 @@
 
 `python -m deploy.embedded.clickhouse --path FOLDER --port N` connects the real HTTP driver to the
 real engine of ClickHouse (chdb) on a machine without a server package. It listens on loopback and
-has no users: never use it in production. Not implemented: sessions, external data, KILL QUERY,
-streamed responses (a whole response is in memory).
+has no users but `default`: never use it in production. With --certfile and --keyfile it serves TLS,
+with --cafile it requires a client certificate of that authority. --config names a configuration of
+the engine: the rights of `default` are in the users file that it names. Not implemented: sessions,
+external data, KILL QUERY, streamed responses (a whole response is in memory).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import asyncio
 import json
 import re
 import signal
+import ssl
 import sys
 import tempfile
 import threading
@@ -59,8 +62,9 @@ class Engine:
     """Connections to one folder. A connection keeps its database and settings; later requests with
     the same ones reuse it. Blocking, thread-safe."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = str(path.resolve())
+    def __init__(self, path: Path, config: Path | None = None) -> None:
+        """config: configuration of the engine, XML"""
+        self._path = str(path.resolve()) + (f"?config-file={config.resolve()}" if config else "")
         self._idle: dict[tuple[str, ...], list[Any]] = {}
         self._lock = threading.Lock()
         self._keeper = chdb.connect(self._path)  # type: ignore[no-untyped-call]
@@ -210,33 +214,55 @@ def _failure(error: Exception) -> web.Response:
     return web.Response(status=500, text=text[found.start() if found else 0 :], headers=headers)
 
 
-async def serve(path: Path, port: int) -> None:
+def tls_context(
+    certfile: Path | None, keyfile: Path | None, cafile: Path | None
+) -> ssl.SSLContext | None:
+    """A context for a server; with `cafile` clients need a certificate. None: plain HTTP."""
+    if certfile is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certfile, keyfile)
+    if cafile is not None:
+        context.load_verify_locations(cafile)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+async def serve(
+    path: Path, port: int, tls: ssl.SSLContext | None = None, config: Path | None = None
+) -> None:
     """Serve the folder on 127.0.0.1 until SIGTERM or SIGINT; port 0: a free one.
 
-    Prints `listening on http://127.0.0.1:PORT` when it accepts connections.
+    Prints `listening on http://127.0.0.1:PORT` (https with TLS) when it accepts connections.
     """
     path.mkdir(parents=True, exist_ok=True)
     stop = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     with tempfile.TemporaryDirectory(prefix="receipts-clickhouse-") as scratch:
-        interface = HttpInterface(Engine(path), Path(scratch))
+        interface = HttpInterface(Engine(path, config), Path(scratch))
         runner = web.AppRunner(interface.app(), access_log=None, shutdown_timeout=STOP_S)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        sys.stdout.write(f"listening on http://127.0.0.1:{runner.addresses[0][1]}\n")
+        await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls).start()
+        scheme = "https" if tls else "http"
+        sys.stdout.write(f"listening on {scheme}://127.0.0.1:{runner.addresses[0][1]}\n")
         sys.stdout.flush()
         await stop.wait()
         await runner.cleanup()
 
 
 def main() -> None:
-    """Command line: --path FOLDER --port N."""
+    """Command line: --path FOLDER --port N, and files for TLS and users."""
     parser = argparse.ArgumentParser(prog="python -m deploy.embedded.clickhouse")
     parser.add_argument("--path", type=Path, required=True, help="folder of the data")
     parser.add_argument("--port", type=int, default=8123, help="port on 127.0.0.1")
-    arguments = parser.parse_args()
-    asyncio.run(serve(arguments.path, arguments.port))
+    parser.add_argument("--certfile", type=Path, help="certificate chain of the server, PEM")
+    parser.add_argument("--keyfile", type=Path, help="its key, PEM")
+    parser.add_argument("--cafile", type=Path, help="authority of the clients' certificates, PEM")
+    parser.add_argument("--config", type=Path, help="configuration of the engine, XML")
+    given = parser.parse_args()
+    tls = tls_context(given.certfile, given.keyfile, given.cafile)
+    asyncio.run(serve(given.path, given.port, tls, given.config))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,19 @@
-"""Logging to stderr; repeated lines of libraries at most once a minute."""
+"""Logging to stderr, masked; repeated lines of libraries at most once a minute."""
 
 import logging
+import sys
+import threading
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Collection, Iterator
+from copy import copy
+from types import TracebackType
+from typing import Any, Final
+
+from models.masking import mask_text, mask_values
+from sinks.errors import BadRows
+
+FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 #: A repeated line of a library is written once in so many seconds.
 AGAIN_S = 60.0
@@ -13,18 +24,116 @@ LIBRARIES = ("aiokafka", "faust", "mode")
 EXTENDED = ("app", "consumer", "producer", "recovery", "table", "thread")
 _MAX_LINES = 1000
 
+#: Packages whose errors tell what is wrong, and quote no value of a record.
+_TELLING: Final = frozenset(
+    {"aiohttp", "aiokafka", "asyncio", "deploy", "faust", "mode", "sinks", "streams", "urllib3"}
+)
+#: Packages whose errors may quote values among what is wrong.
+_WITH_VALUES: Final = frozenset({"clickhouse_connect", "reports"})
 
-def log_to_stderr(level: str) -> None:
-    """Set up logging; libraries only with warnings and errors, unless the level is debug."""
-    logging.basicConfig(
-        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+
+def log_to_stderr(level: str, secrets: Collection[str] = ()) -> None:
+    """Set up logging; libraries only with warnings and errors, unless the level is debug.
+
+    secrets: words that no line shows. Errors that nobody caught are logged too.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(MaskingFormatter(FORMAT, secrets))
+    handler.addFilter(OnceAMinute())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = lambda failed: _log_uncaught(
+        failed.exc_type, failed.exc_value, failed.exc_traceback
     )
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(OnceAMinute())
     if level != "debug":
         extended = (f"streams.batching.{module}" for module in EXTENDED)
         for library in (*LIBRARIES, *extended):
             logging.getLogger(library).setLevel(logging.WARNING)
+
+
+def _log_uncaught(
+    _: type[BaseException], error: BaseException | None, trace: TracebackType | None
+) -> None:
+    if error is not None:
+        logging.getLogger("receipts").critical(
+            "ended by an error", exc_info=(type(error), error, trace)
+        )
+
+
+def masked_line(text: str) -> str:
+    """A line for stderr that is not logged: masked like the log, once there is one."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler.formatter, MaskingFormatter):
+            return handler.formatter.masked(text)
+    return text
+
+
+class MaskingFormatter(logging.Formatter):
+    """Lines without secrets, numbers and addresses of people, or values in the text of an error.
+
+    What an error's text may have depends on who raised it: of libraries and of our own errors it
+    says what is wrong with a connection, a file or a topic; of Python's ValueError and the like it
+    quotes the value. Of those a log has the type and the frames.
+    """
+
+    def __init__(self, form: str, secrets: Collection[str] = ()) -> None:
+        super().__init__(form)
+        self._secrets = tuple(secrets)
+
+    def masked(self, text: str) -> str:
+        """A text without secrets, numbers and addresses."""
+        return mask_text(text, self._secrets)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, with what its arguments and its traceback may show."""
+        shown = copy(record)
+        if isinstance(record.args, tuple):
+            shown.args = tuple(map(_without_value, record.args))
+        # Another handler may have formatted the traceback: pytest's does.
+        shown.exc_text = None
+        return self.masked(super().format(shown))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  (the name is logging's)
+        """The traceback; each error of the chain with its type, and its text if that tells no
+        value."""
+        return "\n".join(_chain(ei[1])) if ei[1] is not None else ""
+
+
+class _Shown:
+    """An error as an argument of a line."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def __str__(self) -> str:
+        return _text_of(self._error) or type(self._error).__name__
+
+    def __repr__(self) -> str:
+        return f"{type(self._error).__name__}({_text_of(self._error)!r})"
+
+
+def _without_value(argument: object) -> object:
+    return _Shown(argument) if isinstance(argument, BaseException) else argument
+
+
+def _text_of(error: BaseException) -> str:
+    """The text of an error, as far as it tells no value."""
+    package = type(error).__module__.partition(".")[0]
+    if isinstance(error, BadRows) or package in _WITH_VALUES:
+        return mask_values(str(error))
+    return str(error) if isinstance(error, OSError) or package in _TELLING else ""
+
+
+def _chain(error: BaseException) -> Iterator[str]:
+    """Lines of the tracebacks of an error and those it follows from, the first one first."""
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if before is not None:
+        yield from _chain(before)
+        yield "\nThen, because of it or while it was handled:\n"
+    yield "Traceback (most recent call last):"
+    yield "".join(traceback.format_tb(error.__traceback__)).rstrip("\n")
+    text = _text_of(error)
+    yield f"{type(error).__module__}.{type(error).__qualname__}{': ' if text else ''}{text}"
 
 
 class OnceAMinute(logging.Filter):

@@ -6,14 +6,16 @@ A separate thread serves them, so that they still answer when the event loop of 
 
 import asyncio
 import json
+import ssl
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Literal, TypeVar
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -23,6 +25,8 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from deploy.processes.access import access
+from deploy.processes.tls import CertificatePair, renewing, server_context
 from models.metrics import (
     BY_NAME,
     LABEL_VALUES,
@@ -254,7 +258,10 @@ class ProcessHealth:
 
 
 def monitoring_app(
-    registry: CollectorRegistry, health: ProcessHealth, extra_routes: Iterable[web.RouteDef] = ()
+    registry: CollectorRegistry,
+    health: ProcessHealth,
+    extra_routes: Iterable[web.RouteDef],
+    middleware: Middleware,
 ) -> web.Application:
     """/metrics, /healthz, /readyz and the extra routes as an aiohttp application."""
 
@@ -270,7 +277,7 @@ def monitoring_app(
         reasons = health.reasons()
         return _json({"ready": not reasons, "reasons": reasons}, good=not reasons)
 
-    app = web.Application()
+    app = web.Application(middlewares=[middleware])
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
@@ -290,19 +297,28 @@ def monitoring_server(
     host: str,
     port: int,
     extra_routes: Iterable[web.RouteDef] = (),
+    *,
+    token: str = "",
+    certificate: CertificatePair | None = None,
 ) -> Iterator[int]:
     """Serve the pages until the block ends; yields the bound port (a free one when `port` is 0).
 
-    Raises OSError when the address cannot be bound.
+    token: what clients send, see `deploy.processes.access`. certificate: serve by TLS with it
+
+    Raises OSError when the address cannot be bound, SettingsError when the certificate cannot be
+    used.
     """
+    tls = server_context(certificate) if certificate else None
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="receipts-pages", daemon=True)
     thread.start()
-    app = monitoring_app(registry, health, extra_routes)
+    app = monitoring_app(registry, health, extra_routes, access(host, token))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     try:
-        started = asyncio.run_coroutine_threadsafe(_start(runner, host, port), loop)
-        yield started.result(START_S)
+        started = asyncio.run_coroutine_threadsafe(_start(runner, host, port, tls), loop)
+        bound_port = started.result(START_S)
+        with renewing(tls, certificate) if tls and certificate else nullcontext():
+            yield bound_port
     finally:
         asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(START_S)
         loop.call_soon_threadsafe(loop.stop)
@@ -310,8 +326,8 @@ def monitoring_server(
         loop.close()
 
 
-async def _start(runner: web.AppRunner, host: str, port: int) -> int:
+async def _start(runner: web.AppRunner, host: str, port: int, tls: ssl.SSLContext | None) -> int:
     await runner.setup()
-    await web.TCPSite(runner, host, port).start()
+    await web.TCPSite(runner, host, port, ssl_context=tls).start()
     bound_port: int = runner.addresses[0][1]
     return bound_port

@@ -3,11 +3,14 @@
 import secrets
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any, Final
 
 import uvicorn
 
+from deploy.processes.tls import CertificatePair, renewing, server_context
 from reports.pages.app import app
 from reports.pages.report.loader import warm_up
 
@@ -23,26 +26,37 @@ def serve_pages(
     on_ready: Callable[[str], None],
     *,
     all_texts: bool = False,
+    certificate: CertificatePair | None = None,
 ) -> bool:
     """Serve the pages until SIGINT or SIGTERM; True after SIGTERM.
 
     url: ClickHouse. accounts: account by token. on_ready: called with the address of the pages
     when they accept connections. all_texts: whether texts of verification messages are shown.
-    Raises OSError when the address cannot be bound.
+    certificate: serve by TLS with it. Raises OSError when the address cannot be bound,
+    SettingsError when the certificate cannot be used.
     """
+    tls = server_context(certificate) if certificate else None
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family) as bound:
         warm_up()
-        server = PagesServer(url, accounts, all_texts=all_texts)
+        server = PagesServer(url, accounts, all_texts=all_texts, tls=tls)
         shown = f"[{host}]" if family == socket.AF_INET6 else host
-        on_ready(f"http://{shown}:{bound.getsockname()[1]}")
-        return server.serve_on(bound)
+        on_ready(f"{'https' if tls else 'http'}://{shown}:{bound.getsockname()[1]}")
+        with renewing(tls, certificate) if tls and certificate else nullcontext():
+            return server.serve_on(bound)
 
 
 class PagesServer:
     """uvicorn over the pages; SIGINT and SIGTERM stop it."""
 
-    def __init__(self, url: str, accounts: Mapping[str, str], *, all_texts: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        accounts: Mapping[str, str],
+        *,
+        all_texts: bool = False,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         config = uvicorn.Config(
             app(url, accounts, all_texts=all_texts),
             log_config=None,
@@ -50,6 +64,7 @@ class PagesServer:
             server_header=False,
             lifespan="off",
             timeout_graceful_shutdown=STOP_S,
+            ssl_context_factory=(lambda *_: tls) if tls else None,
         )
         self._server = uvicorn.Server(config)
         self._received: list[int] = []

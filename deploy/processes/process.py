@@ -17,9 +17,13 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from deploy import __version__
 from deploy.exit_codes import INTERRUPTED, OK
+from deploy.processes.access import is_loopback
 from deploy.processes.logs import log_to_stderr
 from deploy.processes.monitoring import ProcessHealth, PrometheusMeter, monitoring_server
+from deploy.processes.secret_files import with_secrets_from_files
+from deploy.processes.tls import clickhouse_tls_issues, server_pair
 from deploy.processes.vitals import measure_loop, reporting
+from models.issues import SettingsError
 from models.metrics import Health, Meter
 from models.settings import Settings
 
@@ -31,9 +35,22 @@ BEAT_S = 1.0
 log = logging.getLogger("receipts")
 
 
-def read_settings() -> Settings:
-    """Settings from the environment of this process. Raises SettingsError with every issue."""
-    return Settings.read(os.environ)
+def read_settings(*, clickhouse: bool = False) -> Settings:
+    """Settings from the environment of this process, and secrets from the files that it names.
+
+    clickhouse: whether this process connects to ClickHouse: its certificates are checked then.
+    Raises SettingsError with every issue.
+    """
+    environ, issues = with_secrets_from_files(os.environ)
+    try:
+        settings = Settings.read(environ)
+    except SettingsError as error:
+        raise SettingsError([*issues, *error.issues]) from None
+    if clickhouse:
+        issues += clickhouse_tls_issues(settings)
+    if issues:
+        raise SettingsError(issues)
+    return settings
 
 
 def silence_libraries() -> None:
@@ -89,12 +106,13 @@ def run_process(
 ) -> int:
     """Run one process and serve its monitoring pages at host:port; the result is its exit code.
 
-    extra_routes: pages of this process in addition to those of every process
+    extra_routes: pages about people of this process, in addition to those of every process
     certificates: PEM files that it uses, by the label of their metric
 
-    Raises OSError when the address cannot be bound.
+    Raises OSError when the address cannot be bound, SettingsError when the certificate of the
+    pages cannot be used.
     """
-    log_to_stderr(settings.log_level)
+    log_to_stderr(settings.log_level, settings.secret_words)
     log.info("%s %s starts with %r", name, __version__, settings)
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
@@ -103,11 +121,21 @@ def run_process(
     meter = PrometheusMeter(registry, name)
     meter.set("receipts_build_info", 1, process=name, **build())
     health = ProcessHealth(settings.alive_s, meter)
+    certificate, token = server_pair(settings, "monitoring"), settings.monitoring_token
     with (
-        monitoring_server(registry, health, host, port, extra_routes) as bound_port,
+        monitoring_server(
+            registry, health, host, port, extra_routes, token=token, certificate=certificate
+        ) as bound_port,
         reporting(meter, certificates),
     ):
-        log.info("%s serves /metrics, /healthz and /readyz at http://%s:%d", name, host, bound_port)
+        at = f"{'https' if certificate else 'http'}://{host}:{bound_port}"
+        log.info("%s serves /metrics, /healthz and /readyz at %s", name, at)
+        if token and not certificate and not is_loopback(host):
+            log.warning(
+                "the token of the pages is sent in clear: set RECEIPTS_MONITORING_CERTFILE, or put "
+                "a proxy with TLS before %s",
+                at,
+            )
         code = body(settings, meter, health)
     log.info("%s ends with exit code %d", name, code)
     return code

@@ -13,7 +13,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams.batching.consumer import BatchConsumer
-from streams.batching.errors import BatchingError, FenceLost
+from streams.batching.errors import BatchingError, FenceLost, shown
 from streams.batching.fence import Fence
 from streams.batching.observer import Observer
 from streams.batching.private_api import assert_private_api
@@ -249,12 +249,12 @@ class BatchApp(faust.App):
         if cause is not error:
             error.__cause__ = error.__cause__ or cause
         own = isinstance(error, BatchingError | AccessRefused)
-        log.critical("Stopping, nothing is committed: %s", error if own else repr(error),
+        log.critical("Stopping, nothing is committed: %s", shown(error),
                      exc_info=None if own else error)  # fmt: skip
         # From here on Faust and aiokafka log only consequences, several tracebacks each.
         logging.disable(logging.ERROR)
         self.batch_producer.allow_produce(False)
-        self.fence.lose(f"the worker is stopping: {error!r}")
+        self.fence.lose(f"the worker is stopping: {shown(error)}")
         self.batch_producer.abandon(FenceLost("the worker is stopping"))
         self.failed.set()
 

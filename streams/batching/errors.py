@@ -92,10 +92,16 @@ def explain_refusal(error: BaseException, topic: str) -> str:
     return repr(error)
 
 
+def shown(error: BaseException) -> str:
+    """An error in a log. The text of a bug may have what people wrote: its type alone."""
+    if isinstance(error, BatchingError | AccessRefused):
+        return str(error)
+    return repr(error) if isinstance(error, KafkaError | OSError) else type(error).__name__
+
+
 def with_advice(error: BaseException) -> str:
     """The text of a failure, with a fix."""
-    own = isinstance(error, BatchingError | AccessRefused)
-    text = str(error) if own else repr(error)
+    own, text = isinstance(error, BatchingError | AccessRefused), shown(error)
     if "Fix: " in text:
         return text
     if own:

@@ -38,6 +38,7 @@ from streams.batching.errors import (
     ProduceFailed,
     RecordTooLarge,
     explain_refusal,
+    shown,
 )
 from streams.batching.watchdog import log_replaced, missing_topics
 from streams.kafka.connections import adopt
@@ -284,7 +285,7 @@ class BatchProducer(driver.Producer):
         if call.cancelled():
             self._batch_app.fail(ProduceFailed("a send_many() was cancelled half-way"))
         elif error := call.exception():
-            self._batch_app.fail(ProduceFailed(f"a send_many() failed: {error!r}"), error)
+            self._batch_app.fail(ProduceFailed(f"a send_many() failed: {shown(error)}"), error)
 
     async def send(self, *args: Any, **kwargs: Any) -> Any:
         """Faust's Topic.send(): one record, tracked as well."""

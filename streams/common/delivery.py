@@ -16,6 +16,7 @@ from typing import Final, Protocol
 
 from models.dead_letters import letter_of
 from models.keys import partition_of
+from models.masking import mask_key, mask_values
 from models.metrics import Meter
 from models.refusal import MAX_DETAIL, Reason
 from models.settings import Settings, Topic
@@ -163,7 +164,8 @@ def _log_unreadable(dead_letters: Iterable[DeadLetter]) -> None:
             found[dead.record.topic, dead.record.partition].append(dead)
     for dead, *others in found.values():
         more = f" (the first of {len(others) + 1} records)" if others else ""
-        log.warning("%s: %s%s", place_of(dead.record), dead.refusal.detail[:MAX_DETAIL], more)
+        why = mask_values(dead.refusal.detail[:MAX_DETAIL])
+        log.warning("%s: %s%s", place_of(dead.record).shown(mask_key), why, more)
 
 
 def _timestamp(record: Incoming) -> int | None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final, Literal
 
+from models.masking import mask_key, mask_person_key, mask_values
 from models.metrics import BY_NAME, Meter
 from models.refusal import MAX_DETAIL
 from models.settings import Topic
@@ -50,7 +51,10 @@ class RuleFailures:
             fault = _fault(error)
             if now - self._logged.get(fault, -REPEAT_S) >= REPEAT_S:
                 self._logged[fault] = now
-                log.error("a rule failed on %r: %r", key, error, exc_info=error)
+                log.error("a rule failed on %s", self._shown(key), exc_info=error)
+
+    def _shown(self, key: bytes) -> str:
+        return mask_person_key(key) if self._agent == "suppression" else mask_key(key)
 
 
 class PlanReporter:
@@ -125,8 +129,8 @@ class SteppedOver:
         more = f" (and {left_out} more of this topic since the last line)" if left_out else ""
         if self._seen[topic] == FIRST_LINES:
             more = "; more of this topic are logged once a minute"
-        where = str(place)[:MAX_DETAIL]
-        log.warning("%s: stepped over, it cannot be read: %s%s", where, fault[:MAX_DETAIL], more)
+        why = mask_values(fault[:MAX_DETAIL])
+        log.warning("%s: stepped over, it cannot be read: %s%s", place.shown(mask_key), why, more)
 
 
 def _fault(error: Exception) -> Fault:

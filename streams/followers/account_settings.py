@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from models.accounts import Accounts, parse_account
+from models.masking import mask_key, mask_text
 from models.metrics import Meter
 from models.refusal import Refusal
 
@@ -73,7 +74,7 @@ class AccountSettingsReader:
                 "%d accounts have settings that are refused, such as %s; their previous settings "
                 "stay in force",
                 len(self._refused),
-                "; ".join(f"{key!r}: {detail}" for key, detail in named),
+                "; ".join(f"{mask_key(key)}: {mask_text(detail)}" for key, detail in named),
             )
 
     def _refuse(self, key: bytes, detail: str) -> None:
@@ -84,7 +85,7 @@ class AccountSettingsReader:
         self._refused[key] = detail
         if self._read_whole and known != detail:
             self._measure()
-            log.warning("settings of %r are not used, %s", key, detail)
+            log.warning("settings of %s are not used, %s", mask_key(key), mask_text(detail))
 
     def _accept(self, key: bytes) -> None:
         if self._refused.pop(key[:KEPT_KEY], None) is not None and self._read_whole:

@@ -11,7 +11,7 @@ classes below take the place of its own, for all consumers of the process.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from struct import Struct
@@ -62,9 +62,10 @@ class Place(NamedTuple):
     offset: int | None = None
     key: bytes | None = None
 
-    def __str__(self) -> str:
+    def shown(self, mask: Callable[[bytes], str]) -> str:
+        """The place in words. mask: what a log may show of a key"""
         key = (self.key or b"")[:_SHOWN_KEY_BYTES]
-        at = f"key {key!r}" if self.offset is None else f"offset {self.offset}"
+        at = f"key {mask(key)}" if self.offset is None else f"offset {self.offset}"
         return f"topic {self.topic}, partition {self.partition}, {at}"
 
 

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from models.issues import SettingsError, mask_url, variable_of
-from models.settings import Settings
+from models.settings import SECRETS, Settings
 
 
 def mistakes_of(**environ: str) -> dict[str, str]:
@@ -267,3 +267,62 @@ def test_mistakes_about_kafka_are_named_at_once_with_the_fix(
     ]
     assert all(issue.fix for issue in raised.value.issues)
     assert "a-secret" not in str(raised.value)
+
+
+def test_a_secret_is_in_no_text_of_the_settings_and_of_their_mistakes() -> None:
+    hush = "hush-hush-hush-hush"
+    for field in SECRETS:
+        with pytest.raises(SettingsError) as caught:
+            Settings.read({variable_of(field): f"{hush} {hush}"})
+        assert hush not in str(caught.value) and hush not in repr(caught.value), field
+    url = f"https://writer:{hush}@h:8443/d"
+    settings = Settings(
+        clickhouse_url=url,
+        pages_clickhouse_url=url,
+        pages_tokens=f"acme={hush}",
+        monitoring_token=hush,
+    )
+    assert hush not in repr(settings) and hush not in str(settings)
+    assert settings.secret_words == {hush}
+
+
+def test_a_password_is_a_secret_word_as_written_and_as_meant_unless_it_is_a_name() -> None:
+    assert Settings(clickhouse_url="http://w:a%2Fb@h/d").secret_words == {"a%2Fb", "a/b"}
+    assert Settings(clickhouse_url="http://receipts:receipts@h/receipts").secret_words == set()
+    assert Settings(clickhouse_url="http://w:receipts@h/d").secret_words == set()
+
+
+@pytest.mark.parametrize("token", ["tiny", "a" * 201, "has spaces in its middle"])
+def test_a_token_that_is_too_weak_is_refused_without_it(token: str) -> None:
+    found = mistakes_of(monitoring_token=token)
+    assert "token_urlsafe" in found["RECEIPTS_MONITORING_TOKEN"]
+    assert token not in str(found)
+
+
+@pytest.mark.parametrize("server", ["monitoring", "pages"])
+def test_a_certificate_needs_its_key_and_the_reverse(server: str) -> None:
+    for given, missing in (("certfile", "keyfile"), ("keyfile", "certfile")):
+        found = mistakes_of(**{f"{server}_{given}": "/x.pem"})
+        assert list(found) == [variable_of(f"{server}_{missing}")]
+
+
+def test_certificates_for_a_clickhouse_without_tls_are_a_mistake() -> None:
+    found = mistakes_of(clickhouse_cafile="/ca.pem")
+    assert "has no TLS" in found["RECEIPTS_CLICKHOUSE_CAFILE"]
+    assert Settings(clickhouse_url="https://u:p@h/d", clickhouse_cafile="/ca.pem").sink_url
+
+
+def test_tls_settings_become_arguments_of_the_url() -> None:
+    tls = {
+        "clickhouse_cafile": "/ca.pem",
+        "clickhouse_certfile": "/c.pem",
+        "clickhouse_keyfile": "/k.pem",
+    }
+    with_password = Settings(clickhouse_url="https://u:p@h:8443/d?verify=true", **tls)
+    assert with_password.sink_url == (
+        "https://u:p@h:8443/d?verify=true&ca_cert=%2Fca.pem&client_cert=%2Fc.pem"
+        "&client_cert_key=%2Fk.pem&tls_mode=strict"
+    )
+    assert "tls_mode" not in Settings(clickhouse_url="https://u@h/d", **tls).reports_url
+    plain = Settings(clickhouse_url="https://u:p@h/d", pages_clickhouse_url="http://r:p@h/d", **tls)
+    assert plain.reports_url == "http://r:p@h/d"

@@ -158,7 +158,7 @@ def test_a_number_whose_rule_raises_on_its_timer_is_released_when_it_works_again
     broken = Broken(monkeypatch, numbers, rule)
     agents.commit(lapsed)
     agents.commit(lapsed + 1_000)
-    assert "a rule failed on b'acme/+46701234567': ZeroDivisionError" in caplog.text
+    assert "a rule failed on acme/+4670*****67" in caplog.text
     assert "Traceback" in caplog.text
     assert agents.failures == 1
     agents.commit(lapsed + RETRY_MS)
@@ -230,7 +230,7 @@ def test_a_message_whose_rule_raises_on_its_timer_expires_when_it_works_again(
     agents.commit(T0)
     broken = Broken(monkeypatch, *rule)
     agents.commit(T0 + VALIDITY_MS)
-    assert "a rule failed on b'acme/m1': ZeroDivisionError" in caplog.text
+    assert "a rule failed on acme/m1" in caplog.text
     assert agents.failures == 2
     broken.broken = False
     agents.commit(T0 + VALIDITY_MS + RETRY_MS)

@@ -47,9 +47,7 @@ def test_all_that_is_refused_when_the_topic_is_read_whole_is_one_line(world, cap
     world.reader.caught_up()
     world.reader.caught_up()
     (line,) = lines(caplog)
-    assert line.startswith(
-        "20 accounts have settings that are refused, such as b'a00': strike_limit"
-    )
+    assert line.startswith("20 accounts have settings that are refused, such as a00: strike_limit")
     assert world.refused == 20
 
 
@@ -63,7 +61,7 @@ def test_at_the_start_only_the_newest_record_of_an_account_counts(world, caplog)
     world.take("broken", strike_limit=98)
     world.reader.caught_up()
     (line,) = lines(caplog)
-    assert line.startswith("1 accounts have settings that are refused, such as b'broken'")
+    assert line.startswith("1 accounts have settings that are refused, such as broken")
     assert world.accounts.of("mended").strike_limit == 9
     assert world.accounts.of("withdrawn").strike_limit == 3
     assert world.accounts.of("broken").strike_limit == 5
@@ -83,9 +81,9 @@ def test_later_each_refused_record_is_one_line_and_a_repeated_one_none(world, ca
     world.take("acme", retry_every_s=1)
     world.take("beta", strike_limit=99)
     assert [line.split(",")[0] for line in lines(caplog)] == [
-        "settings of b'acme' are not used",
-        "settings of b'acme' are not used",
-        "settings of b'beta' are not used",
+        "settings of acme are not used",
+        "settings of acme are not used",
+        "settings of beta are not used",
     ]
     assert world.refused == 2
     world.take("acme", strike_limit=4)

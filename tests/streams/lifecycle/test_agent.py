@@ -332,4 +332,4 @@ def test_a_rule_that_fails_on_a_timer_is_logged_and_the_rest_goes_on(world, capl
     plan = Plan()
     plan.reject_events(b"acme/m", [], ZeroDivisionError("of the rule"))
     asyncio.run(world.agent._deliver(world.agent.shards[0], plan))
-    assert "a rule failed on b'acme/m'" in caplog.text
+    assert "a rule failed on acme/m" in caplog.text
