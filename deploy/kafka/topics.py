@@ -151,7 +151,7 @@ async def check_topics(settings: Settings) -> list[Issue]:
     """
     specs = topic_specs(settings)
     async with _admin(settings) as admin:
-        actual = await _actual_topics(admin, specs)
+        actual = await actual_topics(admin, specs)
     missing = [spec.name for spec in specs if spec.name not in actual]
     if missing:
         raise TopicsError(f"topics are missing: {', '.join(missing)}. Fix: run `receipts topics`")
@@ -166,7 +166,7 @@ async def create_topics(settings: Settings, *, dry_run: bool = False) -> CreateR
     """
     specs = topic_specs(settings)
     async with _admin(settings) as admin:
-        actual = await _actual_topics(admin, specs)
+        actual = await actual_topics(admin, specs)
         warnings = _raise_fatal(differences(specs, actual))
         missing = [spec for spec in specs if spec.name not in actual]
         if missing and not dry_run:
@@ -197,9 +197,10 @@ async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.close()
 
 
-async def _actual_topics(
+async def actual_topics(
     admin: AIOKafkaAdminClient, specs: list[TopicSpec]
 ) -> dict[str, ActualTopic]:
+    """The topics that exist, by name. Raises KafkaError, or TopicsError when Kafka refuses."""
     # Lists all topics: a request by name would create them on the embedded broker.
     names = {spec.name for spec in specs}
     described = await clients.retry_for_a_while(admin.describe_topics)
@@ -251,7 +252,7 @@ async def _create_unless_retriable(admin: AIOKafkaAdminClient, new: list[NewTopi
 
 async def _wait_visible(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:
     for _ in range(int(VISIBLE_S * 10)):
-        actual = await _actual_topics(admin, specs)
+        actual = await actual_topics(admin, specs)
         if len(actual) == len(specs):
             _raise_fatal(differences(specs, actual))
             return
