@@ -13,7 +13,7 @@ from deploy.diagnosis.examination import (
     Machine,
     Skipped,
 )
-from deploy.diagnosis.findings import Severity, finding
+from deploy.diagnosis.findings import Finding, Severity, finding
 from deploy.diagnosis.readings import Process
 from deploy.diagnosis.rights import kafka_rights
 from models.issues import SettingsError
@@ -35,8 +35,14 @@ _GIB: Final = 1 << 30
 
 def failed(area: Area, kind: str, severity: Severity, where: str, problem: str, fix: str) -> Check:
     """A check that found something."""
-    found = finding(kind, severity, where, problem, fix)
-    return Check(area, found.severity, where, problem, kind, fix, found.help)
+    return check_of(area, finding(kind, severity, where, problem, fix))
+
+
+def check_of(area: Area, found: Finding) -> Check:
+    """A finding as a check."""
+    return Check(
+        area, found.severity, found.where, found.problem, found.kind, found.fix, found.help
+    )
 
 
 def passed(area: Area, where: str, detail: str) -> Check:

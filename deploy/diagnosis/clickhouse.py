@@ -1,13 +1,13 @@
-"""Reads schema, tables and dead letters from ClickHouse. Blocking; it changes nothing."""
+"""Reads schema, tables and suppressed recipients from ClickHouse. Blocking; it changes nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Final
 
-from deploy.diagnosis.readings import Database, DeadLetters, Table
-from deploy.diagnosis.steps import Steps
-from sinks.client import ClickHouse, connect
+from deploy.diagnosis.readings import Database, Table
+from deploy.diagnosis.steps import Steps, connect_clickhouse
+from sinks.client import ClickHouse
 from sinks.errors import SinkError
 from sinks.migrate import load, status
 
@@ -36,11 +36,6 @@ _LIMITS: Final = """
 SELECT name, toInt64(value) FROM system.merge_tree_settings
 WHERE name IN ('parts_to_delay_insert', 'old_parts_lifetime')
 """
-_DEAD_LETTERS: Final = """
-SELECT reason, topic, countIf(time > now() - 3600), count()
-FROM dead_letters WHERE time > now() - 86400
-GROUP BY reason, topic ORDER BY 3 DESC, 4 DESC, reason, topic
-"""
 _SUPPRESSED: Final = "SELECT channel, count() FROM suppressions WHERE suppressed GROUP BY channel"
 _MINUTE_S: Final = 60
 
@@ -48,7 +43,7 @@ _MINUTE_S: Final = 60
 def read_clickhouse(url: str) -> Database:
     """Everything about ClickHouse. Raises Unavailable when it does not answer, Broken when it
     refuses."""
-    clickhouse = connect(url)
+    clickhouse = connect_clickhouse(url)
     try:
         return _read(clickhouse)
     finally:
@@ -80,7 +75,6 @@ def _read(clickhouse: ClickHouse) -> Database:
         schema=max(named("applied") + named("unknown"), default=""),
         tables=_tables(rows("parts of tables", _TABLES) or (), counts_inserts),
         parts_limit=limits.get("parts_to_delay_insert"),
-        dead_letters=_dead_letters(rows("dead letters", _DEAD_LETTERS) or () if migrated else ()),
         suppressed=None if suppressed is None else dict(suppressed),
         unread=tuple(steps.unread),
     )
@@ -92,7 +86,3 @@ def _tables(rows: Sequence[tuple[Any, ...]], counts_inserts: bool) -> tuple[Tabl
         for name, stored, parts, written_s, recent in rows
         if parts
     )
-
-
-def _dead_letters(rows: Sequence[tuple[Any, ...]]) -> tuple[DeadLetters, ...]:
-    return tuple(DeadLetters(reason, topic, hour, day) for reason, topic, hour, day in rows)

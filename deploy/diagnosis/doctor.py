@@ -12,8 +12,8 @@ from deploy.diagnosis.checks import (
     check_clickhouse,
     check_kafka,
     check_machine,
+    check_of,
     check_settings,
-    failed,
     wrong_settings,
 )
 from deploy.diagnosis.examination import Area, Check, Examination
@@ -21,10 +21,10 @@ from deploy.diagnosis.examine_clickhouse import REPORTS, SINK, examine_clickhous
 from deploy.diagnosis.examine_kafka import examine_kafka
 from deploy.diagnosis.machine import examine_machine
 from deploy.diagnosis.readings import Process
-from deploy.diagnosis.steps import SOURCE_S, in_thread, reason
-from models.issues import SettingsError, mask_url
+from deploy.diagnosis.steps import SOURCE_S, cannot_connect, in_thread
+from models.issues import SettingsError
 from models.settings import Settings
-from sinks.errors import SinkError, Unavailable
+from sinks.errors import SinkError
 
 _AREAS: Final = get_args(Area)
 
@@ -62,14 +62,10 @@ async def _checks(settings: Settings, processes: tuple[Process, ...]) -> list[Ch
 
 
 async def _clickhouse(settings: Settings, name: str) -> list[Check]:
-    url = mask_url(settings.clickhouse_url if name == SINK else settings.reports_url)
+    url = settings.clickhouse_url if name == SINK else settings.reports_url
     try:
         async with asyncio.timeout(SOURCE_S):
             found = await in_thread(lambda: examine_clickhouse(settings, name))
-    except (Unavailable, OSError) as error:
-        problem, fix = f"{url} does not answer: {reason(error)}", f"start it, or set {name}"
-        return [failed("connections", "clickhouse_away", "error", name, problem, fix)]
-    except SinkError as error:
-        problem, fix = f"{url} refuses: {reason(error)}", f"correct {name}"
-        return [failed("connections", "clickhouse_refused", "error", name, problem, fix)]
+    except (SinkError, OSError) as error:
+        return [check_of("connections", cannot_connect(url, error, name))]
     return list(check_clickhouse(found))

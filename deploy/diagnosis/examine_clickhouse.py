@@ -10,9 +10,9 @@ from clickhouse_connect.driver.binding import quote_identifier
 
 from deploy.diagnosis.examination import Disk, ExaminedClickHouse, Skipped
 from deploy.diagnosis.rights import MIGRATION_RIGHTS, SINK_RIGHTS
-from deploy.diagnosis.steps import Steps
+from deploy.diagnosis.steps import Steps, connect_clickhouse
 from models.settings import Settings
-from sinks.client import ClickHouse, connect
+from sinks.client import ClickHouse
 from sinks.errors import SinkError
 from sinks.migrate import load, status
 from sinks.tables import ALL
@@ -27,7 +27,7 @@ _DISKS: Final = "SELECT name, total_space, free_space FROM system.disks"
 def examine_clickhouse(settings: Settings, name: str) -> ExaminedClickHouse:
     """Everything about one of the two connections. Raises SinkError when it cannot be made."""
     url = settings.clickhouse_url if name == SINK else settings.reports_url
-    clickhouse = connect(url)
+    clickhouse = connect_clickhouse(url)
     try:
         return _examine(clickhouse, name, migrates=settings.migrate_on_start)
     finally:

@@ -6,7 +6,6 @@ from typing import Final
 from deploy.diagnosis.findings import Finding, Severity, finding
 from deploy.diagnosis.readings import (
     Database,
-    DeadLetters,
     Group,
     GroupPartition,
     Kafka,
@@ -27,6 +26,8 @@ PARTS_SHARE: Final = 0.5
 #: Kafka's word for a group whose partitions are assigned.
 STABLE: Final = "Stable"
 _NAMED: Final = 5
+#: Ends of the names of the topics that carry the traffic.
+_INPUT: Final = ("sends", "receipts", "engagements")
 
 
 def judge(
@@ -38,7 +39,7 @@ def judge(
     """
     found: list[Finding] = []
     if isinstance(kafka, Kafka):
-        found += judge_kafka(kafka, clickhouse if isinstance(clickhouse, Database) else None)
+        found += judge_kafka(kafka)
     else:
         fix = "start it, or set RECEIPTS_BROKERS; `receipts doctor` tries each address"
         found.append(finding("kafka_away", "error", "Kafka", kafka, fix))
@@ -50,7 +51,7 @@ def judge(
 # --- Kafka --------------------------------------------------------------------------------------
 
 
-def judge_kafka(kafka: Kafka, clickhouse: Database | None = None) -> Iterator[Finding]:
+def judge_kafka(kafka: Kafka) -> Iterator[Finding]:
     """Topics, groups and refused input."""
     for text in kafka.unread:
         fix = "grant the right that the text names, or repeat the command"
@@ -66,7 +67,7 @@ def judge_kafka(kafka: Kafka, clickhouse: Database | None = None) -> Iterator[Fi
         yield from _topic(topic)
     for group in kafka.groups:
         yield from judge_group(group)
-    yield from _dead_letters(kafka, clickhouse)
+    yield from _dead_letters(kafka)
 
 
 def _topic(topic: Topic) -> Iterator[Finding]:
@@ -84,7 +85,7 @@ def _topic(topic: Topic) -> Iterator[Finding]:
 def judge_group(group: Group) -> Iterator[Finding]:
     """The processes of a group, and how far it is behind."""
     where = f"group {group.name}"
-    waiting = f"{group.lag_records:,} records wait" if group.lag_records else "no record waits"
+    waiting = _waiting(group)
     if group.state and not group.members:
         problem = f"no {group.process} is running; {waiting}"
         fix = f"start `receipts {group.process}`; its log has the reason if it ended"
@@ -102,7 +103,15 @@ def judge_group(group: Group) -> Iterator[Finding]:
             problem = f"{each.deleted:,} records of {_place(each)} were deleted before it read them"
             fix = "publish them again; raise RECEIPTS_EVENT_DAYS if outages last longer than it"
             yield finding("records_deleted", "error", where, problem, fix)
-    yield from _lag(group)
+    if group.members:
+        yield from _lag(group)
+
+
+def _waiting(group: Group) -> str:
+    if not group.lag_records:
+        return "no record waits"
+    age = group.lag_seconds
+    return f"{group.lag_records:,} records wait" + (f", {duration(age)}" if age else "")
 
 
 def _lag(group: Group) -> Iterator[Finding]:
@@ -122,25 +131,17 @@ def _lag(group: Group) -> Iterator[Finding]:
         yield finding("lag", severity, f"group {group.name}", problem, fix)
 
 
-def _dead_letters(kafka: Kafka, clickhouse: Database | None) -> Iterator[Finding]:
+def _dead_letters(kafka: Kafka) -> Iterator[Finding]:
     count = kafka.dead_letters_hour
     if not count:
         return
-    came = [
-        each.per_minute
-        for each in kafka.topics
-        if each.name.endswith(("sends", "receipts", "engagements"))
-    ]
-    an_hour = 60 * sum(n for n in came if n is not None)
-    many = count >= DEAD_FEW and an_hour > 0 and count > an_hour * DEAD_SHARE
-    reasons = [f"{each.hour:,} {each.reason} of {each.topic}" for each in _recent(clickhouse)]
+    came = sum(each.per_hour or 0 for each in kafka.topics if each.name.endswith(_INPUT))
+    many = count >= DEAD_FEW and count > came * DEAD_SHARE
+    recent = [each for each in kafka.dead_letters if each.hour]
+    reasons = [f"{each.hour:,} {each.reason} of {each.topic}" for each in recent]
     problem = f"{count:,} in the last hour" + (f": {_some(reasons)}" if reasons else "")
     fix = "read `detail` in the view dead_letters: it names the field; correct the producer"
     yield finding("dead_letters", "error" if many else "warning", "dead letters", problem, fix)
-
-
-def _recent(clickhouse: Database | None) -> list[DeadLetters]:
-    return [each for each in clickhouse.dead_letters if each.hour] if clickhouse else []
 
 
 # --- processes ----------------------------------------------------------------------------------

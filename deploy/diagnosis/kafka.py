@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -12,7 +13,15 @@ from aiokafka import TopicPartition
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import NoError, for_code
 
-from deploy.diagnosis.readings import Group, GroupPartition, Kafka, Member, Process, Topic
+from deploy.diagnosis.readings import (
+    DeadLetters,
+    Group,
+    GroupPartition,
+    Kafka,
+    Member,
+    Process,
+    Topic,
+)
 from deploy.diagnosis.steps import REQUEST_S, Steps
 from deploy.kafka.topics import actual_topics, differences, topic_specs
 from models.settings import Settings
@@ -31,6 +40,8 @@ _POLL_MS: Final = 200
 #: A new cluster needs a moment until a group has a coordinator.
 _COORDINATOR_S: Final = 2.0
 _DEAD: Final = "Dead"
+#: The newest dead letters whose reasons are read.
+_LETTERS: Final = 1_000
 
 Offsets = Mapping[TopicPartition, int]
 
@@ -44,11 +55,20 @@ class Reader(NamedTuple):
 
 
 class Ends(NamedTuple):
-    """Of partitions: first offset, offset after the last record, that of a minute ago."""
+    """Of partitions: first offset, offset after the last record, and those at earlier times.
+
+    None: they could not be read
+    """
 
     begin: Offsets
     end: Offsets
     minute_ago: Offsets | None
+    hour_ago: Offsets | None
+
+    def since(self, topic: str, ago: Offsets | None) -> int | None:
+        """Records of a topic since then."""
+        places = [place for place in self.end if place.topic == topic]
+        return sum(self.end[at] - ago[at] for at in places) if places and ago else None
 
 
 class Membership(NamedTuple):
@@ -101,8 +121,9 @@ async def read_kafka(settings: Settings, now_ms: int) -> Kafka:
         differing = await steps.take("configuration of topics", _differing(admin, settings))
         ends = await _ends(steps, consumer, _with_leader(ours), now_ms)
         dead = settings.topic("dead-letters")
-        hour = await _since(steps, consumer, ends, dead, now_ms - _HOUR_MS)
-        day = await _since(steps, consumer, ends, dead, now_ms - _DAY_MS)
+        refused = {place: end for place, end in ends.end.items() if place.topic == dead}
+        day_ago = await _offsets_at(steps, consumer, refused, now_ms - _DAY_MS)
+        letters = await steps.take("dead letters", _letters(consumer, refused, day_ago, now_ms))
         groups = [
             await _group(steps, (admin, consumer), reader, ends, now_ms)
             for reader in readers(settings)
@@ -114,8 +135,9 @@ async def read_kafka(settings: Settings, now_ms: int) -> Kafka:
         missing=tuple(name for name in names if name not in ours),
         differences=tuple(differing or ()),
         groups=tuple(groups),
-        dead_letters_hour=hour,
-        dead_letters_day=day,
+        dead_letters_hour=ends.since(dead, ends.hour_ago),
+        dead_letters_day=ends.since(dead, day_ago),
+        dead_letters=letters or (),
         unread=tuple(steps.unread),
     )
 
@@ -141,9 +163,10 @@ async def _ends(steps: Steps, consumer: Any, places: list[TopicPartition], now_m
     begin = await steps.take("first offsets", consumer.beginning_offsets(places))
     end = await steps.take("end offsets", consumer.end_offsets(places))
     if begin is None or end is None:
-        return Ends({}, {}, None)
+        return Ends({}, {}, None, None)
     minute_ago = await _offsets_at(steps, consumer, end, now_ms - _MINUTE_MS)
-    return Ends(begin, end, minute_ago)
+    hour_ago = await _offsets_at(steps, consumer, end, now_ms - _HOUR_MS)
+    return Ends(begin, end, minute_ago, hour_ago)
 
 
 async def _offsets_at(steps: Steps, consumer: Any, end: Offsets, at_ms: int) -> Offsets | None:
@@ -160,22 +183,15 @@ async def _offsets_at(steps: Steps, consumer: Any, end: Offsets, at_ms: int) -> 
     }
 
 
-async def _since(steps: Steps, consumer: Any, ends: Ends, topic: str, at_ms: int) -> int | None:
-    """Records of a topic since at_ms."""
-    end = {place: last for place, last in ends.end.items() if place.topic == topic}
-    first = await _offsets_at(steps, consumer, end, at_ms) if end else None
-    return None if first is None else sum(end[place] - first[place] for place in end)
-
-
 def _topic(name: str, partitions: Sequence[Mapping[str, Any]], ends: Ends) -> Topic:
     places = [TopicPartition(name, each["partition"]) for each in partitions]
     known = all(place in ends.end for place in places)
-    recent = ends.minute_ago if known else None
     return Topic(
         name=name,
         partitions=len(partitions),
         records=sum(ends.end[at] - ends.begin[at] for at in places) if known else None,
-        per_minute=None if recent is None else sum(ends.end[at] - recent[at] for at in places),
+        per_minute=ends.since(name, ends.minute_ago) if known else None,
+        per_hour=ends.since(name, ends.hour_ago) if known else None,
         without_leader=_numbers(each for each in partitions if each["leader"] < 0),
         under_replicated=_numbers(
             each for each in partitions if len(each["isr"]) < len(each["replicas"])
@@ -252,15 +268,50 @@ async def _membership(admin: Any, group: str) -> Membership:
 async def timestamps(consumer: Any, places: Offsets) -> dict[TopicPartition, int]:
     """Timestamp of the first record from each offset, as far as one comes in time."""
     found: dict[TopicPartition, int] = {}
+    async for place, records in _fetched(consumer, places):
+        found.setdefault(place, records[0].timestamp)
+        consumer.pause(place)
+        if len(found) == len(places):
+            break
+    return {place: at for place, at in found.items() if at >= 0}
+
+
+async def _letters(
+    consumer: Any, end: Offsets, since: Offsets | None, now_ms: int
+) -> tuple[DeadLetters, ...]:
+    """Dead letters by reason, of the newest between two offsets, as far as they come in time."""
+    each = _LETTERS // max(1, len(end))
+    first = {at: max((since or {}).get(at, 0), last - each) for at, last in end.items()}
+    first = {at: offset for at, offset in first.items() if offset < end[at]}
+    hour: Counter[tuple[str, str]] = Counter()
+    day: Counter[tuple[str, str]] = Counter()
+    async for place, records in _fetched(consumer, first):
+        for record in records:
+            headers = dict(record.headers)
+            kind = (_text(headers.get("reason")), _text(headers.get("topic")))
+            day[kind] += 1
+            hour[kind] += record.timestamp >= now_ms - _HOUR_MS
+        if records[-1].offset + 1 >= end[place]:
+            first.pop(place, None)
+            consumer.pause(place)
+        if not first:
+            break
+    return tuple(DeadLetters(*kind, hour[kind], count) for kind, count in day.most_common())
+
+
+def _text(header: bytes | None) -> str:
+    return (header or b"unknown").decode(errors="replace")
+
+
+async def _fetched(consumer: Any, places: Offsets) -> AsyncIterator[tuple[TopicPartition, Any]]:
+    """Records from these offsets, batch by batch; it ends after half of REQUEST_S."""
     if not places:
-        return found
-    consumer.assign(places)
+        return
+    consumer.assign(list(places))
     for place, offset in places.items():
         consumer.seek(place, offset)
     loop = asyncio.get_running_loop()
     ends = loop.time() + REQUEST_S / 2
-    while len(found) < len(places) and loop.time() < ends:
+    while loop.time() < ends:
         for place, records in (await consumer.getmany(timeout_ms=_POLL_MS)).items():
-            found.setdefault(place, records[0].timestamp)
-            consumer.pause(place)
-    return {place: at for place, at in found.items() if at >= 0}
+            yield place, records

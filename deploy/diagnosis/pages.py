@@ -55,6 +55,8 @@ async def _read(session: aiohttp.ClientSession, url: str, now_s: float, required
             _samples(session, f"{url}/metrics"),
         )
         return _page(url, required, now_s, alive["silent_s"], ready["reasons"], samples)
+    except aiohttp.ClientConnectorError as error:
+        return _unread(url, required, reason(error.os_error))
     except (aiohttp.ClientError, OSError) as error:
         return _unread(url, required, reason(error))
     except (ValueError, KeyError, TypeError) as error:

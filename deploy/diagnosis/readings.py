@@ -23,6 +23,7 @@ class Topic(msgspec.Struct, frozen=True):
     partitions: Annotated[int, _says("its partitions")]
     records: Annotated[int | None, _says("records between its first and last offsets")]
     per_minute: Annotated[int | None, _says("records of the last minute, by their timestamps")]
+    per_hour: Annotated[int | None, _says("records of the last hour, by their timestamps")]
     without_leader: Annotated[tuple[int, ...], _says("partitions that have no leader")]
     under_replicated: Annotated[
         tuple[int, ...], _says("partitions with a replica that is not in sync")
@@ -82,6 +83,15 @@ class Group(msgspec.Struct, frozen=True):
         return max(known) if known else (None if ages else 0.0)
 
 
+class DeadLetters(msgspec.Struct, frozen=True):
+    """Dead letters of one reason."""
+
+    reason: Annotated[str, _says("reason code")]
+    topic: Annotated[str, _says("full name of the topic the records came from")]
+    hour: Annotated[int, _says("of the last hour")]
+    day: Annotated[int, _says("of the last 24 hours")]
+
+
 class Kafka(msgspec.Struct, frozen=True):
     """What Kafka has answered."""
 
@@ -95,6 +105,10 @@ class Kafka(msgspec.Struct, frozen=True):
     groups: Annotated[tuple[Group, ...], _says("workers and sinks")]
     dead_letters_hour: Annotated[int | None, _says("dead letters of the last hour")]
     dead_letters_day: Annotated[int | None, _says("dead letters of the last 24 hours")]
+    dead_letters: Annotated[
+        tuple[DeadLetters, ...],
+        _says("by reason, of the newest 1,000 of the last 24 hours at most"),
+    ]
     unread: Annotated[tuple[str, ...], _says("what could not be read, and why")]
 
 
@@ -114,15 +128,6 @@ class Table(msgspec.Struct, frozen=True):
     ]
 
 
-class DeadLetters(msgspec.Struct, frozen=True):
-    """Dead letters by reason, counted by the Kafka timestamps of the refused records."""
-
-    reason: Annotated[str, _says("reason code")]
-    topic: Annotated[str, _says("topic the records came from")]
-    hour: Annotated[int, _says("of the last hour")]
-    day: Annotated[int, _says("of the last 24 hours")]
-
-
 class Database(msgspec.Struct, frozen=True):
     """What ClickHouse has answered."""
 
@@ -135,7 +140,6 @@ class Database(msgspec.Struct, frozen=True):
     parts_limit: Annotated[
         int | None, _says("parts in a partition from which ClickHouse delays inserts")
     ]
-    dead_letters: Annotated[tuple[DeadLetters, ...], _says("of the last 24 hours, by reason")]
     suppressed: Annotated[dict[str, int] | None, _says("suppressed recipients by channel")]
     unread: Annotated[tuple[str, ...], _says("what could not be read, and why")]
 
@@ -165,6 +169,7 @@ class Status(msgspec.Struct, frozen=True):
 
     taken_at: Annotated[int, _says("when it was read")]
     version: Annotated[str, _says("version of receipts that read it")]
+    topic_prefix: Annotated[str, _says("RECEIPTS_TOPIC_PREFIX")]
     well: Annotated[bool, _says("whether no finding is an error; the exit code follows it")]
     findings: Annotated[tuple[Finding, ...], _says("what is wrong, errors first")]
     kafka: Annotated[Kafka | None, _says("null: Kafka does not answer")]

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Final
 
-from rich.box import SIMPLE_HEAD
 from rich.columns import Columns
 from rich.console import Group as Lines
 from rich.console import RenderableType
@@ -28,16 +27,13 @@ _MIB: Final = 1 << 20
 def status_screen(status: Status) -> RenderableType:
     """The whole document on one screen; what is wrong comes first."""
     parts: list[RenderableType] = [_head(status), _findings(status.findings)]
-    tables: list[RenderableType] = []
     if status.kafka is not None:
-        tables += [_topics(status.kafka), _groups(status.kafka)]
+        parts += [_topics(status.kafka, status.topic_prefix), _groups(status.kafka)]
     if any(not page.problem for page in status.pages):
-        tables.append(_pages(status.pages))
+        parts.append(_pages(status.pages))
     if status.clickhouse is not None and status.clickhouse.tables:
-        tables.append(_tables(status.clickhouse))
-    parts.append(Columns(tables, padding=(0, 3)))
-    parts += _dead_letters(status)
-    return Lines(*parts)
+        parts.append(Columns(_tables(status.clickhouse), padding=(0, 4)))
+    return Lines(*parts, *_refused(status))
 
 
 def examination_screen(found: Examination) -> RenderableType:
@@ -79,7 +75,11 @@ def _head(status: Status) -> RenderableType:
     taken = datetime.fromtimestamp(status.taken_at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     kafka, clickhouse = status.kafka, status.clickhouse
     names = [f"receipts {status.version}"]
-    names += [f"Kafka {kafka.release or _UNKNOWN}, brokers: {kafka.brokers}"] if kafka else []
+    if kafka:
+        counts = {topic.partitions for topic in kafka.topics}
+        partitions = ", ".join(map(str, sorted(counts))) or _UNKNOWN
+        release = kafka.release or _UNKNOWN
+        names.append(f"Kafka {release}, brokers {kafka.brokers}, partitions {partitions}")
     if clickhouse:
         schema = clickhouse.schema.partition("_")[0] or "none"
         names.append(f"ClickHouse {clickhouse.version}, schema {schema}")
@@ -91,7 +91,7 @@ def _head(status: Status) -> RenderableType:
 
 def _table(*headers: str, left: int = 1) -> Table:
     """left: columns of words; the others are numbers."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold", title=" ")
     for place, header in enumerate(headers):
         table.add_column(
             header,
@@ -102,8 +102,10 @@ def _table(*headers: str, left: int = 1) -> Table:
     return table
 
 
-def _topics(kafka: Kafka) -> Table:
-    table = _table("topic", "parts", "records", "/min", "worker", "oldest", "sink", "oldest")
+def _topics(kafka: Kafka, prefix: str) -> Table:
+    """Lag of worker and sink, in records and by the age of the oldest."""
+    head = ("records", "/min", "worker lag", "oldest", "sink lag", "oldest")
+    table = _table(f"{prefix}topic" if prefix else "topic", *head)
     groups = {group.process: _by_topic(group) for group in kafka.groups}
     for topic in kafka.topics:
         lags = [
@@ -111,8 +113,8 @@ def _topics(kafka: Kafka) -> Table:
             for process in ("worker", "sink")
             for cell in _lag_cells(groups.get(process, {}).get(topic.name))
         ]
-        counts = str(topic.partitions), _number(topic.records), _number(topic.per_minute)
-        table.add_row(topic.name, *counts, *lags)
+        counts = _number(topic.records), _number(topic.per_minute)
+        table.add_row(topic.name.removeprefix(prefix), *counts, *lags)
     return table
 
 
@@ -163,26 +165,32 @@ def _pages(pages: tuple[Page, ...]) -> Table:
     return table
 
 
-def _tables(clickhouse: Database) -> Table:
-    table = _table("table", "rows", "/min", "written", "parts")
-    for each in clickhouse.tables:
-        written = _UNKNOWN if each.written_s is None else f"{duration(each.written_s)} ago"
-        table.add_row(
-            each.name, _number(each.rows), _number(each.per_minute), written, str(each.parts)
-        )
-    return table
+def _tables(clickhouse: Database) -> list[RenderableType]:
+    """In two halves: they fit in a terminal side by side."""
+    found = clickhouse.tables
+    middle = (len(found) + 1) // 2
+    halves: list[RenderableType] = []
+    for half in (found[:middle], found[middle:]):
+        table = _table("table", "rows", "/min", "written")
+        for each in half:
+            written = _UNKNOWN if each.written_s is None else duration(each.written_s)
+            table.add_row(each.name, _number(each.rows), _number(each.per_minute), written)
+        halves.append(table)
+    return halves
 
 
-def _dead_letters(status: Status) -> Iterator[RenderableType]:
+def _refused(status: Status) -> Iterator[RenderableType]:
+    """Dead letters and suppressed recipients."""
+    yield Text()
     if status.kafka is not None:
         hour, day = status.kafka.dead_letters_hour, status.kafka.dead_letters_day
-        yield Text(f"dead letters: {_number(hour)} in the last hour, {_number(day)} in 24 hours")
-    if status.clickhouse is None:
-        return
-    for each in status.clickhouse.dead_letters:
-        counts = f"{each.hour:,} in the last hour, {each.day:,} in 24 hours"
-        yield Text(f"    {each.reason} of {each.topic}: {counts}")
-    if status.clickhouse.suppressed is not None:
+        reasons: Counter[str] = Counter()
+        for each in status.kafka.dead_letters:
+            reasons[each.reason] += each.day
+        named = ", ".join(f"{reason} {count:,}" for reason, count in reasons.most_common())
+        counts = f"{_number(hour)} in the last hour, {_number(day)} in 24 hours"
+        yield Text(f"dead letters: {counts}" + (f" ({named})" if named else ""))
+    if status.clickhouse is not None and status.clickhouse.suppressed is not None:
         found = sorted(status.clickhouse.suppressed.items())
         channels = ", ".join(f"{count:,} on {channel}" for channel, count in found) or "none"
         yield Text(f"suppressed recipients: {channels}")

@@ -10,15 +10,14 @@ from aiokafka.errors import KafkaError
 
 from deploy import __version__
 from deploy.diagnosis.clickhouse import read_clickhouse
-from deploy.diagnosis.findings import Finding, finding, is_well, sorted_findings
+from deploy.diagnosis.findings import Finding, is_well, sorted_findings
 from deploy.diagnosis.judge import judge
 from deploy.diagnosis.kafka import read_kafka
 from deploy.diagnosis.pages import default_pages, read_pages
 from deploy.diagnosis.readings import Database, Kafka, Status
-from deploy.diagnosis.steps import SOURCE_S, in_thread, reason
-from models.issues import mask_url
+from deploy.diagnosis.steps import SOURCE_S, cannot_connect, in_thread, reason
 from models.settings import Settings
-from sinks.errors import SinkError, Unavailable
+from sinks.errors import SinkError
 
 
 async def look(settings: Settings, pages: Sequence[str] = ()) -> Status:
@@ -36,6 +35,7 @@ async def look(settings: Settings, pages: Sequence[str] = ()) -> Status:
     return Status(
         taken_at=int(now_s * 1000),
         version=__version__,
+        topic_prefix=settings.topic_prefix,
         well=is_well(found),
         findings=found,
         kafka=kafka if isinstance(kafka, Kafka) else None,
@@ -59,11 +59,5 @@ async def _clickhouse(url: str) -> Database | Finding:
     try:
         async with asyncio.timeout(SOURCE_S):
             return await in_thread(lambda: read_clickhouse(url))
-    except (Unavailable, OSError) as error:
-        problem = f"{mask_url(url)} does not answer: {reason(error)}"
-        fix = "start it, or set RECEIPTS_CLICKHOUSE_URL; rows wait in Kafka meanwhile"
-        return finding("clickhouse_away", "error", "ClickHouse", problem, fix)
-    except SinkError as error:
-        problem = f"{mask_url(url)} refuses: {reason(error)}"
-        fix = "correct RECEIPTS_CLICKHOUSE_URL, or run `receipts migrate`"
-        return finding("clickhouse_refused", "error", "ClickHouse", problem, fix)
+    except (SinkError, OSError) as error:
+        return cannot_connect(url, error, "RECEIPTS_CLICKHOUSE_URL")

@@ -4,11 +4,17 @@ import asyncio
 import re
 import threading
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Final, TypeVar
+from urllib.parse import unquote, urlsplit
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
+from deploy.diagnosis.findings import Finding, finding
 from deploy.kafka.topics import TopicsError
+from models.issues import mask_url
+from sinks.client import ClickHouse, connect
+from sinks.errors import Broken, SinkError, Unavailable
 
 T = TypeVar("T")
 
@@ -50,9 +56,34 @@ def reason(error: BaseException) -> str:
     """An error in one line; a timeout has no text of its own."""
     if isinstance(error, TimeoutError) and not str(error):
         return "no answer in time"
+    if isinstance(error, KafkaConnectionError) and "bootstrap" in str(error):
+        return "no connection to any broker"  # aiokafka names addresses, and no reason
     text = " ".join(str(error).split()) or repr(error)
     cause = _CAUSE.search(text)
     return cause[1] if cause else text[:_LONGEST]
+
+
+def cannot_connect(url: str, error: SinkError | OSError, variable: str) -> Finding:
+    """The finding for a ClickHouse that cannot be asked. variable: the setting with its URL."""
+    shown = mask_url(url)
+    if urlsplit(url).scheme == "chdb":
+        problem = f"{shown} is an embedded engine, and its folder is open elsewhere or missing"
+        fix = "ask the pages of the sink that has it open; `receipts migrate` makes a new one"
+        return finding("clickhouse_refused", "warning", variable, problem, fix)
+    if isinstance(error, Unavailable | OSError):
+        fix = f"start it, or correct {variable}; rows wait in Kafka meanwhile"
+        problem = f"{shown} does not answer: {reason(error)}"
+        return finding("clickhouse_away", "error", variable, problem, fix)
+    problem = f"{shown} refuses: {reason(error)}"
+    return finding("clickhouse_refused", "error", variable, problem, f"correct {variable}")
+
+
+def connect_clickhouse(url: str) -> ClickHouse:
+    """As sinks.client.connect; makes no folder for an embedded engine. Raises SinkError."""
+    parts = urlsplit(url)
+    if parts.scheme == "chdb" and not Path(unquote(parts.path)).is_dir():
+        raise Broken(f"{unquote(parts.path)} does not exist")
+    return connect(url)
 
 
 async def in_thread(call: Callable[[], T]) -> T:
