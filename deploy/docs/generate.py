@@ -8,6 +8,7 @@ from deploy.docs.codes import codes_page
 from deploy.docs.kafka_rights import kafka_rights_page
 from deploy.docs.metrics import metrics_page
 from deploy.docs.reports import reports_page
+from deploy.docs.status import status_page
 from models.issues import file_variable_of, variable_of
 from models.schemas import EVENTS, schema_text
 from models.settings import SECRETS, Settings
@@ -52,6 +53,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": metrics_page,
     "reports.md": reports_page,
     "settings.md": settings_page,
+    "status.md": status_page,
     **{f"contract/{topic}.schema.json": partial(schema_text, topic) for topic in EVENTS},
 }
 

@@ -157,7 +157,7 @@ async def check_topics(settings: Settings, program: Program = "admin") -> list[I
     specs = [_spec(topic, settings) for topic in get_args(Topic) if topic in NEEDS[program].checks]
     async with _admin(settings) as admin:
         await _check_rights(admin, program, settings)
-        actual = await _actual_topics(admin, specs)
+        actual = await actual_topics(admin, specs)
     missing = [spec.name for spec in specs if spec.name not in actual]
     if missing:
         raise TopicsError(f"topics are missing: {', '.join(missing)}. Fix: run `receipts topics`")
@@ -173,7 +173,7 @@ async def create_topics(settings: Settings, *, dry_run: bool = False) -> CreateR
     specs = topic_specs(settings)
     async with _admin(settings) as admin:
         await _check_rights(admin, "admin", settings)
-        actual = await _actual_topics(admin, specs)
+        actual = await actual_topics(admin, specs)
         warnings = _raise_fatal(differences(specs, actual))
         missing = [spec for spec in specs if spec.name not in actual]
         if missing and not dry_run:
@@ -206,9 +206,10 @@ async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.close()
 
 
-async def _actual_topics(
+async def actual_topics(
     admin: AIOKafkaAdminClient, specs: list[TopicSpec]
 ) -> dict[str, ActualTopic]:
+    """The topics that exist, by name. Raises KafkaError, or TopicsError when Kafka refuses."""
     # Lists all topics: a request by name would create them on the embedded broker.
     names = {spec.name for spec in specs}
     described = await clients.retry_for_a_while(admin.describe_topics)
@@ -262,7 +263,7 @@ async def _create_unless_retriable(admin: AIOKafkaAdminClient, new: list[NewTopi
 
 async def _wait_visible(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:
     for _ in range(int(VISIBLE_S * 10)):
-        actual = await _actual_topics(admin, specs)
+        actual = await actual_topics(admin, specs)
         if len(actual) == len(specs):
             _raise_fatal(differences(specs, actual))
             return

@@ -1,0 +1,235 @@
+"""What is wrong, by what was examined: pure rules of `receipts doctor`."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from deploy.diagnosis.examination import (
+    Address,
+    Area,
+    Check,
+    Disk,
+    ExaminedClickHouse,
+    ExaminedKafka,
+    Machine,
+    Skipped,
+)
+from deploy.diagnosis.findings import Finding, Severity, finding
+from deploy.diagnosis.readings import Process
+from deploy.diagnosis.rights import kafka_rights
+from models.issues import SettingsError
+from models.settings import Settings
+
+#: Clocks: TTLs and reports are by the hour; Kafka refuses records an hour ahead.
+CLOCK_WARNING_S: Final = 2.0
+CLOCK_ERROR_S: Final = 60.0
+#: Share of a disk that is free.
+DISK_WARNING: Final = 0.15
+DISK_ERROR: Final = 0.05
+#: Each client of Kafka has up to three connections a broker; a process has about five clients.
+FILES_WARNING: Final = 1024
+FILES_ERROR: Final = 256
+#: Areas that need Kafka.
+_OF_KAFKA: Final[tuple[Area, ...]] = ("rights", "topics", "clocks", "disk")
+_GIB: Final = 1 << 30
+
+
+def failed(area: Area, kind: str, severity: Severity, where: str, problem: str, fix: str) -> Check:
+    """A check that found something."""
+    return check_of(area, finding(kind, severity, where, problem, fix))
+
+
+def check_of(area: Area, found: Finding) -> Check:
+    """A finding as a check."""
+    return Check(
+        area, found.severity, found.where, found.problem, found.kind, found.fix, found.help
+    )
+
+
+def passed(area: Area, where: str, detail: str) -> Check:
+    """A check that found nothing."""
+    return Check(area, "ok", where, detail)
+
+
+def skipped(found: Iterable[Skipped]) -> Iterator[Check]:
+    """What could not be examined."""
+    for each in found:
+        yield Check(each.area, "skipped", each.where, each.why)
+
+
+# --- settings -----------------------------------------------------------------------------------
+
+
+def wrong_settings(error: SettingsError) -> Iterator[Check]:
+    """A check for each mistake."""
+    for issue in error.issues:
+        yield failed("settings", "settings", "error", issue.where, issue.problem, issue.fix)
+
+
+def check_settings(settings: Settings, brokers: int) -> Iterator[Check]:
+    """Valid settings that do not fit the cluster. brokers: 0 while it is unknown."""
+    given = settings.model_fields_set
+    yield passed("settings", "environment", f"{len(given)} settings are valid")
+    if brokers > 1 and settings.replication == 1:
+        problem = f"one replica for each partition on {brokers} brokers: one that fails stops all"
+        fix = f"set RECEIPTS_REPLICATION={min(3, brokers)} and move the existing topics"
+        where = "RECEIPTS_REPLICATION"
+        yield failed("settings", "one_replica", "warning", where, problem, fix)
+
+
+# --- Kafka --------------------------------------------------------------------------------------
+
+
+def check_kafka(
+    settings: Settings, kafka: ExaminedKafka, processes: Iterable[Process]
+) -> Iterator[Check]:
+    """Connections, rights, topics, clocks and disks of Kafka."""
+    yield from _addresses(kafka)
+    if kafka.problem:
+        fix = "look at the addresses above; if they accept connections: at the broker's log"
+        problem = f"does not answer: {kafka.problem}"
+        yield failed("connections", "kafka_away", "error", "Kafka", problem, fix)
+        for area in _OF_KAFKA:
+            yield Check(area, "skipped", "Kafka", "it does not answer")
+        return
+    release = f"speaks the protocol of {kafka.release}" if kafka.release else "is not known"
+    yield passed("versions", "Kafka", release)
+    for process in processes:
+        yield from _kafka_rights(settings, kafka, process)
+    yield from _topics(kafka)
+    if kafka.record_ahead_s is not None:
+        yield _clock("newest record in Kafka", kafka.record_ahead_s, 0.0, may_be_behind=True)
+    yield from map(check_disk, kafka.disks)
+    yield from skipped(kafka.skipped)
+
+
+def _addresses(kafka: ExaminedKafka) -> Iterator[Check]:
+    for address in kafka.bootstrap:
+        fix = "correct RECEIPTS_BROKERS, start the broker, or open the way to it"
+        yield _address(address, "RECEIPTS_BROKERS", fix, "warning" if kafka.brokers else "error")
+    for address in kafka.advertised:
+        fix = "set advertised.listeners of the broker to an address that this machine can reach"
+        yield _address(address, "advertised by Kafka", fix, "error")
+
+
+def _address(address: Address, source: str, fix: str, severity: Severity) -> Check:
+    where = f"{address.where} ({source})"
+    if not address.problem:
+        return passed("connections", where, "accepts connections")
+    return failed("connections", "broker_unreachable", severity, where, address.problem, fix)
+
+
+def _kafka_rights(settings: Settings, kafka: ExaminedKafka, process: Process) -> Iterator[Check]:
+    lacking: list[tuple[str, str]] = []
+    unknown = 0
+    for name, needed in kafka_rights(settings, process).items():
+        held = kafka.held.get(name)
+        if held is None or held.error == "UnknownTopicOrPartitionError":
+            continue
+        if "Authorization" in held.error:
+            lacking.append((name, "DESCRIBE"))
+        elif held.operations is None:
+            unknown += 1
+        elif missing := needed - held.operations:
+            lacking.append((name, ", ".join(sorted(missing))))
+    for name, operations in lacking:
+        fix = f"grant {operations} on {name} to the user of the {process}"
+        problem = f"a {process} needs {operations}, which this user lacks"
+        yield failed("rights", "kafka_rights", "error", name, problem, fix)
+    if unknown:
+        why = f"Kafka does not name the rights on {unknown} topics or groups"
+        yield Check("rights", "skipped", f"{process} on Kafka", why)
+    elif not lacking and kafka.held:
+        yield passed("rights", f"{process} on Kafka", "this user has all that it needs")
+
+
+def _topics(kafka: ExaminedKafka) -> Iterator[Check]:
+    if kafka.missing:
+        where = ", ".join(kafka.missing)
+        fix = "run `receipts topics`; if they exist: grant DESCRIBE on them"
+        yield failed("topics", "topics_missing", "error", where, "do not exist, or are hidden", fix)
+    for where, problem, fix in kafka.fatal:
+        yield failed("topics", "topics_differ", "error", where, problem, fix)
+    for where, problem, fix in kafka.harmless:
+        yield failed("topics", "topics_differ", "warning", where, problem, fix)
+    if not (kafka.missing or kafka.fatal or kafka.harmless) and kafka.brokers:
+        yield passed("topics", "all topics", "match the settings")
+
+
+# --- ClickHouse ---------------------------------------------------------------------------------
+
+
+def check_clickhouse(found: ExaminedClickHouse) -> Iterator[Check]:
+    """Version, schema, rights, clock and disks of one connection."""
+    yield passed("connections", found.name, f"answers in {found.round_trip_s * 1000:.0f} ms")
+    yield passed("versions", found.name, f"ClickHouse {found.version}")
+    if found.edited:
+        fix = "restore the files of the installed version"
+        problem = f"edited after they were applied: {', '.join(found.edited)}"
+        yield failed("schema", "schema_edited", "error", found.name, problem, fix)
+    if found.pending:
+        problem = f"{len(found.pending)} migrations are missing, from {found.pending[0]}"
+        fix = "run `receipts migrate`"
+        yield failed("schema", "schema_behind", "error", found.name, problem, fix)
+    if not found.edited and not found.pending:
+        yield passed("schema", found.name, f"is at {found.schema}")
+    for name, rights in found.missing.items():
+        needed = ", ".join(rights)
+        problem = f"the user of {found.name} lacks {needed}"
+        fix = f"GRANT {needed} ON {name} TO the user"
+        yield failed("rights", "clickhouse_rights", "error", name, problem, fix)
+    if not found.missing and not any(each.area == "rights" for each in found.skipped):
+        yield passed("rights", found.name, "its user has all that is needed")
+    yield _clock(found.name, found.ahead_s, found.round_trip_s)
+    yield from map(check_disk, found.disks)
+    yield from skipped(found.skipped)
+
+
+# --- machine ------------------------------------------------------------------------------------
+
+
+def check_machine(machine: Machine) -> Iterator[Check]:
+    """Libraries, codecs, file limit and disks of this machine."""
+    yield passed("versions", "Python", machine.python)
+    wrong = [each for each in machine.libraries if each.installed != each.pinned]
+    for library in wrong:
+        problem = f"{library.installed or 'missing'}, pinned is {library.pinned}"
+        fix = f"pip install {library.name}=={library.pinned}"
+        yield failed("versions", "libraries", "error", library.name, problem, fix)
+    if not wrong:
+        yield passed("versions", "libraries", f"all {len(machine.libraries)} are the pinned ones")
+    if machine.codecs:
+        fix = "install the versions that pyproject.toml pins"
+        yield failed("codecs", "codecs", "error", "Kafka client", machine.codecs, fix)
+    else:
+        yield passed("codecs", "Kafka client", "reads gzip, snappy, lz4 and zstd")
+    if machine.files < FILES_WARNING:
+        severity: Severity = "error" if machine.files < FILES_ERROR else "warning"
+        problem = f"this process may open {machine.files} files"
+        fix = "raise it: ulimit -n 4096, or LimitNOFILE of the service"
+        yield failed("files", "file_limit", severity, "open files", problem, fix)
+    else:
+        yield passed("files", "open files", f"at most {machine.files}")
+    yield from map(check_disk, machine.disks)
+
+
+def check_disk(disk: Disk) -> Check:
+    """Free space of a disk."""
+    share = disk.free / disk.total if disk.total else 1.0
+    text = f"{share:.0%} free, {disk.free / _GIB:.1f} of {disk.total / _GIB:.1f} GiB"
+    if share >= DISK_WARNING:
+        return passed("disk", disk.where, text)
+    severity: Severity = "error" if share < DISK_ERROR else "warning"
+    return failed("disk", "disk", severity, disk.where, text, "enlarge it, or shorten retention")
+
+
+def _clock(where: str, ahead_s: float, exact_s: float, *, may_be_behind: bool = False) -> Check:
+    """ahead_s: of this machine's clock. may_be_behind: an old record is no wrong clock."""
+    off = abs(ahead_s) - exact_s
+    if off < CLOCK_WARNING_S or (may_be_behind and ahead_s < 0):
+        known = "is not ahead" if may_be_behind else f"within {max(exact_s, abs(ahead_s)):.1f} s"
+        return passed("clocks", where, f"{known} of this machine's clock")
+    direction = "ahead of" if ahead_s > 0 else "behind"
+    problem = f"{abs(ahead_s):.1f} s {direction} this machine's clock"
+    severity: Severity = "error" if off >= CLOCK_ERROR_S else "warning"
+    fix = "set up NTP on both machines (timedatectl, chronyc tracking)"
+    return failed("clocks", "clock", severity, where, problem, fix)

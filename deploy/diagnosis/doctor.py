@@ -1,0 +1,71 @@
+"""Examines everything that an installation needs, and what is around it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Final, get_args
+
+from deploy import __version__
+from deploy.diagnosis.checks import (
+    check_clickhouse,
+    check_kafka,
+    check_machine,
+    check_of,
+    check_settings,
+    wrong_settings,
+)
+from deploy.diagnosis.examination import Area, Check, Examination
+from deploy.diagnosis.examine_clickhouse import REPORTS, SINK, examine_clickhouse
+from deploy.diagnosis.examine_kafka import examine_kafka
+from deploy.diagnosis.machine import examine_machine
+from deploy.diagnosis.readings import Process
+from deploy.diagnosis.steps import SOURCE_S, cannot_connect, in_thread
+from models.issues import SettingsError
+from models.settings import Settings
+from sinks.errors import SinkError
+
+_AREAS: Final = get_args(Area)
+
+
+async def examine(environ: Mapping[str, str], processes: tuple[Process, ...]) -> Examination:
+    """All checks, by area. Wrong settings are checks too; then only the machine is examined.
+
+    processes: whose rights the user of the settings should have
+    """
+    now_ms = time.time_ns() // 1_000_000
+    try:
+        settings = Settings.read(environ)
+    except SettingsError as error:
+        checks = [*wrong_settings(error), *check_machine(examine_machine(None))]
+    else:
+        checks = await _checks(settings, processes)
+    checks.sort(key=lambda each: _AREAS.index(each.area))
+    well = all(each.state != "error" for each in checks)
+    return Examination(now_ms, __version__, well, tuple(checks))
+
+
+async def _checks(settings: Settings, processes: tuple[Process, ...]) -> list[Check]:
+    names = [SINK]
+    if settings.reports_url != settings.clickhouse_url:
+        names.append(REPORTS)
+    kafka, databases = await asyncio.gather(
+        examine_kafka(settings), asyncio.gather(*(_clickhouse(settings, name) for name in names))
+    )
+    return [
+        *check_settings(settings, kafka.brokers),
+        *check_kafka(settings, kafka, processes),
+        *(check for found in databases for check in found),
+        *check_machine(examine_machine(settings)),
+    ]
+
+
+async def _clickhouse(settings: Settings, name: str) -> list[Check]:
+    url = settings.clickhouse_url if name == SINK else settings.reports_url
+    try:
+        async with asyncio.timeout(SOURCE_S):
+            found = await in_thread(lambda: examine_clickhouse(settings, name))
+    except (SinkError, OSError) as error:
+        return [check_of("connections", cannot_connect(url, error, name))]
+    return list(check_clickhouse(found))

@@ -1,0 +1,129 @@
+"""What `receipts doctor` examines, and its result as it is in the JSON."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, NamedTuple
+
+import msgspec
+
+Area = Literal[
+    "settings", "connections", "rights", "topics", "schema", "clocks", "disk", "codecs", "versions",
+    "files",
+]  # fmt: skip
+State = Literal["ok", "warning", "error", "skipped"]
+
+
+def _says(text: str) -> msgspec.Meta:
+    return msgspec.Meta(description=text)
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One thing that was examined."""
+
+    area: Annotated[Area, _says("settings, connections, rights …")]
+    state: Annotated[State, _says("ok, warning, error, or skipped: it could not be examined")]
+    where: Annotated[str, _says("setting, address, topic …")]
+    detail: Annotated[str, _says("what was found, with the values")]
+    kind: Annotated[str, _says("name in the table of findings; empty: ok or skipped")] = ""
+    fix: Annotated[str, _says("what to do first")] = ""
+    help: Annotated[str, _says("page of docs/ and section with more")] = ""
+
+
+class Examination(msgspec.Struct, frozen=True):
+    """The whole document."""
+
+    taken_at: Annotated[int, _says("when it was examined, epoch ms")]
+    version: Annotated[str, _says("version of receipts")]
+    well: Annotated[bool, _says("whether no check is an error; the exit code follows it")]
+    checks: Annotated[tuple[Check, ...], _says("all checks, by area")]
+
+
+class Address(NamedTuple):
+    """An address that was connected to. problem: "" when it was accepted."""
+
+    where: str
+    problem: str
+
+
+class Held(NamedTuple):
+    """Rights on a topic, group or the cluster, of the user of the settings.
+
+    name: "topic sends", "group receipts", "cluster". operations: None when Kafka does not name them
+    """
+
+    name: str
+    error: str
+    operations: frozenset[str] | None
+
+
+class Disk(NamedTuple):
+    """Space of a disk, in bytes."""
+
+    where: str
+    total: int
+    free: int
+
+
+class Library(NamedTuple):
+    """An installed library. installed: "" when it is missing."""
+
+    name: str
+    pinned: str
+    installed: str
+
+
+class Skipped(NamedTuple):
+    """What could not be examined, and why."""
+
+    area: Area
+    where: str
+    why: str
+
+
+class ExaminedKafka(NamedTuple):
+    """What Kafka has answered.
+
+    problem: why it does not answer; all after it is empty then. record_ahead_s: the newest record's
+    time less this machine's
+    """
+
+    problem: str
+    bootstrap: tuple[Address, ...]
+    advertised: tuple[Address, ...]
+    brokers: int
+    release: str
+    held: Mapping[str, Held]
+    missing: tuple[str, ...]
+    fatal: tuple[tuple[str, str, str], ...]
+    harmless: tuple[tuple[str, str, str], ...]
+    record_ahead_s: float | None
+    disks: tuple[Disk, ...]
+    skipped: tuple[Skipped, ...]
+
+
+class ExaminedClickHouse(NamedTuple):
+    """What ClickHouse has answered to one user.
+
+    ahead_s: its clock less this machine's; round_trip_s: how exact that is. missing: rights that
+    the user lacks, by object
+    """
+
+    name: str
+    version: str
+    ahead_s: float
+    round_trip_s: float
+    pending: tuple[str, ...]
+    edited: tuple[str, ...]
+    schema: str
+    missing: Mapping[str, tuple[str, ...]]
+    disks: tuple[Disk, ...]
+    skipped: tuple[Skipped, ...]
+
+
+class Machine(NamedTuple):
+    """This machine and what is installed. codecs: "" when all records can be read."""
+
+    python: str
+    libraries: tuple[Library, ...]
+    codecs: str
+    files: int
+    disks: tuple[Disk, ...]

@@ -1,0 +1,103 @@
+"""Examines ClickHouse as one of its users: schema, rights, clock, disks. Blocking."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+from clickhouse_connect.driver.binding import quote_identifier
+
+from deploy.diagnosis.examination import Disk, ExaminedClickHouse, Skipped
+from deploy.diagnosis.rights import MIGRATION_RIGHTS, SINK_RIGHTS
+from deploy.diagnosis.steps import Steps, connect_clickhouse
+from models.settings import Settings
+from sinks.client import ClickHouse
+from sinks.errors import SinkError
+from sinks.migrate import load, status
+from sinks.tables import ALL
+
+SINK: Final = "RECEIPTS_CLICKHOUSE_URL"
+REPORTS: Final = "RECEIPTS_PAGES_CLICKHOUSE_URL"
+
+_NOW: Final = "SELECT version(), toUnixTimestamp64Milli(now64(3))"
+_DISKS: Final = "SELECT name, total_space, free_space FROM system.disks"
+
+
+def examine_clickhouse(settings: Settings, name: str) -> ExaminedClickHouse:
+    """Everything about one of the two connections. Raises SinkError when it cannot be made."""
+    url = settings.clickhouse_url if name == SINK else settings.reports_url
+    clickhouse = connect_clickhouse(url)
+    try:
+        return _examine(clickhouse, name, migrates=settings.migrate_on_start)
+    finally:
+        clickhouse.close()
+
+
+def _examine(clickhouse: ClickHouse, name: str, *, migrates: bool) -> ExaminedClickHouse:
+    steps = Steps()
+    began = time.time()
+    ((version, now_ms),) = clickhouse.rows(_NOW)
+    ended = time.time()
+    migrations = steps.run("schema", lambda: status(clickhouse, load()), SinkError) or []
+    by_state = {
+        state: tuple(each.name for each in migrations if each.state == state)
+        for state in ("applied", "pending", "edited", "unknown")
+    }
+    needed = _sink_needs(clickhouse, migrates) if name == SINK else _reports_need(clickhouse)
+    missing = steps.run("rights", lambda: _missing(clickhouse, needed), SinkError)
+    disks = steps.run("disk", lambda: clickhouse.rows(_DISKS), SinkError) or []
+    return ExaminedClickHouse(
+        name=name,
+        version=version,
+        ahead_s=now_ms / 1000 - (began + ended) / 2,
+        round_trip_s=ended - began,
+        pending=by_state["pending"],
+        edited=by_state["edited"],
+        schema=max(by_state["applied"] + by_state["unknown"], default=""),
+        missing=missing or {},
+        disks=tuple(_of_server(disks)),
+        skipped=tuple(_skipped(steps.unread, name)),
+    )
+
+
+def _of_server(rows: list[tuple[Any, ...]]) -> Iterator[Disk]:
+    """Disks with a size: object storage has none."""
+    for name, total, free in rows:
+        if 0 < total < 1 << 62:
+            yield Disk(f"ClickHouse disk {name}", total, free)
+
+
+def _skipped(unread: list[str], name: str) -> Iterator[Skipped]:
+    """Steps are named by their area."""
+    for text in unread:
+        area, _, why = text.partition(": ")
+        yield Skipped(area, name, why)  # type: ignore[arg-type]
+
+
+def _sink_needs(clickhouse: ClickHouse, migrates: bool) -> dict[str, tuple[str, ...]]:
+    database = quote_identifier(clickhouse.database)
+    names = (*(table.name for table in ALL), "schema_migrations")
+    needed: dict[str, tuple[str, ...]] = {
+        f"{database}.{quote_identifier(name)}": SINK_RIGHTS for name in names
+    }
+    return {**needed, f"{database}.*": MIGRATION_RIGHTS} if migrates else needed
+
+
+def _reports_need(clickhouse: ClickHouse) -> dict[str, tuple[str, ...]]:
+    database = quote_identifier(clickhouse.database)
+    return {f"{database}.messages_current": ("SELECT",), f"{database}.segments": ("INSERT",)}
+
+
+def _missing(
+    clickhouse: ClickHouse, needed: dict[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    missing = {
+        name: tuple(right for right in rights if not _holds(clickhouse, right, name))
+        for name, rights in needed.items()
+    }
+    return {name: rights for name, rights in missing.items() if rights}
+
+
+def _holds(clickhouse: ClickHouse, right: str, name: str) -> bool:
+    return bool(clickhouse.rows(f"CHECK GRANT {right} ON {name}")[0][0])

@@ -1,0 +1,97 @@
+"""Everything that `receipts status` and `receipts doctor` can find, and where its help is."""
+
+from typing import Annotated, Final, Literal, NamedTuple
+
+import msgspec
+
+Severity = Literal["error", "warning"]
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that is wrong, with its remedy."""
+
+    kind: Annotated[str, msgspec.Meta(description="its stable name, from the table of findings")]
+    severity: Annotated[
+        Severity,
+        msgspec.Meta(description="error: exit code 1; warning: worth a look"),
+    ]
+    where: Annotated[str, msgspec.Meta(description="topic, group, table, setting …")]
+    problem: Annotated[str, msgspec.Meta(description="what is wrong, with the values")]
+    fix: Annotated[str, msgspec.Meta(description="what to do first")]
+    help: Annotated[str, msgspec.Meta(description="page of docs/ and section with more")]
+
+
+class Kind(NamedTuple):
+    """meaning: for the table of docs/status.md. section: page of docs/ and heading that helps."""
+
+    meaning: str
+    section: str
+
+
+# Headings of the runbook, in one place: they move when it is arranged in another way.
+_LOOK: Final = "runbook.md#look-here-first"
+_START: Final = "runbook.md#starting-and-stopping"
+_WORKER: Final = "runbook.md#the-worker"
+_SINK: Final = "runbook.md#the-sink"
+_DEAD: Final = "runbook.md#dead-letters"
+_DOCTOR: Final = "status.md#receipts-doctor"
+_SETTINGS: Final = "settings.md#settings"
+
+KINDS: Final[dict[str, Kind]] = {
+    # Kafka
+    "kafka_away": Kind("Kafka does not answer", _WORKER),
+    "kafka_unread": Kind("Kafka answers, but not everything could be read", _LOOK),
+    "topics_missing": Kind("topics of the installation do not exist", _WORKER),
+    "topics_differ": Kind("topics differ from the settings", _WORKER),
+    "no_leader": Kind("a partition has no leader: it cannot be read or written", _WORKER),
+    "under_replicated": Kind("a partition lacks replicas that are in sync", _WORKER),
+    # groups
+    "no_process": Kind("no worker, or no sink, is in its consumer group", _START),
+    "rebalancing": Kind("a group is distributing its partitions", _WORKER),
+    "unowned": Kind("a partition is assigned to no process", _WORKER),
+    "lag": Kind("records have waited for long to be worked off", _WORKER),
+    "sink_lag": Kind("records have waited for long to be written to ClickHouse", _SINK),
+    "records_deleted": Kind("Kafka deleted records before they were worked off", _SINK),
+    # processes
+    "page_away": Kind("the pages of a process that --page names do not answer", _LOOK),
+    "not_alive": Kind("a process hangs: parts of it have no heartbeat", _LOOK),
+    "not_ready": Kind("a process is not ready", _LOOK),
+    "restoring": Kind("a worker restores partitions and does not process them yet", _WORKER),
+    "version_differs": Kind("a process runs another version of receipts", _START),
+    # ClickHouse
+    "clickhouse_away": Kind("ClickHouse does not answer", _SINK),
+    "clickhouse_refused": Kind("ClickHouse refuses user, password or database", _SINK),
+    "clickhouse_unread": Kind("ClickHouse answers, but not everything could be read", _SINK),
+    "schema_behind": Kind("migrations are missing", _SINK),
+    "schema_edited": Kind("an applied migration was edited", _SINK),
+    "schema_newer": Kind("the database has migrations of a newer version", _START),
+    "parts": Kind("a table has so many parts that ClickHouse delays or refuses inserts", _SINK),
+    # input
+    "dead_letters": Kind("records were refused in the last hour", _DEAD),
+    # doctor only
+    "settings": Kind("a setting is wrong", _SETTINGS),
+    "one_replica": Kind("topics have one replica on a cluster of several brokers", _DOCTOR),
+    "broker_unreachable": Kind("an address of Kafka cannot be connected to", _DOCTOR),
+    "kafka_rights": Kind("the user lacks a right on a topic, group or the cluster", _DOCTOR),
+    "clickhouse_rights": Kind("the user lacks a right on a table", _DOCTOR),
+    "clock": Kind("two clocks differ", _DOCTOR),
+    "disk": Kind("a disk is nearly full", _DOCTOR),
+    "codecs": Kind("the Kafka client cannot read all records", _SINK),
+    "libraries": Kind("an installed library is not the pinned version", _DOCTOR),
+    "file_limit": Kind("the process may open too few files", _DOCTOR),
+}
+
+
+def finding(kind: str, severity: Severity, where: str, problem: str, fix: str) -> Finding:
+    """A finding with its help. Raises KeyError for a kind that is not in the table."""
+    return Finding(kind, severity, where, problem, fix, f"docs/{KINDS[kind].section}")
+
+
+def sorted_findings(found: list[Finding]) -> tuple[Finding, ...]:
+    """Errors first; the order within is kept."""
+    return tuple(sorted(found, key=lambda each: each.severity != "error"))
+
+
+def is_well(found: tuple[Finding, ...]) -> bool:
+    """Whether none of them is an error."""
+    return all(each.severity != "error" for each in found)

@@ -1,0 +1,121 @@
+"""Reads the monitoring pages of workers and sinks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable
+from typing import Any, Final
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+from deploy.diagnosis.readings import Page
+from deploy.diagnosis.steps import reason
+from models.settings import Settings
+
+#: These pages are served by a thread of their own, and answer at once.
+_PAGE_S: Final = 3.0
+_ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
+_READ: Final = frozenset(
+    {
+        "receipts_build_info",
+        "receipts_restore_left_records",
+        "receipts_states",
+        "process_start_time_seconds",
+        "process_resident_memory_bytes",
+    }
+)
+
+Samples = dict[str, list[tuple[dict[str, str], float]]]
+
+
+def default_pages(settings: Settings) -> tuple[str, ...]:
+    """The pages of worker and sink on this machine, by the settings; none for a port 0."""
+    served = (
+        (settings.worker_host, settings.worker_port),
+        (settings.sink_host, settings.sink_port),
+    )
+    return tuple(f"http://{_ANY.get(host, host)}:{port}" for host, port in served if port)
+
+
+async def read_pages(urls: Iterable[str], now_s: float, *, required: bool) -> tuple[Page, ...]:
+    """The processes behind these addresses, all read at once."""
+    timeout = aiohttp.ClientTimeout(total=_PAGE_S)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        reading = (_read(session, url.rstrip("/"), now_s, required) for url in urls)
+        return tuple(await asyncio.gather(*reading))
+
+
+async def _read(session: aiohttp.ClientSession, url: str, now_s: float, required: bool) -> Page:
+    try:
+        alive, ready, samples = await asyncio.gather(
+            _json(session, f"{url}/healthz"),
+            _json(session, f"{url}/readyz"),
+            _samples(session, f"{url}/metrics"),
+        )
+        return _page(url, required, now_s, alive["silent_s"], ready["reasons"], samples)
+    except aiohttp.ClientConnectorError as error:
+        return _unread(url, required, reason(error.os_error))
+    except (aiohttp.ClientError, OSError) as error:
+        return _unread(url, required, reason(error))
+    except (ValueError, KeyError, TypeError) as error:
+        return _unread(url, required, f"these are not pages of receipts ({reason(error)})")
+
+
+def _page(
+    url: str,
+    required: bool,
+    now_s: float,
+    silent: dict[str, float],
+    reasons: dict[str, str],
+    samples: Samples,
+) -> Page:
+    built = samples["receipts_build_info"][0][0]
+    started = _total(samples, "process_start_time_seconds")
+    memory = _total(samples, "process_resident_memory_bytes")
+    states = _total(samples, "receipts_states")
+    left = samples.get("receipts_restore_left_records", [])
+    return Page(
+        url=url,
+        required=required,
+        problem="",
+        process=built["process"],
+        version=built["version"],
+        silent=silent,
+        reasons=reasons,
+        restoring={labels["partition"]: int(count) for labels, count in left if count},
+        uptime_s=None if started is None else round(now_s - started, 1),
+        memory_bytes=None if memory is None else int(memory),
+        states=None if states is None else int(states),
+    )
+
+
+def _unread(url: str, required: bool, problem: str) -> Page:
+    return Page(url, required, problem, "", "", {}, {}, {}, None, None, None)
+
+
+def _total(samples: Samples, name: str) -> float | None:
+    found = samples.get(name)
+    return sum(value for _, value in found) if found else None
+
+
+async def _json(session: aiohttp.ClientSession, url: str) -> dict[str, Any]:
+    """200 and 503 both have an answer."""
+    async with session.get(url) as response:
+        if response.status not in (200, 503):
+            response.raise_for_status()
+        found: dict[str, Any] = json.loads(await response.text())
+        return found
+
+
+async def _samples(session: aiohttp.ClientSession, url: str) -> Samples:
+    async with session.get(url) as response:
+        response.raise_for_status()
+        text = await response.text()
+    samples: Samples = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name in _READ:
+                samples.setdefault(sample.name, []).append((sample.labels, sample.value))
+    return samples

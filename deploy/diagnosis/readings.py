@@ -1,0 +1,179 @@
+"""What `receipts status` reads, as it stands in its JSON: docs/status.md lists every key.
+
+Times are in epoch ms, durations in seconds. None: it could not be read, or does not exist.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from deploy.diagnosis.findings import Finding
+
+Process = Literal["worker", "sink"]
+
+
+def _says(text: str) -> msgspec.Meta:
+    return msgspec.Meta(description=text)
+
+
+class Topic(msgspec.Struct, frozen=True):
+    """One topic of the installation."""
+
+    name: Annotated[str, _says("full name, with the prefix")]
+    partitions: Annotated[int, _says("its partitions")]
+    records: Annotated[int | None, _says("records between its first and last offsets")]
+    per_minute: Annotated[int | None, _says("records of the last minute, by their timestamps")]
+    per_hour: Annotated[int | None, _says("records of the last hour, by their timestamps")]
+    without_leader: Annotated[tuple[int, ...], _says("partitions that have no leader")]
+    under_replicated: Annotated[
+        tuple[int, ...], _says("partitions with a replica that is not in sync")
+    ]
+
+
+class GroupPartition(msgspec.Struct, frozen=True):
+    """A partition that a group reads."""
+
+    topic: Annotated[str, _says("full name of the topic")]
+    partition: Annotated[int, _says("its number")]
+    committed: Annotated[int | None, _says("offset the group has committed; null: none yet")]
+    begin: Annotated[int, _says("first offset that Kafka still has")]
+    end: Annotated[int, _says("offset after the last record")]
+    lag_records: Annotated[int, _says("records not worked off")]
+    lag_seconds: Annotated[
+        float | None,
+        _says("age of the oldest of them, by its Kafka timestamp; 0: none waits"),
+    ]
+    owner: Annotated[str, _says("the member it is assigned to; empty: none")]
+
+    @property
+    def deleted(self) -> int:
+        """Records that Kafka deleted before the group had read them."""
+        return max(0, self.begin - self.committed) if self.committed is not None else 0
+
+
+class Member(msgspec.Struct, frozen=True):
+    """A process in a group."""
+
+    id: Annotated[str, _says("Kafka's id of the member")]
+    host: Annotated[str, _says("address it connects from")]
+    partitions: Annotated[int, _says("partitions assigned to it, over all topics")]
+
+
+class Group(msgspec.Struct, frozen=True):
+    """The consumer group of the workers or of the sinks."""
+
+    process: Annotated[Process, _says("worker or sink")]
+    name: Annotated[str, _says("name of the group")]
+    state: Annotated[
+        str, _says("Kafka's word: Stable, PreparingRebalance, Empty, Dead …; empty: unknown")
+    ]
+    members: Annotated[tuple[Member, ...], _says("its processes")]
+    partitions: Annotated[tuple[GroupPartition, ...], _says("what it reads")]
+
+    @property
+    def lag_records(self) -> int:
+        """Records not worked off."""
+        return sum(each.lag_records for each in self.partitions)
+
+    @property
+    def lag_seconds(self) -> float | None:
+        """Age of the oldest record not worked off; None while it is unknown."""
+        ages = [each.lag_seconds for each in self.partitions if each.lag_records]
+        known = [age for age in ages if age is not None]
+        return max(known) if known else (None if ages else 0.0)
+
+
+class DeadLetters(msgspec.Struct, frozen=True):
+    """Dead letters of one reason."""
+
+    reason: Annotated[str, _says("reason code")]
+    topic: Annotated[str, _says("full name of the topic the records came from")]
+    hour: Annotated[int, _says("of the last hour")]
+    day: Annotated[int, _says("of the last 24 hours")]
+
+
+class Kafka(msgspec.Struct, frozen=True):
+    """What Kafka has answered."""
+
+    brokers: Annotated[int, _says("brokers in the cluster")]
+    release: Annotated[str, _says("release of Apache Kafka whose protocol they speak")]
+    topics: Annotated[tuple[Topic, ...], _says("topics of the installation that exist")]
+    missing: Annotated[tuple[str, ...], _says("topics that are missing")]
+    differences: Annotated[
+        tuple[str, ...], _says("what differs from the settings so that no process starts")
+    ]
+    groups: Annotated[tuple[Group, ...], _says("workers and sinks")]
+    dead_letters_hour: Annotated[int | None, _says("dead letters of the last hour")]
+    dead_letters_day: Annotated[int | None, _says("dead letters of the last 24 hours")]
+    dead_letters: Annotated[
+        tuple[DeadLetters, ...],
+        _says("by reason, of the newest 1,000 of the last 24 hours at most"),
+    ]
+    unread: Annotated[tuple[str, ...], _says("what could not be read, and why")]
+
+
+class Table(msgspec.Struct, frozen=True):
+    """A table of ClickHouse."""
+
+    name: Annotated[str, _says("its name")]
+    rows: Annotated[int, _says("rows stored, duplicates that a merge will remove included")]
+    parts: Annotated[int, _says("most active parts in one of its partitions")]
+    written_s: Annotated[
+        float | None,
+        _says("since its newest part was written, by an insert or a merge; null: never"),
+    ]
+    per_minute: Annotated[
+        int | None,
+        _says("rows inserted in the last minute; null: ClickHouse forgets merged parts too soon"),
+    ]
+
+
+class Database(msgspec.Struct, frozen=True):
+    """What ClickHouse has answered."""
+
+    version: Annotated[str, _says("version of ClickHouse")]
+    pending: Annotated[tuple[str, ...], _says("migrations that are missing")]
+    edited: Annotated[tuple[str, ...], _says("migrations that were edited after they were applied")]
+    newer: Annotated[tuple[str, ...], _says("migrations of a newer version of receipts")]
+    schema: Annotated[str, _says("the latest migration that is applied")]
+    tables: Annotated[tuple[Table, ...], _says("tables with data")]
+    parts_limit: Annotated[
+        int | None, _says("parts in a partition from which ClickHouse delays inserts")
+    ]
+    suppressed: Annotated[dict[str, int] | None, _says("suppressed recipients by channel")]
+    unread: Annotated[tuple[str, ...], _says("what could not be read, and why")]
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A process, by its monitoring pages."""
+
+    url: Annotated[str, _says("address of its pages")]
+    required: Annotated[bool, _says("whether it was named by --page")]
+    problem: Annotated[str, _says("why it could not be read; empty: it was")]
+    process: Annotated[str, _says("worker or sink; empty: unknown")]
+    version: Annotated[str, _says("version of receipts that it runs")]
+    silent: Annotated[
+        dict[str, float], _says("parts without a heartbeat, by seconds: then it is not alive")
+    ]
+    reasons: Annotated[dict[str, str], _says("why it is not ready, by part; empty: it is")]
+    restoring: Annotated[
+        dict[str, int], _says("changelog records left to restore, by partition; only unrestored")
+    ]
+    uptime_s: Annotated[float | None, _says("since it started")]
+    memory_bytes: Annotated[int | None, _says("resident memory")]
+    states: Annotated[int | None, _says("message states in memory; a worker's")]
+
+
+class Status(msgspec.Struct, frozen=True):
+    """The whole document."""
+
+    taken_at: Annotated[int, _says("when it was read")]
+    version: Annotated[str, _says("version of receipts that read it")]
+    topic_prefix: Annotated[str, _says("RECEIPTS_TOPIC_PREFIX")]
+    well: Annotated[bool, _says("whether no finding is an error; the exit code follows it")]
+    findings: Annotated[tuple[Finding, ...], _says("what is wrong, errors first")]
+    kafka: Annotated[Kafka | None, _says("null: Kafka does not answer")]
+    kafka_problem: Annotated[str, _says("why; empty: it answers")]
+    clickhouse: Annotated[Database | None, _says("null: ClickHouse does not answer")]
+    clickhouse_problem: Annotated[str, _says("why; empty: it answers")]
+    pages: Annotated[tuple[Page, ...], _says("worker and sink processes by their pages")]

@@ -1,0 +1,63 @@
+"""One look at an installation: Kafka, ClickHouse and the pages of processes, all at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from aiokafka.errors import KafkaError
+
+from deploy import __version__
+from deploy.diagnosis.clickhouse import read_clickhouse
+from deploy.diagnosis.findings import Finding, is_well, sorted_findings
+from deploy.diagnosis.judge import judge
+from deploy.diagnosis.kafka import read_kafka
+from deploy.diagnosis.pages import default_pages, read_pages
+from deploy.diagnosis.readings import Database, Kafka, Status
+from deploy.diagnosis.steps import SOURCE_S, cannot_connect, in_thread, reason
+from models.settings import Settings
+from sinks.errors import SinkError
+
+
+async def look(settings: Settings, pages: Sequence[str] = ()) -> Status:
+    """Everything that can be read within seconds. What does not answer is a finding.
+
+    pages: addresses of the pages of processes; (): those of the settings, if they answer
+    """
+    now_s = time.time()
+    kafka, clickhouse, processes = await asyncio.gather(
+        _kafka(settings, int(now_s * 1000)),
+        _clickhouse(settings.clickhouse_url),
+        read_pages(pages or default_pages(settings), now_s, required=bool(pages)),
+    )
+    found = sorted_findings(judge(kafka, clickhouse, processes, __version__))
+    return Status(
+        taken_at=int(now_s * 1000),
+        version=__version__,
+        topic_prefix=settings.topic_prefix,
+        well=is_well(found),
+        findings=found,
+        kafka=kafka if isinstance(kafka, Kafka) else None,
+        kafka_problem="" if isinstance(kafka, Kafka) else kafka,
+        clickhouse=clickhouse if isinstance(clickhouse, Database) else None,
+        clickhouse_problem="" if isinstance(clickhouse, Database) else clickhouse.problem,
+        pages=tuple(processes),
+    )
+
+
+async def _kafka(settings: Settings, now_ms: int) -> Kafka | str:
+    """What Kafka has, or why it does not answer."""
+    try:
+        async with asyncio.timeout(SOURCE_S):
+            return await read_kafka(settings, now_ms)
+    except (KafkaError, OSError) as error:
+        return f"{settings.brokers} does not answer: {reason(error)}"
+
+
+async def _clickhouse(url: str) -> Database | Finding:
+    try:
+        async with asyncio.timeout(SOURCE_S):
+            return await in_thread(lambda: read_clickhouse(url))
+    except (SinkError, OSError) as error:
+        return cannot_connect(url, error, "RECEIPTS_CLICKHOUSE_URL")

@@ -1,0 +1,327 @@
+"""Requests of Kafka's protocol that aiokafka lacks: rights on topics and groups, log directories.
+
+Each is sent as aiokafka's own, through the `send` of its client, which chooses the version.
+(aiokafka has no types: hence the ignores.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from aiokafka.errors import for_code
+from aiokafka.protocol.admin import ApiVersionRequest, DescribeGroupsResponse_v3
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.protocol.produce import ProduceRequest
+from aiokafka.protocol.types import (
+    Array,
+    Boolean,
+    CompactArray,
+    CompactString,
+    Int16,
+    Int32,
+    Int64,
+    Schema,
+    String,
+    TaggedFields,
+)
+
+#: Kafka's numbers of operations (AclOperation), which are the places of their bits.
+_OPERATIONS: Final = {
+    3: "READ",
+    4: "WRITE",
+    5: "CREATE",
+    6: "DELETE",
+    7: "ALTER",
+    8: "DESCRIBE",
+    9: "CLUSTER_ACTION",
+    10: "DESCRIBE_CONFIGS",
+    11: "ALTER_CONFIGS",
+    12: "IDEMPOTENT_WRITE",
+}
+_NOT_GIVEN: Final = -(2**31)
+
+_TEXT: Final = String("utf-8")
+_COMPACT_TEXT: Final = CompactString("utf-8")
+
+
+class Rights(NamedTuple):
+    """What this client may do with a topic, a group or the cluster.
+
+    error: name of Kafka's error, "" when there is none. operations: None when the answer lacks them
+    """
+
+    error: str
+    operations: frozenset[str] | None
+
+
+class LogDir(NamedTuple):
+    """A directory of a broker. total_bytes, free_bytes: of its volume, None before Kafka 3.3."""
+
+    broker: int
+    path: str
+    error: str
+    total_bytes: int | None
+    free_bytes: int | None
+
+
+class _MetadataResponse(Response):  # type: ignore[misc]
+    API_KEY = 3
+    API_VERSION = 8
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        ("brokers", Array(("node_id", Int32), ("host", _TEXT), ("port", Int32), ("rack", _TEXT))),
+        ("cluster_id", _TEXT),
+        ("controller_id", Int32),
+        (
+            "topics",
+            Array(
+                ("error_code", Int16),
+                ("topic", _TEXT),
+                ("is_internal", Boolean),
+                (
+                    "partitions",
+                    Array(
+                        ("error_code", Int16),
+                        ("partition", Int32),
+                        ("leader", Int32),
+                        ("leader_epoch", Int32),
+                        ("replicas", Array(Int32)),
+                        ("isr", Array(Int32)),
+                        ("offline_replicas", Array(Int32)),
+                    ),
+                ),
+                ("authorized_operations", Int32),
+            ),
+        ),
+        ("cluster_authorized_operations", Int32),
+    )
+
+
+class _MetadataRequestStruct(RequestStruct):  # type: ignore[misc]
+    API_KEY = 3
+    API_VERSION = 8
+    RESPONSE_TYPE = _MetadataResponse
+    SCHEMA = Schema(
+        ("topics", Array(_TEXT)),
+        ("allow_auto_topic_creation", Boolean),
+        ("include_cluster_authorized_operations", Boolean),
+        ("include_topic_authorized_operations", Boolean),
+    )
+
+
+class _MetadataRequest(Request[_MetadataRequestStruct]):  # type: ignore[misc]
+    """Metadata of named topics with the rights on them; creates no topic."""
+
+    API_KEY = 3
+
+    def __init__(self, topics: Sequence[str]) -> None:
+        self._topics = list(topics)
+
+    def build(self, request_struct_class: type[_MetadataRequestStruct]) -> _MetadataRequestStruct:
+        return request_struct_class(self._topics, False, True, True)
+
+
+class _GroupRequestStruct(RequestStruct):  # type: ignore[misc]
+    API_KEY = 15
+    API_VERSION = 3
+    RESPONSE_TYPE = DescribeGroupsResponse_v3  # aiokafka's own request has that of version 2
+    SCHEMA = Schema(("groups", Array(_TEXT)), ("include_authorized_operations", Boolean))
+
+
+class _GroupRequest(Request[_GroupRequestStruct]):  # type: ignore[misc]
+    API_KEY = 15
+
+    def __init__(self, group: str) -> None:
+        self._group = group
+
+    def build(self, request_struct_class: type[_GroupRequestStruct]) -> _GroupRequestStruct:
+        return request_struct_class([self._group], True)
+
+
+class _LogDirsResponse(Response):  # type: ignore[misc]
+    API_KEY = 35
+    API_VERSION = 1
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "results",
+            Array(
+                ("error_code", Int16),
+                ("log_dir", _TEXT),
+                (
+                    "topics",
+                    Array(
+                        ("name", _TEXT),
+                        (
+                            "partitions",
+                            Array(
+                                ("partition", Int32),
+                                ("size", Int64),
+                                ("offset_lag", Int64),
+                                ("is_future", Boolean),
+                            ),
+                        ),
+                    ),
+                ),
+            ),
+        ),
+    )
+
+
+class _LogDirsRequestStruct(RequestStruct):  # type: ignore[misc]
+    API_KEY = 35
+    API_VERSION = 1
+    RESPONSE_TYPE: type[Response] = _LogDirsResponse
+    SCHEMA = Schema(("topics", Array(("topic", _TEXT), ("partitions", Array(Int32)))))
+
+
+class _LogDirsWithSpaceResponse(Response):  # type: ignore[misc]
+    API_KEY = 35
+    API_VERSION = 4
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        ("error_code", Int16),
+        (
+            "results",
+            CompactArray(
+                ("error_code", Int16),
+                ("log_dir", _COMPACT_TEXT),
+                (
+                    "topics",
+                    CompactArray(
+                        ("name", _COMPACT_TEXT),
+                        (
+                            "partitions",
+                            CompactArray(
+                                ("partition", Int32),
+                                ("size", Int64),
+                                ("offset_lag", Int64),
+                                ("is_future", Boolean),
+                                ("tags", TaggedFields),
+                            ),
+                        ),
+                        ("tags", TaggedFields),
+                    ),
+                ),
+                ("total_bytes", Int64),
+                ("usable_bytes", Int64),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("tags", TaggedFields),
+    )
+
+
+class _LogDirsWithSpaceRequestStruct(RequestStruct):  # type: ignore[misc]
+    FLEXIBLE_VERSION = True
+    API_KEY = 35
+    API_VERSION = 4
+    RESPONSE_TYPE = _LogDirsWithSpaceResponse
+    SCHEMA = Schema(
+        (
+            "topics",
+            CompactArray(
+                ("topic", _COMPACT_TEXT),
+                ("partitions", CompactArray(Int32)),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("tags", TaggedFields),
+    )
+
+
+class _LogDirsRequest(Request[_LogDirsRequestStruct | _LogDirsWithSpaceRequestStruct]):  # type: ignore[misc]
+    """The log directories of the broker it is sent to, without their partitions."""
+
+    API_KEY = 35
+
+    def build(self, request_struct_class: Any) -> Any:
+        # An empty list: no partition is of interest. None would be all of them.
+        fields: tuple[Any, ...] = ([], {}) if request_struct_class.FLEXIBLE_VERSION else ([],)
+        return request_struct_class(*fields)
+
+
+async def topic_rights(client: Any, topics: Sequence[str]) -> tuple[dict[str, Rights], Rights]:
+    """Rights of this client on topics, by name, and on the cluster. Creates no topic.
+
+    client: of an adopted aiokafka client. Raises KafkaError, NotImplementedError before Kafka 2.3.
+    """
+    response = await client.send(client.get_random_node(), _MetadataRequest(topics))
+    found = {
+        topic["topic"]: Rights(_name(topic["error_code"]), _operations(topic))
+        for topic in response.to_object()["topics"]
+    }
+    return found, Rights("", _set_of(response.cluster_authorized_operations))
+
+
+async def group_rights(client: Any, group: str, coordinator: int) -> Rights:
+    """Rights of this client on a consumer group. coordinator: the broker's number.
+
+    Raises KafkaError, NotImplementedError before Kafka 2.3.
+    """
+    response = await client.send(coordinator, _GroupRequest(group))
+    (described,) = response.to_object()["groups"]
+    return Rights(_name(described["error_code"]), _operations(described))
+
+
+async def log_dirs(client: Any, broker: int) -> list[LogDir]:
+    """The log directories of a broker. Raises KafkaError, NotImplementedError for old brokers."""
+    response = await client.send(broker, _LogDirsRequest())
+    if code := getattr(response, "error_code", 0):
+        raise for_code(code)(f"broker {broker}")
+    return [
+        LogDir(
+            broker,
+            found["log_dir"],
+            _name(found["error_code"]),
+            _known(found.get("total_bytes", -1)),
+            _known(found.get("usable_bytes", -1)),
+        )
+        for found in response.to_object()["results"]
+    ]
+
+
+def _known(size: int) -> int | None:
+    return size if size >= 0 else None
+
+
+def _name(code: int) -> str:
+    return "" if code == 0 else str(for_code(code).__name__)
+
+
+def _operations(described: dict[str, Any]) -> frozenset[str] | None:
+    return _set_of(described["authorized_operations"])
+
+
+def _set_of(bits: int) -> frozenset[str] | None:
+    if bits == _NOT_GIVEN:
+        return None
+    return frozenset(name for place, name in _OPERATIONS.items() if bits >> place & 1)
+
+
+#: Latest versions of Produce and Fetch → the release that brought them.
+_RELEASES: Final = {
+    (9, 12): "2.8 or 3.0",
+    (9, 13): "3.1 to 3.4",
+    (9, 15): "3.5 or 3.6",
+    (10, 16): "3.7",
+    (11, 16): "3.8",
+    (11, 17): "3.9",
+    (12, 17): "4.0",
+    (13, 18): "4.1",
+}
+
+
+async def release(client: Any) -> str:
+    """The release of Apache Kafka whose protocol a broker speaks, as "4.1"; "" if unknown.
+
+    Brokers do not name their release. Raises KafkaError.
+    """
+    response = await client.send(client.get_random_node(), ApiVersionRequest())
+    latest = {key: last for key, _, last in response.api_versions}
+    spoken = latest.get(ProduceRequest.API_KEY, 0), latest.get(FetchRequest.API_KEY, 0)
+    if spoken > max(_RELEASES):
+        return f"later than {_RELEASES[max(_RELEASES)]}"
+    return _RELEASES.get(spoken, "")
