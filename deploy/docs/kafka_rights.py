@@ -9,8 +9,8 @@ _HEAD = """\
 
 Generated from `models/access_rights.py` by `python -m deploy.docs`; a test keeps it current.
 The least rights of each program, with the default settings: `RECEIPTS_TOPIC_PREFIX` comes before
-the name of each topic, and groups are named after `RECEIPTS_APP_ID`. `receipts topics --acls` prints
-the commands that grant them. READ and WRITE include DESCRIBE. The report pages and
+the name of each topic, and groups are named after `RECEIPTS_APP_ID`. `receipts topics --acls`
+prints the commands that grant them. READ and WRITE include DESCRIBE. The report pages and
 `receipts migrate` do not use Kafka.
 """
 
