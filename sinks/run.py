@@ -169,7 +169,7 @@ class Sink:
         work = asyncio.create_task(self._work())
         stopping = asyncio.create_task(self._stop.wait())
         watching = asyncio.create_task(watch_certificates(self._access))
-        measuring = asyncio.gather(self._measure(), self._measure_load())
+        measuring = asyncio.create_task(self._measure())
         try:
             ends: set[asyncio.Future[Any]] = {work, stopping, measuring}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -200,6 +200,9 @@ class Sink:
                 await self._process(batch)
 
     async def _measure(self) -> None:
+        await asyncio.gather(self._measure_consumer(), self._measure_load())
+
+    async def _measure_consumer(self) -> None:
         while True:
             self._consumer.measure()
             await asyncio.sleep(MEASURE_EVERY_S)

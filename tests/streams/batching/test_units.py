@@ -244,7 +244,9 @@ class Client:
 
 
 def _guarded(client: Client, fence: Fence) -> Any:
-    owner: Any = SimpleNamespace(_batch_app=SimpleNamespace(fence=fence))
+    owner: Any = SimpleNamespace(
+        _batch_app=SimpleNamespace(fence=fence), _repeat_denied=lambda response: response
+    )
     BatchProducer._guard(owner, client)
     return client
 

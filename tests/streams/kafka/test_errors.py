@@ -14,6 +14,7 @@ from aiokafka.protocol.produce import ProduceRequest
 from deploy.embedded.brokers import free_port
 from streams.kafka import clients
 from streams.kafka.errors import Kind, error_codes, kind_of, report_codes, watch_commits
+from streams.kafka.security import Access
 
 HEARTBEAT = HeartbeatRequest("group", 1, "member")
 COMMIT = OffsetCommitRequest("group", 1, "member", -1, [])
@@ -102,7 +103,7 @@ async def test_each_failed_commit_is_seen_and_nothing_else() -> None:
 
 async def test_a_connection_that_cannot_be_opened_is_reported(embedded_broker: Any) -> None:
     """aiokafka logs it and goes on as if no broker were there."""
-    admin = clients.admin(embedded_broker.bootstrap)
+    admin = clients.admin(Access(embedded_broker.bootstrap))
     reported: list[Kind] = []
     admin._client.report = reported.append
     await admin.start()
