@@ -7,11 +7,15 @@ from pathlib import Path
 from deploy.docs.codes import codes_page
 from deploy.docs.metrics import metrics_page
 from deploy.docs.reports import reports_page
+from deploy.monitoring.grafana.delivery import delivery
+from deploy.monitoring.grafana.operations import operations
+from deploy.monitoring.grafana.panels import text_of
 from models.issues import variable_of
 from models.schemas import EVENTS, schema_text
 from models.settings import Settings
 
 DOCS = Path(__file__).parents[2] / "docs"
+DASHBOARDS = "../deploy/monitoring/grafana/dashboards"
 
 
 def settings_page() -> str:
@@ -44,6 +48,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": metrics_page,
     "reports.md": reports_page,
     "settings.md": settings_page,
+    f"{DASHBOARDS}/operations.json": lambda: text_of(operations()),
+    f"{DASHBOARDS}/delivery.json": lambda: text_of(delivery()),
     **{f"contract/{topic}.schema.json": partial(schema_text, topic) for topic in EVENTS},
 }
 

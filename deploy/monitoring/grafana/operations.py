@@ -1,0 +1,284 @@
+"""The dashboard *operations*: on one screen, whether an installation is well and what is behind."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from grafana_foundation_sdk.builders import dashboard, stat, table
+from grafana_foundation_sdk.builders import timeseries as series
+from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
+
+from deploy.monitoring.grafana.panels import (
+    GREEN,
+    PROMETHEUS,
+    RED,
+    YELLOW,
+    Expression,
+    Overrides,
+    Size,
+    Steps,
+    expressions,
+    lines,
+    link,
+    new,
+    number,
+    rows,
+    table_of,
+)
+
+#: The jobs of deploy/monitoring/prometheus/prometheus.yml.
+WORKER: Final = 'job="receipts-worker"'
+PROCESSES: Final = 'job=~"receipts-.+"'
+RUNBOOK: Final = "/d/receipts-runbook"
+_SMALL: Final = Size(3, 3)
+_WIDE: Final = Size(6, 6)
+_FLAT: Final = Size(6, 5)
+_ANY: Final[Steps] = ((1, RED),)
+_RATE: Final = "$__rate_interval"
+
+
+def _p95(metric: str, *by: str) -> str:
+    """The 95th percentile of a histogram, for each group."""
+    labels = ", ".join(("le", *by))
+    return f"histogram_quantile(0.95, sum by ({labels}) (rate({metric}_bucket[{_RATE}])))"
+
+
+def _is_it_well() -> list[stat.Panel]:
+    """What an on-call engineer looks at first. All of them are 0 when nothing is wrong."""
+    firing = number(
+        "Alerts firing",
+        "Alerts that fire now, of all severities.",
+        _SMALL,
+        Expression('count(ALERTS{alertstate="firing"}) or vector(0)'),
+        _ANY,
+    )
+    not_ready = number(
+        "Not ready",
+        "Workers and sinks that do not answer, or are not ready: they join, restore, or cannot "
+        "reach Kafka or ClickHouse.",
+        _SMALL,
+        Expression(f"count(up{{{PROCESSES}}}) - (sum(receipts_ready) or vector(0))"),
+        _ANY,
+    )
+    oldest = number(
+        "Oldest waiting",
+        "Age of the oldest record that a worker or a sink has not worked off.",
+        _SMALL,
+        Expression("max(receipts_lag_seconds)"),
+        ((60, YELLOW), (300, RED)),
+        "s",
+    )
+    waiting = number(
+        "Waiting to be inserted",
+        "How long rows have waited for ClickHouse to acknowledge an insert.",
+        _SMALL,
+        Expression("max(receipts_sink_waiting_seconds)"),
+        ((60, YELLOW), (300, RED)),
+        "s",
+    )
+    dead = number(
+        "Dead letters in an hour",
+        "Records refused in the last hour.",
+        _SMALL,
+        Expression("sum(increase(receipts_dead_letters_total[1h]))"),
+        ((1, YELLOW),),
+    ).decimals(0)
+    suppressed = number(
+        "Sent to suppressed",
+        "Messages sent in the last hour to numbers that were suppressed before.",
+        _SMALL,
+        Expression("sum(increase(receipts_sends_to_suppressed_total[1h]))"),
+        ((1, YELLOW),),
+    ).decimals(0)
+    pending = number(
+        "Pending over 24 h",
+        "Messages without a final receipt a day after they were sent.",
+        _SMALL,
+        Expression('sum(receipts_pending_messages{older_than="24h"})'),
+        (),
+    )
+    certificate = number(
+        "Certificate ends in",
+        "Until the first certificate of a worker or sink is not valid any more.",
+        _SMALL,
+        Expression("min(receipts_certificate_expiry_timestamp_seconds) - time()"),
+        ((7 * 86_400, YELLOW), (30 * 86_400, GREEN)),
+        "s",
+        below=RED,
+    ).no_value("no TLS")
+    return [firing, not_ready, oldest, waiting, dead, suppressed, pending, certificate]
+
+
+def _alerts() -> table.Panel:
+    """The alerts that fire, each with its section of the runbook."""
+    runbook = [{"title": "Runbook", "url": RUNBOOK, "targetBlank": True}]
+    fields: Overrides = {
+        "alertname": {"displayName": "Alert", "links": runbook},
+        "severity": {"displayName": "Severity", "custom.width": 80},
+        "instance": {"displayName": "Process"},
+    }
+    alerts = 'max by (alertname, severity, instance) (ALERTS{alertstate="firing"})'
+    panel = rows("Firing now", "Click on an alert for its runbook.", _WIDE, fields)
+    panel.datasource(PROMETHEUS).with_target(table_of(Expression(alerts))).no_value("none")
+    hidden = {"excludeByName": {"Time": True, "Value": True}}
+    return panel.with_transformation(DataTransformerConfig("organize", options=hidden))
+
+
+def _what_is_behind() -> list[series.Panel]:
+    seconds = lines("Lag in seconds", "Age of the oldest record not worked off.", _WIDE, "s")
+    records = lines("Lag in records", "Records not worked off.", _WIDE, "short")
+    events = lines(
+        "Events and rows",
+        "Events that workers accepted, by topic, and rows that ClickHouse acknowledged.",
+        _WIDE,
+        "ops",
+    )
+    behind = "{{job}} {{topic}}"
+    return [
+        expressions(seconds, Expression("max by (job, topic) (receipts_lag_seconds)", behind)),
+        expressions(records, Expression("sum by (job, topic) (receipts_lag_records)", behind)),
+        expressions(
+            events,
+            Expression(
+                f"sum by (topic) (rate(receipts_events_total{{{WORKER}}}[{_RATE}]))", "{{topic}}"
+            ),
+            Expression(f"sum(rate(receipts_sink_rows_total[{_RATE}]))", "rows inserted"),
+        ),
+    ]
+
+
+def _who_is_slow() -> list[series.Panel]:
+    batches = lines("Batch, 95 %", "Time to process a batch of a topic.", _WIDE, "s")
+    loop = lines(
+        "Event loop delay",
+        "How late the event loop woke. Above a second, work blocks it or the CPU is short.",
+        _WIDE,
+        "s",
+    )
+    memory = lines(
+        "Memory used", "Of the memory that the process may use.", _WIDE, "percentunit"
+    ).max(1)
+    cpu = lines("CPU used", "Cores; a process uses little more than one.", _WIDE, "short")
+    return [
+        expressions(
+            batches, Expression(_p95("receipts_batch_seconds", "job", "topic"), "{{job}} {{topic}}")
+        ),
+        expressions(loop, Expression("receipts_loop_delay_seconds", "{{instance}}")),
+        expressions(
+            memory,
+            Expression(
+                "process_resident_memory_bytes / receipts_memory_limit_bytes", "{{instance}}"
+            ),
+        ),
+        expressions(
+            cpu,
+            Expression(f"rate(process_cpu_seconds_total{{{PROCESSES}}}[{_RATE}])", "{{instance}}"),
+        ),
+    ]
+
+
+def _restores_and_inserts() -> list[series.Panel]:
+    restores = lines(
+        "Restores",
+        "Changelog records left to restore. It must fall; a partition is processed at 0.",
+        _FLAT,
+        "short",
+    )
+    inserts = lines("Insert, 95 %", "Time of an insert, and until a record is visible.", _FLAT, "s")
+    parts = lines(
+        "Parts in ClickHouse",
+        "Active parts in the fullest partition of a table; inserts are delayed from 1,000 on.",
+        _FLAT,
+        "short",
+    )
+    followers = lines(
+        "Age of followed topics",
+        "Since a worker last knew the whole topic: suppressions and settings of accounts.",
+        _FLAT,
+        "s",
+    )
+    return [
+        expressions(
+            restores,
+            Expression("sum by (instance) (receipts_restore_left_records)", "{{instance}}"),
+        ),
+        expressions(
+            inserts,
+            Expression(_p95("receipts_sink_insert_seconds"), "insert"),
+            Expression(_p95("receipts_sink_delay_seconds"), "visible after"),
+        ),
+        expressions(
+            parts,
+            Expression("max by (table) (receipts_clickhouse_parts)", "{{table}}"),
+            Expression("max(receipts_clickhouse_delayed_inserts)", "delayed inserts"),
+        ),
+        expressions(
+            followers, Expression("max by (topic) (receipts_follower_age_seconds)", "{{topic}}")
+        ),
+    ]
+
+
+def _what_fails() -> list[series.Panel]:
+    dead = lines("Dead letters", "Refused records, by reason.", _FLAT, "ops", bars=True)
+    kafka = lines(
+        "Errors of Kafka", "Failed requests by client and kind, and failed commits.", _FLAT, "ops"
+    ).no_value("none")
+    inserts = lines(
+        "Failed inserts",
+        "By kind: unavailable (tried again), bad_rows (bisected), broken (the sink stops); and "
+        "inserts that ClickHouse rejected.",
+        _FLAT,
+        "ops",
+    ).no_value("none")
+    unacknowledged = lines(
+        "Not acknowledged", "Records produced that Kafka has not acknowledged.", _FLAT, "short"
+    )
+    return [
+        expressions(
+            dead,
+            Expression(
+                f"sum by (reason) (rate(receipts_dead_letters_total[{_RATE}]))", "{{reason}}"
+            ),
+        ),
+        expressions(
+            kafka,
+            Expression(
+                f"sum by (client, kind) (rate(receipts_kafka_errors_total[{_RATE}]))",
+                "{{client}} {{kind}}",
+            ),
+            Expression(f"sum(rate(receipts_commit_failures_total[{_RATE}]))", "commits"),
+        ),
+        expressions(
+            inserts,
+            Expression(
+                f"sum by (kind) (rate(receipts_sink_insert_failures_total[{_RATE}]))", "{{kind}}"
+            ),
+            Expression(
+                f"sum(rate(receipts_clickhouse_rejected_inserts_total[{_RATE}]))", "rejected"
+            ),
+        ),
+        expressions(
+            unacknowledged,
+            Expression("sum by (instance) (receipts_unacknowledged_records)", "{{instance}}"),
+        ),
+    ]
+
+
+def operations() -> dashboard.Dashboard:
+    """The dashboard: its panels fill one screen."""
+    made = new(
+        "receipts-operations",
+        "Operations",
+        "Whether workers and sinks are well, and who is behind.",
+    )
+    made.time("now-1h", "now").refresh("10s").link(link("Runbook", RUNBOOK))
+    for panel in (
+        *_is_it_well(),
+        _alerts(),
+        *_what_is_behind(),
+        *_who_is_slow(),
+        *_restores_and_inserts(),
+        *_what_fails(),
+    ):
+        made.with_panel(panel)
+    return made
