@@ -36,16 +36,18 @@ def test_the_schema_check_can_fail(tmp_path: object) -> None:
 
 
 def test_everything_of_the_issue_is_there() -> None:
-    assert set(services()) == {"kafka", "clickhouse", "prometheus", *OURS}
+    assert set(services()) == {"kafka", "clickhouse", "prometheus", "grafana", *OURS}
 
 
-@pytest.mark.parametrize("name", ["kafka", "clickhouse", "prometheus", "worker", "sink", "pages"])
+@pytest.mark.parametrize(
+    "name", ["kafka", "clickhouse", "prometheus", "grafana", "worker", "sink", "pages"]
+)
 def test_whatever_stays_up_has_a_health_check_and_comes_back(name: str) -> None:
     assert services()[name]["healthcheck"]["test"]
     assert services()[name]["restart"] == "unless-stopped"
 
 
-@pytest.mark.parametrize("name", ["kafka", "clickhouse", "prometheus"])
+@pytest.mark.parametrize("name", ["kafka", "clickhouse", "prometheus", "grafana"])
 def test_foreign_images_are_pinned_and_keep_their_data(name: str) -> None:
     service = services()[name]
     assert re.search(r":v?\d+\.\d+\.\d+(\.\d+)?$", service["image"])
