@@ -4,8 +4,8 @@ Names, kinds, labels, units and meanings are defined only here; `docs/metrics.md
 this table, and a test keeps it current.
 """
 
-from collections.abc import Iterable
-from typing import Literal, NamedTuple, Protocol
+from collections.abc import Iterable, Mapping
+from typing import Final, Literal, NamedTuple, Protocol
 
 Kind = Literal["counter", "gauge", "histogram"]
 
@@ -17,6 +17,16 @@ DELIVERIES = (1, 2, 5, 10, 30, 60, 120, 300, 900, 1800, 3600, 14_400, 43_200, 86
 """From sent to delivered: seconds to days (the default validity is three days)."""
 SIZES = (1, 10, 50, 100, 250, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000)
 """Records or rows in one batch."""
+
+#: Label whose values come from the traffic → most values of it in one metric; the others are OTHER.
+LIMITS: Final[Mapping[str, int]] = {"provider": 100, "country": 250, "code": 200}
+#: Labels whose limit holds for each combination of the labels before them.
+WITHIN: Final = frozenset({"code"})
+#: The limit of every other label: its values come from the program or the installation.
+LABEL_VALUES: Final = 10_000
+#: Most series of one metric. In one more, the labels of LIMITS become OTHER, from the first on.
+SERIES: Final = 20_000
+OTHER: Final = "other"
 
 
 class Metric(NamedTuple):
@@ -32,13 +42,25 @@ class Metric(NamedTuple):
 
 
 class Meter(Protocol):
-    """Where streams and sinks report metrics; names and labels must be those of the table."""
+    """Where streams and sinks report metrics; names and labels must be those of the table.
+
+    Thread-safe.
+    """
 
     def add(self, name: str, value: float = 1, **labels: str) -> None:
         """Raise a counter."""
 
     def set(self, name: str, value: float, **labels: str) -> None:
         """Set a gauge."""
+
+    def set_age(self, name: str, since_s: float | None, **labels: str) -> None:
+        """Set a gauge to the age of a moment; it grows by itself, also while this process hangs.
+
+        since_s: epoch seconds; None: the age is 0. A gauge is set by `set` or by this, not by both.
+        """
+
+    def forget(self, name: str, **labels: str) -> None:
+        """Remove a series of a gauge: what it measures is no longer here."""
 
     def observe(self, name: str, value: float, **labels: str) -> None:
         """Add one value to a histogram."""
@@ -220,10 +242,55 @@ TABLE: tuple[Metric, ...] = (
         "histogram",
         ("channel", "provider"),
         "seconds",
-        "From sent_at to the first delivered or read receipt, once per message. "
-        "provider: the first 100 providers seen, then other.",
+        "From sent_at to the first delivered or read receipt, once per message.",
         "worker",
         DELIVERIES,
+    ),
+    Metric(
+        "receipts_finished_messages_total",
+        "counter",
+        ("provider", "country", "outcome"),
+        "messages",
+        "Messages whose outcome became final for the first time, by the provider of their latest "
+        "attempt and the country of their recipient (empty: unknown). "
+        "outcome: delivered, undelivered, rejected, expired or deleted.",
+        "worker",
+    ),
+    Metric(
+        "receipts_failure_codes_total",
+        "counter",
+        ("provider", "code"),
+        "messages",
+        "Messages whose outcome became final for the first time, as a failure, by the code of "
+        "their receipt (empty: none).",
+        "worker",
+    ),
+    Metric(
+        "receipts_provider_receipts_total",
+        "counter",
+        ("provider",),
+        "receipts",
+        "Receipts joined, by the provider that they name, else by that of their send (empty: "
+        "unknown). A provider that stays at its number has become silent.",
+        "worker",
+    ),
+    Metric(
+        "receipts_pending_messages",
+        "gauge",
+        ("older_than",),
+        "messages",
+        "Messages still pending, of this worker's partitions, whose first send is older than "
+        "older_than: 1h, 6h, 24h. From the counters: exact to the hour.",
+        "worker",
+    ),
+    Metric(
+        "receipts_opt_outs_total",
+        "counter",
+        ("channel",),
+        "opt-outs",
+        "Unsubscribes, and opt-outs that a code of a receipt means, joined into suppressions. "
+        "channel: empty for all channels.",
+        "worker",
     ),
     Metric(
         "receipts_records_out_total",
@@ -260,11 +327,48 @@ TABLE: tuple[Metric, ...] = (
         "both",
     ),
     Metric(
+        "receipts_lag_seconds",
+        "gauge",
+        ("topic", "partition"),
+        "seconds",
+        "Age of the oldest record of the partition that is not worked off: by its Kafka timestamp, "
+        "or since the process knows of it where it is not fetched yet. 0: no record waits. In the "
+        "sink a record is worked off when ClickHouse has acknowledged it.",
+        "both",
+    ),
+    Metric(
         "receipts_commits_total",
         "counter",
         (),
         "commits",
         "Offset commits acknowledged by Kafka.",
+        "both",
+    ),
+    Metric(
+        "receipts_commit_failures_total",
+        "counter",
+        (),
+        "commits",
+        "Offset commits that failed. The records after the committed offsets are read again; a "
+        "rebalance makes a few.",
+        "both",
+    ),
+    Metric(
+        "receipts_kafka_errors_total",
+        "counter",
+        ("client", "kind"),
+        "errors",
+        "Requests to Kafka that failed, and connections that could not be opened; the client tries "
+        "again. client: consumer, producer or follower. "
+        "kind: connection, timeout, authentication, authorization or other.",
+        "both",
+    ),
+    Metric(
+        "receipts_unacknowledged_records",
+        "gauge",
+        (),
+        "records",
+        "Records produced that Kafka has not acknowledged yet.",
         "both",
     ),
     Metric(
@@ -289,6 +393,23 @@ TABLE: tuple[Metric, ...] = (
         ("partition",),
         "records",
         "Changelog records left to restore before a partition is processed; 0: it is restored.",
+        "worker",
+    ),
+    Metric(
+        "receipts_restore_seconds",
+        "gauge",
+        ("partition",),
+        "seconds",
+        "Since the restore of the partition began; 0: it is restored.",
+        "worker",
+    ),
+    Metric(
+        "receipts_follower_age_seconds",
+        "gauge",
+        ("topic",),
+        "seconds",
+        "Since this worker last knew all records of a topic that it reads whole (accounts, "
+        "suppressions); before the first time, since the process started.",
         "worker",
     ),
     Metric(
@@ -371,11 +492,82 @@ TABLE: tuple[Metric, ...] = (
         DELAYS,
     ),
     Metric(
+        "receipts_sink_waiting_seconds",
+        "gauge",
+        (),
+        "seconds",
+        "While rows wait to be written: since they wait, or since ClickHouse last acknowledged an "
+        "insert if that is shorter. 0: no rows wait.",
+        "sink",
+    ),
+    Metric(
+        "receipts_clickhouse_parts",
+        "gauge",
+        ("table",),
+        "parts",
+        "Active parts in the partition of the table that has most of them. ClickHouse delays "
+        "inserts from 1,000 on (`parts_to_delay_insert`) and rejects them from 3,000 on.",
+        "sink",
+    ),
+    Metric(
+        "receipts_clickhouse_delayed_inserts",
+        "gauge",
+        (),
+        "inserts",
+        "Inserts of all clients that ClickHouse delays now, since a table has too many parts. "
+        "Missing where the user may not read system.metrics.",
+        "sink",
+    ),
+    Metric(
+        "receipts_clickhouse_rejected_inserts_total",
+        "counter",
+        (),
+        "inserts",
+        "Inserts of all clients that ClickHouse rejected while this sink runs, since a table has "
+        "too many parts. Missing where the user may not read system.events.",
+        "sink",
+    ),
+    Metric(
         "receipts_ready",
         "gauge",
         (),
         "boolean",
         "1 while /readyz answers 200, else 0.",
+        "both",
+    ),
+    Metric(
+        "receipts_certificate_expiry_timestamp_seconds",
+        "gauge",
+        ("certificate",),
+        "seconds since 1970",
+        "End of validity of a certificate that this process uses; of a file with several, the "
+        "earliest end. certificate: kafka-client, kafka-ca, monitoring, clickhouse-client or "
+        "clickhouse-ca.",
+        "both",
+    ),
+    Metric(
+        "receipts_loop_delay_seconds",
+        "gauge",
+        (),
+        "seconds",
+        "How late the event loop woke, at most, in the second measured last.",
+        "both",
+    ),
+    Metric(
+        "receipts_memory_limit_bytes",
+        "gauge",
+        (),
+        "bytes",
+        "Memory that this process may use: the limit of its cgroup, else that of the machine.",
+        "both",
+    ),
+    Metric(
+        "receipts_clock_skew_seconds",
+        "gauge",
+        (),
+        "seconds",
+        "How far the newest timestamps of Kafka records are ahead of the clock of this machine; "
+        "0: they are not. Above 0 the clock is behind, or that of a producer is ahead.",
         "both",
     ),
     Metric(

@@ -8,47 +8,72 @@ import asyncio
 import json
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from models.metrics import BY_NAME, TABLE, Meter
+from models.metrics import (
+    BY_NAME,
+    LABEL_VALUES,
+    LIMITS,
+    OTHER,
+    SERIES,
+    TABLE,
+    WITHIN,
+    Meter,
+    Metric,
+)
 
-MAX_SERIES = 1000
-"""Label values such as provider come from the traffic. Beyond this many series of one metric, new
-ones are counted together, so that hostile traffic cannot fill the memory of Prometheus."""
-OTHER = "other"
 START_S = 10.0
 
 Collector = TypeVar("Collector", Counter, Gauge, Histogram)
+Values = tuple[str, ...]
+
+# A series more for each counter and histogram, which nothing reads.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class PrometheusMeter:
-    """The Meter over a Prometheus registry: exactly the metrics of the table."""
+    """The Meter over a Prometheus registry: exactly the metrics of the table. Thread-safe.
 
-    def __init__(self, registry: CollectorRegistry, max_series: int = MAX_SERIES) -> None:
+    process: which metrics it has; None: all. A gauge without labels appears with its first value.
+    """
+
+    def __init__(
+        self, registry: CollectorRegistry, process: Literal["worker", "sink"] | None = None
+    ) -> None:
         self.registry = registry
-        self._max_series = max_series
-        self._series: dict[str, set[tuple[str, ...]]] = {m.name: set() for m in TABLE}
+        here = [m for m in TABLE if process is None or m.where in (process, "both")]
+        self._labels = {m.name: _BoundedLabels(m) for m in here}
         self._counters = {
             m.name: Counter(m.name, m.meaning, m.labels, registry=registry)
-            for m in TABLE
+            for m in here
             if m.kind == "counter"
         }
         self._gauges = {
-            m.name: Gauge(m.name, m.meaning, m.labels, registry=registry)
-            for m in TABLE
+            m.name: Gauge(m.name, m.meaning, m.labels, registry=registry if m.labels else None)
+            for m in here
             if m.kind == "gauge"
         }
         self._histograms = {
             m.name: Histogram(m.name, m.meaning, m.labels, registry=registry, buckets=m.buckets)
-            for m in TABLE
+            for m in here
             if m.kind == "histogram"
         }
+        self._unset = {m.name for m in here if m.kind == "gauge" and not m.labels}
+        self._ages: dict[tuple[str, Values], _Age] = {}
+        self._lock = threading.Lock()
 
     def add(self, name: str, value: float = 1, **labels: str) -> None:
         """Raise a counter. Raises ValueError for a name, kind or label not in the table."""
@@ -57,6 +82,26 @@ class PrometheusMeter:
     def set(self, name: str, value: float, **labels: str) -> None:
         """Set a gauge. Raises ValueError for a name, kind or label not in the table."""
         self._child(self._gauges, name, labels).set(value)
+        self._show(name)
+
+    def set_age(self, name: str, since_s: float | None, **labels: str) -> None:
+        """Set a gauge to an age. Raises ValueError as set does."""
+        child = self._child(self._gauges, name, labels)
+        series = name, _in_order(name, labels)
+        with self._lock:
+            if series not in self._ages:
+                self._ages[series] = _Age()
+                child.set_function(self._ages[series])
+            self._ages[series].since_s = since_s
+        self._show(name)
+
+    def forget(self, name: str, **labels: str) -> None:
+        """Remove one series of a gauge. Raises ValueError as set does."""
+        self._check(self._gauges, name, labels)
+        values = _in_order(name, labels)
+        with self._lock:
+            self._ages.pop((name, values), None)
+            self._gauges[name].remove(*values)
 
     def observe(self, name: str, value: float, **labels: str) -> None:
         """Put one value in a histogram. Raises ValueError for a name or label not in the table."""
@@ -71,22 +116,86 @@ class PrometheusMeter:
     def _child(
         self, held: Mapping[str, Collector], name: str, labels: Mapping[str, str]
     ) -> Collector:
+        self._check(held, name, labels)
+        if not labels:
+            return held[name]
+        return held[name].labels(*self._labels[name].bounded(_in_order(name, labels)))
+
+    @staticmethod
+    def _check(held: Mapping[str, object], name: str, labels: Mapping[str, str]) -> None:
         if name not in held:
-            kind = f"it is a {BY_NAME[name].kind}" if name in BY_NAME else "there is no such metric"
-            raise ValueError(f"{name}: {kind} in models/metrics.py")
+            if name not in BY_NAME:
+                raise ValueError(f"{name}: there is no such metric in models/metrics.py")
+            metric = BY_NAME[name]
+            raise ValueError(
+                f"{name}: it is a {metric.kind} of {metric.where} in models/metrics.py"
+            )
         expected = BY_NAME[name].labels
         if labels.keys() != set(expected):
             raise ValueError(f"{name}: its labels are {expected}, not {tuple(labels)}")
-        if not labels:
-            return held[name]
-        return held[name].labels(*self._bounded(name, tuple(labels[key] for key in expected)))
 
-    def _bounded(self, name: str, values: tuple[str, ...]) -> tuple[str, ...]:
-        series = self._series[name]
-        if values not in series:
-            if len(series) >= self._max_series:
-                return (OTHER,) * len(values)
-            series.add(values)
+    def _show(self, name: str) -> None:
+        if name in self._unset:
+            with self._lock:
+                if name in self._unset:
+                    self.registry.register(self._gauges[name])
+                    self._unset.discard(name)
+
+
+def _in_order(name: str, labels: Mapping[str, str]) -> Values:
+    return tuple(labels[key] for key in BY_NAME[name].labels)
+
+
+class _Age:
+    """The age of a moment at each scrape. since_s: epoch seconds; None: the age is 0"""
+
+    since_s: float | None = None
+
+    def __call__(self) -> float:
+        since_s = self.since_s
+        return 0.0 if since_s is None else max(0.0, time.time() - since_s)
+
+
+class _BoundedLabels:
+    """Label values of one metric, within the limits of the table: hostile traffic cannot fill the
+    memory of this process or of Prometheus."""
+
+    def __init__(self, metric: Metric) -> None:
+        self._labels = metric.labels
+        self._shown: set[Values] = set()
+        self._seen: defaultdict[Values, set[str]] = defaultdict(set)
+        """Values of a label; those of a code by its provider."""
+        self._lock = threading.Lock()
+
+    def bounded(self, values: Values) -> Values:
+        """The values, with OTHER in place of those beyond the limits."""
+        if values in self._shown:
+            return values
+        with self._lock:
+            shown = self._within_series(self._within_labels(values))
+            self._shown.add(shown)
+            return shown
+
+    def _within_labels(self, values: Values) -> Values:
+        shown: list[str] = []
+        for label, value in zip(self._labels, values, strict=True):
+            scope = (label, *shown) if label in WITHIN else (label,)
+            seen = self._seen[scope]
+            if value in seen or len(seen) < LIMITS.get(label, LABEL_VALUES):
+                seen.add(value)
+                shown.append(value)
+            else:
+                shown.append(OTHER)
+        return tuple(shown)
+
+    def _within_series(self, values: Values) -> Values:
+        """From the first label on, OTHER for values of the traffic until the series is a known one
+        or none is left."""
+        for place, label in enumerate(self._labels):
+            if values in self._shown or len(self._shown) < SERIES:
+                return values
+            if label in LIMITS:
+                values = (*values[:place], OTHER, *values[place + 1 :])
         return values
 
 
