@@ -10,6 +10,7 @@ from deploy.docs.reports import reports_page
 from deploy.monitoring.grafana.delivery import delivery
 from deploy.monitoring.grafana.operations import operations
 from deploy.monitoring.grafana.panels import text_of
+from deploy.monitoring.grafana.runbook import runbook
 from models.issues import variable_of
 from models.schemas import EVENTS, schema_text
 from models.settings import Settings
@@ -50,6 +51,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     f"{DASHBOARDS}/operations.json": lambda: text_of(operations()),
     f"{DASHBOARDS}/delivery.json": lambda: text_of(delivery()),
+    f"{DASHBOARDS}/runbook.json": lambda: text_of(runbook()),
     **{f"contract/{topic}.schema.json": partial(schema_text, topic) for topic in EVENTS},
 }
 

@@ -26,9 +26,9 @@ from deploy.monitoring.grafana.panels import (
     table_of,
 )
 
-#: The jobs of deploy/monitoring/prometheus/prometheus.yml.
-WORKER: Final = 'job="receipts-worker"'
-PROCESSES: Final = 'job=~"receipts-.+"'
+#: As the jobs of prometheus.yml begin.
+WORKER: Final = 'job=~"receipts-worker.*"'
+PROCESSES: Final = 'job=~"receipts-(worker|sink).*"'
 RUNBOOK: Final = "/d/receipts-runbook"
 _SMALL: Final = Size(3, 3)
 _WIDE: Final = Size(6, 6)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Final, NamedTuple
 
 from grafana_foundation_sdk.builders import bargauge, common, dashboard, prometheus, stat, table
@@ -29,6 +30,7 @@ from grafana_foundation_sdk.models.dashboard import (
     DashboardLinkType,
     DynamicConfigValue,
     FieldColorModeId,
+    RowPanel,
     Threshold,
     ThresholdsMode,
 )
@@ -281,6 +283,9 @@ def new(uid: str, title: str, meaning: str) -> dashboard.Dashboard:
 def text_of(made: dashboard.Dashboard) -> str:
     """The JSON of a dashboard as Grafana reads it, panels numbered by their place."""
     built = made.build()
-    for number_, panel in enumerate(built.panels or [], start=1):
-        panel.id_val = number_
+    numbers = count(1)
+    for panel in built.panels or []:
+        panel.id_val = next(numbers)
+        for inner in panel.panels if isinstance(panel, RowPanel) else ():
+            inner.id_val = next(numbers)
     return json.dumps(built, cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
