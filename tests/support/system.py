@@ -60,7 +60,7 @@ class System:
         """Create topics and start the engine; the test starts workers and sinks."""
         asyncio.run(create_topics(self.settings))
         engine = ["-m", "deploy.embedded.clickhouse", "--path", str(self.folder / "engine")]
-        self._child("engine", [*engine, "--port", str(self.port)], {})
+        self.clickhouse = self._child("engine", [*engine, "--port", str(self.port)], {})
         until(lambda: self._answers(), "the engine answers")
 
     def stop(self) -> None:
@@ -74,10 +74,13 @@ class System:
         return child
 
     def process(
-        self, kind: str, name: str | None = None, command: tuple[str, ...] = ()
+        self, kind: str, name: str | None = None, command: tuple[str, ...] = (), port: int = 0
     ) -> "Process":
-        """Start a worker or a sink; `command`: what to run instead of the command line."""
-        port = free_port()
+        """Start a worker or a sink.
+
+        command: what to run instead of the command line. port: of its pages; 0: a free one
+        """
+        port = port or free_port()
         settings = self.settings.model_copy(update={f"{kind}_port": port})
         command = command or ("deploy.cli", kind)
         return Process(self._child(name or kind, ["-m", *command], settings.environ()), port)
