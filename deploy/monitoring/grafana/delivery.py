@@ -338,7 +338,7 @@ def delivery() -> dashboard.Dashboard:
     made = new(
         "receipts-delivery", "Delivery", "What became of the messages of an account, and how fast."
     )
-    made.time("now-7d", "now").refresh("1m")
+    made.time("now-7d", "now").refresh("5m")
     for variable in _variables():
         made.with_variable(variable)
     for panel in (
