@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from deploy.monitoring.grafana.operations import limits
 from models.metrics import BY_NAME
 from tests.deploy.compose import ROOT, services
 from tests.support.grafana import DASHBOARDS, GRAFANA, Panel, board, panels
@@ -97,13 +98,31 @@ def test_the_engineer_finds_the_runbook() -> None:
     assert text.count('"url": "/d/receipts-runbook"') == 2
 
 
+def recorded() -> set[str]:
+    """Names that the rules of Prometheus record."""
+    rules = (ROOT / "deploy/monitoring/prometheus").glob("recording*.yml")
+    return {name for file in rules for name in re.findall(r"record: (\S+)", file.read_text())}
+
+
+def test_colours_change_where_alerts_fire() -> None:
+    steps = {
+        panel.title: [one["value"] for one in defaults["thresholds"]["steps"]]
+        for panel in panels("operations")
+        if "thresholds" in (defaults := panel.json["fieldConfig"]["defaults"])
+    }
+    known = limits()
+    assert steps["Oldest waiting"][1:] == [known["lag_seconds_ticket"], known["lag_seconds_page"]]
+    page, ticket = known["certificate_days_page"], known["certificate_days_ticket"]
+    assert steps["Certificate ends in"][1:] == [page * 86_400, ticket * 86_400]
+
+
 def test_operations_names_only_metrics_that_exist() -> None:
     for panel in panels("operations"):
         for target in panel.targets:
             outside = re.sub(r"\{[^}]*\}|\[[^]]*\]", "", target.text)
-            named = set(re.findall(r"\b(?:receipts|process|up|ALERTS)\w*", outside))
+            named = set(re.findall(r"\b(?:receipts|process|up|ALERTS)[\w:]*", outside))
             metrics = {re.sub("_bucket$", "", one) for one in named}
-            assert metrics and metrics <= {*BY_NAME, *FOREIGN}, target.text
+            assert metrics and metrics <= {*BY_NAME, *FOREIGN, *recorded()}, target.text
 
 
 def test_a_histogram_is_read_by_its_buckets_and_a_counter_by_its_rate() -> None:
@@ -158,9 +177,7 @@ def test_clickhouse_is_read_by_a_user_who_only_reads() -> None:
 
 
 def test_windows_of_rates_follow_from_how_often_prometheus_scrapes() -> None:
-    path = next(
-        path for place, path in mounts("prometheus").items() if place.endswith("prometheus.yml")
-    )
+    path = ROOT / "deploy/monitoring/prometheus/prometheus.yml"
     scraped = YAML(typ="safe").load(path.read_text())
     interval = datasources()["prometheus"]["jsonData"]["timeInterval"]
     assert interval == scraped["global"]["scrape_interval"]

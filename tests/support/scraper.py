@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -13,10 +14,17 @@ from typing import Any, Final, NamedTuple
 
 from deploy.embedded.brokers import free_port
 from deploy.processes.child import Child
-from tests.support.grafana import Range
+from tests.support.grafana import ROOT, Range
 from tests.support.waiting import until
 
 SCRAPE_S: Final = 1
+RULES: Final = [
+    file
+    for file in sorted((ROOT / "deploy/monitoring/prometheus").glob("*.yml"))
+    if "\ngroups:" in file.read_text(encoding="utf-8")
+]
+#: How often a group of rules is evaluated.
+_INTERVAL: Final = re.compile(r"^ +interval: .*\n", re.MULTILINE)
 _TIMEOUT_S: Final = 30.0
 
 
@@ -32,18 +40,19 @@ class Series(NamedTuple):
 
 
 class Scraper:
-    """Prometheus, scraping every SCRAPE_S. jobs: addresses (host:port) by job.
+    """Prometheus, scraping and evaluating our rules every SCRAPE_S.
 
-    alerts: extra rules as YAML, evaluated as often.
+    jobs: addresses (host:port) by job. more: rules besides ours, as YAML
     """
 
-    def __init__(self, folder: Path, jobs: Mapping[str, Sequence[str]], alerts: str = "") -> None:
+    def __init__(self, folder: Path, jobs: Mapping[str, Sequence[str]], more: str = "") -> None:
         self.port = free_port()
         folder.mkdir(parents=True, exist_ok=True)
-        rules = folder / "rules.yml"
-        rules.write_text(alerts or "groups: []\n")
+        for file in RULES:
+            (folder / file.name).write_text(_INTERVAL.sub("", file.read_text()))
+        (folder / "more.yml").write_text(more or "groups: []\n")
         config = folder / "prometheus.yml"
-        config.write_text(_config(jobs, rules))
+        config.write_text(_config(jobs, ["more.yml", *(file.name for file in RULES)]))
         listen = f"--web.listen-address=127.0.0.1:{self.port}"
         storage = f"--storage.tsdb.path={folder / 'data'}"
         command = [str(prometheus_binary()), f"--config.file={config}", storage, listen]
@@ -94,11 +103,11 @@ def _series(one: dict[str, Any], values: list[tuple[float, str]]) -> Series:
     return Series(one["metric"], [(at, value) for at, value in points if math.isfinite(value)])
 
 
-def _config(jobs: Mapping[str, Sequence[str]], rules: Path) -> str:
+def _config(jobs: Mapping[str, Sequence[str]], rules: list[str]) -> str:
     """The configuration; JSON is YAML too."""
     scraped = [
         {"job_name": job, "static_configs": [{"targets": list(addresses)}]}
         for job, addresses in jobs.items()
     ]
     times = {"scrape_interval": f"{SCRAPE_S}s", "evaluation_interval": f"{SCRAPE_S}s"}
-    return json.dumps({"global": times, "rule_files": [str(rules)], "scrape_configs": scraped})
+    return json.dumps({"global": times, "rule_files": rules, "scrape_configs": scraped})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard, stat, table
 from grafana_foundation_sdk.builders import timeseries as series
 from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
+from ruamel.yaml import YAML
 
 from deploy.monitoring.grafana.panels import (
     GREEN,
@@ -29,6 +31,7 @@ from deploy.monitoring.grafana.panels import (
 #: As the jobs of prometheus.yml begin.
 WORKER: Final = 'job=~"receipts-worker.*"'
 PROCESSES: Final = 'job=~"receipts-(worker|sink).*"'
+THRESHOLDS: Final = Path(__file__).parents[1] / "prometheus/thresholds.yml"
 RUNBOOK: Final = "/d/receipts-runbook"
 _SMALL: Final = Size(3, 3)
 _WIDE: Final = Size(6, 6)
@@ -39,10 +42,30 @@ _RATE: Final = "$__rate_interval"
 _SINCE_START: Final = "Counted since each process started: a line that rises is news."
 
 
+def limits() -> dict[str, float]:
+    """The limits of the alerts by name. Panels change their colour with them, as shipped."""
+    (group,) = YAML(typ="safe").load(THRESHOLDS)["groups"]
+    return {rule["labels"]["name"]: _constant(rule["expr"]) for rule in group["rules"]}
+
+
+def _constant(vector: str) -> float:
+    return float(vector.removeprefix("vector(").removesuffix(")"))
+
+
+def _ticket_and_page(limit: str) -> Steps:
+    known = limits()
+    return ((known[f"{limit}_ticket"], YELLOW), (known[f"{limit}_page"], RED))
+
+
 def _p95(metric: str, *by: str) -> str:
     """The 95th percentile of a histogram, for each group."""
     labels = ", ".join(("le", *by))
     return f"histogram_quantile(0.95, sum by ({labels}) (rate({metric}_bucket[{_RATE}])))"
+
+
+def _days(severity: str) -> float:
+    """Seconds before the end of a certificate at which an alert of the severity fires."""
+    return limits()[f"certificate_days_{severity}"] * 86_400
 
 
 def _is_it_well() -> list[stat.Panel]:
@@ -67,7 +90,7 @@ def _is_it_well() -> list[stat.Panel]:
         "Age of the oldest record that a worker or a sink has not worked off.",
         _SMALL,
         Expression("max(receipts_lag_seconds)"),
-        ((60, YELLOW), (300, RED)),
+        _ticket_and_page("lag_seconds"),
         "s",
     )
     waiting = number(
@@ -75,14 +98,14 @@ def _is_it_well() -> list[stat.Panel]:
         "How long rows have waited for ClickHouse to acknowledge an insert.",
         _SMALL,
         Expression("max(receipts_sink_waiting_seconds)"),
-        ((60, YELLOW), (300, RED)),
+        _ticket_and_page("sink_waiting_seconds"),
         "s",
     )
     dead = number(
         "Dead letters in an hour",
         "Records refused in the last hour.",
         _SMALL,
-        Expression("sum(increase(receipts_dead_letters_total[1h]))"),
+        Expression("sum(receipts:dead_letters:increase1h)"),
         ((1, YELLOW),),
     ).decimals(0)
     suppressed = number(
@@ -104,7 +127,7 @@ def _is_it_well() -> list[stat.Panel]:
         "Until the first certificate of a worker or sink is not valid any more.",
         _SMALL,
         Expression("min(receipts_certificate_expiry_timestamp_seconds) - time()"),
-        ((7 * 86_400, YELLOW), (30 * 86_400, GREEN)),
+        ((_days("page"), YELLOW), (_days("ticket"), GREEN)),
         "s",
         below=RED,
     ).no_value("no TLS")
@@ -221,7 +244,9 @@ def _restores_and_inserts() -> list[series.Panel]:
 
 
 def _what_fails() -> list[series.Panel]:
-    dead = lines("Dead letters", "Refused records, by reason.", _FLAT, "ops", bars=True)
+    dead = lines(
+        "Dead letters", "Records refused in the hour before, by reason.", _FLAT, "short", bars=True
+    )
     kafka = lines(
         "Errors of Kafka",
         f"Failed requests by client and kind, and failed commits. {_SINCE_START}",
@@ -241,9 +266,7 @@ def _what_fails() -> list[series.Panel]:
     return [
         expressions(
             dead,
-            Expression(
-                f"sum by (reason) (rate(receipts_dead_letters_total[{_RATE}]))", "{{reason}}"
-            ),
+            Expression("sum by (reason) (receipts:dead_letters:increase1h)", "{{reason}}"),
         ),
         expressions(
             kafka,
