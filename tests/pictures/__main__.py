@@ -33,6 +33,7 @@ from tests.support.grafana import (
 )
 from tests.support.scraper import SCRAPE_S, Scraper
 from tests.support.system import Process, System, running
+from tests.support.waiting import until
 
 IMAGES: Final = ROOT / "docs/images"
 EVENTS: Final = 90_000
@@ -46,10 +47,12 @@ WIDTH, HEIGHT = 1888, 600
 def main() -> None:
     """Both pictures into docs/images."""
     folder = Path(tempfile.mkdtemp(prefix="receipts-pictures-"))
-    with KafkaBroker() as broker, running(broker.bootstrap, "pictures.", folder) as system:
+    # Simulated records have the times of their events, days ago; here they are as young as in life.
+    with (
+        KafkaBroker(log_message_timestamp_type="LogAppendTime") as broker,
+        running(broker.bootstrap, "pictures.", folder) as system,
+    ):
         save("operations", page("Operations", operations(system, folder)))
-        ledger = system.ledger()
-        assert ledger.balances, f"{ledger}"
         save("delivery", page("Delivery", delivery(system)))
 
 
@@ -70,7 +73,10 @@ def operations(system: System, folder: Path) -> list[Shown]:
         disturb(system, killed)
         publisher.join()
         period = Range(since, datetime.now(UTC))
-        return [of_prometheus(scraper, panel, period) for panel in panels("operations")]
+        shown = [of_prometheus(scraper, panel, period) for panel in panels("operations")]
+        done = "sum(receipts_lag_records) == 0"
+        until(lambda: bool(scraper.now(done)), "everything is worked off", 120)
+        return shown
 
 
 def disturb(system: System, worker: Process) -> None:

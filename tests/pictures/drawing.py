@@ -98,12 +98,13 @@ def _series(shown: Shown) -> Markup:
     if not any(line.points for line in shown.lines):
         return Markup("<p>{}</p>").format(_no_value(shown.panel))
     at = shown.panel.json["gridPos"]
+    width = at["w"] * COLUMN - 2 * _PADDING
     labels = [line.label for line in shown.lines]
     colors = [line.color or LINES[place % len(LINES)] for place, line in enumerate(shown.lines)]
     values = [
         {"time": seconds * 1000, "value": value, "label": line.label}
         for line in shown.lines
-        for seconds, value in line.points
+        for seconds, value in _with_gaps(line.points)
     ]
     custom = shown.panel.json["fieldConfig"]["defaults"].get("custom", {})
     bars = custom.get("drawStyle") == "bars"
@@ -113,15 +114,29 @@ def _series(shown: Shown) -> Markup:
     color = alt.Color(
         "label:N",
         scale=alt.Scale(domain=labels, range=colors),
-        legend=alt.Legend(orient="bottom", columns=at["w"] // 2, labelLimit=260, symbolSize=60),
+        legend=alt.Legend(
+            orient="bottom",
+            columns=max(1, width // (7 * max(map(len, labels)) + 40)),
+            symbolSize=60,
+        ),
     )
     encoded = marked.encode(
         x=alt.X("time:T", title=None, axis=alt.Axis(grid=False, tickCount=6, format=_clock(shown))),
         y=alt.Y("value:Q", title=None, stack=bars, scale=scale, axis=_axis(shown.panel.unit)),
         color=color,
     )
-    width = at["w"] * COLUMN - 2 * _PADDING
     return draw(spec_of(encoded, width, at["h"] * ROW - _TITLE - _PADDING), shown.panel.title)
+
+
+def _with_gaps(points: list[tuple[float, float]]) -> list[tuple[float, float | None]]:
+    """The points, and none where some are missing: a line ends there."""
+    steps = [after - before for (before, _), (after, _) in pairwise(points)]
+    usual = sorted(steps)[len(steps) // 2] if steps else 0.0
+    found: list[tuple[float, float | None]] = [*points]
+    found += [
+        (at + usual, None) for (at, _), step in zip(points, steps, strict=False) if step > 2 * usual
+    ]
+    return sorted(found, key=lambda point: point[0])
 
 
 def _bar_width(shown: Shown) -> int:
@@ -137,10 +152,12 @@ def _clock(shown: Shown) -> str:
 
 
 def _axis(unit: str) -> alt.Axis:
+    scaled = "format(datum.value / {}, '.3~r') + ' {}'"
     shown = {
-        "s": "datum.value < 60 ? datum.value + ' s' : datum.value < 3600 ? "
-        "datum.value / 60 + ' min' : datum.value / 3600 + ' h'",
-        "percentunit": "format(datum.value, '.0%')",
+        "s": "datum.value == 0 ? '0 s' : datum.value < 1 ? "
+        f"{scaled.format(0.001, 'ms')} : datum.value < 60 ? {scaled.format(1, 's')}"
+        f" : datum.value < 3600 ? {scaled.format(60, 'min')} : {scaled.format(3600, 'h')}",
+        "percentunit": "format(datum.value, '.2~p')",
         "ops": "format(datum.value, '~s') + '/s'",
     }.get(unit, "format(datum.value, '~s')")
     return alt.Axis(labelExpr=shown, domain=False, ticks=False, tickCount=4)

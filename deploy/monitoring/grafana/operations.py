@@ -30,6 +30,7 @@ from deploy.monitoring.grafana.panels import (
 
 #: As the jobs of prometheus.yml begin.
 WORKER: Final = 'job=~"receipts-worker.*"'
+SINK: Final = 'job=~"receipts-sink.*"'
 PROCESSES: Final = 'job=~"receipts-(worker|sink).*"'
 THRESHOLDS: Final = Path(__file__).parents[1] / "prometheus/thresholds.yml"
 RUNBOOK: Final = "/d/receipts-runbook"
@@ -38,6 +39,7 @@ _WIDE: Final = Size(6, 6)
 _FLAT: Final = Size(6, 5)
 _ANY: Final[Steps] = ((1, RED),)
 _RATE: Final = "$__rate_interval"
+_BY_TOPIC: Final = "Of workers by topic; of the sinks over all topics."
 #: Of what is rare: a rate would leave out the first of each kind, with which its series begins.
 _SINCE_START: Final = "Counted since each process started: a line that rises is news."
 
@@ -57,10 +59,11 @@ def _ticket_and_page(limit: str) -> Steps:
     return ((known[f"{limit}_ticket"], YELLOW), (known[f"{limit}_page"], RED))
 
 
-def _p95(metric: str, *by: str) -> str:
-    """The 95th percentile of a histogram, for each group."""
+def _p95(metric: str, *by: str, only: str = "") -> str:
+    """The 95th percentile of a histogram, for each group. only: labels of its series."""
     labels = ", ".join(("le", *by))
-    return f"histogram_quantile(0.95, sum by ({labels}) (rate({metric}_bucket[{_RATE}])))"
+    buckets = f"{metric}_bucket{{{only}}}" if only else f"{metric}_bucket"
+    return f"histogram_quantile(0.95, sum by ({labels}) (rate({buckets}[{_RATE}])))"
 
 
 def _days(severity: str) -> float:
@@ -150,18 +153,27 @@ def _alerts() -> table.Panel:
 
 
 def _what_is_behind() -> list[series.Panel]:
-    seconds = lines("Lag in seconds", "Age of the oldest record not worked off.", _WIDE, "s")
-    records = lines("Lag in records", "Records not worked off.", _WIDE, "short")
+    seconds = lines(
+        "Lag in seconds", f"Age of the oldest record not worked off. {_BY_TOPIC}", _WIDE, "s"
+    )
+    records = lines("Lag in records", f"Records not worked off. {_BY_TOPIC}", _WIDE, "short")
     events = lines(
         "Events and rows",
         "Events that workers accepted, by topic, and rows that ClickHouse acknowledged.",
         _WIDE,
         "ops",
     )
-    behind = "{{job}} {{topic}}"
     return [
-        expressions(seconds, Expression("max by (job, topic) (receipts_lag_seconds)", behind)),
-        expressions(records, Expression("sum by (job, topic) (receipts_lag_records)", behind)),
+        expressions(
+            seconds,
+            Expression(f"max by (topic) (receipts_lag_seconds{{{WORKER}}})", "{{topic}}"),
+            Expression(f"max(receipts_lag_seconds{{{SINK}}})", "sink"),
+        ),
+        expressions(
+            records,
+            Expression(f"sum by (topic) (receipts_lag_records{{{WORKER}}})", "{{topic}}"),
+            Expression(f"sum(receipts_lag_records{{{SINK}}})", "sink"),
+        ),
         expressions(
             events,
             Expression(
@@ -173,7 +185,7 @@ def _what_is_behind() -> list[series.Panel]:
 
 
 def _who_is_slow() -> list[series.Panel]:
-    batches = lines("Batch, 95 %", "Time to process a batch of a topic.", _WIDE, "s")
+    batches = lines("Batch, 95 %", f"Time to process a batch. {_BY_TOPIC}", _WIDE, "s")
     loop = lines(
         "Event loop delay",
         "How late the event loop woke. Above a second, work blocks it or the CPU is short.",
@@ -186,7 +198,9 @@ def _who_is_slow() -> list[series.Panel]:
     cpu = lines("CPU used", "Cores; a process uses little more than one.", _WIDE, "short")
     return [
         expressions(
-            batches, Expression(_p95("receipts_batch_seconds", "job", "topic"), "{{job}} {{topic}}")
+            batches,
+            Expression(_p95("receipts_batch_seconds", "topic", only=WORKER), "{{topic}}"),
+            Expression(_p95("receipts_batch_seconds", only=SINK), "sink"),
         ),
         expressions(loop, Expression("receipts_loop_delay_seconds", "{{instance}}")),
         expressions(
@@ -212,7 +226,8 @@ def _restores_and_inserts() -> list[series.Panel]:
     inserts = lines("Insert, 95 %", "Time of an insert, and until a record is visible.", _FLAT, "s")
     parts = lines(
         "Parts in ClickHouse",
-        "Active parts in the fullest partition of a table; inserts are delayed from 1,000 on.",
+        "Active parts in the fullest partition of the tables that have most; inserts are delayed "
+        "from 1,000 on.",
         _FLAT,
         "short",
     )
@@ -234,7 +249,7 @@ def _restores_and_inserts() -> list[series.Panel]:
         ),
         expressions(
             parts,
-            Expression("max by (table) (receipts_clickhouse_parts)", "{{table}}"),
+            Expression("topk(4, max by (table) (receipts_clickhouse_parts))", "{{table}}"),
             Expression("max(receipts_clickhouse_delayed_inserts)", "delayed inserts"),
         ),
         expressions(
