@@ -43,7 +43,7 @@ lint: $(STAMP)  ## Check style and types
 docs: $(STAMP)  ## Write the pages of docs/ and the dashboards that are made from code
 	$(BIN)/python -m deploy.docs
 
-pictures: $(STAMP)  ## Draw the dashboards of a real run into docs/images, in six minutes, on real Kafka
+pictures: $(STAMP)  ## Draw the dashboards of a real run into docs/images, in four minutes, on real Kafka
 	$(BIN)/python -m tests.pictures
 
 bench: $(STAMP)  ## Measure, on real Kafka; writes docs/benchmarks.md

@@ -1,4 +1,4 @@
-"""Draw the dashboards of a real run: `python -m tests.pictures`, five minutes, needs real Kafka.
+"""Draw the dashboards of a real run: `python -m tests.pictures`, four minutes, needs real Kafka.
 
 Two workers and a sink work off simulated traffic; one worker is killed and comes back, and
 ClickHouse hangs for a while.
@@ -31,15 +31,16 @@ from tests.support.grafana import (
     sql_of,
     variables,
 )
+from tests.support.prometheus import fetch_prometheus
 from tests.support.scraper import SCRAPE_S, Scraper
 from tests.support.system import Process, System, running
 from tests.support.waiting import until
 
 IMAGES: Final = ROOT / "docs/images"
-EVENTS: Final = 90_000
+EVENTS: Final = 60_000
 RATE: Final = 350.0
 #: Seconds after the begin.
-KILLED_S, BACK_S, HANGS_S, GOES_ON_S = 70, 110, 165, 195
+KILLED_S, BACK_S, HANGS_S, GOES_ON_S = 45, 70, 105, 130
 DAYS: Final = 5
 WIDTH, HEIGHT = 1888, 600
 
@@ -64,7 +65,8 @@ def operations(system: System, folder: Path) -> list[Shown]:
         "receipts-worker": [f"127.0.0.1:{one.port}" for one in (stable, killed)],
         "receipts-sink": [f"127.0.0.1:{sink.port}"],
     }
-    with Scraper(folder / "prometheus", jobs) as scraper:
+    program = fetch_prometheus() / "prometheus"
+    with Scraper(program, folder / "prometheus", jobs) as scraper:
         for process in (stable, killed, sink):
             process.wait_ready()
         since = datetime.now(UTC)
@@ -150,7 +152,10 @@ def of_clickhouse(panel: Panel, rows: list[dict[str, Any]]) -> list[Line]:
         name: properties.get("color", {}).get("fixedColor", "")
         for name, properties in panel.fields.items()
     }
-    return [Line(name, held, colors.get(name, "")) for name, held in points.items()]
+    names = {name: properties.get("displayName", name) for name, properties in panel.fields.items()}
+    return [
+        Line(names.get(name, name), held, colors.get(name, "")) for name, held in points.items()
+    ]
 
 
 def save(name: str, html: str) -> None:

@@ -25,6 +25,7 @@ COLUMN: Final = 78
 ROW: Final = 38
 _TITLE: Final = 34
 _PADDING: Final = 20
+_PALETTE: Final = (*LINES, "#8c5a3c", "#6b4fa0", "#5f6b7a", "#b8a100")
 _NOTHING: Final = "–"
 _COLORS: Final = {"green": "#299c46", "red": "#c4162a"}
 _STYLE: Final = """
@@ -100,7 +101,9 @@ def _series(shown: Shown) -> Markup:
     at = shown.panel.json["gridPos"]
     width = at["w"] * COLUMN - 2 * _PADDING
     labels = [line.label for line in shown.lines]
-    colors = [line.color or LINES[place % len(LINES)] for place, line in enumerate(shown.lines)]
+    colors = [
+        line.color or _PALETTE[place % len(_PALETTE)] for place, line in enumerate(shown.lines)
+    ]
     values = [
         {"time": seconds * 1000, "value": value, "label": line.label}
         for line in shown.lines
@@ -110,7 +113,10 @@ def _series(shown: Shown) -> Markup:
     bars = custom.get("drawStyle") == "bars"
     base = chart(values)
     marked = base.mark_bar(size=_bar_width(shown)) if bars else base.mark_line(strokeWidth=1.5)
-    scale = alt.Scale(type="log") if "log" in str(custom.get("scaleDistribution")) else alt.Scale()
+    logarithmic = "log" in str(custom.get("scaleDistribution"))
+    from_zero = "min" in shown.panel.json["fieldConfig"]["defaults"]
+    scale = alt.Scale(type="log") if logarithmic else alt.Scale(zero=from_zero)
+    margin = alt.Scale(padding=_bar_width(shown) / 2 + 2 if bars else 0)
     color = alt.Color(
         "label:N",
         scale=alt.Scale(domain=labels, range=colors),
@@ -121,7 +127,7 @@ def _series(shown: Shown) -> Markup:
         ),
     )
     encoded = marked.encode(
-        x=alt.X("time:T", title=None, axis=alt.Axis(grid=False, tickCount=6, format=_clock(shown))),
+        x=alt.X("time:T", title=None, scale=margin, axis=_clock(shown)),
         y=alt.Y("value:Q", title=None, stack=bars, scale=scale, axis=_axis(shown.panel.unit)),
         color=color,
     )
@@ -146,9 +152,11 @@ def _bar_width(shown: Shown) -> int:
     return max(1, int(shown.panel.json["gridPos"]["w"] * COLUMN * 0.7 / slots))
 
 
-def _clock(shown: Shown) -> str:
+def _clock(shown: Shown) -> alt.Axis:
     times = [seconds for line in shown.lines for seconds, _ in line.points]
-    return "%d %b" if max(times) - min(times) > 3 * 86_400 else "%H:%M"
+    if max(times) - min(times) > 2 * 86_400:
+        return alt.Axis(grid=False, tickCount="day", format="%d %b")
+    return alt.Axis(grid=False, tickCount=6, format="%H:%M")
 
 
 def _axis(unit: str) -> alt.Axis:

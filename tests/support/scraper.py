@@ -28,10 +28,6 @@ _INTERVAL: Final = re.compile(r"^ +interval: .*\n", re.MULTILINE)
 _TIMEOUT_S: Final = 30.0
 
 
-def prometheus_binary() -> Path:
-    return Path("/tmp/promx/x/usr/bin/prometheus")
-
-
 class Series(NamedTuple):
     """One series. points: (epoch seconds, value); without those that are no numbers."""
 
@@ -42,10 +38,13 @@ class Series(NamedTuple):
 class Scraper:
     """Prometheus, scraping and evaluating our rules every SCRAPE_S.
 
-    jobs: addresses (host:port) by job. more: rules besides ours, as YAML
+    program: that of Prometheus. jobs: addresses (host:port) by job. more: rules besides ours, as
+    YAML
     """
 
-    def __init__(self, folder: Path, jobs: Mapping[str, Sequence[str]], more: str = "") -> None:
+    def __init__(
+        self, program: Path, folder: Path, jobs: Mapping[str, Sequence[str]], more: str = ""
+    ) -> None:
         self.port = free_port()
         folder.mkdir(parents=True, exist_ok=True)
         for file in RULES:
@@ -55,7 +54,7 @@ class Scraper:
         config.write_text(_config(jobs, ["more.yml", *(file.name for file in RULES)]))
         listen = f"--web.listen-address=127.0.0.1:{self.port}"
         storage = f"--storage.tsdb.path={folder / 'data'}"
-        command = [str(prometheus_binary()), f"--config.file={config}", storage, listen]
+        command = [str(program), f"--config.file={config}", storage, listen]
         self._child = Child("prometheus", command, {}, folder / "prometheus.log", folder)
 
     def __enter__(self) -> Scraper:

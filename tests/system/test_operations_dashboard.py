@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -69,7 +70,9 @@ class Run(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def run(kafka_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def run(
+    kafka_broker: Broker, prometheus_programs: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Run]:
     folder = tmp_path_factory.mktemp("operations")
     with (
         running(kafka_broker.bootstrap, f"operations{os.getpid()}.", folder) as system,
@@ -80,10 +83,10 @@ def run(kafka_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Itera
             "receipts-worker": [f"127.0.0.1:{worker.port}"],
             "receipts-sink": [f"127.0.0.1:{sink.port}"],
         }
-        since = datetime.now(UTC)
+        since, program = datetime.now(UTC), prometheus_programs / "prometheus"
         with (
-            Scraper(folder / "well", jobs) as well,
-            Scraper(folder / "failing", {"receipts-worker": [address]}, ALERTS) as failing,
+            Scraper(program, folder / "well", jobs) as well,
+            Scraper(program, folder / "failing", {"receipts-worker": [address]}, ALERTS) as failing,
         ):
             found = Run(well, failing, since)
             worker.wait_ready()

@@ -34,6 +34,7 @@ from deploy.monitoring.grafana.panels import (
     Size,
     bars,
     figures,
+    fixed,
     lines,
     new,
     sql,
@@ -49,6 +50,8 @@ from reports.query.query import HOURLY_DAYS, Period
 _BOTH: Final = "both"
 #: More groups than a panel can show are left out; the largest come first.
 _GROUPS: Final = 200
+#: Reasons that a chart tells apart.
+_REASONS: Final = 6
 #: Groups by time: 90 days of 100 providers or reasons.
 _GROUPS_OVER_TIME: Final = 10_000
 
@@ -129,7 +132,7 @@ def _totals() -> Builder[Panel]:
     return figures(
         "Messages",
         "All outbound messages sent in the period, by their present status.",
-        Size(WIDTH, 4),
+        Size(WIDTH, 3),
         f"SELECT {', '.join(fields)}\nFROM {report('overview', 'totals')}",
         fields,
     )
@@ -137,6 +140,7 @@ def _totals() -> Builder[Panel]:
 
 def _volume() -> Builder[Panel]:
     shown = ("delivered", "queued", "undelivered", "rejected")
+    colors = {name: {"color": fixed(STATUS[name])} for name in shown}
     return sql(
         lines(
             "Volume",
@@ -148,7 +152,7 @@ def _volume() -> Builder[Panel]:
         ),
         f"SELECT slot AS time, {', '.join(shown)}\n"
         f"FROM {report('overview', 'slots')}\nORDER BY time",
-        {name: STATUS[name] for name in shown},
+        labelled("overview", "slots", **colors),
     )
 
 
@@ -162,9 +166,10 @@ def _rates() -> Builder[Panel]:
         "percentunit",
     )
     return sql(
-        panel.max(1),
+        panel,
         "SELECT slot AS time, if(provider = '', 'unknown', provider) AS provider, delivery_rate\n"
         f"FROM {groups}\nORDER BY time, provider",
+        {},
     )
 
 
@@ -179,21 +184,37 @@ def _speed() -> Builder[Panel]:
     return sql(
         panel.scale_distribution(logarithmic),
         f"SELECT slot AS time, p50, p90, p95, p99\nFROM {report('speed', 'times')}\nORDER BY time",
+        {},
     )
 
 
 def _failures() -> Builder[Panel]:
+    most = report("speed", "errors", limit=str(_GROUPS_OVER_TIME))
     errors = report("speed", "errors", by=_by("time"), limit=str(_GROUPS_OVER_TIME))
     return sql(
         lines(
             "Failures by reason",
-            "Messages undelivered or rejected, by the time of sending.",
+            "Messages undelivered or rejected, by the time of sending: the "
+            f"{_REASONS} reasons that most of them have, and others.",
             Size(12, 9),
             "locale",
             bars=True,
         ),
-        "SELECT slot AS time, if(fail_reason = '', 'unknown', fail_reason) AS reason, "
-        f"sum(failed) AS failed\nFROM {errors}\nGROUP BY time, reason\nORDER BY time, reason",
+        f"""WITH most AS (
+    SELECT fail_reason
+    FROM {most}
+    GROUP BY fail_reason
+    ORDER BY sum(failed) DESC, fail_reason
+    LIMIT {_REASONS}
+)
+SELECT
+    slot AS time,
+    multiIf(fail_reason NOT IN most, 'others', fail_reason = '', 'unknown', fail_reason) AS reason,
+    sum(failed) AS failed
+FROM {errors}
+GROUP BY time, reason
+ORDER BY time, reason""",
+        {},
     )
 
 
@@ -282,10 +303,11 @@ def _suppressed() -> Builder[Panel]:
 
 
 def _suppressions() -> Builder[Panel]:
+    reasons = get_args(SuppressionReason)
     columns = ",\n    ".join(
-        f"uniqExactIf(recipient, has(reasons, '{reason}')) AS {reason}"
-        for reason in get_args(SuppressionReason)
+        f"uniqExactIf(recipient, has(reasons, '{reason}')) AS {reason}" for reason in reasons
     )
+    fields = labelled("suppressions", "totals", **{reason: {} for reason in reasons})
     return sql(
         lines(
             "Suppressions that began",
@@ -300,6 +322,7 @@ def _suppressions() -> Builder[Panel]:
         f"WHERE account = {_ACCOUNT} AND suppressed AND since >= {SINCE} AND since < {UNTIL}\n"
         f"    AND '${{channel}}' IN ('{_BOTH}', channel)\n"
         "GROUP BY time\nORDER BY time",
+        fields,
     )
 
 

@@ -123,7 +123,7 @@ def thresholds(steps: Steps, below: str) -> dashboard.ThresholdsConfig:
 
 
 def lines(title: str, meaning: str, size: Size, unit: str, *, bars: bool = False) -> series.Panel:
-    """A panel of series over time, without queries yet. bars: stacked ones."""
+    """A panel of series over time, without queries yet. bars: stacked ones, from 0 on."""
     panel = (
         series.Panel()
         .title(title)
@@ -131,7 +131,6 @@ def lines(title: str, meaning: str, size: Size, unit: str, *, bars: bool = False
         .span(size.width)
         .height(size.height)
         .unit(unit)
-        .min(0)
         .legend(
             common.VizLegendOptions()
             .display_mode(LegendDisplayMode.LIST)
@@ -144,23 +143,23 @@ def lines(title: str, meaning: str, size: Size, unit: str, *, bars: bool = False
     )
     if bars:
         stacking = common.StackingConfig().mode(StackingMode.NORMAL).group("A")
-        return panel.draw_style(GraphDrawStyle.BARS).fill_opacity(80).stacking(stacking)
+        return panel.draw_style(GraphDrawStyle.BARS).fill_opacity(80).stacking(stacking).min(0)
     return panel.line_width(1).fill_opacity(10).show_points(VisibilityMode.AUTO)
 
 
 def expressions(panel: series.Panel, *queries: Expression) -> series.Panel:
     """The panel with series of Prometheus."""
-    panel.datasource(PROMETHEUS)
+    panel.datasource(PROMETHEUS).min(0)
     for ref, query in zip("ABCDEF", queries, strict=False):
         panel.with_target(over_time(query, ref))
     return panel
 
 
-def sql(panel: series.Panel, text: str, colors: Mapping[str, str] | None = None) -> series.Panel:
-    """The panel with series of ClickHouse. colors: of columns."""
+def sql(panel: series.Panel, text: str, fields: Overrides) -> series.Panel:
+    """The panel with series of ClickHouse. fields: its columns of numbers, or some of them."""
     panel.datasource(CLICKHOUSE).with_target(SqlQuery(text, over_time=True))
-    for name, color in (colors or {}).items():
-        panel.override_by_name(name, properties({"color": fixed(color)}))
+    for name, wanted in fields.items():
+        panel.override_by_name(name, properties(wanted))
     return panel
 
 

@@ -16,7 +16,7 @@ from grafana_foundation_sdk.models.text import TextMode
 from deploy.monitoring.grafana.panels import WIDTH, new
 
 PAGE: Final = Path(__file__).parents[3] / "docs/runbook.md"
-_HEADING: Final = re.compile(r"^##+ (.+)\n", re.MULTILINE)
+_HEADING: Final = re.compile(r"^#{2,3} (.+)\n", re.MULTILINE)
 #: Links between pages lead nowhere in Grafana.
 _PAGE_LINK: Final = re.compile(r"\[([^\]]+)\]\((?!https?:)[^)]+\)")
 #: Lines of text that a unit of the grid shows, and characters of a line.
@@ -25,12 +25,11 @@ _LINE: Final = 160
 
 
 def sections(page: str) -> list[tuple[str, str]]:
-    """Title and text of each section; the first is what stands before all headings."""
+    """Title and text of each section; the first is what comes before all headings."""
     title = page.splitlines()[0].removeprefix("# ")
     parts = _HEADING.split(_PAGE_LINK.sub(r"\1", page))
     texts = [parts[0].split("\n", 1)[1], *parts[2::2]]
-    found = zip([title, *parts[1::2]], map(str.strip, texts), strict=True)
-    return [(name, body) for name, body in found if body]
+    return list(zip([title, *parts[1::2]], map(str.strip, texts), strict=True))
 
 
 def _panel(body: str) -> text.Panel:
@@ -47,10 +46,13 @@ def _panel(body: str) -> text.Panel:
 
 
 def runbook() -> dashboard.Dashboard:
-    """The dashboard: rows are collapsed, the on-call engineer opens the one of the alert."""
+    """The dashboard: rows are collapsed, the on-call engineer opens the one of the alert.
+
+    The row of a section that only has sections of its own is empty: a heading.
+    """
     made = new("receipts-runbook", "Runbook", "What each alert means, and what to do.")
     made.time("now-1h", "now")
     for place, (name, body) in enumerate(sections(PAGE.read_text(encoding="utf-8"))):
         row = dashboard.Row(name).collapsed(True).grid_pos(GridPos(h=1, w=WIDTH, x=0, y=place))
-        made.with_row(row.with_panel(_panel(body)))
+        made.with_row(row.with_panel(_panel(body)) if body else row)
     return made
