@@ -7,6 +7,7 @@ are kept by day as well, so that they can become final together with the states 
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -28,12 +29,31 @@ _SOFT: Final = COUNT_NAMES.index("undelivered_soft")
 _UNDELIVERED: Final = Status.UNDELIVERED.value
 _HARD: Final = Bounce.HARD.value
 
+_pending_of: Final = itemgetter(
+    *(place for place, count in enumerate(COUNTS) if count.status.is_pending)
+)
+_CELLS_AT_ONCE: Final = 20_000
+#: How the key of an hour begins; its start follows.
+_HOUR_KEY: Final = b'["hour",'
+
 #: The two counts of soft bounces depend on more than the status.
 _SLOT_OF_STATUS: Final = {
     count.status.value: place
     for place, count in enumerate(COUNTS)
     if count.bounce is not Bounce.SOFT
 }
+
+#: What has become of the messages of a count, for metrics; "": they are pending.
+OUTCOMES: Final = tuple(
+    ""
+    if count.status.is_pending
+    else Status.DELIVERED.word
+    if count.status.is_success
+    else count.name
+    if count.name == "expired"
+    else count.status.word
+    for count in COUNTS
+)
 
 #: hour (ms), account, channel, source, country, provider, campaign
 Dimensions = tuple[int, str, str, str, str, str, str]
@@ -282,6 +302,19 @@ class Cells:
 
     def _cell(self, key: bytes, day: int) -> Cell:
         return self.by_key.get(key) or self.by_key.setdefault(key, Cell(key, day))
+
+    def pending(self) -> Iterator[Counter[int]]:
+        """Pending messages by the begin of their hour, epoch ms: to be added up over some thousand
+        cells at a time, so that others may run in between."""
+        cells = list(self.by_key.values())
+        for start in range(0, len(cells), _CELLS_AT_ONCE):
+            found: Counter[int] = Counter()
+            for cell in cells[start : start + _CELLS_AT_ONCE]:
+                numbers = _pending_of(cell.counts)
+                if any(numbers) and cell.key.startswith(_HOUR_KEY):
+                    begin = cell.key[len(_HOUR_KEY) :].partition(b",")[0]
+                    found[int(begin)] += sum(numbers)
+            yield found
 
     def compare(self, published: Mapping[bytes, CellRow], retired_day: int) -> None:
         """After a restore: mark as dirty what differs from what was last published.

@@ -191,6 +191,11 @@ def is_pending(state: MessageState) -> bool:
     return state.sends[-1].attempt > outcome.attempt
 
 
+def has_final_receipt(state: MessageState) -> bool:
+    """Whether a final receipt of any attempt decides; the latest attempt may be pending."""
+    return state.outcome is not None and state.outcome.status in FINAL_STATUSES
+
+
 def has_unknown_status(state: MessageState) -> bool:
     """Whether a receipt decides whose status only a newer version knows."""
     return state.outcome is not None and state.outcome.status not in STATUSES

@@ -20,6 +20,8 @@ from models.settings import Settings, Topic
 from sinks.outage import OutageLog
 from sinks.rows import TOPICS
 from streams.kafka import clients, liveness
+from streams.kafka.errors import Kind, watch_commits
+from streams.kafka.measures import OldestWaiting, RecentMaximum, ahead_s
 from streams.kafka.positions import positions
 
 log = logging.getLogger(__name__)
@@ -58,6 +60,14 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         self._assignment = 0
         self._passed: dict[TopicPartition, int] = {}
         """Positions under this assignment that are committed."""
+        self._first: dict[TopicPartition, tuple[int, int]] = {}
+        """Offset and timestamp of the first record of each partition that is not worked off."""
+        self._last: dict[TopicPartition, int] = {}
+        self._done_at: dict[TopicPartition, int] = {}
+        """Timestamps of the last record that was fetched, and of the last that was worked off."""
+        self._waiting = OldestWaiting()
+        self._clock_skew = RecentMaximum()
+        self._measured: set[TopicPartition] = set()
         self._joined = False
         self._lost = ""
         self._outage = OutageLog(log, "Kafka is unreachable, rows wait in it: %s", "Kafka is back")
@@ -68,11 +78,14 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         self.waiting = False
         """Set while ClickHouse is unavailable: a rebalance need not wait for the batch then."""
         self.consumer = clients.consumer(settings.brokers, **_consumer_options(settings))
+        self.consumer._client.report = self.count_error
 
     async def start(self) -> None:
         """Join the group. Raises KafkaConnectionError when no broker answers."""
         self._health.unready("kafka", "waiting for partitions")
         await self.consumer.start()
+        failures = "receipts_commit_failures_total"
+        watch_commits(self.consumer._coordinator, lambda: self._meter.add(failures))
         self.consumer.subscribe(topics=list(self._topics), listener=self)
         self._watching = asyncio.create_task(liveness.watch(self.consumer, self._on_liveness))
         self._watching.add_done_callback(self._watching_ended)
@@ -137,12 +150,19 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             for tp, records in more.items():
                 found[tp] += records
                 size += len(records)
+                self._note_fetched(tp, records)
             if not size:
                 break
             ends_at = ends_at or loop.time() + wait_s
             left_s = ends_at - loop.time()
         offsets = self._offsets(found)
         return self._batch(found, offsets, assignment, size) if offsets else None
+
+    def _note_fetched(self, tp: TopicPartition, records: list[ConsumerRecord]) -> None:
+        first, last = records[0], records[-1]
+        self._first.setdefault(tp, (first.offset, first.timestamp))
+        self._last[tp] = last.timestamp
+        self._clock_skew.note(ahead_s(last.timestamp))
 
     def _offsets(
         self, found: Mapping[TopicPartition, list[ConsumerRecord]]
@@ -188,15 +208,50 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
 
     def done(self) -> None:
         """The current batch is committed or given up."""
+        for tp in self._first:
+            self._done_at[tp] = self._last[tp]
+        self._first.clear()
         self._done.set()
 
-    def measure_lag(self, batch: Batch) -> None:
-        """Set the lag of the batch's partitions, from the high watermark of the last fetch."""
-        for tp, offset in batch.offsets.items():
-            end = self.consumer.highwater(tp) if tp in self.consumer.assignment() else None
-            if end is not None:
-                labels = {"topic": self._topics[tp.topic], "partition": str(tp.partition)}
-                self._meter.set("receipts_lag_records", max(end - offset, 0), **labels)
+    def measure(self) -> None:
+        """Set the lags, from the high watermarks of the last fetches, and the skew of the clock.
+
+        Call it about once a second. During a rebalance the lags stay as they are.
+        """
+        self._meter.set("receipts_clock_skew_seconds", self._clock_skew.value())
+        if not self._joined:
+            return
+        for tp, position in positions(self.consumer).items():
+            end = self.consumer.highwater(tp)
+            if end is None:
+                continue
+            offset, timestamp = self._first.get(tp, (position, None))
+            lag, done_ms = max(end - offset, 0), self._done_at.get(tp, -1)
+            since = self._waiting.look(tp, lag, offset, timestamp, done_ms)
+            self._meter.set("receipts_lag_records", lag, **self._labels(tp))
+            self._meter.set_age("receipts_lag_seconds", since, **self._labels(tp))
+            self._measured.add(tp)
+
+    def count_error(self, kind: Kind) -> None:
+        """Count an error of the consumer."""
+        self._meter.add("receipts_kafka_errors_total", client="consumer", kind=kind)
+
+    def _labels(self, tp: TopicPartition) -> dict[str, str]:
+        return {"topic": self._topics[tp.topic], "partition": str(tp.partition)}
+
+    def _start_assignment(self) -> None:
+        self._assignment += 1
+        self._passed.clear()
+        self._first.clear()
+        self._done_at.clear()
+        self._waiting.forget()
+
+    def _forget_lags(self, assigned: Collection[TopicPartition]) -> None:
+        """Remove the lags of partitions that another sink has now."""
+        for tp in self._measured - set(assigned):
+            self._measured.discard(tp)
+            for gauge in ("receipts_lag_records", "receipts_lag_seconds"):
+                self._meter.forget(gauge, **self._labels(tp))
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """Called by aiokafka before it rejoins: see REVOKE_GRACE_S."""
@@ -205,14 +260,13 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
                 await asyncio.wait_for(self._done.wait(), REVOKE_GRACE_S)
             except TimeoutError:
                 log.info("a rebalance does not wait for the current batch; it is written again")
-        self._assignment += 1
-        self._passed.clear()
+        self._start_assignment()
         self._meter.set("receipts_partitions", 0)
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Called by aiokafka after each rebalance; a sink without partitions is ready too."""
-        self._assignment += 1  # what came since the revocation is of the old one too
-        self._passed.clear()
+        self._start_assignment()  # what came since the revocation is of the old one too
+        self._forget_lags(assigned)
         self._meter.add("receipts_rebalances_total")
         self._meter.set("receipts_partitions", len(assigned))
         self._joined = True

@@ -14,7 +14,7 @@ import gc
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from aiokafka.errors import KafkaError
 
@@ -26,6 +26,7 @@ from sinks.client import ClickHouse, connect
 from sinks.consumer import Batch, SinkConsumer
 from sinks.dead_letters import Record
 from sinks.errors import Unavailable
+from sinks.load import ClickHouseLoad
 from sinks.mapped_batch import MappedBatch, TableRows
 from sinks.migrate import migrate, require
 from sinks.outage import OutageLog
@@ -34,6 +35,7 @@ from sinks.rows import map_records
 from sinks.thread import InsertThread
 from sinks.writer import BadRow, Writer
 from streams.kafka import clients
+from streams.kafka.errors import Kind, kind_of
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,9 @@ log = logging.getLogger(__name__)
 #: leaves the group.
 STOP_GRACE_S: Final = 4.0
 LEAVE_GRACE_S: Final = 2.0
+
+MEASURE_EVERY_S: Final = 1.0
+LOAD_EVERY_S: Final = 15.0
 
 
 async def run_sink(
@@ -138,6 +143,7 @@ class Sink:
         self._clock = clock
         self._thread = thread
         self._writer = Writer(clickhouse, meter, health)
+        self._load = ClickHouseLoad(clickhouse, meter)
         self._consumer = SinkConsumer(settings, meter, health)
         self._inserts = OutageLog(
             log,
@@ -152,17 +158,23 @@ class Sink:
         self._producer = clients.producer(
             settings.brokers, client_id=settings.sink_group, max_request_size=MAX_LETTER_BYTES
         )
+        self._producer.client.report = self._count_producer_error
 
     async def run(self) -> None:
         """Work until `stop` is set. Raises as `run_sink` does."""
         work = asyncio.create_task(self._work())
         stopping = asyncio.create_task(self._stop.wait())
+        measuring = asyncio.gather(self._measure(), self._measure_load())
         try:
-            await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            ends: set[asyncio.Future[Any]] = {work, stopping, measuring}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if measuring.done():  # only a failure ends it
+                measuring.result()
             await asyncio.wait({work}, timeout=STOP_GRACE_S)
         finally:
             self._writer.stopped.set()
             stopping.cancel()
+            measuring.cancel()
             await self._shutdown(work)
 
     async def _shutdown(self, work: "asyncio.Task[None]") -> None:
@@ -181,12 +193,26 @@ class Sink:
             if batch is not None:
                 await self._process(batch)
 
+    async def _measure(self) -> None:
+        while True:
+            self._consumer.measure()
+            await asyncio.sleep(MEASURE_EVERY_S)
+
+    async def _measure_load(self) -> None:
+        while True:
+            await self._thread.run(self._load.report)
+            await asyncio.sleep(LOAD_EVERY_S)
+
+    def _count_producer_error(self, kind: Kind) -> None:
+        self._meter.add("receipts_kafka_errors_total", client="producer", kind=kind)
+
     async def _join(self) -> None:
         outage = OutageLog(log, "waiting for Kafka: %s", "Kafka answers")
 
         def on_retry(error: BaseException) -> None:
             self._health.beat("batches")
             self._health.unready("kafka", f"cannot be reached: {error}")
+            self._consumer.count_error(kind_of(error))
             outage.lasts(error)
 
         try:
@@ -203,7 +229,6 @@ class Sink:
         began = time.monotonic()
         try:
             if await self._deliver(batch) and await self._consumer.commit(batch):
-                self._consumer.measure_lag(batch)
                 self._record_metrics(batch, time.monotonic() - began)
         finally:
             self._consumer.done()
@@ -214,8 +239,10 @@ class Sink:
         mapped = await self._thread.run(lambda: map_records(batch.records, limit))
         bad: list[BadRow] = []
         try:
+            self._meter.set_age("receipts_sink_waiting_seconds", self._clock())
             for rows in mapped.tables.values():
                 bad += await self._write(rows)
+            self._meter.set_age("receipts_sink_waiting_seconds", None)
             await self._send_letters(_refusals(mapped, bad))
         except (Unavailable, KafkaError, TimeoutError) as error:
             passing = isinstance(error, Unavailable) or clients.may_pass(error)
@@ -251,9 +278,11 @@ class Sink:
 
         if not refused:
             return
+        self._meter.set("receipts_unacknowledged_records", len(refused))
         await retry_until_stopped(
             lambda: self._produce_letters(refused), clients.may_pass, self._stop, on_retry
         )
+        self._meter.set("receipts_unacknowledged_records", 0)
         self._letters.ended()
         for record, refusal in refused:
             name = record.topic.removeprefix(self._settings.topic_prefix)

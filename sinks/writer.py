@@ -99,6 +99,7 @@ class Writer:
             self._meter.add("receipts_sink_insert_failures_total", table=table.name, kind=kind)
             raise
         seconds = self._monotonic() - began
+        self._meter.set_age("receipts_sink_waiting_seconds", time.time())
         self._meter.observe("receipts_sink_insert_seconds", seconds, table=table.name)
         self._meter.observe("receipts_sink_insert_rows", len(rows), table=table.name)
         self._meter.add("receipts_sink_rows_total", len(rows), table=table.name)

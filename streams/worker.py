@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import time
+from collections.abc import Awaitable, Callable
 
 from faust.types import StreamT
 
@@ -14,28 +16,36 @@ from models.settings import Settings, Topic
 from streams.batching import Batch, BatchApp, run_worker
 from streams.common.context import AgentContext
 from streams.common.delivery import Delivery
-from streams.common.reporting import SteppedOver
+from streams.common.reporting import MetricsObserver, SteppedOver
 from streams.followers.account_settings import AccountSettingsReader
 from streams.followers.suppression_index import SuppressionIndex
-from streams.followers.topic_follower import TopicFollower
+from streams.followers.topic_follower import CaughtUp, Take, TopicFollower
 from streams.health_reporter import HealthReporter
+from streams.kafka.errors import Kind
 from streams.kafka.reading import Place
 from streams.lifecycle import agent as lifecycle
 from streams.lifecycle.shard import Rules
 from streams.suppression import agent as suppression
 
 
-def run(settings: Settings, meter: Meter, health: Health, suppressed: SuppressionIndex) -> int:
+def run(
+    settings: Settings,
+    meter: Meter,
+    health: Health,
+    suppressed: SuppressionIndex,
+    beside: Callable[[], Awaitable[object]],
+) -> int:
     """Run the worker until SIGTERM, SIGINT or a failure; the process's exit code.
 
     suppressed: empty; the worker fills it from the topic `suppressions`, other threads may read it
+    beside: awaited on the worker's loop while it runs, and cancelled at the end; must not end
     exit code: 0 after a signal, with everything done committed; non-zero: a failure, logged once
     """
     # Events live for one batch and form no cycles: the default threshold, 700, is wasted work.
     gc.set_threshold(50_000, 20, 100)
     health.unready("partitions", "the worker is joining its consumer group")
     worker = Worker(settings, meter, health, suppressed)
-    return run_worker(worker.app, background=worker.background)
+    return run_worker(worker.app, background=lambda: asyncio.gather(worker.background(), beside()))
 
 
 class Worker:
@@ -64,20 +74,8 @@ class Worker:
             settings.max_event_bytes,
         )
         self._followers = (
-            TopicFollower(
-                settings.brokers,
-                settings.topic("accounts"),
-                reader.take,
-                self._step_over,
-                reader.caught_up,
-            ),
-            TopicFollower(
-                settings.brokers,
-                settings.topic("suppressions"),
-                suppressed.take,
-                self._step_over,
-                suppressed.mark_caught_up,
-            ),
+            self._follower("accounts", reader.take, reader.caught_up),
+            self._follower("suppressions", suppressed.take, suppressed.mark_caught_up),
         )
         self.lifecycle = self._lifecycle()
         self.suppression = self._suppression()
@@ -88,11 +86,29 @@ class Worker:
         self.app.before_commit = self._before_commit
         self.app.after_commit = self.lifecycle.after_commit
         self.app.on_unreadable = self._step_over
+        self.app.observer = MetricsObserver(meter, settings.topic_prefix)
 
     async def background(self) -> None:
         """Run the followers and the health reporter, until cancelled."""
         await asyncio.gather(
             self._health_reporter.run(), *(follower.run() for follower in self._followers)
+        )
+
+    def _follower(self, name: Topic, take: Take, caught_up: CaughtUp) -> TopicFollower:
+        """A follower of a topic, with metrics of its age and of its client's errors."""
+        meter, age = self._meter, "receipts_follower_age_seconds"
+
+        def on_caught_up(at_ms: int) -> None:
+            caught_up(at_ms)
+            meter.set_age(age, at_ms / 1000, topic=name)
+
+        def on_error(kind: Kind) -> None:
+            meter.add("receipts_kafka_errors_total", client="follower", kind=kind)
+
+        meter.set_age(age, time.time(), topic=name)
+        settings = self._settings
+        return TopicFollower(
+            settings.brokers, settings.topic(name), take, self._step_over, on_caught_up, on_error
         )
 
     # --- agents -----------------------------------------------------------------------------------

@@ -33,5 +33,5 @@ def _sink(settings: Settings, meter: Meter, health: Health) -> int:
     preflight(settings)
     views = statements()
     return run_until_stopped(
-        lambda stop: run_sink(settings, meter, health, stop, views=views), health
+        lambda stop: run_sink(settings, meter, health, stop, views=views), meter, health
     )

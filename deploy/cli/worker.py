@@ -37,7 +37,8 @@ def worker() -> None:
 
 
 def _worker(suppressed: SuppressionIndex, settings: Settings, meter: Meter, health: Health) -> int:
+    from deploy.processes.vitals import measure_loop
     from streams.worker import run
 
     preflight(settings)
-    return run(settings, meter, health, suppressed)
+    return run(settings, meter, health, suppressed, partial(measure_loop, meter))

@@ -6,8 +6,10 @@ import logging
 import os
 import platform
 import signal
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from importlib.metadata import version
+from types import MappingProxyType
+from typing import Literal
 
 import uvloop
 from aiohttp import web
@@ -17,6 +19,7 @@ from deploy import __version__
 from deploy.exit_codes import INTERRUPTED, OK
 from deploy.processes.logs import log_to_stderr
 from deploy.processes.monitoring import ProcessHealth, PrometheusMeter, monitoring_server
+from deploy.processes.vitals import measure_loop, reporting
 from models.metrics import Health, Meter
 from models.settings import Settings
 
@@ -38,7 +41,9 @@ def silence_libraries() -> None:
     logging.disable(logging.ERROR)
 
 
-def run_until_stopped(work: Callable[[asyncio.Event], Awaitable[None]], health: Health) -> int:
+def run_until_stopped(
+    work: Callable[[asyncio.Event], Awaitable[None]], meter: Meter, health: Health
+) -> int:
     """Run `work(stop)` on uvloop; SIGTERM and SIGINT set `stop`. Returns the exit code.
 
     0, or 130 after SIGINT. Raises what `work` raises.
@@ -55,7 +60,7 @@ def run_until_stopped(work: Callable[[asyncio.Event], Awaitable[None]], health: 
 
         for signum in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(signum, on_signal, signum)
-        beating = asyncio.create_task(_beat(health))
+        beating = asyncio.gather(_beat(health), measure_loop(meter))
         try:
             await work(stop)
         finally:
@@ -74,16 +79,18 @@ async def _beat(health: Health) -> None:
 
 
 def run_process(
-    name: str,
+    name: Literal["worker", "sink"],
     host: str,
     port: int,
     settings: Settings,
     body: Body,
     extra_routes: Iterable[web.RouteDef] = (),
+    certificates: Mapping[str, str] = MappingProxyType({}),
 ) -> int:
     """Run one process and serve its monitoring pages at host:port; the result is its exit code.
 
     extra_routes: pages of this process in addition to those of every process
+    certificates: PEM files that it uses, by the label of their metric
 
     Raises OSError when the address cannot be bound.
     """
@@ -93,10 +100,13 @@ def run_process(
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
-    meter = PrometheusMeter(registry)
+    meter = PrometheusMeter(registry, name)
     meter.set("receipts_build_info", 1, process=name, **build())
     health = ProcessHealth(settings.alive_s, meter)
-    with monitoring_server(registry, health, host, port, extra_routes) as bound_port:
+    with (
+        monitoring_server(registry, health, host, port, extra_routes) as bound_port,
+        reporting(meter, certificates),
+    ):
         log.info("%s serves /metrics, /healthz and /readyz at http://%s:%d", name, host, bound_port)
         code = body(settings, meter, health)
     log.info("%s ends with exit code %d", name, code)

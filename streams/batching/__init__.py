@@ -9,6 +9,7 @@ producer     send_many, flush; fence: produces only while group membership is pr
 table        BatchTable; recovery: restores it in whole batches
 topic        BatchTopic and its stream; batch: Batch
 runner       run_worker: signals, failures, exit codes
+observer     what the app reports for metrics
 watchdog     membership, Kafka's silence, and topics, checked while the worker runs
 private_api  the private names it relies on, checked at start
 """
@@ -26,6 +27,7 @@ from streams.batching.errors import (
     RecordTooLarge,
     Stop,
 )
+from streams.batching.observer import Observer
 from streams.batching.producer import Outgoing, Record
 from streams.batching.recovery import RestoreProgress
 from streams.batching.runner import EXIT_FAILED, EXIT_OK, run_worker
@@ -43,6 +45,7 @@ __all__ = [
     "BatchingError",
     "FenceLost",
     "IncompatibleVersions",
+    "Observer",
     "Outgoing",
     "PartitionNotHeld",
     "ProduceFailed",

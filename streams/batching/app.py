@@ -15,6 +15,7 @@ from faust.types import TP
 from streams.batching.consumer import BatchConsumer
 from streams.batching.errors import BatchingError, FenceLost
 from streams.batching.fence import Fence
+from streams.batching.observer import Observer
 from streams.batching.private_api import assert_private_api
 from streams.batching.producer import BatchProducer, Record
 from streams.batching.recovery import BatchRecovery, BatchTableManager, RestoreProgress
@@ -85,6 +86,7 @@ class BatchApp(faust.App):
         self.quiesce_timeout_s = quiesce_timeout_s
         rebalance_timeout_s = max(REBALANCE_TIMEOUT_S, 2 * session_timeout_s)
         self.fence = Fence(session_timeout_s, rebalance_timeout_s)
+        self.observer = Observer()
         self.failure: BaseException | None = None
         self.failed = asyncio.Event()
         self.stopping = False
@@ -170,6 +172,21 @@ class BatchApp(faust.App):
     def lag(self, topic: str, partition: int) -> int | None:
         """Offsets of a source partition not done yet; None before its first fetch."""
         return self.batch_consumer.lag(TP(topic, partition))
+
+    def waiting_since(self, topic: str, partition: int) -> float | None:
+        """Epoch seconds of the oldest record of a source partition that is not done; None: no
+        record waits, or none is known. Call it about once a second."""
+        return self.batch_consumer.waiting_since(TP(topic, partition))
+
+    @property
+    def clock_skew_s(self) -> float:
+        """Seconds by which the newest timestamps read are ahead of the clock of this machine."""
+        return self.batch_consumer.clock_skew.value()
+
+    @property
+    def unacknowledged(self) -> int:
+        """Records produced that the broker has not acknowledged yet."""
+        return self.batch_producer.unacknowledged
 
     @property
     def ready_partitions(self) -> frozenset[int]:

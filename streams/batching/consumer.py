@@ -25,6 +25,7 @@ from streams.batching.batch import Batch, Fetched, FetchedMap
 from streams.batching.errors import QuiesceTimeout
 from streams.batching.thread import BatchConsumerThread
 from streams.batching.watchdog import Watchdog
+from streams.kafka.measures import OldestWaiting, RecentMaximum, ahead_s
 
 if TYPE_CHECKING:
     from streams.batching.app import BatchApp
@@ -45,6 +46,10 @@ class BatchConsumer(driver.Consumer):
         self._done_up_to: dict[TP, int] = {}
         self._heads: dict[TP, tuple[int, int]] = {}
         """Offset handed out up to, and high watermark, by the latest fetch."""
+        self._done_at: dict[TP, int] = {}
+        """Timestamp of the last record that is done."""
+        self._waiting = OldestWaiting()
+        self.clock_skew = RecentMaximum()
         self._quiescing = asyncio.Lock()
         self._epoch = 0
         self._open = False
@@ -124,6 +129,16 @@ class BatchConsumer(driver.Consumer):
         done = unfinished[0].records[0].offset if unfinished else handed_out
         return max(0, highwater - done)
 
+    def waiting_since(self, tp: TP) -> float | None:
+        """See BatchApp.waiting_since."""
+        lag = self.lag(tp)
+        if lag is None:
+            return None
+        unfinished = self._out.get(tp)
+        first = unfinished[0].records[0] if unfinished else None
+        offset, timestamp = (first.offset, first.timestamp) if first else (self._heads[tp][0], None)
+        return self._waiting.look(tp, lag, offset, timestamp, self._done_at.get(tp, -1))
+
     async def _hand_out(self, fetched: FetchedMap, epoch: int) -> None:
         size = self._batch_app.batch_size
         if epoch == self._epoch:
@@ -155,6 +170,7 @@ class BatchConsumer(driver.Consumer):
     async def _hand_out_one(self, batch: Batch, part: Fetched) -> None:
         tp = batch.tp
         self._out[tp].append(batch)
+        self.clock_skew.note(ahead_s(batch.records[-1].timestamp))
         if part.highwater is not None:
             self._heads[tp] = (batch.next_offset, part.highwater)
         await self.wait_first(self.callback(self._message(batch)), self.suspend_flow.wait())
@@ -171,7 +187,8 @@ class BatchConsumer(driver.Consumer):
     def _on_done(self, tp: TP) -> None:
         batches = self._out[tp]
         while batches and batches[0].finished:
-            self._done_up_to[tp] = batches.popleft().next_offset
+            done = batches.popleft()
+            self._done_up_to[tp], self._done_at[tp] = done.next_offset, done.records[-1].timestamp
         self._moved.set()
 
     def _message(self, batch: Batch) -> ConsumerMessage:
@@ -205,6 +222,8 @@ class BatchConsumer(driver.Consumer):
         self._out.clear()
         self._done_up_to.clear()
         self._heads.clear()
+        self._done_at.clear()
+        self._waiting.forget()
         self._watchdog.forget()
 
     # ------------------------------------------------------------------ rebalancing
@@ -328,6 +347,8 @@ class BatchConsumer(driver.Consumer):
         if epoch != self._epoch or (offsets and not await self._commit(offsets)):
             return False
         self._committed_offset.update(offsets)
+        if offsets:
+            app.observer.committed()
         for tp, offset in offsets.items():
             if self._done_up_to.get(tp) == offset:
                 del self._done_up_to[tp]

@@ -27,6 +27,7 @@ from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.protocol.group import HeartbeatRequest, LeaveGroupRequest, SyncGroupRequest
 
 from streams.batching.errors import FenceLost, FenceNotProved
+from streams.kafka.errors import error_codes
 
 _ALIVE = frozenset({0, errors.RebalanceInProgressError.errno})
 _FORGOTTEN = frozenset({errors.UnknownMemberIdError.errno, errors.IllegalGenerationError.errno})
@@ -107,20 +108,20 @@ class Fence:
         """Forbid producing for good."""
         self._lost = self._lost or reason
 
-    def observe(self, request: object, error_codes: frozenset[int], sent_at: float) -> None:
+    def observe(self, request: object, codes: frozenset[int], sent_at: float) -> None:
         """Record the group coordinator's response to a request sent at `sent_at`."""
-        if isinstance(request, SyncGroupRequest) and error_codes == {0}:
+        if isinstance(request, SyncGroupRequest) and codes == {0}:
             self._proved_at = self._stable_at = sent_at
             self.held = True
         elif self.held and isinstance(request, HeartbeatRequest | OffsetCommitRequest):
-            if error_codes & _FORGOTTEN:
+            if codes & _FORGOTTEN:
                 self.lose(
                     f"the consumer group no longer knows this worker, whose last accepted "
                     f"heartbeat is {self.age_s:.1f} s old: others may own its partitions"
                 )
-            elif isinstance(request, HeartbeatRequest) and error_codes <= _ALIVE:
+            elif isinstance(request, HeartbeatRequest) and codes <= _ALIVE:
                 self._proved_at = max(self._proved_at, sent_at)
-                if error_codes == {0}:
+                if codes == {0}:
                     self._stable_at = max(self._stable_at, sent_at)
 
     def watch(self, coordinator: Any) -> None:
@@ -140,11 +141,3 @@ class Fence:
             return response
 
         coordinator._send_req = watched
-
-
-def error_codes(response: Any) -> frozenset[int]:
-    """All error codes in a group coordinator's response, those of partitions included."""
-    topics = getattr(response, "topics", None)
-    if topics is None:
-        return frozenset({getattr(response, "error_code", 0)})
-    return frozenset(partition[1] for _, partitions in topics for partition in partitions)

@@ -90,6 +90,8 @@ class BatchProducer(driver.Producer):
         super().__post_init__()
         self._unacknowledged: dict[asyncio.Future[Any], Unacknowledged] = {}
         self._calls: set[asyncio.Task[Any]] = set()
+        self._queued = 0
+        """Records of the calls that aiokafka has not taken yet."""
         self._locks: defaultdict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._allowed = False
         self._written_up_to: dict[tuple[str, int], int] = {}
@@ -103,7 +105,9 @@ class BatchProducer(driver.Producer):
         producer = super()._new_producer(transactional_id)
         # aiokafka fails a batch that is older than a request timeout (message_accumulator.py:251).
         producer._message_accumulator._batch_ttl = math.inf
-        self._guard(adopt(producer.client))
+        client = adopt(producer.client)
+        client.report = lambda kind: self._batch_app.observer.kafka_error("producer", kind)
+        self._guard(client)
         return producer
 
     def _guard(self, client: Any) -> None:
@@ -167,11 +171,19 @@ class BatchProducer(driver.Producer):
     async def _send_all(
         self, topic: str, partition: int, records: list[Record]
     ) -> list[tuple[asyncio.Future[Any], int]]:
-        async with self._locks[topic, partition]:
-            return [
-                (await self._send_batch(batch, topic, partition), batch.record_count())
-                for batch in _batches(self._ensure_producer(), records)
-            ]
+        left = len(records)
+        self._queued += left
+        try:
+            async with self._locks[topic, partition]:
+                shipped = []
+                for batch in _batches(self._ensure_producer(), records):
+                    count = batch.record_count()
+                    shipped.append((await self._send_batch(batch, topic, partition), count))
+                    self._queued -= count
+                    left -= count
+                return shipped
+        finally:
+            self._queued -= left
 
     async def _send_batch(self, batch: Any, topic: str, partition: int) -> asyncio.Future[Any]:
         batch.close()
@@ -212,6 +224,7 @@ class BatchProducer(driver.Producer):
                 why = explain_refusal(error, what.topic)
                 self._batch_app.fail(ProduceFailed(f"{what} failed: {why}"), error)
             else:
+                self._batch_app.observer.acknowledged(what.topic, what.records)
                 self._compare(done.result())
 
         future.add_done_callback(acknowledged)
@@ -223,6 +236,11 @@ class BatchProducer(driver.Producer):
         if written.offset < before:
             self._batch_app.fail(log_replaced(*home, written.offset, before))
         self._written_up_to[home] = written.offset
+
+    @property
+    def unacknowledged(self) -> int:
+        """Records passed to this producer that are not acknowledged yet."""
+        return self._queued + sum(each.records for each in self._unacknowledged.values())
 
     def oldest_unacknowledged(self) -> Unacknowledged | None:
         """The records that wait longest for their acknowledgement; None: none wait."""

@@ -15,6 +15,7 @@ from faust.types import TP
 from streams.batching.batch import Fetched
 from streams.kafka.clients import REQUEST_TIMEOUT_MS
 from streams.kafka.connections import adopt
+from streams.kafka.errors import watch_commits
 from streams.kafka.reading import guard_reading
 
 if TYPE_CHECKING:
@@ -34,14 +35,19 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         # Both are read by start(). Faust reads committed records only within its own transactions.
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
         consumer._isolation_level = "read_committed"
-        adopt(consumer._client)._request_timeout_ms = REQUEST_TIMEOUT_MS
+        client = adopt(consumer._client)
+        client._request_timeout_ms = REQUEST_TIMEOUT_MS
+        observer = cast("BatchApp", self.app).observer
+        client.report = lambda kind: observer.kafka_error("consumer", kind)
         return consumer
 
     async def on_start(self) -> None:
-        """Start the consumer and let the fence see its heartbeats."""
+        """Start the consumer; let the fence see its heartbeats, and the observer its commits."""
         await super().on_start()
         # No heartbeat was sent yet: the group is joined after subscribe().
-        cast("BatchApp", self.app).fence.watch(self._ensure_consumer()._coordinator)
+        app, coordinator = cast("BatchApp", self.app), self._ensure_consumer()._coordinator
+        app.fence.watch(coordinator)
+        watch_commits(coordinator, app.observer.commit_failed)
 
     async def on_thread_stop(self) -> None:
         """Leave the group, so that other members need not wait for the session timeout."""

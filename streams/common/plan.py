@@ -7,6 +7,7 @@ from typing import Final, Protocol
 import msgspec
 
 from models.contract import Engagement, Receipt, Send
+from models.counters import OUTCOMES, Contribution
 from models.dead_letters import Refused
 from models.keys import FORWARDED, partition_of
 from models.refusal import Reason, Refusal
@@ -15,8 +16,11 @@ from streams.kafka.reading import UnreadableRecord
 Event = Send | Receipt | Engagement
 Headers = Sequence[tuple[str, bytes]]
 KeyValue = tuple[bytes, bytes]
-#: Name of a counter in `models/metrics.py`, then the values of its labels in their order.
+#: Name of a counter in `models/metrics.py`, then the values of its labels in their order; or
+#: RECEIPT, a status and a provider.
 Count = tuple[str, ...]
+#: One receipt raises two counters: one entry for both costs half.
+RECEIPT: Final = "receipt"
 
 #: Bytes that a header adds to its name and value, at most.
 HEADER_OVERHEAD: Final = 10
@@ -62,6 +66,7 @@ class Plan:
     deferred_keys: keys of the messages whose side outputs are in this plan; their states are
         logged only after those are acknowledged
     counted: counters of `models/metrics.py`, each once for every one that it rises by
+    finished: what messages are counted under whose outcome became final for the first time
     delays: seconds from sent to delivered, by channel and provider
     failures: rules that raised, with the key of the message or recipient
     """
@@ -76,6 +81,7 @@ class Plan:
         self.retries: list[KeyValue] = []
         self.deferred_keys: set[bytes] = set()
         self.counted: list[Count] = []
+        self.finished: list[Contribution] = []
         self.delays: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
         self.failures: list[tuple[bytes, Exception]] = []
 
@@ -86,7 +92,16 @@ class Plan:
     @property
     def counts(self) -> Counter[Count]:
         """What each counter rises by."""
-        return Counter(self.counted)
+        counts = Counter(self.counted)
+        for entry in [entry for entry in counts if entry[0] == RECEIPT]:
+            (_, status, provider), number = entry, counts.pop(entry)
+            counts["receipts_events_total", "receipts", status] += number
+            counts["receipts_provider_receipts_total", provider] += number
+        finished = Counter((of[5], of[4], index) for of, index, _, _ in self.finished)
+        for (provider, country, index), number in finished.items():
+            labels = provider, country, OUTCOMES[index]
+            counts["receipts_finished_messages_total", *labels] += number
+        return counts
 
     def refuse(self, record: Incoming, refusal: Refusal) -> None:
         """Put a record among the dead letters."""

@@ -4,12 +4,14 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal
 
 from models.metrics import BY_NAME, Meter
 from models.refusal import MAX_DETAIL
 from models.settings import Topic
+from streams.batching import Observer
 from streams.common.plan import Plan
+from streams.kafka.errors import Kind
 from streams.kafka.reading import Place
 
 log = logging.getLogger(__name__)
@@ -18,10 +20,6 @@ REPEAT_S: Final = 60.0
 
 #: Records of a topic that are logged one by one.
 FIRST_LINES: Final = 5
-
-#: Providers with a series of their own in the histogram of delays; the rest is one more, OTHER.
-MAX_PROVIDERS: Final = 100
-OTHER: Final = "other"
 
 #: An exception's type, and the file and line that raised it.
 Fault = tuple[type[Exception], str, int]
@@ -64,7 +62,6 @@ class PlanReporter:
     def __init__(self, agent: str, meter: Meter) -> None:
         self._meter = meter
         self._failures = RuleFailures(agent, meter)
-        self._providers: set[str] = set()
 
     def report(self, plan: Plan) -> None:
         """Emit the metrics of a plan that was delivered, and log its failures."""
@@ -72,16 +69,34 @@ class PlanReporter:
         for (name, *values), number in plan.counts.items():
             meter.add(name, number, **dict(zip(BY_NAME[name].labels, values, strict=True)))
         for (channel, provider), seconds in plan.delays.items():
-            labels = {"channel": channel, "provider": self._provider_label(provider)}
+            labels = {"channel": channel, "provider": provider}
             meter.observe_many("receipts_time_to_deliver_seconds", seconds, **labels)
         self._failures.report(plan)
 
-    def _provider_label(self, provider: str) -> str:
-        """The provider, or OTHER once there are so many that their series would fill the memory."""
-        if provider in self._providers or len(self._providers) < MAX_PROVIDERS:
-            self._providers.add(provider)
-            return provider
-        return OTHER
+
+class MetricsObserver(Observer):
+    """Counts what the app reports. prefix: of the installation's topic names"""
+
+    def __init__(self, meter: Meter, prefix: str) -> None:
+        self._meter = meter
+        self._prefix = prefix
+
+    def acknowledged(self, topic: str, records: int) -> None:
+        """Count records produced, by the plain name of their topic."""
+        name = topic.removeprefix(self._prefix)
+        self._meter.add("receipts_records_out_total", records, topic=name)
+
+    def committed(self) -> None:
+        """Count a commit."""
+        self._meter.add("receipts_commits_total")
+
+    def commit_failed(self) -> None:
+        """Count a commit that failed."""
+        self._meter.add("receipts_commit_failures_total")
+
+    def kafka_error(self, client: Literal["consumer", "producer"], kind: Kind) -> None:
+        """Count an error of a client."""
+        self._meter.add("receipts_kafka_errors_total", client=client, kind=kind)
 
 
 class SteppedOver:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from aiokafka import TopicPartition
 
 from streams.kafka import clients
+from streams.kafka.errors import Report as ReportError
 from streams.kafka.reading import Place, UnreadableRecord, place_of
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class TopicFollower:
         take: Take,
         report: Report,
         on_caught_up: CaughtUp = lambda at_ms: None,
+        on_error: ReportError = lambda kind: None,
     ) -> None:
         self.topic = topic
         self.caught_up = asyncio.Event()
@@ -45,10 +47,12 @@ class TopicFollower:
         self._take = take
         self._report = report
         self._on_caught_up = on_caught_up
+        self._on_error = on_error
 
     async def run(self) -> None:
         """Run until cancelled. Raises KafkaError when the topic cannot be read."""
         consumer = clients.consumer(self._brokers)
+        consumer._client.report = self._on_error
         await consumer.start()
         try:
             partitions = await self._assign(consumer)

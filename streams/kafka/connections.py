@@ -23,7 +23,8 @@ import logging
 import random
 import time
 from collections import defaultdict
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, cast
 
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
@@ -38,6 +39,8 @@ from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.group import HeartbeatRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.produce import ProduceRequest
+
+from streams.kafka.errors import Report, kind_of, report_codes
 
 log = logging.getLogger(__name__)
 
@@ -78,10 +81,21 @@ class Client(AIOKafkaClient):  # type: ignore[misc]
 
     _opening: defaultdict[tuple[Any, Any], asyncio.Lock]
     _failed_at: dict[Any, float]
+    report: Report
+    """Called with the kind of each request that failed; of the client's own loop."""
 
     @property
     def _get_conn_lock(self) -> AbstractAsyncContextManager[None]:
-        return nullcontext()  # each broker has a lock of its own in _get_conn
+        return self._opened()  # each broker has a lock of its own in _get_conn
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[None]:
+        """Around the opening of a connection: aiokafka logs its error and returns None."""
+        try:
+            yield
+        except (OSError, KafkaError) as error:
+            self.report(kind_of(error))
+            raise
 
     async def _get_conn(
         self, node_id: Any, *, group: Any = ConnectionGroup.DEFAULT, no_hint: bool = False
@@ -108,6 +122,7 @@ class Client(AIOKafkaClient):  # type: ignore[misc]
             async with asyncio.timeout(limit_s):
                 conn = await super()._get_conn(node_id, group=group)
         except (TimeoutError, RuntimeError) as error:
+            self.report("timeout" if isinstance(error, TimeoutError) else "connection")
             log.warning("Broker %s cannot be connected to: %r", node_id, error)
             self.force_metadata_update()
             return None
@@ -138,12 +153,16 @@ class Client(AIOKafkaClient):  # type: ignore[misc]
                 response = await conn.send(request, expect_response=answered)
         except TimeoutError as error:
             self._note(node_id, healthy=False)
+            self.report("timeout")
             conn.close(reason=CloseReason.CONNECTION_TIMEOUT)
             raise RequestTimedOutError(f"broker {node_id} did not answer in time") from error
-        except KafkaConnectionError:
-            self._note(node_id, healthy=False)
+        except KafkaError as error:
+            if isinstance(error, KafkaConnectionError):
+                self._note(node_id, healthy=False)
+            self.report(kind_of(error))
             raise
         self._note(node_id, healthy=True)
+        report_codes(request, response, self.report)
         return response
 
     def _note(self, node_id: Any, *, healthy: bool) -> None:
@@ -222,4 +241,5 @@ def adopt(client: AIOKafkaClient) -> Client:
     adopted = cast(Client, client)
     adopted._opening = defaultdict(asyncio.Lock)
     adopted._failed_at = {}
+    adopted.report = lambda kind: None
     return adopted

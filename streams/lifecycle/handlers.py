@@ -11,10 +11,11 @@ from models.joining import add_engagement, add_receipt, add_send
 from models.numbers import is_person, person_of
 from models.parsing import parse_engagement, parse_receipt, parse_send
 from models.refusal import Reason, Refusal
+from models.state import provider_of
 from models.suppression_requests import Action, by_message, encoded_request
 from models.time import DAY_MS, last_retirable_day
 from models.vocabulary import FAILURES, UNKNOWN_WORD
-from streams.common.plan import Event, Incoming, KeyValue, Plan
+from streams.common.plan import RECEIPT, Event, Incoming, KeyValue, Plan
 from streams.followers.suppression_index import SuppressionIndex
 from streams.lifecycle.pending import PendingMessage
 
@@ -62,7 +63,8 @@ def apply_receipt(
     context: BatchContext, record: Incoming, message: PendingMessage, receipt: Receipt
 ) -> bool:
     """Join a receipt."""
-    message.counted.append(("receipts_events_total", "receipts", receipt.status))
+    provider = receipt.provider or provider_of(message.state)
+    message.counted.append((RECEIPT, receipt.status, provider))
     outcome = outcome_of(receipt, message.settings) if receipt.status != UNKNOWN_WORD else None
     if outcome is not None and outcome.status in FAILURES and may_be_strike(outcome):
         message.saw_hard_bounce = True

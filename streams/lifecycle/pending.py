@@ -11,6 +11,7 @@ from models.retries import next_timer_at
 from models.state import (
     MessageState,
     delivered_at_of,
+    has_final_receipt,
     has_unknown_status,
     last_delivered_at_of,
     provider_of,
@@ -34,6 +35,7 @@ class PendingMessage:
         opted_out: contribution, strike, timer, retention day, number of sends, first send, times
         of delivery and of an opt-out of the state before this batch; day is UNKNOWN when nothing
         was known
+    was_final: an earlier attempt than the latest had a final receipt
     records: the records joined into it
     counted, strikes, requests: as in `Plan`
     """
@@ -57,6 +59,7 @@ class PendingMessage:
         "state",
         "strike",
         "strikes",
+        "was_final",
     )
 
     def __init__(
@@ -74,6 +77,7 @@ class PendingMessage:
         self.day = day
         self.known_sends = len(state.sends)
         self.first_send = state.sends[0] if state.sends else None
+        self.was_final = self.known_sends > 1 and has_final_receipt(state)
         parts = state.part_receipts
         self.delivered_at = delivered_at_of(state) if parts else state.delivered_at
         resets = settings.strikes_reset_on_delivery

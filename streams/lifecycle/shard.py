@@ -14,6 +14,7 @@ from models.accounts import Accounts
 from models.contract import MAX_EVENT_BYTES
 from models.counters import (
     COUNT_NAMES,
+    OUTCOMES,
     Cells,
     Contribution,
     contribution,
@@ -44,6 +45,7 @@ from models.state import (
 )
 from models.time import delay_of, last_retirable_day
 from models.versions import first_version
+from models.vocabulary import Status
 from streams.common.plan import (
     Event,
     Incoming,
@@ -62,6 +64,7 @@ encode_json: Final = msgspec.json.Encoder().encode
 
 #: Of an encoded state: Kafka's brokers take records of a little more.
 MAX_STATE_BYTES: Final = 1_000_000
+_DELIVERED: Final = Status.DELIVERED.word
 _CHANGED_TO: Final = tuple(("receipts_state_changes_total", name) for name in COUNT_NAMES)
 
 
@@ -282,6 +285,13 @@ class Shard(PartitionShard[MessageState]):
         self.touched_days.add(day)
         if after is not None:
             plan.counted.append(_CHANGED_TO[after[1]])
+            before = message.before
+            if (
+                OUTCOMES[after[1]]
+                and not (before and OUTCOMES[before[1]])
+                and not message.was_final
+            ):
+                _note_outcome(plan, state, after)
             parts = state.part_receipts
             delivered_at = delivered_at_of(state) if parts else state.delivered_at
             if delivered_at and not (message.delivered_at and message.known_sends):
@@ -449,6 +459,15 @@ class Shard(PartitionShard[MessageState]):
         if key in self.stored and not self._leaves(key):
             state = decode(self.stored[key])
             self._change(plan, key, self._known(key, account_of(key), state))
+
+
+def _note_outcome(plan: Plan, state: MessageState, counted: Contribution) -> None:
+    """Count a message whose outcome became final for the first time."""
+    plan.finished.append(counted)
+    if OUTCOMES[counted[1]] != _DELIVERED:
+        outcome = state.outcome
+        code = outcome.error_code if outcome is not None and not is_pending(state) else ""
+        plan.count("receipts_failure_codes_total", provider_of(state), code)
 
 
 def _note_delay(plan: Plan, state: MessageState, delivered_at: int) -> None:

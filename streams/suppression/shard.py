@@ -141,6 +141,8 @@ class RecipientShard(PartitionShard[Suppression]):
         recipient.counted.append(("receipts_events_total", plan.topic, kind))
         if isinstance(event, SuppressionRequest):
             recipient.counted += repaired_counts(plan.topic, event.repaired)
+            if changed and event.action == "unsubscribe":
+                recipient.counted.append(("receipts_opt_outs_total", event.channel or ""))
         recipient.records.append(record)
         recipient.changed |= changed
 

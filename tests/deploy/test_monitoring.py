@@ -5,13 +5,15 @@ import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from deploy.processes import monitoring
 from deploy.processes.monitoring import ProcessHealth, PrometheusMeter, monitoring_server
-from models.metrics import TABLE
+from models.metrics import LIMITS, TABLE
 
 
 class Clock:
@@ -76,10 +78,28 @@ def test_values_reach_the_page(meter: PrometheusMeter, port: int) -> None:
     assert samples["receipts_time_to_deliver_seconds_count", "p", "sms"] == 2
 
 
-def test_every_metric_of_the_table_is_on_the_page(meter: PrometheusMeter, port: int) -> None:
-    text = get(port, "metrics")[1]
-    families = {f.name for f in text_string_to_metric_families(text)}
-    assert families >= {metric.name.removesuffix("_total") for metric in TABLE}
+def families(text: str) -> dict[str, str]:
+    return {family.name: family.type for family in text_string_to_metric_families(text)}
+
+
+@pytest.mark.parametrize("process", ["worker", "sink", None])
+def test_a_page_has_the_metrics_of_its_process_and_no_other(
+    process: Literal["worker", "sink"] | None,
+) -> None:
+    meter = PrometheusMeter(CollectorRegistry(), process)
+    here = [m for m in TABLE if process is None or m.where in (process, "both")]
+    first = families(generate_latest(meter.registry).decode())
+    assert "receipts_memory_limit_bytes" not in first, "0 would be a wrong value"
+    for metric in here:
+        if metric.kind == "gauge" and not metric.labels:
+            meter.set(metric.name, 1)
+    shown = families(generate_latest(meter.registry).decode())
+    assert shown == {metric.name.removesuffix("_total"): metric.kind for metric in here}
+    for metric in TABLE:
+        if metric not in here:
+            report = {"counter": meter.add, "gauge": meter.set, "histogram": meter.observe}
+            with pytest.raises(ValueError, match=f"{metric.name}: it is a {metric.kind} of"):
+                report[metric.kind](metric.name, 1.0, **dict.fromkeys(metric.labels, "x"))
 
 
 def test_a_name_kind_or_label_outside_the_table_is_an_error(meter: PrometheusMeter) -> None:
@@ -93,14 +113,90 @@ def test_a_name_kind_or_label_outside_the_table_is_an_error(meter: PrometheusMet
         meter.set("receipts_ready", 1, partition="0")
 
 
-def test_label_values_from_the_traffic_cannot_grow_without_bound() -> None:
-    meter = PrometheusMeter(CollectorRegistry(), max_series=2)
-    for n in range(5):
-        meter.add("receipts_state_changes_total", status=f"s{n}")
-    meter.add("receipts_state_changes_total", status="s1")
-    assert sample(meter, "receipts_state_changes_total", status="s1") == 2
-    assert sample(meter, "receipts_state_changes_total", status="other") == 3
-    assert sample(meter, "receipts_state_changes_total", status="s4") is None
+def series(meter: PrometheusMeter, name: str) -> dict[tuple[str, ...], float]:
+    """Values of a metric by its labels, in the order of the table."""
+    labels = next(metric.labels for metric in TABLE if metric.name == name)
+    return {
+        tuple(sample.labels[label] for label in labels): sample.value
+        for family in meter.registry.collect()
+        for sample in family.samples
+        if sample.name == name
+    }
+
+
+def test_an_unknown_provider_beyond_the_limit_is_other_and_the_country_stays(
+    meter: PrometheusMeter,
+) -> None:
+    name, most = "receipts_finished_messages_total", LIMITS["provider"]
+    for n in range(most + 5):
+        meter.add(name, provider=f"p{n}", country="SE", outcome="delivered")
+    meter.add(name, provider=f"p{most}", country="NO", outcome="expired")
+    meter.add(name, provider="p0", country="NO", outcome="expired")
+    found = series(meter, name)
+    assert found["p0", "SE", "delivered"] == found["p99", "SE", "delivered"] == 1
+    assert found["other", "SE", "delivered"] == 5
+    assert found["other", "NO", "expired"] == found["p0", "NO", "expired"] == 1
+    assert len(found) == most + 3
+
+
+def test_each_provider_has_codes_of_its_own(meter: PrometheusMeter) -> None:
+    name, most = "receipts_failure_codes_total", LIMITS["code"]
+    for provider in "ab":
+        for n in range(most + 7):
+            meter.add(name, provider=provider, code=f"{provider}{n}")
+    found = series(meter, name)
+    assert len(found) == 2 * most + 2
+    assert found["a", "other"] == found["b", "other"] == 7
+
+
+def test_hostile_traffic_cannot_make_series_without_end(
+    meter: PrometheusMeter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitoring, "SERIES", 300)
+    name, outcomes = "receipts_finished_messages_total", ("delivered", "expired")
+    added = 0
+    for n in range(2_000):
+        labels = {"provider": f"p{n % 90}", "country": f"c{n % 240}", "outcome": outcomes[n % 2]}
+        meter.add(name, **labels)
+        added += 1
+    found = series(meter, name)
+    assert sum(found.values()) == added
+    collapsed = {labels for labels in found if labels[0] == "other"}
+    assert len(found) - len(collapsed) == 300
+    assert collapsed <= {("other", "other", outcome) for outcome in outcomes} | {
+        ("other", f"c{n}", outcome) for n in range(240) for outcome in outcomes
+    }
+    before = found["p0", "c0", "delivered"]
+    meter.add(name, provider="p0", country="c0", outcome="delivered")
+    assert series(meter, name)["p0", "c0", "delivered"] == before + 1, "known series go on"
+
+
+def test_an_age_grows_by_itself(meter: PrometheusMeter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process may hang: no more calls come then."""
+    name, labels = "receipts_lag_seconds", {"topic": "sends", "partition": "0"}
+    now = [1000.0]
+    monkeypatch.setattr(monitoring.time, "time", lambda: now[0])
+    meter.set_age(name, 990.0, **labels)
+    assert sample(meter, name, **labels) == 10
+    now[0] = 1100.0
+    assert sample(meter, name, **labels) == 110
+    meter.set_age(name, None, **labels)
+    assert sample(meter, name, **labels) == 0
+    meter.set_age(name, 2000.0, **labels)
+    assert sample(meter, name, **labels) == 0, "a moment of the future has no age"
+    with pytest.raises(ValueError, match="it is a counter"):
+        meter.set_age("receipts_expired_total", 1.0)
+
+
+def test_what_went_to_another_process_is_forgotten(meter: PrometheusMeter) -> None:
+    name, labels = "receipts_lag_seconds", {"topic": "sends", "partition": "0"}
+    meter.set_age(name, 1.0, **labels)
+    meter.set_age(name, 1.0, **(labels | {"partition": "1"}))
+    meter.forget(name, partition="0", topic="sends")
+    meter.forget(name, **(labels | {"partition": "7"}))
+    assert set(series(meter, name)) == {("sends", "1")}
+    meter.set_age(name, None, **labels)
+    assert series(meter, name)["sends", "0"] == 0, "it may come back"
 
 
 def test_a_process_is_not_ready_until_it_says_so(

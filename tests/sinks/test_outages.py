@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -86,6 +87,8 @@ class Consumer:
 
     def __init__(self) -> None:
         self.stopped = False
+        self._client = SimpleNamespace()
+        self._coordinator = SimpleNamespace(_send_req=None)
 
     async def start(self) -> None:
         pass

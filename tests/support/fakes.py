@@ -1,5 +1,6 @@
 """A meter and a health that remember, and records, states and letters made by hand."""
 
+import time
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -45,6 +46,13 @@ class Meter:
 
     def set(self, name: str, value: float, **labels: str) -> None:
         self.sums[self._key("gauge", name, labels)] = value  # type: ignore[assignment]
+
+    def set_age(self, name: str, since_s: float | None, **labels: str) -> None:
+        key = self._key("gauge", name, labels)
+        self.sums[key] = 0 if since_s is None else time.time() - since_s  # type: ignore[assignment]
+
+    def forget(self, name: str, **labels: str) -> None:
+        del self.sums[self._key("gauge", name, labels)]
 
     def observe(self, name: str, value: float, **labels: str) -> None:
         self.sums[self._key("histogram", name, labels)] += 1

@@ -25,7 +25,7 @@ from streams.batching import Batch, BatchApp, FenceLost, Outgoing, RecordTooLarg
 from streams.batching.batch import Fetched
 from streams.batching.consumer import BatchConsumer
 from streams.batching.errors import FenceNotProved, IncompatibleVersions
-from streams.batching.fence import Fence, error_codes
+from streams.batching.fence import Fence
 from streams.batching.private_api import assert_private_api
 from streams.batching.producer import BatchProducer, _batches, _checked
 from streams.batching.runner import run_worker
@@ -160,12 +160,6 @@ async def test_a_worker_that_leaves_its_group_loses_the_fence(fence: Fence) -> N
     await coordinator._send_req(LeaveGroupRequest("group", "member"))
     with pytest.raises(FenceLost, match="left its consumer group"):
         fence.check()
-
-
-def test_the_codes_of_all_partitions_of_a_commit_are_seen() -> None:
-    answer = SimpleNamespace(topics=[("a", [(0, 0), (1, 22)]), ("b", [(0, 25)])])
-    assert error_codes(answer) == {0, 22, 25}
-    assert error_codes(SimpleNamespace(error_code=27)) == {27}
 
 
 def test_an_older_error_does_not_matter_between_assignments(fence: Fence, clock: Clock) -> None:
@@ -335,10 +329,12 @@ async def test_after_commit_runs_only_when_all_that_was_done_is_committed(
     consumer.app = SimpleNamespace(
         run_before_commit=lambda: note("before"),
         run_after_commit=lambda: called.append("after"),
+        observer=SimpleNamespace(committed=lambda: called.append("committed")),
         batch_producer=SimpleNamespace(flush=lambda: note("flush")),
     )
     consumer._epoch, consumer._done_up_to, consumer._committed_offset = 1, dict(done), {}
     consumer._commit = lambda offsets: note("commit", committed)
     assert await consumer._commit_done(last=False) is bool(committed)
-    assert called == ["before", "flush", *["commit"] * bool(done), *["after"] * finished]
+    was = ["committed"] * bool(committed)
+    assert called == ["before", "flush", *["commit"] * bool(done), *was, *["after"] * finished]
     assert (consumer._done_up_to == {}) is finished

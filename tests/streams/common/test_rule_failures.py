@@ -489,17 +489,3 @@ def test_cells_published_before_a_failure_stay_the_fold_of_the_states(monkeypatc
     assert [
         encode_cell(1, cell.counts) for cell in restarted.shard.cells.by_key.values()
     ] == published
-
-
-# --- words of producers --------------------------------------------------------------------------
-
-
-def test_providers_without_end_do_not_fill_the_metrics(messages_agent, monkeypatch):
-    monkeypatch.setattr("streams.common.reporting.MAX_PROVIDERS", 2)
-    agents = messages_agent
-    for number in (1, 2, 3, 4, 1):
-        agents.take(event("sends", f"m{number}", provider=f"p{number}"))
-        agents.take(event("receipts", f"m{number}", at=T0 + 1_000))
-    name = "receipts_time_to_deliver_seconds"
-    measured = {labels[1]: n for (metric, labels), n in agents.meter.sums.items() if metric == name}
-    assert measured == {"p1": 1, "p2": 1, "other": 2}
