@@ -4,6 +4,7 @@ Does what the agents do with plans: records for others are produced before the s
 (docs/design.md, convergence). A worker can be made to die in between.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -66,6 +67,8 @@ class World:
         self.read_to = {STRIKES: 0, REQUESTS: 0}
         self.requested: list[PublishedRequest] = []
         self.to_suppressed = 0
+        self.opt_outs: Counter[str] = Counter()
+        """By channel."""
         self.generation = 0
         self.accounts.publish(AccountSettings(account="acme", **settings))
         self.restart()
@@ -160,6 +163,9 @@ class World:
             plan = self.judge.plan(topic, records, at)
             assert not plan.rerouted
             assert not plan.dead_letters, plan.dead_letters[0].refusal
+            for count, number in plan.counts.items():
+                if count[0] == "receipts_opt_outs_total":
+                    self.opt_outs[count[1]] += number
             if dies != "produced":
                 self._judge(plan)
             if dies:

@@ -59,6 +59,10 @@ class System:
     def start(self) -> None:
         """Create topics and start the engine; the test starts workers and sinks."""
         asyncio.run(create_topics(self.settings))
+        self.start_engine()
+
+    def start_engine(self) -> None:
+        """Start the engine, again on the same data if it was killed."""
         engine = ["-m", "deploy.embedded.clickhouse", "--path", str(self.folder / "engine")]
         self.clickhouse = self._child("engine", [*engine, "--port", str(self.port)], {})
         until(lambda: self._answers(), "the engine answers")

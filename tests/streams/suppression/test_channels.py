@@ -363,3 +363,19 @@ def test_a_message_on_another_channel_is_tried_again():
     world.request("suppress", NUMBER, clock("0:20"), channel="whatsapp")
     world.wait(clock("0:20"), clock("1:30"), MINUTE)
     assert [each.request.id for each in world.requested] == ["acme/m/2"]
+
+
+def test_opt_outs_are_counted_by_channel_and_only_when_they_are_new() -> None:
+    world = after(
+        send(),
+        unsubscribe(NOW, "m"),
+        unsubscribe(NOW, None, OTHER),
+        make_receipt("rejected", NOW, provider="twilio", error_code="21610"),
+        resubscribe(NOW + 1, None, OTHER),
+    )
+    assert world.opt_outs == {"sms": 1, "": 1}
+    world.take(make_receipt("rejected", NOW + 5, provider="twilio", error_code="21610"), at=NOW)
+    assert world.opt_outs == {"sms": 2, "": 1}
+    world.restart()
+    world.take(unsubscribe(NOW, "m"), at=NOW)
+    assert world.opt_outs == {"sms": 2, "": 1}
