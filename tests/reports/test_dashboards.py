@@ -42,7 +42,7 @@ def total(world: World, title: str, column: str, period: Range, **values: str) -
 
 
 def option(world: World, name: str, **values: str) -> list[str]:
-    """The choices of a variable that asks ClickHouse."""
+    """The choices of a variable that queries ClickHouse."""
     rows = records(world, variables("delivery")[name]["query"], values, period_of(world, 7))
     return [one for row in rows for one in row.values()]
 

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 EVENTS = 3_000
 BUSY_S = 150.0
-COUNTS = re.compile(r"\b(rate|increase)\(")
+COUNTS = re.compile(r"\b(rate|increase)\(|:increase")
 PANELS = panels("operations")
 #: Panels that are empty while nothing is wrong; no certificate is used without TLS.
 MAY_BE_EMPTY = {"Firing now", "Certificate ends in", "Errors of Kafka", "Failed inserts"}

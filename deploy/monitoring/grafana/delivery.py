@@ -50,7 +50,7 @@ from reports.query.query import HOURLY_DAYS, Period
 _BOTH: Final = "both"
 #: More groups than a panel can show are left out; the largest come first.
 _GROUPS: Final = 200
-#: Reasons that a chart tells apart.
+#: Reasons that a chart distinguishes.
 _REASONS: Final = 6
 #: Groups by time: 90 days of 100 providers or reasons.
 _GROUPS_OVER_TIME: Final = 10_000

@@ -1,4 +1,4 @@
-"""The dashboard *runbook*: docs/runbook.md beside the panels, a row for each of its sections.
+"""The dashboard *runbook*: docs/runbook.md in Grafana, a row for each of its sections.
 
 Alerts and dashboards link to it; it needs no address of the repository and no Internet.
 """
