@@ -8,7 +8,7 @@ LOCKS  := deploy/install
 TOOLS  := build/tools
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock sbom audit demo test test-quick lint docs bench bench-reports chaos check clean
+.PHONY: help install lock sbom audit demo test test-quick lint docs pictures bench bench-reports chaos check clean
 
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -65,8 +65,11 @@ lint: $(STAMP)  ## Check style and types
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: $(STAMP)  ## Write the pages of docs/ that are made from code
+docs: $(STAMP)  ## Write the pages of docs/ and the dashboards that are made from code
 	$(BIN)/python -m deploy.docs
+
+pictures: $(STAMP)  ## Draw the dashboards of a real run into docs/images, in four minutes, on real Kafka
+	$(BIN)/python -m tests.pictures
 
 bench: $(STAMP)  ## Measure, on real Kafka; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench

@@ -4,6 +4,7 @@
 it once, on Kafka where it can run and on the embedded broker elsewhere: for what takes long and
 must hold on both. Tests that need the real one take `kafka_broker` and carry the marker `kafka`.
 Without Java or Maven those are skipped with the reason; where CI=true that is a failure instead.
+The same holds for `prometheus_programs`.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from deploy.embedded.brokers import Broker, EmbeddedBroker, KafkaBroker, missing_for_kafka
 from tests.support.front import Front
+from tests.support.prometheus import fetch_prometheus, missing_for_prometheus
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +35,16 @@ def needs_kafka() -> None:
         if os.environ.get("CI") == "true":
             pytest.fail(f"real Kafka is required in CI: {lack}")
         pytest.skip(f"real Kafka: {lack}")
+
+
+@pytest.fixture(scope="session")
+def prometheus_programs() -> Path:
+    """Folder of promtool, prometheus, amtool and prometheus-alertmanager."""
+    if lack := missing_for_prometheus():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"Prometheus is required in CI: {lack}")
+        pytest.skip(f"Prometheus: {lack}")
+    return fetch_prometheus()
 
 
 @pytest.fixture(scope="session")

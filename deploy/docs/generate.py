@@ -9,11 +9,16 @@ from deploy.docs.kafka_rights import kafka_rights_page
 from deploy.docs.metrics import metrics_page
 from deploy.docs.reports import reports_page
 from deploy.docs.status import status_page
+from deploy.monitoring.grafana.delivery import delivery
+from deploy.monitoring.grafana.operations import operations
+from deploy.monitoring.grafana.panels import text_of
+from deploy.monitoring.grafana.runbook import runbook
 from models.issues import file_variable_of, variable_of
 from models.schemas import EVENTS, schema_text
 from models.settings import SECRETS, Settings
 
 DOCS = Path(__file__).parents[2] / "docs"
+DASHBOARDS = "../deploy/monitoring/grafana/dashboards"
 
 
 def settings_page() -> str:
@@ -54,6 +59,9 @@ PAGES: dict[str, Callable[[], str]] = {
     "reports.md": reports_page,
     "settings.md": settings_page,
     "status.md": status_page,
+    f"{DASHBOARDS}/operations.json": lambda: text_of(operations()),
+    f"{DASHBOARDS}/delivery.json": lambda: text_of(delivery()),
+    f"{DASHBOARDS}/runbook.json": lambda: text_of(runbook()),
     **{f"contract/{topic}.schema.json": partial(schema_text, topic) for topic in EVENTS},
 }
 

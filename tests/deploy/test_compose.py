@@ -36,16 +36,26 @@ def test_the_schema_check_can_fail(tmp_path: object) -> None:
 
 
 def test_everything_of_the_issue_is_there() -> None:
-    assert set(services()) == {"kafka", "clickhouse", "prometheus", *OURS}
+    assert set(services()) == {
+        "kafka",
+        "clickhouse",
+        "prometheus",
+        "alertmanager",
+        "grafana",
+        *OURS,
+    }
 
 
-@pytest.mark.parametrize("name", ["kafka", "clickhouse", "prometheus", "worker", "sink", "pages"])
+@pytest.mark.parametrize(
+    "name",
+    ["kafka", "clickhouse", "prometheus", "alertmanager", "grafana", "worker", "sink", "pages"],
+)
 def test_whatever_stays_up_has_a_health_check_and_comes_back(name: str) -> None:
     assert services()[name]["healthcheck"]["test"]
     assert services()[name]["restart"] == "unless-stopped"
 
 
-@pytest.mark.parametrize("name", ["kafka", "clickhouse", "prometheus"])
+@pytest.mark.parametrize("name", ["kafka", "clickhouse", "prometheus", "alertmanager", "grafana"])
 def test_foreign_images_are_pinned_and_keep_their_data(name: str) -> None:
     service = services()[name]
     assert re.search(r":v?\d+\.\d+\.\d+(\.\d+)?$", service["image"])
@@ -113,10 +123,25 @@ def test_health_checks_ask_the_port_that_is_served(name: str) -> None:
 def test_what_counts_is_scraped(name: str) -> None:
     port = getattr(Settings.read(settings_of(name)), f"{name}_port")
     scraped = YAML(typ="safe").load(
-        (ROOT / "deploy/containers/prometheus/prometheus.yml").read_text()
+        (ROOT / "deploy/monitoring/prometheus/prometheus.yml").read_text()
     )
     targets = [t for job in scraped["scrape_configs"] for t in job["static_configs"][0]["targets"]]
     assert f"{name}:{port}" in targets
+
+
+def test_the_files_of_prometheus_and_alertmanager_are_mounted() -> None:
+    for name in ("prometheus", "alertmanager"):
+        service = services()[name]
+        mounted = dict(volume.split(":")[:2] for volume in service["volumes"])
+        folder = mounted["./deploy/monitoring/prometheus"]
+        assert f"--config.file={folder}/{name}.yml" in service["command"]
+        assert (ROOT / f"deploy/monitoring/prometheus/{name}.yml").exists()
+    scraped = YAML(typ="safe").load(
+        (ROOT / "deploy/monitoring/prometheus/prometheus.yml").read_text()
+    )
+    (managers,) = scraped["alerting"]["alertmanagers"]
+    assert managers["static_configs"] == [{"targets": ["alertmanager:9093"]}]
+    assert services()["alertmanager"]["ports"] == ["127.0.0.1:9093:9093"]
 
 
 def test_the_order_of_the_start_follows_from_conditions() -> None:

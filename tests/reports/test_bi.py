@@ -127,7 +127,7 @@ def statements(name: str) -> list[str]:
     return [one.strip() for one in text.split(";") if one.strip()]
 
 
-@pytest.mark.parametrize("name", ["users.sql", "analyst.sql"])
+@pytest.mark.parametrize("name", ["users.sql", "analyst.sql", "grafana.sql"])
 def test_the_sql_of_users_is_understood(world: World, name: str) -> None:
     """The embedded engine lets nobody make users: it parses what a server would run."""
     found = statements(name)
@@ -165,4 +165,8 @@ def test_the_pages_may_write_segments_and_nothing_else() -> None:
         "GRANT reports_reader TO reports_pages",
         "GRANT INSERT ON receipts.segments TO reports_pages",
     ]
-    assert "readonly = 2 CONST" in statements("analyst.sql")[0]
+    for name in ("analyst.sql", "grafana.sql"):
+        created, granted = statements(name)[:2]
+        assert "readonly = 2 CONST" in created
+        assert re.fullmatch(r"GRANT reports_reader TO \w+", granted)
+    assert len(statements("grafana.sql")) == 2

@@ -78,7 +78,7 @@ class System:
     def start_engine(self) -> None:
         """Start the engine, again on the same data if it was killed."""
         engine = ["-m", "deploy.embedded.clickhouse", "--path", str(self.folder / "engine")]
-        self._child("engine", [*engine, "--port", str(self.port)], {})
+        self.clickhouse = self._child("engine", [*engine, "--port", str(self.port)], {})
         until(lambda: self._answers(), "the engine answers")
 
     def settings_of(self, program: Program) -> Settings:
@@ -100,9 +100,13 @@ class System:
         kind: Literal["worker", "sink"],
         name: str | None = None,
         command: tuple[str, ...] = (),
+        port: int = 0,
     ) -> "Process":
-        """Start a worker or a sink; `command`: what to run instead of the command line."""
-        port = free_port()
+        """Start a worker or a sink.
+
+        command: what to run instead of the command line. port: of its pages; 0: a free one
+        """
+        port = port or free_port()
         settings = self.settings_of(kind).model_copy(update={f"{kind}_port": port})
         command = command or ("deploy.cli", kind)
         return Process(self._child(name or kind, ["-m", *command], settings.environ()), port)

@@ -1,0 +1,1 @@
+"""What watches an installation: rules of Prometheus, dashboards of Grafana."""

@@ -1,0 +1,1 @@
+"""The dashboards of Grafana as a description; `make docs` writes their JSON."""

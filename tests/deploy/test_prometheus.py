@@ -1,0 +1,143 @@
+"""The rules of deploy/monitoring/prometheus: valid, in step with the metrics, each tested."""
+
+import re
+import subprocess
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.metrics import BY_NAME
+from tests.support.rules import FOLDER, alerts, load, rule_files, rules
+
+CASES = sorted(FOLDER.glob("tests/*.yml"))
+THRESHOLD = re.compile(r'receipts:threshold\{name="(\w+)"\}')
+METRIC = re.compile(r"\breceipts_\w+")
+RECORDED = re.compile(r"\breceipts:[\w:]+")
+
+
+def run(program: Path, *arguments: str) -> str:
+    """Its output. AssertionError with it when it fails."""
+    done = subprocess.run(
+        [program, *arguments], capture_output=True, text=True, check=False, timeout=250
+    )
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output[-6000:]
+    return output
+
+
+def expressions() -> str:
+    """All expressions and texts of all rules: texts query too."""
+    texts = [rule["expr"] for rule in rules()]
+    texts += [text for rule in alerts() for text in rule["annotations"].values()]
+    return "\n".join(texts)
+
+
+def test_prometheus_accepts_the_configuration(prometheus_programs: Path) -> None:
+    output = run(prometheus_programs / "promtool", "check", "config", f"{FOLDER}/prometheus.yml")
+    for path in rule_files():
+        assert path.name in output
+
+
+def test_alertmanager_accepts_the_configuration(prometheus_programs: Path) -> None:
+    run(prometheus_programs / "amtool", "check-config", f"{FOLDER}/alertmanager.yml")
+
+
+def test_alertmanager_accepts_the_examples_of_its_receivers(
+    prometheus_programs: Path, tmp_path: Path
+) -> None:
+    text = (FOLDER / "alertmanager.yml").read_text()
+    examples = re.findall(r"^#   (\w+_configs: .*)$", text, re.MULTILINE)
+    assert len(examples) == 3
+    given = "  - name: page\n" + "".join(f"    {example}\n" for example in examples)
+    changed = tmp_path / "alertmanager.yml"
+    changed.write_text(text.replace("  - name: page\n", given, 1))
+    assert "4 receivers" in run(prometheus_programs / "amtool", "check-config", str(changed))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cases", CASES, ids=lambda path: path.stem)
+def test_alerts_fire_when_they_should_and_only_then(cases: Path, prometheus_programs: Path) -> None:
+    run(prometheus_programs / "promtool", "test", "rules", str(cases))
+
+
+def test_a_wrong_expectation_fails(prometheus_programs: Path, tmp_path: Path) -> None:
+    text = (FOLDER / "tests/no_thresholds.yml").read_text().replace("../", f"{FOLDER}/")
+    changed = tmp_path / "cases.yml"
+    changed.write_text(text.replace("severity: 'page'", "severity: 'ticket'"))
+    assert changed.read_text() != text
+    with pytest.raises(AssertionError, match="FAILED"):
+        run(prometheus_programs / "promtool", "test", "rules", str(changed))
+
+
+def test_every_alert_and_severity_is_tested_firing_and_not_firing() -> None:
+    fires, silent = defaultdict[str, set[str]](set), set[str]()
+    for path in CASES:
+        for test in load(path)["tests"]:
+            for case in test["alert_rule_test"]:
+                expected: list[dict[str, Any]] = case["exp_alerts"]
+                fires[case["alertname"]] |= {e["exp_labels"]["severity"] for e in expected}
+                if not expected:
+                    silent.add(case["alertname"])
+    wanted = defaultdict[str, set[str]](set)
+    for alert in alerts():
+        wanted[alert["alert"]].add(alert["labels"]["severity"])
+    assert fires == wanted
+    assert silent == set(wanted)
+
+
+def test_every_case_evaluates_the_groups_in_the_order_of_the_files() -> None:
+    """promtool's own order is random, and a recorded figure of the last step is too old."""
+    for path in CASES:
+        cases = load(path)
+        loaded = [load((path.parent / name).resolve()) for name in cases["rule_files"]]
+        assert cases["group_eval_order"] == [g["name"] for f in loaded for g in f["groups"]], path
+
+
+def test_every_threshold_is_used_and_every_used_one_exists() -> None:
+    made = [r["labels"]["name"] for r in rules() if r.get("record") == "receipts:threshold"]
+    assert len(made) == len(set(made))
+    assert set(THRESHOLD.findall(expressions())) == set(made)
+
+
+def test_every_recorded_figure_is_used_and_every_used_one_exists() -> None:
+    made = {rule["record"] for rule in rules() if "record" in rule}
+    assert set(RECORDED.findall(expressions())) == made
+
+
+def test_every_metric_exists() -> None:
+    histograms = {f"{n}_{part}" for n in BY_NAME for part in ("bucket", "sum", "count")}
+    named = set(METRIC.findall(expressions()))
+    assert named
+    assert named <= set(BY_NAME) | histograms
+
+
+def test_every_label_of_a_metric_exists() -> None:
+    """Within braces; labels of aggregations show in the cases."""
+    for name, selector in re.findall(r"\b(receipts_\w+)\{([^}]*)\}", expressions()):
+        base = re.sub(r"_(bucket|sum|count)$", "", name)
+        known = {*BY_NAME[base].labels, "job", "instance"}
+        assert {re.split("[=!]", part)[0] for part in selector.split(",")} <= known, name
+
+
+@pytest.mark.parametrize("alert", alerts(), ids=lambda a: f"{a['alert']}-{a['labels']['severity']}")
+def test_an_alert_explains_itself(alert: dict[str, Any]) -> None:
+    assert re.fullmatch(r"Receipts[A-Z][A-Za-z]+", alert["alert"])
+    assert alert["labels"].keys() == {"severity", "area"}
+    assert alert["labels"]["severity"] in ("page", "ticket")
+    assert alert["labels"]["area"] in ("machine", "business")
+    notes = alert["annotations"]
+    assert notes.keys() == {"summary", "description", "runbook_url"}
+    anchor = alert["alert"].lower()
+    base = "{{ $externalLabels.runbook_base }}"
+    assert notes["runbook_url"] == f"{base}docs/runbook.md#{anchor}"
+    assert notes["description"].removesuffix("{{ end }}").endswith(".")
+    assert not notes["summary"].endswith(".")
+
+
+def test_inhibitions_and_routes_name_alerts_that_exist() -> None:
+    text = (FOLDER / "alertmanager.yml").read_text()
+    named = set(re.findall(r"\bReceipts[A-Z]\w+", text))
+    assert named
+    assert named <= {alert["alert"] for alert in alerts()}

@@ -1,0 +1,1 @@
+"""Pictures of the dashboards for docs/dashboards.md: `python -m tests.pictures`."""
