@@ -1,16 +1,19 @@
 """docker-compose.yml: valid by the Compose schema, pinned, and in step with the code it starts."""
 
+import json
 import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
+import chdb
 import pytest
 from ruamel.yaml import YAML
 
 from deploy.cli import cli
 from models.settings import Settings
-from tests.deploy.compose import FILE, OURS, ROOT, services, settings_of
+from tests.deploy.compose import FILE, OURS, ROOT, services, settings_of, text
 
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)/(?:readyz|healthz)")
 
@@ -148,3 +151,50 @@ def test_the_image_copies_only_what_exists() -> None:
     assert copies
     for sources in copies:
         assert all((ROOT / source).exists() for source in sources), sources
+
+
+@pytest.mark.parametrize(
+    "password", ["receipts-pages", "it's", r"a\'b\\c", "'; DROP USER x; --", "é€"]
+)
+def test_the_script_of_the_first_start_hides_the_passwords_and_quotes_them(
+    password: str, tmp_path: Path
+) -> None:
+    script = (ROOT / "deploy/containers/clickhouse/init.sh").read_text()
+    users = ROOT / "deploy/containers/clickhouse/users.sql"
+    client = tmp_path / "clickhouse-client"
+    client.write_text(
+        f'#!/bin/sh\nprintf "%s\\n" "$@" > {tmp_path}/arguments\ncat > {tmp_path}/input\n'
+    )
+    client.chmod(0o755)
+    environ = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "CLICKHOUSE_USER": "receipts",
+        "CLICKHOUSE_PASSWORD": "hush",
+        "PAGES_CLICKHOUSE_PASSWORD": password,
+    }
+    command = ["sh", "-c", script.replace("/etc/receipts/users.sql", str(users))]
+    subprocess.run(command, env=environ, check=True, timeout=60)
+    assert (tmp_path / "arguments").read_text().strip() == ""
+    given = (tmp_path / "input").read_text()
+    setting, _, rest = given.partition(";\n" if "\n" in given else ";")
+    assert rest == users.read_text()
+    connection = chdb.connect(":memory:")
+    connection.query(setting)
+    assert json.loads(connection.query("SELECT {password:String} AS p", "JSONEachRow").bytes()) == {
+        "p": password
+    }
+    connection.close()
+
+
+def test_prometheus_sends_the_token_that_worker_and_sink_want() -> None:
+    whole = YAML(typ="safe").load(text())
+    token = whole["configs"]["monitoring-token"]["content"]
+    for name in ("worker", "sink"):
+        assert Settings.read(settings_of(name)).monitoring_token == token
+    (mounted,) = services()["prometheus"]["configs"]
+    assert mounted["source"] == "monitoring-token"
+    scraped = YAML(typ="safe").load(
+        (ROOT / "deploy/containers/prometheus/prometheus.yml").read_text()
+    )
+    for job in scraped["scrape_configs"]:
+        assert job["authorization"]["credentials_file"] == mounted["target"]
