@@ -94,6 +94,7 @@ _FATAL_CODES: Final = frozenset(
         218,  # TABLE_IS_DROPPED
         291,  # DATABASE_ACCESS_DENIED
         344,  # SUPPORT_IS_DISABLED
+        392,  # QUERY_IS_PROHIBITED: the user may not change the schema
         452,  # SETTING_CONSTRAINT_VIOLATION
         497,  # ACCESS_DENIED
         516,  # AUTHENTICATION_FAILED

@@ -203,7 +203,11 @@ def _set_ttl(clickhouse: ClickHouse, table: str, since: str, days: int) -> None:
 
 def require(clickhouse: ClickHouse, migrations: Sequence[Migration] | None = None) -> None:
     """Raises Broken when migrations are missing: for a sink that may not apply them itself."""
-    missing = pending(clickhouse, load() if migrations is None else migrations)
+    known = load() if migrations is None else migrations
+    missing = pending(clickhouse, known)
     if missing:
         names = ", ".join(migration.name for migration in missing)
-        raise Broken(f"{clickhouse.database} lacks {names}: run `receipts migrate`")
+        # ClickHouse hides a table from users without rights on it.
+        hidden = f", or GRANT SELECT ON {clickhouse.database}.schema_migrations to this user"
+        fix = f"run `receipts migrate`{hidden if len(missing) == len(known) else ''}"
+        raise Broken(f"{clickhouse.database} lacks {names}: {fix}")

@@ -1,16 +1,19 @@
 """docker-compose.yml: valid by the Compose schema, pinned, and in step with the code it starts."""
 
+import json
 import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
+import chdb
 import pytest
 from ruamel.yaml import YAML
 
 from deploy.cli import cli
 from models.settings import Settings
-from tests.deploy.compose import FILE, OURS, ROOT, services, settings_of
+from tests.deploy.compose import FILE, OURS, ROOT, services, settings_of, text
 
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)/(?:readyz|healthz)")
 
@@ -97,79 +100,46 @@ def test_the_pages_read_as_a_user_made_at_the_first_start() -> None:
     assert mounted["./deploy/containers/clickhouse/init.sh"].startswith(
         "/docker-entrypoint-initdb.d/"
     )
-    script = (ROOT / "deploy/containers/clickhouse/init.sh").read_text()
-    assert mounted["./deploy/containers/clickhouse/users.sql"] in script
-    assert "$PAGES_CLICKHOUSE_PASSWORD" in script
-    assert os.access(ROOT / "deploy/containers/clickhouse/init.sh", os.X_OK)
-
-
-def test_all_our_services_agree_on_what_they_share() -> None:
-    shared = [Settings.read(settings_of(name)) for name in OURS]
-    for field in ("brokers", "partitions", "replication", "topic_prefix", "app_id"):
-        assert len({getattr(settings, field) for settings in shared}) == 1, field
-
-
-@pytest.mark.parametrize("name", ["worker", "sink", "pages"])
-def test_health_checks_ask_the_port_that_is_served(name: str) -> None:
-    settings = Settings.read(settings_of(name))
-    port = getattr(settings, f"{name}_port")
-    (asked,) = ADDRESS.findall(services()[name]["healthcheck"]["test"][-1])
-    assert int(asked) == port
-    assert getattr(settings, f"{name}_host") == "0.0.0.0"
-    assert services()[name]["ports"] == [f"127.0.0.1:{port}:{port}"]
-
-
-@pytest.mark.parametrize("name", ["worker", "sink"])
-def test_what_counts_is_scraped(name: str) -> None:
-    port = getattr(Settings.read(settings_of(name)), f"{name}_port")
-    scraped = YAML(typ="safe").load(
-        (ROOT / "deploy/monitoring/prometheus/prometheus.yml").read_text()
+    folder = ROOT / "deploy/containers/clickhouse"
+    script = (folder / "init.sh").read_text()
+    files = [folder / "users.sql", folder / "grafana.sql"]
+    for file in files:
+        script = script.replace(f"/etc/receipts/{file.name}", str(file))
+    client = tmp_path / "clickhouse-client"
+    client.write_text(
+        f"#!/bin/sh\nn=$(ls {tmp_path} | grep -c input)\n"
+        f'printf "%s\\n" "$@" >> {tmp_path}/arguments\ncat > {tmp_path}/input$n\n'
     )
-    targets = [t for job in scraped["scrape_configs"] for t in job["static_configs"][0]["targets"]]
-    assert f"{name}:{port}" in targets
-
-
-def test_the_files_of_prometheus_and_alertmanager_are_mounted() -> None:
-    for name in ("prometheus", "alertmanager"):
-        service = services()[name]
-        mounted = dict(volume.split(":")[:2] for volume in service["volumes"])
-        folder = mounted["./deploy/monitoring/prometheus"]
-        assert f"--config.file={folder}/{name}.yml" in service["command"]
-        assert (ROOT / f"deploy/monitoring/prometheus/{name}.yml").exists()
-    scraped = YAML(typ="safe").load(
-        (ROOT / "deploy/monitoring/prometheus/prometheus.yml").read_text()
-    )
-    (managers,) = scraped["alerting"]["alertmanagers"]
-    assert managers["static_configs"] == [{"targets": ["alertmanager:9093"]}]
-    assert services()["alertmanager"]["ports"] == ["127.0.0.1:9093:9093"]
-
-
-def test_the_order_of_the_start_follows_from_conditions() -> None:
-    waits = {
-        name: {other: how["condition"] for other, how in service.get("depends_on", {}).items()}
-        for name, service in services().items()
+    client.chmod(0o755)
+    environ = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "CLICKHOUSE_USER": "receipts",
+        "CLICKHOUSE_PASSWORD": "hush",
+        "PAGES_CLICKHOUSE_PASSWORD": "another",
+        "GRAFANA_CLICKHOUSE_PASSWORD": password,
     }
-    done, healthy = "service_completed_successfully", "service_healthy"
-    assert waits["topics"] == {"kafka": healthy}
-    assert waits["migrate"] == {"clickhouse": healthy}
-    assert waits["worker"] == {"topics": done}
-    assert waits["sink"] == {"topics": done, "migrate": done}
-    assert waits["pages"] == {"migrate": done}
+    subprocess.run(["sh", "-c", script], env=environ, check=True, timeout=60)
+    assert (tmp_path / "arguments").read_text().strip() == ""
+    inputs = [(tmp_path / f"input{number}").read_text() for number in range(len(files))]
+    (_, _, first), (setting, _, second) = (given.partition(";\n") for given in inputs)
+    assert [first, second] == [file.read_text() for file in files]
+    connection = chdb.connect(":memory:")
+    connection.query(setting)
+    assert json.loads(connection.query("SELECT {password:String} AS p", "JSONEachRow").bytes()) == {
+        "p": password
+    }
+    connection.close()
 
 
-def test_the_image_is_pinned_multi_stage_and_runs_as_nobody_special() -> None:
-    lines = (ROOT / "deploy/containers/Dockerfile").read_text().splitlines()
-    stages = [line for line in lines if line.startswith("FROM ")]
-    assert len(stages) == 2
-    assert "ARG PYTHON=python:3.11-slim-bookworm" in lines
-    users = [line.split()[1] for line in lines if line.startswith("USER ")]
-    assert users
-    assert users[-1] not in ("0", "root")
-
-
-def test_the_image_copies_only_what_exists() -> None:
-    lines = (ROOT / "deploy/containers/Dockerfile").read_text().splitlines()
-    copies = [line.split()[1:-1] for line in lines if line.startswith("COPY ")]
-    assert copies
-    for sources in copies:
-        assert all((ROOT / source).exists() for source in sources), sources
+def test_prometheus_sends_the_token_that_worker_and_sink_want() -> None:
+    whole = YAML(typ="safe").load(text())
+    token = whole["configs"]["monitoring-token"]["content"]
+    for name in ("worker", "sink"):
+        assert Settings.read(settings_of(name)).monitoring_token == token
+    (mounted,) = services()["prometheus"]["configs"]
+    assert mounted["source"] == "monitoring-token"
+    scraped = YAML(typ="safe").load(
+        (ROOT / "deploy/monitoring/prometheus/prometheus.yml").read_text()
+    )
+    for job in scraped["scrape_configs"]:
+        assert job["authorization"]["credentials_file"] == mounted["target"]

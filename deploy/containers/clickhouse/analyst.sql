@@ -2,7 +2,7 @@
 -- and report. Replace ACCOUNT by the account and `acme_analyst` by a name, then run it after
 -- users.sql:
 --
---   clickhouse-client --user receipts --password --param_password='a long one' < analyst.sql
+--   (echo "SET param_password = 'a long one';"; cat analyst.sql) | CLICKHOUSE_PASSWORD=... clickhouse-client --user receipts
 CREATE USER IF NOT EXISTS acme_analyst IDENTIFIED WITH sha256_password BY {password:String}
     DEFAULT ROLE reports_reader SETTINGS readonly = 2 CONST, PROFILE 'reports_reader';
 

@@ -1,7 +1,7 @@
 -- The user of the report pages and of `receipts report`: it reads tables and views, and saves
 -- segments. Run it as a user who may create users; repeating it is safe:
 --
---   clickhouse-client --user receipts --password --param_password='a long one' < deploy/containers/clickhouse/users.sql
+--   (echo "SET param_password = 'a long one';"; cat deploy/containers/clickhouse/users.sql) | CLICKHOUSE_PASSWORD=... clickhouse-client --user receipts
 --
 -- then configure the pages:
 --   RECEIPTS_PAGES_CLICKHOUSE_URL=http://reports_pages:PASSWORD@clickhouse:8123/receipts
