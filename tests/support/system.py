@@ -60,8 +60,12 @@ class System:
         """Create topics and start the engine; the test starts workers and sinks."""
         asyncio.run(create_topics(self.settings))
         engine = ["-m", "deploy.embedded.clickhouse", "--path", str(self.folder / "engine")]
-        self._child("engine", [*engine, "--port", str(self.port)], {})
+        self._engine = self._child("engine", [*engine, "--port", str(self.port)], {})
         until(lambda: self._answers(), "the engine answers")
+
+    def stop_engine(self) -> None:
+        """End ClickHouse's engine; all else runs on."""
+        self._engine.stop()
 
     def stop(self) -> None:
         """End everything, the newest first."""
