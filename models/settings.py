@@ -6,6 +6,7 @@ variable's name is `RECEIPTS_` and the field's name in capitals.
 
 import difflib
 import re
+import shlex
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -64,6 +65,65 @@ class Settings(BaseModel):
         "127.0.0.1:9092",
         "bootstrap brokers of Kafka, `host:port` separated by commas",
         "give host:port, several separated by commas, such as kafka-1:9092,kafka-2:9092",
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = _setting(
+        "PLAINTEXT",
+        "how to connect to Kafka (docs/security.md): `SSL` and `SASL_SSL` encrypt, the other two "
+        "do not; with `SASL_PLAINTEXT` passwords and tokens can be read on the network",
+        "write PLAINTEXT, SSL, SASL_SSL or SASL_PLAINTEXT",
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", ""] = (
+        _setting(
+            "",
+            "how to log in to Kafka, with `SASL_SSL` and `SASL_PLAINTEXT`",
+            "write PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER, or leave it empty",
+        )
+    )
+    kafka_sasl_username: str = _setting(
+        "",
+        "user of Kafka for PLAIN and SCRAM; for Confluent Cloud the API key",
+        "give the name of the user",
+    )
+    kafka_sasl_password: str = _setting(
+        "",
+        "password of that user; for Confluent Cloud the API secret",
+        "give the password of RECEIPTS_KAFKA_SASL_USERNAME",
+        repr=False,
+    )
+    kafka_ssl_cafile: str = _setting(
+        "",
+        "file with the certificates (PEM) that sign those of the brokers; empty: the certificates "
+        "that the operating system trusts",
+        "give the path of a PEM file, or leave it empty",
+    )
+    kafka_ssl_certfile: str = _setting(
+        "",
+        "file with the client certificate and its chain (PEM), where brokers require one (mTLS)",
+        "give the path of a PEM file, or leave it empty",
+    )
+    kafka_ssl_keyfile: str = _setting(
+        "",
+        "file with the private key (PEM) of the client certificate; empty: the key is in "
+        "RECEIPTS_KAFKA_SSL_CERTFILE",
+        "give the path of a PEM file, or leave it empty",
+    )
+    kafka_ssl_key_password: str = _setting(
+        "",
+        "password of the private key, if it is encrypted",
+        "give the password of the key, or leave it empty",
+        repr=False,
+    )
+    kafka_oauth_token_file: str = _setting(
+        "",
+        "file with the token for OAUTHBEARER; it is read again for each connection",
+        "give the path of a file that something else keeps up to date, or leave it empty",
+    )
+    kafka_oauth_token_command: str = _setting(
+        "",
+        "command that prints the token for OAUTHBEARER; run without a shell, again when the token "
+        "is about to expire",
+        "write the command as for a shell, with quotes where needed, or leave it empty",
+        repr=False,
     )
     app_id: Name = _setting(
         "receipts",
@@ -243,6 +303,15 @@ class Settings(BaseModel):
                 raise ValueError(f"{address.strip()!r} is not host:port")
         return value.replace(" ", "")
 
+    @field_validator("kafka_oauth_token_command")
+    @classmethod
+    def _command_can_be_split(cls, value: str) -> str:
+        try:
+            shlex.split(value)
+        except ValueError as error:
+            raise ValueError(f"cannot be split into words: {error}") from error
+        return value
+
     @field_validator("clickhouse_url", "pages_clickhouse_url")
     @classmethod
     def _url_is_known(cls, value: str, info: ValidationInfo) -> str:
@@ -412,4 +481,86 @@ def _cross_issues(settings: Settings) -> list[Issue]:
         f"{settings.sink_port} is the worker's port on the same address",
         "give the two processes different ports (RECEIPTS_WORKER_PORT, RECEIPTS_SINK_PORT)",
     )
-    return found
+    return found + _kafka_issues(settings)
+
+
+def _kafka_issues(settings: Settings) -> list[Issue]:
+    """Settings of the connection to Kafka that do not fit together."""
+    found: list[Issue] = []
+
+    def refuse(wrong: bool, field: str, problem: str, fix: str) -> None:
+        if wrong:
+            found.append(Issue(variable_of(field), problem, fix))
+
+    protocol, mechanism = settings.kafka_security_protocol, settings.kafka_sasl_mechanism
+    by_token = mechanism == "OAUTHBEARER"
+    sasl, tls = protocol.startswith("SASL"), protocol.endswith("SSL")
+    sources = settings.kafka_oauth_token_file, settings.kafka_oauth_token_command
+    refuse(
+        sasl and not mechanism,
+        "kafka_sasl_mechanism",
+        f"is empty, but RECEIPTS_KAFKA_SECURITY_PROTOCOL is {protocol}",
+        "write PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER, as the brokers have it",
+    )
+    for field in ("kafka_sasl_mechanism", "kafka_sasl_username", "kafka_sasl_password"):
+        refuse(
+            bool(getattr(settings, field)) and not sasl,
+            field,
+            f"has no effect, RECEIPTS_KAFKA_SECURITY_PROTOCOL is {protocol}",
+            "set RECEIPTS_KAFKA_SECURITY_PROTOCOL=SASL_SSL (SASL_PLAINTEXT sends it unencrypted)",
+        )
+    for field in ("kafka_sasl_username", "kafka_sasl_password"):
+        given, wanted = bool(getattr(settings, field)), sasl and not by_token and bool(mechanism)
+        refuse(wanted and not given, field, f"is empty, but {mechanism} needs it", _fix_of(field))
+        refuse(
+            sasl and by_token and given,
+            field,
+            "has no effect, OAUTHBEARER logs in with a token",
+            "remove it, or set RECEIPTS_KAFKA_SASL_MECHANISM to the mechanism of the user",
+        )
+    refuse(
+        sasl and by_token and not any(sources),
+        "kafka_oauth_token_file",
+        "is empty, but OAUTHBEARER needs a token",
+        "set it, or RECEIPTS_KAFKA_OAUTH_TOKEN_COMMAND",
+    )
+    refuse(
+        all(sources),
+        "kafka_oauth_token_file",
+        "and RECEIPTS_KAFKA_OAUTH_TOKEN_COMMAND are both set",
+        "remove one of them",
+    )
+    refuse(
+        any(sources) and not (sasl and by_token),
+        "kafka_oauth_token_file" if sources[0] else "kafka_oauth_token_command",
+        "has no effect without OAUTHBEARER",
+        "set RECEIPTS_KAFKA_SECURITY_PROTOCOL=SASL_SSL and "
+        "RECEIPTS_KAFKA_SASL_MECHANISM=OAUTHBEARER, or remove it",
+    )
+    return found + _kafka_file_issues(settings, tls)
+
+
+def _kafka_file_issues(settings: Settings, tls: bool) -> list[Issue]:
+    names = ("cafile", "certfile", "keyfile", "key_password")
+    given = {f"kafka_ssl_{name}": getattr(settings, f"kafka_ssl_{name}") for name in names}
+    if not tls:
+        encrypted = "SASL_SSL" if settings.kafka_security_protocol.startswith("SASL") else "SSL"
+        return [
+            Issue(
+                variable_of(field),
+                f"has no effect, RECEIPTS_KAFKA_SECURITY_PROTOCOL is "
+                f"{settings.kafka_security_protocol}",
+                f"set RECEIPTS_KAFKA_SECURITY_PROTOCOL={encrypted}, or remove it",
+            )
+            for field, value in given.items()
+            if value
+        ]
+    return [
+        Issue(
+            variable_of(field),
+            "has no effect without a client certificate",
+            "set RECEIPTS_KAFKA_SSL_CERTFILE, or remove it",
+        )
+        for field in ("kafka_ssl_keyfile", "kafka_ssl_key_password")
+        if given[field] and not given["kafka_ssl_certfile"]
+    ]

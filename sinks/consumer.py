@@ -13,7 +13,13 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple, cast
 
 from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError
+from aiokafka.errors import (
+    CommitFailedError,
+    GroupAuthorizationFailedError,
+    IllegalStateError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+)
 
 from models.metrics import Health, Meter
 from models.settings import Settings, Topic
@@ -21,6 +27,8 @@ from sinks.outage import OutageLog
 from sinks.rows import TOPICS
 from streams.kafka import clients, liveness
 from streams.kafka.positions import positions
+from streams.kafka.refusals import Denials
+from streams.kafka.security import Access
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +39,8 @@ REVOKE_GRACE_S: Final = 3.0
 _NEVER_MS: Final = 2**31 - 1
 _FETCH_BYTES: Final = 4 << 20
 _IDLE_POLL_S: Final = 0.25
+#: Pause while this user may not read; within the time for which a denial counts.
+_DENIED_S: Final = 1.0
 #: By then aiokafka has dropped what it had fetched for revoked partitions.
 _DROPPED_S: Final = 1.0
 
@@ -50,7 +60,7 @@ class Batch(NamedTuple):
 class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """The sink's consumer. Only one task may collect; it calls `done` after each batch."""
 
-    def __init__(self, settings: Settings, meter: Meter, health: Health) -> None:
+    def __init__(self, settings: Settings, access: Access, meter: Meter, health: Health) -> None:
         self._settings = settings
         self._meter = meter
         self._health = health
@@ -60,6 +70,7 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         """Positions under this assignment that are committed."""
         self._joined = False
         self._lost = ""
+        self._denials = Denials()
         self._outage = OutageLog(log, "Kafka is unreachable, rows wait in it: %s", "Kafka is back")
         self._watching: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
@@ -67,7 +78,7 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         self._done.set()
         self.waiting = False
         """Set while ClickHouse is unavailable: a rebalance need not wait for the batch then."""
-        self.consumer = clients.consumer(settings.brokers, **_consumer_options(settings))
+        self.consumer = clients.consumer(access, **_consumer_options(settings))
 
     async def start(self) -> None:
         """Join the group. Raises KafkaConnectionError when no broker answers."""
@@ -95,6 +106,7 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
 
     def _on_liveness(self, lost: str) -> None:
         """Called by `liveness.watch`. lost: what is unreachable; "": Kafka answers."""
+        lost = lost or self._denials.current()
         if lost:
             # A commit may wait for Kafka now: the process is alive, although not ready.
             self._health.beat("batches")
@@ -126,7 +138,7 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             if self._failure is not None:
                 raise self._failure
             poll_ms = int(min(left_s, _IDLE_POLL_S) * 1000)
-            more = await self.consumer.getmany(timeout_ms=poll_ms, max_records=most - size)
+            more = await self._poll(poll_ms, most - size)
             if stop.is_set():
                 return None
             if assignment != self._assignment:
@@ -143,6 +155,20 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             left_s = ends_at - loop.time()
         offsets = self._offsets(found)
         return self._batch(found, offsets, assignment, size) if offsets else None
+
+    async def _poll(self, poll_ms: int, most: int) -> Mapping[TopicPartition, list[ConsumerRecord]]:
+        """Records; none while this user may not read them."""
+        try:
+            records = await self.consumer.getmany(timeout_ms=poll_ms, max_records=most)
+            return cast(Mapping[TopicPartition, list[ConsumerRecord]], records)
+        except (TopicAuthorizationFailedError, GroupAuthorizationFailedError) as error:
+            self._denied(error)
+            await asyncio.sleep(_DENIED_S)
+            return {}
+
+    def _denied(self, error: KafkaError) -> None:
+        self._denials.note(error, "READ")
+        self._on_liveness(self._denials.current())
 
     def _offsets(
         self, found: Mapping[TopicPartition, list[ConsumerRecord]]
@@ -178,6 +204,9 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             return False
         try:
             await self.consumer.commit(dict(batch.offsets))
+        except (TopicAuthorizationFailedError, GroupAuthorizationFailedError) as error:
+            self._denied(error)  # a later commit includes these offsets
+            return False
         except (CommitFailedError, IllegalStateError) as error:
             log.info("offsets not committed, the group is rebalancing: %s", error)
             return False

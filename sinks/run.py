@@ -34,6 +34,8 @@ from sinks.rows import map_records
 from sinks.thread import InsertThread
 from sinks.writer import BadRow, Writer
 from streams.kafka import clients
+from streams.kafka.refusals import denied_right
+from streams.kafka.security import kafka_access, watch_certificates
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +140,8 @@ class Sink:
         self._clock = clock
         self._thread = thread
         self._writer = Writer(clickhouse, meter, health)
-        self._consumer = SinkConsumer(settings, meter, health)
+        self._access = access = kafka_access(settings)
+        self._consumer = SinkConsumer(settings, access, meter, health)
         self._inserts = OutageLog(
             log,
             "ClickHouse does not accept rows, they stay in Kafka: %s",
@@ -150,19 +153,21 @@ class Sink:
             "Kafka accepts dead letters again",
         )
         self._producer = clients.producer(
-            settings.brokers, client_id=settings.sink_group, max_request_size=MAX_LETTER_BYTES
+            access, client_id=settings.sink_group, max_request_size=MAX_LETTER_BYTES
         )
 
     async def run(self) -> None:
         """Work until `stop` is set. Raises as `run_sink` does."""
         work = asyncio.create_task(self._work())
         stopping = asyncio.create_task(self._stop.wait())
+        watching = asyncio.create_task(watch_certificates(self._access))
         try:
             await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
             await asyncio.wait({work}, timeout=STOP_GRACE_S)
         finally:
             self._writer.stopped.set()
             stopping.cancel()
+            watching.cancel()
             await self._shutdown(work)
 
     async def _shutdown(self, work: "asyncio.Task[None]") -> None:
@@ -247,12 +252,15 @@ class Sink:
 
         def on_retry(error: BaseException) -> None:
             self._health.beat("batches")
-            self._letters.lasts(repr(error))
+            denied = denied_right(error, "WRITE")
+            if denied is not None:
+                self._health.unready("kafka", str(denied))
+            self._letters.lasts(denied or repr(error))
 
         if not refused:
             return
         await retry_until_stopped(
-            lambda: self._produce_letters(refused), clients.may_pass, self._stop, on_retry
+            lambda: self._produce_letters(refused), clients.may_change, self._stop, on_retry
         )
         self._letters.ended()
         for record, refusal in refused:

@@ -20,6 +20,7 @@ from streams.followers.suppression_index import SuppressionIndex
 from streams.followers.topic_follower import TopicFollower
 from streams.health_reporter import HealthReporter
 from streams.kafka.reading import Place
+from streams.kafka.security import kafka_access, watch_certificates
 from streams.lifecycle import agent as lifecycle
 from streams.lifecycle.shard import Rules
 from streams.suppression import agent as suppression
@@ -44,9 +45,10 @@ class Worker:
     def __init__(
         self, settings: Settings, meter: Meter, health: Health, suppressed: SuppressionIndex
     ) -> None:
+        self._access = access = kafka_access(settings)
         self.app = BatchApp(
             settings.app_id,
-            brokers=settings.brokers,
+            access=access,
             batch_size=settings.batch_size,
             commit_interval_s=settings.commit_interval_s,
             session_timeout_s=settings.session_timeout_s,
@@ -65,14 +67,14 @@ class Worker:
         )
         self._followers = (
             TopicFollower(
-                settings.brokers,
+                access,
                 settings.topic("accounts"),
                 reader.take,
                 self._step_over,
                 reader.caught_up,
             ),
             TopicFollower(
-                settings.brokers,
+                access,
                 settings.topic("suppressions"),
                 suppressed.take,
                 self._step_over,
@@ -90,9 +92,11 @@ class Worker:
         self.app.on_unreadable = self._step_over
 
     async def background(self) -> None:
-        """Run the followers and the health reporter, until cancelled."""
+        """Run followers, health reporter and the watch over certificates, until cancelled."""
         await asyncio.gather(
-            self._health_reporter.run(), *(follower.run() for follower in self._followers)
+            self._health_reporter.run(),
+            watch_certificates(self._access),
+            *(follower.run() for follower in self._followers),
         )
 
     # --- agents -----------------------------------------------------------------------------------

@@ -81,6 +81,10 @@ def _run(arguments: list[str]) -> int:
         for issue in error.issues:
             click.echo(f"receipts: {issue}", err=True)
         return USAGE
+    except _unusable_access() as error:
+        for line in str(error).splitlines():
+            click.echo(f"receipts: {line}", err=True)
+        return USAGE
     except (click.Abort, KeyboardInterrupt):
         click.echo("receipts: interrupted", err=True)
         return INTERRUPTED
@@ -89,6 +93,13 @@ def _run(arguments: list[str]) -> int:
             quoted = line.startswith("  | ")  # from the log of a child process
             click.echo(line if quoted else f"receipts: error: {line}", err=True)
         return FAILED
+
+
+def _unusable_access() -> type[Exception]:
+    """Files of the connection to Kafka that cannot be used: as wrong settings."""
+    from streams.kafka.security import UnusableAccess
+
+    return UnusableAccess
 
 
 def _expected() -> tuple[type[Exception], ...]:

@@ -85,21 +85,21 @@ def simulate(
     """
     from deploy.simulator.publish import publish
     from deploy.simulator.traffic.load_profiles import SHAPES
+    from streams.kafka.security import kafka_access
 
     settings = read_settings()
+    access = kafka_access(settings)
     silence_libraries()
     if replay is None and (speed is not None or now):
         raise click.UsageError("--speed and --now need --replay")
     if replay is not None:
-        replayed = publish.ReplayOptions(
-            settings.brokers, replay, speed, now, truth, idempotent, compression
-        )
+        replayed = publish.ReplayOptions(access, replay, speed, now, truth, idempotent, compression)
         _publish(f"replaying {replay}", lambda update, stop: publish.replay(replayed, update, stop))
         return
     as_of_ms = int(as_of.replace(tzinfo=UTC).timestamp() * 1000) if as_of else None
     topics = _topics(settings)
     options = publish.SimulateOptions(
-        settings.brokers,
+        access,
         seed,
         events,
         rate,

@@ -30,7 +30,7 @@ def _sink(settings: Settings, meter: Meter, health: Health) -> int:
     from reports.views import statements
     from sinks.run import run_sink
 
-    preflight(settings)
+    preflight(settings, "sink")
     views = statements()
     return run_until_stopped(
         lambda stop: run_sink(settings, meter, health, stop, views=views), health

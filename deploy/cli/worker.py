@@ -39,5 +39,5 @@ def worker() -> None:
 def _worker(suppressed: SuppressionIndex, settings: Settings, meter: Meter, health: Health) -> int:
     from streams.worker import run
 
-    preflight(settings)
+    preflight(settings, "worker")
     return run(settings, meter, health, suppressed)

@@ -41,6 +41,7 @@ from deploy.simulator.publish.publish import SimulateOptions, Summary, simulate
 from models.settings import Settings
 from reports.views import statements
 from sinks.run import run_sink
+from streams.kafka.security import kafka_access
 
 JSON_KEYS = ("events", "messages", "orphans", "dead_letters", "lost", "doubled", "wrong_status",
              "wrong_cells")  # fmt: skip
@@ -210,7 +211,7 @@ async def _sink(
 
 async def _publish(system: RunningSystem, events: int, seed: int, truth: Path) -> Summary:
     bar = system.bars.add_task("published", total=events)
-    options = SimulateOptions(system.settings.brokers, seed, events, truth_path=truth)
+    options = SimulateOptions(kafka_access(system.settings), seed, events, truth_path=truth)
 
     def on_progress(done: int, _: int) -> None:
         system.bars.update(bar, completed=done)

@@ -28,6 +28,7 @@ from models.settings import Settings
 from sinks.rows import TOPICS as SINK_TOPICS
 from streams.kafka import clients
 from streams.kafka.cluster_requests import release
+from streams.kafka.security import kafka_access
 from streams.lifecycle.agent import SOURCES as LIFECYCLE_TOPICS
 from streams.suppression.agent import SOURCES as SUPPRESSION_TOPICS
 
@@ -94,11 +95,15 @@ def readers(settings: Settings) -> tuple[Reader, ...]:
 
 @asynccontextmanager
 async def kafka_clients(settings: Settings) -> AsyncIterator[tuple[Any, Any]]:
-    """An admin client and a consumer without a group. Raises KafkaError when no broker answers."""
+    """An admin client and a consumer without a group.
+
+    Raises KafkaError when no broker answers, UnusableAccess for files that cannot be used.
+    """
     quick = {"request_timeout_ms": int(REQUEST_S * 1000), "client_id": "receipts-status"}
-    admin = clients.admin(settings.brokers, **quick)
+    access = kafka_access(settings)
+    admin = clients.admin(access, **quick)
     consumer = clients.consumer(
-        settings.brokers,
+        access,
         fetch_max_wait_ms=_POLL_MS // 2,
         max_partition_fetch_bytes=_FETCH_BYTES,
         **quick,
@@ -251,7 +256,7 @@ async def _membership(admin: Any, group: str) -> Membership:
     (response,) = await admin.describe_consumer_groups([group], coordinator)
     code, _, state, _, _, described, *_ = response.groups[0]
     if for_code(code) is not NoError:
-        raise for_code(code)(f"needs DESCRIBE on group {group}")
+        raise for_code(code)(group)
     owners: dict[TopicPartition, str] = {}
     members = []
     for member_id, _, host, _, assignment in described:

@@ -15,6 +15,7 @@ from deploy.kafka.topics import TopicsError
 from models.issues import mask_url
 from sinks.client import ClickHouse, connect
 from sinks.errors import Broken, SinkError, Unavailable
+from streams.kafka.refusals import denied_right, refusal_of
 
 T = TypeVar("T")
 
@@ -56,6 +57,8 @@ def reason(error: BaseException) -> str:
     """An error in one line; a timeout has no text of its own."""
     if isinstance(error, TimeoutError) and not str(error):
         return "no answer in time"
+    if refused := (refusal_of(error, "Kafka", "") or denied_right(error, "READ or DESCRIBE")):
+        return str(refused)
     if isinstance(error, KafkaConnectionError) and "bootstrap" in str(error):
         return "no connection to any broker"  # aiokafka names addresses, and no reason
     text = " ".join(str(error).split()) or repr(error)

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from deploy.docs.codes import codes_page
+from deploy.docs.kafka_rights import kafka_rights_page
 from deploy.docs.metrics import metrics_page
 from deploy.docs.reports import reports_page
 from deploy.docs.status import status_page
@@ -42,6 +43,7 @@ def _text(value: object) -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "codes.md": codes_page,
+    "kafka-rights.md": kafka_rights_page,
     "metrics.md": metrics_page,
     "reports.md": reports_page,
     "settings.md": settings_page,

@@ -285,7 +285,7 @@ class KafkaBroker(Broker):
         lines = (f"{name}={value}\n" for name, value in self._server_properties().items())
         self._properties.write_text("".join(lines))
         command = ["kafka.tools.StorageTool", "format", "-c", str(self._properties)]
-        command += ["-t", self.cluster_id]
+        command += ["-t", self.cluster_id, *self._format_options()]
         done = subprocess.run(
             [*self._java(), *command], capture_output=True, text=True, check=False
         )
@@ -293,6 +293,10 @@ class KafkaBroker(Broker):
             self._properties.unlink()
             output = (done.stdout + done.stderr)[-2000:]
             raise BrokerError(f"{self.name} could not format its storage: {output}")
+
+    def _format_options(self) -> list[str]:
+        """More options for formatting the storage, such as the first users."""
+        return []
 
     def _server_properties(self) -> dict[str, str]:
         controller = f"127.0.0.1:{self.controller_port}"

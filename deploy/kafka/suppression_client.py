@@ -24,6 +24,9 @@ from models.suppression_facts import Facts
 from models.suppression_requests import Action, parse_request
 from models.vocabulary import CHANNELS, Channel
 from streams.kafka import clients
+from streams.kafka.authorized import absence
+from streams.kafka.refusals import no_answer
+from streams.kafka.security import kafka_access
 
 POLL_MS = 200
 SILENT_S = 30.0
@@ -113,7 +116,7 @@ async def find(settings: Settings, account: str, recipient: str) -> Suppression:
 
 async def _find(consumer: Any, settings: Settings, key: bytes) -> Suppression | None:
     topic, newest = settings.topic("suppressions"), None
-    partitions = await _partitions(consumer._client, topic)
+    partitions = await _partitions(consumer._client, topic, "READ")
     async for record in _records(consumer, TopicPartition(topic, partition_of(key, partitions))):
         if record.key == key:
             newest = _newer(newest, record)
@@ -130,7 +133,7 @@ async def suppressed_recipients(
     topic = settings.topic("suppressions")
     prefix = message_key(account, "") if account else b""
     async with _consumer(settings) as consumer:
-        for partition in range(await _partitions(consumer._client, topic)):
+        for partition in range(await _partitions(consumer._client, topic, "READ")):
             newest: dict[bytes, Suppression] = {}
             async for record in _records(consumer, TopicPartition(topic, partition)):
                 if record.key is not None and record.key.startswith(prefix):
@@ -222,7 +225,7 @@ async def publish(settings: Settings, value: bytes) -> PublishedRequest:
     key = recipient_key(request["account"], request["recipient"])
     topic = settings.topic("suppression-requests")
     async with _producer(settings) as producer:
-        partition = partition_of(key, await _partitions(producer.client, topic))
+        partition = partition_of(key, await _partitions(producer.client, topic, "WRITE"))
         sent = await producer.send_and_wait(topic, value, key=key, partition=partition)
     return PublishedRequest(topic, partition, sent.offset, request)
 
@@ -230,38 +233,35 @@ async def publish(settings: Settings, value: bytes) -> PublishedRequest:
 # --- clients ------------------------------------------------------------------------------------
 
 
-async def _partitions(client: Any, topic: Topic | str) -> int:
+async def _partitions(client: Any, topic: Topic | str, operation: str) -> int:
     # Metadata of all topics: a request by name would create the topic on the embedded broker.
     cluster = await client.fetch_all_metadata()
     found = cluster.partitions_for_topic(topic)
     if not found:
-        raise SuppressionsError(f"topic {topic} is missing. Fix: run `receipts topics`")
+        raise SuppressionsError(await absence(client, topic, operation))
     return len(found)
 
 
 @asynccontextmanager
 async def _consumer(settings: Settings) -> AsyncIterator[Any]:
-    consumer = clients.consumer(settings.brokers, fetch_max_wait_ms=POLL_MS // 2)
-    async with _started(settings, consumer):
+    consumer = clients.consumer(kafka_access(settings), fetch_max_wait_ms=POLL_MS // 2)
+    async with _started(settings, consumer, "READ"):
         yield consumer
 
 
 @asynccontextmanager
 async def _producer(settings: Settings) -> AsyncIterator[Any]:
-    producer = clients.producer(settings.brokers, request_timeout_ms=SEND_MS)
-    async with _started(settings, producer):
+    producer = clients.producer(kafka_access(settings), request_timeout_ms=SEND_MS)
+    async with _started(settings, producer, "WRITE"):
         yield producer
 
 
 @asynccontextmanager
-async def _started(settings: Settings, client: Any) -> AsyncIterator[None]:
+async def _started(settings: Settings, client: Any, operation: str) -> AsyncIterator[None]:
     try:
         await client.start()
         yield
     except (KafkaError, OSError) as error:
-        raise SuppressionsError(
-            f"Kafka at {settings.brokers} does not answer ({error}). "
-            "Fix: start it, or set RECEIPTS_BROKERS"
-        ) from error
+        raise SuppressionsError(no_answer(settings.brokers, error, operation)) from error
     finally:
         await client.stop()

@@ -11,13 +11,17 @@ from typing import Any, NamedTuple, get_args
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, for_code
 
+from deploy.kafka.access_rights import denied, lacking_rights
+from models.access_rights import NEEDS, Program, Right
 from models.dead_letters import MAX_LETTER_BYTES
 from models.issues import Issue
 from models.settings import Settings, Topic
 from models.time import DAY_MS
 from streams.kafka import clients
+from streams.kafka.refusals import no_answer
+from streams.kafka.security import kafka_access
 
 BROKER_MAX_BYTES = 1_048_588
 """Kafka's own default for one record batch."""
@@ -144,13 +148,15 @@ def _differences(spec: TopicSpec, actual: ActualTopic) -> Iterable[tuple[bool, I
             yield key in FATAL, Issue(where, problem, fix)
 
 
-async def check_topics(settings: Settings) -> list[Issue]:
+async def check_topics(settings: Settings, program: Program = "admin") -> list[Issue]:
     """The harmless differences; worker and sink call this before they start.
 
-    Raises TopicsError when a topic is missing or differs fatally, or no broker answers.
+    program: whose rights and topics are checked. Raises TopicsError when it lacks a right, when a
+    topic is missing or differs fatally, or no broker answers.
     """
-    specs = topic_specs(settings)
+    specs = [_spec(topic, settings) for topic in get_args(Topic) if topic in NEEDS[program].checks]
     async with _admin(settings) as admin:
+        await _check_rights(admin, program, settings)
         actual = await actual_topics(admin, specs)
     missing = [spec.name for spec in specs if spec.name not in actual]
     if missing:
@@ -166,6 +172,7 @@ async def create_topics(settings: Settings, *, dry_run: bool = False) -> CreateR
     """
     specs = topic_specs(settings)
     async with _admin(settings) as admin:
+        await _check_rights(admin, "admin", settings)
         actual = await actual_topics(admin, specs)
         warnings = _raise_fatal(differences(specs, actual))
         missing = [spec for spec in specs if spec.name not in actual]
@@ -173,6 +180,11 @@ async def create_topics(settings: Settings, *, dry_run: bool = False) -> CreateR
             await _create(admin, missing)
             await _wait_visible(admin, specs)
     return CreateResult(missing, [spec for spec in specs if spec.name in actual], warnings)
+
+
+async def _check_rights(admin: AIOKafkaAdminClient, program: Program, settings: Settings) -> None:
+    if lacking := await lacking_rights(admin, program, settings):
+        raise TopicsError(denied(lacking))
 
 
 def _raise_fatal(found: Differences) -> list[Issue]:
@@ -184,15 +196,12 @@ def _raise_fatal(found: Differences) -> list[Issue]:
 
 @asynccontextmanager
 async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = clients.admin(settings.brokers, client_id="receipts-topics")
+    admin = clients.admin(kafka_access(settings), client_id="receipts-topics")
     try:
         await admin.start()
         yield admin
     except (KafkaError, OSError) as error:
-        raise TopicsError(
-            f"Kafka at {settings.brokers} does not answer ({error}). "
-            "Fix: start it, or set RECEIPTS_BROKERS"
-        ) from error
+        raise TopicsError(no_answer(settings.brokers, error)) from error
     finally:
         await admin.close()
 
@@ -233,7 +242,9 @@ async def _create(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:
     new = [NewTopic(s.name, s.partitions, s.replication, None, dict(s.config)) for s in specs]
     answer = await clients.retry_for_a_while(partial(_create_unless_retriable, admin, new))
     refused = [
-        f"topic {name}: Kafka refused it: {message or 'no reason given'} (error {code})"
+        denied([Right("topic", name, "CREATE")])
+        if code == TopicAuthorizationFailedError.errno
+        else f"topic {name}: Kafka refused it: {message or 'no reason given'} (error {code})"
         for name, code, message in answer.topic_errors
         if code not in (0, EXISTS)
     ]

@@ -23,6 +23,8 @@ from streams.batching.topic import BatchStream, BatchTopic
 from streams.batching.watchdog import topics_deleted
 from streams.kafka.clients import REQUEST_TIMEOUT_MS
 from streams.kafka.reading import Place
+from streams.kafka.refusals import AccessRefused, Denials, denied_right
+from streams.kafka.security import Access
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +51,7 @@ class BatchTransport(driver.Transport):
 class BatchApp(faust.App):
     """A Faust app for batches; run it with run_worker().
 
-    brokers: host:port, comma separated. batch_size: most records in a Batch. max_record_bytes:
+    access: how to reach Kafka. batch_size: most records in a Batch. max_record_bytes:
     largest key + value + headers + overhead that send_many() and put() accept. quiesce_timeout_s:
     how long agents and acknowledgements may take when partitions are revoked.
     """
@@ -72,7 +74,7 @@ class BatchApp(faust.App):
         self,
         app_id: str,
         *,
-        brokers: str,
+        access: Access,
         batch_size: int = 2000,
         commit_interval_s: float = 1.0,
         session_timeout_s: float = 10.0,
@@ -85,6 +87,7 @@ class BatchApp(faust.App):
         self.quiesce_timeout_s = quiesce_timeout_s
         rebalance_timeout_s = max(REBALANCE_TIMEOUT_S, 2 * session_timeout_s)
         self.fence = Fence(session_timeout_s, rebalance_timeout_s)
+        self.denials = Denials()
         self.failure: BaseException | None = None
         self.failed = asyncio.Event()
         self.stopping = False
@@ -92,7 +95,7 @@ class BatchApp(faust.App):
         self._informed: set[int] = set()
         self._ready: set[int] = set()
         self._opening: asyncio.Task[None] | None = None
-        fixed = _settings(brokers, commit_interval_s, session_timeout_s, rebalance_timeout_s)
+        fixed = _settings(access, commit_interval_s, session_timeout_s, rebalance_timeout_s)
         super().__init__(app_id, **{**fixed, **settings})
         self.transport = BatchTransport(self.conf.broker_consumer, self)
         self.producer_transport = BatchTransport(self.conf.broker_producer, self)
@@ -207,11 +210,15 @@ class BatchApp(faust.App):
 
     def trouble(self) -> str | None:
         """The current trouble with Kafka, in words; None: there is none."""
+        if denied := self.denials.current():
+            return denied
+        refused = self.batch_producer.refusal() or self.batch_consumer.refusal()
         if self.coordinator_silent():
-            return f"waiting for the group coordinator, last heartbeat {self.fence.age_s:.1f} s ago"
+            silent = f"last heartbeat {self.fence.age_s:.1f} s ago"
+            return refused or f"waiting for the group coordinator, {silent}"
         late = self.batch_producer.oldest_unacknowledged()
         if late is not None and late.age_s > REQUEST_TIMEOUT_MS / 1000:
-            return f"{late} not acknowledged for {late.age_s:.1f} s"
+            return refused or f"{late} not acknowledged for {late.age_s:.1f} s"
         return None
 
     # ------------------------------------------------------------------ failing
@@ -220,9 +227,11 @@ class BatchApp(faust.App):
         """Stop the process without committing; the first failure counts and is logged."""
         if self.failure is not None:
             return
+        error, cause = denied_right(error) or error, cause or error
         self.failure = error
-        error.__cause__ = error.__cause__ or cause
-        own = isinstance(error, BatchingError)
+        if cause is not error:
+            error.__cause__ = error.__cause__ or cause
+        own = isinstance(error, BatchingError | AccessRefused)
         log.critical("Stopping, nothing is committed: %s", error if own else repr(error),
                      exc_info=None if own else error)  # fmt: skip
         # From here on Faust and aiokafka log only consequences, several tracebacks each.
@@ -333,11 +342,12 @@ class BatchApp(faust.App):
 
 
 def _settings(
-    brokers: str, commit_interval_s: float, session_timeout_s: float, rebalance_timeout_s: float
+    access: Access, commit_interval_s: float, session_timeout_s: float, rebalance_timeout_s: float
 ) -> dict[str, Any]:
     """Faust settings; the reasons are in docs/design.md, embedded servers."""
     return {
-        "broker": ";".join(f"kafka://{address.strip()}" for address in brokers.split(",")),
+        "broker": ";".join(f"kafka://{address.strip()}" for address in access.brokers.split(",")),
+        "broker_credentials": access.for_faust,
         "store": "memory://",
         "Stream": BatchStream,
         "TableManager": BatchTableManager,

@@ -350,6 +350,10 @@ class BatchConsumer(driver.Consumer):
     async def _watch_fence(self) -> None:
         await self._watchdog.run(self._subscribed)
 
+    def refusal(self) -> str:
+        """Why Kafka refused the latest connection; empty: it did not."""
+        return self._thread.refusal()
+
     def positions(self) -> dict[TP, int]:
         """Offsets handed out up to, by partition, since the partitions were opened."""
         return {tp: start for tp, (start, _) in self._heads.items()}

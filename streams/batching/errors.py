@@ -19,9 +19,10 @@ import time
 from aiokafka.errors import (
     InvalidTimestampError,
     KafkaError,
-    TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
+
+from streams.kafka.refusals import AccessRefused
 
 
 class BatchingError(Exception):
@@ -88,14 +89,12 @@ def explain_refusal(error: BaseException, topic: str) -> str:
         )
     if isinstance(error, UnknownTopicOrPartitionError):
         return f"topic {topic} does not exist. Fix: create it, then start again"
-    if isinstance(error, TopicAuthorizationFailedError):
-        return f"Kafka does not allow writing to topic {topic}. Fix: grant it, then start again"
     return repr(error)
 
 
 def with_advice(error: BaseException) -> str:
     """The text of a failure, with a fix."""
-    own = isinstance(error, BatchingError)
+    own = isinstance(error, BatchingError | AccessRefused)
     text = str(error) if own else repr(error)
     if "Fix: " in text:
         return text

@@ -44,7 +44,7 @@ _METHODS: tuple[tuple[Any, str], ...] = (
     (GroupCoordinator, "_send_req _do_heartbeat _heartbeat_routine"),
     (AIOKafkaProducer, "create_batch send_batch"),
     (AIOKafkaClient, "send ready fetch_all_metadata force_metadata_update _get_conn"),
-    (AIOKafkaClient, "_get_conn_lock _metadata_update get_random_node"),
+    (AIOKafkaClient, "_metadata_update get_random_node"),
     (AIOKafkaConnection, "send connected close"),
     (MessageAccumulator, "fail_all"),
     (AIOKafkaFetcher, "fetched_records"),

@@ -16,13 +16,15 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, cast
 
 from aiokafka.client import ConnectionGroup
 from aiokafka.errors import (
     KafkaError,
     KafkaTimeoutError,
+    LeaderNotAvailableError,
     NodeNotReadyError,
+    TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
 from aiokafka.protocol.produce import ProduceRequest
@@ -43,6 +45,9 @@ from streams.kafka.connections import adopt
 if TYPE_CHECKING:
     from streams.batching.app import BatchApp
     from streams.batching.fence import Fence
+
+#: Seconds until a topic that this user may not write to is tried again.
+DENIED_S: Final = 1.0
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -112,11 +117,35 @@ class BatchProducer(driver.Producer):
         async def guarded(
             node_id: int, request: Any, *, group: Any = ConnectionGroup.DEFAULT
         ) -> Any:
-            if isinstance(request, ProduceRequest):
-                await _until_writable(fence, client, node_id, group)
-            return await send(node_id, request, group=group)
+            if not isinstance(request, ProduceRequest):
+                return await send(node_id, request, group=group)
+            await _until_writable(fence, client, node_id, group)
+            return self._repeat_denied(await send(node_id, request, group=group))
 
         client.send = guarded
+
+    def _repeat_denied(self, response: Any) -> Any:
+        """Let aiokafka send again what this user may not write, until that is granted.
+
+        A batch that failed would leave a gap among those before and after it.
+        """
+
+        def repeated(topic: str, partition: Any) -> Any:
+            number, code, *rest = partition
+            if code != TopicAuthorizationFailedError.errno:
+                return partition
+            self._batch_app.denials.note(TopicAuthorizationFailedError(topic), "WRITE")
+            return (number, LeaderNotAvailableError.errno, *rest)
+
+        response.topics = [
+            (topic, [repeated(topic, partition) for partition in partitions])
+            for topic, partitions in response.topics
+        ]
+        return response
+
+    def refusal(self) -> str:
+        """Why Kafka refused the latest connection; empty: it did not."""
+        return "" if self._producer is None else str(self._producer.client.refusal)
 
     def allow_produce(self, allowed: bool) -> None:
         """Open or close the producer."""
@@ -191,6 +220,10 @@ class BatchProducer(driver.Producer):
                 sent = await producer.send_batch(batch, topic, partition=partition)
                 return cast("asyncio.Future[Any]", sent)
             except KafkaTimeoutError:
+                self._raise_failure()
+            except TopicAuthorizationFailedError as error:
+                self._batch_app.denials.note(error, "WRITE")
+                await asyncio.sleep(DENIED_S)
                 self._raise_failure()
             except UnknownTopicOrPartitionError:
                 # aiokafka also raises it while no broker answers (client.py:_wait_on_metadata).

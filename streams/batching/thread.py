@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from aiokafka.errors import CommitFailedError
+from aiokafka.errors import CommitFailedError, TopicAuthorizationFailedError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
@@ -67,7 +67,13 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         max_records: int | None = None,
     ) -> Mapping[TP, Any]:
         """As Faust's, but every partition has a Fetched, even without records."""
-        records = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        try:
+            records = await super()._fetch_records(
+                consumer, active_partitions, timeout, max_records
+            )
+        except TopicAuthorizationFailedError as error:  # raised again while READ is denied
+            cast("BatchApp", self.app).denials.note(error, "READ")
+            records = {}
         return {ensure_TP(tp): _fetched(consumer, tp, records) for tp in active_partitions}
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
@@ -103,6 +109,10 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         task = coordinator._coordination_task
         failed = task.done() and not task.cancelled() and task.exception()
         return cast("Exception | None", failed or coordinator._pending_exception)
+
+    def refusal(self) -> str:
+        """Why the latest connection was refused; empty: it was not."""
+        return "" if self._consumer is None else str(self._consumer._client.refusal)
 
     def unknown(self, topics: Iterable[str]) -> set[str]:
         """Topics that are missing in the newest metadata of the client."""

@@ -112,7 +112,8 @@ def topics_deleted(names: list[str]) -> BatchingError:
     """The failure when topics were deleted while the worker runs."""
     return BatchingError(
         f"topics no longer exist: {', '.join(names)}. Fix: create them again, unless that is done, "
-        "and start again; the data that only they held is lost"
+        "and start again; the data that only they held is lost. If they do exist, this user may "
+        "not see them: grant what `receipts topics --acls` prints"
     )
 
 

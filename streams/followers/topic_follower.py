@@ -13,6 +13,7 @@ from aiokafka import TopicPartition
 
 from streams.kafka import clients
 from streams.kafka.reading import Place, UnreadableRecord, place_of
+from streams.kafka.security import Access
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class TopicFollower:
 
     def __init__(
         self,
-        brokers: str,
+        access: Access,
         topic: str,
         take: Take,
         report: Report,
@@ -41,14 +42,14 @@ class TopicFollower:
     ) -> None:
         self.topic = topic
         self.caught_up = asyncio.Event()
-        self._brokers = brokers
+        self._access = access
         self._take = take
         self._report = report
         self._on_caught_up = on_caught_up
 
     async def run(self) -> None:
         """Run until cancelled. Raises KafkaError when the topic cannot be read."""
-        consumer = clients.consumer(self._brokers)
+        consumer = clients.consumer(self._access)
         await consumer.start()
         try:
             partitions = await self._assign(consumer)

@@ -10,6 +10,8 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_f
 
 from streams.kafka.connections import adopt
 from streams.kafka.reading import guard_reading
+from streams.kafka.refusals import denied_right
+from streams.kafka.security import Access
 
 #: A broker that does not answer for this long counts as dead, and another is tried. Kafka's
 #: controller takes about as long to notice (`broker.session.timeout.ms`, 9 s by default).
@@ -22,14 +24,14 @@ PATIENCE_S: Final = 30.0
 Result = TypeVar("Result")
 
 
-def consumer(brokers: str, **options: Any) -> AIOKafkaConsumer:
+def consumer(access: Access, **options: Any) -> AIOKafkaConsumer:
     """A consumer that commits nothing by itself. Call it inside a running loop.
 
     Unreadable records are UnreadableRecords. Raises UnusableClient when a codec is missing.
     """
     guard_reading()
     shared: dict[str, Any] = {
-        "bootstrap_servers": brokers,
+        **access.for_aiokafka,
         "enable_auto_commit": False,
         "auto_offset_reset": "earliest",
         "isolation_level": "read_committed",
@@ -40,10 +42,10 @@ def consumer(brokers: str, **options: Any) -> AIOKafkaConsumer:
     return made
 
 
-def producer(brokers: str, **options: Any) -> AIOKafkaProducer:
+def producer(access: Access, **options: Any) -> AIOKafkaProducer:
     """A producer with acks from all in-sync replicas. Call it inside a running loop."""
     shared: dict[str, Any] = {
-        "bootstrap_servers": brokers,
+        **access.for_aiokafka,
         "acks": "all",
         "request_timeout_ms": REQUEST_TIMEOUT_MS,
     }
@@ -52,10 +54,10 @@ def producer(brokers: str, **options: Any) -> AIOKafkaProducer:
     return made
 
 
-def admin(brokers: str, **options: Any) -> AIOKafkaAdminClient:
+def admin(access: Access, **options: Any) -> AIOKafkaAdminClient:
     """An admin client. Call it inside a running loop."""
     shared: dict[str, Any] = {
-        "bootstrap_servers": brokers,
+        **access.for_aiokafka,
         "request_timeout_ms": REQUEST_TIMEOUT_MS,
     }
     made = AIOKafkaAdminClient(**{**shared, **options})
@@ -77,6 +79,11 @@ async def retry_for_a_while(
         reraise=True,
     )
     return await retrying(request)
+
+
+def may_change(error: BaseException) -> bool:
+    """Whether the same call may succeed later, perhaps after a right is granted."""
+    return may_pass(error) or denied_right(error) is not None
 
 
 def may_pass(error: BaseException) -> bool:

@@ -12,6 +12,9 @@ What the pinned version lacks, and what happens without it:
   a produce request or a commit that waits for a dead replica, and count as lost.
 - A write to a connection that was just reset raises RuntimeError (uvloop). Unlike KafkaError this
   ends the producer, the heartbeats or the metadata updates for good, though nothing was written.
+- Why a broker refuses a connection (TLS, login) goes to the log only.
+- A session that a broker limits (`connections.max.reauth.ms`, tokens) is used until the broker
+  closes the connection under a request. Here another connection replaces it in time.
 
 `adopt()` turns the client of any aiokafka consumer, producer or admin client into a fixed one.
 """
@@ -23,21 +26,24 @@ import logging
 import random
 import time
 from collections import defaultdict
-from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Final, cast
 
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import (
+    AuthenticationFailedError,
     KafkaConnectionError,
     KafkaError,
     NodeNotReadyError,
     RequestTimedOutError,
 )
+from aiokafka.protocol.admin import SaslAuthenticateRequest
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.group import HeartbeatRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.produce import ProduceRequest
+
+from streams.kafka.refusals import refusal_of
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +59,13 @@ METADATA_AGE_MS: Final = 1_000
 #: A broker that failed is the last choice for this long when any broker would do.
 AVOIDED_S: Final = 30.0
 
+#: A connection is replaced when this share of its session is over.
+RENEW_AFTER: Final = 0.75
+
+#: Seconds between attempts to replace it, and between looks whether the old one is idle.
+RENEW_RETRY_S: Final = 1.0
+DRAIN_POLL_S: Final = 0.05
+
 #: Separate connections, in addition to those of aiokafka's ConnectionGroup.
 _METADATA: Final = "metadata"
 _HEARTBEATS: Final = "heartbeats"
@@ -61,10 +74,37 @@ _HEARTBEATS: Final = "heartbeats"
 class Connection(AIOKafkaConnection):  # type: ignore[misc]
     """One connection to one broker."""
 
+    session_s = 0.0
+    """Length of the session that the broker granted at the login; 0: no limit."""
+
+    async def connect(self) -> Any:
+        """Connect and log in. Raises KafkaError, OSError, TimeoutError."""
+        try:
+            return await super().connect()
+        except OSError:  # that of a certificate is a ValueError too
+            raise
+        except (ValueError, AssertionError) as error:  # of aiokafka's side of SASL
+            text = f"the broker's answer to the login is not valid: {error}"
+            raise AuthenticationFailedError(text) from error
+
+    async def _note_session(self, answer: Any) -> Any:
+        response = await answer
+        self.session_s = getattr(response, "session_lifetime_ms", 0) / 1000
+        return response
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request waits for its response."""
+        return not self._requests
+
     def send(self, request: Any, expect_response: bool = True) -> Any:
         """As aiokafka's, but raises KafkaConnectionError where uvloop raises RuntimeError."""
         try:
-            return super().send(request, expect_response)
+            sent = super().send(request, expect_response)
+            is_login = isinstance(request, SaslAuthenticateRequest)
+            return self._note_session(sent) if is_login else sent
+        except KafkaError:
+            raise
         except RuntimeError as error:
             self.close(reason=CloseReason.CONNECTION_BROKEN)
             raise KafkaConnectionError(
@@ -78,10 +118,75 @@ class Client(AIOKafkaClient):  # type: ignore[misc]
 
     _opening: defaultdict[tuple[Any, Any], asyncio.Lock]
     _failed_at: dict[Any, float]
+    _renewals: set[asyncio.Task[None]]
+    _sync_task: asyncio.Task[None] | None
+    refusal: str
+    """Why the latest connection was refused (TLS, login); empty after one that was not."""
 
-    @property
-    def _get_conn_lock(self) -> AbstractAsyncContextManager[None]:
-        return nullcontext()  # each broker has a lock of its own in _get_conn
+    async def bootstrap(self) -> None:
+        """As aiokafka's, with the reason.
+
+        Raises AccessRefused when a broker refuses us, else KafkaConnectionError.
+        """
+        failures: dict[str, BaseException] = {}
+        for host, port, _ in self.hosts:
+            conn = None
+            try:
+                conn = await self._connect(host, port)
+                metadata = await conn.send(MetadataRequest([]))
+            except (OSError, KafkaError, TimeoutError) as error:
+                failures[f"{host}:{port}"] = error
+                if conn is not None:
+                    conn.close()
+                continue
+            self._use(conn, metadata)
+            return
+        for broker, failure in failures.items():
+            if refused := refusal_of(failure, broker, self._security_protocol):
+                raise refused from failure
+        reasons = "; ".join(f"{at}: {self._reason(failure)}" for at, failure in failures.items())
+        raise KafkaConnectionError(reasons)
+
+    def _reason(self, error: BaseException) -> str:
+        """For logs: aiokafka's text, and what else may be wrong when a broker just hangs up."""
+        hint = f" (is RECEIPTS_KAFKA_SECURITY_PROTOCOL={self._security_protocol} right?)"
+        hung_up = isinstance(error, KafkaConnectionError | TimeoutError | ConnectionResetError)
+        return (str(error) or type(error).__name__) + (hint if hung_up else "")
+
+    def _use(self, conn: Any, metadata: Any) -> None:
+        self.cluster.update_metadata(metadata)
+        if self.cluster.brokers():
+            conn.close()
+        else:  # serves until brokers are known by number
+            self._conns["bootstrap", ConnectionGroup.DEFAULT] = conn
+        if self._sync_task is None:
+            self._sync_task = asyncio.ensure_future(self._md_synchronizer())
+
+    async def close(self) -> None:
+        """As aiokafka's."""
+        for renewal in self._renewals:
+            renewal.cancel()
+        await super().close()
+
+    async def _connect(self, host: str, port: int) -> Connection:
+        conn = Connection(
+            host,
+            port,
+            client_id=self._client_id,
+            request_timeout_ms=self._request_timeout_ms,
+            ssl_context=self._ssl_context,
+            security_protocol=self._security_protocol,
+            on_close=self._on_connection_closed,
+            max_idle_ms=self._connections_max_idle_ms,
+            sasl_mechanism=self._sasl_mechanism,
+            sasl_plain_username=self._sasl_plain_username,
+            sasl_plain_password=self._sasl_plain_password,
+            sasl_kerberos_service_name=self._sasl_kerberos_service_name,
+            sasl_kerberos_domain_name=self._sasl_kerberos_domain_name,
+            sasl_oauth_token_provider=self._sasl_oauth_token_provider,
+        )
+        await conn.connect()
+        return conn
 
     async def _get_conn(
         self, node_id: Any, *, group: Any = ConnectionGroup.DEFAULT, no_hint: bool = False
@@ -103,17 +208,66 @@ class Client(AIOKafkaClient):  # type: ignore[misc]
         return METADATA_AGE_MS if self._topics else self.__dict__["_metadata_max_age_ms"]
 
     async def _open(self, node_id: Any, group: Any) -> Any:
+        self._conns.pop((node_id, group), None)
+        broker = self.cluster.broker_metadata(node_id)
+        if broker is None:
+            log.warning("Broker %s is not in the metadata", node_id)
+            self.force_metadata_update()
+            return None
         limit_s = RETRY_TIMEOUT_S if self._failed_lately(node_id) else QUICK_TIMEOUT_S
         try:
             async with asyncio.timeout(limit_s):
-                conn = await super()._get_conn(node_id, group=group)
-        except (TimeoutError, RuntimeError) as error:
-            log.warning("Broker %s cannot be connected to: %r", node_id, error)
+                conn = await self._connect(broker.host, broker.port)
+        except (OSError, TimeoutError, RuntimeError) as error:  # KafkaError is a RuntimeError
+            self._note_refusal(node_id, f"{broker.host}:{broker.port}", error)
             self.force_metadata_update()
             return None
-        if conn is not None:
-            conn.__class__ = Connection
+        self.refusal = ""
+        self._conns[node_id, group] = conn
+        if conn.session_s:
+            self._in_background(self._renew(node_id, group, conn))
         return conn
+
+    def _note_refusal(self, node_id: Any, broker: str, error: BaseException) -> None:
+        if refused := refusal_of(error, broker, self._security_protocol):
+            self.refusal = str(refused)
+            log.error("Broker refuses the connection: %s", refused)
+        else:
+            log.warning("Broker %s cannot be connected to: %s", node_id, self._reason(error))
+
+    def _in_background(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._renewals.add(task)
+        task.add_done_callback(self._renewals.discard)
+
+    async def _renew(self, node_id: Any, group: Any, conn: Connection) -> None:
+        """Replace a connection before its session ends; requests on their way are answered first.
+
+        While that fails the old one stays in use, until the broker closes it.
+        """
+        key = node_id, group
+        await asyncio.sleep(conn.session_s * RENEW_AFTER)
+        while self._conns.get(key) is conn and conn.connected():
+            broker = self.cluster.broker_metadata(node_id)
+            if broker is None:
+                return
+            try:
+                async with asyncio.timeout(QUICK_TIMEOUT_S):
+                    fresh = await self._connect(broker.host, broker.port)
+            except (OSError, TimeoutError, RuntimeError) as error:
+                self._note_refusal(node_id, f"{broker.host}:{broker.port}", error)
+                await asyncio.sleep(RENEW_RETRY_S)
+                continue
+            if self._conns.get(key) is not conn:  # closed meanwhile, and perhaps opened again
+                fresh.close()
+                return
+            self._conns[key] = fresh
+            if fresh.session_s:
+                self._in_background(self._renew(node_id, group, fresh))
+            while conn.connected() and not conn.is_idle:
+                await asyncio.sleep(DRAIN_POLL_S)
+            conn.close()
+            return
 
     async def send(
         self, node_id: Any, request: Any, *, group: Any = ConnectionGroup.DEFAULT
@@ -222,4 +376,6 @@ def adopt(client: AIOKafkaClient) -> Client:
     adopted = cast(Client, client)
     adopted._opening = defaultdict(asyncio.Lock)
     adopted._failed_at = {}
+    adopted._renewals = set()
+    adopted.refusal = ""
     return adopted

@@ -22,6 +22,8 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from streams.kafka.refusals import denied_right
+
 PROBE_EVERY_S: Final = 2.0
 PROBE_TIMEOUT_S: Final = 5.0
 
@@ -55,7 +57,9 @@ async def probe(consumer: AIOKafkaConsumer, timeout_s: float = PROBE_TIMEOUT_S) 
             target = f"the leaders of {len(partitions)} partitions"
             await consumer.end_offsets(partitions)
     except TimeoutError:
-        return f"no answer from {target} within {timeout_s:g} s"
+        refused = consumer._client.refusal
+        return refused or f"no answer from {target} within {timeout_s:g} s"
     except KafkaError as error:
-        return f"{target}: {error!r}"
+        refused = consumer._client.refusal or denied_right(error)
+        return str(refused or f"{target}: {error!r}")
     return ""

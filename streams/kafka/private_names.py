@@ -37,9 +37,10 @@ _METHODS: Final[tuple[Names, ...]] = (
     (Subscription, "assignment"),
     (Assignment, "all_consumed_offsets"),
     (AIOKafkaClient, "send ready force_metadata_update get_random_node"),
-    (AIOKafkaClient, "_get_conn _get_conn_lock _metadata_update"),
+    (AIOKafkaClient, "_get_conn _metadata_update _md_synchronizer hosts bootstrap close"),
+    (AIOKafkaClient, "_on_connection_closed"),
     (AIOKafkaConnection, "send close connected host port"),
-    (ClusterMetadata, "brokers update_metadata failed_update"),
+    (ClusterMetadata, "brokers broker_metadata update_metadata failed_update"),
     (ConnectionGroup, "DEFAULT"),
     (CloseReason, "CONNECTION_BROKEN CONNECTION_TIMEOUT"),
 )
@@ -51,7 +52,12 @@ _ATTRIBUTES: Final[tuple[Names, ...]] = (
     (AIOKafkaConsumer, "_client _subscription"),
     (AIOKafkaProducer, "client"),
     (AIOKafkaAdminClient, "_client"),
-    (AIOKafkaClient, "_conns _topics cluster _metadata_max_age_ms"),
+    (AIOKafkaClient, "_conns _topics cluster _metadata_max_age_ms _sync_task _client_id"),
+    (AIOKafkaClient, "_request_timeout_ms _ssl_context _security_protocol"),
+    (AIOKafkaClient, "_connections_max_idle_ms _sasl_mechanism _sasl_plain_username"),
+    (AIOKafkaClient, "_sasl_plain_password _sasl_kerberos_service_name"),
+    (AIOKafkaClient, "_sasl_kerberos_domain_name _sasl_oauth_token_provider"),
+    (AIOKafkaConnection, "_requests"),
 )
 
 

@@ -14,6 +14,7 @@ from aiokafka import TopicPartition
 from deploy.kafka.topics import create_topics
 from deploy.simulator.event import ENGAGEMENTS, KINDS, RECEIPTS, SENDS, Published
 from streams.kafka import clients
+from streams.kafka.security import Access
 from tests.chaos import hostile
 from tests.chaos.faults import Stage, fault
 from tests.chaos.installation import Installation, Late
@@ -171,7 +172,7 @@ async def _ends(system: Installation, topic: str) -> dict[int, int]:
 
 
 async def _delete(system: Installation, topic: str) -> None:
-    admin = clients.admin(system.brokers.bootstrap)
+    admin = clients.admin(Access(system.brokers.bootstrap))
     await admin.start()
     try:
         await admin.delete_topics([system.settings.topic_prefix + topic])
@@ -196,7 +197,7 @@ async def full_replay(stage: Stage) -> None:
 
 async def _rewind(system: Installation, group: str) -> int:
     """Commit offset 0 wherever the group, which is empty, has committed."""
-    admin = clients.admin(system.brokers.bootstrap)
+    admin = clients.admin(Access(system.brokers.bootstrap))
     await admin.start()
     try:
         partitions = list(await admin.list_consumer_group_offsets(group))
@@ -211,7 +212,7 @@ async def _rewind(system: Installation, group: str) -> int:
 @asynccontextmanager
 async def _consumer(system: Installation, **options: Any) -> AsyncIterator[Any]:
     consumer = clients.consumer(
-        system.brokers.bootstrap, isolation_level="read_uncommitted", **options
+        Access(system.brokers.bootstrap), isolation_level="read_uncommitted", **options
     )
     await consumer.start()
     try:

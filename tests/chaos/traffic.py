@@ -18,6 +18,7 @@ from deploy.simulator.publish.recording import Header, write_lines
 from deploy.simulator.traffic.generate import generate
 from models.settings import Settings
 from streams.kafka import clients
+from streams.kafka.security import Access
 
 REQUEST_TIMEOUT_MS = 5_000
 BATCH_BYTES = 512 * 1024
@@ -40,7 +41,7 @@ class Publisher:
             "enable_idempotence": True,
             "max_batch_size": BATCH_BYTES,
         }
-        self.producer = clients.producer(brokers, **{**defaults, **options})
+        self.producer = clients.producer(Access(brokers), **{**defaults, **options})
         # A batch whose leader is away is given up after this long, a request much sooner.
         self.producer._message_accumulator._batch_ttl = NEVER_S
         self.acknowledged: list[Published] = []

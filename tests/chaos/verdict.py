@@ -17,6 +17,7 @@ from deploy.simulator.ledger.compare import Ledger, expectation, wait_until_bala
 from deploy.simulator.oracle.expect import DeadLetter, Expected
 from models.settings import Settings
 from streams.kafka import clients
+from streams.kafka.security import Access
 
 ROUND_S = 8.0
 POLL_S = 0.5
@@ -116,8 +117,8 @@ def _add(expected: Expected, client: Any, hostile: Sequence[Hostile]) -> None:
 
 async def lag(settings: Settings, brokers: str) -> dict[str, int]:
     """Records that each consumer group has not committed, by group, as Kafka's tools count it."""
-    admin = clients.admin(brokers)
-    consumer = clients.consumer(brokers, isolation_level="read_uncommitted")
+    admin = clients.admin(Access(brokers))
+    consumer = clients.consumer(Access(brokers), isolation_level="read_uncommitted")
     await admin.start()
     await consumer.start()
     try:

@@ -20,6 +20,7 @@ from aiokafka.errors import KafkaError
 
 from models.settings import Settings
 from streams.kafka import clients
+from streams.kafka.security import Access
 
 OFFSETS, OFFSETS_PARTITIONS = "__consumer_offsets", 5  # as deploy.embedded.brokers sets them
 #: A broker that does not answer this soon is asked again, or another one: outages are not to be
@@ -92,7 +93,8 @@ class Watch:
         self._committed: dict[int, int] = {}
         self._following: asyncio.Task[None] | None = None
         self._consumer = clients.consumer(
-            brokers, isolation_level="read_uncommitted", request_timeout_ms=REQUEST_TIMEOUT_MS,
+            Access(brokers), isolation_level="read_uncommitted",
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
             fetch_max_wait_ms=100, metadata_max_age_ms=2_000, auto_offset_reset="latest",
         )  # fmt: skip
 

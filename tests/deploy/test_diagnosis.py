@@ -23,7 +23,6 @@ from deploy.diagnosis.examination import (
     Examination,
     ExaminedClickHouse,
     ExaminedKafka,
-    Held,
     Library,
     Machine,
     Skipped,
@@ -42,7 +41,6 @@ from deploy.diagnosis.readings import (
     Table,
     Topic,
 )
-from deploy.diagnosis.rights import kafka_rights
 from deploy.diagnosis.screen import examination_screen, status_screen
 from models.issues import SettingsError
 from models.settings import Settings
@@ -276,19 +274,14 @@ HOST = "kafka:9092"
 
 
 def examined(**given: Any) -> ExaminedKafka:
-    held = {
-        name: Held(name, "", operations)
-        for process in ("worker", "sink")
-        for name, operations in kafka_rights(SETTINGS, process).items()  # type: ignore[arg-type]
-    }
-    everything = frozenset({"READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS"})
     known = {
         "problem": "",
         "bootstrap": (Address(HOST, ""),),
         "advertised": (Address(HOST, ""),),
         "brokers": 1,
         "release": "4.1",
-        "held": {name: each._replace(operations=everything) for name, each in held.items()},
+        "certificates": (),
+        "lacking": {"worker": {}, "sink": {}},
         "missing": (),
         "fatal": (),
         "harmless": (),
@@ -327,7 +320,7 @@ def machine(**given: Any) -> Machine:
 
 
 def of_kafka(**given: Any) -> list[Check]:
-    return list(check_kafka(SETTINGS, examined(**given), ("worker", "sink")))
+    return list(check_kafka(examined(**given), ("worker", "sink")))
 
 
 def of_database(**given: Any) -> list[Check]:
@@ -338,18 +331,14 @@ def of_machine(**given: Any) -> list[Check]:
     return list(check_machine(machine(**given)))
 
 
-def lacking(name: str, *operations: str) -> dict[str, Held]:
-    return {**examined().held, name: Held(name, "", frozenset(operations))}
-
-
 def wrong() -> list[Check]:
     with pytest.raises(SettingsError) as error:
         Settings.read({"RECEIPTS_PARTITIONS": "none"})
     return list(wrong_settings(error.value))
 
 
-COMPARES = ("DESCRIBE", "DESCRIBE_CONFIGS")
-HIDDEN = {**examined().held, "group receipts": Held("group receipts", "GroupAuthorization", None)}
+LACKING = {"worker": {"topic retry-requests": ("WRITE",)}, "sink": {}}
+EXPIRED = "RECEIPTS_KAFKA_SSL_CAFILE: a certificate expired. Fix: renew it"
 ISSUE = ("topic sends", "has 3 copies", "move them")
 
 #: (kind, state, what the text has, checks)
@@ -373,9 +362,9 @@ DOCTOR_CASES: list[tuple[str, str, str, list[Check]]] = [
         "kafka_rights",
         "error",
         "grant WRITE on topic retry-requests to the user of the worker",
-        of_kafka(held=lacking("topic retry-requests", "READ", *COMPARES)),
+        of_kafka(lacking=LACKING),
     ),
-    ("kafka_rights", "error", "DESCRIBE on group receipts", of_kafka(held=HIDDEN)),
+    ("certificate", "warning", "renew it", of_kafka(certificates=(EXPIRED,))),
     ("topics_missing", "error", "receipts topics", of_kafka(missing=("sends",))),
     ("topics_differ", "error", "has 3 copies", of_kafka(fatal=(ISSUE,))),
     ("topics_differ", "warning", "has 3 copies", of_kafka(harmless=(ISSUE,))),
@@ -423,8 +412,9 @@ def test_doctor_finds_nothing_where_all_is_well() -> None:
 
 
 def test_what_could_not_be_examined_is_skipped_and_no_error() -> None:
-    unnamed = {name: each._replace(operations=None) for name, each in examined().held.items()}
-    hidden = of_kafka(held=unnamed, skipped=(Skipped("disk", "Kafka", "needs DESCRIBE"),))
+    hidden = of_kafka(lacking=None, skipped=(Skipped("disk", "Kafka", "needs DESCRIBE"),))
+    skipped = [each.area for each in hidden if each.state == "skipped"]
+    assert skipped == ["rights", "rights", "disk"]
     assert {each.state for each in hidden} == {"ok", "skipped"}
     away = [each for each in of_kafka(problem="no answer", brokers=0) if each.state == "skipped"]
     assert [each.area for each in away] == ["rights", "topics", "clocks", "disk"]
@@ -433,8 +423,7 @@ def test_what_could_not_be_examined_is_skipped_and_no_error() -> None:
 
 
 def test_the_rights_of_a_worker_are_not_asked_of_a_sink() -> None:
-    held = lacking("topic retry-requests", "READ", *COMPARES)
-    assert not [each for each in check_kafka(SETTINGS, examined(held=held), ("sink",)) if each.kind]
+    assert not [each for each in check_kafka(examined(lacking=LACKING), ("sink",)) if each.kind]
 
 
 def test_a_slow_answer_makes_no_wrong_clock() -> None:

@@ -20,6 +20,7 @@ from deploy.embedded.brokers import Broker, free_port
 from deploy.processes.child import Child
 from deploy.simulator.ledger.compare import compare, expectation
 from deploy.simulator.publish.publish import SimulateOptions, simulate
+from streams.kafka.security import Access
 from tests.deploy.compose import services
 
 EVENTS = 3000
@@ -106,7 +107,7 @@ def test_the_services_of_the_file_work_together(
             rehearsal.become_healthy(name)
         truth = tmp_path / "truth.jsonl"
         options = SimulateOptions(
-            kafka_broker.bootstrap, 11, EVENTS, truth_path=truth, idempotent=True
+            Access(kafka_broker.bootstrap), 11, EVENTS, truth_path=truth, idempotent=True
         )
         asyncio.run(simulate(options))
         balanced_within(60, clickhouse, truth, rehearsal)

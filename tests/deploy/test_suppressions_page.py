@@ -34,6 +34,7 @@ from models.vocabulary import Source
 from streams.followers.suppression_index import SuppressionIndex
 from streams.followers.topic_follower import TopicFollower
 from streams.kafka.reading import Place
+from streams.kafka.security import Access
 
 RECIPIENT = "+447700900123"
 KEY = recipient_key("acme", RECIPIENT)
@@ -395,7 +396,7 @@ async def test_the_age_grows_while_the_broker_is_silent_and_falls_when_it_speaks
         topic = settings.topic("suppressions")
         faults: list[tuple[Place, str]] = []
         follower = TopicFollower(
-            settings.brokers,
+            Access(settings.brokers),
             topic,
             suppressed.take,
             lambda place, fault: faults.append((place, fault)),

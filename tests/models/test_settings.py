@@ -197,3 +197,73 @@ def test_reports_read_as_their_own_user_when_there_is_one() -> None:
     assert Settings.read({"RECEIPTS_CLICKHOUSE_URL": shared}).reports_url == shared
     said = {"RECEIPTS_CLICKHOUSE_URL": shared, "RECEIPTS_PAGES_CLICKHOUSE_URL": own}
     assert Settings.read(said).reports_url == own
+
+
+# --- the connection to Kafka --------------------------------------------------------------------
+
+_USER = {"kafka_sasl_username": "me", "kafka_sasl_password": "a-secret"}
+_SCRAM = {"kafka_security_protocol": "SASL_SSL", "kafka_sasl_mechanism": "SCRAM-SHA-512", **_USER}
+_TOKEN = {"kafka_security_protocol": "SASL_SSL", "kafka_sasl_mechanism": "OAUTHBEARER"}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"kafka_security_protocol": "SSL"},
+        {"kafka_security_protocol": "SSL", "kafka_ssl_cafile": "/ca"},
+        {"kafka_security_protocol": "SSL", "kafka_ssl_certfile": "/cert"},
+        _SCRAM,
+        {**_SCRAM, "kafka_security_protocol": "SASL_PLAINTEXT", "kafka_sasl_mechanism": "PLAIN"},
+        {**_TOKEN, "kafka_oauth_token_file": "/token"},
+        {**_TOKEN, "kafka_oauth_token_command": "print-token --for 'me and you'"},
+    ],
+)
+def test_connections_to_kafka_that_fit_together(fields: dict[str, str]) -> None:
+    environ = {f"RECEIPTS_{name.upper()}": value for name, value in fields.items()}
+    settings = Settings.read(environ)
+    assert Settings.read(settings.environ()) == settings
+    assert "a-secret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("fields", "variables"),
+    [
+        ({"kafka_sasl_mechanism": "PLAIN"}, ["SASL_MECHANISM"]),
+        (_USER, ["SASL_USERNAME", "SASL_PASSWORD"]),
+        ({"kafka_security_protocol": "SSL", **_USER}, ["SASL_USERNAME", "SASL_PASSWORD"]),
+        ({"kafka_security_protocol": "SASL_SSL", **_USER}, ["SASL_MECHANISM"]),
+        ({**_SCRAM, "kafka_sasl_username": ""}, ["SASL_USERNAME"]),
+        ({**_SCRAM, "kafka_sasl_password": ""}, ["SASL_PASSWORD"]),
+        ({"kafka_ssl_cafile": "/ca"}, ["SSL_CAFILE"]),
+        (
+            {**_SCRAM, "kafka_security_protocol": "SASL_PLAINTEXT", "kafka_ssl_cafile": "/ca"},
+            ["SSL_CAFILE"],
+        ),
+        ({"kafka_security_protocol": "SSL", "kafka_ssl_keyfile": "/key"}, ["SSL_KEYFILE"]),
+        ({"kafka_security_protocol": "SSL", "kafka_ssl_key_password": "x"}, ["SSL_KEY_PASSWORD"]),
+        (_TOKEN, ["OAUTH_TOKEN_FILE"]),
+        (
+            {**_TOKEN, "kafka_oauth_token_file": "/t", "kafka_oauth_token_command": "c"},
+            ["OAUTH_TOKEN_FILE"],
+        ),
+        ({**_TOKEN, "kafka_oauth_token_file": "/t", **_USER}, ["SASL_USERNAME", "SASL_PASSWORD"]),
+        ({**_SCRAM, "kafka_oauth_token_command": "c"}, ["OAUTH_TOKEN_COMMAND"]),
+        (
+            {**_TOKEN, "kafka_oauth_token_command": "'open"},
+            ["OAUTH_TOKEN_COMMAND", "OAUTH_TOKEN_FILE"],
+        ),
+        ({"kafka_security_protocol": "TLS"}, ["SECURITY_PROTOCOL"]),
+        ({"kafka_sasl_mechanism": "GSSAPI"}, ["SASL_MECHANISM"]),
+    ],
+)
+def test_mistakes_about_kafka_are_named_at_once_with_the_fix(
+    fields: dict[str, str], variables: list[str]
+) -> None:
+    environ = {f"RECEIPTS_{name.upper()}": value for name, value in fields.items()}
+    with pytest.raises(SettingsError) as raised:
+        Settings.read(environ)
+    assert [issue.where for issue in raised.value.issues] == [
+        f"RECEIPTS_KAFKA_{name}" for name in variables
+    ]
+    assert all(issue.fix for issue in raised.value.issues)
+    assert "a-secret" not in str(raised.value)

@@ -26,6 +26,7 @@ from deploy.simulator.publish.publish import (
     simulate,
 )
 from deploy.simulator.publish.recording import BadRecording, read_truth, write_lines
+from streams.kafka.security import Access
 
 PARTITIONS = 3
 AS_OF = 1_795_300_000_000
@@ -74,7 +75,7 @@ async def test_the_truth_file_is_what_the_broker_holds(
 ) -> None:
     seen: list[tuple[int, int]] = []
     path = tmp_path / "truth.jsonl"
-    options = SimulateOptions(broker, seed=5, events=9_000, as_of_ms=AS_OF, truth_path=path,
+    options = SimulateOptions(Access(broker), seed=5, events=9_000, as_of_ms=AS_OF, truth_path=path,
                               topics=topics, compression=compression)  # fmt: skip
     summary = await simulate(options, lambda done, wanted: seen.append((done, wanted)))
     truth = {(r.topic, r.partition, r.offset): r for r in read_truth(path)}
@@ -93,7 +94,7 @@ async def test_only_strays_lie_outside_the_partition_of_their_key(
     broker: str, topics: dict[str, str], tmp_path: Path
 ) -> None:
     path = tmp_path / "truth.jsonl"
-    options = SimulateOptions(broker, seed=6, events=6_000, as_of_ms=AS_OF, truth_path=path,
+    options = SimulateOptions(Access(broker), seed=6, events=6_000, as_of_ms=AS_OF, truth_path=path,
                               topics=topics)  # fmt: skip
     await simulate(options)
     arrivals: dict[tuple[str, int], int] = {}
@@ -123,7 +124,9 @@ async def test_a_rate_is_kept_and_stopping_is_clean(
     path = tmp_path / "truth.jsonl"
     stop = asyncio.Event()
     asyncio.get_running_loop().call_later(1.0 + SETTINGS_LEAD_S, stop.set)
-    options = SimulateOptions(broker, events=50_000, rate=2_000, truth_path=path, topics=topics)
+    options = SimulateOptions(
+        Access(broker), events=50_000, rate=2_000, truth_path=path, topics=topics
+    )
     summary = await simulate(options, stop=stop)
     assert summary.interrupted
     assert 1_000 <= summary.events <= 2_400
@@ -133,7 +136,7 @@ async def test_a_rate_is_kept_and_stopping_is_clean(
 def test_a_signal_ends_a_run_early_with_a_summary(broker: str, tmp_path: Path) -> None:
     names: dict[str, str] = {kind: f"signal-{kind}" for kind in KINDS}
     asyncio.run(create(broker, *names.values()))
-    options = SimulateOptions(broker, events=90_000, rate=1_000, topics=names,
+    options = SimulateOptions(Access(broker), events=90_000, rate=1_000, topics=names,
                               truth_path=tmp_path / "t.jsonl")  # fmt: skip
 
     def interrupt(done: int, wanted: int) -> None:
@@ -150,9 +153,9 @@ async def test_a_truth_file_is_replayed_record_by_record(
     broker: str, topics: dict[str, str], tmp_path: Path
 ) -> None:
     path, again = tmp_path / "truth.jsonl", tmp_path / "again.jsonl"
-    options = SimulateOptions(broker, events=3_000, truth_path=path, topics=topics)
+    options = SimulateOptions(Access(broker), events=3_000, truth_path=path, topics=topics)
     await simulate(options)
-    summary = await replay(ReplayOptions(broker, path, truth_path=again))
+    summary = await replay(ReplayOptions(Access(broker), path, truth_path=again))
     assert summary.events == 3_000
 
     def seen(where: Path) -> list[tuple[object, ...]]:
@@ -174,7 +177,7 @@ async def test_replay_keeps_headers_and_places_records_without_partition_by_thei
     path.write_text(
         f'{{"topic": "{topics["sends"]}", "key": "a/m", "value": "1", "headers": {{"h": "x"}}}}\n'
     )
-    await replay(ReplayOptions(broker, path))
+    await replay(ReplayOptions(Access(broker), path))
     (record,) = await consumed(broker, [topics["sends"]], 1)
     assert record.partition == partition_of(b"a/m", PARTITIONS)
     assert record.headers == (("h", b"x"),)
@@ -191,7 +194,7 @@ async def test_replay_at_its_own_pace(
     ])  # fmt: skip
     seen: list[int] = []
     summary = await replay(
-        ReplayOptions(broker, path, speed=speed), lambda done, _: seen.append(done)
+        ReplayOptions(Access(broker), path, speed=speed), lambda done, _: seen.append(done)
     )
     assert summary.events == 6
     assert least <= summary.seconds <= most
@@ -203,7 +206,7 @@ async def test_replay_now_gives_records_the_present_as_their_time(
 ) -> None:
     path = tmp_path / "old.jsonl"
     write_lines(path, [Published(topics["sends"], 0, 0, 1000, b"k", b"v", "sends")])
-    await replay(ReplayOptions(broker, path, now=True))
+    await replay(ReplayOptions(Access(broker), path, now=True))
     (record,) = await consumed(broker, [topics["sends"]], 1)
     assert record.timestamp > AS_OF - 10**11
 
@@ -211,17 +214,17 @@ async def test_replay_now_gives_records_the_present_as_their_time(
 async def test_mistakes_are_named(broker: str, topics: dict[str, str], tmp_path: Path) -> None:
     missing = {**topics, "receipts": "no-such-topic"}
     with pytest.raises(PublishError, match=r"no-such-topic.*receipts topics"):
-        await simulate(SimulateOptions(broker, events=1, topics=missing))
+        await simulate(SimulateOptions(Access(broker), events=1, topics=missing))
     with pytest.raises(PublishError, match="does not answer"):
-        await simulate(SimulateOptions(f"127.0.0.1:{free_port()}", events=1, topics=topics))
+        await simulate(SimulateOptions(Access(f"127.0.0.1:{free_port()}"), events=1, topics=topics))
     with pytest.raises(ValueError, match="rate: 0 is not above 0"):
-        await simulate(SimulateOptions(broker, events=1, rate=0, topics=topics))
+        await simulate(SimulateOptions(Access(broker), events=1, rate=0, topics=topics))
     path = tmp_path / "far.jsonl"
     path.write_text(f'{{"topic": "{topics["sends"]}", "value": "1", "partition": 99}}\n')
     with pytest.raises(PublishError, match=r"partition 99 of topic .* does not exist: it has 3"):
-        await replay(ReplayOptions(broker, path))
+        await replay(ReplayOptions(Access(broker), path))
     with pytest.raises(ValueError, match="speed: -1 is not above 0"):
-        await replay(ReplayOptions(broker, path, speed=-1))
+        await replay(ReplayOptions(Access(broker), path, speed=-1))
     path.write_text("{}\n")
     with pytest.raises(BadRecording, match=r"far.jsonl:1: topic"):
-        await replay(ReplayOptions(broker, path))
+        await replay(ReplayOptions(Access(broker), path))

@@ -22,6 +22,7 @@ from sinks.rows import TOPICS, map_records
 from sinks.thread import InsertThread
 from sinks.writer import Writer
 from streams.kafka.reading import GuardedRecords
+from streams.kafka.security import kafka_access
 from tests.support.fakes import Health, Meter, send, state, state_record
 from tests.support.front import Front
 from tests.support.records import Record
@@ -150,12 +151,12 @@ async def test_what_was_fetched_for_partitions_that_are_taken_away_is_let_go(
     embedded_broker: Broker, prefix: str, no_collector: None
 ) -> None:
     settings = await settings_for(embedded_broker, prefix, "http://nobody:1/x")
-    batches = SinkConsumer(settings, Meter(), Health())
+    batches = SinkConsumer(settings, kafka_access(settings), Meter(), Health())
     await batches.start()
     await eventually(lambda: len(batches.consumer.assignment()) == len(TOPICS) * PARTITIONS)
     await publish(settings, states(ROWS))
     await eventually(lambda: fetched() > 0)
-    other = SinkConsumer(settings, Meter(), Health())
+    other = SinkConsumer(settings, kafka_access(settings), Meter(), Health())
     await other.start()
     await eventually(lambda: 0 < len(batches.consumer.assignment()) < len(TOPICS) * PARTITIONS)
     await eventually(lambda: fetched() <= sum(in_use(each) for each in (batches, other)))

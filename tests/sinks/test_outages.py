@@ -24,6 +24,7 @@ from sinks.consumer import SinkConsumer
 from sinks.outage import OutageLog
 from sinks.retry import retry_until_stopped
 from streams.kafka.clients import may_pass
+from streams.kafka.security import Access
 from tests.support.fakes import Health, Meter
 
 AWAY = [
@@ -106,7 +107,7 @@ async def test_a_failure_of_the_liveness_check_is_one_of_the_sink(
     monkeypatch.setattr(sink_consumer.clients, "consumer", lambda *_, **__: Consumer())
     monkeypatch.setattr(sink_consumer.liveness, "watch", broken)
     health = Health()
-    consumer = SinkConsumer(Settings(brokers="127.0.0.1:1"), Meter(), health)
+    consumer = SinkConsumer(Settings(), Access("127.0.0.1:1"), Meter(), health)
     await consumer.start()
     await asyncio.sleep(0.01)
     assert "not foreseen" in health.reasons["kafka"]

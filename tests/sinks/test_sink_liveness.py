@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from aiokafka import TopicPartition
@@ -13,6 +14,7 @@ from deploy.embedded.brokers import Broker, KafkaBroker
 from sinks.client import ClickHouse
 from streams.kafka import clients
 from streams.kafka.liveness import probe
+from streams.kafka.security import Access
 from tests.support.running_sink import (
     Running,
     committed,
@@ -74,7 +76,9 @@ async def test_a_member_without_partitions_is_answered_too(
 ) -> None:
     """It must be able to take over, so the coordinator of the group has to answer it."""
     await create_topics(embedded_broker.bootstrap, f"{prefix}t", partitions=1)
-    members = [clients.consumer(embedded_broker.bootstrap, group_id=f"{prefix}g") for _ in "ab"]
+    members = [
+        clients.consumer(Access(embedded_broker.bootstrap), group_id=f"{prefix}g") for _ in "ab"
+    ]
     for member in members:
         await member.start()
         member.subscribe(topics=[f"{prefix}t"])
@@ -86,6 +90,8 @@ async def test_a_member_without_partitions_is_answered_too(
 
 class Refusing:
     """A consumer whose broker answers, but not with what was asked."""
+
+    _client = SimpleNamespace(refusal="")
 
     def assignment(self) -> set[TopicPartition]:
         return {TopicPartition("t", 0)}

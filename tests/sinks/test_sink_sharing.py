@@ -11,6 +11,7 @@ from models.settings import Settings
 from sinks.client import ClickHouse
 from sinks.consumer import Batch, SinkConsumer
 from sinks.rows import TOPICS
+from streams.kafka.security import kafka_access
 from tests.support.fakes import T0, Health, Meter, state, state_record
 from tests.support.records import Record
 from tests.support.running_sink import (
@@ -53,7 +54,7 @@ async def test_offsets_of_an_old_assignment_are_never_committed(
 ) -> None:
     settings = await settings_for(embedded_broker, prefix, url)
     await publish(settings, states(4))
-    batches = SinkConsumer(settings, Meter(), Health())
+    batches = SinkConsumer(settings, kafka_access(settings), Meter(), Health())
     await batches.start()
     stop = asyncio.Event()
     batch: Batch | None = None
@@ -73,7 +74,7 @@ async def test_a_rebalance_does_not_wait_for_a_batch_that_clickhouse_does_not_ta
     embedded_broker: Broker, prefix: str, url: str
 ) -> None:
     settings = await settings_for(embedded_broker, prefix, url)
-    batches = SinkConsumer(settings, Meter(), Health())
+    batches = SinkConsumer(settings, kafka_access(settings), Meter(), Health())
     place = TopicPartition(settings.topic("sends"), 0)
     batches._batch({place: [state_record(state(1))]}, {place: 1}, 0, 1)  # type: ignore[list-item]
     batches.waiting = True
@@ -112,7 +113,8 @@ class Joining:
 
 async def without_kafka(most: int = 3) -> SinkConsumer:
     """A consumer whose client never started; the test gives it another."""
-    batches = SinkConsumer(Settings(sink_max_rows=most, sink_max_wait_s=5), Meter(), Health())
+    settings = Settings(sink_max_rows=most, sink_max_wait_s=5)
+    batches = SinkConsumer(settings, kafka_access(settings), Meter(), Health())
     await batches.consumer.stop()
     return batches
 

@@ -9,9 +9,9 @@ import json
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
@@ -30,7 +30,9 @@ from deploy.simulator.publish.publish import (
     replay,
     simulate,
 )
+from models.access_rights import Program
 from models.settings import Settings
+from streams.kafka.security import kafka_access
 from tests.support.waiting import until
 
 BALANCE_S = 90.0
@@ -38,9 +40,21 @@ READY_S = 40.0
 
 
 class System:
-    """One installation on a broker, separated from others by its topic prefix and group."""
+    """One installation on a broker, separated from others by its topic prefix and group.
 
-    def __init__(self, brokers: str, prefix: str, folder: Path, *, partitions: int = 4) -> None:
+    login: fields of Settings with which each program connects to Kafka; by default plain text.
+    """
+
+    def __init__(
+        self,
+        brokers: str,
+        prefix: str,
+        folder: Path,
+        *,
+        partitions: int = 4,
+        login: Callable[[Program], Mapping[str, Any]] = lambda program: {},
+    ) -> None:
+        self._login = login
         self.folder = folder
         self.port = free_port()
         self.engine = f"http://127.0.0.1:{self.port}/ping"
@@ -58,7 +72,7 @@ class System:
 
     def start(self) -> None:
         """Create topics and start the engine; the test starts workers and sinks."""
-        asyncio.run(create_topics(self.settings))
+        asyncio.run(create_topics(self.settings_of("admin")))
         engine = ["-m", "deploy.embedded.clickhouse", "--path", str(self.folder / "engine")]
         self._engine = self._child("engine", [*engine, "--port", str(self.port)], {})
         until(lambda: self._answers(), "the engine answers")
@@ -66,6 +80,10 @@ class System:
     def stop_engine(self) -> None:
         """End ClickHouse's engine; all else runs on."""
         self._engine.stop()
+
+    def settings_of(self, program: Program) -> Settings:
+        """The settings with the login of a program."""
+        return Settings(**{**self.settings.model_dump(), **self._login(program)})
 
     def stop(self) -> None:
         """End everything, the newest first."""
@@ -78,11 +96,14 @@ class System:
         return child
 
     def process(
-        self, kind: str, name: str | None = None, command: tuple[str, ...] = ()
+        self,
+        kind: Literal["worker", "sink"],
+        name: str | None = None,
+        command: tuple[str, ...] = (),
     ) -> "Process":
         """Start a worker or a sink; `command`: what to run instead of the command line."""
         port = free_port()
-        settings = self.settings.model_copy(update={f"{kind}_port": port})
+        settings = self.settings_of(kind).model_copy(update={f"{kind}_port": port})
         command = command or ("deploy.cli", kind)
         return Process(self._child(name or kind, ["-m", *command], settings.environ()), port)
 
@@ -96,14 +117,21 @@ class System:
         return asyncio.run(
             simulate(
                 SimulateOptions(
-                    self.settings.brokers, seed, events, rate, topics=topics, truth_path=truth
+                    kafka_access(self.settings_of("simulator")),
+                    seed,
+                    events,
+                    rate,
+                    topics=topics,
+                    truth_path=truth,
                 )
             )
         )
 
     def replay(self, recording: Path) -> Summary:
         """Publish a recording; the ledger does not expect it."""
-        return asyncio.run(replay(ReplayOptions(self.settings.brokers, recording)))
+        return asyncio.run(
+            replay(ReplayOptions(kafka_access(self.settings_of("simulator")), recording))
+        )
 
     def replay_lines(self, lines: list[dict[str, Any]]) -> Summary:
         """Publish records by topic without prefix; the ledger does not expect them."""
@@ -179,9 +207,14 @@ class Process:
 
 
 @contextlib.contextmanager
-def running(brokers: str, prefix: str, folder: Path) -> Iterator[System]:
+def running(
+    brokers: str,
+    prefix: str,
+    folder: Path,
+    login: Callable[[Program], Mapping[str, Any]] = lambda program: {},
+) -> Iterator[System]:
     """A system with topics and an engine; stops it at the end."""
-    system = System(brokers, prefix, folder)
+    system = System(brokers, prefix, folder, login=login)
     try:
         system.start()
         yield system

@@ -31,6 +31,9 @@ from deploy.simulator.publish.recording import Recorded, read_recording, to_line
 from deploy.simulator.traffic.generate import generate
 from deploy.simulator.traffic.load_profiles import SHAPES, Shape
 from streams.kafka import clients
+from streams.kafka.authorized import absence
+from streams.kafka.refusals import denied_right, no_answer
+from streams.kafka.security import Access
 
 AHEAD_S = 0.05  # records due within this time are sent together
 BATCH_BYTES = 512 * 1024
@@ -50,13 +53,13 @@ class PublishError(RuntimeError):
 class SimulateOptions:
     """What to simulate.
 
-    brokers: "host:port,host:port". topics: topic name of each kind of event. rate: events a
+    access: how to reach Kafka. topics: topic name of each kind of event. rate: events a
     second (None: as fast as possible). as_of_ms: the end of the traffic, epoch ms (None: now).
     truth_path: where to write the truth file (None: nowhere). idempotent: for Apache Kafka; the
     embedded broker cannot. compression: gzip, snappy, lz4 or zstd (None: not at all).
     """
 
-    brokers: str
+    access: Access
     seed: int = 1
     events: int = 50_000
     rate: float | None = None
@@ -76,7 +79,7 @@ class ReplayOptions:
     now: give records the time of sending instead of their recorded timestamp.
     """
 
-    brokers: str
+    access: Access
     path: Path
     speed: float | None = None
     now: bool = False
@@ -116,7 +119,7 @@ async def simulate(
         raise ValueError(f"rate: {options.rate} is not above 0 events a second")
     async with _publisher(options) as publisher:
         counts: dict[str, int] = {
-            kind: publisher.partitions(options.topics[kind]) for kind in KINDS
+            kind: await publisher.partitions(options.topics[kind]) for kind in KINDS
         }
         outgoing = _simulated(options, events, counts)
         return await publisher.run(outgoing, options.events, progress, stop, as_of_ms)
@@ -132,7 +135,7 @@ async def replay(
     as_of_ms = time.time_ns() // 1_000_000
     async with _publisher(options) as publisher:
         topics = {record.topic for record in read_recording(options.path)}
-        counts = {topic: publisher.partitions(topic) for topic in sorted(topics)}
+        counts = {topic: await publisher.partitions(topic) for topic in sorted(topics)}
         outgoing = _replayed(options, read_recording(options.path), counts)
         return await publisher.run(outgoing, 0, progress, stop, as_of_ms)
 
@@ -203,7 +206,7 @@ def _replayed(
 @asynccontextmanager
 async def _publisher(options: SimulateOptions | ReplayOptions) -> AsyncIterator[_Publisher]:
     producer = clients.producer(
-        options.brokers, enable_idempotence=options.idempotent, max_batch_size=BATCH_BYTES,
+        options.access, enable_idempotence=options.idempotent, max_batch_size=BATCH_BYTES,
         max_request_size=4 * BATCH_BYTES, request_timeout_ms=30_000,
         compression_type=options.compression,
     )  # fmt: skip
@@ -213,7 +216,7 @@ async def _publisher(options: SimulateOptions | ReplayOptions) -> AsyncIterator[
         cluster = await producer.client.fetch_all_metadata()
     except KafkaError as error:
         await producer.stop()
-        raise PublishError(f"Kafka at {options.brokers} does not answer ({error})") from error
+        raise PublishError(no_answer(options.access.brokers, error)) from error
     path = options.truth_path
     truth = path.open("w", encoding="utf-8") if path else None
     try:
@@ -232,11 +235,11 @@ class _Publisher:
         self._in_flight: deque[list[Batch]] = deque()
         self._by_kind: Counter[str] = Counter()
 
-    def partitions(self, topic: str) -> int:
+    async def partitions(self, topic: str) -> int:
         """Number of partitions. Raises PublishError for a missing topic; never creates it."""
         found = self._cluster.partitions_for_topic(topic)
         if not found:
-            raise PublishError(f"topic {topic} is missing. Fix: run `receipts topics`")
+            raise PublishError(await absence(self._producer.client, topic, "WRITE"))
         return len(found)
 
     async def run(
@@ -301,7 +304,8 @@ class _Publisher:
                     acknowledged += acknowledged_records(batch, answer.offset)
             self._write_down(sorted(acknowledged))
             if failures := [a for a in answers if isinstance(a, BaseException)]:
-                raise PublishError(f"the broker refused a batch: {failures[0]}")
+                refused = denied_right(failures[0], "WRITE")
+                raise PublishError(str(refused or f"the broker refused a batch: {failures[0]}"))
 
     def _write_down(self, acknowledged: list[tuple[int, Published]]) -> None:
         self._by_kind.update(record.kind for _, record in acknowledged)

@@ -21,6 +21,7 @@ from aiokafka.protocol.produce import ProduceRequest
 
 from streams.batching import Batch, BatchApp, Outgoing, run_worker
 from streams.batching.producer import BatchProducer
+from streams.kafka.security import Access
 
 
 def union(held: bytes, read: bytes) -> bytes:
@@ -40,7 +41,7 @@ class Counter:
         self.prefix: str = config["prefix"]
         self.app = BatchApp(
             self.prefix + "counter",
-            brokers=config["brokers"],
+            access=Access(config["brokers"]),
             batch_size=config.get("batch_size", 200),
             commit_interval_s=config.get("commit_interval_s", 0.2),
             session_timeout_s=config.get("session_timeout_s", 6),

@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 
 from deploy.embedded.brokers import Broker, EmbeddedBroker
 from streams.kafka import clients
+from streams.kafka.security import Access
 from tests.support.topics import create_topics
 from tests.support.waiting import eventually
 
@@ -141,7 +142,7 @@ class Rig:
         """All records of a topic by partition, up to the fetch high watermark."""
         parts = [TopicPartition(self.prefix + name, part) for part in range(PARTITIONS)]
         records: dict[int, list[Any]] = {part.partition: [] for part in parts}
-        async with clients.consumer(self.bootstrap, fetch_max_wait_ms=50) as consumer:
+        async with clients.consumer(Access(self.bootstrap), fetch_max_wait_ms=50) as consumer:
             consumer.assign(parts)
             while not await _at_end(consumer, parts):
                 for part, found in (await consumer.getmany(timeout_ms=100)).items():
@@ -150,7 +151,9 @@ class Rig:
 
     async def committed(self) -> dict[int, int]:
         """Committed offset by partition of `src`, 0 where there is none."""
-        async with clients.consumer(self.bootstrap, group_id=self.prefix + "counter") as consumer:
+        async with clients.consumer(
+            Access(self.bootstrap), group_id=self.prefix + "counter"
+        ) as consumer:
             parts = [TopicPartition(self.prefix + "src", part) for part in range(PARTITIONS)]
             consumer.assign(parts)
             return {part.partition: (await consumer.committed(part)) or 0 for part in parts}

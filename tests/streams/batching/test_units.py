@@ -29,6 +29,7 @@ from streams.batching.fence import Fence, error_codes
 from streams.batching.private_api import assert_private_api
 from streams.batching.producer import BatchProducer, _batches, _checked
 from streams.batching.runner import run_worker
+from streams.kafka.security import Access
 
 SYNC = SyncGroupRequest("group", 1, "member", None, [])
 BEAT = HeartbeatRequest("group", 1, "member")
@@ -301,17 +302,17 @@ def test_a_missing_name_is_reported_with_the_versions(monkeypatch: pytest.Monkey
 
 def test_a_stock_table_is_refused() -> None:
     with pytest.raises(TypeError, match=r"use BatchApp\.batch_table"):
-        BatchApp("stock", brokers="127.0.0.1:1").Table("counts", default=int)
+        BatchApp("stock", access=Access("127.0.0.1:1")).Table("counts", default=int)
 
 
 async def test_a_stock_topic_is_refused() -> None:
-    app = BatchApp("stock", brokers="127.0.0.1:1")
+    app = BatchApp("stock", access=Access("127.0.0.1:1"))
     with pytest.raises(TypeError, match="not a BatchTopic"):
         aiter(app.stream(app.topic("plain")))
 
 
 async def test_an_app_bound_to_another_loop_is_refused() -> None:
-    app = BatchApp("bound", brokers="127.0.0.1:1")
+    app = BatchApp("bound", access=Access("127.0.0.1:1"))
     assert app.batch_producer is not None
     with pytest.raises(RuntimeError, match="bound to an event loop"):
         run_worker(app)

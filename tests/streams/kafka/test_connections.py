@@ -15,6 +15,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 from deploy.embedded.brokers import Broker
 from streams.kafka import clients, connections
+from streams.kafka.security import Access
 from tests.support.topics import create_topics
 
 
@@ -40,7 +41,7 @@ def _reset(client: Any) -> list[str]:
 
 
 async def test_a_write_to_a_reset_connection_can_be_retried(embedded_broker: Broker) -> None:
-    admin = clients.admin(embedded_broker.bootstrap)
+    admin = clients.admin(Access(embedded_broker.bootstrap))
     await admin.start()
     try:
         client = admin._client
@@ -60,7 +61,7 @@ async def test_a_reset_connection_does_not_end_a_producer(
     embedded_broker: Broker, prefix: str
 ) -> None:
     await create_topics(embedded_broker.bootstrap, prefix + "a", partitions=1)
-    producer = clients.producer(embedded_broker.bootstrap)
+    producer = clients.producer(Access(embedded_broker.bootstrap))
     await producer.start()
     try:
         await producer.send_and_wait(prefix + "a", b"one", partition=0)
@@ -76,7 +77,7 @@ async def test_a_reset_connection_does_not_end_metadata_updates(
     embedded_broker: Broker, prefix: str
 ) -> None:
     await create_topics(embedded_broker.bootstrap, prefix + "a", partitions=1)
-    producer = clients.producer(embedded_broker.bootstrap)
+    producer = clients.producer(Access(embedded_broker.bootstrap))
     await producer.start()
     try:
         await producer.client.force_metadata_update()
@@ -93,7 +94,7 @@ async def test_a_reset_connection_does_not_end_metadata_updates(
 async def test_a_frozen_first_address_costs_one_request_timeout(
     embedded_broker: Broker, deaf: str
 ) -> None:
-    admin = clients.admin(f"{deaf},{embedded_broker.bootstrap}", request_timeout_ms=1000)
+    admin = clients.admin(Access(f"{deaf},{embedded_broker.bootstrap}"), request_timeout_ms=1000)
     began = time.monotonic()
     await admin.start()
     try:
@@ -106,7 +107,7 @@ async def test_a_frozen_first_address_costs_one_request_timeout(
 @pytest.fixture
 async def crowded(embedded_broker: Broker, deaf: str) -> Any:
     """An admin client that knows the live broker and, as number 7, a frozen one."""
-    admin = clients.admin(embedded_broker.bootstrap)
+    admin = clients.admin(Access(embedded_broker.bootstrap))
     await admin.start()
     host, _, port = deaf.rpartition(":")
     live = next(iter(admin._client.cluster.brokers()))
@@ -140,7 +141,7 @@ async def test_what_waits_for_a_broker_fails_when_the_cluster_drops_it(
     embedded_broker: Broker, deaf: str
 ) -> None:
     """A broker that froze: its partitions have other leaders long before the request times out."""
-    admin = clients.admin(embedded_broker.bootstrap)
+    admin = clients.admin(Access(embedded_broker.bootstrap))
     await admin.start()
     try:
         client = admin._client

@@ -1,0 +1,85 @@
+"""The least rights in Kafka that each process and command needs: one table.
+
+`receipts topics --acls` prints them, worker, sink and commands check them, docs/security.md shows
+them. Kafka grants DESCRIBE with READ and with WRITE, so it is named only where neither is needed.
+"""
+
+from collections.abc import Mapping
+from typing import Final, Literal, NamedTuple, get_args
+
+from models.settings import Settings, Topic
+
+Operation = Literal["READ", "WRITE", "CREATE", "DESCRIBE", "DESCRIBE_CONFIGS"]
+Kind = Literal["topic", "group"]
+Program = Literal["worker", "sink", "admin", "upstream", "simulator", "suppressions"]
+
+
+class Right(NamedTuple):
+    """An operation on a topic or a consumer group, by its full name."""
+
+    kind: Kind
+    name: str
+    operation: Operation
+
+    def __str__(self) -> str:
+        return f"{self.operation} on {self.kind} {self.name}"
+
+
+class Needs(NamedTuple):
+    """What a program does. group: suffix of the app id; None: it has no consumer group.
+
+    checks: topics whose configuration it reads before it starts.
+    """
+
+    meaning: str
+    reads: tuple[Topic, ...] = ()
+    writes: tuple[Topic, ...] = ()
+    creates: tuple[Topic, ...] = ()
+    checks: tuple[Topic, ...] = ()
+    group: str | None = None
+
+
+_ALL: Final[tuple[Topic, ...]] = get_args(Topic)
+_EVENTS: Final[tuple[Topic, ...]] = (
+    "sends", "receipts", "engagements", "campaigns", "accounts", "suppression-requests"
+)  # fmt: skip
+_WORKER_READS: Final[tuple[Topic, ...]] = (
+    "sends", "receipts", "engagements", "strikes", "suppression-requests", "accounts",
+    "message-states", "status-counters", "suppressions",
+)  # fmt: skip
+_WORKER_WRITES: Final[tuple[Topic, ...]] = (
+    # records with a wrong key go back to their own topic
+    "sends", "receipts", "engagements", "strikes", "suppression-requests",
+    "message-states", "status-counters", "suppressions", "retry-requests", "dead-letters",
+)  # fmt: skip
+_WORKER: Final = tuple(t for t in _ALL if t in _WORKER_READS or t in _WORKER_WRITES)
+
+NEEDS: Final[Mapping[Program, Needs]] = {
+    "worker": Needs("`receipts worker`", _WORKER_READS, _WORKER_WRITES, (), _WORKER, ""),
+    "sink": Needs("`receipts sink`", _ALL, ("dead-letters",), (), _ALL, "-sink"),
+    "admin": Needs("`receipts topics`", (), (), _ALL, _ALL),
+    "upstream": Needs("services that publish events", writes=_EVENTS),
+    "simulator": Needs("`receipts simulate`", writes=_EVENTS),
+    "suppressions": Needs("`receipts suppressions`", ("suppressions",), ("suppression-requests",)),
+}
+
+
+def rights_of(program: Program, settings: Settings) -> list[Right]:
+    """The least rights of a program, topic by topic."""
+    needs = NEEDS[program]
+    by_operation: tuple[tuple[Operation, tuple[Topic, ...]], ...] = (
+        ("READ", needs.reads),
+        ("WRITE", needs.writes),
+        ("CREATE", needs.creates),
+        ("DESCRIBE", tuple(t for t in needs.checks if t not in needs.reads + needs.writes)),
+        ("DESCRIBE_CONFIGS", needs.checks),
+    )
+    found = [
+        Right("topic", settings.topic(topic), operation)
+        for operation, topics in by_operation
+        for topic in _ALL
+        if topic in topics
+    ]
+    if needs.group is not None:
+        found.append(Right("group", settings.app_id + needs.group, "READ"))
+    return found

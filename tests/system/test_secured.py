@@ -1,0 +1,414 @@
+"""Worker, sink and commands over secured connections, on a real broker with ACLs.
+
+The rights are those that `receipts topics --acls` prints, applied by Kafka's own command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.kafka import suppression_client
+from deploy.kafka.access_rights import PRINCIPALS, acl_commands
+from deploy.kafka.topics import TopicsError, check_topics, create_topics
+from deploy.simulator.event import KINDS
+from deploy.simulator.publish.publish import PublishError, SimulateOptions, simulate
+from models.access_rights import NEEDS, Program, Right, rights_of
+from models.settings import Settings
+from streams.kafka import clients
+from streams.kafka.security import Access, kafka_access
+from tests.support.secured_broker import (
+    SESSION_MS,
+    SecuredBroker,
+    Way,
+    grant,
+    password_of,
+    revoke,
+    run_kafka_acls,
+    token_of,
+)
+from tests.support.system import Process, System, running
+from tests.support.waiting import eventually, until
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+ROOT = Path(__file__).parents[2]
+WAYS: tuple[Way, ...] = ("mtls", "plain", "scram-sha-256", "scram-sha-512", "oauthbearer")
+PREFIX = "acme."
+LONG_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def secured(needs_kafka: None) -> Iterator[SecuredBroker]:
+    """A broker on which every program may do what the table says, under PREFIX and app id."""
+    with SecuredBroker() as broker:
+        printing = Settings(
+            brokers=broker.bootstrap, topic_prefix=PREFIX, app_id=f"{PREFIX}receipts"
+        )
+        lines = acl_commands(printing, PRINCIPALS, None)
+        run_kafka_acls(line for line in lines if not line.startswith("#"))
+        yield broker
+        broker.kill()  # its orderly end takes long
+
+
+def login(broker: SecuredBroker, way: Way, listener: str = "") -> Callable[[Program], Any]:
+    """Each program as the principal that has its rights."""
+    return lambda program: broker.settings(way, PRINCIPALS[program].removeprefix("User:"), listener)
+
+
+@pytest.fixture(scope="module")
+def system(secured: SecuredBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """SASL_SSL with SCRAM-SHA-512; worker and sink run."""
+    folder = tmp_path_factory.mktemp("secured")
+    with running("unused:1", PREFIX, folder, login(secured, "scram-sha-512")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def processes(system: System) -> dict[str, Process]:
+    started = {kind: system.process(kind) for kind in ("worker", "sink")}
+    for process in started.values():
+        process.wait_ready()
+    return started
+
+
+def receipts(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("RECEIPTS_")}
+    return subprocess.run(
+        [sys.executable, "-m", "deploy.cli", *arguments],
+        cwd=ROOT,
+        env={**clean, **settings.environ()},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def assert_balances(system: System) -> None:
+    ledger = system.ledger(LONG_S * 3)
+    assert ledger.balances, f"{ledger}"
+    assert ledger.events > 0
+
+
+# --- everything works with the least rights -----------------------------------------------------
+
+
+def test_traffic_balances_over_sasl_ssl_with_the_least_rights(
+    system: System, processes: dict[str, Process]
+) -> None:
+    system.publish(3_000, seed=21)
+    assert_balances(system)
+    assert processes["worker"].value("receipts_strays_total") > 0  # writes to the source topics
+    assert processes["worker"].value("receipts_dead_letters_total") > 0
+
+
+def test_the_commands_work_with_the_least_rights(
+    system: System, processes: dict[str, Process]
+) -> None:
+    mine = system.settings_of("suppressions")
+    person = ("acme", "+447700900123")
+    added = receipts(mine, "suppressions", "add", *person, "--who", "me", "--why", "test")
+    assert added.returncode == 0, added.stderr
+
+    def is_suppressed() -> bool:
+        return receipts(mine, "suppressions", "check", *person).returncode == 3
+
+    until(is_suppressed, "the worker suppresses the recipient", LONG_S)
+    listed = receipts(mine, "suppressions", "list")
+    assert listed.returncode == 0 and "447700900123" in listed.stdout
+    checked = receipts(system.settings_of("admin"), "topics", "--check")
+    assert checked.returncode == 0, checked.stderr
+    truth = system.folder / "command.jsonl"
+    command = ("simulate", "--events", "200", "--truth", str(truth))
+    simulated = receipts(system.settings_of("simulator"), *command)
+    assert simulated.returncode == 0, simulated.stderr
+    system.truths.append(truth)
+
+
+def test_no_secret_is_in_any_log(system: System, processes: dict[str, Process]) -> None:
+    for process in processes.values():
+        log = process.child.log.read_text()
+        assert "SASL_SSL" in log  # the settings are there
+        assert "secret-of-" not in log
+
+
+# --- with one right less ------------------------------------------------------------------------
+
+
+async def _starts(program: Program, settings: Settings) -> None:
+    """What the program does first, or what needs the right."""
+    if program in ("worker", "sink", "admin"):
+        await check_topics(settings, program)
+    elif program == "suppressions":
+        _ = [one async for one in suppression_client.suppressed_recipients(settings)]
+        value = suppression_client.request_value(
+            "acme", "+447700900124", "suppress", suppression_client.now_ms(), "me", "test"
+        )
+        await suppression_client.publish(settings, value)
+    else:
+        topics: dict[str, str] = {kind: settings.topic(kind) for kind in KINDS}
+        await simulate(SimulateOptions(kafka_access(settings), 1, 300, topics=topics))
+
+
+def _cases() -> list[Any]:
+    settings = Settings(topic_prefix=PREFIX, app_id=f"{PREFIX}receipts")
+    return [
+        pytest.param(program, right, id=f"{program}: {right}")
+        for program in NEEDS
+        for right in rights_of(program, settings)
+        if right.operation != "CREATE"
+    ]
+
+
+async def _refused(work: Callable[[], Awaitable[None]]) -> str:
+    try:
+        await work()
+    except (TopicsError, PublishError, suppression_client.SuppressionsError) as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize(("program", "right"), _cases())
+async def test_one_right_less_is_named(
+    program: Program, right: Right, system: System, secured: SecuredBroker
+) -> None:
+    settings = system.settings_of("simulator" if program == "upstream" else program)
+    principal = PRINCIPALS["simulator" if program == "upstream" else program]
+    await revoke(secured, principal, right)
+    text = ""
+    try:
+        # A broker applies a change of ACLs a moment after it acknowledged it.
+        async def is_refused() -> bool:
+            nonlocal text
+            text = await _refused(lambda: _starts(program, settings))
+            return bool(text)
+
+        await eventually(is_refused, LONG_S, lambda: f"{right} is not needed")
+        assert text == f"Kafka denies {right}. Fix: grant it; `receipts topics --acls` prints " \
+            "the commands"  # fmt: skip
+    finally:
+        await grant(secured, principal, right)
+
+    async def works() -> bool:
+        return not await _refused(lambda: _starts(program, settings))
+
+    await eventually(works, LONG_S)
+
+
+async def test_creating_topics_without_the_right_is_named(
+    system: System, secured: SecuredBroker
+) -> None:
+    settings = system.settings_of("admin").model_copy(update={"topic_prefix": "other."})
+    with pytest.raises(TopicsError) as raised:
+        await create_topics(settings)
+    lines = str(raised.value).splitlines()
+    wanted = [r for r in rights_of("admin", settings) if r.operation == "DESCRIBE"]
+    assert [line.split(".  Fix")[0] for line in lines] == [
+        f"Kafka denies {right}. Fix: grant it; `receipts topics --acls` prints the commands"
+        for right in wanted
+    ]
+    for right in rights_of("admin", settings):
+        if right.operation != "CREATE":
+            await grant(secured, PRINCIPALS["admin"], right)
+
+    async def creation_is_refused() -> bool:
+        text = await _refused(lambda: create_topics(settings))  # type: ignore[arg-type]
+        return "Kafka denies CREATE on topic other.sends. Fix: grant it" in text
+
+    await eventually(creation_is_refused, LONG_S)
+
+
+def test_a_process_without_a_right_ends_with_one_line(
+    system: System, secured: SecuredBroker
+) -> None:
+    settings = system.settings_of("worker").model_copy(update={"app_id": "unknown-group"})
+    done = receipts(settings.model_copy(update={"worker_port": 0}), "worker")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "receipts: error: Kafka denies READ on group unknown-group. Fix: grant it; "
+        "`receipts topics --acls` prints the commands"
+    )
+    assert "Traceback" not in done.stderr
+
+
+# --- rights that are taken away while everything runs -------------------------------------------
+
+
+def _not_ready(process: Process) -> str:
+    """Why it is not ready; empty: it is."""
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{process.port}/readyz", timeout=5).close()
+    except urllib.error.HTTPError as error:
+        return error.read().decode()
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("program", "operation", "topic"),
+    [
+        ("worker", "READ", "sends"),
+        ("worker", "WRITE", "message-states"),
+        ("sink", "READ", "message-states"),
+    ],
+)
+def test_a_right_that_is_taken_away_is_waited_for(
+    program: Any, operation: Any, topic: Any, system: System,
+    processes: dict[str, Process], secured: SecuredBroker,
+) -> None:  # fmt: skip
+    process, principal = processes[program], PRINCIPALS[program]
+    right = Right("topic", system.settings.topic(topic), operation)
+    asyncio.run(revoke(secured, principal, right))
+    try:
+        system.publish(500, seed=31, name=f"denied-{program}-{operation}-{topic}")
+        until(lambda: f"Kafka denies {right}" in _not_ready(process), f"{right} is missed", LONG_S)
+        process.child.check()
+        lines = [li for li in process.child.log.read_text().splitlines() if str(right) in li]
+        assert 1 <= len(lines) <= 3, lines
+    finally:
+        asyncio.run(grant(secured, principal, right))
+    until(lambda: not _not_ready(process), "it is ready again", LONG_S)
+    assert_balances(system)
+
+
+# --- ways to connect ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("listener", ["SASL_SSL", "SASL_PLAINTEXT"])
+@pytest.mark.parametrize("way", WAYS)
+async def test_every_way_to_log_in(
+    way: Way, listener: str, system: System, secured: SecuredBroker
+) -> None:
+    if way == "mtls" and listener == "SASL_PLAINTEXT":
+        listener = "SSL"
+    fields = secured.settings(way, "receipts-suppressions", "" if way == "mtls" else listener)
+    settings = Settings(**{**system.settings.model_dump(), **fields})
+    value = suppression_client.request_value(
+        "acme", "+447700900125", "suppress", suppression_client.now_ms(), "me", way
+    )
+    published = await suppression_client.publish(settings, value)
+    assert published.offset >= 0
+    _ = [one async for one in suppression_client.suppressed_recipients(settings)]
+
+
+def test_traffic_balances_over_mtls(secured: SecuredBroker, system: System, tmp_path: Path) -> None:
+    """The processes of the module's system share the groups and partitions with these."""
+    with running("unused:1", PREFIX, tmp_path, login(secured, "mtls")) as other:
+        worker, sink = other.process("worker"), other.process("sink")
+        worker.wait_ready()
+        sink.wait_ready()
+        assert not _not_ready(worker) and not _not_ready(sink)
+        assert "SSL" in worker.child.log.read_text()
+
+
+# --- sessions that end --------------------------------------------------------------------------
+
+
+def test_processes_go_on_when_sessions_and_tokens_end(needs_kafka: None, tmp_path: Path) -> None:
+    """Sessions of 4 s, and tokens that live for 40 s, made by a command."""
+    makes = "import sys; from tests.support.secured_broker import token_of; "
+    command = f"{sys.executable} -c '{makes}print(token_of(sys.argv[1], 40))' receipts-worker"
+    with SecuredBroker() as broker:
+        everything = {
+            "brokers": broker.address("SHORT"),
+            "kafka_security_protocol": "SASL_SSL",
+            "kafka_ssl_cafile": str(broker.certificates.cafile),
+            "kafka_sasl_mechanism": "OAUTHBEARER",
+            "kafka_oauth_token_command": command,
+        }
+        asyncio.run(_may_everything(broker, "User:receipts-worker", "t."))
+        with running("unused:1", "t.", tmp_path, lambda program: everything) as system:
+            worker, sink = system.process("worker"), system.process("sink")
+            worker.wait_ready()
+            sink.wait_ready()
+            began = time.monotonic()
+            system.publish(3_000, seed=41, rate=100)  # 30 s: seven sessions
+            assert time.monotonic() - began > 5 * SESSION_MS / 1000
+            assert_balances(system)
+            for process in (worker, sink):
+                assert not _not_ready(process)
+                log = process.child.log.read_text()
+                assert "WARNING" not in log and "ERROR" not in log, log
+                assert process.value("receipts_rebalances_total") == 1, log
+        broker.kill()
+
+
+async def _may_everything(broker: SecuredBroker, principal: str, prefix: str) -> None:
+    settings = Settings(topic_prefix=prefix, app_id=f"{prefix}receipts")
+    for right in {right for program in NEEDS for right in rights_of(program, settings)}:
+        await grant(broker, principal, right)
+
+
+# --- mistakes -----------------------------------------------------------------------------------
+
+
+def _mistakes(broker: SecuredBroker) -> dict[str, tuple[dict[str, Any], str]]:
+    scram = broker.settings("scram-sha-512", "receipts-admin")
+    mtls = broker.settings("mtls", "receipts-admin")
+    without = {k: v for k, v in mtls.items() if "cert" not in k and "keyfile" not in k}
+    token = broker.settings("oauthbearer", "receipts-admin")
+    expired = broker.home / "expired.token"
+    expired.write_text(token_of("receipts-admin", -5))
+    plain = {"brokers": broker.bootstrap, "kafka_security_protocol": "SASL_PLAINTEXT",
+             "kafka_ssl_cafile": ""}  # fmt: skip
+    return {
+        "wrong password": ({**scram, "kafka_sasl_password": "wrong-7d1"}, "SASL_PASSWORD"),
+        "wrong mechanism of the user": (
+            {**scram, "kafka_sasl_username": "nobody"}, "RECEIPTS_KAFKA_SASL_USERNAME"),
+        "untrusted certificate": ({**scram, "kafka_ssl_cafile": ""}, "RECEIPTS_KAFKA_SSL_CAFILE"),
+        "no client certificate": (without, "RECEIPTS_KAFKA_SSL_CERTFILE"),
+        "login where none is expected": ({**scram, **plain}, "RECEIPTS_KAFKA_SECURITY_PROTOCOL"),
+        "TLS where none is spoken": (
+            {**mtls, "brokers": broker.bootstrap}, "RECEIPTS_KAFKA_SECURITY_PROTOCOL"),
+        "no TLS where it is needed": (
+            {"brokers": broker.address("SSL")}, "RECEIPTS_KAFKA_SECURITY_PROTOCOL"),
+        "expired token": ({**token, "kafka_oauth_token_file": str(expired)}, "token"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        "wrong password", "wrong mechanism of the user", "untrusted certificate",
+        "no client certificate", "login where none is expected", "TLS where none is spoken",
+        "no TLS where it is needed", "expired token",
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_line_that_names_the_setting(mistake: str, secured: SecuredBroker) -> None:
+    fields, named = _mistakes(secured)[mistake]
+    done = receipts(Settings(**fields), "topics", "--check")
+    assert done.returncode == 1, done
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("receipts: error: Kafka at ") and named in line and "Fix: " in line
+    for secret in ("wrong-7d1", "secret-of-", password_of("receipts-admin"), token_of("x")[:20]):
+        assert secret not in done.stdout + done.stderr
+
+
+async def test_a_login_that_is_refused_later_is_kept_as_a_reason(secured: SecuredBroker) -> None:
+    """As when a password was changed: open connections stay, new ones are refused."""
+    access: Access = kafka_access(Settings(**secured.settings("scram-sha-512", "receipts-admin")))
+    admin = clients.admin(access)
+    await admin.start()
+    try:
+        client = admin._client
+        node = client.get_random_node()
+        assert await client.ready(node)
+        client._sasl_plain_password = "changed"
+        assert await client.ready(node) and client.refusal == ""
+        assert not await client.ready(node, group="another connection")
+        assert "RECEIPTS_KAFKA_SASL_PASSWORD" in client.refusal
+        client._sasl_plain_password = password_of("receipts-admin")
+        await eventually(lambda: client.ready(node, group="another connection"))
+        assert client.refusal == ""
+    finally:
+        await admin.close()
