@@ -216,7 +216,7 @@ def check_disk(disk: Disk) -> Check:
 
 
 def _clock(where: str, ahead_s: float, exact_s: float, *, may_be_behind: bool = False) -> Check:
-    """ahead_s: of this machine's clock. may_be_behind: an old record is no wrong clock."""
+    """ahead_s: of this machine's clock. may_be_behind: as an old record is."""
     off = abs(ahead_s) - exact_s
     if off < CLOCK_WARNING_S or (may_be_behind and ahead_s < 0):
         known = "is not ahead" if may_be_behind else f"within {max(exact_s, abs(ahead_s)):.1f} s"

@@ -19,7 +19,7 @@ LAG_WARNING_S: Final = 60
 LAG_ERROR_S: Final = 300
 #: Dead letters of the last hour per record that came, from which refusals are an error.
 DEAD_SHARE: Final = 0.01
-#: Below so many dead letters the share says nothing.
+#: Below so many dead letters their share means nothing.
 DEAD_FEW: Final = 20
 #: Part of ClickHouse's limit of parts from which worth a look.
 PARTS_SHARE: Final = 0.5

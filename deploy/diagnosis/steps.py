@@ -3,6 +3,7 @@
 import asyncio
 import re
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, TypeVar
@@ -30,15 +31,16 @@ _CAUSE: Final = re.compile(r"Caused by .*: (.*?)[\"']\)\)")
 
 
 class Steps:
-    """Steps over one source. unread: those that failed, with the reason."""
+    """Steps over one source, all together within SOURCE_S. unread: those that failed, and why."""
 
     def __init__(self) -> None:
         self.unread: list[str] = []
+        self._ends = time.monotonic() + SOURCE_S
 
     async def take(self, name: str, reading: Awaitable[T]) -> T | None:
-        """The result of a step; None when it failed or took longer than REQUEST_S."""
+        """The result of a step; None when it failed or took too long."""
         try:
-            async with asyncio.timeout(REQUEST_S):
+            async with asyncio.timeout(min(REQUEST_S, self._ends - time.monotonic())):
                 return await reading
         except (KafkaError, TopicsError, OSError, NotImplementedError) as error:
             self.unread.append(f"{name}: {reason(error)}")
@@ -67,7 +69,7 @@ def reason(error: BaseException) -> str:
 
 
 def cannot_connect(url: str, error: SinkError | OSError, variable: str) -> Finding:
-    """The finding for a ClickHouse that cannot be asked. variable: the setting with its URL."""
+    """The finding for a ClickHouse that cannot be read. variable: the setting with its URL."""
     shown = mask_url(url)
     if urlsplit(url).scheme == "chdb":
         problem = f"{shown} is an embedded engine, and its folder is open elsewhere or missing"
