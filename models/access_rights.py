@@ -11,7 +11,7 @@ from models.settings import Settings, Topic
 
 Operation = Literal["READ", "WRITE", "CREATE", "DESCRIBE", "DESCRIBE_CONFIGS"]
 Kind = Literal["topic", "group"]
-Program = Literal["worker", "sink", "admin", "upstream", "simulator", "suppressions"]
+Program = Literal["worker", "sink", "admin", "upstream", "simulator", "suppressions", "status"]
 
 
 class Right(NamedTuple):
@@ -28,7 +28,8 @@ class Right(NamedTuple):
 class Needs(NamedTuple):
     """What a program does. group: suffix of the app id; None: it has no consumer group.
 
-    checks: topics whose configuration it reads before it starts.
+    checks: topics whose configuration it reads before it starts. watches: suffixes of groups that
+    it looks at without joining them.
     """
 
     meaning: str
@@ -37,6 +38,7 @@ class Needs(NamedTuple):
     creates: tuple[Topic, ...] = ()
     checks: tuple[Topic, ...] = ()
     group: str | None = None
+    watches: tuple[str, ...] = ()
 
 
 _ALL: Final[tuple[Topic, ...]] = get_args(Topic)
@@ -61,6 +63,7 @@ NEEDS: Final[Mapping[Program, Needs]] = {
     "upstream": Needs("services that publish events", writes=_EVENTS),
     "simulator": Needs("`receipts simulate`", writes=_EVENTS),
     "suppressions": Needs("`receipts suppressions`", ("suppressions",), ("suppression-requests",)),
+    "status": Needs("`receipts status`", _ALL, checks=_ALL, watches=("", "-sink")),
 }
 
 
@@ -82,4 +85,5 @@ def rights_of(program: Program, settings: Settings) -> list[Right]:
     ]
     if needs.group is not None:
         found.append(Right("group", settings.app_id + needs.group, "READ"))
+    found += [Right("group", settings.app_id + suffix, "DESCRIBE") for suffix in needs.watches]
     return found

@@ -15,7 +15,6 @@ from deploy.diagnosis.examination import (
 )
 from deploy.diagnosis.findings import Finding, Severity, finding
 from deploy.diagnosis.readings import Process
-from deploy.diagnosis.rights import kafka_rights
 from models.issues import SettingsError
 from models.settings import Settings
 
@@ -79,9 +78,7 @@ def check_settings(settings: Settings, brokers: int) -> Iterator[Check]:
 # --- Kafka --------------------------------------------------------------------------------------
 
 
-def check_kafka(
-    settings: Settings, kafka: ExaminedKafka, processes: Iterable[Process]
-) -> Iterator[Check]:
+def check_kafka(kafka: ExaminedKafka, processes: Iterable[Process]) -> Iterator[Check]:
     """Connections, rights, topics, clocks and disks of Kafka."""
     yield from _addresses(kafka)
     if kafka.problem:
@@ -93,8 +90,12 @@ def check_kafka(
         return
     release = f"speaks the protocol of {kafka.release}" if kafka.release else "is not known"
     yield passed("versions", "Kafka", release)
+    for text in kafka.certificates:
+        where, _, rest = text.partition(": ")
+        problem, _, fix = rest.partition(". Fix: ")
+        yield failed("connections", "certificate", "warning", where, problem, fix)
     for process in processes:
-        yield from _kafka_rights(settings, kafka, process)
+        yield from _kafka_rights(kafka, process)
     yield from _topics(kafka)
     if kafka.record_ahead_s is not None:
         yield _clock("newest record in Kafka", kafka.record_ahead_s, 0.0, may_be_behind=True)
@@ -118,28 +119,20 @@ def _address(address: Address, source: str, fix: str, severity: Severity) -> Che
     return failed("connections", "broker_unreachable", severity, where, address.problem, fix)
 
 
-def _kafka_rights(settings: Settings, kafka: ExaminedKafka, process: Process) -> Iterator[Check]:
-    lacking: list[tuple[str, str]] = []
-    unknown = 0
-    for name, needed in kafka_rights(settings, process).items():
-        held = kafka.held.get(name)
-        if held is None or held.error == "UnknownTopicOrPartitionError":
-            continue
-        if "Authorization" in held.error:
-            lacking.append((name, "DESCRIBE"))
-        elif held.operations is None:
-            unknown += 1
-        elif missing := needed - held.operations:
-            lacking.append((name, ", ".join(sorted(missing))))
-    for name, operations in lacking:
-        fix = f"grant {operations} on {name} to the user of the {process}"
-        problem = f"a {process} needs {operations}, which this user lacks"
+def _kafka_rights(kafka: ExaminedKafka, process: Process) -> Iterator[Check]:
+    where = f"{process} on Kafka"
+    if kafka.lacking is None:
+        yield Check("rights", "skipped", where, "nobody logs in, so ACLs are not looked up")
+        return
+    if process not in kafka.lacking:
+        return  # it could not be read: `skipped` has the reason
+    for name, operations in kafka.lacking[process].items():
+        needed = ", ".join(operations)
+        fix = f"grant {needed} on {name} to the user of the {process} (`receipts topics --acls`)"
+        problem = f"a {process} needs {needed}, which this user lacks"
         yield failed("rights", "kafka_rights", "error", name, problem, fix)
-    if unknown:
-        why = f"Kafka does not name the rights on {unknown} topics or groups"
-        yield Check("rights", "skipped", f"{process} on Kafka", why)
-    elif not lacking and kafka.held:
-        yield passed("rights", f"{process} on Kafka", "this user has all that it needs")
+    if not kafka.lacking[process]:
+        yield passed("rights", where, "this user has all that it needs")
 
 
 def _topics(kafka: ExaminedKafka) -> Iterator[Check]:
@@ -223,7 +216,7 @@ def check_disk(disk: Disk) -> Check:
 
 
 def _clock(where: str, ahead_s: float, exact_s: float, *, may_be_behind: bool = False) -> Check:
-    """ahead_s: of this machine's clock. may_be_behind: an old record is no wrong clock."""
+    """ahead_s: of this machine's clock. may_be_behind: as an old record is."""
     off = abs(ahead_s) - exact_s
     if off < CLOCK_WARNING_S or (may_be_behind and ahead_s < 0):
         known = "is not ahead" if may_be_behind else f"within {max(exact_s, abs(ahead_s)):.1f} s"

@@ -41,11 +41,22 @@ _MINUTE_S: Final = 60
 
 
 def read_clickhouse(url: str) -> Database:
-    """Everything about ClickHouse. Raises Unavailable when it does not answer, Broken when it
-    refuses."""
+    """Everything about ClickHouse but the suppressed recipients.
+
+    Raises Unavailable when it does not answer, Broken when it refuses.
+    """
     clickhouse = connect_clickhouse(url)
     try:
         return _read(clickhouse)
+    finally:
+        clickhouse.close()
+
+
+def read_suppressed(url: str) -> dict[str, int]:
+    """Suppressed recipients by channel. Raises SinkError."""
+    clickhouse = connect_clickhouse(url)
+    try:
+        return dict(clickhouse.rows(_SUPPRESSED))
     finally:
         clickhouse.close()
 
@@ -63,10 +74,8 @@ def _read(clickhouse: ClickHouse) -> Database:
     def named(state: str) -> tuple[str, ...]:
         return tuple(each.name for each in migrations if each.state == state)
 
-    migrated = bool(named("applied"))
     limits = dict(rows("limits of parts", _LIMITS) or ())
     counts_inserts = limits.get("old_parts_lifetime", 0) > _MINUTE_S
-    suppressed = rows("suppressed recipients", _SUPPRESSED) if migrated else None
     return Database(
         version=version,
         pending=named("pending"),
@@ -75,7 +84,7 @@ def _read(clickhouse: ClickHouse) -> Database:
         schema=max(named("applied") + named("unknown"), default=""),
         tables=_tables(rows("parts of tables", _TABLES) or (), counts_inserts),
         parts_limit=limits.get("parts_to_delay_insert"),
-        suppressed=None if suppressed is None else dict(suppressed),
+        suppressed=None,
         unread=tuple(steps.unread),
     )
 

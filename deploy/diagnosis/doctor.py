@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, get_args
 
 from deploy import __version__
@@ -14,6 +14,7 @@ from deploy.diagnosis.checks import (
     check_machine,
     check_of,
     check_settings,
+    failed,
     wrong_settings,
 )
 from deploy.diagnosis.examination import Area, Check, Examination
@@ -25,6 +26,7 @@ from deploy.diagnosis.steps import SOURCE_S, cannot_connect, in_thread
 from models.issues import SettingsError
 from models.settings import Settings
 from sinks.errors import SinkError
+from streams.kafka.security import UnusableAccess
 
 _AREAS: Final = get_args(Area)
 
@@ -40,10 +42,19 @@ async def examine(environ: Mapping[str, str], processes: tuple[Process, ...]) ->
     except SettingsError as error:
         checks = [*wrong_settings(error), *check_machine(examine_machine(None))]
     else:
-        checks = await _checks(settings, processes)
+        try:
+            checks = await _checks(settings, processes)
+        except UnusableAccess as error:
+            checks = [*unusable_access(error), *check_machine(examine_machine(settings))]
     checks.sort(key=lambda each: _AREAS.index(each.area))
     well = all(each.state != "error" for each in checks)
     return Examination(now_ms, __version__, well, tuple(checks))
+
+
+def unusable_access(error: UnusableAccess) -> Iterator[Check]:
+    """A check for each file of the connection to Kafka that cannot be used."""
+    for each in error.problems:
+        yield failed("settings", "settings", "error", each.variable, each.text, each.fix)
 
 
 async def _checks(settings: Settings, processes: tuple[Process, ...]) -> list[Check]:
@@ -55,7 +66,7 @@ async def _checks(settings: Settings, processes: tuple[Process, ...]) -> list[Ch
     )
     return [
         *check_settings(settings, kafka.brokers),
-        *check_kafka(settings, kafka, processes),
+        *check_kafka(kafka, processes),
         *(check for found in databases for check in found),
         *check_machine(examine_machine(settings)),
     ]

@@ -5,6 +5,8 @@ from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
+from deploy.diagnosis.readings import Process
+
 Area = Literal[
     "settings", "connections", "rights", "topics", "schema", "clocks", "disk", "codecs", "versions",
     "files",
@@ -44,17 +46,6 @@ class Address(NamedTuple):
     problem: str
 
 
-class Held(NamedTuple):
-    """Rights on a topic, group or the cluster, of the user of the settings.
-
-    name: "topic sends", "group receipts", "cluster". operations: None when Kafka does not name them
-    """
-
-    name: str
-    error: str
-    operations: frozenset[str] | None
-
-
 class Disk(NamedTuple):
     """Space of a disk, in bytes."""
 
@@ -83,7 +74,8 @@ class ExaminedKafka(NamedTuple):
     """What Kafka has answered.
 
     problem: why it does not answer; all after it is empty then. record_ahead_s: the newest record's
-    time less this machine's
+    time less this machine's. lacking: operations that the user lacks, by process and topic or
+    group; None: nobody logs in. certificates: warnings
     """
 
     problem: str
@@ -91,7 +83,8 @@ class ExaminedKafka(NamedTuple):
     advertised: tuple[Address, ...]
     brokers: int
     release: str
-    held: Mapping[str, Held]
+    certificates: tuple[str, ...]
+    lacking: Mapping[Process, Mapping[str, tuple[str, ...]]] | None
     missing: tuple[str, ...]
     fatal: tuple[tuple[str, str, str], ...]
     harmless: tuple[tuple[str, str, str], ...]

@@ -9,7 +9,6 @@ from typing import Any, Final
 from clickhouse_connect.driver.binding import quote_identifier
 
 from deploy.diagnosis.examination import Disk, ExaminedClickHouse, Skipped
-from deploy.diagnosis.rights import MIGRATION_RIGHTS, SINK_RIGHTS
 from deploy.diagnosis.steps import Steps, connect_clickhouse
 from models.settings import Settings
 from sinks.client import ClickHouse
@@ -19,6 +18,10 @@ from sinks.tables import ALL
 
 SINK: Final = "RECEIPTS_CLICKHOUSE_URL"
 REPORTS: Final = "RECEIPTS_PAGES_CLICKHOUSE_URL"
+
+#: Of the sink on the tables it fills, and on the database when it migrates too.
+_SINK_RIGHTS: Final = ("SELECT", "INSERT")
+_MIGRATION_RIGHTS: Final = ("CREATE TABLE", "CREATE VIEW", "DROP VIEW", "ALTER TABLE")
 
 _NOW: Final = "SELECT version(), toUnixTimestamp64Milli(now64(3))"
 _DISKS: Final = "SELECT name, total_space, free_space FROM system.disks"
@@ -79,9 +82,9 @@ def _sink_needs(clickhouse: ClickHouse, migrates: bool) -> dict[str, tuple[str, 
     database = quote_identifier(clickhouse.database)
     names = (*(table.name for table in ALL), "schema_migrations")
     needed: dict[str, tuple[str, ...]] = {
-        f"{database}.{quote_identifier(name)}": SINK_RIGHTS for name in names
+        f"{database}.{quote_identifier(name)}": _SINK_RIGHTS for name in names
     }
-    return {**needed, f"{database}.*": MIGRATION_RIGHTS} if migrates else needed
+    return {**needed, f"{database}.*": _MIGRATION_RIGHTS} if migrates else needed
 
 
 def _reports_need(clickhouse: ClickHouse) -> dict[str, tuple[str, ...]]:

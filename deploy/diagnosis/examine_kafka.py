@@ -5,29 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
-from functools import partial
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from deploy.diagnosis.examination import Address, Disk, ExaminedKafka, Held, Skipped
-from deploy.diagnosis.kafka import kafka_clients, readers, timestamps
+from deploy.diagnosis.examination import Address, Disk, ExaminedKafka, Skipped
+from deploy.diagnosis.kafka import kafka_clients, timestamps
+from deploy.diagnosis.readings import Process
 from deploy.diagnosis.steps import SOURCE_S, Steps, reason
+from deploy.kafka.access_rights import lacking_rights
 from deploy.kafka.topics import actual_topics, differences, topic_specs
 from models.settings import Settings
-from streams.kafka import clients
-from streams.kafka.cluster_requests import (
-    LogDir,
-    Rights,
-    group_rights,
-    log_dirs,
-    release,
-    topic_rights,
-)
+from streams.kafka.cluster_requests import LogDir, log_dirs, release
+from streams.kafka.security import certificate_warnings, kafka_access
 
 _CONNECT_S: Final = 3.0
-_COORDINATOR_S: Final = 2.0
 
 
 async def examine_kafka(settings: Settings) -> ExaminedKafka:
@@ -37,7 +30,7 @@ async def examine_kafka(settings: Settings) -> ExaminedKafka:
         async with asyncio.timeout(SOURCE_S * 2), kafka_clients(settings) as (admin, consumer):
             return await _examine(settings, admin, consumer, bootstrap)
     except (KafkaError, OSError) as error:
-        nothing: tuple[Any, ...] = ((), 0, "", {}, (), (), (), None, (), ())
+        nothing: tuple[Any, ...] = ((), 0, "", (), None, (), (), (), None, (), ())
         return ExaminedKafka(reason(error), bootstrap, *nothing)
 
 
@@ -65,7 +58,6 @@ async def _examine(
     brokers = {each["node_id"]: f"{each['host']}:{each['port']}" for each in cluster["brokers"]}
     advertised = await connect_to_all(sorted(set(brokers.values())))
     spoken = await steps.take("versions", release(admin._client))
-    held = await _rights(steps, admin, settings)
     actual = await steps.take("topics", actual_topics(admin, specs))
     found = differences(specs, actual) if actual is not None else None
     missing = [spec.name for spec in specs if actual is not None and spec.name not in actual]
@@ -76,7 +68,8 @@ async def _examine(
         advertised=advertised,
         brokers=len(brokers),
         release=spoken or "",
-        held={each.name: each for each in held},
+        certificates=tuple(certificate_warnings(kafka_access(settings))),
+        lacking=await _lacking(steps, admin, settings),
         missing=tuple(missing),
         fatal=tuple(found.fatal) if found else (),
         harmless=tuple(found.harmless) if found else (),
@@ -93,28 +86,22 @@ def _skipped(unread: Iterable[str]) -> Iterable[Skipped]:
         yield Skipped(area, "Kafka", why)  # type: ignore[arg-type]
 
 
-async def _rights(steps: Steps, admin: Any, settings: Settings) -> list[Held]:
-    client, names = admin._client, [spec.name for spec in topic_specs(settings)]
-    answer = await steps.take("rights", topic_rights(client, names))
-    if answer is None:
-        return []
-    topics, _ = answer
-    held = [_held(f"topic {name}", rights) for name, rights in topics.items()]
-    for reader in readers(settings):
-        found = await steps.take("rights", _of_group(admin, reader.group))
-        held += [_held(f"group {reader.group}", found)] if found else []
-    return held
-
-
-def _held(name: str, rights: Rights) -> Held:
-    return Held(name, rights.error, rights.operations)
-
-
-async def _of_group(admin: Any, group: str) -> Rights:
-    coordinator = await clients.retry_for_a_while(
-        partial(admin.find_coordinator, group), _COORDINATOR_S
-    )
-    return await group_rights(admin._client, group, coordinator)
+async def _lacking(
+    steps: Steps, admin: Any, settings: Settings
+) -> dict[Process, dict[str, tuple[str, ...]]] | None:
+    """Operations that the user lacks, by process and topic or group."""
+    if settings.kafka_security_protocol == "PLAINTEXT":
+        return None
+    lacking: dict[Process, dict[str, tuple[str, ...]]] = {}
+    for process in get_args(Process):
+        rights = await steps.take("rights", lacking_rights(admin, process, settings))
+        if rights is not None:
+            named: dict[str, tuple[str, ...]] = {}
+            for right in rights:
+                name = f"{right.kind} {right.name}"
+                named[name] = (*named.get(name, ()), right.operation)
+            lacking[process] = named
+    return lacking
 
 
 async def _record_ahead_s(consumer: Any, settings: Settings, topics: Iterable[str]) -> float | None:

@@ -72,6 +72,7 @@ KINDS: Final[dict[str, Kind]] = {
     "settings": Kind("a setting is wrong", _SETTINGS),
     "one_replica": Kind("topics have one replica on a cluster of several brokers", _DOCTOR),
     "broker_unreachable": Kind("an address of Kafka cannot be connected to", _DOCTOR),
+    "certificate": Kind("a certificate for Kafka has expired, or soon will", _DOCTOR),
     "kafka_rights": Kind("the user lacks a right on a topic, group or the cluster", _DOCTOR),
     "clickhouse_rights": Kind("the user lacks a right on a table", _DOCTOR),
     "clock": Kind("two clocks differ", _DOCTOR),

@@ -19,13 +19,17 @@ LAG_WARNING_S: Final = 60
 LAG_ERROR_S: Final = 300
 #: Dead letters of the last hour per record that came, from which refusals are an error.
 DEAD_SHARE: Final = 0.01
-#: Below so many dead letters the share says nothing.
+#: Below so many dead letters their share means nothing.
 DEAD_FEW: Final = 20
 #: Part of ClickHouse's limit of parts from which worth a look.
 PARTS_SHARE: Final = 0.5
 #: Kafka's word for a group whose partitions are assigned.
 STABLE: Final = "Stable"
+#: So long after its start a process that is not ready is only starting.
+START_S: Final = 60
 _NAMED: Final = 5
+#: The part of a worker that is not ready while it restores.
+_RESTORING: Final = "partitions"
 #: Ends of the names of the topics that carry the traffic.
 _INPUT: Final = ("sends", "receipts", "engagements")
 
@@ -174,10 +178,13 @@ def _readiness(page: Page, where: str) -> Iterator[Finding]:
         problem = f"restores partitions {named}: {left:,} records left"
         fix = "wait while the number falls; its partitions are processed after it"
         yield finding("restoring", "warning", where, problem, fix)
-    elif page.reasons:
-        reasons = "; ".join(f"{part}: {text}" for part, text in sorted(page.reasons.items()))
+    others = {part for part in page.reasons if not (page.restoring and part == _RESTORING)}
+    if others:
+        reasons = "; ".join(f"{part}: {page.reasons[part]}" for part in sorted(others))
+        starts = page.uptime_s is not None and page.uptime_s < START_S
         fix = "the reason names what it waits for; it continues by itself"
-        yield finding("not_ready", "error", where, f"not ready ({reasons})", fix)
+        severity: Severity = "warning" if starts else "error"
+        yield finding("not_ready", severity, where, f"not ready ({reasons})", fix)
 
 
 # --- ClickHouse ---------------------------------------------------------------------------------

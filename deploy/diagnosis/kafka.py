@@ -95,7 +95,10 @@ def readers(settings: Settings) -> tuple[Reader, ...]:
 
 @asynccontextmanager
 async def kafka_clients(settings: Settings) -> AsyncIterator[tuple[Any, Any]]:
-    """An admin client and a consumer without a group. Raises KafkaError when no broker answers."""
+    """An admin client and a consumer without a group.
+
+    Raises KafkaError when no broker answers, UnusableAccess for files that cannot be used.
+    """
     quick = {"request_timeout_ms": int(REQUEST_S * 1000), "client_id": "receipts-status"}
     access = kafka_access(settings)
     admin = clients.admin(access, **quick)
@@ -253,7 +256,7 @@ async def _membership(admin: Any, group: str) -> Membership:
     (response,) = await admin.describe_consumer_groups([group], coordinator)
     code, _, state, _, _, described, *_ = response.groups[0]
     if for_code(code) is not NoError:
-        raise for_code(code)(f"needs DESCRIBE on group {group}")
+        raise for_code(code)(group)
     owners: dict[TopicPartition, str] = {}
     members = []
     for member_id, _, host, _, assignment in described:

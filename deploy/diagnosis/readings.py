@@ -1,4 +1,4 @@
-"""What `receipts status` reads, as it stands in its JSON: docs/status.md lists every key.
+"""What `receipts status` reads, with the keys of its JSON: docs/status.md lists every key.
 
 Times are in epoch ms, durations in seconds. None: it could not be read, or does not exist.
 """

@@ -6,16 +6,17 @@ import asyncio
 import time
 from collections.abc import Sequence
 
+import msgspec
 from aiokafka.errors import KafkaError
 
 from deploy import __version__
-from deploy.diagnosis.clickhouse import read_clickhouse
+from deploy.diagnosis.clickhouse import read_clickhouse, read_suppressed
 from deploy.diagnosis.findings import Finding, is_well, sorted_findings
 from deploy.diagnosis.judge import judge
 from deploy.diagnosis.kafka import read_kafka
 from deploy.diagnosis.pages import default_pages, read_pages
 from deploy.diagnosis.readings import Database, Kafka, Status
-from deploy.diagnosis.steps import SOURCE_S, cannot_connect, in_thread, reason
+from deploy.diagnosis.steps import REQUEST_S, SOURCE_S, cannot_connect, in_thread, reason
 from models.settings import Settings
 from sinks.errors import SinkError
 
@@ -49,15 +50,36 @@ async def look(settings: Settings, pages: Sequence[str] = ()) -> Status:
 async def _kafka(settings: Settings, now_ms: int) -> Kafka | str:
     """What Kafka has, or why it does not answer."""
     try:
-        async with asyncio.timeout(SOURCE_S):
+        # Its steps end within SOURCE_S; what comes before and after them is quick, or it is away.
+        async with asyncio.timeout(SOURCE_S + REQUEST_S):
             return await read_kafka(settings, now_ms)
     except (KafkaError, OSError) as error:
         return f"{settings.brokers} does not answer: {reason(error)}"
 
 
 async def _clickhouse(url: str) -> Database | Finding:
+    # Counting suppressed recipients may take long: the rest does not wait for it.
+    counting = asyncio.create_task(_suppressed(url))
     try:
         async with asyncio.timeout(SOURCE_S):
-            return await in_thread(lambda: read_clickhouse(url))
+            found = await in_thread(lambda: read_clickhouse(url))
+        if not found.schema:
+            return found
+        suppressed = await counting
+        if isinstance(suppressed, str):
+            unread = (*found.unread, f"suppressed recipients: {suppressed}")
+            return msgspec.structs.replace(found, unread=unread)
+        return msgspec.structs.replace(found, suppressed=suppressed)
     except (SinkError, OSError) as error:
         return cannot_connect(url, error, "RECEIPTS_CLICKHOUSE_URL")
+    finally:
+        counting.cancel()
+
+
+async def _suppressed(url: str) -> dict[str, int] | str:
+    """Suppressed recipients by channel, or why they could not be counted."""
+    try:
+        async with asyncio.timeout(SOURCE_S):
+            return await in_thread(lambda: read_suppressed(url))
+    except (SinkError, OSError) as error:
+        return reason(error)

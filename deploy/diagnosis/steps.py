@@ -3,6 +3,7 @@
 import asyncio
 import re
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, TypeVar
@@ -15,6 +16,7 @@ from deploy.kafka.topics import TopicsError
 from models.issues import mask_url
 from sinks.client import ClickHouse, connect
 from sinks.errors import Broken, SinkError, Unavailable
+from streams.kafka.refusals import denied_right, refusal_of
 
 T = TypeVar("T")
 
@@ -29,15 +31,16 @@ _CAUSE: Final = re.compile(r"Caused by .*: (.*?)[\"']\)\)")
 
 
 class Steps:
-    """Steps over one source. unread: those that failed, with the reason."""
+    """Steps over one source, all together within SOURCE_S. unread: those that failed, and why."""
 
     def __init__(self) -> None:
         self.unread: list[str] = []
+        self._ends = time.monotonic() + SOURCE_S
 
     async def take(self, name: str, reading: Awaitable[T]) -> T | None:
-        """The result of a step; None when it failed or took longer than REQUEST_S."""
+        """The result of a step; None when it failed or took too long."""
         try:
-            async with asyncio.timeout(REQUEST_S):
+            async with asyncio.timeout(min(REQUEST_S, self._ends - time.monotonic())):
                 return await reading
         except (KafkaError, TopicsError, OSError, NotImplementedError) as error:
             self.unread.append(f"{name}: {reason(error)}")
@@ -56,6 +59,8 @@ def reason(error: BaseException) -> str:
     """An error in one line; a timeout has no text of its own."""
     if isinstance(error, TimeoutError) and not str(error):
         return "no answer in time"
+    if refused := (refusal_of(error, "Kafka", "") or denied_right(error, "READ or DESCRIBE")):
+        return str(refused)
     if isinstance(error, KafkaConnectionError) and "bootstrap" in str(error):
         return "no connection to any broker"  # aiokafka names addresses, and no reason
     text = " ".join(str(error).split()) or repr(error)
@@ -64,7 +69,7 @@ def reason(error: BaseException) -> str:
 
 
 def cannot_connect(url: str, error: SinkError | OSError, variable: str) -> Finding:
-    """The finding for a ClickHouse that cannot be asked. variable: the setting with its URL."""
+    """The finding for a ClickHouse that cannot be read. variable: the setting with its URL."""
     shown = mask_url(url)
     if urlsplit(url).scheme == "chdb":
         problem = f"{shown} is an embedded engine, and its folder is open elsewhere or missing"

@@ -1,4 +1,4 @@
-"""Requests of Kafka's protocol that aiokafka lacks: rights on topics and groups, log directories.
+"""Requests of Kafka's protocol that aiokafka lacks: log directories, and the release of a broker.
 
 Each is sent as aiokafka's own, through the `send` of its client, which chooses the version.
 (aiokafka has no types: hence the ignores.)
@@ -6,11 +6,10 @@ Each is sent as aiokafka's own, through the `send` of its client, which chooses 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from aiokafka.errors import for_code
-from aiokafka.protocol.admin import ApiVersionRequest, DescribeGroupsResponse_v3
+from aiokafka.protocol.admin import ApiVersionRequest
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.produce import ProduceRequest
@@ -27,33 +26,8 @@ from aiokafka.protocol.types import (
     TaggedFields,
 )
 
-#: Kafka's numbers of operations (AclOperation), which are the places of their bits.
-_OPERATIONS: Final = {
-    3: "READ",
-    4: "WRITE",
-    5: "CREATE",
-    6: "DELETE",
-    7: "ALTER",
-    8: "DESCRIBE",
-    9: "CLUSTER_ACTION",
-    10: "DESCRIBE_CONFIGS",
-    11: "ALTER_CONFIGS",
-    12: "IDEMPOTENT_WRITE",
-}
-_NOT_GIVEN: Final = -(2**31)
-
 _TEXT: Final = String("utf-8")
 _COMPACT_TEXT: Final = CompactString("utf-8")
-
-
-class Rights(NamedTuple):
-    """What this client may do with a topic, a group or the cluster.
-
-    error: name of Kafka's error, "" when there is none. operations: None when the answer lacks them
-    """
-
-    error: str
-    operations: frozenset[str] | None
 
 
 class LogDir(NamedTuple):
@@ -64,80 +38,6 @@ class LogDir(NamedTuple):
     error: str
     total_bytes: int | None
     free_bytes: int | None
-
-
-class _MetadataResponse(Response):  # type: ignore[misc]
-    API_KEY = 3
-    API_VERSION = 8
-    SCHEMA = Schema(
-        ("throttle_time_ms", Int32),
-        ("brokers", Array(("node_id", Int32), ("host", _TEXT), ("port", Int32), ("rack", _TEXT))),
-        ("cluster_id", _TEXT),
-        ("controller_id", Int32),
-        (
-            "topics",
-            Array(
-                ("error_code", Int16),
-                ("topic", _TEXT),
-                ("is_internal", Boolean),
-                (
-                    "partitions",
-                    Array(
-                        ("error_code", Int16),
-                        ("partition", Int32),
-                        ("leader", Int32),
-                        ("leader_epoch", Int32),
-                        ("replicas", Array(Int32)),
-                        ("isr", Array(Int32)),
-                        ("offline_replicas", Array(Int32)),
-                    ),
-                ),
-                ("authorized_operations", Int32),
-            ),
-        ),
-        ("cluster_authorized_operations", Int32),
-    )
-
-
-class _MetadataRequestStruct(RequestStruct):  # type: ignore[misc]
-    API_KEY = 3
-    API_VERSION = 8
-    RESPONSE_TYPE = _MetadataResponse
-    SCHEMA = Schema(
-        ("topics", Array(_TEXT)),
-        ("allow_auto_topic_creation", Boolean),
-        ("include_cluster_authorized_operations", Boolean),
-        ("include_topic_authorized_operations", Boolean),
-    )
-
-
-class _MetadataRequest(Request[_MetadataRequestStruct]):  # type: ignore[misc]
-    """Metadata of named topics with the rights on them; creates no topic."""
-
-    API_KEY = 3
-
-    def __init__(self, topics: Sequence[str]) -> None:
-        self._topics = list(topics)
-
-    def build(self, request_struct_class: type[_MetadataRequestStruct]) -> _MetadataRequestStruct:
-        return request_struct_class(self._topics, False, True, True)
-
-
-class _GroupRequestStruct(RequestStruct):  # type: ignore[misc]
-    API_KEY = 15
-    API_VERSION = 3
-    RESPONSE_TYPE = DescribeGroupsResponse_v3  # aiokafka's own request has that of version 2
-    SCHEMA = Schema(("groups", Array(_TEXT)), ("include_authorized_operations", Boolean))
-
-
-class _GroupRequest(Request[_GroupRequestStruct]):  # type: ignore[misc]
-    API_KEY = 15
-
-    def __init__(self, group: str) -> None:
-        self._group = group
-
-    def build(self, request_struct_class: type[_GroupRequestStruct]) -> _GroupRequestStruct:
-        return request_struct_class([self._group], True)
 
 
 class _LogDirsResponse(Response):  # type: ignore[misc]
@@ -243,29 +143,6 @@ class _LogDirsRequest(Request[_LogDirsRequestStruct | _LogDirsWithSpaceRequestSt
         return request_struct_class(*fields)
 
 
-async def topic_rights(client: Any, topics: Sequence[str]) -> tuple[dict[str, Rights], Rights]:
-    """Rights of this client on topics, by name, and on the cluster. Creates no topic.
-
-    client: of an adopted aiokafka client. Raises KafkaError, NotImplementedError before Kafka 2.3.
-    """
-    response = await client.send(client.get_random_node(), _MetadataRequest(topics))
-    found = {
-        topic["topic"]: Rights(_name(topic["error_code"]), _operations(topic))
-        for topic in response.to_object()["topics"]
-    }
-    return found, Rights("", _set_of(response.cluster_authorized_operations))
-
-
-async def group_rights(client: Any, group: str, coordinator: int) -> Rights:
-    """Rights of this client on a consumer group. coordinator: the broker's number.
-
-    Raises KafkaError, NotImplementedError before Kafka 2.3.
-    """
-    response = await client.send(coordinator, _GroupRequest(group))
-    (described,) = response.to_object()["groups"]
-    return Rights(_name(described["error_code"]), _operations(described))
-
-
 async def log_dirs(client: Any, broker: int) -> list[LogDir]:
     """The log directories of a broker. Raises KafkaError, NotImplementedError for old brokers."""
     response = await client.send(broker, _LogDirsRequest())
@@ -289,16 +166,6 @@ def _known(size: int) -> int | None:
 
 def _name(code: int) -> str:
     return "" if code == 0 else str(for_code(code).__name__)
-
-
-def _operations(described: dict[str, Any]) -> frozenset[str] | None:
-    return _set_of(described["authorized_operations"])
-
-
-def _set_of(bits: int) -> frozenset[str] | None:
-    if bits == _NOT_GIVEN:
-        return None
-    return frozenset(name for place, name in _OPERATIONS.items() if bits >> place & 1)
 
 
 #: Latest versions of Produce and Fetch → the release that brought them.

@@ -17,7 +17,8 @@ from models.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = [
-    "worker", "sink", "migrate", "topics", "report", "segments", "pages", "suppressions",
+    "worker", "sink", "migrate", "topics", "status", "doctor", "report", "segments", "pages",
+    "suppressions",
     "codes", "simulate", "demo", "version",
 ]  # fmt: skip
 

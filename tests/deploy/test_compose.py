@@ -100,6 +100,90 @@ def test_the_pages_read_as_a_user_made_at_the_first_start() -> None:
     assert mounted["./deploy/containers/clickhouse/init.sh"].startswith(
         "/docker-entrypoint-initdb.d/"
     )
+    script = (ROOT / "deploy/containers/clickhouse/init.sh").read_text()
+    assert mounted["./deploy/containers/clickhouse/users.sql"] in script
+    assert "$PAGES_CLICKHOUSE_PASSWORD" in script
+    assert os.access(ROOT / "deploy/containers/clickhouse/init.sh", os.X_OK)
+
+
+def test_all_our_services_agree_on_what_they_share() -> None:
+    shared = [Settings.read(settings_of(name)) for name in OURS]
+    for field in ("brokers", "partitions", "replication", "topic_prefix", "app_id"):
+        assert len({getattr(settings, field) for settings in shared}) == 1, field
+
+
+@pytest.mark.parametrize("name", ["worker", "sink", "pages"])
+def test_health_checks_ask_the_port_that_is_served(name: str) -> None:
+    settings = Settings.read(settings_of(name))
+    port = getattr(settings, f"{name}_port")
+    (asked,) = ADDRESS.findall(services()[name]["healthcheck"]["test"][-1])
+    assert int(asked) == port
+    assert getattr(settings, f"{name}_host") == "0.0.0.0"
+    assert services()[name]["ports"] == [f"127.0.0.1:{port}:{port}"]
+
+
+@pytest.mark.parametrize("name", ["worker", "sink"])
+def test_what_counts_is_scraped(name: str) -> None:
+    port = getattr(Settings.read(settings_of(name)), f"{name}_port")
+    scraped = YAML(typ="safe").load(
+        (ROOT / "deploy/monitoring/prometheus/prometheus.yml").read_text()
+    )
+    targets = [t for job in scraped["scrape_configs"] for t in job["static_configs"][0]["targets"]]
+    assert f"{name}:{port}" in targets
+
+
+def test_the_files_of_prometheus_and_alertmanager_are_mounted() -> None:
+    for name in ("prometheus", "alertmanager"):
+        service = services()[name]
+        mounted = dict(volume.split(":")[:2] for volume in service["volumes"])
+        folder = mounted["./deploy/monitoring/prometheus"]
+        assert f"--config.file={folder}/{name}.yml" in service["command"]
+        assert (ROOT / f"deploy/monitoring/prometheus/{name}.yml").exists()
+    scraped = YAML(typ="safe").load(
+        (ROOT / "deploy/monitoring/prometheus/prometheus.yml").read_text()
+    )
+    (managers,) = scraped["alerting"]["alertmanagers"]
+    assert managers["static_configs"] == [{"targets": ["alertmanager:9093"]}]
+    assert services()["alertmanager"]["ports"] == ["127.0.0.1:9093:9093"]
+
+
+def test_the_order_of_the_start_follows_from_conditions() -> None:
+    waits = {
+        name: {other: how["condition"] for other, how in service.get("depends_on", {}).items()}
+        for name, service in services().items()
+    }
+    done, healthy = "service_completed_successfully", "service_healthy"
+    assert waits["topics"] == {"kafka": healthy}
+    assert waits["migrate"] == {"clickhouse": healthy}
+    assert waits["worker"] == {"topics": done}
+    assert waits["sink"] == {"topics": done, "migrate": done}
+    assert waits["pages"] == {"migrate": done}
+
+
+def test_the_image_is_pinned_multi_stage_and_runs_as_nobody_special() -> None:
+    lines = (ROOT / "deploy/containers/Dockerfile").read_text().splitlines()
+    stages = [line for line in lines if line.startswith("FROM ")]
+    assert len(stages) == 2
+    assert "ARG PYTHON=python:3.11-slim-bookworm" in lines
+    users = [line.split()[1] for line in lines if line.startswith("USER ")]
+    assert users
+    assert users[-1] not in ("0", "root")
+
+
+def test_the_image_copies_only_what_exists() -> None:
+    lines = (ROOT / "deploy/containers/Dockerfile").read_text().splitlines()
+    copies = [line.split()[1:-1] for line in lines if line.startswith("COPY ")]
+    assert copies
+    for sources in copies:
+        assert all((ROOT / source).exists() for source in sources), sources
+
+
+@pytest.mark.parametrize(
+    "password", ["receipts-pages", "it's", r"a\'b\\c", "'; DROP USER x; --", "é€"]
+)
+def test_the_script_of_the_first_start_hides_the_passwords_and_quotes_them(
+    password: str, tmp_path: Path
+) -> None:
     folder = ROOT / "deploy/containers/clickhouse"
     script = (folder / "init.sh").read_text()
     files = [folder / "users.sql", folder / "grafana.sql"]

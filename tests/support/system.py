@@ -81,6 +81,10 @@ class System:
         self.clickhouse = self._child("engine", [*engine, "--port", str(self.port)], {})
         until(lambda: self._answers(), "the engine answers")
 
+    def stop_engine(self) -> None:
+        """End ClickHouse's engine; all else runs on."""
+        self.clickhouse.stop()
+
     def settings_of(self, program: Program) -> Settings:
         """The settings with the login of a program."""
         return Settings(**{**self.settings.model_dump(), **self._login(program)})

@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from deploy.diagnosis.doctor import examine
+from deploy.diagnosis.status import look
 from deploy.kafka import suppression_client
 from deploy.kafka.access_rights import PRINCIPALS, acl_commands
 from deploy.kafka.topics import TopicsError, check_topics, create_topics
@@ -136,6 +138,28 @@ def test_the_commands_work_with_the_least_rights(
     system.truths.append(truth)
 
 
+def test_status_and_doctor_work_with_the_least_rights(
+    system: System, processes: dict[str, Process]
+) -> None:
+    found = asyncio.run(look(system.settings_of("status")))
+    assert found.kafka is not None and not found.kafka.unread, found.kafka_problem
+    assert {group.process for group in found.kafka.groups if group.members} == {"worker", "sink"}
+    assert [each.lag_seconds is not None for each in found.kafka.groups] == [True, True]
+    worker = system.settings_of("worker")
+    for program, lacking in (("worker", False), ("sink", True)):
+        examined = asyncio.run(examine(worker.environ(), (program,)))  # type: ignore[arg-type]
+        rights = {check.where for check in examined.checks if check.kind == "kafka_rights"}
+        assert (f"group {PREFIX}receipts-sink" in rights) is lacking
+        assert bool(rights) is lacking
+
+
+def test_status_names_what_it_may_not_read(system: System, processes: dict[str, Process]) -> None:
+    found = asyncio.run(look(system.settings_of("worker")))
+    unread = [each.problem for each in found.findings if each.kind == "kafka_unread"]
+    assert any(f"group {PREFIX}receipts-sink" in text for text in unread), unread
+    assert found.kafka is not None and found.kafka.groups[0].members
+
+
 def test_no_secret_is_in_any_log(system: System, processes: dict[str, Process]) -> None:
     for process in processes.values():
         log = process.child.log.read_text()
@@ -148,7 +172,7 @@ def test_no_secret_is_in_any_log(system: System, processes: dict[str, Process]) 
 
 async def _starts(program: Program, settings: Settings) -> None:
     """What the program does first, or what needs the right."""
-    if program in ("worker", "sink", "admin"):
+    if program in ("worker", "sink", "admin", "status"):
         await check_topics(settings, program)
     elif program == "suppressions":
         _ = [one async for one in suppression_client.suppressed_recipients(settings)]
@@ -168,6 +192,8 @@ def _cases() -> list[Any]:
         for program in NEEDS
         for right in rights_of(program, settings)
         if right.operation != "CREATE"
+        # its topics are those of the sink
+        and (program != "status" or right.kind == "group")
     ]
 
 
