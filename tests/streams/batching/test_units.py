@@ -369,14 +369,14 @@ def test_records_wait_until_their_batch_is_done() -> None:
     batches[0].done()
     assert (consumer.lag(tp), consumer.waiting_since(tp)) == (5, 103), "not fetched, not younger"
     consumer._heads[tp] = (9, 9)
-    assert consumer.waiting_since(tp) is None, "a gap up to the end is no lag"
+    assert consumer.waiting_since(tp) is None, "nothing waits in a gap"
 
 
 async def test_records_are_unacknowledged_from_the_call_until_the_answer() -> None:
     app: Any = SimpleNamespace(
         fence=SimpleNamespace(proved=lambda: _answer(None)),
         failure=None,
-        observer=SimpleNamespace(acknowledged=lambda *told: answered.append(told)),
+        observer=SimpleNamespace(acknowledged=lambda *what: answered.append(what)),
     )
     answered: list[Any] = []
     producer: Any = BatchProducer.__new__(BatchProducer)
