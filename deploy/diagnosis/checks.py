@@ -154,7 +154,8 @@ def _topics(kafka: ExaminedKafka) -> Iterator[Check]:
 def check_clickhouse(found: ExaminedClickHouse) -> Iterator[Check]:
     """Version, schema, rights, clock and disks of one connection."""
     yield passed("connections", found.name, f"answers in {found.round_trip_s * 1000:.0f} ms")
-    yield passed("versions", found.name, f"ClickHouse {found.version}")
+    if found.version:
+        yield passed("versions", found.name, f"ClickHouse {found.version}")
     if found.edited:
         fix = "restore the files of the installed version"
         problem = f"edited after they were applied: {', '.join(found.edited)}"
@@ -163,7 +164,7 @@ def check_clickhouse(found: ExaminedClickHouse) -> Iterator[Check]:
         problem = f"{len(found.pending)} migrations are missing, from {found.pending[0]}"
         fix = "run `receipts migrate`"
         yield failed("schema", "schema_behind", "error", found.name, problem, fix)
-    if not found.edited and not found.pending:
+    if found.schema and not found.edited and not found.pending:
         yield passed("schema", found.name, f"is at {found.schema}")
     for name, rights in found.missing.items():
         needed = ", ".join(rights)
@@ -172,7 +173,8 @@ def check_clickhouse(found: ExaminedClickHouse) -> Iterator[Check]:
         yield failed("rights", "clickhouse_rights", "error", name, problem, fix)
     if not found.missing and not any(each.area == "rights" for each in found.skipped):
         yield passed("rights", found.name, "its user has all that is needed")
-    yield _clock(found.name, found.ahead_s, found.round_trip_s)
+    if found.ahead_s is not None:
+        yield _clock(found.name, found.ahead_s, found.round_trip_s)
     yield from map(check_disk, found.disks)
     yield from skipped(found.skipped)
 

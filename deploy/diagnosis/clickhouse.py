@@ -63,6 +63,9 @@ def read_suppressed(url: str) -> dict[str, int]:
 
 def _read(clickhouse: ClickHouse) -> Database:
     steps = Steps()
+    if not clickhouse.has_database():
+        missing = tuple(migration.name for migration in load())
+        return Database("", missing, (), (), "", (), None, None, ())
 
     def rows(name: str, sql: str) -> list[tuple[Any, ...]] | None:
         database = {"database": clickhouse.database}

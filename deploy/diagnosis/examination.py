@@ -96,13 +96,14 @@ class ExaminedKafka(NamedTuple):
 class ExaminedClickHouse(NamedTuple):
     """What ClickHouse has answered to one user.
 
-    ahead_s: its clock less this machine's; round_trip_s: how exact that is. missing: rights that
-    the user lacks, by object
+    version: "" when the database does not exist yet; nothing else was read then. ahead_s: its clock
+    less this machine's; round_trip_s: how exact that is. missing: rights that the user lacks, by
+    object
     """
 
     name: str
     version: str
-    ahead_s: float
+    ahead_s: float | None
     round_trip_s: float
     pending: tuple[str, ...]
     edited: tuple[str, ...]

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from clickhouse_connect.driver.binding import quote_identifier
 
-from deploy.diagnosis.examination import Disk, ExaminedClickHouse, Skipped
+from deploy.diagnosis.examination import Area, Disk, ExaminedClickHouse, Skipped
 from deploy.diagnosis.steps import Steps, connect_clickhouse
 from models.settings import Settings
 from sinks.client import ClickHouse
@@ -39,6 +39,8 @@ def examine_clickhouse(settings: Settings, name: str) -> ExaminedClickHouse:
 
 def _examine(clickhouse: ClickHouse, name: str, *, migrates: bool) -> ExaminedClickHouse:
     steps = Steps()
+    if not clickhouse.has_database():
+        return _without_database(clickhouse, name)
     began = time.time()
     ((version, now_ms),) = clickhouse.rows(_NOW)
     ended = time.time()
@@ -62,6 +64,14 @@ def _examine(clickhouse: ClickHouse, name: str, *, migrates: bool) -> ExaminedCl
         disks=tuple(_of_server(disks)),
         skipped=tuple(_skipped(steps.unread, name)),
     )
+
+
+def _without_database(clickhouse: ClickHouse, name: str) -> ExaminedClickHouse:
+    missing = tuple(migration.name for migration in load())
+    why = f"the database {clickhouse.database} does not exist yet"
+    later: tuple[Area, ...] = ("rights", "clocks", "disk")
+    skipped = tuple(Skipped(area, name, why) for area in later)
+    return ExaminedClickHouse(name, "", None, 0.0, missing, (), "", {}, (), skipped)
 
 
 def _of_server(rows: list[tuple[Any, ...]]) -> Iterator[Disk]:

@@ -131,7 +131,7 @@ class Table(msgspec.Struct, frozen=True):
 class Database(msgspec.Struct, frozen=True):
     """What ClickHouse has answered."""
 
-    version: Annotated[str, _says("version of ClickHouse")]
+    version: Annotated[str, _says("version of ClickHouse; empty: the database does not exist yet")]
     pending: Annotated[tuple[str, ...], _says("migrations that are missing")]
     edited: Annotated[tuple[str, ...], _says("migrations that were edited after they were applied")]
     newer: Annotated[tuple[str, ...], _says("migrations of a newer version of receipts")]

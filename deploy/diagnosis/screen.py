@@ -82,7 +82,7 @@ def _head(status: Status) -> RenderableType:
         names.append(f"Kafka {release}, brokers {kafka.brokers}, partitions {partitions}")
     if clickhouse:
         schema = clickhouse.schema.partition("_")[0] or "none"
-        names.append(f"ClickHouse {clickhouse.version}, schema {schema}")
+        names.append(f"ClickHouse {clickhouse.version or _UNKNOWN}, schema {schema}")
     return Text.assemble((taken, "bold"), "  ", " · ".join(names), "\n")
 
 

@@ -422,6 +422,13 @@ def test_what_could_not_be_examined_is_skipped_and_no_error() -> None:
     assert ("rights", "ok") not in {(each.area, each.state) for each in rights}
 
 
+def test_a_database_that_does_not_exist_yet_needs_migrations() -> None:
+    later = tuple(Skipped(area, "ClickHouse", "not yet") for area in ("rights", "clocks", "disk"))
+    found = of_database(version="", ahead_s=None, pending=("0001",), schema="", skipped=later)
+    assert [each.kind for each in found if each.kind] == ["schema_behind"]
+    assert {each.area for each in found if each.state == "ok"} == {"connections"}
+
+
 def test_the_rights_of_a_worker_are_not_asked_of_a_sink() -> None:
     assert not [each for each in check_kafka(examined(lacking=LACKING), ("sink",)) if each.kind]
 
