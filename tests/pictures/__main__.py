@@ -54,10 +54,7 @@ WIDTH, HEIGHT = 1888, 600
 def main() -> None:
     """Both pictures into docs/images."""
     folder = Path(tempfile.mkdtemp(prefix="receipts-pictures-"))
-    with (
-        KafkaBroker() as broker,
-        running(broker.bootstrap, "pictures.", folder) as system,
-    ):
+    with KafkaBroker() as broker, running(broker.bootstrap, "pictures.", folder) as system:
         save("operations", page("Operations", operations(system, folder)))
         save("delivery", page("Delivery", delivery(system)))
 
@@ -69,9 +66,12 @@ def record(system: System, path: Path) -> Path:
             topic = system.settings.topic(event.kind)
             home = 0 if event.key is None else partition_of(event.key, system.settings.partitions)
             at_ms = int(1000 * number / RATE)
-            place = (topic, (home + event.shift) % system.settings.partitions, number, at_ms)
-            content = (event.key, event.value, event.kind, event.note, event.expect)
-            lines.write(to_line(Published(*place, *content)) + "\n")
+            partition = (home + event.shift) % system.settings.partitions
+            published = Published(
+                topic, partition, number, at_ms, event.key, event.value, event.kind, event.note,
+                event.expect,
+            )  # fmt: skip
+            lines.write(to_line(published) + "\n")
     return path
 
 
