@@ -6,6 +6,7 @@ ClickHouse hangs for a while.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -19,6 +20,10 @@ from typing import Any, Final
 from playwright.sync_api import sync_playwright
 
 from deploy.embedded.brokers import KafkaBroker
+from deploy.simulator.event import Published
+from deploy.simulator.publish.publish import ReplayOptions, partition_of, replay
+from deploy.simulator.publish.recording import to_line
+from deploy.simulator.traffic.generate import generate
 from reports.query.database import Database
 from tests.pictures.drawing import Line, Shown, moment, page
 from tests.support.grafana import (
@@ -39,6 +44,7 @@ from tests.support.waiting import until
 IMAGES: Final = ROOT / "docs/images"
 EVENTS: Final = 60_000
 RATE: Final = 350.0
+SEED: Final = 7
 #: Seconds after the begin.
 KILLED_S, BACK_S, HANGS_S, GOES_ON_S = 45, 70, 105, 130
 DAYS: Final = 5
@@ -48,17 +54,36 @@ WIDTH, HEIGHT = 1888, 600
 def main() -> None:
     """Both pictures into docs/images."""
     folder = Path(tempfile.mkdtemp(prefix="receipts-pictures-"))
-    # Simulated records have the times of their events, days ago; here they are as young as in life.
-    with (
-        KafkaBroker(log_message_timestamp_type="LogAppendTime") as broker,
-        running(broker.bootstrap, "pictures.", folder) as system,
-    ):
+    with KafkaBroker() as broker, running(broker.bootstrap, "pictures.", folder) as system:
         save("operations", page("Operations", operations(system, folder)))
         save("delivery", page("Delivery", delivery(system)))
 
 
+def record(system: System, path: Path) -> Path:
+    """Write simulated traffic that is published at RATE."""
+    with path.open("w", encoding="utf-8") as lines:
+        for number, event in enumerate(generate(SEED, EVENTS, time.time_ns() // 1_000_000)):
+            topic = system.settings.topic(event.kind)
+            home = 0 if event.key is None else partition_of(event.key, system.settings.partitions)
+            at_ms = int(1000 * number / RATE)
+            partition = (home + event.shift) % system.settings.partitions
+            published = Published(
+                topic, partition, number, at_ms, event.key, event.value, event.kind, event.note,
+                event.expect,
+            )  # fmt: skip
+            lines.write(to_line(published) + "\n")
+    return path
+
+
+def publish(system: System, recording: Path) -> None:
+    """Publish it with the times of now: records of the simulator have those of their events, which
+    are up to days ago."""
+    asyncio.run(replay(ReplayOptions(system.settings.brokers, recording, speed=1.0, now=True)))
+
+
 def operations(system: System, folder: Path) -> list[Shown]:
     """The panels at the end of the run."""
+    recording = record(system, folder / "recording.jsonl")
     stable, killed = (system.process("worker", f"worker-{number}") for number in (1, 2))
     sink = system.process("sink")
     jobs = {
@@ -70,7 +95,7 @@ def operations(system: System, folder: Path) -> list[Shown]:
         for process in (stable, killed, sink):
             process.wait_ready()
         since = datetime.now(UTC)
-        publisher = Thread(target=lambda: system.publish(EVENTS, seed=7, rate=RATE))
+        publisher = Thread(target=lambda: publish(system, recording))
         publisher.start()
         disturb(system, killed)
         publisher.join()

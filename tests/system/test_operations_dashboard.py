@@ -35,7 +35,7 @@ ALERTS = """
 groups:
   - name: provoked
     rules:
-      - alert: Provoked
+      - alert: ReceiptsProvoked
         expr: vector(1)
         labels: {severity: page}
 """

@@ -32,6 +32,8 @@ from deploy.monitoring.grafana.panels import (
 WORKER: Final = 'job=~"receipts-worker.*"'
 SINK: Final = 'job=~"receipts-sink.*"'
 PROCESSES: Final = 'job=~"receipts-(worker|sink).*"'
+#: Of this system: Prometheus may have others.
+FIRING: Final = 'ALERTS{alertname=~"Receipts.+", alertstate="firing"}'
 THRESHOLDS: Final = Path(__file__).parents[1] / "prometheus/thresholds.yml"
 RUNBOOK: Final = "/d/receipts-runbook"
 _DAY_S: Final = 86_400
@@ -97,7 +99,7 @@ IS_IT_WELL: Final = (
     Number(
         "Alerts firing",
         "Alerts that fire now, of all severities.",
-        'count(ALERTS{alertstate="firing"}) or vector(0)',
+        f"count({FIRING}) or vector(0)",
         ((1, RED),),
     ),
     Number(
@@ -236,11 +238,10 @@ RESTORES_AND_INSERTS: Final = (
     ),
     Chart(
         "Parts in ClickHouse",
-        "Active parts in the fullest partition of the tables that have most; inserts are delayed "
-        "from 1,000 on.",
+        "Active parts in the fullest partition of all tables; inserts are delayed from 1,000 on.",
         "short",
         (
-            Expression("topk(4, max by (table) (receipts_clickhouse_parts))", "{{table}}"),
+            Expression("max(receipts_clickhouse_parts)", "parts"),
             Expression("max(receipts_clickhouse_delayed_inserts)", "delayed inserts"),
         ),
     ),
@@ -324,7 +325,7 @@ def _alerts() -> table.Panel:
         "severity": {"displayName": "Severity", "custom.width": 80},
         "instance": {"displayName": "Process"},
     }
-    alerts = 'max by (alertname, severity, instance) (ALERTS{alertstate="firing"})'
+    alerts = f"max by (alertname, severity, instance) ({FIRING})"
     panel = rows("Firing now", "Click on an alert for its runbook.", Size(6, 6), fields)
     panel.datasource(PROMETHEUS).with_target(table_of(Expression(alerts))).no_value("none")
     hidden = {"excludeByName": {"Time": True, "Value": True}}
