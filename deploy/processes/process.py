@@ -122,8 +122,8 @@ def run_process(
         log.info("%s serves /metrics, /healthz and /readyz at %s", name, at)
         if token and not certificate and not is_loopback(host):
             log.warning(
-                "the token of the pages is sent in clear: set RECEIPTS_MONITORING_CERTFILE, or let "
-                "a proxy with TLS stand before %s",
+                "the token of the pages is sent in clear: set RECEIPTS_MONITORING_CERTFILE, or put "
+                "a proxy with TLS before %s",
                 at,
             )
         code = body(settings, meter, health)
