@@ -491,8 +491,8 @@ class Settings(BaseModel):
     def secret_words(self) -> frozenset[str]:
         """What must not be in any text: passwords, as they are written in URLs too, and tokens.
 
-        A password that is also a name of these settings (such as `receipts`) is no secret, and
-        to mask it would make every text unreadable.
+        A password that is also a name of these settings (such as `receipts`) is left out: to mask
+        it would make every text unreadable.
         """
         words, names = {*self.token_accounts, self.monitoring_token}, {PREFIX, self.app_id}
         for field in SECRETS - {"pages_tokens", "monitoring_token"}:

@@ -30,7 +30,7 @@ def packages_of(lock: str, database: str) -> list[dict[str, Any]] | None:
         )
         found: list[dict[str, Any]] = json.loads(done.stdout)["dependencies"]
     except subprocess.TimeoutExpired:
-        print(f"audit: {database}: no answer within {TIMEOUT_S} s", file=sys.stderr)
+        print(f"audit: {database}: nothing within {TIMEOUT_S} s", file=sys.stderr)
         return None
     except (ValueError, KeyError):
         last = (done.stderr.strip() or "no output").splitlines()[-1]

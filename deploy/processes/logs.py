@@ -24,8 +24,8 @@ LIBRARIES = ("aiokafka", "faust", "mode")
 EXTENDED = ("app", "consumer", "producer", "recovery", "table", "thread")
 _MAX_LINES = 1000
 
-#: Packages whose errors tell what is wrong, and quote no value of a record.
-_TELLING: Final = frozenset(
+#: Packages whose errors describe what is wrong, and quote no value of a record.
+_WITHOUT_VALUES: Final = frozenset(
     {"aiohttp", "aiokafka", "asyncio", "deploy", "faust", "mode", "sinks", "streams", "urllib3"}
 )
 #: Packages whose errors may quote values among what is wrong.
@@ -72,8 +72,8 @@ class MaskingFormatter(logging.Formatter):
     """Lines without secrets, numbers and addresses of people, or values in the text of an error.
 
     What an error's text may have depends on who raised it: of libraries and of our own errors it
-    says what is wrong with a connection, a file or a topic; of Python's ValueError and the like it
-    quotes the value. Of those a log has the type and the frames.
+    describes a connection, a file or a topic; of Python's ValueError and the like it quotes the
+    value. Of those a log has the type and the frames.
     """
 
     def __init__(self, form: str, secrets: Collection[str] = ()) -> None:
@@ -94,7 +94,7 @@ class MaskingFormatter(logging.Formatter):
         return self.masked(super().format(shown))
 
     def formatException(self, ei: Any) -> str:  # noqa: N802  (the name is logging's)
-        """The traceback; each error of the chain with its type, and its text if that tells no
+        """The traceback; each error of the chain with its type, and its text if that has no
         value."""
         return "\n".join(_chain(ei[1])) if ei[1] is not None else ""
 
@@ -117,11 +117,11 @@ def _without_value(argument: object) -> object:
 
 
 def _text_of(error: BaseException) -> str:
-    """The text of an error, as far as it tells no value."""
+    """The text of an error, without the values of records."""
     package = type(error).__module__.partition(".")[0]
     if isinstance(error, BadRows) or package in _WITH_VALUES:
         return mask_values(str(error))
-    return str(error) if isinstance(error, OSError) or package in _TELLING else ""
+    return str(error) if isinstance(error, OSError) or package in _WITHOUT_VALUES else ""
 
 
 def _chain(error: BaseException) -> Iterator[str]:

@@ -26,6 +26,7 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from deploy.processes.access import access
+from deploy.processes.logs import masked_line
 from deploy.processes.tls import CertificatePair, renewing, server_context
 from models.metrics import (
     BY_NAME,
@@ -238,7 +239,7 @@ class ProcessHealth:
         """This part is not ready, for this reason; so the process is not ready."""
         with self._lock:
             self._reasons.pop("start", None)
-            self._reasons[part] = reason
+            self._reasons[part] = masked_line(reason)  # /readyz is open to everyone
         self._show()
 
     def reasons(self) -> dict[str, str]:

@@ -38,17 +38,17 @@ class CertificatePair(NamedTuple):
         for path, field in ((self.certfile, self.cert_field), (self.keyfile, self.key_field)):
             if issue := _unreadable(path, field):
                 raise SettingsError([issue])
-        asked: list[bool] = []
+        encrypted: list[bool] = []
 
         def password() -> str:
             # Without it OpenSSL would prompt on the terminal.
-            asked.append(True)
+            encrypted.append(True)
             return ""
 
         try:
             context.load_cert_chain(self.certfile, self.keyfile, password)
         except (ssl.SSLError, ValueError, OSError) as error:
-            raise SettingsError([self._issue(error, encrypted=bool(asked))]) from None
+            raise SettingsError([self._issue(error, encrypted=bool(encrypted))]) from None
 
     def _issue(self, error: Exception, *, encrypted: bool) -> Issue:
         key, cert = variable_of(self.key_field), variable_of(self.cert_field)

@@ -33,7 +33,7 @@ def authority(tmp_path: Path) -> Authority:
 
 
 async def person(_: web.Request) -> web.Response:
-    return web.Response(text="somebody")
+    return web.Response(text="a person")
 
 
 @contextmanager
@@ -74,7 +74,7 @@ def test_a_token_is_needed_for_all_but_probes() -> None:
 
 def test_without_a_token_people_are_shown_on_loopback_only() -> None:
     with served() as url:
-        assert get(f"{url}/suppressions/acme/x") == (200, "somebody")
+        assert get(f"{url}/suppressions/acme/x") == (200, "a person")
     with served(host="0.0.0.0") as url:
         status, text = get(f"{url}/suppressions/acme/x")
         assert status == 403
@@ -82,7 +82,7 @@ def test_without_a_token_people_are_shown_on_loopback_only() -> None:
         for page in ("/healthz", "/readyz", "/metrics"):
             assert get(url + page)[0] == 200
     with served(host="0.0.0.0", token=TOKEN) as url:
-        assert get(f"{url}/suppressions/acme/x", f"Bearer {TOKEN}") == (200, "somebody")
+        assert get(f"{url}/suppressions/acme/x", f"Bearer {TOKEN}") == (200, "a person")
 
 
 @pytest.mark.parametrize(

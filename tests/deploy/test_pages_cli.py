@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import httpx2
 import pytest
+
+from tests.support.certificates import Authority
 
 ROOT = Path(__file__).parents[2]
 NOWHERE = "http://default:@127.0.0.1:9/receipts"
@@ -68,6 +71,40 @@ def test_only_the_proxy_that_is_named_is_believed(
     pages.terminate()
     pages.communicate(timeout=10)
     watchdog.cancel()
+
+
+def test_by_tls_the_cookie_is_secure(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    pem = authority.issue("pages", "127.0.0.1")
+    files = {"pages_certfile": str(pem.cert), "pages_keyfile": str(pem.key)}
+    tokens = tmp_path / "tokens"
+    tokens.write_text(f"acme={TOKEN}\n")
+    given = {"pages_tokens_file": str(tokens), "clickhouse_url": NOWHERE, **files}
+    pages = start(pages_port="0", **given)
+    watchdog = threading.Timer(60, pages.kill)
+    watchdog.start()
+    assert pages.stdout is not None
+    address = re.search(r"https://(127\.0\.0\.1:\d+)", pages.stdout.readline())
+    assert address
+    trusting = ssl.create_default_context(cafile=str(authority.cafile))
+    headers = {"origin": address[0]}
+    form = {"token": TOKEN}
+    answer = httpx2.post(f"{address[0]}/sign-in", data=form, headers=headers, verify=trusting)
+    assert (answer.status_code, "Secure" in answer.headers["set-cookie"]) == (303, True)
+    with pytest.raises(httpx2.HTTPError):
+        httpx2.get(f"http://{address[1]}/healthz")
+    pages.terminate()
+    _, err = pages.communicate(timeout=10)
+    watchdog.cancel()
+    assert (pages.returncode, TOKEN in err) == (0, False), err
+
+
+def test_a_certificate_that_cannot_be_used_is_a_wrong_setting(tmp_path: Path) -> None:
+    files = {"pages_certfile": str(tmp_path / "none.pem"), "pages_keyfile": "/none.key"}
+    pages = start(pages_tokens=f"acme={TOKEN}", clickhouse_url=NOWHERE, **files)
+    _, err = pages.communicate(timeout=60)
+    assert pages.returncode == 2
+    assert "RECEIPTS_PAGES_CERTFILE: " in err and "cannot be read" in err
 
 
 def test_without_tokens_it_says_what_to_set() -> None:

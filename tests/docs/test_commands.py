@@ -12,11 +12,12 @@ import click
 import pytest
 
 from deploy.cli import cli
+from models.issues import file_variable_of
 from models.metrics import BY_NAME
 from models.parsing import parse_receipt, parse_send
 from models.refusal import Refusal
 from models.service_links import is_service_link
-from models.settings import IGNORED_VARIABLES, Settings, variable_of
+from models.settings import IGNORED_VARIABLES, SECRETS, Settings, variable_of
 
 ROOT = Path(__file__).parents[2]
 #: Templates are parts of other pages.
@@ -78,6 +79,7 @@ def test_the_pages_do_show_commands() -> None:
 @pages
 def test_every_setting_exists(page: Path) -> None:
     known = {variable_of(name) for name in Settings.model_fields} | IGNORED_VARIABLES
+    known |= {file_variable_of(name) for name in SECRETS}
     named = set(re.findall(r"\bRECEIPTS_[A-Z_]*[A-Z]\b", page.read_text()))
     assert {name for name in named if not is_service_link(name, "10.0.0.1")} <= known
 

@@ -75,6 +75,8 @@ class Installation:
         command = ("tests.support.poisoned", *poison) if poison else ("deploy.cli",)
         child = self.system._child(name, ["-m", *command, kind], settings)
         self.logs.append(child.log)
+        listed = Path(f"/proc/{child.process.pid}/cmdline").read_bytes().decode()
+        assert not [word for word in SECRET_WORDS if word in listed], "in the list of processes"
         return child, port
 
     def pages(self, port: int) -> str:

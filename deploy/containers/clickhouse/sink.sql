@@ -3,15 +3,15 @@
 -- user. Replace `receipts` if the database has another name.
 --
 --   (echo "SET param_password = 'a long one';"; cat deploy/containers/clickhouse/sink.sql) | CLICKHOUSE_PASSWORD=... clickhouse-client --user receipts
-CREATE ROLE IF NOT EXISTS receipts_sink;
+CREATE ROLE IF NOT EXISTS receipts_writer;
 
-GRANT SELECT ON receipts.schema_migrations TO receipts_sink;
+GRANT SELECT ON receipts.schema_migrations TO receipts_writer;
 
-GRANT INSERT ON receipts.* TO receipts_sink;
+GRANT INSERT ON receipts.* TO receipts_writer;
 
-REVOKE INSERT ON receipts.schema_migrations, INSERT ON receipts.segments FROM receipts_sink;
+REVOKE INSERT ON receipts.schema_migrations, INSERT ON receipts.segments FROM receipts_writer;
 
 CREATE USER IF NOT EXISTS receipts_sink IDENTIFIED WITH sha256_password BY {password:String}
-    DEFAULT ROLE receipts_sink;
+    DEFAULT ROLE receipts_writer;
 
-GRANT receipts_sink TO receipts_sink;
+GRANT receipts_writer TO receipts_sink;
