@@ -28,7 +28,7 @@ START_S: Final = 60.0
 
 
 def shortened(rules: str, thresholds: Mapping[str, float]) -> str:
-    """A rule file that reacts within seconds. thresholds: by name; those of other files are left."""
+    """A rule file that reacts within seconds. thresholds: values by name."""
     text = re.sub(r"\[\d+[mh]\]", f"[{WINDOW_S}s]", rules)
     text = text.replace("offset 1h", f"offset {WINDOW_S}s").replace("< 3600", f"< {WINDOW_S}")
     text = re.sub(r"\bfor: \d+[mh]\b", "for: 1s", text)
