@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 
 from deploy.embedded.brokers import free_port
 from deploy.processes.child import Child
+from tests.support.prometheus import HOME
 from tests.support.rules import FOLDER, load, rule_files
 from tests.support.waiting import until
 
@@ -91,7 +92,7 @@ class Monitoring:
         )  # fmt: skip
         self._child(
             programs / "prometheus", "prometheus", self._prometheus,
-            f"--storage.tsdb.path={self.folder}/data",
+            f"--storage.tsdb.path={self.folder}/data", "--rules.alert.resend-delay=2s",
         )  # fmt: skip
 
     def stop(self) -> None:
@@ -108,7 +109,7 @@ class Monitoring:
             str(program), f"--config.file={self.folder}/{name}.yml",
             f"--web.listen-address=127.0.0.1:{port}", *arguments,
         ]  # fmt: skip
-        child = Child(name, command, {}, self.folder / f"{name}.log")
+        child = Child(name, command, {}, self.folder / f"{name}.log", HOME)
         self._children.append(child)
 
         def ready() -> bool:
