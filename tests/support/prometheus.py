@@ -13,8 +13,8 @@ PACKAGES: Final = ("prometheus", "prometheus-alertmanager")
 PROGRAMS: Final = ("prometheus", "promtool", "prometheus-alertmanager", "amtool")
 HOME: Final = Path.home() / ".cache" / "receipts" / "prometheus"
 DOWNLOAD_S: Final = 300.0
-#: Where Debian's Alertmanager looks for its templates, and the same place relative to the folder that
-#: it runs in. Both have the same length: the one is replaced by the other in the program.
+#: Where Debian's Alertmanager looks for its templates, and the same place relative to the folder
+#: that it runs in. Both have the same length: the one is replaced by the other in the program.
 INSTALLED: Final = b"/usr/share/prometheus/alertmanager"
 RELATIVE: Final = b"usr//share/prometheus/alertmanager"
 
