@@ -63,7 +63,7 @@ def record(system: System, path: Path) -> Path:
     """Write simulated traffic that is published at RATE."""
     with path.open("w", encoding="utf-8") as lines:
         for number, event in enumerate(generate(SEED, EVENTS, time.time_ns() // 1_000_000)):
-            topic = system.settings.topic(event.kind)
+            topic = system.settings.topic_prefix + event.kind
             home = 0 if event.key is None else partition_of(event.key, system.settings.partitions)
             at_ms = int(1000 * number / RATE)
             partition = (home + event.shift) % system.settings.partitions
