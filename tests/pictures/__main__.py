@@ -15,7 +15,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from playwright.sync_api import sync_playwright
 
@@ -24,7 +24,6 @@ from deploy.simulator.event import Published
 from deploy.simulator.publish.publish import ReplayOptions, partition_of, replay
 from deploy.simulator.publish.recording import to_line
 from deploy.simulator.traffic.generate import generate
-from models.settings import Topic
 from reports.query.database import Database
 from streams.kafka.security import kafka_access
 from tests.pictures.drawing import Line, Shown, moment, page
@@ -65,7 +64,7 @@ def record(system: System, path: Path) -> Path:
     """Write simulated traffic that is published at RATE."""
     with path.open("w", encoding="utf-8") as lines:
         for number, event in enumerate(generate(SEED, EVENTS, time.time_ns() // 1_000_000)):
-            topic = system.settings.topic(cast(Topic, event.kind))
+            topic = system.settings.topic_prefix + event.kind
             home = 0 if event.key is None else partition_of(event.key, system.settings.partitions)
             at_ms = int(1000 * number / RATE)
             partition = (home + event.shift) % system.settings.partitions

@@ -58,18 +58,21 @@ class Scraper:
         self._child = Child("prometheus", command, {}, folder / "prometheus.log", folder)
 
     def __enter__(self) -> Scraper:
-        """Wait until it answers."""
-
-        def answers() -> bool:
-            self._child.check()
-            try:
-                self.now("vector(1)")
-            except OSError:
-                return False
-            return True
-
-        until(answers, "Prometheus answers", 60)
+        """Wait until it answers: it refuses expressions while it reads its data."""
+        try:
+            until(self._is_ready, "Prometheus is ready", 60)
+        except BaseException:
+            self._child.stop()
+            raise
         return self
+
+    def _is_ready(self) -> bool:
+        self._child.check()
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{self.port}/-/ready", timeout=5).close()
+        except OSError:  # also a status that is an error
+            return False
+        return True
 
     def __exit__(self, *_: object) -> None:
         """End it."""
