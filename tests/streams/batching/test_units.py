@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict, deque
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -13,7 +13,9 @@ from aiokafka.errors import (
     IllegalGenerationError,
     NodeNotReadyError,
     RebalanceInProgressError,
+    TopicAuthorizationFailedError,
     UnknownMemberIdError,
+    for_code,
 )
 from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.protocol.group import HeartbeatRequest, LeaveGroupRequest, SyncGroupRequest
@@ -30,7 +32,11 @@ from streams.batching.fence import Fence
 from streams.batching.private_api import assert_private_api
 from streams.batching.producer import BatchProducer, _batches, _checked
 from streams.batching.runner import run_worker
+<<<<<<< HEAD
 from streams.kafka.measures import OldestWaiting
+=======
+from streams.kafka.refusals import Denials
+>>>>>>> part/kafka
 from streams.kafka.security import Access
 
 SYNC = SyncGroupRequest("group", 1, "member", None, [])
@@ -235,20 +241,25 @@ class Client:
         self.clock = clock
         self.delay_s = delay_s
         self.connects = connects
+        self.answer = SimpleNamespace(topics=[])
 
     async def ready(self, node_id: int, *, group: object) -> bool:
         self.clock.now += self.delay_s
         return self.connects
 
-    async def send(self, node_id: int, request: object, *, group: object) -> str:
+    async def send(self, node_id: int, request: object, *, group: object) -> object:
         self.sent.append(request)
-        return "answer"
+        return self.answer
 
 
 def _guarded(client: Client, fence: Fence) -> Any:
+<<<<<<< HEAD
     owner: Any = SimpleNamespace(
         _batch_app=SimpleNamespace(fence=fence), _repeat_denied=lambda response: response
     )
+=======
+    owner: Any = SimpleNamespace(_batch_app=SimpleNamespace(fence=fence, denials=Denials()))
+>>>>>>> part/kafka
     BatchProducer._guard(owner, client)
     return client
 
@@ -256,15 +267,28 @@ def _guarded(client: Client, fence: Fence) -> Any:
 async def test_every_produce_request_waits_for_the_fence(fence: Fence, clock: Clock) -> None:
     client = _guarded(Client(clock), fence)
     produce, metadata = ProduceRequest(None, -1, 1000, []), MetadataRequest([])
-    assert await client.send(0, produce) == "answer"
+    assert await client.send(0, produce) is client.answer
     clock.now += 7
     waiting = asyncio.ensure_future(client.send(0, produce))
     await asyncio.sleep(0.2)
-    assert await client.send(0, metadata) == "answer"
+    assert await client.send(0, metadata) is client.answer
     assert client.sent == [produce, metadata]
     fence.observe(BEAT, OK, clock.now)
-    assert await asyncio.wait_for(waiting, 5) == "answer"
+    assert await asyncio.wait_for(waiting, 5) is client.answer
     assert client.sent == [produce, metadata, produce]
+
+
+async def test_what_may_not_be_written_is_repeated_and_noted(fence: Fence, clock: Clock) -> None:
+    client = Client(clock)
+    app = SimpleNamespace(fence=fence, denials=Denials())
+    BatchProducer._guard(cast(Any, SimpleNamespace(_batch_app=app)), client)
+    denied, written = (0, TopicAuthorizationFailedError.errno, -1, -1), (1, 0, 12, -1)
+    client.answer.topics = [("a", [denied, written]), ("b", [written])]
+    answer: Any = await client.send(0, ProduceRequest(None, -1, 1000, []), group=None)
+    code = answer.topics[0][1][0][1]
+    assert for_code(code).retriable
+    assert answer.topics == [("a", [(0, code, -1, -1), written]), ("b", [written])]
+    assert "WRITE on topic a." in app.denials.current()
 
 
 async def test_the_fence_is_looked_at_after_connecting(fence: Fence, clock: Clock) -> None:
