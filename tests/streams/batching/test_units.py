@@ -32,11 +32,8 @@ from streams.batching.fence import Fence
 from streams.batching.private_api import assert_private_api
 from streams.batching.producer import BatchProducer, _batches, _checked
 from streams.batching.runner import run_worker
-<<<<<<< HEAD
 from streams.kafka.measures import OldestWaiting
-=======
 from streams.kafka.refusals import Denials
->>>>>>> part/kafka
 from streams.kafka.security import Access
 
 SYNC = SyncGroupRequest("group", 1, "member", None, [])
@@ -253,13 +250,7 @@ class Client:
 
 
 def _guarded(client: Client, fence: Fence) -> Any:
-<<<<<<< HEAD
-    owner: Any = SimpleNamespace(
-        _batch_app=SimpleNamespace(fence=fence), _repeat_denied=lambda response: response
-    )
-=======
     owner: Any = SimpleNamespace(_batch_app=SimpleNamespace(fence=fence, denials=Denials()))
->>>>>>> part/kafka
     BatchProducer._guard(owner, client)
     return client
 
