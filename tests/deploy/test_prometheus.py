@@ -56,6 +56,34 @@ def test_alertmanager_accepts_the_examples_of_its_receivers(
     assert "4 receivers" in run(prometheus_programs / "amtool", "check-config", str(changed))
 
 
+@pytest.mark.parametrize(
+    ("area", "severity", "receiver"),
+    [
+        ("machine", "page", "page"),
+        ("machine", "ticket", "ticket"),
+        ("business", "page", "business-page"),
+        ("business", "ticket", "business-ticket"),
+    ],
+)
+def test_an_alert_goes_to_the_receiver_of_its_area_and_severity(
+    area: str, severity: str, receiver: str, prometheus_programs: Path
+) -> None:
+    command = ["config", "routes", "test", f"--config.file={FOLDER}/alertmanager.yml"]
+    labels = ["alertname=ReceiptsAny", f"area={area}", f"severity={severity}"]
+    assert run(prometheus_programs / "amtool", *command, *labels).strip() == receiver
+
+
+def test_alerts_of_the_business_notify_once_an_hour_for_each_kind() -> None:
+    (business,) = [
+        route
+        for route in load(FOLDER / "alertmanager.yml")["route"]["routes"]
+        if route["matchers"] == ['area="business"']
+    ]
+    for route in (business, *business["routes"]):
+        assert route.get("group_by", business["group_by"]) == ["alertname", "severity"]
+        assert route.get("group_interval", business["group_interval"]) == "1h"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("cases", CASES, ids=lambda path: path.stem)
 def test_alerts_fire_when_they_should_and_only_then(cases: Path, prometheus_programs: Path) -> None:

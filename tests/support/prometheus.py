@@ -13,6 +13,10 @@ PACKAGES: Final = ("prometheus", "prometheus-alertmanager")
 PROGRAMS: Final = ("prometheus", "promtool", "prometheus-alertmanager", "amtool")
 HOME: Final = Path.home() / ".cache" / "receipts" / "prometheus"
 DOWNLOAD_S: Final = 300.0
+#: Where Debian's Alertmanager looks for its templates, and the same place relative to the folder
+#: that it runs in. Both have the same length: the one is replaced by the other in the program.
+INSTALLED: Final = b"/usr/share/prometheus/alertmanager"
+RELATIVE: Final = b"usr//share/prometheus/alertmanager"
 
 
 class PrometheusMissing(RuntimeError):
@@ -32,7 +36,7 @@ def missing_for_prometheus() -> str:
 def fetch_prometheus() -> Path:
     """Folder of PROGRAMS, from the cache or from Debian into it (30 MB, once per machine).
 
-    Raises PrometheusMissing.
+    Start Alertmanager in the folder HOME. Raises PrometheusMissing.
     """
     if lack := missing_for_prometheus():
         raise PrometheusMissing(lack)
@@ -55,6 +59,8 @@ def _unpack(folder: Path) -> None:
     _run(["apt-get", "download", *PACKAGES], folder)
     for package in sorted(folder.glob("*.deb")):
         _run(["dpkg", "-x", str(package), "root"], folder)
+    alertmanager = folder / "root/usr/bin/prometheus-alertmanager"
+    alertmanager.write_bytes(alertmanager.read_bytes().replace(INSTALLED, RELATIVE))
     if not _complete(folder / "root"):
         raise PrometheusMissing(f"Debian's packages lack some of {', '.join(PROGRAMS)}")
 

@@ -78,12 +78,14 @@ class System:
         return child
 
     def process(
-        self, kind: str, name: str | None = None, command: tuple[str, ...] = (), port: int = 0
+        self,
+        kind: str,
+        name: str | None = None,
+        command: tuple[str, ...] = (),
+        port: int | None = None,
     ) -> "Process":
-        """Start a worker or a sink.
-
-        command: what to run instead of the command line. port: of its pages; 0: a free one
-        """
+        """Start a worker or a sink; `command`: what to run instead of the command line; `port`: of
+        its pages, any free one when left out."""
         port = port or free_port()
         settings = self.settings.model_copy(update={f"{kind}_port": port})
         command = command or ("deploy.cli", kind)

@@ -1,0 +1,198 @@
+"""A real Prometheus and Alertmanager with our rules, and a receiver of their messages.
+
+Rules and routes are those of deploy/monitoring/prometheus. Only times are shorter, thresholds
+lower, and addresses those of the test.
+"""
+
+import contextlib
+import json
+import re
+import threading
+import urllib.request
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Final
+
+from ruamel.yaml import YAML
+
+from deploy.embedded.brokers import free_port
+from deploy.processes.child import Child
+from tests.support.prometheus import HOME
+from tests.support.rules import FOLDER, load, rule_files
+from tests.support.waiting import until
+
+WINDOW_S: Final = 20
+"""Every window of a rule: long enough for some scrapes on a busy machine."""
+BASE: Final = "https://git.example.com/receipts/"
+START_S: Final = 60.0
+
+
+def shortened(rules: str, thresholds: Mapping[str, float]) -> str:
+    """A rule file that reacts within seconds. thresholds: values by name."""
+    text = re.sub(r"\[\d+[mh]\]", f"[{WINDOW_S}s]", rules)
+    text = text.replace("offset 1h", f"offset {WINDOW_S}s").replace("< 3600", f"< {WINDOW_S}")
+    text = re.sub(r"\bfor: \d+[mh]\b", "for: 1s", text)
+    text = re.sub(r"\binterval: 1m\b", "interval: 1s", text)
+    for name, value in thresholds.items():
+        text = re.sub(rf"(name: {name}}}, expr: vector)\(.*\)", rf"\1({value})", text)
+    return text
+
+
+class Receiver:
+    """Receives Alertmanager's webhooks; `alerts` are those of all messages, the oldest first."""
+
+    def __init__(self) -> None:
+        self.alerts: list[dict[str, Any]] = []
+        received = self.alerts
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                route = self.path.removeprefix("/")
+                received.extend({**alert, "receiver": route} for alert in message["alerts"])
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Nothing: the messages are in `alerts`."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class Monitoring:
+    """Prometheus and Alertmanager as processes, with everything they wrote in `folder`."""
+
+    def __init__(self, folder: Path, targets: Mapping[str, int]) -> None:
+        """targets: ports of our processes by job."""
+        self.folder = folder
+        self.receiver = Receiver()
+        self._targets = targets
+        self._prometheus, self._alertmanager = free_port(), free_port()
+        self._children: list[Child] = []
+
+    def start(self, programs: Path, thresholds: Mapping[str, float]) -> None:
+        """programs: folder of the programs; thresholds: by name, instead of those of the file."""
+        self.folder.mkdir()
+        for path in rule_files():
+            (self.folder / path.name).write_text(shortened(path.read_text(), thresholds))
+        self._write("prometheus.yml", self._prometheus_settings())
+        self._write("alertmanager.yml", self._alertmanager_settings())
+        self._child(
+            programs / "prometheus-alertmanager", "alertmanager", self._alertmanager,
+            "--cluster.listen-address=", f"--storage.path={self.folder}/silences",
+        )  # fmt: skip
+        self._child(
+            programs / "prometheus", "prometheus", self._prometheus,
+            f"--storage.tsdb.path={self.folder}/data", "--rules.alert.resend-delay=2s",
+        )  # fmt: skip
+
+    def stop(self) -> None:
+        for child in reversed(self._children):
+            child.stop()
+        self.receiver.close()
+
+    def _write(self, name: str, settings: object) -> None:
+        with (self.folder / name).open("w", encoding="utf-8") as file:
+            YAML(typ="safe").dump(settings, file)
+
+    def _child(self, program: Path, name: str, port: int, *arguments: str) -> None:
+        command = [
+            str(program), f"--config.file={self.folder}/{name}.yml",
+            f"--web.listen-address=127.0.0.1:{port}", *arguments,
+        ]  # fmt: skip
+        child = Child(name, command, {}, self.folder / f"{name}.log", HOME)
+        self._children.append(child)
+
+        def ready() -> bool:
+            child.check()
+            with contextlib.suppress(OSError):
+                self._page(port, "/-/ready").close()
+                return True
+            return False
+
+        until(ready, f"{name} is ready", START_S)
+
+    def _prometheus_settings(self) -> Any:
+        settings = load(FOLDER / "prometheus.yml")
+        settings["global"] = {
+            "scrape_interval": "1s",
+            "evaluation_interval": "1s",
+            "external_labels": {"runbook_base": BASE},
+        }
+        jobs = {job["job_name"]: job for job in settings["scrape_configs"]}
+        assert jobs.keys() == self._targets.keys()
+        for name, port in self._targets.items():
+            jobs[name]["static_configs"] = [{"targets": [f"127.0.0.1:{port}"]}]
+        (manager,) = settings["alerting"]["alertmanagers"]
+        manager["static_configs"] = [{"targets": [f"127.0.0.1:{self._alertmanager}"]}]
+        return settings
+
+    def _alertmanager_settings(self) -> Any:
+        settings = load(FOLDER / "alertmanager.yml")
+        _hasten(settings["route"])
+        for receiver in settings["receivers"]:
+            receiver["webhook_configs"] = [{"url": f"{self.receiver.url}/{receiver['name']}"}]
+        return settings
+
+    @staticmethod
+    def _page(port: int, path: str) -> Any:
+        return urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10)
+
+    def api(self, path: str) -> Any:
+        """The `data` of a page of Prometheus's API."""
+        with self._page(self._prometheus, f"/api/v1/{path}") as page:
+            return json.load(page)["data"]
+
+    def suppressed(self) -> set[str]:
+        """Names of alerts that Alertmanager silences now because of another alert."""
+        with self._page(self._alertmanager, "/api/v2/alerts") as page:
+            return {
+                alert["labels"]["alertname"]
+                for alert in json.load(page)
+                if alert["status"]["inhibitedBy"]
+            }
+
+    def wait_for(self, alert: str, severity: str, status: str, timeout_s: float) -> dict[str, Any]:
+        """The alert as it reached the receiver last, once its status is firing or resolved."""
+
+        def last() -> dict[str, Any]:
+            wanted = {"alertname": alert, "severity": severity}
+            found = [a for a in self.receiver.alerts if wanted.items() <= a["labels"].items()]
+            return found[-1] if found else {}
+
+        until(
+            lambda: last().get("status") == status,
+            f"{alert} ({severity}) is {status} at the receiver",
+            timeout_s,
+        )
+        return last()
+
+
+def _hasten(route: dict[str, Any]) -> None:
+    for name in ("group_wait", "group_interval"):
+        if name in route:
+            route[name] = "1s"
+    for inner in route.get("routes", []):
+        _hasten(inner)
+
+
+@contextlib.contextmanager
+def watching(
+    programs: Path, folder: Path, targets: Mapping[str, int], thresholds: Mapping[str, float]
+) -> Iterator[Monitoring]:
+    """Prometheus and Alertmanager that watch processes; stopped at the end."""
+    monitoring = Monitoring(folder, targets)
+    try:
+        monitoring.start(programs, thresholds)
+        yield monitoring
+    finally:
+        monitoring.stop()

@@ -1,0 +1,132 @@
+"""A real Prometheus and Alertmanager watch a real worker and sink: faults become messages.
+
+The rules are ours, with shorter times. What each alert fires on is tested by
+deploy/monitoring/prometheus/tests; here that the whole path works: metrics, scrape, rule, route,
+receiver, and back again.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from deploy.embedded.brokers import Broker, free_port
+from tests.support.monitoring import BASE, Monitoring, watching
+from tests.support.system import Process, System, running
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(600)]
+
+FIRES_S, ENDS_S = 120.0, 180.0
+LIMITS = {"sink_waiting_seconds_ticket": 2, "sink_waiting_seconds_page": 4}
+
+
+class Watched:
+    """One installation and what watches it."""
+
+    def __init__(self, system: System, ports: dict[str, int]) -> None:
+        self.system = system
+        self.ports = ports
+        self.worker = self.start("worker", "worker-1")
+        self.sink = self.start("sink", "sink-1")
+
+    def start(self, kind: str, name: str) -> Process:
+        """Start a worker or sink where Prometheus expects it."""
+        process = self.system.process(kind, name, port=self.ports[f"receipts-{kind}"])
+        return process.wait_ready()
+
+    def refused_records(self, count: int) -> None:
+        """Publish receipts that are no JSON."""
+
+        async def produce() -> None:
+            producer = AIOKafkaProducer(bootstrap_servers=self.system.settings.brokers)
+            await producer.start()
+            try:
+                for number in range(count):
+                    await producer.send(
+                        self.system.settings.topic("receipts"), b"{", key=str(number).encode()
+                    )
+                await producer.flush()
+            finally:
+                await producer.stop()
+
+        asyncio.run(produce())
+
+
+@pytest.fixture(scope="module")
+def watched(kafka_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    folder = tmp_path_factory.mktemp("watched")
+    ports = {"receipts-worker": free_port(), "receipts-sink": free_port()}
+    with running(kafka_broker.bootstrap, "alerts.", folder) as system:
+        yield Watched(system, ports)
+
+
+@pytest.fixture(scope="module")
+def monitoring(
+    watched: Watched, prometheus_programs: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Monitoring]:
+    folder = tmp_path_factory.mktemp("monitoring") / "files"
+    with watching(prometheus_programs, folder, watched.ports, LIMITS) as found:
+        yield found
+
+
+def test_a_system_that_is_well_fires_nothing(watched: Watched, monitoring: Monitoring) -> None:
+    watched.system.publish(1_000, seed=41, rate=500, name="well")
+
+    def scraped() -> bool:
+        found = monitoring.api("query?query=sum(receipts:records_read:increase1h)")["result"]
+        return bool(found) and float(found[0]["value"][1]) > 0
+
+    until(scraped, "a recorded figure shows the traffic", FIRES_S)
+    machine = {"ReceiptsNoWorker", "ReceiptsNoSink", "ReceiptsNotReady", "ReceiptsSinkNotWriting"}
+    firing = {alert["labels"]["alertname"] for alert in monitoring.api("alerts")["alerts"]}
+    assert not firing & machine
+
+
+def test_refused_records_reach_the_receiver_and_end(
+    watched: Watched, monitoring: Monitoring
+) -> None:
+    watched.refused_records(200)
+    alert = monitoring.wait_for("ReceiptsDeadLetters", "page", "firing", FIRES_S)
+    assert alert["receiver"] == "page"
+    assert alert["labels"]["reason"] == "not_json"
+    assert "dead letters of receipts with reason not_json" in alert["annotations"]["description"]
+    assert alert["annotations"]["runbook_url"] == f"{BASE}docs/runbook.md#receiptsdeadletters"
+    assert "runbook_base" not in alert["labels"]
+    monitoring.wait_for("ReceiptsDeadLetters", "page", "resolved", ENDS_S)
+
+
+def test_a_sink_that_cannot_write(watched: Watched, monitoring: Monitoring) -> None:
+    watched.system.stop_engine()
+    watched.system.publish(200, seed=42, name="away")
+    alert = monitoring.wait_for("ReceiptsSinkNotWriting", "page", "firing", FIRES_S)
+    assert alert["receiver"] == "page"
+    assert alert["labels"]["job"] == "receipts-sink"
+    monitoring.wait_for("ReceiptsClickHouseRefuses", "ticket", "firing", FIRES_S)
+    until(
+        lambda: "ReceiptsNotReady" in monitoring.suppressed(), "the cause silences the symptom", 60
+    )
+    watched.system.start_engine()
+    monitoring.wait_for("ReceiptsSinkNotWriting", "page", "resolved", ENDS_S)
+    assert watched.system.ledger().balances
+
+
+def test_a_killed_worker(watched: Watched, monitoring: Monitoring) -> None:
+    watched.worker.kill()
+    alert = monitoring.wait_for("ReceiptsNoWorker", "page", "firing", FIRES_S)
+    assert alert["labels"]["job"] == "receipts-worker"
+    until(
+        lambda: "ReceiptsProcessDown" in monitoring.suppressed(),
+        "the cause silences the symptom",
+        60,
+    )
+    watched.start("worker", "worker-2")
+    monitoring.wait_for("ReceiptsNoWorker", "page", "resolved", ENDS_S)
+
+
+def test_every_rule_was_evaluated_without_an_error(monitoring: Monitoring) -> None:
+    rules = [rule for group in monitoring.api("rules")["groups"] for rule in group["rules"]]
+    assert rules
+    assert [rule["name"] for rule in rules if rule["health"] != "ok"] == []
