@@ -14,15 +14,11 @@ from typing import Any, Final, NamedTuple
 
 from deploy.embedded.brokers import free_port
 from deploy.processes.child import Child
-from tests.support.grafana import ROOT, Range
+from tests.support.grafana import Range
+from tests.support.rules import rule_files
 from tests.support.waiting import until
 
 SCRAPE_S: Final = 1
-RULES: Final = [
-    file
-    for file in sorted((ROOT / "deploy/monitoring/prometheus").glob("*.yml"))
-    if "\ngroups:" in file.read_text(encoding="utf-8")
-]
 #: How often a group of rules is evaluated.
 _INTERVAL: Final = re.compile(r"^ +interval: .*\n", re.MULTILINE)
 _TIMEOUT_S: Final = 30.0
@@ -47,11 +43,12 @@ class Scraper:
     ) -> None:
         self.port = free_port()
         folder.mkdir(parents=True, exist_ok=True)
-        for file in RULES:
+        rules = rule_files()
+        for file in rules:
             (folder / file.name).write_text(_INTERVAL.sub("", file.read_text()))
         (folder / "more.yml").write_text(more or "groups: []\n")
         config = folder / "prometheus.yml"
-        config.write_text(_config(jobs, ["more.yml", *(file.name for file in RULES)]))
+        config.write_text(_config(jobs, ["more.yml", *(file.name for file in rules)]))
         listen = f"--web.listen-address=127.0.0.1:{self.port}"
         storage = f"--storage.tsdb.path={folder / 'data'}"
         command = [str(program), f"--config.file={config}", storage, listen]
