@@ -22,6 +22,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from models.connection_issues import connection_issues
 from models.issues import PREFIX, Issue, SettingsError, field_of, mask_url, variable_of
 from models.service_links import is_service_link
 
@@ -481,86 +482,4 @@ def _cross_issues(settings: Settings) -> list[Issue]:
         f"{settings.sink_port} is the worker's port on the same address",
         "give the two processes different ports (RECEIPTS_WORKER_PORT, RECEIPTS_SINK_PORT)",
     )
-    return found + _kafka_issues(settings)
-
-
-def _kafka_issues(settings: Settings) -> list[Issue]:
-    """Settings of the connection to Kafka that do not fit together."""
-    found: list[Issue] = []
-
-    def refuse(wrong: bool, field: str, problem: str, fix: str) -> None:
-        if wrong:
-            found.append(Issue(variable_of(field), problem, fix))
-
-    protocol, mechanism = settings.kafka_security_protocol, settings.kafka_sasl_mechanism
-    by_token = mechanism == "OAUTHBEARER"
-    sasl, tls = protocol.startswith("SASL"), protocol.endswith("SSL")
-    sources = settings.kafka_oauth_token_file, settings.kafka_oauth_token_command
-    refuse(
-        sasl and not mechanism,
-        "kafka_sasl_mechanism",
-        f"is empty, but RECEIPTS_KAFKA_SECURITY_PROTOCOL is {protocol}",
-        "write PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER, as the brokers have it",
-    )
-    for field in ("kafka_sasl_mechanism", "kafka_sasl_username", "kafka_sasl_password"):
-        refuse(
-            bool(getattr(settings, field)) and not sasl,
-            field,
-            f"has no effect, RECEIPTS_KAFKA_SECURITY_PROTOCOL is {protocol}",
-            "set RECEIPTS_KAFKA_SECURITY_PROTOCOL=SASL_SSL (SASL_PLAINTEXT sends it unencrypted)",
-        )
-    for field in ("kafka_sasl_username", "kafka_sasl_password"):
-        given, wanted = bool(getattr(settings, field)), sasl and not by_token and bool(mechanism)
-        refuse(wanted and not given, field, f"is empty, but {mechanism} needs it", _fix_of(field))
-        refuse(
-            sasl and by_token and given,
-            field,
-            "has no effect, OAUTHBEARER logs in with a token",
-            "remove it, or set RECEIPTS_KAFKA_SASL_MECHANISM to the mechanism of the user",
-        )
-    refuse(
-        sasl and by_token and not any(sources),
-        "kafka_oauth_token_file",
-        "is empty, but OAUTHBEARER needs a token",
-        "set it, or RECEIPTS_KAFKA_OAUTH_TOKEN_COMMAND",
-    )
-    refuse(
-        all(sources),
-        "kafka_oauth_token_file",
-        "and RECEIPTS_KAFKA_OAUTH_TOKEN_COMMAND are both set",
-        "remove one of them",
-    )
-    refuse(
-        any(sources) and not (sasl and by_token),
-        "kafka_oauth_token_file" if sources[0] else "kafka_oauth_token_command",
-        "has no effect without OAUTHBEARER",
-        "set RECEIPTS_KAFKA_SECURITY_PROTOCOL=SASL_SSL and "
-        "RECEIPTS_KAFKA_SASL_MECHANISM=OAUTHBEARER, or remove it",
-    )
-    return found + _kafka_file_issues(settings, tls)
-
-
-def _kafka_file_issues(settings: Settings, tls: bool) -> list[Issue]:
-    names = ("cafile", "certfile", "keyfile", "key_password")
-    given = {f"kafka_ssl_{name}": getattr(settings, f"kafka_ssl_{name}") for name in names}
-    if not tls:
-        encrypted = "SASL_SSL" if settings.kafka_security_protocol.startswith("SASL") else "SSL"
-        return [
-            Issue(
-                variable_of(field),
-                f"has no effect, RECEIPTS_KAFKA_SECURITY_PROTOCOL is "
-                f"{settings.kafka_security_protocol}",
-                f"set RECEIPTS_KAFKA_SECURITY_PROTOCOL={encrypted}, or remove it",
-            )
-            for field, value in given.items()
-            if value
-        ]
-    return [
-        Issue(
-            variable_of(field),
-            "has no effect without a client certificate",
-            "set RECEIPTS_KAFKA_SSL_CERTFILE, or remove it",
-        )
-        for field in ("kafka_ssl_keyfile", "kafka_ssl_key_password")
-        if given[field] and not given["kafka_ssl_certfile"]
-    ]
+    return found + connection_issues(settings)

@@ -41,6 +41,7 @@ from streams.batching.errors import (
 )
 from streams.batching.watchdog import log_replaced, missing_topics
 from streams.kafka.connections import adopt
+from streams.kafka.refusals import Denials
 
 if TYPE_CHECKING:
     from streams.batching.app import BatchApp
@@ -112,7 +113,7 @@ class BatchProducer(driver.Producer):
         return producer
 
     def _guard(self, client: Any) -> None:
-        send, fence = client.send, self._batch_app.fence
+        send, fence, denials = client.send, self._batch_app.fence, self._batch_app.denials
 
         async def guarded(
             node_id: int, request: Any, *, group: Any = ConnectionGroup.DEFAULT
@@ -120,28 +121,9 @@ class BatchProducer(driver.Producer):
             if not isinstance(request, ProduceRequest):
                 return await send(node_id, request, group=group)
             await _until_writable(fence, client, node_id, group)
-            return self._repeat_denied(await send(node_id, request, group=group))
+            return _repeat_denied(await send(node_id, request, group=group), denials)
 
         client.send = guarded
-
-    def _repeat_denied(self, response: Any) -> Any:
-        """Let aiokafka send again what this user may not write, until that is granted.
-
-        A batch that failed would leave a gap among those before and after it.
-        """
-
-        def repeated(topic: str, partition: Any) -> Any:
-            number, code, *rest = partition
-            if code != TopicAuthorizationFailedError.errno:
-                return partition
-            self._batch_app.denials.note(TopicAuthorizationFailedError(topic), "WRITE")
-            return (number, LeaderNotAvailableError.errno, *rest)
-
-        response.topics = [
-            (topic, [repeated(topic, partition) for partition in partitions])
-            for topic, partitions in response.topics
-        ]
-        return response
 
     def refusal(self) -> str:
         """Why Kafka refused the latest connection; empty: it did not."""
@@ -319,6 +301,26 @@ async def _until_writable(fence: Fence, client: Any, node_id: int, group: Any) -
             return fence.check()
         except FenceNotProved:
             continue
+
+
+def _repeat_denied(response: Any, denials: Denials) -> Any:
+    """The response, changed so that aiokafka repeats what this user may not write.
+
+    A batch that failed would leave a gap between those before and after it.
+    """
+
+    def repeated(topic: str, partition: Any) -> Any:
+        number, code, *rest = partition
+        if code != TopicAuthorizationFailedError.errno:
+            return partition
+        denials.note(TopicAuthorizationFailedError(topic), "WRITE")
+        return (number, LeaderNotAvailableError.errno, *rest)
+
+    response.topics = [
+        (topic, [repeated(topic, partition) for partition in partitions])
+        for topic, partitions in response.topics
+    ]
+    return response
 
 
 async def _answering(client: Any) -> bool:

@@ -77,7 +77,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return {ensure_TP(tp): _fetched(consumer, tp, records) for tp in active_partitions}
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        """Commit; False when the group was rebalanced meanwhile. Raises all other errors."""
+        """Commit; False when the group was rebalanced meanwhile, or READ on a topic is denied: a
+        later commit includes these offsets. Raises all other errors."""
         consumer = self._ensure_consumer()
         assigned = self.assignment()
         wanted = {
@@ -90,6 +91,9 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
                 await consumer.commit(wanted)
         except CommitFailedError as error:
             self.log.warning("Offsets not committed, they will be read again: %s", error)
+            return False
+        except TopicAuthorizationFailedError as error:
+            cast("BatchApp", self.app).denials.note(error, "READ")
             return False
         return bool(wanted)
 

@@ -264,9 +264,11 @@ class Client(AIOKafkaClient):  # type: ignore[misc]
             self._conns[key] = fresh
             if fresh.session_s:
                 self._in_background(self._renew(node_id, group, fresh))
-            while conn.connected() and not conn.is_idle:
-                await asyncio.sleep(DRAIN_POLL_S)
-            conn.close()
+            try:
+                while conn.connected() and not conn.is_idle:
+                    await asyncio.sleep(DRAIN_POLL_S)
+            finally:
+                conn.close()
             return
 
     async def send(

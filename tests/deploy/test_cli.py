@@ -12,8 +12,7 @@ from click.testing import CliRunner
 from deploy import __version__
 from deploy.cli import cli
 from deploy.embedded.brokers import EmbeddedBroker, free_port
-from deploy.kafka.topics import topic_specs
-from models.settings import Settings
+from models.access_rights import NEEDS, Program
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = [
@@ -141,7 +140,7 @@ def test_a_kafka_client_that_cannot_read_is_one_clear_line_and_exit_1(
 
 
 @pytest.mark.parametrize("command", ["worker", "sink"])
-def test_topics_that_differ_are_all_named_with_their_fix_and_exit_1(command: str) -> None:
+def test_topics_that_differ_are_all_named_with_their_fix_and_exit_1(command: Program) -> None:
     def errors(**settings: str) -> list[str]:
         done = receipts(command, worker_port="0", sink_port="0", **settings)
         assert done.returncode == 1
@@ -154,7 +153,7 @@ def test_topics_that_differ_are_all_named_with_their_fix_and_exit_1(command: str
         assert "topics are missing: typo.sends, " in mistyped
         assert mistyped.endswith("Fix: run `receipts topics`")
         others = errors(**{**ours, "partitions": "6"})
-    assert len(others) == len(topic_specs(Settings()))
+    assert len(others) == len(NEEDS[command].checks)
     assert all(line.endswith("Fix: set RECEIPTS_PARTITIONS=2") for line in others)
 
 

@@ -104,4 +104,4 @@ class Refusing:
 
 
 async def test_what_a_broker_refuses_is_a_reason() -> None:
-    assert "GroupAuthorizationFailedError" in await probe(Refusing())
+    assert "Kafka denies READ on group g. Fix: " in await probe(Refusing())

@@ -239,11 +239,12 @@ def _acl(principal: str, right: Right) -> tuple[Any, ...]:
     return _KINDS[right.kind], right.name, _LITERAL, principal, "*", operation, _ALLOW
 
 
-async def grant(broker: SecuredBroker, principal: str, right: Right) -> None:
-    """Add one ACL."""
+async def grant(broker: SecuredBroker, principal: str, *rights: Right) -> None:
+    """Add an ACL for each right."""
     async with _admin(broker) as admin:
-        answer = await admin._send_request(CreateAclsRequest(*_acl(principal, right)))
-        assert [code for code, _ in answer.creation_responses] == [_NONE], answer
+        for right in rights:
+            answer = await admin._send_request(CreateAclsRequest(*_acl(principal, right)))
+            assert [code for code, _ in answer.creation_responses] == [_NONE], answer
 
 
 async def revoke(broker: SecuredBroker, principal: str, right: Right) -> None:

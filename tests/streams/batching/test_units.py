@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -12,7 +12,9 @@ from aiokafka.errors import (
     IllegalGenerationError,
     NodeNotReadyError,
     RebalanceInProgressError,
+    TopicAuthorizationFailedError,
     UnknownMemberIdError,
+    for_code,
 )
 from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.protocol.group import HeartbeatRequest, LeaveGroupRequest, SyncGroupRequest
@@ -29,6 +31,7 @@ from streams.batching.fence import Fence, error_codes
 from streams.batching.private_api import assert_private_api
 from streams.batching.producer import BatchProducer, _batches, _checked
 from streams.batching.runner import run_worker
+from streams.kafka.refusals import Denials
 from streams.kafka.security import Access
 
 SYNC = SyncGroupRequest("group", 1, "member", None, [])
@@ -239,18 +242,19 @@ class Client:
         self.clock = clock
         self.delay_s = delay_s
         self.connects = connects
+        self.answer = SimpleNamespace(topics=[])
 
     async def ready(self, node_id: int, *, group: object) -> bool:
         self.clock.now += self.delay_s
         return self.connects
 
-    async def send(self, node_id: int, request: object, *, group: object) -> str:
+    async def send(self, node_id: int, request: object, *, group: object) -> object:
         self.sent.append(request)
-        return "answer"
+        return self.answer
 
 
 def _guarded(client: Client, fence: Fence) -> Any:
-    owner: Any = SimpleNamespace(_batch_app=SimpleNamespace(fence=fence))
+    owner: Any = SimpleNamespace(_batch_app=SimpleNamespace(fence=fence, denials=Denials()))
     BatchProducer._guard(owner, client)
     return client
 
@@ -258,15 +262,28 @@ def _guarded(client: Client, fence: Fence) -> Any:
 async def test_every_produce_request_waits_for_the_fence(fence: Fence, clock: Clock) -> None:
     client = _guarded(Client(clock), fence)
     produce, metadata = ProduceRequest(None, -1, 1000, []), MetadataRequest([])
-    assert await client.send(0, produce) == "answer"
+    assert await client.send(0, produce) is client.answer
     clock.now += 7
     waiting = asyncio.ensure_future(client.send(0, produce))
     await asyncio.sleep(0.2)
-    assert await client.send(0, metadata) == "answer"
+    assert await client.send(0, metadata) is client.answer
     assert client.sent == [produce, metadata]
     fence.observe(BEAT, OK, clock.now)
-    assert await asyncio.wait_for(waiting, 5) == "answer"
+    assert await asyncio.wait_for(waiting, 5) is client.answer
     assert client.sent == [produce, metadata, produce]
+
+
+async def test_what_may_not_be_written_is_repeated_and_noted(fence: Fence, clock: Clock) -> None:
+    client = Client(clock)
+    app = SimpleNamespace(fence=fence, denials=Denials())
+    BatchProducer._guard(cast(Any, SimpleNamespace(_batch_app=app)), client)
+    denied, written = (0, TopicAuthorizationFailedError.errno, -1, -1), (1, 0, 12, -1)
+    client.answer.topics = [("a", [denied, written]), ("b", [written])]
+    answer: Any = await client.send(0, ProduceRequest(None, -1, 1000, []), group=None)
+    code = answer.topics[0][1][0][1]
+    assert for_code(code).retriable
+    assert answer.topics == [("a", [(0, code, -1, -1), written]), ("b", [written])]
+    assert "WRITE on topic a." in app.denials.current()
 
 
 async def test_the_fence_is_looked_at_after_connecting(fence: Fence, clock: Clock) -> None:
