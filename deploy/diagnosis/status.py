@@ -63,8 +63,8 @@ async def _clickhouse(url: str) -> Database | Finding:
     try:
         async with asyncio.timeout(SOURCE_S):
             found = await in_thread(lambda: read_clickhouse(url))
-        if not found.schema:
-            return found
+        if found.pending:
+            return found  # the view may not exist yet, or lack columns
         suppressed = await counting
         if isinstance(suppressed, str):
             unread = (*found.unread, f"suppressed recipients: {suppressed}")
