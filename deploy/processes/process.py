@@ -6,9 +6,8 @@ import logging
 import os
 import platform
 import signal
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from importlib.metadata import version
-from types import MappingProxyType
 from typing import Literal
 
 import uvloop
@@ -22,7 +21,7 @@ from deploy.processes.logs import log_to_stderr
 from deploy.processes.monitoring import ProcessHealth, PrometheusMeter, monitoring_server
 from deploy.processes.secret_files import with_secrets_from_files
 from deploy.processes.tls import clickhouse_tls_issues, server_pair
-from deploy.processes.vitals import measure_loop, reporting
+from deploy.processes.vitals import certificates_of, measure_loop, reporting
 from models.issues import SettingsError
 from models.metrics import Health, Meter
 from models.settings import Settings
@@ -102,12 +101,10 @@ def run_process(
     settings: Settings,
     body: Body,
     extra_routes: Iterable[web.RouteDef] = (),
-    certificates: Mapping[str, str] = MappingProxyType({}),
 ) -> int:
     """Run one process and serve its monitoring pages at host:port; the result is its exit code.
 
     extra_routes: pages about people of this process, in addition to those of every process
-    certificates: PEM files that it uses, by the label of their metric
 
     Raises OSError when the address cannot be bound, SettingsError when the certificate of the
     pages cannot be used.
@@ -126,7 +123,7 @@ def run_process(
         monitoring_server(
             registry, health, host, port, extra_routes, token=token, certificate=certificate
         ) as bound_port,
-        reporting(meter, certificates),
+        reporting(meter, certificates_of(settings, name)),
     ):
         at = f"{'https' if certificate else 'http'}://{host}:{bound_port}"
         log.info("%s serves /metrics, /healthz and /readyz at %s", name, at)

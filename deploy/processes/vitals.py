@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from cryptography import x509
 
 from models.metrics import Meter
+from models.settings import Settings
 from streams.kafka.measures import RecentMaximum
 
 log = logging.getLogger(__name__)
@@ -91,6 +92,19 @@ def _limits(mount: Path, path: str, name: str) -> Iterator[int]:
             continue
         if text.isdigit():  # "max": none
             yield int(text)
+
+
+def certificates_of(settings: Settings, process: Literal["worker", "sink"]) -> dict[str, str]:
+    """The PEM files that a process uses, by the label of their metric."""
+    used = {
+        "kafka-client": settings.kafka_ssl_certfile,
+        "kafka-ca": settings.kafka_ssl_cafile,
+        "monitoring": settings.monitoring_certfile,
+    }
+    if process == "sink":
+        used["clickhouse-client"] = settings.clickhouse_certfile
+        used["clickhouse-ca"] = settings.clickhouse_cafile
+    return {label: path for label, path in used.items() if path}
 
 
 def report_certificates(meter: Meter, paths: Mapping[str, str]) -> None:

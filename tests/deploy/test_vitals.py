@@ -13,12 +13,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from deploy.processes.vitals import (
+    certificates_of,
     expiry_of,
     measure_loop,
     memory_limit,
     report_certificates,
     reporting,
 )
+from models.settings import Settings
 from tests.support.fakes import Meter
 from tests.support.waiting import eventually, until
 
@@ -127,3 +129,19 @@ async def test_a_loop_that_was_held_up_is_seen() -> None:
         await eventually(lambda: meter.value("receipts_loop_delay_seconds") > 0.8)
     finally:
         measuring.cancel()
+
+
+def test_the_files_of_the_settings_have_the_labels_of_the_metric() -> None:
+    settings = Settings(
+        kafka_security_protocol="SSL",
+        kafka_ssl_cafile="/ca.pem",
+        kafka_ssl_certfile="/client.pem",
+        monitoring_certfile="/pages.pem",
+        monitoring_keyfile="/pages.key",
+        clickhouse_url="https://u:p@h/d",
+        clickhouse_cafile="/clickhouse.pem",
+    )
+    worker = {"kafka-client": "/client.pem", "kafka-ca": "/ca.pem", "monitoring": "/pages.pem"}
+    assert certificates_of(settings, "worker") == worker
+    assert certificates_of(settings, "sink") == {**worker, "clickhouse-ca": "/clickhouse.pem"}
+    assert certificates_of(Settings(), "sink") == {}

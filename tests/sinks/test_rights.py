@@ -112,7 +112,7 @@ def test_the_files_have_what_is_tried() -> None:
         "GRANT INSERT ON receipts.segments",
     ]
     assert list(policies_of("users.sql")) == ["message_texts"]
-    assert len(grants_of("sink.sql")) == 3
+    assert len(grants_of("sink.sql")) == 6
 
 
 def test_the_user_of_the_pages_reads_every_report_and_saves_segments(

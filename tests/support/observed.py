@@ -7,14 +7,13 @@ under its first commit. Nothing else is changed.
 
 import asyncio
 import sys
-from functools import partial
 from typing import Any
 
 from aiokafka.client import ConnectionGroup
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 
-from deploy.cli import main, sink, worker
-from deploy.processes.process import run_process
+from deploy.cli import main
+from deploy.processes import process
 from models.state import MessageState
 from streams.lifecycle import shard
 
@@ -46,9 +45,8 @@ def _break_the_first_commit() -> None:
 
 
 def _report_certificate(path: str) -> None:
-    for command in (worker, sink):
-        run = partial(run_process, certificates={"kafka-ca": path})
-        command.run_process = run  # type: ignore[attr-defined]
+    used = {"kafka-ca": path}
+    process.certificates_of = lambda settings, name: used  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":

@@ -11,6 +11,11 @@ GRANT INSERT ON receipts.* TO receipts_writer;
 
 REVOKE INSERT ON receipts.schema_migrations, INSERT ON receipts.segments FROM receipts_writer;
 
+-- For the metrics of parts and of delayed and rejected inserts; without it they are missing.
+GRANT SELECT ON system.parts TO receipts_writer;
+GRANT SELECT ON system.metrics TO receipts_writer;
+GRANT SELECT ON system.events TO receipts_writer;
+
 CREATE USER IF NOT EXISTS receipts_sink IDENTIFIED WITH sha256_password BY {password:String}
     DEFAULT ROLE receipts_writer;
 
