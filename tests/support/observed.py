@@ -46,7 +46,7 @@ def _break_the_first_commit() -> None:
 
 def _report_certificate(path: str) -> None:
     used = {"kafka-ca": path}
-    process.certificates_of = lambda settings, process: used
+    process.certificates_of = lambda settings, process: used  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":
