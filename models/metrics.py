@@ -349,8 +349,8 @@ TABLE: tuple[Metric, ...] = (
         "counter",
         (),
         "commits",
-        "Offset commits that failed. The records after the committed offsets are read again; a "
-        "rebalance makes a few.",
+        "Requests to commit offsets that failed; most are tried again. While records are not "
+        "acknowledged the worker does not commit: then receipts_commits_total stays as it is.",
         "both",
     ),
     Metric(
@@ -358,9 +358,10 @@ TABLE: tuple[Metric, ...] = (
         "counter",
         ("client", "kind"),
         "errors",
-        "Requests to Kafka that failed, and connections that could not be opened; the client tries "
-        "again. client: consumer, producer or follower. "
-        "kind: connection, timeout, authentication, authorization or other.",
+        "Requests that failed, error codes in responses, and connections that could not be "
+        "opened; most are tried again. Not those before a client has started. client: "
+        "consumer, producer or follower. kind: connection, timeout, authentication, "
+        "authorization or other (such as a partition without a leader).",
         "both",
     ),
     Metric(
@@ -514,8 +515,7 @@ TABLE: tuple[Metric, ...] = (
         "gauge",
         (),
         "inserts",
-        "Inserts of all clients that ClickHouse delays now, since a table has too many parts. "
-        "Missing where the user may not read system.metrics.",
+        "Inserts of all clients that ClickHouse delays now, since a table has too many parts.",
         "sink",
     ),
     Metric(
@@ -523,8 +523,8 @@ TABLE: tuple[Metric, ...] = (
         "counter",
         (),
         "inserts",
-        "Inserts of all clients that ClickHouse rejected while this sink runs, since a table has "
-        "too many parts. Missing where the user may not read system.events.",
+        "Inserts of all clients that ClickHouse rejected while this sink runs, since a table "
+        "has too many parts.",
         "sink",
     ),
     Metric(
@@ -550,7 +550,7 @@ TABLE: tuple[Metric, ...] = (
         "gauge",
         (),
         "seconds",
-        "How late the event loop woke, at most, in the second measured last.",
+        "How late the event loop woke, at most, in the last 30 to 60 s.",
         "both",
     ),
     Metric(
@@ -566,8 +566,9 @@ TABLE: tuple[Metric, ...] = (
         "gauge",
         (),
         "seconds",
-        "How far the newest timestamps of Kafka records are ahead of the clock of this machine; "
-        "0: they are not. Above 0 the clock is behind, or that of a producer is ahead.",
+        "How far the timestamps of Kafka records are ahead of the clock of this machine, at "
+        "most, in the last 30 to 60 s; 0: they are not. Above 0 this clock is behind, or that "
+        "of a producer is ahead.",
         "both",
     ),
     Metric(

@@ -164,7 +164,7 @@ class Sink:
         """Work until `stop` is set. Raises as `run_sink` does."""
         work = asyncio.create_task(self._work())
         stopping = asyncio.create_task(self._stop.wait())
-        measuring = asyncio.gather(self._measure(), self._measure_load())
+        measuring = asyncio.create_task(self._measure())
         try:
             ends: set[asyncio.Future[Any]] = {work, stopping, measuring}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -194,6 +194,9 @@ class Sink:
                 await self._process(batch)
 
     async def _measure(self) -> None:
+        await asyncio.gather(self._measure_consumer(), self._measure_load())
+
+    async def _measure_consumer(self) -> None:
         while True:
             self._consumer.measure()
             await asyncio.sleep(MEASURE_EVERY_S)

@@ -33,19 +33,21 @@ def run(
     meter: Meter,
     health: Health,
     suppressed: SuppressionIndex,
-    beside: Callable[[], Awaitable[object]],
+    background: Callable[[], Awaitable[object]],
 ) -> int:
     """Run the worker until SIGTERM, SIGINT or a failure; the process's exit code.
 
     suppressed: empty; the worker fills it from the topic `suppressions`, other threads may read it
-    beside: awaited on the worker's loop while it runs, and cancelled at the end; must not end
+    background: awaited on the worker's loop while it runs, and cancelled at the end; must not end
     exit code: 0 after a signal, with everything done committed; non-zero: a failure, logged once
     """
     # Events live for one batch and form no cycles: the default threshold, 700, is wasted work.
     gc.set_threshold(50_000, 20, 100)
     health.unready("partitions", "the worker is joining its consumer group")
     worker = Worker(settings, meter, health, suppressed)
-    return run_worker(worker.app, background=lambda: asyncio.gather(worker.background(), beside()))
+    return run_worker(
+        worker.app, background=lambda: asyncio.gather(worker.background(), background())
+    )
 
 
 class Worker:

@@ -99,8 +99,8 @@ class Plan:
             counts["receipts_provider_receipts_total", provider] += number
         finished = Counter((of[5], of[4], index) for of, index, _, _ in self.finished)
         for (provider, country, index), number in finished.items():
-            labels = provider, country, OUTCOMES[index]
-            counts["receipts_finished_messages_total", *labels] += number
+            outcome = OUTCOMES[index]
+            counts["receipts_finished_messages_total", provider, country, outcome] += number
         return counts
 
     def refuse(self, record: Incoming, refusal: Refusal) -> None:

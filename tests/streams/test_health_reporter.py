@@ -5,6 +5,7 @@ from collections import Counter
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from prometheus_client import CollectorRegistry
 
 from deploy.processes.monitoring import ProcessHealth, PrometheusMeter
@@ -59,7 +60,9 @@ class Partitions(App):
         return self.since
 
 
-def test_what_a_worker_shows_of_its_partitions_goes_with_them() -> None:
+def test_what_a_worker_shows_of_its_partitions_goes_with_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     meter, app = Meter(), Partitions()
     contexts = [SimpleNamespace(topics={"t.sends": "sends", "t.receipts": "receipts"})]
     shards = {0: SimpleNamespace(stored={b"k": b"v"}, cells=SimpleNamespace(by_key={}))}
@@ -71,7 +74,11 @@ def test_what_a_worker_shows_of_its_partitions_goes_with_them() -> None:
     assert 100 <= meter.value("receipts_lag_seconds", "sends", "0") < 200
     assert ("receipts_lag_seconds", ("receipts", "0")) not in meter.sums, "not known yet"
     assert meter.value("receipts_restore_left_records", "1") == 70
-    assert ("receipts_restore_seconds", ("1",)) in meter.sums
+    later = time.time() + 50
+    monkeypatch.setattr(time, "time", lambda: later)
+    reporter._report_partitions()
+    assert 50 <= meter.value("receipts_restore_seconds", "1") < 150
+    assert meter.value("receipts_restore_seconds", "0") == 0
     assert meter.value("receipts_unacknowledged_records") == 5
     assert meter.value("receipts_clock_skew_seconds") == 1.5
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict, deque
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,6 +30,7 @@ from streams.batching.fence import Fence
 from streams.batching.private_api import assert_private_api
 from streams.batching.producer import BatchProducer, _batches, _checked
 from streams.batching.runner import run_worker
+from streams.kafka.measures import OldestWaiting
 
 SYNC = SyncGroupRequest("group", 1, "member", None, [])
 BEAT = HeartbeatRequest("group", 1, "member")
@@ -338,3 +340,74 @@ async def test_after_commit_runs_only_when_all_that_was_done_is_committed(
     was = ["committed"] * bool(committed)
     assert called == ["before", "flush", *["commit"] * bool(done), *was, *["after"] * finished]
     assert (consumer._done_up_to == {}) is finished
+
+
+# ------------------------------------------------------------------ what waits
+
+
+def _record(offset: int, second: int) -> Any:
+    return SimpleNamespace(offset=offset, timestamp=second * 1000)
+
+
+def test_records_wait_until_their_batch_is_done() -> None:
+    tp = TP("src", 0)
+    consumer: Any = BatchConsumer.__new__(BatchConsumer)
+    consumer._out, consumer._heads = defaultdict(deque), {}
+    consumer._done_up_to, consumer._done_at = {}, {}
+    consumer._moved, consumer._waiting = asyncio.Event(), OldestWaiting(lambda: 1000.0)
+    assert consumer.waiting_since(tp) is None, "not known yet"
+    batches = [
+        Batch(tp, [_record(n, 100 + n), _record(n + 1, 101 + n)], False, n + 2, done)
+        for n in (0, 2)
+        for done in [lambda: consumer._on_done(tp)]
+    ]
+    consumer._out[tp].extend(batches)
+    consumer._heads[tp] = (4, 9)
+    assert consumer.waiting_since(tp) == 100
+    batches[1].done()
+    assert consumer.waiting_since(tp) == 100, "the first one is not"
+    batches[0].done()
+    assert (consumer.lag(tp), consumer.waiting_since(tp)) == (5, 103), "not fetched, not younger"
+    consumer._heads[tp] = (9, 9)
+    assert consumer.waiting_since(tp) is None, "nothing waits in a gap"
+
+
+async def test_records_are_unacknowledged_from_the_call_until_the_answer() -> None:
+    app: Any = SimpleNamespace(
+        fence=SimpleNamespace(proved=lambda: _answer(None)),
+        failure=None,
+        observer=SimpleNamespace(acknowledged=lambda *what: answered.append(what)),
+    )
+    answered: list[Any] = []
+    producer: Any = BatchProducer.__new__(BatchProducer)
+    producer.app = app
+    producer.__dict__ |= {
+        "_unacknowledged": {}, "_calls": set(), "_queued": 0, "_written_up_to": {},
+        "_locks": defaultdict(asyncio.Lock),
+    }  # fmt: skip
+    real = AIOKafkaProducer(bootstrap_servers="127.0.0.1:1", max_batch_size=400)
+    free, answers = asyncio.Event(), list[asyncio.Future[Any]]()
+
+    async def send_batch(*_: Any, **__: Any) -> asyncio.Future[Any]:
+        await free.wait()
+        answers.append(asyncio.get_running_loop().create_future())
+        return answers[-1]
+
+    producer._ensure_producer = lambda: SimpleNamespace(
+        create_batch=real.create_batch, send_batch=send_batch
+    )
+    call = asyncio.ensure_future(producer.send_batches("out", 0, [(b"k", b"v" * 200)] * 3))
+    await asyncio.sleep(0.01)
+    assert producer.unacknowledged == 3, "aiokafka takes none at the moment"
+    free.set()
+    await call
+    assert producer.unacknowledged == 3, "and none is acknowledged"
+    answers[0].set_result(SimpleNamespace(topic="out", partition=0, offset=0))
+    await asyncio.sleep(0)
+    assert producer.unacknowledged == 2
+    assert answered == [("out", 1)]
+    await real.stop()
+
+
+async def _answer(value: Any) -> Any:
+    return value

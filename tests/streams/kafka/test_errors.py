@@ -52,7 +52,7 @@ def test_the_codes_of_all_partitions_are_seen() -> None:
     ("request_", "response", "kinds"),
     [
         (HEARTBEAT, SimpleNamespace(error_code=0), []),
-        (HEARTBEAT, SimpleNamespace(error_code=27), []),  # a rebalance is no error
+        (HEARTBEAT, SimpleNamespace(error_code=27), []),  # it belongs to a rebalance
         (HEARTBEAT, SimpleNamespace(error_code=30), ["authorization"]),
         (
             ProduceRequest(None, required_acks=-1, timeout=1, topics=[]),
