@@ -180,11 +180,13 @@ class Monitoring:
             found = [a for a in self.receiver.alerts if wanted.items() <= a["labels"].items()]
             return found[-1] if found else {}
 
-        until(
-            lambda: last().get("status") == status,
-            f"{alert} ({severity}) is {status} at the receiver",
-            timeout_s,
-        )
+        try:
+            until(
+                lambda: last().get("status") == status, f"{alert} ({severity}) {status}", timeout_s
+            )
+        except AssertionError as error:
+            seen = [(a["labels"]["alertname"], a["status"]) for a in self.receiver.alerts]
+            raise AssertionError(f"{error}; received: {seen}; fire: {self.firing()}") from error
         return last()
 
 

@@ -6,7 +6,10 @@ receiver, and back again.
 """
 
 import asyncio
+import contextlib
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -41,22 +44,30 @@ class Watched:
         process = self.system.process(kind, name, port=self.ports[f"receipts-{kind}"])
         return process.wait_ready()
 
-    def refused_records(self, count: int) -> None:
-        """Publish receipts that are no JSON."""
+    @contextlib.contextmanager
+    def refused_records(self) -> Iterator[None]:
+        """Publish receipts that are not JSON, up to a hundred a second, within the block."""
+        ended = threading.Event()
 
         async def produce() -> None:
             producer = AIOKafkaProducer(bootstrap_servers=self.system.settings.brokers)
             await producer.start()
             try:
-                for number in range(count):
-                    await producer.send(
-                        self.system.settings.topic("receipts"), b"{", key=str(number).encode()
-                    )
-                await producer.flush()
+                while not ended.is_set():
+                    for _ in range(20):
+                        await producer.send(self.system.settings.topic("receipts"), b"{")
+                    await producer.flush()
+                    await asyncio.sleep(0.2)
             finally:
                 await producer.stop()
 
-        asyncio.run(produce())
+        with ThreadPoolExecutor(1) as pool:
+            producing = pool.submit(asyncio.run, produce())
+            try:
+                yield
+            finally:
+                ended.set()
+            producing.result()
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +100,8 @@ def test_a_system_that_is_well_fires_nothing(watched: Watched, monitoring: Monit
 def test_refused_records_reach_the_receiver_and_end(
     watched: Watched, monitoring: Monitoring
 ) -> None:
-    watched.refused_records(200)
-    alert = monitoring.wait_for("ReceiptsDeadLetters", "page", "firing", FIRES_S)
+    with watched.refused_records():
+        alert = monitoring.wait_for("ReceiptsDeadLetters", "page", "firing", FIRES_S)
     assert alert["receiver"] == "page"
     assert alert["labels"]["reason"] == "not_json"
     assert "dead letters of receipts with reason not_json" in alert["annotations"]["description"]
