@@ -70,7 +70,8 @@ def test_an_alert_goes_to_the_receiver_of_its_area_and_severity(
 ) -> None:
     command = ["config", "routes", "test", f"--config.file={FOLDER}/alertmanager.yml"]
     labels = ["alertname=ReceiptsAny", f"area={area}", f"severity={severity}"]
-    assert run(prometheus_programs / "amtool", *command, *labels).strip() == receiver
+    output = run(prometheus_programs / "amtool", *command, *labels)
+    assert output.splitlines()[0] == receiver  # a warning about an address that it lacks follows
 
 
 def test_alerts_of_the_business_notify_once_an_hour_for_each_kind() -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from ruamel.yaml import YAML
 
@@ -151,6 +152,16 @@ class Monitoring:
         """The `data` of a page of Prometheus's API."""
         with self._page(self._prometheus, f"/api/v1/{path}") as page:
             return json.load(page)["data"]
+
+    def query(self, expression: str) -> list[Any]:
+        """The series of an instant query, now."""
+        found: list[Any] = self.api(f"query?{urlencode({'query': expression})}")["result"]
+        return found
+
+    def firing(self) -> set[str]:
+        """Names of alerts that fire now."""
+        alerts = self.api("alerts")["alerts"]
+        return {a["labels"]["alertname"] for a in alerts if a["state"] == "firing"}
 
     def suppressed(self) -> set[str]:
         """Names of alerts that Alertmanager silences now because of another alert."""
