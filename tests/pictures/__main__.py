@@ -66,7 +66,7 @@ def record(system: System, path: Path) -> Path:
         for number, event in enumerate(generate(SEED, EVENTS, time.time_ns() // 1_000_000)):
             topic = system.settings.topic_prefix + event.kind
             home = 0 if event.key is None else partition_of(event.key, system.settings.partitions)
-            at_ms = int(1000 * number / RATE)
+            at_ms = 1 + int(1000 * number / RATE)  # a replay that begins at 0 keeps no pace
             partition = (home + event.shift) % system.settings.partitions
             published = Published(
                 topic, partition, number, at_ms, event.key, event.value, event.kind, event.note,

@@ -154,6 +154,8 @@ def _bar_width(shown: Shown) -> int:
 
 def _clock(shown: Shown) -> alt.Axis:
     times = [seconds for line in shown.lines for seconds, _ in line.points]
+    if max(times) - min(times) < 900:
+        return alt.Axis(grid=False, tickCount=4, format="%H:%M:%S")
     if max(times) - min(times) > 2 * 86_400:
         return alt.Axis(grid=False, tickCount="day", format="%d %b")
     return alt.Axis(grid=False, tickCount=6, format="%H:%M")
