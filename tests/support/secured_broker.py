@@ -46,7 +46,7 @@ from streams.kafka import clients
 from streams.kafka.authorized import OPERATIONS
 from streams.kafka.security import Access
 
-SESSION_MS: Final = 4_000
+SESSION_MS: Final = 12_000
 
 #: Principals of the processes, as `receipts topics --acls` names them by default.
 USERS: Final = (
