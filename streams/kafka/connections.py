@@ -36,6 +36,7 @@ from aiokafka.errors import (
     KafkaError,
     NodeNotReadyError,
     RequestTimedOutError,
+    SaslAuthenticationFailed,
 )
 from aiokafka.protocol.admin import SaslAuthenticateRequest
 from aiokafka.protocol.coordination import FindCoordinatorRequest
@@ -90,6 +91,9 @@ class Connection(AIOKafkaConnection):  # type: ignore[misc]
 
     async def _note_session(self, answer: Any) -> Any:
         response = await answer
+        if self._sasl_mechanism == "OAUTHBEARER" and response.sasl_auth_bytes:
+            # A broker answers so to a token that it refuses; aiokafka would go on without a login.
+            raise SaslAuthenticationFailed("the token is refused")
         self.session_s = getattr(response, "session_lifetime_ms", 0) / 1000
         return response
 

@@ -57,7 +57,7 @@ _ATTRIBUTES: Final[tuple[Names, ...]] = (
     (AIOKafkaClient, "_connections_max_idle_ms _sasl_mechanism _sasl_plain_username"),
     (AIOKafkaClient, "_sasl_plain_password _sasl_kerberos_service_name"),
     (AIOKafkaClient, "_sasl_kerberos_domain_name _sasl_oauth_token_provider"),
-    (AIOKafkaConnection, "_requests"),
+    (AIOKafkaConnection, "_requests _sasl_mechanism"),
 )
 
 

@@ -46,7 +46,7 @@ from streams.kafka import clients
 from streams.kafka.authorized import OPERATIONS
 from streams.kafka.security import Access
 
-SESSION_MS: Final = 4_000
+SESSION_MS: Final = 12_000
 
 #: Principals of the processes, as `receipts topics --acls` names them by default.
 USERS: Final = (
@@ -106,7 +106,11 @@ class SecuredBroker(KafkaBroker):
         super().__init__(heap, **settings)
         self.name = "secured Apache Kafka"
         self.users = (*USERS, *users)
-        self.ports = {name: free_port() for name in ("SSL", "SASL_SSL", "SASL_PLAINTEXT", "SHORT")}
+        self.ports: dict[str, int] = {}
+        for name in ("SSL", "SASL_SSL", "SASL_PLAINTEXT", "SHORT"):
+            while (port := free_port()) in {self.port, self.controller_port, *self.ports.values()}:
+                pass  # nobody listens on the others yet, so they are free too
+            self.ports[name] = port
         self.certificates = Certificates(self.home / "tls")
         cert, key = self.certificates.issue("broker", "127.0.0.1", "localhost")
         self._keystore = self.home / "tls" / "keystore.pem"

@@ -5,11 +5,19 @@ import time
 from collections.abc import Awaitable, Callable
 
 
-def until(true: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:
-    """Block until a condition holds. Raises AssertionError with `what` after timeout_s seconds."""
+def until(
+    true: Callable[[], bool],
+    what: str,
+    timeout_s: float = 30.0,
+    why: Callable[[], object] = lambda: "",
+) -> None:
+    """Block until a condition holds.
+
+    Raises AssertionError with `what` and `why()` after timeout_s seconds.
+    """
     deadline = time.monotonic() + timeout_s
     while not true():
-        assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {what}"
+        assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {what} {why()}"
         time.sleep(0.1)
 
 
