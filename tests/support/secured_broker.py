@@ -51,7 +51,7 @@ SESSION_MS: Final = 12_000
 #: Principals of the processes, as `receipts topics --acls` names them by default.
 USERS: Final = (
     "receipts-worker", "receipts-sink", "receipts-admin", "receipts-upstream",
-    "receipts-simulator", "receipts-suppressions",
+    "receipts-simulator", "receipts-suppressions", "receipts-status",
 )  # fmt: skip
 
 Way = Literal["mtls", "plain", "scram-sha-256", "scram-sha-512", "oauthbearer"]
