@@ -6,7 +6,7 @@ import logging
 import os
 import platform
 import signal
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from importlib.metadata import version
 from typing import Literal
 
@@ -34,15 +34,16 @@ BEAT_S = 1.0
 log = logging.getLogger("receipts")
 
 
-def read_settings(*, clickhouse: bool = False) -> Settings:
-    """Settings from the environment of this process, and secrets from the files that it names.
+def read_settings(environ: Mapping[str, str] = os.environ, *, clickhouse: bool = False) -> Settings:
+    """Settings from the environment, and secrets from the files that it names.
 
+    environ: by default that of this process
     clickhouse: whether this process connects to ClickHouse: its certificates are checked then.
     Raises SettingsError with every issue.
     """
-    environ, issues = with_secrets_from_files(os.environ)
+    resolved, issues = with_secrets_from_files(environ)
     try:
-        settings = Settings.read(environ)
+        settings = Settings.read(resolved)
     except SettingsError as error:
         raise SettingsError([*issues, *error.issues]) from None
     if clickhouse:
