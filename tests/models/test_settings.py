@@ -242,6 +242,7 @@ def test_connections_to_kafka_that_fit_together(fields: dict[str, str]) -> None:
         ({"kafka_security_protocol": "SSL", "kafka_ssl_keyfile": "/key"}, ["SSL_KEYFILE"]),
         ({"kafka_security_protocol": "SSL", "kafka_ssl_key_password": "x"}, ["SSL_KEY_PASSWORD"]),
         (_TOKEN, ["OAUTH_TOKEN_FILE"]),
+        ({**_TOKEN, "kafka_oauth_token_command": " "}, ["OAUTH_TOKEN_FILE"]),
         (
             {**_TOKEN, "kafka_oauth_token_file": "/t", "kafka_oauth_token_command": "c"},
             ["OAUTH_TOKEN_FILE"],
