@@ -75,7 +75,7 @@ def test_a_line_with_the_number_of_those_left_out_is_masked_too(written: io.Stri
         (Broken("Table `messages` is missing"), "Table `messages` is missing"),
     ],
 )
-def test_an_error_shows_its_text_only_if_that_tells_no_value(
+def test_an_error_shows_its_text_only_if_it_quotes_no_value(
     written: io.StringIO, error: Exception, shown: str
 ) -> None:
     LOG.error("failed: %s, %r", error, error)
