@@ -31,6 +31,8 @@ Body = Callable[[Settings, Meter, Health], int]
 
 BEAT_S = 1.0
 
+_ENCRYPT = "set RECEIPTS_MONITORING_CERTFILE, or put a proxy with TLS before it"
+
 log = logging.getLogger("receipts")
 
 
@@ -129,11 +131,7 @@ def run_process(
         at = f"{'https' if certificate else 'http'}://{host}:{bound_port}"
         log.info("%s serves /metrics, /healthz and /readyz at %s", name, at)
         if token and not certificate and not is_loopback(host):
-            log.warning(
-                "the token of the pages is sent in clear: set RECEIPTS_MONITORING_CERTFILE, or put "
-                "a proxy with TLS before %s",
-                at,
-            )
+            log.warning("the token of the pages is sent in clear to %s: %s", at, _ENCRYPT)
         code = body(settings, meter, health)
     log.info("%s ends with exit code %d", name, code)
     return code
