@@ -313,6 +313,14 @@ def test_certificates_for_a_clickhouse_without_tls_are_a_mistake() -> None:
     assert Settings(clickhouse_url="https://u:p@h/d", clickhouse_cafile="/ca.pem").sink_url
 
 
+@pytest.mark.parametrize("field", ["clickhouse_url", "pages_clickhouse_url"])
+@pytest.mark.parametrize("value", ["false", "0", "no"])
+def test_the_certificate_of_clickhouse_is_always_checked(field: str, value: str) -> None:
+    (text,) = mistakes_of(**{field: f"https://u:hush@h/d?verify={value}"}).values()
+    assert "would not be checked" in text and "RECEIPTS_CLICKHOUSE_CAFILE" in text
+    assert "hush" not in text
+
+
 def test_tls_settings_become_arguments_of_the_url() -> None:
     tls = {
         "clickhouse_cafile": "/ca.pem",
