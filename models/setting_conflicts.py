@@ -1,7 +1,8 @@
 """Settings that are valid one by one and do not fit together."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from models.connection_issues import connection_issues
 from models.issues import Issue, variable_of
@@ -66,4 +67,14 @@ def _tls_issues(settings: "Settings") -> list[Issue]:
         if getattr(settings, field) and "https" not in used:
             fix = "write RECEIPTS_CLICKHOUSE_URL as https://…, or remove this setting"
             found.append(Issue(variable_of(field), "ClickHouse's URL has no TLS", fix))
-    return found
+    return [*found, *_unchecked(settings)]
+
+
+def _unchecked(settings: "Settings") -> Iterator[Issue]:
+    """URLs that would turn off the check of the server's certificate, as the driver reads them."""
+    for field in URLS:
+        for name, value in parse_qsl(urlsplit(getattr(settings, field)).query):
+            if name == "verify" and value.lower() not in ("true", "1", "proxy"):
+                fix = "remove it, and give the authority in RECEIPTS_CLICKHOUSE_CAFILE"
+                problem = f"has verify={value}: the server's certificate would not be checked"
+                yield Issue(variable_of(field), problem, fix)

@@ -365,10 +365,10 @@ class Settings(BaseModel):
     @classmethod
     def _command_can_be_split(cls, value: str) -> str:
         try:
-            shlex.split(value)
+            words = shlex.split(value)
         except ValueError as error:
             raise ValueError(f"cannot be split into words: {error}") from error
-        return value
+        return value if words else ""
 
     @field_validator(*URLS)
     @classmethod

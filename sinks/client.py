@@ -221,7 +221,7 @@ class ClickHouse:
 def connect(url: str) -> ClickHouse:
     """A client for `url`; its database need not exist yet (`sinks.migrate` creates it).
 
-    Query arguments of an http(s) URL (`?verify=false`, `?ca_cert=...`) go to clickhouse-connect.
+    Query arguments of an http(s) URL (`?ca_cert=...`) go to clickhouse-connect.
     Raises Unavailable when the server does not answer, Broken when the URL or the credentials are
     wrong.
     """

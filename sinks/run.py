@@ -168,19 +168,17 @@ class Sink:
         """Work until `stop` is set. Raises as `run_sink` does."""
         work = asyncio.create_task(self._work())
         stopping = asyncio.create_task(self._stop.wait())
-        watching = asyncio.create_task(watch_certificates(self._access))
-        measuring = asyncio.create_task(self._measure())
+        background = asyncio.create_task(self._background())
         try:
-            ends: set[asyncio.Future[Any]] = {work, stopping, measuring}
+            ends: set[asyncio.Future[Any]] = {work, stopping, background}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            if measuring.done():  # only a failure ends it
-                measuring.result()
+            if background.done():  # only a failure ends it
+                background.result()
             await asyncio.wait({work}, timeout=STOP_GRACE_S)
         finally:
             self._writer.stopped.set()
             stopping.cancel()
-            watching.cancel()
-            measuring.cancel()
+            background.cancel()
             await self._shutdown(work)
 
     async def _shutdown(self, work: "asyncio.Task[None]") -> None:
@@ -199,8 +197,10 @@ class Sink:
             if batch is not None:
                 await self._process(batch)
 
-    async def _measure(self) -> None:
-        await asyncio.gather(self._measure_consumer(), self._measure_load())
+    async def _background(self) -> None:
+        await asyncio.gather(
+            self._measure_consumer(), self._measure_load(), watch_certificates(self._access)
+        )
 
     async def _measure_consumer(self) -> None:
         while True:

@@ -222,7 +222,7 @@ def _saved(database: Database, account: str, name: str) -> Segment:
 def _store() -> Iterator[SegmentStore]:
     from reports.segments.store import SegmentStore
 
-    store = SegmentStore(read_settings().reports_url)
+    store = SegmentStore(read_settings(clickhouse=True).reports_url)
     try:
         yield store
     finally:

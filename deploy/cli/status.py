@@ -53,7 +53,7 @@ def status(pages: tuple[str, ...], as_json: bool, every_s: float | None) -> None
     for page in pages:
         if not page.startswith(("http://", "https://")):
             raise click.UsageError(f"--page: {page!r} is not a URL. Fix: write http://host:port")
-    settings = read_settings()
+    settings = read_settings(clickhouse=True)
     silence_libraries()
 
     def take() -> Status:

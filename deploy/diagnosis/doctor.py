@@ -23,6 +23,7 @@ from deploy.diagnosis.examine_kafka import examine_kafka
 from deploy.diagnosis.machine import examine_machine
 from deploy.diagnosis.readings import Process
 from deploy.diagnosis.steps import SOURCE_S, cannot_connect, in_thread
+from deploy.processes.process import read_settings
 from models.issues import SettingsError
 from models.settings import Settings
 from sinks.errors import SinkError
@@ -38,7 +39,7 @@ async def examine(environ: Mapping[str, str], processes: tuple[Process, ...]) ->
     """
     now_ms = time.time_ns() // 1_000_000
     try:
-        settings = Settings.read(environ)
+        settings = read_settings(environ, clickhouse=True)
     except SettingsError as error:
         checks = [*wrong_settings(error), *check_machine(examine_machine(None))]
     else:
@@ -59,7 +60,7 @@ def unusable_access(error: UnusableAccess) -> Iterator[Check]:
 
 async def _checks(settings: Settings, processes: tuple[Process, ...]) -> list[Check]:
     names = [SINK]
-    if settings.reports_url != settings.clickhouse_url:
+    if settings.reports_url != settings.sink_url:
         names.append(REPORTS)
     kafka, databases = await asyncio.gather(
         examine_kafka(settings), asyncio.gather(*(_clickhouse(settings, name) for name in names))
@@ -73,7 +74,7 @@ async def _checks(settings: Settings, processes: tuple[Process, ...]) -> list[Ch
 
 
 async def _clickhouse(settings: Settings, name: str) -> list[Check]:
-    url = settings.clickhouse_url if name == SINK else settings.reports_url
+    url = settings.sink_url if name == SINK else settings.reports_url
     try:
         async with asyncio.timeout(SOURCE_S):
             found = await in_thread(lambda: examine_clickhouse(settings, name))

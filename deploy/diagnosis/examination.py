@@ -5,6 +5,7 @@ from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
+from deploy.diagnosis.findings import about
 from deploy.diagnosis.readings import Process
 
 Area = Literal[
@@ -14,29 +15,25 @@ Area = Literal[
 State = Literal["ok", "warning", "error", "skipped"]
 
 
-def _says(text: str) -> msgspec.Meta:
-    return msgspec.Meta(description=text)
-
-
 class Check(msgspec.Struct, frozen=True):
     """One thing that was examined."""
 
-    area: Annotated[Area, _says("settings, connections, rights …")]
-    state: Annotated[State, _says("ok, warning, error, or skipped: it could not be examined")]
-    where: Annotated[str, _says("setting, address, topic …")]
-    detail: Annotated[str, _says("what was found, with the values")]
-    kind: Annotated[str, _says("name in the table of findings; empty: ok or skipped")] = ""
-    fix: Annotated[str, _says("what to do first")] = ""
-    help: Annotated[str, _says("page of docs/ and section with more")] = ""
+    area: Annotated[Area, about("settings, connections, rights …")]
+    state: Annotated[State, about("ok, warning, error, or skipped: it could not be examined")]
+    where: Annotated[str, about("setting, address, topic …")]
+    detail: Annotated[str, about("what was found, with the values")]
+    kind: Annotated[str, about("name in the table of findings; empty: ok or skipped")] = ""
+    fix: Annotated[str, about("what to do first")] = ""
+    help: Annotated[str, about("page of docs/ and section with more")] = ""
 
 
 class Examination(msgspec.Struct, frozen=True):
     """The whole document."""
 
-    taken_at: Annotated[int, _says("when it was examined, epoch ms")]
-    version: Annotated[str, _says("version of receipts")]
-    well: Annotated[bool, _says("whether no check is an error; the exit code follows it")]
-    checks: Annotated[tuple[Check, ...], _says("all checks, by area")]
+    taken_at: Annotated[int, about("when it was examined, epoch ms")]
+    version: Annotated[str, about("version of receipts")]
+    well: Annotated[bool, about("whether no check is an error; the exit code follows it")]
+    checks: Annotated[tuple[Check, ...], about("all checks, by area")]
 
 
 class Address(NamedTuple):

@@ -19,8 +19,8 @@ from sinks.tables import ALL
 SINK: Final = "RECEIPTS_CLICKHOUSE_URL"
 REPORTS: Final = "RECEIPTS_PAGES_CLICKHOUSE_URL"
 
-#: Of the sink on the tables it fills, and on the database when it migrates too.
-_SINK_RIGHTS: Final = ("SELECT", "INSERT")
+#: Of a sink that migrates, on all tables and on the database.
+_OWNER_RIGHTS: Final = ("SELECT", "INSERT")
 _MIGRATION_RIGHTS: Final = ("CREATE TABLE", "CREATE VIEW", "DROP VIEW", "ALTER TABLE")
 
 _NOW: Final = "SELECT version(), toUnixTimestamp64Milli(now64(3))"
@@ -29,7 +29,7 @@ _DISKS: Final = "SELECT name, total_space, free_space FROM system.disks"
 
 def examine_clickhouse(settings: Settings, name: str) -> ExaminedClickHouse:
     """Everything about one of the two connections. Raises SinkError when it cannot be made."""
-    url = settings.clickhouse_url if name == SINK else settings.reports_url
+    url = settings.sink_url if name == SINK else settings.reports_url
     clickhouse = connect_clickhouse(url)
     try:
         return _examine(clickhouse, name, migrates=settings.migrate_on_start)
@@ -89,11 +89,13 @@ def _skipped(unread: list[str], name: str) -> Iterator[Skipped]:
 
 
 def _sink_needs(clickhouse: ClickHouse, migrates: bool) -> dict[str, tuple[str, ...]]:
+    """As deploy/containers/clickhouse/sink.sql; a sink that migrates needs more."""
     database = quote_identifier(clickhouse.database)
-    names = (*(table.name for table in ALL), "schema_migrations")
-    needed: dict[str, tuple[str, ...]] = {
-        f"{database}.{quote_identifier(name)}": _SINK_RIGHTS for name in names
-    }
+    rights: dict[str, tuple[str, ...]] = {table.name: ("INSERT",) for table in ALL}
+    rights["schema_migrations"] = ("SELECT",)
+    if migrates:
+        rights = dict.fromkeys(rights, _OWNER_RIGHTS)
+    needed = {f"{database}.{quote_identifier(name)}": each for name, each in rights.items()}
     return {**needed, f"{database}.*": _MIGRATION_RIGHTS} if migrates else needed
 
 

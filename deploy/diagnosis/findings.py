@@ -7,18 +7,23 @@ import msgspec
 Severity = Literal["error", "warning"]
 
 
+def about(text: str) -> msgspec.Meta:
+    """The meaning of a key of the JSON, for docs/status.md."""
+    return msgspec.Meta(description=text)
+
+
 class Finding(msgspec.Struct, frozen=True):
     """One thing that is wrong, with its remedy."""
 
-    kind: Annotated[str, msgspec.Meta(description="its stable name, from the table of findings")]
+    kind: Annotated[str, about("its stable name, from the table of findings")]
     severity: Annotated[
         Severity,
-        msgspec.Meta(description="error: exit code 1; warning: worth a look"),
+        about("error: exit code 1; warning: worth a look"),
     ]
-    where: Annotated[str, msgspec.Meta(description="topic, group, table, setting …")]
-    problem: Annotated[str, msgspec.Meta(description="what is wrong, with the values")]
-    fix: Annotated[str, msgspec.Meta(description="what to do first")]
-    help: Annotated[str, msgspec.Meta(description="page of docs/ and section with more")]
+    where: Annotated[str, about("topic, group, table, setting …")]
+    problem: Annotated[str, about("what is wrong, with the values")]
+    fix: Annotated[str, about("what to do first")]
+    help: Annotated[str, about("page of docs/ and section with more")]
 
 
 class Kind(NamedTuple):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable
+import ssl
+from collections.abc import Sequence
 from typing import Any, Final
 
 import aiohttp
@@ -30,21 +31,39 @@ _READ: Final = frozenset(
 Samples = dict[str, list[tuple[dict[str, str], float]]]
 
 
-def default_pages(settings: Settings) -> tuple[str, ...]:
+def _default_pages(settings: Settings) -> tuple[str, ...]:
     """The pages of worker and sink on this machine, by the settings; none for a port 0."""
+    scheme = "https" if settings.monitoring_certfile else "http"
     served = (
         (settings.worker_host, settings.worker_port),
         (settings.sink_host, settings.sink_port),
     )
-    return tuple(f"http://{_ANY.get(host, host)}:{port}" for host, port in served if port)
+    return tuple(f"{scheme}://{_ANY.get(host, host)}:{port}" for host, port in served if port)
 
 
-async def read_pages(urls: Iterable[str], now_s: float, *, required: bool) -> tuple[Page, ...]:
-    """The processes behind these addresses, all read at once."""
-    timeout = aiohttp.ClientTimeout(total=_PAGE_S)
-    async with aiohttp.ClientSession(timeout=timeout) as session:
+async def read_pages(settings: Settings, named: Sequence[str], now_s: float) -> tuple[Page, ...]:
+    """The processes behind these addresses, all read at once, with the token of the settings.
+
+    named: empty: the pages of the settings, which need not answer
+    """
+    token, required = settings.monitoring_token, bool(named)
+    async with aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(total=_PAGE_S),
+        headers={"Authorization": f"Bearer {token}"} if token else None,
+        connector=aiohttp.TCPConnector(ssl=_trusting(settings.monitoring_certfile)),
+    ) as session:
+        urls = named or _default_pages(settings)
         reading = (_read(session, url.rstrip("/"), now_s, required) for url in urls)
         return tuple(await asyncio.gather(*reading))
+
+
+def _trusting(certfile: str) -> ssl.SSLContext:
+    """Trusts the system's authorities, and the certificate of our own pages. Names are checked."""
+    context = ssl.create_default_context()
+    if certfile:
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # it need not be an authority
+        context.load_verify_locations(certfile)
+    return context
 
 
 async def _read(session: aiohttp.ClientSession, url: str, now_s: float, required: bool) -> Page:

@@ -14,7 +14,7 @@ from deploy.diagnosis.clickhouse import read_clickhouse, read_suppressed
 from deploy.diagnosis.findings import Finding, is_well, sorted_findings
 from deploy.diagnosis.judge import judge
 from deploy.diagnosis.kafka import read_kafka
-from deploy.diagnosis.pages import default_pages, read_pages
+from deploy.diagnosis.pages import read_pages
 from deploy.diagnosis.readings import Database, Kafka, Status
 from deploy.diagnosis.steps import REQUEST_S, SOURCE_S, cannot_connect, in_thread, reason
 from models.settings import Settings
@@ -29,8 +29,8 @@ async def look(settings: Settings, pages: Sequence[str] = ()) -> Status:
     now_s = time.time()
     kafka, clickhouse, processes = await asyncio.gather(
         _kafka(settings, int(now_s * 1000)),
-        _clickhouse(settings.clickhouse_url),
-        read_pages(pages or default_pages(settings), now_s, required=bool(pages)),
+        _clickhouse(settings.sink_url),
+        read_pages(settings, pages, now_s),
     )
     found = sorted_findings(judge(kafka, clickhouse, processes, __version__))
     return Status(

@@ -161,8 +161,8 @@ class OnceAMinute(logging.Filter):
             return False
         if left_out := self._left_out.pop(line, 0):
             seconds = now - (passed_at or now)
-            record.msg = f"{record.getMessage()} ({left_out} more in the last {seconds:.0f} s)"
-            record.args = ()
+            # The arguments stay: the formatter masks them.
+            record.msg = f"{record.msg} ({left_out} more in the last {seconds:.0f} s)"
         self._forget(now)
         self._passed_at[line] = now
         return True

@@ -6,7 +6,7 @@ import logging
 import os
 import platform
 import signal
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from importlib.metadata import version
 from typing import Literal
 
@@ -31,18 +31,21 @@ Body = Callable[[Settings, Meter, Health], int]
 
 BEAT_S = 1.0
 
+_ENCRYPT = "set RECEIPTS_MONITORING_CERTFILE, or put a proxy with TLS before it"
+
 log = logging.getLogger("receipts")
 
 
-def read_settings(*, clickhouse: bool = False) -> Settings:
-    """Settings from the environment of this process, and secrets from the files that it names.
+def read_settings(environ: Mapping[str, str] = os.environ, *, clickhouse: bool = False) -> Settings:
+    """Settings from the environment, and secrets from the files that it names.
 
+    environ: by default that of this process
     clickhouse: whether this process connects to ClickHouse: its certificates are checked then.
     Raises SettingsError with every issue.
     """
-    environ, issues = with_secrets_from_files(os.environ)
+    resolved, issues = with_secrets_from_files(environ)
     try:
-        settings = Settings.read(environ)
+        settings = Settings.read(resolved)
     except SettingsError as error:
         raise SettingsError([*issues, *error.issues]) from None
     if clickhouse:
@@ -128,11 +131,7 @@ def run_process(
         at = f"{'https' if certificate else 'http'}://{host}:{bound_port}"
         log.info("%s serves /metrics, /healthz and /readyz at %s", name, at)
         if token and not certificate and not is_loopback(host):
-            log.warning(
-                "the token of the pages is sent in clear: set RECEIPTS_MONITORING_CERTFILE, or put "
-                "a proxy with TLS before %s",
-                at,
-            )
+            log.warning("the token of the pages is sent in clear to %s: %s", at, _ENCRYPT)
         code = body(settings, meter, health)
     log.info("%s ends with exit code %d", name, code)
     return code

@@ -7,14 +7,12 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 
-from cryptography import x509
-
 from models.metrics import Meter
 from models.settings import Settings
+from streams.kafka.certificates import expiry_of
 from streams.kafka.measures import RecentMaximum
 
 log = logging.getLogger(__name__)
@@ -121,18 +119,3 @@ def report_certificates(meter: Meter, paths: Mapping[str, str]) -> None:
             meter.forget(gauge, certificate=name)
         else:
             meter.set(gauge, ends.timestamp(), certificate=name)
-
-
-def expiry_of(pem: bytes, *, authorities: bool, now: datetime | None = None) -> datetime:
-    """When the first of several certificates ends.
-
-    authorities: they are alternatives, so those that ended already do not count unless all did
-    now: None: the time of this machine
-
-    Raises ValueError when there is no certificate.
-    """
-    ends = [each.not_valid_after_utc for each in x509.load_pem_x509_certificates(pem)]
-    if not authorities:
-        return min(ends)
-    now = now or datetime.now(UTC)
-    return min((end for end in ends if end > now), default=max(ends))

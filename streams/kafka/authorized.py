@@ -31,7 +31,7 @@ OPERATIONS: Final = {
 #: The answer of brokers that do not know.
 _UNKNOWN: Final = -(2**31)
 
-#: Operations; None: the broker does not say, or there is no such topic.
+#: Operations; None: the broker does not know them, or the topic does not exist.
 Allowed = frozenset[str] | None
 
 

@@ -21,6 +21,8 @@ Kind = Literal["connection", "timeout", "authentication", "authorization", "othe
 Report = Callable[[Kind], object]
 
 _KINDS: Final[tuple[tuple[Kind, tuple[type[BaseException], ...]], ...]] = (
+    # A broker that ends or restarts hangs up like this; it refuses nothing.
+    ("connection", (ssl.SSLEOFError, ssl.SSLZeroReturnError)),
     (
         "authorization",
         (

@@ -43,7 +43,7 @@ class AccessRefused(KafkaError):  # type: ignore[misc]
 def refusal_of(error: BaseException, broker: str, protocol: str) -> AccessRefused | None:
     """Why a connection was refused; None: it failed for another reason, which may pass.
 
-    broker: host:port. protocol: the security protocol in use.
+    broker: host:port. protocol: the security protocol in use; empty: unknown
     """
     text = ""
     for cause in _causes(error):
@@ -61,7 +61,8 @@ def refusal_of(error: BaseException, broker: str, protocol: str) -> AccessRefuse
                 "RECEIPTS_KAFKA_SASL_PASSWORD, with OAUTHBEARER the token"
             )
         if text:
-            return AccessRefused(f"Kafka at {broker}, {protocol}: it {text}")
+            at = f"{broker}, {protocol}" if protocol else broker
+            return AccessRefused(f"Kafka at {at}: it {text}")
     return None
 
 

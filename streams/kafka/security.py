@@ -26,6 +26,7 @@ from typing import Any, Final, NamedTuple, Protocol, Self
 
 from cryptography import x509
 
+from streams.kafka.certificates import expiry_of
 from streams.kafka.tokens import CommandTokens, FileTokens, TokenProvider
 
 log = logging.getLogger(__name__)
@@ -207,22 +208,20 @@ class TlsFiles:
             raise UnusableAccess(problems)
         return context
 
-    def expiries(self) -> dict[str, datetime]:
-        """The end of validity of the certificate that expires first, by variable.
-
-        The system's certificates are not part of it. Raises UnusableAccess.
+    def warnings(self, now: datetime) -> Iterator[str]:
+        """A line for each file with a certificate that has expired or soon will, or whose end
+        cannot be read. The system's certificates are not part of it. Raises UnusableAccess.
         """
         self.load()
-        found = {}
         for variable, path in self.paths().items():
-            if variable != "RECEIPTS_KAFKA_SSL_KEYFILE":
-                pem = x509.load_pem_x509_certificates(Path(path).read_bytes())
-                found[variable] = min(one.not_valid_after_utc for one in pem)
-        return found
-
-    def warnings(self, now: datetime) -> Iterator[str]:
-        """A line for each certificate that has expired or soon will. Raises UnusableAccess."""
-        for variable, end in self.expiries().items():
+            if variable == "RECEIPTS_KAFKA_SSL_KEYFILE":
+                continue
+            authorities = variable == "RECEIPTS_KAFKA_SSL_CAFILE"
+            try:
+                end = expiry_of(Path(path).read_bytes(), authorities=authorities, now=now)
+            except (OSError, ValueError) as error:  # replaced just now, or OpenSSL is less strict
+                yield f"{variable}: when {path} ends cannot be read: {error}. Fix: replace the file"
+                continue
             if end < now + EXPIRES_SOON:
                 verb = "expired" if end <= now else "expires"
                 yield f"{variable}: a certificate {verb} at {end:%Y-%m-%d %H:%M} UTC. Fix: renew it"

@@ -284,18 +284,7 @@ class Shard(PartitionShard[MessageState]):
         plan.changes[key] = stored
         self.touched_days.add(day)
         if after is not None:
-            plan.counted.append(_CHANGED_TO[after[1]])
-            before = message.before
-            if (
-                OUTCOMES[after[1]]
-                and not (before and OUTCOMES[before[1]])
-                and not message.was_final
-            ):
-                _note_outcome(plan, state, after)
-            parts = state.part_receipts
-            delivered_at = delivered_at_of(state) if parts else state.delivered_at
-            if delivered_at and not (message.delivered_at and message.known_sends):
-                _note_delay(plan, state, delivered_at)
+            _note_outcome(plan, message, after)
         return True
 
     def _recount(self, before: Contribution | None, after: Contribution | None) -> None:
@@ -461,13 +450,23 @@ class Shard(PartitionShard[MessageState]):
             self._change(plan, key, self._known(key, account_of(key), state))
 
 
-def _note_outcome(plan: Plan, state: MessageState, counted: Contribution) -> None:
-    """Count a message whose outcome became final for the first time."""
-    plan.finished.append(counted)
-    if OUTCOMES[counted[1]] != _DELIVERED:
-        outcome = state.outcome
-        code = outcome.error_code if outcome is not None and not is_pending(state) else ""
-        plan.count("receipts_failure_codes_total", provider_of(state), code)
+def _note_outcome(plan: Plan, message: PendingMessage, after: Contribution) -> None:
+    """Count what a message is now; whether it became final or was delivered for the first time."""
+    state, before, outcome = message.state, message.before, OUTCOMES[after[1]]
+    plan.counted.append(_CHANGED_TO[after[1]])
+    if outcome and not (before and OUTCOMES[before[1]]) and not message.was_final:
+        plan.finished.append(after)
+        if outcome != _DELIVERED:
+            _note_failure(plan, state)
+    delivered_at = delivered_at_of(state) if state.part_receipts else state.delivered_at
+    if delivered_at and not (message.delivered_at and message.known_sends):
+        _note_delay(plan, state, delivered_at)
+
+
+def _note_failure(plan: Plan, state: MessageState) -> None:
+    outcome = state.outcome
+    code = outcome.error_code if outcome is not None and not is_pending(state) else ""
+    plan.count("receipts_failure_codes_total", provider_of(state), code)
 
 
 def _note_delay(plan: Plan, state: MessageState, delivered_at: int) -> None:

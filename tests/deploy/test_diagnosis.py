@@ -429,7 +429,7 @@ def test_a_database_that_does_not_exist_yet_needs_migrations() -> None:
     assert {each.area for each in found if each.state == "ok"} == {"connections"}
 
 
-def test_the_rights_of_a_worker_are_not_asked_of_a_sink() -> None:
+def test_a_sink_does_not_need_the_rights_of_a_worker() -> None:
     assert not [each for each in check_kafka(examined(lacking=LACKING), ("sink",)) if each.kind]
 
 

@@ -9,7 +9,13 @@ from collections.abc import Iterator
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from deploy.processes.logs import FORMAT, MaskingFormatter, log_to_stderr, masked_line
+from deploy.processes.logs import (
+    FORMAT,
+    MaskingFormatter,
+    OnceAMinute,
+    log_to_stderr,
+    masked_line,
+)
 from sinks.errors import BadRows, Broken
 
 SECRET = "s3cret-of-a-url"
@@ -41,6 +47,23 @@ def test_a_line_and_its_arguments_are_masked(written: io.StringIO) -> None:
     assert SECRET not in text and "900123" not in text and "hush" not in text
 
 
+def test_a_line_with_the_number_of_those_left_out_is_masked_too(written: io.StringIO) -> None:
+    now = [100.0]
+    once = OnceAMinute(lambda: now[0])
+    (handler,) = (
+        each
+        for each in logging.getLogger().handlers
+        if isinstance(each.formatter, MaskingFormatter)
+    )
+    handler.addFilter(once)
+    for at in (100.0, 101.0, 161.0):
+        now[0] = at
+        logging.getLogger("aiokafka").error("failed: %s, 100%%", ValueError(TEXT))
+    first, second = written.getvalue().splitlines()
+    assert first.endswith("failed: ValueError, 100%")
+    assert second.endswith("failed: ValueError, 100% (1 more in the last 61 s)")
+
+
 @pytest.mark.parametrize(
     ("error", "shown"),
     [
@@ -52,7 +75,7 @@ def test_a_line_and_its_arguments_are_masked(written: io.StringIO) -> None:
         (Broken("Table `messages` is missing"), "Table `messages` is missing"),
     ],
 )
-def test_an_error_shows_its_text_only_if_that_tells_no_value(
+def test_an_error_shows_its_text_only_if_it_quotes_no_value(
     written: io.StringIO, error: Exception, shown: str
 ) -> None:
     LOG.error("failed: %s, %r", error, error)

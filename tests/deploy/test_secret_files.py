@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.diagnosis.doctor import examine
 from deploy.processes import process
 from deploy.processes.secret_files import MAX_BYTES, with_secrets_from_files
 from models.issues import SettingsError, file_variable_of
@@ -94,3 +95,18 @@ def test_the_settings_have_what_the_file_has(
     path.write_text(f"acme={TOKEN}\n")
     monkeypatch.setenv("RECEIPTS_PAGES_TOKENS_FILE", str(path))
     assert process.read_settings().token_accounts == {TOKEN: "acme"}
+
+
+async def test_doctor_reads_secrets_from_files(tmp_path: Path) -> None:
+    path = tmp_path / "url"
+    path.write_text(f"chdb://{tmp_path}/none\n")
+    environ = {"RECEIPTS_BROKERS": "127.0.0.1:1", "RECEIPTS_CLICKHOUSE_URL_FILE": str(path)}
+    found = {each.kind: each.detail for each in (await examine(environ, ("sink",))).checks}
+    assert "settings" not in found
+    assert f"chdb://{tmp_path}/none is an embedded engine" in found["clickhouse_refused"]
+    (wrong,) = [
+        each
+        for each in (await examine({**environ, "RECEIPTS_CLICKHOUSE_URL": "x"}, ("sink",))).checks
+        if each.state == "error"
+    ]
+    assert (wrong.kind, wrong.where) == ("settings", "RECEIPTS_CLICKHOUSE_URL_FILE")

@@ -14,13 +14,13 @@ from cryptography.x509.oid import NameOID
 
 from deploy.processes.vitals import (
     certificates_of,
-    expiry_of,
     measure_loop,
     memory_limit,
     report_certificates,
     reporting,
 )
 from models.settings import Settings
+from streams.kafka.certificates import expiry_of
 from tests.support.fakes import Meter
 from tests.support.waiting import eventually, until
 

@@ -242,6 +242,7 @@ def test_connections_to_kafka_that_fit_together(fields: dict[str, str]) -> None:
         ({"kafka_security_protocol": "SSL", "kafka_ssl_keyfile": "/key"}, ["SSL_KEYFILE"]),
         ({"kafka_security_protocol": "SSL", "kafka_ssl_key_password": "x"}, ["SSL_KEY_PASSWORD"]),
         (_TOKEN, ["OAUTH_TOKEN_FILE"]),
+        ({**_TOKEN, "kafka_oauth_token_command": " "}, ["OAUTH_TOKEN_FILE"]),
         (
             {**_TOKEN, "kafka_oauth_token_file": "/t", "kafka_oauth_token_command": "c"},
             ["OAUTH_TOKEN_FILE"],
@@ -310,6 +311,14 @@ def test_certificates_for_a_clickhouse_without_tls_are_a_mistake() -> None:
     found = mistakes_of(clickhouse_cafile="/ca.pem")
     assert "has no TLS" in found["RECEIPTS_CLICKHOUSE_CAFILE"]
     assert Settings(clickhouse_url="https://u:p@h/d", clickhouse_cafile="/ca.pem").sink_url
+
+
+@pytest.mark.parametrize("field", ["clickhouse_url", "pages_clickhouse_url"])
+@pytest.mark.parametrize("value", ["false", "0", "no"])
+def test_the_certificate_of_clickhouse_is_always_checked(field: str, value: str) -> None:
+    (text,) = mistakes_of(**{field: f"https://u:hush@h/d?verify={value}"}).values()
+    assert "would not be checked" in text and "RECEIPTS_CLICKHOUSE_CAFILE" in text
+    assert "hush" not in text
 
 
 def test_tls_settings_become_arguments_of_the_url() -> None:

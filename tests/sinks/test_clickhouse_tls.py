@@ -3,6 +3,7 @@
 The engine is ClickHouse's own, behind an HTTP interface that ends TLS as a server does.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -80,6 +81,10 @@ def test_the_commands_connect(pki: Pki) -> None:
     assert run("migrate", "--status").returncode == 0
     nobody = run("report", "overview", "--account", "acme")
     assert "'acme' has no messages" in nobody.stderr
+    for command, kind in (("status", "findings"), ("doctor", "checks")):
+        found = json.loads(run(command, "--json", RECEIPTS_BROKERS="127.0.0.1:1").stdout)
+        kinds = {each["kind"] for each in found[kind]}
+        assert "kafka_away" in kinds and not any("clickhouse" in each for each in kinds), kinds
     broken = run("migrate", RECEIPTS_CLICKHOUSE_CAFILE="/nowhere/ca.pem")
     assert broken.returncode == 2
     assert "RECEIPTS_CLICKHOUSE_CAFILE: /nowhere/ca.pem cannot be read" in broken.stderr

@@ -14,6 +14,8 @@ from xml.sax.saxutils import escape
 
 import pytest
 
+from deploy.diagnosis.examine_clickhouse import SINK, examine_clickhouse
+from models.settings import Settings
 from reports.catalogue import REPORTS
 from reports.query.database import Database, DatabaseError
 from reports.query.query import parse_query
@@ -176,6 +178,17 @@ def test_the_user_of_the_sink_inserts_into_every_table(start: Callable[..., str]
         with pytest.raises(Broken, match="Not enough privileges"):
             clickhouse.command(statement)
     clickhouse.close()
+
+
+@pytest.mark.parametrize("left_out", ["", "INSERT ON receipts.*"])
+def test_doctor_compares_the_user_of_the_sink_with_what_it_needs(
+    start: Callable[..., str], left_out: str
+) -> None:
+    settings = Settings(clickhouse_url=start("sink.sql", leave_out=left_out))
+    alone = settings.model_copy(update={"migrate_on_start": False})
+    tables = {f"`receipts`.`{table.name}`": ("INSERT",) for table in ALL}
+    assert examine_clickhouse(alone, SINK).missing == (tables if left_out else {})
+    assert "`receipts`.*" in examine_clickhouse(settings, SINK).missing
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,10 @@ class Monitoring:
         }
         jobs = {job["job_name"]: job for job in settings["scrape_configs"]}
         assert jobs.keys() == self._targets.keys()
+        token = self.folder / "token"  # without the file nothing is scraped
+        token.write_text("a token that the processes do not check")
         for name, port in self._targets.items():
+            jobs[name]["authorization"]["credentials_file"] = str(token)
             jobs[name]["static_configs"] = [{"targets": [f"127.0.0.1:{port}"]}]
         (manager,) = settings["alerting"]["alertmanagers"]
         manager["static_configs"] = [{"targets": [f"127.0.0.1:{self._alertmanager}"]}]

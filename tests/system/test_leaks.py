@@ -21,7 +21,7 @@ import pytest
 from deploy.embedded.brokers import Broker, free_port
 from deploy.processes.child import Child
 from deploy.simulator.publish.recording import read_recording
-from models.issues import file_variable_of
+from models.issues import file_variable_of, variable_of
 from models.settings import SECRETS
 from sinks.client import connect
 from tests.support.kafka_batches import RawName, batch, produce_raw
@@ -69,9 +69,11 @@ class Installation:
         port = free_port()
         settings = self.system.settings.model_copy(update={f"{kind}_port": port}).environ()
         for field in SECRETS:
-            path = self._folder / field
-            path.write_text(settings.pop(f"RECEIPTS_{field.upper()}") + "\n")
-            settings[file_variable_of(field)] = str(path)
+            value = settings.pop(variable_of(field))
+            if value:
+                path = self._folder / field
+                path.write_text(value + "\n")
+                settings[file_variable_of(field)] = str(path)
         command = ("tests.support.poisoned", *poison) if poison else ("deploy.cli",)
         child = self.system._child(name, ["-m", *command, kind], settings)
         self.logs.append(child.log)

@@ -30,6 +30,7 @@ COMMIT = OffsetCommitRequest("group", 1, "member", -1, [])
         (errors.RequestTimedOutError(), "timeout"),
         (errors.KafkaTimeoutError(), "timeout"),
         (ssl.SSLCertVerificationError(), "authentication"),
+        (ssl.SSLEOFError(), "connection"),
         (errors.AuthenticationFailedError(), "authentication"),
         (errors.SaslAuthenticationFailed(), "authentication"),
         (errors.TopicAuthorizationFailedError(), "authorization"),

@@ -19,6 +19,7 @@ from cryptography import x509
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
 from models.settings import Settings
+from streams.kafka import security
 from streams.kafka.security import (
     ReloadingContext,
     TlsFiles,
@@ -202,7 +203,38 @@ def test_a_certificate_near_its_end_is_a_warning(
     assert certificate_warnings(fresh) == []
 
 
+def test_an_authority_that_ended_is_a_warning_only_when_no_other_is_in_force(
+    made: Certificates,
+) -> None:
+    end = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+    ended, _ = made.issue("old", not_before=end - dt.timedelta(days=60), not_after=end)
+    both = made.cafile.with_name("both.pem")
+    both.write_bytes(made.cafile.read_bytes() + ended.read_bytes())
+    assert certificate_warnings(kafka_access(_settings("SSL", kafka_ssl_cafile=str(both)))) == []
+    (line,) = certificate_warnings(kafka_access(_settings("SSL", kafka_ssl_cafile=str(ended))))
+    assert line.startswith("RECEIPTS_KAFKA_SSL_CAFILE: a certificate expired at")
+
+
 # --- certificates that rotate -------------------------------------------------------------------
+
+
+async def test_an_end_that_cannot_be_read_is_a_warning_and_the_watch_goes_on(
+    made: Certificates, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As when a file is replaced between two looks, or OpenSSL takes what a stricter reader does
+    not."""
+
+    def unreadable(*_: object, **__: object) -> dt.datetime:
+        raise ValueError("invalid serial number")
+
+    monkeypatch.setattr(security, "expiry_of", unreadable)
+    access = kafka_access(_settings("SSL", kafka_ssl_cafile=str(made.cafile)))
+    watching = asyncio.create_task(watch_certificates(access, 0.01))
+    await asyncio.sleep(0.1)
+    assert not watching.done()
+    watching.cancel()
+    lines = [line for line in caplog.messages if "invalid serial number" in line]
+    assert len(lines) == 1 and lines[0].startswith("RECEIPTS_KAFKA_SSL_CAFILE: ")
 
 
 @asynccontextmanager
