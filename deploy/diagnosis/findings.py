@@ -38,49 +38,75 @@ _LOOK: Final = "runbook.md#look-here-first"
 _START: Final = "runbook.md#starting-and-stopping"
 _WORKER: Final = "runbook.md#the-worker"
 _SINK: Final = "runbook.md#the-sink"
-_DEAD: Final = "runbook.md#dead-letters"
 _DOCTOR: Final = "status.md#receipts-doctor"
 _SETTINGS: Final = "settings.md#settings"
 
+
+def _alert(name: str) -> str:
+    """The section of an alert."""
+    return f"runbook.md#{name.lower()}"
+
+
 KINDS: Final[dict[str, Kind]] = {
     # Kafka
-    "kafka_away": Kind("Kafka does not answer", _WORKER),
-    "kafka_unread": Kind("Kafka answers, but not everything could be read", _LOOK),
+    "kafka_away": Kind("Kafka does not answer", _alert("ReceiptsKafkaErrors")),
+    "kafka_unread": Kind(
+        "Kafka answers, but not everything could be read", _alert("ReceiptsKafkaRefuses")
+    ),
     "topics_missing": Kind("topics of the installation do not exist", _WORKER),
     "topics_differ": Kind("topics differ from the settings", _WORKER),
-    "no_leader": Kind("a partition has no leader: it cannot be read or written", _WORKER),
-    "under_replicated": Kind("a partition lacks replicas that are in sync", _WORKER),
+    "no_leader": Kind(
+        "a partition has no leader: it cannot be read or written", _alert("ReceiptsKafkaErrors")
+    ),
+    "under_replicated": Kind(
+        "a partition lacks replicas that are in sync", _alert("ReceiptsKafkaErrors")
+    ),
     # groups
-    "no_process": Kind("no worker, or no sink, is in its consumer group", _START),
+    "no_process": Kind(
+        "no worker, or no sink, is in its consumer group", _alert("ReceiptsNoWorker")
+    ),
     "rebalancing": Kind("a group is distributing its partitions", _WORKER),
     "unowned": Kind("a partition is assigned to no process", _WORKER),
-    "lag": Kind("records have waited for long to be worked off", _WORKER),
-    "sink_lag": Kind("records have waited for long to be written to ClickHouse", _SINK),
+    "lag": Kind("records have waited for long to be worked off", _alert("ReceiptsLagHigh")),
+    "sink_lag": Kind(
+        "records have waited for long to be written to ClickHouse", _alert("ReceiptsLagHigh")
+    ),
     "records_deleted": Kind("Kafka deleted records before they were worked off", _SINK),
     # processes
     "page_away": Kind("the pages of a process that --page names do not answer", _LOOK),
-    "not_alive": Kind("a process hangs: parts of it have no heartbeat", _LOOK),
-    "not_ready": Kind("a process is not ready", _LOOK),
-    "restoring": Kind("a worker restores partitions and does not process them yet", _WORKER),
+    "not_alive": Kind("a process hangs: parts of it have no heartbeat", _alert("ReceiptsNotReady")),
+    "not_ready": Kind("a process is not ready", _alert("ReceiptsNotReady")),
+    "restoring": Kind(
+        "a worker restores partitions and does not process them yet", _alert("ReceiptsRestoreSlow")
+    ),
     "version_differs": Kind("a process runs another version of receipts", _START),
     # ClickHouse
-    "clickhouse_away": Kind("ClickHouse does not answer", _SINK),
-    "clickhouse_refused": Kind("ClickHouse refuses user, password or database", _SINK),
+    "clickhouse_away": Kind("ClickHouse does not answer", _alert("ReceiptsSinkNotWriting")),
+    "clickhouse_refused": Kind(
+        "ClickHouse refuses user, password or database", _alert("ReceiptsClickHouseRefuses")
+    ),
     "clickhouse_unread": Kind("ClickHouse answers, but not everything could be read", _SINK),
     "schema_behind": Kind("migrations are missing", _SINK),
     "schema_edited": Kind("an applied migration was edited", _SINK),
     "schema_newer": Kind("the database has migrations of a newer version", _START),
-    "parts": Kind("a table has so many parts that ClickHouse delays or refuses inserts", _SINK),
+    "parts": Kind(
+        "a table has so many parts that ClickHouse delays or refuses inserts",
+        _alert("ReceiptsClickHouseParts"),
+    ),
     # input
-    "dead_letters": Kind("records were refused in the last hour", _DEAD),
+    "dead_letters": Kind("records were refused in the last hour", _alert("ReceiptsDeadLetters")),
     # doctor only
     "settings": Kind("a setting is wrong", _SETTINGS),
     "one_replica": Kind("topics have one replica on a cluster of several brokers", _DOCTOR),
     "broker_unreachable": Kind("an address of Kafka cannot be connected to", _DOCTOR),
-    "certificate": Kind("a certificate for Kafka has expired, or soon will", _DOCTOR),
-    "kafka_rights": Kind("the user lacks a right on a topic, group or the cluster", _DOCTOR),
+    "certificate": Kind(
+        "a certificate for Kafka has expired, or soon will", _alert("ReceiptsCertificateExpires")
+    ),
+    "kafka_rights": Kind(
+        "the user lacks a right on a topic, group or the cluster", _alert("ReceiptsKafkaRefuses")
+    ),
     "clickhouse_rights": Kind("the user lacks a right on a table", _DOCTOR),
-    "clock": Kind("two clocks differ", _DOCTOR),
+    "clock": Kind("two clocks differ", _alert("ReceiptsClockWrong")),
     "disk": Kind("a disk is nearly full", _DOCTOR),
     "codecs": Kind("the Kafka client cannot read all records", _SINK),
     "libraries": Kind("an installed library is not the pinned version", _DOCTOR),
