@@ -114,10 +114,21 @@ def _compared_by_ranges(one: Outcome, other: Outcome) -> int:
     other_lowest, other_highest = _range_of_rank(other)
     if _kind(one) == _kind(other) and one.provider == other.provider:
         lowest = highest = other_lowest = other_highest = 0
-    later = _by_time(one) > _by_time(other)
-    if later and lowest >= other_highest:
+    if _beats(one, lowest, other, other_highest):
         return 1
-    return -1 if not later and highest <= other_lowest else 0
+    return -1 if _beats(other, other_lowest, one, highest) else 0
+
+
+def _beats(one: Outcome, lowest: float, other: Outcome, highest: float) -> bool:
+    """Whether one wins even with its lowest rank against the other with its highest.
+
+    It must be transitive: else what is kept would depend on the order. So an equal rank is decided
+    by the time, a greater one wins at any time; without an attempt not before the other, which may
+    belong to a later one.
+    """
+    if one.flags & NO_ATTEMPT and one.occurred_at < other.occurred_at:
+        return False
+    return lowest > highest or (lowest == highest and _by_time(one) > _by_time(other))
 
 
 def _kind(receipt: Outcome) -> tuple[int, int, str, str]:

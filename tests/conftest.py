@@ -15,10 +15,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from deploy.embedded.brokers import Broker, EmbeddedBroker, KafkaBroker, missing_for_kafka
 from tests.support.front import Front
 from tests.support.prometheus import fetch_prometheus, missing_for_prometheus
+
+# A busy machine is not a failure: no test is timed.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

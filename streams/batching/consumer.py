@@ -66,6 +66,12 @@ class BatchConsumer(driver.Consumer):
     def _new_consumer_thread(self) -> BatchConsumerThread:
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
+    async def verify_all_partitions_active(self) -> None:
+        """As Faust's, which runs 2.5 commit intervals after the start and then often, but not before
+        the thread has connected: it would raise and end a worker whose Kafka is slow."""
+        if self._thread._consumer is not None:
+            await super().verify_all_partitions_active()
+
     # ------------------------------------------------------------------ reading
 
     async def _drain_messages(self, fetcher: Any) -> None:

@@ -32,6 +32,7 @@ _METHODS: tuple[tuple[Any, str], ...] = (
     (faust_consumer.Consumer, "_drain_messages _getmany _get_active_partitions perform_seek"),
     (faust_consumer.Consumer, "force_commit maybe_wait_for_commit_to_finish _is_changelog_tp"),
     (faust_consumer.Consumer, "on_task_error verify_event_path wait_first"),
+    (faust_consumer.Consumer, "verify_all_partitions_active"),
     (driver.Consumer, "_new_consumer_thread _commit subscribe"),
     (driver.AIOKafkaConsumerThread, "_create_consumer _fetch_records _commit _ensure_consumer"),
     (driver.AIOKafkaConsumerThread, "seek_to_beginning call_thread"),
@@ -54,6 +55,7 @@ _METHODS: tuple[tuple[Any, str], ...] = (
 # Set in constructors: searched in the source, since no instance exists yet.
 _ATTRIBUTES: tuple[tuple[Any, str], ...] = (
     (faust_consumer.Consumer, "_read_offset _committed_offset _commit_fut"),
+    (driver.AIOKafkaConsumerThread, "_consumer"),
     (Recovery, "active_tps active_offsets active_highwaters tp_to_table signal_recovery_end"),
     (Recovery, "signal_recovery_start in_recovery"),
     (Stream, "_active_agens _finalized"),

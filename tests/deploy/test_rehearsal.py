@@ -5,17 +5,19 @@ replaced. Kafka is the real one, ClickHouse the embedded engine behind the real 
 """
 
 import asyncio
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import clickhouse_connect
 import pytest
 
-from deploy.demo.scrape import samples_at
 from deploy.embedded.brokers import Broker, free_port
 from deploy.processes.child import Child
 from deploy.simulator.ledger.compare import compare, expectation
@@ -111,8 +113,16 @@ def test_the_services_of_the_file_work_together(
         )
         asyncio.run(simulate(options))
         balanced_within(60, clickhouse, truth, rehearsal)
-        scraped = samples_at(f"http://127.0.0.1:{ports['6066']}/metrics", "receipts_events_total")
-        assert scraped["receipts_events_total"] > EVENTS * 0.9
+        token = services()["worker"]["environment"]["RECEIPTS_MONITORING_TOKEN"]
+        page = Request(f"http://127.0.0.1:{ports['6066']}/metrics")
+        with pytest.raises(HTTPError, match="401"):
+            urlopen(page, timeout=10)
+        page.add_header("Authorization", f"Bearer {token}")
+        with urlopen(page, timeout=10) as answer:
+            counted = re.findall(
+                r"^receipts_events_total\{.*\} (\S+)$", answer.read().decode(), re.M
+            )
+        assert sum(map(float, counted)) > EVENTS * 0.9
         for name in STAYING:
             began = time.monotonic()
             assert rehearsal.children[name].stop() == 0, rehearsal.children[name].tail()

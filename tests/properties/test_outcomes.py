@@ -2,6 +2,7 @@
 provider of the send."""
 
 from decimal import Decimal
+from itertools import permutations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,7 +18,7 @@ from models.joining import (
     is_undecided,
     joined,
 )
-from models.outcomes import candidates_of
+from models.outcomes import candidates_of, compared
 from models.state import MessageState, decode, encode
 from models.vocabulary import UNKNOWN_WORD, Status
 
@@ -136,6 +137,16 @@ def test_any_order_with_duplicates_and_decisions_in_between_ends_in_the_same_sta
     if is_undecided(state):
         decide(state)
     assert state == state_of(events)
+
+
+@given(st.lists(st.one_of(receipts, unexplained, unexplained), min_size=3, max_size=8))
+@settings(max_examples=400)
+def test_whatever_beats_a_receipt_beats_what_it_beats(events):
+    """Else which receipts are kept would depend on the order in which they are read."""
+    outcomes = [outcome_of(event) for event in events if event.status != UNKNOWN_WORD]
+    for one, two, three in permutations(outcomes, 3):
+        if compared(one, two) > 0 and compared(two, three) > 0:
+            assert compared(one, three) > 0
 
 
 @given(facts, facts, facts)

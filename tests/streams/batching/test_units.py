@@ -429,3 +429,16 @@ async def test_records_are_unacknowledged_from_the_call_until_the_answer() -> No
 
 async def _answer(value: Any) -> Any:
     return value
+
+
+async def test_faust_does_not_look_at_partitions_before_the_thread_has_connected() -> None:
+    """It would raise, and end a worker whose Kafka is slow at the start."""
+    looked: list[str] = []
+    consumer: Any = BatchConsumer.__new__(BatchConsumer)
+    consumer.assignment = lambda: looked.append("looked") or set()
+    consumer._thread = SimpleNamespace(_consumer=None)
+    await consumer.verify_all_partitions_active()
+    assert looked == []
+    consumer._thread._consumer = object()
+    await consumer.verify_all_partitions_active()
+    assert looked == ["looked"]
