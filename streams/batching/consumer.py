@@ -67,8 +67,8 @@ class BatchConsumer(driver.Consumer):
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def verify_all_partitions_active(self) -> None:
-        """As Faust's, which runs 2.5 commit intervals after the start and then often, but not before
-        the thread has connected: it would raise and end a worker whose Kafka is slow."""
+        """As Faust's, but not before the thread has connected: Faust begins 2.5 commit intervals
+        after the start, and would end a worker whose Kafka is slower."""
         if self._thread._consumer is not None:
             await super().verify_all_partitions_active()
 
