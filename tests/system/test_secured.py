@@ -198,22 +198,22 @@ def _not_ready(process: Process) -> str:
 
 
 @pytest.mark.parametrize(
-    ("program", "operation", "topic"),
+    ("program", "operation", "topic", "seed"),
     [
-        ("worker", "READ", "sends"),
-        ("worker", "WRITE", "message-states"),
-        ("sink", "READ", "message-states"),
+        ("worker", "READ", "sends", 31),
+        ("worker", "WRITE", "message-states", 32),
+        ("sink", "READ", "message-states", 33),
     ],
 )
 def test_a_right_that_is_taken_away_is_waited_for(
-    program: Any, operation: Any, topic: Any, system: System,
+    program: Any, operation: Any, topic: Any, seed: int, system: System,
     processes: dict[str, Process], secured: SecuredBroker,
 ) -> None:  # fmt: skip
     process, principal = processes[program], PRINCIPALS[program]
     right = Right("topic", system.settings.topic(topic), operation)
     asyncio.run(revoke(secured, principal, right))
     try:
-        system.publish(500, seed=31, name=f"denied-{program}-{operation}-{topic}")
+        system.publish(500, seed=seed, name=f"denied-{seed}")
         until(lambda: f"Kafka denies {right}" in _not_ready(process), f"{right} is missed", LONG_S)
         process.child.check()
         lines = [li for li in process.child.log.read_text().splitlines() if str(right) in li]
