@@ -67,6 +67,10 @@ class System:
         self._child("engine", [*engine, "--port", str(self.port)], {})
         until(lambda: self._answers(), "the engine answers")
 
+    def kill_engine(self) -> None:
+        """kill -9: nothing answers at its address until it is started again."""
+        [child for child in self._children if child.name == "engine"][-1].kill()
+
     def stop(self) -> None:
         """End everything, the newest first."""
         for child in reversed(self._children):
