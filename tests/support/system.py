@@ -85,6 +85,10 @@ class System:
         """End ClickHouse's engine; all else runs on."""
         self.clickhouse.stop()
 
+    def kill_engine(self) -> None:
+        """kill -9: nothing answers at its address until it is started again."""
+        self.clickhouse.kill()
+
     def settings_of(self, program: Program) -> Settings:
         """The settings with the login of a program."""
         return Settings(**{**self.settings.model_dump(), **self._login(program)})

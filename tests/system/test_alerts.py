@@ -111,7 +111,7 @@ def test_refused_records_reach_the_receiver_and_end(
 
 
 def test_a_sink_that_cannot_write(watched: Watched, monitoring: Monitoring) -> None:
-    watched.system.stop_engine()
+    watched.system.kill_engine()
     watched.system.publish(200, seed=42, name="away")
     alert = monitoring.wait_for("ReceiptsSinkNotWriting", "page", "firing", FIRES_S)
     assert alert["receiver"] == "page"
