@@ -29,7 +29,7 @@ _DISKS: Final = "SELECT name, total_space, free_space FROM system.disks"
 
 def examine_clickhouse(settings: Settings, name: str) -> ExaminedClickHouse:
     """Everything about one of the two connections. Raises SinkError when it cannot be made."""
-    url = settings.clickhouse_url if name == SINK else settings.reports_url
+    url = settings.sink_url if name == SINK else settings.reports_url
     clickhouse = connect_clickhouse(url)
     try:
         return _examine(clickhouse, name, migrates=settings.migrate_on_start)

@@ -157,7 +157,7 @@ def judge_pages(pages: tuple[Page, ...], version: str) -> Iterator[Finding]:
         where = f"{page.process or 'process'} at {page.url}"
         if page.problem:
             if page.required:
-                fix = "start the process, or correct the address of --page"
+                fix = "correct what the problem names, or start the process, or correct --page"
                 yield finding("page_away", "error", where, page.problem, fix)
             continue
         if page.silent:

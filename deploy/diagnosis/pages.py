@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
@@ -27,6 +29,11 @@ _READ: Final = frozenset(
     }
 )
 
+_BEGIN: Final = "-----BEGIN CERTIFICATE-----"
+_END: Final = "-----END CERTIFICATE-----"
+_UNTRUSTED: Final = "its certificate is not trusted (--cafile)"
+_NEEDS_TOKEN: Final = "it refuses the token (RECEIPTS_MONITORING_TOKEN)"
+
 Samples = dict[str, list[tuple[dict[str, str], float]]]
 
 
@@ -36,25 +43,55 @@ def default_pages(settings: Settings) -> tuple[str, ...]:
         (settings.worker_host, settings.worker_port),
         (settings.sink_host, settings.sink_port),
     )
-    return tuple(f"http://{_ANY.get(host, host)}:{port}" for host, port in served if port)
+    scheme = "https" if settings.monitoring_certfile else "http"
+    return tuple(f"{scheme}://{_ANY.get(host, host)}:{port}" for host, port in served if port)
 
 
-async def read_pages(urls: Iterable[str], now_s: float, *, required: bool) -> tuple[Page, ...]:
-    """The processes behind these addresses, all read at once."""
+def trust_in(cafile: str) -> ssl.SSLContext:
+    """Trusts the authority of a PEM file; "": those of the system. Raises OSError."""
+    return ssl.create_default_context(cafile=cafile or None)
+
+
+def own_certificate(certfile: str) -> ssl.SSLContext:
+    """Trusts nothing but the first certificate of a file; "" or no such file: nothing.
+
+    It is the certificate that processes on this machine serve. It need not name the address at
+    which they are read, so names are not compared.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    if certfile and Path(certfile).is_file():
+        first, end, _ = Path(certfile).read_text().partition(_END)
+        context.load_verify_locations(cadata=first[first.index(_BEGIN) :] + end)
+    return context
+
+
+async def read_pages(
+    urls: Iterable[str], now_s: float, trust: ssl.SSLContext, token: str, *, required: bool
+) -> tuple[Page, ...]:
+    """The processes behind these addresses, all read at once. token: "": none is sent"""
     timeout = aiohttp.ClientTimeout(total=_PAGE_S)
-    async with aiohttp.ClientSession(timeout=timeout) as session:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    connector = aiohttp.TCPConnector(ssl=trust)
+    async with aiohttp.ClientSession(
+        timeout=timeout, headers=headers, connector=connector
+    ) as session:
         reading = (_read(session, url.rstrip("/"), now_s, required) for url in urls)
         return tuple(await asyncio.gather(*reading))
 
 
 async def _read(session: aiohttp.ClientSession, url: str, now_s: float, required: bool) -> Page:
     try:
-        alive, ready, samples = await asyncio.gather(
-            _json(session, f"{url}/healthz"),
-            _json(session, f"{url}/readyz"),
-            _samples(session, f"{url}/metrics"),
-        )
+        # One after the other: then one connection is enough.
+        alive = await _json(session, f"{url}/healthz")
+        ready = await _json(session, f"{url}/readyz")
+        samples = await _samples(session, f"{url}/metrics")
         return _page(url, required, now_s, alive["silent_s"], ready["reasons"], samples)
+    except aiohttp.ClientConnectorCertificateError as error:
+        return _unread(url, required, f"{_UNTRUSTED}: {reason(error.certificate_error)}")
+    except aiohttp.ClientResponseError as error:
+        return _unread(url, required, _NEEDS_TOKEN if error.status == 401 else reason(error))
     except aiohttp.ClientConnectorError as error:
         return _unread(url, required, reason(error.os_error))
     except (aiohttp.ClientError, OSError) as error:

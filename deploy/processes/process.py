@@ -6,7 +6,7 @@ import logging
 import os
 import platform
 import signal
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from importlib.metadata import version
 from typing import Literal
 
@@ -34,17 +34,20 @@ BEAT_S = 1.0
 log = logging.getLogger("receipts")
 
 
-def read_settings(*, clickhouse: bool = False) -> Settings:
-    """Settings from the environment of this process, and secrets from the files that it names.
+def read_settings(given: Mapping[str, str] = os.environ, *, clickhouse: bool = False) -> Settings:
+    """Settings from the environment, and secrets from the files that it names.
 
-    clickhouse: whether this process connects to ClickHouse: its certificates are checked then.
-    Raises SettingsError with every issue.
+    given: the environment; default: that of this process. clickhouse: whether this process connects
+    to ClickHouse: its certificates are checked then. Raises SettingsError with every issue.
     """
-    environ, issues = with_secrets_from_files(os.environ)
+    environ, issues = with_secrets_from_files(given)
+    # A secret whose file is wrong is not empty in addition.
+    unread = {issue.where.removesuffix("_FILE") for issue in issues}
     try:
         settings = Settings.read(environ)
     except SettingsError as error:
-        raise SettingsError([*issues, *error.issues]) from None
+        others = (issue for issue in error.issues if issue.where not in unread)
+        raise SettingsError([*issues, *others]) from None
     if clickhouse:
         issues += clickhouse_tls_issues(settings)
     if issues:

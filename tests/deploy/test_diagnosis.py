@@ -494,8 +494,9 @@ def test_the_screen_has_all_and_fits(width: int) -> None:
     lines = shown(status_screen(everything), width)
     text = "\n".join(lines)
     for part in (
-        "error", "1,234 records wait", "docs/runbook.md#the-worker", "Kafka 4.1", "schema 0017",
-        "http://worker:6066", "10.0.0.1", "suppression_requests", "not_json 3", "3 on sms",
+        "error", "1,234 records wait", "docs/runbook.md#receiptslaghigh", "Kafka 4.1",
+        "schema 0017", "http://worker:6066", "10.0.0.1", "suppression_requests",
+        "not_json 3", "3 on sms",
     ):  # fmt: skip
         assert part in text
     assert max(map(len, lines)) <= width

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.diagnosis.doctor import examine
 from deploy.processes import process
 from deploy.processes.secret_files import MAX_BYTES, with_secrets_from_files
 from models.issues import SettingsError, file_variable_of
@@ -94,3 +95,31 @@ def test_the_settings_have_what_the_file_has(
     path.write_text(f"acme={TOKEN}\n")
     monkeypatch.setenv("RECEIPTS_PAGES_TOKENS_FILE", str(path))
     assert process.read_settings().token_accounts == {TOKEN: "acme"}
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_a_secret_whose_file_is_wrong_is_one_mistake(both: bool) -> None:
+    login = {
+        "RECEIPTS_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+        "RECEIPTS_KAFKA_SASL_MECHANISM": "PLAIN",
+        "RECEIPTS_KAFKA_SASL_USERNAME": "worker",
+        "RECEIPTS_KAFKA_SASL_PASSWORD_FILE": "/nowhere",
+    }
+    given = {**login, "RECEIPTS_KAFKA_SASL_PASSWORD": "hush"} if both else login
+    with pytest.raises(SettingsError) as caught:
+        process.read_settings(given)
+    (issue,) = caught.value.issues
+    assert issue.where == "RECEIPTS_KAFKA_SASL_PASSWORD_FILE"
+    assert ("is set too" if both else "cannot be read") in issue.problem
+
+
+async def test_doctor_reads_secrets_from_files(tmp_path: Path) -> None:
+    path = tmp_path / "url"
+    path.write_text("postgres://user:hush@host/database")
+    given = {
+        "RECEIPTS_CLICKHOUSE_URL_FILE": str(path),
+        "RECEIPTS_MONITORING_TOKEN_FILE": "/nowhere",
+    }
+    found = await examine(given, ("worker",))
+    wrong = {check.where for check in found.checks if check.area == "settings"}
+    assert wrong == {"RECEIPTS_CLICKHOUSE_URL", "RECEIPTS_MONITORING_TOKEN_FILE"}
