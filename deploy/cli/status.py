@@ -58,11 +58,16 @@ def status(
     recipients, versions. It joins no consumer group and changes nothing. Exit code 0 when nothing
     is wrong or there are only warnings, 1 after an error.
     """
+    from deploy.diagnosis.pages import trust_in
     from deploy.diagnosis.status import look
 
     for page in pages:
         if not page.startswith(("http://", "https://")):
             raise click.UsageError(f"--page: {page!r} is not a URL. Fix: write http://host:port")
+    try:
+        trust_in(cafile or "")
+    except OSError as error:
+        raise click.UsageError(f"--cafile: {cafile} has no certificates in PEM ({error})") from None
     settings = read_settings(clickhouse=True)
     silence_libraries()
 

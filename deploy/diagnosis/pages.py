@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import ssl
 from collections.abc import Iterable
@@ -33,6 +34,7 @@ _BEGIN: Final = "-----BEGIN CERTIFICATE-----"
 _END: Final = "-----END CERTIFICATE-----"
 _UNTRUSTED: Final = "its certificate is not trusted (--cafile)"
 _NEEDS_TOKEN: Final = "it refuses the token (RECEIPTS_MONITORING_TOKEN)"
+_HUNG_UP: Final = "it closes the connection (is it served by TLS? then write https://)"
 
 Samples = dict[str, list[tuple[dict[str, str], float]]]
 
@@ -53,7 +55,7 @@ def trust_in(cafile: str) -> ssl.SSLContext:
 
 
 def own_certificate(certfile: str) -> ssl.SSLContext:
-    """Trusts nothing but the first certificate of a file; "" or no such file: nothing.
+    """Trusts nothing but the first certificate of a file; "" or an unusable file: nothing.
 
     It is the certificate that processes on this machine serve. It need not name the address at
     which they are read, so names are not compared.
@@ -61,9 +63,11 @@ def own_certificate(certfile: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    if certfile and Path(certfile).is_file():
-        first, end, _ = Path(certfile).read_text().partition(_END)
-        context.load_verify_locations(cadata=first[first.index(_BEGIN) :] + end)
+    if certfile:
+        # The process that serves it names what is wrong with the file; here no page is trusted.
+        with contextlib.suppress(OSError, ValueError):
+            first, end, _ = Path(certfile).read_text(encoding="ascii").partition(_END)
+            context.load_verify_locations(cadata=first[first.index(_BEGIN) :] + end)
     return context
 
 
@@ -89,9 +93,14 @@ async def _read(session: aiohttp.ClientSession, url: str, now_s: float, required
         samples = await _samples(session, f"{url}/metrics")
         return _page(url, required, now_s, alive["silent_s"], ready["reasons"], samples)
     except aiohttp.ClientConnectorCertificateError as error:
-        return _unread(url, required, f"{_UNTRUSTED}: {reason(error.certificate_error)}")
+        problem = f"{_UNTRUSTED}: {reason(error.certificate_error)}"
+        return _unread(url, required, problem, refused=True)
     except aiohttp.ClientResponseError as error:
-        return _unread(url, required, _NEEDS_TOKEN if error.status == 401 else reason(error))
+        if error.status == 401:
+            return _unread(url, required, _NEEDS_TOKEN, refused=True)
+        return _unread(url, required, reason(error))
+    except aiohttp.ServerDisconnectedError:
+        return _unread(url, required, _HUNG_UP)
     except aiohttp.ClientConnectorError as error:
         return _unread(url, required, reason(error.os_error))
     except (aiohttp.ClientError, OSError) as error:
@@ -128,8 +137,8 @@ def _page(
     )
 
 
-def _unread(url: str, required: bool, problem: str) -> Page:
-    return Page(url, required, problem, "", "", {}, {}, {}, None, None, None)
+def _unread(url: str, required: bool, problem: str, *, refused: bool = False) -> Page:
+    return Page(url, required, problem, "", "", {}, {}, {}, None, None, None, refused)
 
 
 def _total(samples: Samples, name: str) -> float | None:

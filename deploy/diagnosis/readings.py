@@ -162,6 +162,9 @@ class Page(msgspec.Struct, frozen=True):
     uptime_s: Annotated[float | None, _says("since it started")]
     memory_bytes: Annotated[int | None, _says("resident memory")]
     states: Annotated[int | None, _says("message states in memory; a worker's")]
+    refused: Annotated[
+        bool, _says("it answers, but refuses the token, or its certificate is not trusted")
+    ] = False
 
 
 class Status(msgspec.Struct, frozen=True):

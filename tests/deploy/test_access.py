@@ -221,6 +221,16 @@ async def test_status_reads_secured_pages(authority: Authority, tmp_path: Path) 
             assert "--cafile" in (await read(url, trust)).problem
 
 
+async def test_a_page_that_refuses_status_is_not_left_out(authority: Authority) -> None:
+    pem = authority.issue("pages", "127.0.0.1")
+    trust = own_certificate(str(pem.cert))
+    with served(token=TOKEN, certificate=pair_of(pem)) as url:
+        assert (await read(url, trust, "")).refused
+        assert (await read(url, own_certificate(str(pem.key)))).refused
+        plain = await read(url.replace("https:", "http:"), trust)
+        assert "https://" in plain.problem and not plain.refused
+
+
 async def test_status_on_the_same_machine_compares_no_names(authority: Authority) -> None:
     pem = authority.issue("pages", "worker.example")
     with served(certificate=pair_of(pem)) as url:

@@ -170,6 +170,12 @@ STATUS_CASES: list[tuple[str, str, str, list[Finding]]] = [
         judged(kafka(groups=(group("sink", place(committed=40, begin=50)),))),
     ),
     ("page_away", "error", "refused", judged(None, None, page(problem="refused"))),
+    (
+        "page_away",
+        "warning",
+        "refuses",
+        judged(None, None, page(required=False, refused=True, problem="refuses")),
+    ),
     ("not_alive", "error", "loop for 61 s", judged(None, None, page(silent={"loop": 61.0}))),
     ("not_ready", "error", "kafka: gone", judged(None, None, page(reasons={"kafka": "gone"}))),
     (
