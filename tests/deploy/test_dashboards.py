@@ -176,7 +176,7 @@ def test_clickhouse_is_read_by_a_user_who_only_reads() -> None:
     assert environment[variable] == clickhouse["environment"]["GRAFANA_CLICKHOUSE_PASSWORD"]
     inside = next(place for place in mounts("clickhouse") if place.endswith("grafana.sql"))
     script = (ROOT / "deploy/containers/clickhouse/init.sh").read_text()
-    assert f'run {inside} "$GRAFANA_CLICKHOUSE_PASSWORD"' in script
+    assert f'create {inside} "$GRAFANA_CLICKHOUSE_PASSWORD"' in script
 
 
 def test_windows_of_rates_follow_from_how_often_prometheus_scrapes() -> None:

@@ -1,6 +1,7 @@
 """The rules of deploy/monitoring/prometheus: valid, in step with the metrics, each tested."""
 
 import re
+import shutil
 import subprocess
 from collections import defaultdict
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 
 from models.metrics import BY_NAME
 from tests.support.rules import FOLDER, alerts, load, rule_files, rules
+
+TOKEN_FILE = "/etc/prometheus/monitoring-token"
 
 CASES = sorted(FOLDER.glob("tests/*.yml"))
 THRESHOLD = re.compile(r'receipts:threshold\{name="(\w+)"\}')
@@ -34,8 +37,16 @@ def expressions() -> str:
     return "\n".join(texts)
 
 
-def test_prometheus_accepts_the_configuration(prometheus_programs: Path) -> None:
-    output = run(prometheus_programs / "promtool", "check", "config", f"{FOLDER}/prometheus.yml")
+def test_prometheus_accepts_the_configuration(prometheus_programs: Path, tmp_path: Path) -> None:
+    """promtool reads the file of the token too, so here it has one."""
+    for path in rule_files():
+        shutil.copy(path, tmp_path)
+    token = tmp_path / "token"
+    token.write_text("a-token-of-twenty-six-chars")
+    text = (FOLDER / "prometheus.yml").read_text()
+    assert text.count(TOKEN_FILE) == len(load(FOLDER / "prometheus.yml")["scrape_configs"])
+    (tmp_path / "prometheus.yml").write_text(text.replace(TOKEN_FILE, str(token)))
+    output = run(prometheus_programs / "promtool", "check", "config", f"{tmp_path}/prometheus.yml")
     for path in rule_files():
         assert path.name in output
 
