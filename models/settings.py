@@ -549,8 +549,14 @@ def _issues_in(given: Mapping[str, str]) -> list[Issue]:
         return list(details[0]["ctx"]["issues"])
     wrong = {str(d["loc"][0]) for d in details}
     rest = {k: v for k, v in given.items() if k not in wrong}
-    crossed = [m for m in _issues_in(rest) if field_of(m.where) not in wrong]
+    crossed = [m for m in _issues_in(rest) if not _follows(m, wrong)]
     return [_field_issue(d, given) for d in details] + crossed
+
+
+def _follows(issue: Issue, wrong: set[str]) -> bool:
+    """Whether an issue is about wrong fields: their defaults were read instead."""
+    names = {variable_of(field) for field in wrong}
+    return issue.where in names or any(name in issue.problem for name in names)
 
 
 def _field_issue(detail: ErrorDetails, given: Mapping[str, str]) -> Issue:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import re
+import socket
+import ssl
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -38,6 +40,8 @@ INSERT_SETTINGS: Final[Mapping[str, Any]] = {
 
 # The driver logs a traceback for each value it cannot write, and raises it too: once is enough.
 logging.getLogger("clickhouse_connect.driver.transform").setLevel(logging.CRITICAL)
+# It logs a line without the reason for each request that fails, and raises it too.
+logging.getLogger("clickhouse_connect.driver._backend.http_sync").setLevel(logging.CRITICAL)
 
 #: ClickHouse error codes after which the same insert may succeed later.
 _RETRYABLE_CODES: Final = frozenset(
@@ -115,6 +119,8 @@ def classify(error: BaseException) -> SinkError:
     A wrong guess does no harm for long: `sinks.writer` stops the sink when a table accepts nothing
     any more.
     """
+    if reason := _no_connection(error):
+        return Unavailable(reason)
     code = getattr(error, "code", None)
     if code in _RETRYABLE_CODES:
         return Unavailable(str(error))
@@ -126,6 +132,43 @@ def classify(error: BaseException) -> SinkError:
     if status and status[1] not in _RETRYABLE_STATUSES:
         return Broken(str(error))
     return Unavailable(str(error))
+
+
+def _no_connection(error: BaseException) -> str:
+    """Why there is no connection, with the fix where it is a setting; "": it failed otherwise.
+
+    The driver's text is that of urllib3, with the whole URL in it.
+    """
+    chain: BaseException | None = error
+    while chain is not None:
+        if isinstance(chain, ssl.SSLError):
+            return _of_tls(chain)
+        if isinstance(chain, ConnectionRefusedError | socket.gaierror):
+            return f"no connection: {chain}"
+        chain = chain.__cause__ or chain.__context__
+    return ""
+
+
+def _of_tls(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        if "mismatch" in error.verify_message:
+            return (
+                f"it has the certificate of another host: {error.verify_message} Fix: write the "
+                "name of the certificate in the URL of ClickHouse"
+            )
+        return (
+            f"its certificate is not trusted: {error.verify_message}. Fix: set "
+            "RECEIPTS_CLICKHOUSE_CAFILE to the certificates that sign it"
+        )
+    reason = error.reason or ""
+    if "WRONG_VERSION_NUMBER" in reason or "HTTP_REQUEST" in reason:
+        return "it does not encrypt. Fix: correct the port or https:// in the URL of ClickHouse"
+    if "CERTIFICATE" in reason or "UNKNOWN_CA" in reason:
+        return (
+            f"it refuses our certificate ({reason}). Fix: set RECEIPTS_CLICKHOUSE_CERTFILE and "
+            "RECEIPTS_CLICKHOUSE_KEYFILE to a certificate that it trusts"
+        )
+    return f"no connection: {error}"
 
 
 @contextmanager

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     "processes",
     type=click.Choice(["worker", "sink"]),
     multiple=True,
-    help="Whose rights on Kafka the user of the settings should have. Default: both.",
+    help="The process whose settings these are: what it uses is examined, and its rights. "
+    "Default: both.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; docs/status.md lists its keys.")
 def doctor(processes: tuple[Process, ...], as_json: bool) -> None:

@@ -32,8 +32,9 @@ def migrate(status: bool) -> None:
         sys.exit(_status(settings) if status else _migrate(settings))
     except Unavailable as error:
         url = mask_url(settings.clickhouse_url)
-        fix = "Fix: start it, or set RECEIPTS_CLICKHOUSE_URL"
-        raise Unavailable(f"ClickHouse at {url} does not answer ({error}). {fix}") from error
+        problem, _, fix = str(error).partition(". Fix: ")
+        fix = fix or "start it, or set RECEIPTS_CLICKHOUSE_URL"
+        raise Unavailable(f"ClickHouse at {url} does not answer ({problem}). Fix: {fix}") from error
 
 
 def _migrate(settings: Settings) -> int:

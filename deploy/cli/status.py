@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     "receipts status",
     "receipts status --watch 5",
     "receipts status --page http://worker-1:6066 --page http://sink-1:6067",
+    "receipts status --page https://worker-1:6066 --cafile /etc/receipts/ca.pem",
     "receipts status --json | jq '.findings[] | .help'",
 )
 @click.option(
@@ -32,6 +33,13 @@ if TYPE_CHECKING:
     help="Pages of a worker or sink, several times for several processes. Default: those of "
     "RECEIPTS_WORKER_HOST and RECEIPTS_SINK_HOST, if they answer.",
 )
+@click.option(
+    "--cafile",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="With --page https://…: certificates (PEM) that sign those of the pages. Default: those "
+    "that the operating system trusts.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; docs/status.md lists its keys.")
 @click.option(
     "--watch",
@@ -40,7 +48,9 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="Look again every SECONDS until Ctrl-C; with --json one line each time.",
 )
-def status(pages: tuple[str, ...], as_json: bool, every_s: float | None) -> None:
+def status(
+    pages: tuple[str, ...], cafile: str | None, as_json: bool, every_s: float | None
+) -> None:
     """Show on one screen whether everything is well, and where to read on if not.
 
     Asks Kafka, ClickHouse and the pages of the processes at once, and shows what answers within
@@ -48,16 +58,21 @@ def status(pages: tuple[str, ...], as_json: bool, every_s: float | None) -> None
     recipients, versions. It joins no consumer group and changes nothing. Exit code 0 when nothing
     is wrong or there are only warnings, 1 after an error.
     """
+    from deploy.diagnosis.pages import trust_in
     from deploy.diagnosis.status import look
 
     for page in pages:
         if not page.startswith(("http://", "https://")):
             raise click.UsageError(f"--page: {page!r} is not a URL. Fix: write http://host:port")
+    try:
+        trust_in(cafile or "")
+    except OSError as error:
+        raise click.UsageError(f"--cafile: {cafile} has no certificates in PEM ({error})") from None
     settings = read_settings(clickhouse=True)
     silence_libraries()
 
     def take() -> Status:
-        return asyncio.run(look(settings, pages))
+        return asyncio.run(look(settings, pages, cafile or ""))
 
     if every_s is None:
         found = take()

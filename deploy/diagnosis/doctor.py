@@ -15,9 +15,10 @@ from deploy.diagnosis.checks import (
     check_of,
     check_settings,
     failed,
+    skipped,
     wrong_settings,
 )
-from deploy.diagnosis.examination import Area, Check, Examination
+from deploy.diagnosis.examination import Area, Check, Examination, Skipped
 from deploy.diagnosis.examine_clickhouse import REPORTS, SINK, examine_clickhouse
 from deploy.diagnosis.examine_kafka import examine_kafka
 from deploy.diagnosis.machine import examine_machine
@@ -35,11 +36,11 @@ _AREAS: Final = get_args(Area)
 async def examine(environ: Mapping[str, str], processes: tuple[Process, ...]) -> Examination:
     """All checks, by area. Wrong settings are checks too; then only the machine is examined.
 
-    processes: whose rights the user of the settings should have
+    processes: what they use is examined; the user of the settings should have their rights
     """
     now_ms = time.time_ns() // 1_000_000
     try:
-        settings = read_settings(environ, clickhouse=True)
+        settings = read_settings(environ, clickhouse="sink" in processes)
     except SettingsError as error:
         checks = [*wrong_settings(error), *check_machine(examine_machine(None))]
     else:
@@ -59,16 +60,19 @@ def unusable_access(error: UnusableAccess) -> Iterator[Check]:
 
 
 async def _checks(settings: Settings, processes: tuple[Process, ...]) -> list[Check]:
-    names = [SINK]
-    if settings.reports_url != settings.sink_url:
+    names = [SINK] if "sink" in processes else []
+    if names and settings.reports_url != settings.sink_url:
         names.append(REPORTS)
+    unused = () if names else (Skipped("connections", SINK, "a worker does not use ClickHouse"),)
     kafka, databases = await asyncio.gather(
-        examine_kafka(settings), asyncio.gather(*(_clickhouse(settings, name) for name in names))
+        examine_kafka(settings, processes),
+        asyncio.gather(*(_clickhouse(settings, name) for name in names)),
     )
     return [
         *check_settings(settings, kafka.brokers),
         *check_kafka(kafka, processes),
         *(check for found in databases for check in found),
+        *skipped(unused),
         *check_machine(examine_machine(settings)),
     ]
 

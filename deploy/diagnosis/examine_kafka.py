@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, get_args
 
 from aiokafka import TopicPartition
@@ -13,9 +13,10 @@ from aiokafka.errors import KafkaError
 from deploy.diagnosis.examination import Address, Disk, ExaminedKafka, Skipped
 from deploy.diagnosis.kafka import kafka_clients, timestamps
 from deploy.diagnosis.readings import Process
-from deploy.diagnosis.steps import SOURCE_S, Steps, reason
+from deploy.diagnosis.steps import SOURCE_S, Steps, kafka_reason, reason
 from deploy.kafka.access_rights import lacking_rights
-from deploy.kafka.topics import actual_topics, differences, topic_specs
+from deploy.kafka.topics import TopicSpec, actual_topics, differences, topic_specs
+from models.access_rights import rights_of
 from models.settings import Settings
 from streams.kafka.cluster_requests import LogDir, log_dirs, release
 from streams.kafka.security import certificate_warnings, kafka_access
@@ -23,15 +24,16 @@ from streams.kafka.security import certificate_warnings, kafka_access
 _CONNECT_S: Final = 3.0
 
 
-async def examine_kafka(settings: Settings) -> ExaminedKafka:
-    """Everything about Kafka, or why it does not answer."""
+async def examine_kafka(settings: Settings, processes: Sequence[Process]) -> ExaminedKafka:
+    """Everything about Kafka that these processes use, or why it does not answer."""
     bootstrap = await connect_to_all(settings.brokers.split(","))
     try:
         async with asyncio.timeout(SOURCE_S * 2), kafka_clients(settings) as (admin, consumer):
-            return await _examine(settings, admin, consumer, bootstrap)
+            specs = _specs(settings, processes)
+            return await _examine(settings, specs, admin, consumer, bootstrap)
     except (KafkaError, OSError) as error:
         nothing: tuple[Any, ...] = ((), 0, "", (), None, (), (), (), None, (), ())
-        return ExaminedKafka(reason(error), bootstrap, *nothing)
+        return ExaminedKafka(kafka_reason(error), bootstrap, *nothing)
 
 
 async def connect_to_all(addresses: Iterable[str]) -> tuple[Address, ...]:
@@ -50,10 +52,21 @@ async def _connect(address: str) -> Address:
     return Address(address, "")
 
 
+def _specs(settings: Settings, processes: Iterable[Process]) -> list[TopicSpec]:
+    """The topics that these processes may use: the others are hidden from their users."""
+    rights = (right for process in processes for right in rights_of(process, settings))
+    used = {right.name for right in rights if right.kind == "topic"}
+    return [spec for spec in topic_specs(settings) if spec.name in used]
+
+
 async def _examine(
-    settings: Settings, admin: Any, consumer: Any, bootstrap: tuple[Address, ...]
+    settings: Settings,
+    specs: list[TopicSpec],
+    admin: Any,
+    consumer: Any,
+    bootstrap: tuple[Address, ...],
 ) -> ExaminedKafka:
-    steps, specs = Steps(), topic_specs(settings)
+    steps = Steps()
     cluster = await admin.describe_cluster()
     brokers = {each["node_id"]: f"{each['host']}:{each['port']}" for each in cluster["brokers"]}
     advertised = await connect_to_all(sorted(set(brokers.values())))

@@ -33,7 +33,11 @@ class Kind(NamedTuple):
     section: str
 
 
-# Headings of the runbook, in one place: they move when it is arranged in another way.
+def _of(alert: str) -> str:
+    """The section of the runbook on an alert that has the same cause."""
+    return f"runbook.md#{alert.lower()}"
+
+
 _LOOK: Final = "runbook.md#look-here-first"
 _START: Final = "runbook.md#starting-and-stopping"
 _WORKER: Final = "runbook.md#the-worker"
@@ -49,41 +53,39 @@ def _alert(name: str) -> str:
 
 KINDS: Final[dict[str, Kind]] = {
     # Kafka
-    "kafka_away": Kind("Kafka does not answer", _alert("ReceiptsKafkaErrors")),
-    "kafka_unread": Kind(
-        "Kafka answers, but not everything could be read", _alert("ReceiptsKafkaRefuses")
-    ),
+    "kafka_away": Kind("Kafka does not answer", _of("ReceiptsNotReady")),
+    "kafka_unread": Kind("Kafka answers, but not everything could be read", _LOOK),
     "topics_missing": Kind("topics of the installation do not exist", _WORKER),
     "topics_differ": Kind("topics differ from the settings", _WORKER),
     "no_leader": Kind(
-        "a partition has no leader: it cannot be read or written", _alert("ReceiptsKafkaErrors")
+        "a partition has no leader: it cannot be read or written", _of("ReceiptsNotReady")
     ),
     "under_replicated": Kind(
-        "a partition lacks replicas that are in sync", _alert("ReceiptsKafkaErrors")
+        "a partition lacks replicas that are in sync", _of("ReceiptsKafkaErrors")
     ),
     # groups
-    "no_process": Kind(
-        "no worker, or no sink, is in its consumer group", _alert("ReceiptsNoWorker")
-    ),
-    "rebalancing": Kind("a group is distributing its partitions", _WORKER),
-    "unowned": Kind("a partition is assigned to no process", _WORKER),
-    "lag": Kind("records have waited for long to be worked off", _alert("ReceiptsLagHigh")),
+    "no_process": Kind("no worker, or no sink, is in its consumer group", _START),
+    "rebalancing": Kind("a group is distributing its partitions", _of("ReceiptsRebalances")),
+    "unowned": Kind("a partition is assigned to no process", _of("ReceiptsLagHigh")),
+    "lag": Kind("records have waited for long to be worked off", _of("ReceiptsLagHigh")),
     "sink_lag": Kind(
-        "records have waited for long to be written to ClickHouse", _alert("ReceiptsLagHigh")
+        "records have waited for long to be written to ClickHouse", _of("ReceiptsLagHigh")
     ),
-    "records_deleted": Kind("Kafka deleted records before they were worked off", _SINK),
+    "records_deleted": Kind(
+        "Kafka deleted records before they were worked off", _of("ReceiptsNoSink")
+    ),
     # processes
     "page_away": Kind("the pages of a process that --page names do not answer", _LOOK),
-    "not_alive": Kind("a process hangs: parts of it have no heartbeat", _alert("ReceiptsNotReady")),
-    "not_ready": Kind("a process is not ready", _alert("ReceiptsNotReady")),
+    "not_alive": Kind("a process hangs: parts of it have no heartbeat", _of("ReceiptsStuck")),
+    "not_ready": Kind("a process is not ready", _of("ReceiptsNotReady")),
     "restoring": Kind(
-        "a worker restores partitions and does not process them yet", _alert("ReceiptsRestoreSlow")
+        "a worker restores partitions and does not process them yet", _of("ReceiptsRestoreSlow")
     ),
     "version_differs": Kind("a process runs another version of receipts", _START),
     # ClickHouse
-    "clickhouse_away": Kind("ClickHouse does not answer", _alert("ReceiptsSinkNotWriting")),
+    "clickhouse_away": Kind("ClickHouse does not answer", _of("ReceiptsSinkNotWriting")),
     "clickhouse_refused": Kind(
-        "ClickHouse refuses user, password or database", _alert("ReceiptsClickHouseRefuses")
+        "ClickHouse refuses user, password or database", _of("ReceiptsClickHouseRefuses")
     ),
     "clickhouse_unread": Kind("ClickHouse answers, but not everything could be read", _SINK),
     "schema_behind": Kind("migrations are missing", _SINK),
@@ -91,7 +93,7 @@ KINDS: Final[dict[str, Kind]] = {
     "schema_newer": Kind("the database has migrations of a newer version", _START),
     "parts": Kind(
         "a table has so many parts that ClickHouse delays or refuses inserts",
-        _alert("ReceiptsClickHouseParts"),
+        _of("ReceiptsClickHouseParts"),
     ),
     # input
     "dead_letters": Kind("records were refused in the last hour", _alert("ReceiptsDeadLetters")),
@@ -100,13 +102,11 @@ KINDS: Final[dict[str, Kind]] = {
     "one_replica": Kind("topics have one replica on a cluster of several brokers", _DOCTOR),
     "broker_unreachable": Kind("an address of Kafka cannot be connected to", _DOCTOR),
     "certificate": Kind(
-        "a certificate for Kafka has expired, or soon will", _alert("ReceiptsCertificateExpires")
+        "a certificate for Kafka has expired, or soon will", _of("ReceiptsCertificateExpires")
     ),
-    "kafka_rights": Kind(
-        "the user lacks a right on a topic, group or the cluster", _alert("ReceiptsKafkaRefuses")
-    ),
+    "kafka_rights": Kind("the user lacks a right on a topic, group or the cluster", _DOCTOR),
     "clickhouse_rights": Kind("the user lacks a right on a table", _DOCTOR),
-    "clock": Kind("two clocks differ", _alert("ReceiptsClockWrong")),
+    "clock": Kind("two clocks differ", _of("ReceiptsClockWrong")),
     "disk": Kind("a disk is nearly full", _DOCTOR),
     "codecs": Kind("the Kafka client cannot read all records", _SINK),
     "libraries": Kind("an installed library is not the pinned version", _DOCTOR),

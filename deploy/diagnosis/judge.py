@@ -156,9 +156,13 @@ def judge_pages(pages: tuple[Page, ...], version: str) -> Iterator[Finding]:
     for page in pages:
         where = f"{page.process or 'process'} at {page.url}"
         if page.problem:
-            if page.required:
+            severity: Severity = "error" if page.required else "warning"
+            if page.refused:
+                fix = "give the token of that process, or with --cafile the authority it has"
+                yield finding("page_away", severity, where, page.problem, fix)
+            elif page.required:
                 fix = "start the process, or correct the address of --page"
-                yield finding("page_away", "error", where, page.problem, fix)
+                yield finding("page_away", severity, where, page.problem, fix)
             continue
         if page.silent:
             parts = ", ".join(f"{part} for {s:g} s" for part, s in sorted(page.silent.items()))

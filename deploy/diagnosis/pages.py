@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
@@ -28,6 +30,12 @@ _READ: Final = frozenset(
     }
 )
 
+_BEGIN: Final = "-----BEGIN CERTIFICATE-----"
+_END: Final = "-----END CERTIFICATE-----"
+_UNTRUSTED: Final = "its certificate is not trusted (--cafile)"
+_NEEDS_TOKEN: Final = "it refuses the token (RECEIPTS_MONITORING_TOKEN)"
+_HUNG_UP: Final = "it closes the connection (is it served by TLS? then write https://)"
+
 Samples = dict[str, list[tuple[dict[str, str], float]]]
 
 
@@ -38,21 +46,42 @@ def _default_pages(settings: Settings) -> tuple[str, ...]:
         (settings.worker_host, settings.worker_port),
         (settings.sink_host, settings.sink_port),
     )
+    scheme = "https" if settings.monitoring_certfile else "http"
     return tuple(f"{scheme}://{_ANY.get(host, host)}:{port}" for host, port in served if port)
 
 
-async def read_pages(settings: Settings, named: Sequence[str], now_s: float) -> tuple[Page, ...]:
-    """The processes behind these addresses, all read at once, with the token of the settings.
+def trust_in(cafile: str) -> ssl.SSLContext:
+    """Trusts the authority of a PEM file; "": those of the system. Raises OSError."""
+    return ssl.create_default_context(cafile=cafile or None)
 
-    named: empty: the pages of the settings, which need not answer
+
+def own_certificate(certfile: str) -> ssl.SSLContext:
+    """Trusts nothing but the first certificate of a file; "" or an unusable file: nothing.
+
+    It is the certificate that processes on this machine serve. It need not name the address at
+    which they are read, so names are not compared.
     """
-    token, required = settings.monitoring_token, bool(named)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    if certfile:
+        # The process that serves it names what is wrong with the file; here no page is trusted.
+        with contextlib.suppress(OSError, ValueError):
+            first, end, _ = Path(certfile).read_text(encoding="ascii").partition(_END)
+            context.load_verify_locations(cadata=first[first.index(_BEGIN) :] + end)
+    return context
+
+
+async def read_pages(
+    urls: Iterable[str], now_s: float, trust: ssl.SSLContext, token: str, *, required: bool
+) -> tuple[Page, ...]:
+    """The processes behind these addresses, all read at once. token: "": none is sent"""
+    timeout = aiohttp.ClientTimeout(total=_PAGE_S)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    connector = aiohttp.TCPConnector(ssl=trust)
     async with aiohttp.ClientSession(
-        timeout=aiohttp.ClientTimeout(total=_PAGE_S),
-        headers={"Authorization": f"Bearer {token}"} if token else None,
-        connector=aiohttp.TCPConnector(ssl=_trusting(settings.monitoring_certfile)),
+        timeout=timeout, headers=headers, connector=connector
     ) as session:
-        urls = named or _default_pages(settings)
         reading = (_read(session, url.rstrip("/"), now_s, required) for url in urls)
         return tuple(await asyncio.gather(*reading))
 
@@ -68,12 +97,20 @@ def _trusting(certfile: str) -> ssl.SSLContext:
 
 async def _read(session: aiohttp.ClientSession, url: str, now_s: float, required: bool) -> Page:
     try:
-        alive, ready, samples = await asyncio.gather(
-            _json(session, f"{url}/healthz"),
-            _json(session, f"{url}/readyz"),
-            _samples(session, f"{url}/metrics"),
-        )
+        # One after the other: then one connection is enough.
+        alive = await _json(session, f"{url}/healthz")
+        ready = await _json(session, f"{url}/readyz")
+        samples = await _samples(session, f"{url}/metrics")
         return _page(url, required, now_s, alive["silent_s"], ready["reasons"], samples)
+    except aiohttp.ClientConnectorCertificateError as error:
+        problem = f"{_UNTRUSTED}: {reason(error.certificate_error)}"
+        return _unread(url, required, problem, refused=True)
+    except aiohttp.ClientResponseError as error:
+        if error.status == 401:
+            return _unread(url, required, _NEEDS_TOKEN, refused=True)
+        return _unread(url, required, reason(error))
+    except aiohttp.ServerDisconnectedError:
+        return _unread(url, required, _HUNG_UP)
     except aiohttp.ClientConnectorError as error:
         return _unread(url, required, reason(error.os_error))
     except (aiohttp.ClientError, OSError) as error:
@@ -110,8 +147,8 @@ def _page(
     )
 
 
-def _unread(url: str, required: bool, problem: str) -> Page:
-    return Page(url, required, problem, "", "", {}, {}, {}, None, None, None)
+def _unread(url: str, required: bool, problem: str, *, refused: bool = False) -> Page:
+    return Page(url, required, problem, "", "", {}, {}, {}, None, None, None, refused)
 
 
 def _total(samples: Samples, name: str) -> float | None:

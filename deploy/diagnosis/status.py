@@ -14,23 +14,31 @@ from deploy.diagnosis.clickhouse import read_clickhouse, read_suppressed
 from deploy.diagnosis.findings import Finding, is_well, sorted_findings
 from deploy.diagnosis.judge import judge
 from deploy.diagnosis.kafka import read_kafka
-from deploy.diagnosis.pages import read_pages
-from deploy.diagnosis.readings import Database, Kafka, Status
-from deploy.diagnosis.steps import REQUEST_S, SOURCE_S, cannot_connect, in_thread, reason
+from deploy.diagnosis.pages import default_pages, own_certificate, read_pages, trust_in
+from deploy.diagnosis.readings import Database, Kafka, Page, Status
+from deploy.diagnosis.steps import (
+    REQUEST_S,
+    SOURCE_S,
+    cannot_connect,
+    in_thread,
+    kafka_reason,
+    reason,
+)
 from models.settings import Settings
 from sinks.errors import SinkError
 
 
-async def look(settings: Settings, pages: Sequence[str] = ()) -> Status:
+async def look(settings: Settings, pages: Sequence[str] = (), cafile: str = "") -> Status:
     """Everything that can be read within seconds. What does not answer is a finding.
 
-    pages: addresses of the pages of processes; (): those of the settings, if they answer
+    pages: addresses of the pages of processes; (): those of the settings, if they answer.
+    cafile: PEM file with the authority of the pages' certificates; "": those of the system
     """
     now_s = time.time()
     kafka, clickhouse, processes = await asyncio.gather(
         _kafka(settings, int(now_s * 1000)),
         _clickhouse(settings.sink_url),
-        read_pages(settings, pages, now_s),
+        _pages(settings, pages, cafile, now_s),
     )
     found = sorted_findings(judge(kafka, clickhouse, processes, __version__))
     return Status(
@@ -47,6 +55,16 @@ async def look(settings: Settings, pages: Sequence[str] = ()) -> Status:
     )
 
 
+async def _pages(
+    settings: Settings, pages: Sequence[str], cafile: str, now_s: float
+) -> tuple[Page, ...]:
+    token = settings.monitoring_token
+    if pages:
+        return await read_pages(pages, now_s, trust_in(cafile), token, required=True)
+    tls = own_certificate(settings.monitoring_certfile)
+    return await read_pages(default_pages(settings), now_s, tls, token, required=False)
+
+
 async def _kafka(settings: Settings, now_ms: int) -> Kafka | str:
     """What Kafka has, or why it does not answer."""
     try:
@@ -54,7 +72,7 @@ async def _kafka(settings: Settings, now_ms: int) -> Kafka | str:
         async with asyncio.timeout(SOURCE_S + REQUEST_S):
             return await read_kafka(settings, now_ms)
     except (KafkaError, OSError) as error:
-        return f"{settings.brokers} does not answer: {reason(error)}"
+        return f"{settings.brokers} does not answer: {kafka_reason(error)}"
 
 
 async def _clickhouse(url: str) -> Database | Finding:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import ClusterAuthorizationFailedError, KafkaConnectionError, KafkaError
 
 from deploy.diagnosis.findings import Finding, finding
 from deploy.kafka.topics import TopicsError
@@ -43,7 +43,7 @@ class Steps:
             async with asyncio.timeout(min(REQUEST_S, self._ends - time.monotonic())):
                 return await reading
         except (KafkaError, TopicsError, OSError, NotImplementedError) as error:
-            self.unread.append(f"{name}: {reason(error)}")
+            self.unread.append(f"{name}: {kafka_reason(error)}")
             return None
 
     def run(self, name: str, reading: Callable[[], T], expected: type[Exception]) -> T | None:
@@ -59,25 +59,34 @@ def reason(error: BaseException) -> str:
     """An error in one line; a timeout has no text of its own."""
     if isinstance(error, TimeoutError) and not str(error):
         return "no answer in time"
-    if refused := (refusal_of(error, "Kafka", "") or denied_right(error, "READ or DESCRIBE")):
-        return str(refused)
-    if isinstance(error, KafkaConnectionError) and "bootstrap" in str(error):
-        return "no connection to any broker"  # aiokafka names addresses, and no reason
     text = " ".join(str(error).split()) or repr(error)
     cause = _CAUSE.search(text)
     return cause[1] if cause else text[:_LONGEST]
 
 
+def kafka_reason(error: BaseException) -> str:
+    """As reason(), for an error of Kafka: what it refuses has its fix."""
+    if refused := (refusal_of(error) or denied_right(error, "READ or DESCRIBE")):
+        return str(refused)
+    if isinstance(error, KafkaConnectionError) and "bootstrap" in str(error):
+        return "no connection to any broker"  # aiokafka names addresses, and no reason
+    if isinstance(error, ClusterAuthorizationFailedError):
+        return "Kafka denies DESCRIBE on the cluster, which no process needs"
+    return reason(error)
+
+
 def cannot_connect(url: str, error: SinkError | OSError, variable: str) -> Finding:
     """The finding for a ClickHouse that cannot be read. variable: the setting with its URL."""
-    shown = mask_url(url)
+    shown = mask_url(url.partition("?")[0])
     if urlsplit(url).scheme == "chdb":
         problem = f"{shown} is an embedded engine, and its folder is open elsewhere or missing"
         fix = "ask the pages of the sink that has it open; `receipts migrate` makes a new one"
         return finding("clickhouse_refused", "warning", variable, problem, fix)
     if isinstance(error, Unavailable | OSError):
         fix = f"start it, or correct {variable}; rows wait in Kafka meanwhile"
-        problem = f"{shown} does not answer: {reason(error)}"
+        text, _, better = reason(error).partition(". Fix: ")
+        problem = f"{shown} does not answer: {text}"
+        fix = better or fix
         return finding("clickhouse_away", "error", variable, problem, fix)
     problem = f"{shown} refuses: {reason(error)}"
     return finding("clickhouse_refused", "error", variable, problem, f"correct {variable}")

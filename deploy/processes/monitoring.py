@@ -329,6 +329,10 @@ def monitoring_server(
 
 async def _start(runner: web.AppRunner, host: str, port: int, tls: ssl.SSLContext | None) -> int:
     await runner.setup()
-    await web.TCPSite(runner, host, port, ssl_context=tls).start()
+    try:
+        await web.TCPSite(runner, host, port, ssl_context=tls).start()
+    except OSError as error:
+        fix = "correct RECEIPTS_WORKER_HOST and _PORT, of the sink RECEIPTS_SINK_HOST and _PORT"
+        raise OSError(f"the pages cannot be served: {error.strerror}. Fix: {fix}") from None
     bound_port: int = runner.addresses[0][1]
     return bound_port

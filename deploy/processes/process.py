@@ -36,18 +36,20 @@ _ENCRYPT = "set RECEIPTS_MONITORING_CERTFILE, or put a proxy with TLS before it"
 log = logging.getLogger("receipts")
 
 
-def read_settings(environ: Mapping[str, str] = os.environ, *, clickhouse: bool = False) -> Settings:
+def read_settings(given: Mapping[str, str] = os.environ, *, clickhouse: bool = False) -> Settings:
     """Settings from the environment, and secrets from the files that it names.
 
-    environ: by default that of this process
-    clickhouse: whether this process connects to ClickHouse: its certificates are checked then.
-    Raises SettingsError with every issue.
+    given: the environment; default: that of this process. clickhouse: whether this process connects
+    to ClickHouse: its certificates are checked then. Raises SettingsError with every issue.
     """
-    resolved, issues = with_secrets_from_files(environ)
+    environ, issues = with_secrets_from_files(given)
+    # A secret whose file is wrong is not empty in addition.
+    unread = {issue.where.removesuffix("_FILE") for issue in issues}
     try:
         settings = Settings.read(resolved)
     except SettingsError as error:
-        raise SettingsError([*issues, *error.issues]) from None
+        others = (issue for issue in error.issues if issue.where not in unread)
+        raise SettingsError([*issues, *others]) from None
     if clickhouse:
         issues += clickhouse_tls_issues(settings)
     if issues:

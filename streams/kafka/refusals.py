@@ -40,11 +40,13 @@ class AccessRefused(KafkaError):  # type: ignore[misc]
         return str(self.args[0])
 
 
-def refusal_of(error: BaseException, broker: str, protocol: str) -> AccessRefused | None:
+def refusal_of(error: BaseException, broker: str = "", protocol: str = "") -> AccessRefused | None:
     """Why a connection was refused; None: it failed for another reason, which may pass.
 
-    broker: host:port. protocol: the security protocol in use; empty: unknown
+    broker: host:port. protocol: the security protocol in use. Empty: unknown
     """
+    at = f" at {broker}" if broker else ""
+    at += f", {protocol}" if protocol else ""
     text = ""
     for cause in _causes(error):
         if isinstance(cause, AccessRefused):
@@ -61,8 +63,7 @@ def refusal_of(error: BaseException, broker: str, protocol: str) -> AccessRefuse
                 "RECEIPTS_KAFKA_SASL_PASSWORD, with OAUTHBEARER the token"
             )
         if text:
-            at = f"{broker}, {protocol}" if protocol else broker
-            return AccessRefused(f"Kafka at {at}: it {text}")
+            return AccessRefused(f"Kafka{at}: it {text}")
     return None
 
 
@@ -140,8 +141,11 @@ class Denials:
 def no_answer(brokers: str, error: BaseException, operation: str = "READ or WRITE") -> str:
     """The line for a command whose request to Kafka failed: what refused it, or that nothing
     answers. operation: as for denied_right()."""
-    refused = refusal_of(error, brokers, "") or denied_right(error, operation)
+    refused = refusal_of(error, brokers) or denied_right(error, operation)
     if refused is not None:
         return str(refused)
     shown = error if isinstance(error, BrokerResponseError) or str(error) else repr(error)
-    return f"Kafka at {brokers} does not answer ({shown}). Fix: start it, or set RECEIPTS_BROKERS"
+    fix = "start it, or set RECEIPTS_BROKERS"
+    if _PROTOCOL in str(error):
+        fix = f"correct {_PROTOCOL} or the port in RECEIPTS_BROKERS; else see the broker's log"
+    return f"Kafka at {brokers} does not answer ({shown}). Fix: {fix}"

@@ -16,7 +16,8 @@ import pytest
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from deploy.diagnosis.pages import read_pages
+from deploy.diagnosis.pages import own_certificate, read_pages, trust_in
+from deploy.diagnosis.readings import Page
 from deploy.processes import tls
 from deploy.processes.access import is_loopback
 from deploy.processes.monitoring import ProcessHealth, PrometheusMeter, monitoring_server
@@ -221,3 +222,39 @@ def test_certificates_for_clickhouse_are_checked_at_the_start(
     assert "RECEIPTS_CLICKHOUSE_CAFILE" in issues(empty)[0] and "no certificate" in issues(empty)[0]
     wrong = issues(missing, one.cert, two.key)
     assert len(wrong) == 2 and "RECEIPTS_CLICKHOUSE_KEYFILE" in wrong[1]
+
+
+# --- receipts status reads them -----------------------------------------------------------------
+
+
+async def read(url: str, trust: ssl.SSLContext, token: str = TOKEN) -> Page:
+    (page,) = await read_pages([url], 0.0, trust, token, required=True)
+    return page
+
+
+async def test_status_reads_secured_pages(authority: Authority, tmp_path: Path) -> None:
+    pem = authority.issue("pages", "127.0.0.1")
+    other = Authority(tmp_path / "others").issue("pages", "127.0.0.1")
+    with served(token=TOKEN, certificate=pair_of(pem)) as url:
+        for trust in (trust_in(str(authority.cafile)), own_certificate(str(pem.cert))):
+            assert "receipts_build_info" in (await read(url, trust)).problem  # a bare meter
+            assert "RECEIPTS_MONITORING_TOKEN" in (await read(url, trust, "")).problem
+        for trust in (trust_in(""), own_certificate(""), own_certificate(str(other.cert))):
+            assert "--cafile" in (await read(url, trust)).problem
+
+
+async def test_a_page_that_refuses_status_is_not_left_out(authority: Authority) -> None:
+    pem = authority.issue("pages", "127.0.0.1")
+    trust = own_certificate(str(pem.cert))
+    with served(token=TOKEN, certificate=pair_of(pem)) as url:
+        assert (await read(url, trust, "")).refused
+        assert (await read(url, own_certificate(str(pem.key)))).refused
+        plain = await read(url.replace("https:", "http:"), trust)
+        assert "https://" in plain.problem and not plain.refused
+
+
+async def test_status_on_the_same_machine_compares_no_names(authority: Authority) -> None:
+    pem = authority.issue("pages", "worker.example")
+    with served(certificate=pair_of(pem)) as url:
+        assert "--cafile" in (await read(url, trust_in(str(authority.cafile)))).problem
+        assert "receipts_build_info" in (await read(url, own_certificate(str(pem.cert)))).problem

@@ -170,6 +170,12 @@ STATUS_CASES: list[tuple[str, str, str, list[Finding]]] = [
         judged(kafka(groups=(group("sink", place(committed=40, begin=50)),))),
     ),
     ("page_away", "error", "refused", judged(None, None, page(problem="refused"))),
+    (
+        "page_away",
+        "warning",
+        "refuses",
+        judged(None, None, page(required=False, refused=True, problem="refuses")),
+    ),
     ("not_alive", "error", "loop for 61 s", judged(None, None, page(silent={"loop": 61.0}))),
     ("not_ready", "error", "kafka: gone", judged(None, None, page(reasons={"kafka": "gone"}))),
     (
@@ -495,8 +501,8 @@ def test_the_screen_has_all_and_fits(width: int) -> None:
     text = "\n".join(lines)
     for part in (
         "error", "1,234 records wait", "docs/runbook.md#receiptslaghigh", "Kafka 4.1",
-        "schema 0017",
-        "http://worker:6066", "10.0.0.1", "suppression_requests", "not_json 3", "3 on sms",
+        "schema 0017", "http://worker:6066", "10.0.0.1", "suppression_requests",
+        "not_json 3", "3 on sms",
     ):  # fmt: skip
         assert part in text
     assert max(map(len, lines)) <= width

@@ -97,16 +97,29 @@ def test_the_settings_have_what_the_file_has(
     assert process.read_settings().token_accounts == {TOKEN: "acme"}
 
 
+@pytest.mark.parametrize("both", [False, True])
+def test_a_secret_whose_file_is_wrong_is_one_mistake(both: bool) -> None:
+    login = {
+        "RECEIPTS_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+        "RECEIPTS_KAFKA_SASL_MECHANISM": "PLAIN",
+        "RECEIPTS_KAFKA_SASL_USERNAME": "worker",
+        "RECEIPTS_KAFKA_SASL_PASSWORD_FILE": "/nowhere",
+    }
+    given = {**login, "RECEIPTS_KAFKA_SASL_PASSWORD": "hush"} if both else login
+    with pytest.raises(SettingsError) as caught:
+        process.read_settings(given)
+    (issue,) = caught.value.issues
+    assert issue.where == "RECEIPTS_KAFKA_SASL_PASSWORD_FILE"
+    assert ("is set too" if both else "cannot be read") in issue.problem
+
+
 async def test_doctor_reads_secrets_from_files(tmp_path: Path) -> None:
     path = tmp_path / "url"
-    path.write_text(f"chdb://{tmp_path}/none\n")
-    environ = {"RECEIPTS_BROKERS": "127.0.0.1:1", "RECEIPTS_CLICKHOUSE_URL_FILE": str(path)}
-    found = {each.kind: each.detail for each in (await examine(environ, ("sink",))).checks}
-    assert "settings" not in found
-    assert f"chdb://{tmp_path}/none is an embedded engine" in found["clickhouse_refused"]
-    (wrong,) = [
-        each
-        for each in (await examine({**environ, "RECEIPTS_CLICKHOUSE_URL": "x"}, ("sink",))).checks
-        if each.state == "error"
-    ]
-    assert (wrong.kind, wrong.where) == ("settings", "RECEIPTS_CLICKHOUSE_URL_FILE")
+    path.write_text("postgres://user:hush@host/database")
+    given = {
+        "RECEIPTS_CLICKHOUSE_URL_FILE": str(path),
+        "RECEIPTS_MONITORING_TOKEN_FILE": "/nowhere",
+    }
+    found = await examine(given, ("worker",))
+    wrong = {check.where for check in found.checks if check.area == "settings"}
+    assert wrong == {"RECEIPTS_CLICKHOUSE_URL", "RECEIPTS_MONITORING_TOKEN_FILE"}

@@ -335,3 +335,16 @@ def test_tls_settings_become_arguments_of_the_url() -> None:
     assert "tls_mode" not in Settings(clickhouse_url="https://u@h/d", **tls).reports_url
     plain = Settings(clickhouse_url="https://u:p@h/d", pages_clickhouse_url="http://r:p@h/d", **tls)
     assert plain.reports_url == "http://r:p@h/d"
+
+
+def test_a_wrong_protocol_is_one_mistake() -> None:
+    given = {
+        "RECEIPTS_KAFKA_SECURITY_PROTOCOL": "sasl_ssl",
+        "RECEIPTS_KAFKA_SASL_MECHANISM": "PLAIN",
+        "RECEIPTS_KAFKA_SASL_USERNAME": "worker",
+        "RECEIPTS_KAFKA_SASL_PASSWORD": "hush",
+        "RECEIPTS_KAFKA_SSL_CAFILE": "ca.pem",
+    }
+    with pytest.raises(SettingsError) as caught:
+        Settings.read(given)
+    assert [issue.where for issue in caught.value.issues] == ["RECEIPTS_KAFKA_SECURITY_PROTOCOL"]

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from deploy.diagnosis.doctor import examine
+from deploy.diagnosis.status import look
+from deploy.embedded.brokers import free_port
 from models.settings import Settings
 from reports.query.database import Database, DatabaseUnavailable, RowWriter
 from reports.views import statements
@@ -89,14 +92,44 @@ def test_the_commands_connect(pki: Pki) -> None:
     assert broken.returncode == 2
     assert "RECEIPTS_CLICKHOUSE_CAFILE: /nowhere/ca.pem cannot be read" in broken.stderr
     stranger = run("migrate", RECEIPTS_CLICKHOUSE_CAFILE=str(pki.clients.cafile))
-    assert stranger.returncode == 1 and "CERTIFICATE_VERIFY_FAILED" in stranger.stderr
+    assert stranger.returncode == 1
+    assert "is not trusted" in stranger.stderr
+    assert (
+        stranger.stderr.count("Fix: ") == stranger.stderr.count("RECEIPTS_CLICKHOUSE_CAFILE") == 1
+    )
     for text in (done.stdout, done.stderr, broken.stderr, stranger.stderr):
         assert "hush" not in text
 
 
+async def test_status_and_doctor_connect(pki: Pki) -> None:
+    settings = pki.settings().model_copy(update={"brokers": f"127.0.0.1:{free_port()}"})
+    clickhouse = connect(settings.sink_url)
+    migrate(clickhouse, 90, views=statements())
+    clickhouse.close()
+    seen = await look(settings)
+    assert seen.clickhouse is not None, seen.clickhouse_problem
+    assert seen.clickhouse.schema and not seen.clickhouse.unread
+    checks = (await examine(settings.environ(), ("sink",))).checks
+    assert "error" not in {check.state for check in checks if check.area == "schema"}
+
+    settings = settings.model_copy(update={"clickhouse_cafile": str(pki.clients.cafile)})
+    finding = next(f for f in (await look(settings)).findings if f.kind == "clickhouse_away")
+    assert "its certificate is not trusted" in finding.problem and "Kafka" not in finding.problem
+    assert "RECEIPTS_CLICKHOUSE_CAFILE" in finding.fix
+
+
+def test_a_server_without_tls_is_named(tmp_path: Path) -> None:
+    front = Front(tmp_path / "engine").start()
+    try:
+        with pytest.raises(Unavailable, match="it does not encrypt"):
+            connect(front.url("plain").replace("http:", "https:"))
+    finally:
+        front.stop()
+
+
 def test_a_server_of_a_strange_authority_is_refused(pki: Pki) -> None:
     settings = pki.settings(cafile=pki.clients.cafile)
-    with pytest.raises(SinkError, match="certificate verify failed") as caught:
+    with pytest.raises(SinkError, match="its certificate is not trusted") as caught:
         connect(settings.sink_url)
     assert "hush" not in str(caught.value)
     with pytest.raises(DatabaseUnavailable, match="certificate verify failed"):
