@@ -46,11 +46,6 @@ _DOCTOR: Final = "status.md#receipts-doctor"
 _SETTINGS: Final = "settings.md#settings"
 
 
-def _alert(name: str) -> str:
-    """The section of an alert."""
-    return f"runbook.md#{name.lower()}"
-
-
 KINDS: Final[dict[str, Kind]] = {
     # Kafka
     "kafka_away": Kind("Kafka does not answer", _of("ReceiptsNotReady")),
@@ -96,7 +91,7 @@ KINDS: Final[dict[str, Kind]] = {
         _of("ReceiptsClickHouseParts"),
     ),
     # input
-    "dead_letters": Kind("records were refused in the last hour", _alert("ReceiptsDeadLetters")),
+    "dead_letters": Kind("records were refused in the last hour", _of("ReceiptsDeadLetters")),
     # doctor only
     "settings": Kind("a setting is wrong", _SETTINGS),
     "one_replica": Kind("topics have one replica on a cluster of several brokers", _DOCTOR),

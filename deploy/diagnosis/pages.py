@@ -39,9 +39,8 @@ _HUNG_UP: Final = "it closes the connection (is it served by TLS? then write htt
 Samples = dict[str, list[tuple[dict[str, str], float]]]
 
 
-def _default_pages(settings: Settings) -> tuple[str, ...]:
+def default_pages(settings: Settings) -> tuple[str, ...]:
     """The pages of worker and sink on this machine, by the settings; none for a port 0."""
-    scheme = "https" if settings.monitoring_certfile else "http"
     served = (
         (settings.worker_host, settings.worker_port),
         (settings.sink_host, settings.sink_port),
@@ -84,15 +83,6 @@ async def read_pages(
     ) as session:
         reading = (_read(session, url.rstrip("/"), now_s, required) for url in urls)
         return tuple(await asyncio.gather(*reading))
-
-
-def _trusting(certfile: str) -> ssl.SSLContext:
-    """Trusts the system's authorities, and the certificate of our own pages. Names are checked."""
-    context = ssl.create_default_context()
-    if certfile:
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # it need not be an authority
-        context.load_verify_locations(certfile)
-    return context
 
 
 async def _read(session: aiohttp.ClientSession, url: str, now_s: float, required: bool) -> Page:

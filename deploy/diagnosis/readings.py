@@ -155,11 +155,11 @@ class Page(msgspec.Struct, frozen=True):
     restoring: Annotated[
         dict[str, int], about("changelog records left to restore, by partition; only unrestored")
     ]
-    uptime_s: Annotated[float | None, _says("since it started")]
-    memory_bytes: Annotated[int | None, _says("resident memory")]
-    states: Annotated[int | None, _says("message states in memory; a worker's")]
+    uptime_s: Annotated[float | None, about("since it started")]
+    memory_bytes: Annotated[int | None, about("resident memory")]
+    states: Annotated[int | None, about("message states in memory; a worker's")]
     refused: Annotated[
-        bool, _says("it answers, but refuses the token, or its certificate is not trusted")
+        bool, about("it answers, but refuses the token, or its certificate is not trusted")
     ] = False
 
 

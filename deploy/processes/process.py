@@ -46,7 +46,7 @@ def read_settings(given: Mapping[str, str] = os.environ, *, clickhouse: bool = F
     # A secret whose file is wrong is not empty in addition.
     unread = {issue.where.removesuffix("_FILE") for issue in issues}
     try:
-        settings = Settings.read(resolved)
+        settings = Settings.read(environ)
     except SettingsError as error:
         others = (issue for issue in error.issues if issue.where not in unread)
         raise SettingsError([*issues, *others]) from None

@@ -1,6 +1,5 @@
 """The monitoring pages by TLS and with a token; pages about people never without one."""
 
-import asyncio
 import logging
 import shutil
 import socket
@@ -21,7 +20,6 @@ from deploy.diagnosis.readings import Page
 from deploy.processes import tls
 from deploy.processes.access import is_loopback
 from deploy.processes.monitoring import ProcessHealth, PrometheusMeter, monitoring_server
-from deploy.processes.process import build
 from deploy.processes.tls import CertificatePair, clickhouse_tls_issues, server_pair
 from models.issues import SettingsError
 from models.settings import Settings
@@ -47,7 +45,6 @@ def served(
     meter = PrometheusMeter(CollectorRegistry())
     health = ProcessHealth(60, meter)
     health.ready("start")
-    meter.set("receipts_build_info", 1, process="worker", **build())
     route = web.get("/suppressions/acme/x", person)
     with monitoring_server(
         meter.registry, health, host, 0, [route], token=token, certificate=certificate
@@ -129,25 +126,6 @@ def test_pages_by_tls(authority: Authority) -> None:
             get(f"{url}/healthz", context=ssl.create_default_context())
         with pytest.raises(OSError):  # noqa: PT011  (how a server drops plain HTTP differs)
             get(url.replace("https", "http") + "/healthz")
-
-
-@pytest.mark.parametrize("token", ["", TOKEN])
-def test_status_reads_pages_by_tls_and_with_the_token(authority: Authority, token: str) -> None:
-    pem = authority.issue("server", "127.0.0.1")
-    with served(certificate=pair_of(pem), token=TOKEN) as url:
-        settings = Settings(
-            worker_port=int(url.rpartition(":")[2]),
-            sink_port=0,
-            monitoring_token=token,
-            monitoring_certfile=str(pem.cert),
-            monitoring_keyfile=str(pem.key),
-        )
-        (named,) = asyncio.run(read_pages(settings, [url], 0))
-        (default,) = asyncio.run(read_pages(settings, (), 0))
-    assert named.required and not default.required
-    assert default.url == url
-    assert named.process == default.process == ("worker" if token else "")
-    assert ("401" in named.problem) is (not token)
 
 
 def test_a_renewed_certificate_is_noticed(
