@@ -194,9 +194,10 @@ def first_seen(readings: Iterable[Reading], *statuses: str) -> int:
 
 
 def winning_reading(wholes: Iterable[Reading], sends: Iterable[Send]) -> Reading:
-    """The receipt that decides. A known send counts as a submitted receipt of its attempt."""
+    """The receipt that decides. A known send counts as a submitted receipt of its attempt, which any
+    other receipt of the attempt precedes."""
     implied = [
-        Reading(0, s.attempt, s.sent_at, "submitted", "", "", "", "", "", "", "") for s in sends
+        Reading(0, s.attempt, 0, "submitted", "", "", "", "", "", "", "") for s in sends
     ]
     candidates = [*wholes, *implied]
     good = [r for r in candidates if r.rank >= 4]
