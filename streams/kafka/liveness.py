@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from streams.kafka.refusals import denied_right
 
@@ -46,6 +46,10 @@ async def probe(consumer: AIOKafkaConsumer, timeout_s: float = PROBE_TIMEOUT_S) 
 
     consumer: started, with a group. Never raises KafkaError: what a broker refuses is a reason too.
     """
+    # The group gives no member the partitions of a topic that cannot be seen.
+    unseen = set(consumer.subscription()) & consumer._client.cluster.unauthorized_topics
+    if unseen:
+        return str(denied_right(TopicAuthorizationFailedError(unseen), "READ"))
     partitions = sorted(consumer.assignment())
     # The group may give this member nothing; the coordinator answers for any partition.
     known = partitions or [TopicPartition(topic, 0) for topic in sorted(consumer.subscription())]

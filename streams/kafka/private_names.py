@@ -58,6 +58,7 @@ _ATTRIBUTES: Final[tuple[Names, ...]] = (
     (AIOKafkaClient, "_sasl_plain_password _sasl_kerberos_service_name"),
     (AIOKafkaClient, "_sasl_kerberos_domain_name _sasl_oauth_token_provider"),
     (AIOKafkaConnection, "_requests _sasl_mechanism"),
+    (ClusterMetadata, "unauthorized_topics"),
 )
 
 

@@ -91,7 +91,9 @@ async def test_a_member_without_partitions_is_answered_too(
 class Refusing:
     """A consumer whose broker answers, but not with what was asked."""
 
-    _client = SimpleNamespace(refusal="")
+    def __init__(self, *unseen: str) -> None:
+        cluster = SimpleNamespace(unauthorized_topics=set(unseen))
+        self._client = SimpleNamespace(refusal="", cluster=cluster)
 
     def assignment(self) -> set[TopicPartition]:
         return {TopicPartition("t", 0)}
@@ -104,4 +106,5 @@ class Refusing:
 
 
 async def test_what_a_broker_refuses_is_a_reason() -> None:
-    assert "Kafka denies READ on group g. Fix: " in await probe(Refusing())
+    assert "Kafka denies READ on group g. Fix: " in await probe(Refusing("other"))
+    assert "Kafka denies READ on topic t. Fix: " in await probe(Refusing("t"))
