@@ -196,9 +196,7 @@ def first_seen(readings: Iterable[Reading], *statuses: str) -> int:
 def winning_reading(wholes: Iterable[Reading], sends: Iterable[Send]) -> Reading:
     """The receipt that decides. A known send counts as a submitted receipt of its attempt; any real
     one of the attempt comes first."""
-    implied = [
-        Reading(0, s.attempt, 0, "submitted", "", "", "", "", "", "", "") for s in sends
-    ]
+    implied = [Reading(0, s.attempt, 0, "submitted", "", "", "", "", "", "", "") for s in sends]
     candidates = [*wholes, *implied]
     good = [r for r in candidates if r.rank >= 4]
     if good:
