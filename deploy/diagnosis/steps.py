@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from deploy.kafka.topics import TopicsError
 from models.issues import mask_url
 from sinks.client import ClickHouse, connect
 from sinks.errors import Broken, SinkError, Unavailable
+from sinks.thread import InsertThread
 from streams.kafka.refusals import denied_right, refusal_of
 
 T = TypeVar("T")
@@ -102,24 +102,8 @@ def connect_clickhouse(url: str) -> ClickHouse:
 
 async def in_thread(call: Callable[[], T]) -> T:
     """The result of a blocking call, from a thread that does not keep the process from ending."""
-    loop, done = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
-
-    def work() -> None:
-        try:
-            result, error = call(), None
-        except BaseException as raised:  # noqa: BLE001  (it is raised where it is awaited)
-            result, error = None, raised
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(hand_over, result, error)
-
-    def hand_over(result: T | None, error: BaseException | None) -> None:
-        if done.cancelled():
-            return
-        if error is None:
-            done.set_result(result)
-        else:
-            done.set_exception(error)
-
-    threading.Thread(target=work, name="diagnosis", daemon=True).start()
-    answer: T = await done
-    return answer
+    thread = InsertThread("diagnosis")
+    try:
+        return await thread.run(call)
+    finally:
+        thread.end()

@@ -9,7 +9,7 @@ from aiohttp.typedefs import Middleware
 
 from models.issues import variable_of
 
-#: Pages without a secret: those who start and stop processes ask them and have no token.
+#: Pages without a secret: probes read them and have no token.
 OPEN_PAGES = frozenset({"/healthz", "/readyz"})
 #: A page that needs the token only when one is set: it has numbers, and no person.
 METRICS_PAGE = "/metrics"

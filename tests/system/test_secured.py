@@ -6,8 +6,6 @@ The rights are those that `receipts topics --acls` prints, applied by Kafka's ow
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
 import sys
 import time
 import urllib.error
@@ -31,6 +29,7 @@ from models.access_rights import NEEDS, Program, Right, rights_of
 from models.settings import Settings
 from streams.kafka import clients
 from streams.kafka.security import Access, kafka_access
+from tests.support.commands import receipts
 from tests.support.secured_broker import (
     SESSION_MS,
     SecuredBroker,
@@ -84,19 +83,6 @@ def processes(system: System) -> dict[str, Process]:
     for process in started.values():
         process.wait_ready()
     return started
-
-
-def receipts(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("RECEIPTS_")}
-    return subprocess.run(
-        [sys.executable, "-m", "deploy.cli", *arguments],
-        cwd=ROOT,
-        env={**clean, **settings.environ()},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 def assert_balances(system: System) -> None:

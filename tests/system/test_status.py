@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from deploy.kafka.topics import create_topics
 from models.settings import Settings
 from sinks.client import connect
 from sinks.migrate import load, migrate
+from tests.support import commands
 from tests.support.front import Front
 from tests.support.records import Record
 from tests.support.running_sink import publish
@@ -32,6 +34,7 @@ from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60
+receipts = partial(commands.receipts, timeout_s=PATIENCE_S)
 pytestmark = pytest.mark.kafka
 
 
@@ -64,19 +67,6 @@ def checks(settings: Settings, **changed: str) -> list[Check]:
 
 def faults(found: list[Check]) -> list[tuple[str, str]]:
     return [(each.kind, each.where) for each in found if each.state == "error"]
-
-
-def receipts(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("RECEIPTS_")}
-    return subprocess.run(
-        [sys.executable, "-m", "deploy.cli", *arguments],
-        cwd=ROOT,
-        env={**clean, **settings.environ()},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
 
 
 def wait_for_settled(settings: Settings, *pages: str) -> Status:
