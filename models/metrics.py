@@ -60,7 +60,7 @@ class Meter(Protocol):
         """
 
     def forget(self, name: str, **labels: str) -> None:
-        """Remove a series of a gauge: what it measures is no longer here."""
+        """Remove a series of a gauge whose object has gone, such as a partition that moved."""
 
     def observe(self, name: str, value: float, **labels: str) -> None:
         """Add one value to a histogram."""
