@@ -5,6 +5,7 @@ suppressed before (docs/semantics.md).
 """
 
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -168,3 +169,14 @@ class Accounts:
     def withdraw(self, account: str) -> None:
         """Apply a tombstone: the account has the defaults again."""
         self._published.pop(account, None)
+
+    def published(self) -> list[str]:
+        """Accounts that have settings of their own."""
+        return list(self._published)
+
+    def fingerprint(self, account: str) -> bytes | None:
+        """Differs between different settings; None: the account has the defaults."""
+        settings = self._published.get(account)
+        if settings is None:
+            return None
+        return blake2b(settings.model_dump_json().encode(), digest_size=16).digest()

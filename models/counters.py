@@ -252,15 +252,19 @@ def decode_retired(value: bytes) -> tuple[int, int]:
 class Cells:
     """The cells of one partition, kept equal to the fold of its states.
 
+    saved: changes are kept for `take_unsaved` and `take_forgotten`
     dirty: the cells changed since they were last taken for publication
     stale_keys: keys of final cells that a crash left in the topic, to be tombstoned
     """
 
-    def __init__(self, partition: int) -> None:
+    def __init__(self, partition: int, *, saved: bool = False) -> None:
         self.partition = partition
+        self._saved = saved
         self.by_key: dict[bytes, Cell] = {}
         self.dirty: set[Cell] = set()
+        self._unsaved: set[Cell] = set()
         self.stale_keys: list[bytes] = []
+        self._forgotten: list[bytes] = []
         self._of_message: dict[Dimensions, tuple[Cell, ...]] = {}
 
     def add(self, entering: Contribution) -> None:
@@ -277,7 +281,7 @@ class Cells:
     def remove(self, leaving: Contribution) -> None:
         """Count a message out that was counted in before."""
         dimensions, index, segments, micro = leaving
-        cells = self._of_message[dimensions]
+        cells = self._of_message.get(dimensions) or self._open(dimensions)
         for cell in cells:
             counts = cell.counts
             counts[index] -= 1
@@ -338,15 +342,41 @@ class Cells:
     def take_dirty(self) -> Iterator[Cell]:
         """The cells to publish now; they count as published from here on."""
         dirty, self.dirty = self.dirty, set()
+        if self._saved:
+            self._unsaved |= dirty
         yield from dirty
+
+    def take_unsaved(self) -> list[Cell]:
+        """The cells changed since the last call."""
+        unsaved, self._unsaved = self._unsaved | self.dirty, set()
+        return [cell for cell in unsaved if self.by_key.get(cell.key) is cell]
+
+    def take_forgotten(self) -> list[bytes]:
+        """Keys of the cells that were retired since the last call."""
+        forgotten, self._forgotten = self._forgotten, []
+        return forgotten
+
+    def load(self, saved: Iterable[tuple[bytes, list[int]]]) -> None:
+        """Begin with cells that were saved: (key, numbers)."""
+        for key, counts in saved:
+            start = _decode_key(key)[1]
+            known = self._cell(key, start // DAY_MS).counts
+            # A newer version may have saved more, an older one fewer numbers.
+            known[: len(counts)] = counts[: len(known)]
 
     def retire(self, day: int) -> list[bytes]:
         """Forget the cells up to and including a day; their keys, to be tombstoned."""
+        keys = [*self.forget(day), *self.stale_keys]
+        self.stale_keys = []
+        return keys
+
+    def forget(self, day: int) -> list[bytes]:
+        """Forget the cells up to and including a day; their keys."""
         keys = [key for key, cell in self.by_key.items() if cell.day <= day]
         for key in keys:
             self.dirty.discard(self.by_key.pop(key))
-        keys += self.stale_keys
-        self.stale_keys = []
+        if self._saved:
+            self._forgotten += keys
         last_hour = (day + 1) * DAY_MS
         self._of_message = {
             dimensions: cells

@@ -242,6 +242,19 @@ class Settings(BaseModel):
         ge=6,
         le=300,
     )
+    state_dir: str = _setting(
+        "",
+        "folder on a local disk where the worker keeps states, of this worker alone; empty: in "
+        "memory (docs/sizing.md)",
+        "give the path of a folder that this process may write, or leave it empty",
+    )
+    state_cache_mb: int = _setting(
+        256,
+        "MiB of memory for recently used states, with RECEIPTS_STATE_DIR",
+        "give MiB from 8 to 65536",
+        ge=8,
+        le=65_536,
+    )
     worker_host: Host = _setting(
         "127.0.0.1",
         "address on which the worker serves /metrics, /healthz and /readyz",

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from faust.types import StreamT
 
@@ -13,7 +14,7 @@ from models.accounts import Accounts
 from models.dead_letters import MAX_LETTER_BYTES
 from models.metrics import Health, Meter
 from models.settings import Settings, Topic
-from streams.batching import Batch, BatchApp, run_worker
+from streams.batching import Batch, BatchApp, StateFolder, run_worker
 from streams.common.context import AgentContext
 from streams.common.delivery import Delivery
 from streams.common.reporting import MetricsObserver, SteppedOver
@@ -26,6 +27,7 @@ from streams.kafka.reading import Place
 from streams.kafka.security import kafka_access, watch_certificates
 from streams.lifecycle import agent as lifecycle
 from streams.lifecycle.shard import Rules
+from streams.rules import fingerprint
 from streams.suppression import agent as suppression
 
 
@@ -63,6 +65,7 @@ class Worker:
             commit_interval_s=settings.commit_interval_s,
             session_timeout_s=settings.session_timeout_s,
             max_record_bytes=MAX_LETTER_BYTES,
+            state=_state_folder(settings),
         )
         self._settings = settings
         self._meter = meter
@@ -84,6 +87,7 @@ class Worker:
         contexts = [self.lifecycle.context, self.suppression.context]
         self._health_reporter = HealthReporter(self.app, self.lifecycle, contexts, meter, health)
         self.app.on_partition_ready = self._open
+        self.app.on_restored_chunk = self._fold_restored
         self.app.on_partition_lost = self._close
         self.app.before_commit = self._before_commit
         self.app.after_commit = self.lifecycle.after_commit
@@ -179,6 +183,11 @@ class Worker:
         await self.lifecycle.open(partition)
         await self.suppression.open(partition)
 
+    def _fold_restored(self, partition: int) -> None:
+        if all(follower.caught_up.is_set() for follower in self._followers):
+            self.lifecycle.fold_restored(partition)
+            self.suppression.fold_restored(partition)
+
     def _close(self, partition: int) -> None:
         self.lifecycle.close(partition)
         self.suppression.close(partition)
@@ -193,3 +202,10 @@ class Worker:
     async def _before_commit(self) -> None:
         await self.lifecycle.before_commit()
         await self.suppression.before_commit()
+
+
+def _state_folder(settings: Settings) -> StateFolder | None:
+    """Where states are on disk; None: in memory."""
+    if not settings.state_dir:
+        return None
+    return StateFolder(Path(settings.state_dir), settings.state_cache_mb << 20, fingerprint())

@@ -7,6 +7,7 @@ app          BatchApp: settings, declarations, hooks, failure
 consumer     hands out batches, commits only what is done and acknowledged; thread: aiokafka's side
 producer     send_many, flush; fence: produces only while group membership is proved
 table        BatchTable; recovery: restores it in whole batches
+stores       what a partition of a table holds, in memory or on disk
 topic        BatchTopic and its stream; batch: Batch
 runner       run_worker: signals, failures, exit codes
 observer     what the app reports for metrics
@@ -25,12 +26,16 @@ from streams.batching.errors import (
     ProduceFailed,
     QuiesceTimeout,
     RecordTooLarge,
+    StateFolderError,
     Stop,
 )
 from streams.batching.observer import Observer
 from streams.batching.producer import Outgoing, Record
 from streams.batching.recovery import RestoreProgress
 from streams.batching.runner import EXIT_FAILED, EXIT_OK, run_worker
+from streams.batching.stores.base import Days, StateStore, Timers
+from streams.batching.stores.folder import StateFolder
+from streams.batching.stores.memory import MemoryStore
 from streams.batching.table import BatchTable
 from streams.batching.topic import BatchTopic
 
@@ -43,8 +48,10 @@ __all__ = [
     "BatchTable",
     "BatchTopic",
     "BatchingError",
+    "Days",
     "FenceLost",
     "IncompatibleVersions",
+    "MemoryStore",
     "Observer",
     "Outgoing",
     "PartitionNotHeld",
@@ -53,6 +60,10 @@ __all__ = [
     "Record",
     "RecordTooLarge",
     "RestoreProgress",
+    "StateFolder",
+    "StateFolderError",
+    "StateStore",
     "Stop",
+    "Timers",
     "run_worker",
 ]

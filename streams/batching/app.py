@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from streams.batching.observer import Observer
 from streams.batching.private_api import assert_private_api
 from streams.batching.producer import BatchProducer, Record
 from streams.batching.recovery import BatchRecovery, BatchTableManager, RestoreProgress
+from streams.batching.stores.folder import DiskStores, MemoryStores, StateFolder
 from streams.batching.table import BatchTable, Check, Merge
 from streams.batching.topic import BatchStream, BatchTopic
 from streams.batching.watchdog import topics_deleted
@@ -38,6 +40,8 @@ again): while Kafka is away the worker waits. Each single request has REQUEST_TI
 MAX_BATCH_BYTES = 1_000_000
 MAX_REQUEST_BYTES = 8 * 1024**2
 MAX_FETCH_BYTES = 4 * 1024**2
+RESTORE_CHUNK = 10_000
+"""Values that a restore reads into a table on disk before they are written."""
 MAX_POLL_RECORDS = 20_000
 """Decoded at once: a small batch may hold a million, and heartbeats must go on meanwhile."""
 
@@ -54,13 +58,17 @@ class BatchApp(faust.App):
 
     access: how to reach Kafka. batch_size: most records in a Batch. max_record_bytes:
     largest key + value + headers + overhead that send_many() and put() accept. quiesce_timeout_s:
-    how long agents and acknowledgements may take when partitions are revoked.
+    how long agents and acknowledgements may take when partitions are revoked. state: where tables
+    are on disk; None: in memory.
     """
 
     on_partition_ready: Callable[[int], Awaitable[object]] | None = None
     """Awaited when all tables of a partition are restored, before its first batch is handed out.
     Again after a rebalance if other workers' records were read into a partition that stayed. It may
     be cancelled by another rebalance and called again; it may put() and send_many()."""
+    on_restored_chunk: Callable[[int], object] | None = None
+    """Called while tables on disk are restored, when many values of a partition were read: it makes
+    timers, days and notes follow from them, which are then written."""
     on_partition_lost: Callable[[int], object] | None = None
     """Called when a partition was reassigned to another worker; its data is already dropped."""
     on_unreadable: Callable[[Place, str], object] | None = None
@@ -81,12 +89,15 @@ class BatchApp(faust.App):
         session_timeout_s: float = 10.0,
         max_record_bytes: int = MAX_BATCH_BYTES,
         quiesce_timeout_s: float = 20.0,
+        state: StateFolder | None = None,
         **settings: Any,
     ) -> None:
         self.batch_size = batch_size
         self.max_record_bytes = max_record_bytes
         self.quiesce_timeout_s = quiesce_timeout_s
         rebalance_timeout_s = max(REBALANCE_TIMEOUT_S, 2 * session_timeout_s)
+        self._state = state
+        self.stores: DiskStores | MemoryStores = MemoryStores()
         self.fence = Fence(session_timeout_s, rebalance_timeout_s)
         self.denials = Denials()
         self.observer = Observer()
@@ -278,6 +289,7 @@ class BatchApp(faust.App):
         for partition in sorted(lost):
             if self.on_partition_lost is not None:
                 self.on_partition_lost(partition)
+            self.stores.close(partition)
         self.batch_producer.allow_produce(self.failure is None)
 
     def close_partitions(self) -> None:
@@ -326,10 +338,35 @@ class BatchApp(faust.App):
         if self.before_commit is not None:
             await self.before_commit()
 
-    def run_after_commit(self) -> None:
-        """Called by the consumer: all batches done before `before_commit` began are committed."""
+    async def run_after_commit(self) -> None:
+        """Called by the consumer: all batches done before `before_commit` began are committed, and
+        all that `before_commit` froze is acknowledged."""
         if self.after_commit is not None:
             self.after_commit()
+        await self.write_frozen()
+
+    async def write_frozen(self) -> None:
+        """Write what tables on disk have frozen."""
+        frozen = [
+            (table, partition)
+            for table in self._tables()
+            for partition in table.frozen_partitions()
+        ]
+        if frozen:
+            await asyncio.to_thread(_write, frozen)
+            rows: Counter[int] = Counter()
+            for table, partition in frozen:
+                rows[partition] += table.written(partition)
+            self.stores.written(rows)
+
+    def fold_restored(self, tp: TP) -> None:
+        """Called by the consumer after records were read into a table."""
+        tables = self._tables()
+        if self.on_restored_chunk is None or all(
+            table.restored_changes(tp.partition) < RESTORE_CHUNK for table in tables
+        ):
+            return
+        self.on_restored_chunk(tp.partition)
 
     def _tables(self) -> list[BatchTable]:
         return [table for table in self.tables.values() if isinstance(table, BatchTable)]
@@ -352,10 +389,18 @@ class BatchApp(faust.App):
     async def on_first_start(self) -> None:
         """Refuse installed versions that lack a private name this package uses."""
         assert_private_api()
+        if self._state is not None:
+            names = [table.name for table in self._tables()]
+            self.stores = DiskStores(self._state, self.conf.id, names)
         await super().on_first_start()
 
     def _create_directories(self) -> None:
         """Do nothing: no data is on disk (faust/app/base.py:1972)."""
+
+
+def _write(frozen: Iterable[tuple[BatchTable, int]]) -> None:
+    for table, partition in frozen:
+        table.write(partition)
 
 
 def _settings(

@@ -81,6 +81,7 @@ class BatchConsumer(driver.Consumer):
                 epoch, fetched = await self._fetch()
                 for tp in [tp for tp in fetched if self._is_changelog_tp(tp)]:
                     self._batch_app.recovery.restore(tp, fetched.pop(tp))
+                    self._batch_app.fold_restored(tp)
                     await asyncio.sleep(0)
                 await self._hand_out(fetched, epoch)
         except self.consumer_stopped_errors:
@@ -358,7 +359,7 @@ class BatchConsumer(driver.Consumer):
         for tp, offset in offsets.items():
             if self._done_up_to.get(tp) == offset:
                 del self._done_up_to[tp]
-        app.run_after_commit()
+        await app.run_after_commit()
         return bool(offsets)
 
     async def on_stop(self) -> None:

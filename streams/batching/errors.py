@@ -5,6 +5,7 @@ BatchingError
 ├── PartitionNotHeld    skip: the partition is not (or not yet) ours; nothing was applied or sent
 ├── FenceNotProved      wait: the group coordinator has not confirmed our membership recently
 ├── IncompatibleVersions  install the pinned versions
+├── StateFolderError    mend the folder of the states; the text has the fix
 └── Stop                stop: the process must end without committing
     ├── FenceLost       our partitions are, or may be, reassigned to another worker
     ├── ProduceFailed   a record was not acknowledged by the broker
@@ -15,6 +16,7 @@ BatchingError
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from aiokafka.errors import (
     InvalidTimestampError,
@@ -49,6 +51,14 @@ class FenceNotProved(BatchingError):
 
 class IncompatibleVersions(BatchingError):
     """Faust, mode or aiokafka lack a private name this package relies on."""
+
+
+class StateFolderError(BatchingError):
+    """A folder of states cannot be used."""
+
+    def __init__(self, path: Path, problem: str, fix: str, *, is_corruption: bool = False) -> None:
+        super().__init__(f"{path}: {problem}. Fix: {fix}")
+        self.is_corruption = is_corruption
 
 
 class Stop(BatchingError):

@@ -65,6 +65,8 @@ async def _run(app: BatchApp, background: Background | None) -> int:
     app.stopping = True
     if app.failure is None and app.assigned_partitions:
         await app.batch_consumer.quiesce(QUIESCE_S)
+    if app.failure is None:
+        app.stores.close_all()
     code = EXIT_OK if app.failure is None else EXIT_FAILED
     await _stop(app, starting, code)
     _log_end(app, code, time.monotonic() - began)

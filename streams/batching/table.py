@@ -1,16 +1,23 @@
-"""A table of raw bytes: one dict per partition, logged and restored in whole batches."""
+"""A table of raw bytes: one store per partition, logged and restored in whole batches.
+
+What a store on disk has is always an earlier moment of the changelog: a change is written only
+after its record is acknowledged, together with the offset up to which the store has all records
+(ADR 0015).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
+import msgspec
 from faust.tables import Table
 from faust.types import TP
 
 from streams.batching.batch import Fetched
 from streams.batching.errors import PartitionNotHeld
+from streams.batching.stores.base import LASTING, StateStore
 from streams.kafka.reading import Place, UnreadableRecord, place_of
 
 if TYPE_CHECKING:
@@ -21,21 +28,71 @@ Check = Callable[[bytes, bytes], object]
 Report = Callable[[Place, str], object]
 
 
+#: Name of the note with the keys whose merged values are in no record of the log.
+_MERGED: Final = LASTING + b"merged"
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode_keys: Final = msgspec.msgpack.Decoder(list[bytes]).decode
+
+
 class _Held:
-    """One partition: its data and the changelog offset up to which the data knows the log."""
+    """One partition: its store and the changelog offset up to which the store knows the log."""
 
-    __slots__ = ("applied", "changed", "data", "merged", "ready", "restored")
+    __slots__ = ("applied", "changed", "frozen", "frozen_applied", "merged", "puts", "ready",
+                 "restored", "store", "unfrozen")  # fmt: skip
 
-    def __init__(self) -> None:
-        self.data: dict[bytes, bytes] = {}
-        self.merged: set[bytes] = set()
-        """Keys whose merged value is in no record of the log."""
-        self.applied = -1
+    def __init__(self, store: StateStore) -> None:
+        self.store = store
         self.restored = 0
         self.changed = True
         """Records were read into it since on_partition_ready last ran for it."""
         self.ready = False
         """Restored in the current assignment: may be read and written."""
+        self.frozen = False
+        """Something is to be written."""
+        self.puts = 0
+        self.unfrozen = 0
+        """The first put that is not part of what was frozen last."""
+        self._follow_store()
+
+    def _follow_store(self) -> None:
+        self.applied = self.frozen_applied = self.store.offset
+        merged = self.store.notes.get(_MERGED)
+        self.merged = set(_decode_keys(merged)) if merged is not None else set[bytes]()
+        """Keys whose merged value is in no record of the log."""
+
+    def begin(self) -> None:
+        """A new assignment: what a durable store has not written yet is read from the log again."""
+        self.ready, self.restored = False, 0
+        if self.store.refolding or self.store.is_changed:
+            self.store.revert()
+            self.frozen = False
+            self._follow_store()
+            self.changed = True
+
+    def freeze(self) -> None:
+        """What is put from here on is not part of the next write."""
+        if self.merged:
+            self.store.notes[_MERGED] = _encode(sorted(self.merged))
+        elif _MERGED in self.store.notes:
+            del self.store.notes[_MERGED]
+        self.store.freeze()
+        self.frozen = self.store.is_changed
+        self.unfrozen, self.frozen_applied = self.puts, self.applied
+
+    def acknowledged(self, put: int, count: int, done: Any) -> None:
+        """Our own records need not be read back if no others lie before them in the log."""
+        if done.cancelled() or done.exception() is not None:
+            return
+        if done.result().offset == self.applied + 1:
+            # Of what is not frozen a write must not claim anything, nor of what comes after it.
+            in_step = put < self.unfrozen and self.frozen_applied == self.applied
+            self.applied += count
+            if in_step:
+                self.frozen_applied = self.applied
+
+    def write(self) -> None:
+        """Write what is frozen; all of it must be acknowledged."""
+        self.store.write(self.frozen_applied)
 
 
 class BatchTable(Table[bytes, bytes]):
@@ -58,9 +115,13 @@ class BatchTable(Table[bytes, bytes]):
         """Name of the changelog topic."""
         return self.changelog_topic.get_topic_name()
 
-    def partition(self, partition: int) -> dict[bytes, bytes]:
-        """The live dict of a partition: read it, never write it. Raises PartitionNotHeld."""
-        return self._ready(partition).data
+    def partition(self, partition: int) -> StateStore:
+        """The store of a partition: read its values, never write them. Raises PartitionNotHeld."""
+        return self._ready(partition).store
+
+    def restored_store(self, partition: int) -> StateStore:
+        """The same while the partition is restored."""
+        return self._held[partition].store
 
     def _ready(self, partition: int) -> _Held:
         held = self._held.get(partition)
@@ -79,9 +140,10 @@ class BatchTable(Table[bytes, bytes]):
         producer, limit = self._batch_app.batch_producer, self._batch_app.max_record_bytes
         records = await producer.prepare(self.changelog_name, changes.items(), limit)
         held = self._ready(partition)  # it may have been lost while prepare() waited
-        _apply(held.data, changes.items())
+        put, held.puts = held.puts, held.puts + 1
+        _apply(held.store, changes.items())
         for future, count in await producer.send_batches(self.changelog_name, partition, records):
-            future.add_done_callback(partial(_acknowledged, held, count))
+            future.add_done_callback(partial(held.acknowledged, put, count))
 
     def apply_unlogged(self, partition: int, changes: Mapping[bytes, bytes | None]) -> None:
         """Apply changes without logging them; the caller puts them later, before a commit.
@@ -89,11 +151,11 @@ class BatchTable(Table[bytes, bytes]):
         For changes that may be logged only after something else is acknowledged. Raises
         PartitionNotHeld.
         """
-        _apply(self._ready(partition).data, changes.items())
+        _apply(self._ready(partition).store, changes.items())
 
     def restore(self, partition: int, fetched: Fetched) -> None:
         """Apply records read from the changelog, and the position behind them (gaps included)."""
-        held = self._held.setdefault(partition, _Held())
+        held = self._held.get(partition) or self._hold(partition)
         records = fetched.records
         if records and records[0].offset <= held.applied:
             records = [record for record in records if record.offset > held.applied]
@@ -101,6 +163,7 @@ class BatchTable(Table[bytes, bytes]):
             held.changed = True
             held.restored += len(records)
             held.applied = records[-1].offset
+            held.store.prefetch(record.key for record in records)
             _join(held, records, self)
         if fetched.position is not None:
             held.applied = max(held.applied, fetched.position - 1)
@@ -118,8 +181,19 @@ class BatchTable(Table[bytes, bytes]):
 
     def begin(self, partitions: Iterable[int]) -> None:
         """Start an assignment: keep partitions that stay, drop the others, restore all again."""
-        self._held = {partition: self._held.get(partition) or _Held() for partition in partitions}
-        self.close()
+        known, self._held = self._held, {}
+        for partition in partitions:
+            held = known.get(partition)
+            if held is None:
+                self._hold(partition)
+            else:
+                self._held[partition] = held
+                held.begin()
+
+    def _hold(self, partition: int) -> _Held:
+        store = self._batch_app.stores.open(self.name, partition)
+        held = self._held[partition] = _Held(store)
+        return held
 
     def close(self) -> None:
         """Forbid reading and writing until partitions are restored again."""
@@ -127,9 +201,43 @@ class BatchTable(Table[bytes, bytes]):
             held.ready = False
             held.restored = 0
 
+    # --- disk -----------------------------------------------------------------------------------
+
+    def freeze(self, partition: int) -> None:
+        """What is put from here on is not part of the next write. The values, timers, days and
+        notes of the store must belong together, and no change may be unlogged."""
+        held = self._held[partition]
+        if held.store.durable:
+            held.freeze()
+
+    def frozen_partitions(self) -> list[int]:
+        """Partitions with something to write."""
+        return [partition for partition, held in self._held.items() if held.frozen]
+
+    def restored_changes(self, partition: int) -> int:
+        """Values of a store on disk that a restore has read and that are not written."""
+        held = self._held.get(partition)
+        return 0 if held is None or held.ready else held.store.changes
+
+    def write(self, partition: int) -> None:
+        """Write what was frozen, after all of it was acknowledged; it may run in a thread."""
+        self._held[partition].write()
+
+    def written(self, partition: int) -> int:
+        """The write succeeded: the number of values that were written."""
+        held = self._held[partition]
+        held.frozen = False
+        return held.store.written()
+
+    def checkpoint(self, partition: int) -> None:
+        """Freeze and write while nothing but the restore changes the store."""
+        self.freeze(partition)
+        self.write(partition)
+        self.written(partition)
+
     def open(self, partition: int) -> bool:
         """Mark a partition as restored; True when its content changed since the last opening."""
-        held = self._held.setdefault(partition, _Held())
+        held = self._held.get(partition) or self._hold(partition)
         held.ready = True
         return held.changed
 
@@ -178,16 +286,16 @@ class BatchTable(Table[bytes, bytes]):
         raise TypeError(f"delete from {self.changelog_name} with await put(p, {{key: None}})")
 
 
-def _apply(data: dict[bytes, bytes], changes: Iterable[tuple[bytes, bytes | None]]) -> None:
+def _apply(store: StateStore, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
     for key, value in changes:
         if value is None:
-            data.pop(key, None)
+            store.discard(key)
         else:
-            data[key] = value
+            store[key] = value
 
 
 def _join(held: _Held, records: Iterable[Any], table: BatchTable) -> None:
-    data, merged, merge = held.data, held.merged, table.merge
+    data, merged, merge = held.store, held.merged, table.merge
     for record in records:
         key, value = record.key, record.value
         if fault := _fault(record, table.check):
@@ -196,7 +304,7 @@ def _join(held: _Held, records: Iterable[Any], table: BatchTable) -> None:
                 merged.add(key)
             continue
         if value is None:
-            data.pop(key, None)
+            data.discard(key)
             merged.discard(key)
             continue
         known = data.get(key)
@@ -239,11 +347,3 @@ def _merged(known: bytes, record: Any, merge: Merge, report: Report) -> bytes:
     except Exception:  # noqa: BLE001  (reported above; the older one is the fault)
         value: bytes = record.value
         return value
-
-
-def _acknowledged(held: _Held, count: int, done: Any) -> None:
-    """Our own records need not be read back if no others lie before them in the log."""
-    if not done.cancelled() and done.exception() is None:
-        offset = done.result().offset
-        if offset == held.applied + 1:
-            held.applied += count

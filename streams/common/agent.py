@@ -13,10 +13,13 @@ from streams.common.context import AgentContext, GroupView
 from streams.common.delivery import Delivery
 from streams.common.plan import Plan
 from streams.common.reporting import PlanReporter
-from streams.common.shard import PartitionShard
+from streams.common.shard import CHUNK_SIZE, PartitionShard
 
 #: Plans of due timers delivered before one commit; the rest waits for the next commit.
 MAX_CHUNKS_PER_COMMIT: Final = 10
+
+#: Values folded before they are written, when all of a store on disk are folded again.
+FOLDED_AT_ONCE: Final = 5 * CHUNK_SIZE
 
 ShardT = TypeVar("ShardT", bound=PartitionShard[Any])
 
@@ -38,6 +41,8 @@ class PartitionAgent(ABC, Generic[ShardT]):
         context: AgentContext,
     ) -> None:
         self.shards: dict[int, ShardT] = {}
+        self._opening: dict[int, ShardT] = {}
+        """Shards of partitions of which a part is restored and folded."""
         self.context = context
         self._group = group
         self._delivery = delivery
@@ -47,22 +52,71 @@ class PartitionAgent(ABC, Generic[ShardT]):
 
     # --- partitions come and go ---------------------------------------------------------------
 
+    @property
+    def _tables(self) -> tuple[BatchTable, ...]:
+        """All tables of this agent; they are frozen together."""
+        return (self._table,)
+
+    def fold_restored(self, partition: int) -> None:
+        """Fold and write what was read into a table on disk so far, while more is read."""
+        shard = self._opening[partition] = self._shard_to_open(partition)
+        for _ in self._fold(shard):
+            pass
+        self._checkpoint(shard)
+
     async def open(self, partition: int) -> None:
         """Take over a restored partition; it yields to the loop, so heartbeats go on."""
-        shard = self._new_shard(partition)
-        for _ in self._restore(shard):
+        shard = self._shard_to_open(partition)
+        refolding = shard.stored.refolding
+        for folded in self._fold(shard):
+            if refolding and folded % FOLDED_AT_ONCE == 0:
+                self._checkpoint(shard)
             await asyncio.sleep(0)
+        if refolding:
+            self._checkpoint(shard)
+        self._finish_restore(shard)
+        await self._rearm(shard, shard.accounts_to_rearm())
         self._table.discard(partition, shard.unusable)
         await self._resume(shard, self._table.pop_merged_keys(partition))
         self.shards[partition] = shard
         self.context.open(partition)
 
+    def _shard_to_open(self, partition: int) -> ShardT:
+        """The shard of a partition that is restored, made of what its store has saved."""
+        opening = self._opening.pop(partition, None)
+        if opening is not None and opening.is_current:
+            return opening
+        return self._new_shard(partition)
+
     @abstractmethod
     def _new_shard(self, partition: int) -> ShardT: ...
 
     @abstractmethod
-    def _restore(self, shard: ShardT) -> Iterator[int]:
-        """Fold what is stored; yields between chunks."""
+    def _fold(self, shard: ShardT) -> Iterator[int]:
+        """Fold what was read into the store; yields the values folded so far, between chunks."""
+
+    @abstractmethod
+    def _finish_restore(self, shard: ShardT) -> None:
+        """All is folded."""
+
+    async def _rearm(self, shard: ShardT, accounts: set[str]) -> None:
+        """Set the timers of accounts again that changed their settings."""
+        for _ in shard.rearm(accounts):
+            await asyncio.sleep(0)
+
+    def _freeze(self, shard: ShardT) -> None:
+        """What is planned from here on is not part of the next write to disk."""
+        if shard.stored.durable:
+            shard.save()
+            for table in self._tables:
+                table.freeze(shard.partition)
+
+    def _checkpoint(self, shard: ShardT) -> None:
+        """Write what was folded, while nothing but a restore changes the store."""
+        if shard.stored.durable:
+            shard.save()
+            for table in self._tables:
+                table.checkpoint(shard.partition)
 
     @abstractmethod
     async def _resume(self, shard: ShardT, merged: set[bytes]) -> None:
@@ -74,6 +128,7 @@ class PartitionAgent(ABC, Generic[ShardT]):
     def close(self, partition: int) -> None:
         """Forget a partition that went to another worker."""
         self.shards.pop(partition, None)
+        self._opening.pop(partition, None)
         self.context.close(partition)
         self._delivery.forget(partition)
 

@@ -4,18 +4,19 @@ Right before offsets are committed it moves the clocks (expiries, retries, retir
 the cells that changed: so at every commit the cells equal the states.
 """
 
-import asyncio
 from collections.abc import Iterator
 from typing import Final
 
 from models.accounts import Accounts
+from models.counters import retired_key
 from models.metrics import Meter
 from models.settings import Topic
 from streams.batching import BatchTable
-from streams.common.agent import PartitionAgent
+from streams.common.agent import MAX_CHUNKS_PER_COMMIT, PartitionAgent
 from streams.common.context import AgentContext, GroupView
 from streams.common.delivery import Delivery
 from streams.common.reporting import report_newer
+from streams.common.shard import CHUNK_SIZE
 from streams.followers.suppression_index import SuppressionIndex
 from streams.lifecycle.shard import Rules, Shard
 
@@ -44,12 +45,22 @@ class LifecycleAgent(PartitionAgent[Shard]):
         self._suppressed = suppressed
         self._to_rearm: set[str] = set()
 
+    @property
+    def _tables(self) -> tuple[BatchTable, ...]:
+        return self._table, self._cells
+
     def _new_shard(self, partition: int) -> Shard:
-        states = self._table.partition(partition)
+        states = self._table.restored_store(partition)
         return Shard(partition, states, self._rules, self._accounts, self._suppressed)
 
-    def _restore(self, shard: Shard) -> Iterator[int]:
-        return shard.restore(self._cells.partition(shard.partition), self._group.generation)
+    def _fold(self, shard: Shard) -> Iterator[int]:
+        published = self._cells.restored_store(shard.partition)
+        shard.know_retired(published.get(retired_key(shard.partition)))
+        return shard.fold()
+
+    def _finish_restore(self, shard: Shard) -> None:
+        published = dict(self._cells.partition(shard.partition).items_of(b""))
+        shard.finish_restore(published, self._group.generation)
 
     async def _resume(self, shard: Shard, merged: set[bytes]) -> None:
         """Publish merged states, and finish a retirement that a crash cut short."""
@@ -57,7 +68,8 @@ class LifecycleAgent(PartitionAgent[Shard]):
         report_newer(shard.partition, "status-counters", shard.newer_cells, self._meter)
         for plan in shard.amend(merged):
             await self._deliver(shard, plan)
-        await self._delete_retired(shard, shard.retired_day)
+        await self._delete_retired_cells(shard)
+        await self._delete_retired(shard)
 
     def rearm(self, account: str) -> None:
         """An account's settings changed: its timers are set again before the next commit.
@@ -73,8 +85,7 @@ class LifecycleAgent(PartitionAgent[Shard]):
         """Set the timers of accounts again whose settings changed."""
         to_rearm, self._to_rearm = self._to_rearm, set()
         for shard in self.shards.values() if to_rearm else ():
-            for _ in shard.rearm(to_rearm):
-                await asyncio.sleep(0)
+            await self._rearm(shard, to_rearm)
 
     async def _finish(self, shard: Shard) -> None:
         """What is due, then retirement, deferred states, and the cells that changed."""
@@ -86,6 +97,7 @@ class LifecycleAgent(PartitionAgent[Shard]):
         await self._delivery.flush(shard.partition)
         shard.start_commit()
         await self._publish_cells(shard)
+        self._freeze(shard)
 
     def after_commit(self) -> None:
         """The offsets are committed that `before_commit` prepared."""
@@ -101,19 +113,26 @@ class LifecycleAgent(PartitionAgent[Shard]):
     async def _retire(self, shard: Shard, now: int) -> None:
         """Retire days. Their cells and the mark are acknowledged before any tombstone."""
         day = shard.day_to_retire(now)
-        if day is None:
-            return
-        await self._publish_cells(shard)
-        await self._cells.put(shard.partition, shard.retirement_mark(day))
-        await self._group.flush()
-        await self._delete_retired(shard, day)
+        if day is not None:
+            await self._publish_cells(shard)
+            await self._cells.put(shard.partition, shard.retirement_mark(day))
+            await self._group.flush()
+            shard.retire(day)
+            await self._delete_retired_cells(shard)
+        await self._delete_retired(shard)
 
-    async def _delete_retired(self, shard: Shard, day: int) -> None:
-        """Tombstone the states and cells of days that are final."""
-        for keys in shard.retire(day):
+    async def _delete_retired(self, shard: Shard) -> None:
+        """Tombstone states of days that are final; the rest waits for the next commit."""
+        for _ in range(MAX_CHUNKS_PER_COMMIT):
+            keys = shard.take_retired(CHUNK_SIZE)
+            if keys is None:
+                return
             await self._table.put(shard.partition, dict.fromkeys(keys))
             self._meter.add("receipts_retired_total", len(keys))
             unbound, shard.unbound = shard.unbound, 0
             self._meter.add("receipts_unbound_unsubscribes_total", unbound)
-        for keys in shard.retire_cells(day):
+
+    async def _delete_retired_cells(self, shard: Shard) -> None:
+        """Tombstone the cells of days that are final."""
+        for keys in shard.retire_cells(shard.retired_day):
             await self._cells.put(shard.partition, dict.fromkeys(keys))

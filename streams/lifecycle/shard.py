@@ -1,11 +1,11 @@
 """Messages of one partition: states, counter cells and timers, and the plan of each batch.
 
-Pure of I/O and clocks: records and the partition's clock come in, a `Plan` goes out. Its delivery
-puts the changes into the table.
+Pure of clocks: records and the partition's clock come in, a `Plan` goes out. Its delivery puts the
+changes into the table.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -18,6 +18,7 @@ from models.counters import (
     Cells,
     Contribution,
     contribution,
+    decode_retired,
     encode_cell,
     encode_retired,
     read_cells,
@@ -46,6 +47,7 @@ from models.state import (
 from models.time import delay_of, last_retirable_day
 from models.versions import first_version
 from models.vocabulary import Status
+from streams.batching import Days, StateStore
 from streams.common.plan import (
     Event,
     Incoming,
@@ -60,6 +62,14 @@ from streams.lifecycle.handlers import HANDLERS, Apply, BatchContext, Parse, app
 from streams.lifecycle.pending import UNKNOWN, PendingMessage, emit_recipient_events
 
 encode_json: Final = msgspec.json.Encoder().encode
+
+#: Names of notes: the last retired day, the states in no cell, and a cell, followed by its key.
+_RETIRED: Final = b"retired"
+_UNCOUNTED: Final = b"uncounted"
+_CELL: Final = b"cell:"
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode_keys: Final = msgspec.msgpack.Decoder(list[bytes]).decode
+_decode_counts: Final = msgspec.msgpack.Decoder(list[int]).decode
 
 
 #: Of an encoded state: Kafka's brokers take records of a little more.
@@ -95,7 +105,7 @@ class Shard(PartitionShard[MessageState]):
     def __init__(
         self,
         partition: int,
-        states: Mapping[bytes, bytes],
+        states: StateStore,
         rules: Rules,
         accounts: Accounts,
         suppressed: SuppressionIndex,
@@ -103,27 +113,46 @@ class Shard(PartitionShard[MessageState]):
         super().__init__(partition, states, accounts)
         self.rules = rules
         self.suppressed = suppressed
-        self.cells = Cells(partition)
-        self.days: defaultdict[int, list[bytes]] = defaultdict(list)
-        self.retired_day = -1
+        self.cells = Cells(partition, saved=states.durable)
+        self.retired_day = int(states.notes.get(_RETIRED, b"-1"))
         self.touched_days: set[int] = set()
         """Retention days of messages touched since the last commit began."""
         self._committing_days: set[int] = set()
         """The same, up to the commit that runs or failed."""
         self._trailing_days: set[int] = set()
         """The same, of the last commit: a batch in work at its begin is committed by the next."""
-        self.uncounted: set[bytes] = set()
+        self.uncounted = set(_decode_keys(states.notes.get(_UNCOUNTED, b"\x90")))
         """States whose rules raised at the restore: in no cell until they are settled."""
         self.unbound = 0
         """Messages that retired with an unsubscribe and without a send: it has bound no number,
         unless it named one."""
         self.newer_cells: Counter[str] = Counter()
         """As `newer`, of the counter cells."""
+        self.cells.load(
+            (name[len(_CELL) :], _decode_counts(counts))
+            for name, counts in states.notes.items()
+            if name.startswith(_CELL)
+        )
+
+    @property
+    def days(self) -> Days:
+        """Messages by the day whose retention applies."""
+        return self.stored.days
 
     # --- restore ------------------------------------------------------------------------------
 
-    def restore(self, published: dict[bytes, bytes], generation: int) -> Iterator[int]:
-        """Fold the restored states into cells and timers; yields the states folded so far.
+    def know_retired(self, mark: bytes | None) -> None:
+        """Take the last retired day from the restored mark of `status-counters`, if there is one,
+        before values are folded."""
+        if mark is not None:
+            version, day = decode_retired(mark)
+            self.highest = max(self.highest, version)
+            if day > self.retired_day:
+                self.retired_day = day
+                self.cells.forget(day)
+
+    def finish_restore(self, published: Mapping[bytes, bytes], generation: int) -> None:
+        """Compare the folded cells with those that were published last.
 
         published: the restored records of `status-counters` of this partition
         generation: of the consumer group. With the highest epoch found it makes an epoch above
@@ -131,13 +160,25 @@ class Shard(PartitionShard[MessageState]):
         """
         cells = read_cells(published, self.partition)
         self.newer_cells = cells.newer
-        highest, self.retired_day = cells.retired
-        highest = max(highest, (yield from self._restore_stored()))
-        for row in cells.rows.values():
-            highest = max(highest, row.version)
+        versions = (row.version for row in cells.rows.values())
+        self.highest = max(self.highest, max(versions, default=0))
         self.cells.compare(cells.rows, self.retired_day)
-        self.version = first_version(highest, generation)
-        yield len(self.stored)
+        self.version = first_version(self.highest, generation)
+
+    def save(self) -> None:
+        """Note in the store what else a restart needs to know: cells above all."""
+        super().save()
+        notes = self.stored.notes
+        for cell in self.cells.take_unsaved():
+            notes[_CELL + cell.key] = _encode(cell.counts)
+        for key in self.cells.take_forgotten():
+            notes.pop(_CELL + key, None)
+        for name, note in (
+            (_RETIRED, b"%d" % self.retired_day),
+            (_UNCOUNTED, _encode(sorted(self.uncounted))),
+        ):
+            if notes.get(name) != note:
+                notes[name] = note
 
     def _decode(self, stored: bytes) -> MessageState:
         return decode(stored)
@@ -151,7 +192,7 @@ class Shard(PartitionShard[MessageState]):
 
     def _fold(self, key: bytes, value: MessageState) -> None:
         day = retention_day(value)
-        self.days[day].append(key)
+        self.days.add(day, key)
         if unknown := unknown_values(value):
             self.newer.update(unknown)
         if day > self.retired_day:
@@ -162,6 +203,24 @@ class Shard(PartitionShard[MessageState]):
                 self.cells.add(counted)
             if wake:
                 self.timers.set(key, wake)
+
+    def _unfold(self, key: bytes, value: MessageState) -> None:
+        super()._unfold(key, value)
+        day = retention_day(value)
+        self.days.remove(day, key)
+        if key in self.uncounted:
+            self.uncounted.discard(key)
+        elif day > self.retired_day:
+            counted = contribution(account_of(key), value)
+            if counted is not None:
+                self.cells.remove(counted)
+
+    def _set_timer_of(self, key: bytes, value: MessageState) -> None:
+        wake = next_timer_at(value, self.accounts.of(account_of(key)))
+        if wake:
+            self.timers.set(key, wake)
+        else:
+            self.timers.clear(key)
 
     # --- a batch ------------------------------------------------------------------------------
 
@@ -277,10 +336,15 @@ class Shard(PartitionShard[MessageState]):
         self.version += 1
         self.uncounted.discard(key)
         self._recount(message.before, after)
-        if wake and wake != message.next_timer_at:
-            self.timers.set(key, wake)
+        if wake:
+            if wake != message.next_timer_at or self.stored.durable:
+                self.timers.set(key, wake)
+        else:
+            self.timers.clear(key)
         if day != message.day:
-            self.days[day].append(key)
+            if message.day != UNKNOWN:
+                self.days.remove(message.day, key)
+            self.days.add(day, key)
         plan.changes[key] = stored
         self.touched_days.add(day)
         if after is not None:
@@ -368,24 +432,6 @@ class Shard(PartitionShard[MessageState]):
             plan.retries.append((key, encoded))
             plan.deferred_keys.add(key)
 
-    def rearm(self, accounts: Collection[str]) -> Iterator[int]:
-        """Set the timers of messages again whose accounts changed their settings."""
-        names = {account.encode() for account in accounts}
-        for looked_at, (key, stored) in enumerate(list(self.stored.items()), 1):
-            if key.partition(b"/")[0] in names:
-                self._rearm(key, stored)
-            if looked_at % CHUNK_SIZE == 0:
-                yield looked_at
-
-    def _rearm(self, key: bytes, stored: bytes) -> None:
-        try:
-            wake = next_timer_at(decode(stored), self.accounts.of(account_of(key)))
-        except Exception:  # noqa: BLE001  (`tick` raises it again, and reports it)
-            self.timers.set(key, self.clock_ms)
-            return
-        if wake:
-            self.timers.set(key, wake)
-
     def day_to_retire(self, clock_ms: int) -> int | None:
         """The last day (since 1970) to retire now; None: no day retires.
 
@@ -393,8 +439,10 @@ class Shard(PartitionShard[MessageState]):
         are not committed of records that touched its messages: a replay would not find them.
         """
         last = last_retirable_day(clock_ms, self.rules.retention_days)
-        leaving = any(day <= last for day in self.days)
-        if not leaving or last <= self.retired_day or self.timers.any_due(clock_ms):
+        first = self.days.first()
+        if first is None or first > last or last <= self.retired_day:
+            return None
+        if self.timers.any_due(clock_ms):
             return None
         touched = self.touched_days | self._committing_days | self._trailing_days
         return None if any(day <= last for day in touched) else last
@@ -404,21 +452,24 @@ class Shard(PartitionShard[MessageState]):
         self.version += 1
         return {retired_key(self.partition): encode_retired(self.version, last_day)}
 
-    def retire(self, last_day: int) -> Iterator[list[bytes]]:
-        """Drop all states up to and including a day together; their cells are final.
-
-        Yields keys of states, at most CHUNK_SIZE at a time, all to be tombstoned. Before, the last
-        values of the cells and the mark of the retired day must have been acknowledged.
-        """
+    def retire(self, last_day: int) -> None:
+        """Make all days up to and including a day final. Before, the last values of their cells and
+        the mark of the retired day must have been acknowledged."""
         self.retired_day = max(self.retired_day, last_day)
-        for day in sorted(day for day in self.days if day <= self.retired_day):
-            for keys in _chunks(self.days.pop(day)):
-                leaving = [key for key in keys if self._leaves(key)]
-                self.unbound += sum(self._is_unbound(key) for key in leaving)
-                yield leaving
+
+    def take_retired(self, most: int) -> list[bytes] | None:
+        """Keys of at most `most` states of retired days, to be tombstoned; None: none is left."""
+        first = self.days.first()
+        if first is None or first > self.retired_day:
+            return None
+        keys = self.days.take(self.retired_day, most)
+        self.stored.prefetch(keys)
+        leaving = [key for key in keys if self._leaves(key)]
+        self.unbound += sum(self._is_unbound(key) for key in leaving)
+        return leaving
 
     def retire_cells(self, last_day: int) -> Iterator[list[bytes]]:
-        """The same for cells: yields their keys, all to be tombstoned."""
+        """Forget the cells of retired days: yields their keys, all to be tombstoned."""
         yield from _chunks(self.cells.retire(last_day))
 
     def _is_unbound(self, key: bytes) -> bool:

@@ -38,20 +38,24 @@ class SuppressionAgent(PartitionAgent[RecipientShard]):
         self._accounts = accounts
 
     def _new_shard(self, partition: int) -> RecipientShard:
-        stored = self._table.partition(partition)
+        stored = self._table.restored_store(partition)
         return RecipientShard(partition, stored, self._partitions, self._accounts)
 
-    def _restore(self, shard: RecipientShard) -> Iterator[int]:
-        return shard.restore(self._group.generation)
+    def _fold(self, shard: RecipientShard) -> Iterator[int]:
+        return shard.fold()
+
+    def _finish_restore(self, shard: RecipientShard) -> None:
+        shard.finish_restore(self._group.generation)
 
     async def _resume(self, shard: RecipientShard, merged: set[bytes]) -> None:
         """Publish merged suppressions."""
         report_newer(shard.partition, "suppressions", shard.newer, self._meter)
         stored = shard.stored
-        changes = {key: stored[key] for key in merged & stored.keys()}
+        changes = {key: stored[key] for key in merged if key in stored}
         await self._table.put(shard.partition, changes)
 
     async def _finish(self, shard: RecipientShard) -> None:
         """What is due, then facts that move to the key of their person."""
         await super()._finish(shard)
         await self._delivery.flush(shard.partition)
+        self._freeze(shard)

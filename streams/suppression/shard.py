@@ -3,7 +3,7 @@
 Pure of I/O and clocks, as the shard of messages is.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from typing import Final
 
 from models.accounts import Accounts
@@ -33,6 +33,7 @@ from models.suppression_facts import (
 )
 from models.suppression_requests import SuppressionRequest, parse_request
 from models.versions import first_version
+from streams.batching import StateStore
 from streams.common.plan import (
     Count,
     Incoming,
@@ -41,7 +42,7 @@ from streams.common.plan import (
     repaired_counts,
     reroute_if_misrouted,
 )
-from streams.common.shard import PartitionShard
+from streams.common.shard import AT_ONCE, PartitionShard
 from streams.suppression.moving import requests_again, strikes_again
 
 STRIKES: Final = "strikes"
@@ -73,7 +74,7 @@ class RecipientShard(PartitionShard[Suppression]):
     def __init__(
         self,
         partition: int,
-        suppressions: Mapping[bytes, bytes],
+        suppressions: StateStore,
         partitions: int,
         accounts: Accounts,
     ) -> None:
@@ -82,14 +83,10 @@ class RecipientShard(PartitionShard[Suppression]):
         self._moving: dict[bytes, int] = {}
         """Keys of other spellings whose facts are published again, and when they are cleared."""
 
-    def restore(self, generation: int) -> Iterator[int]:
-        """Fold the restored suppressions into timers; yields the suppressions folded so far.
-
-        generation: of the consumer group; with the highest epoch found it makes a higher one
-        """
-        highest = yield from self._restore_stored()
-        self.version = first_version(highest, generation)
-        yield len(self.stored)
+    def finish_restore(self, generation: int) -> None:
+        """All is folded. generation: of the consumer group; with the highest epoch found it makes a
+        higher one."""
+        self.version = first_version(self.highest, generation)
 
     def _decode(self, stored: bytes) -> Suppression:
         return decode(stored)
@@ -99,9 +96,13 @@ class RecipientShard(PartitionShard[Suppression]):
 
     def _fold(self, key: bytes, value: Suppression) -> None:
         self.newer.update(f"reason {reason!r}" for reason in unknown_reasons(value))
-        self._set_timer(key, self._status_of(value))
+        self._set_timer_of(key, value)
+
+    def _set_timer_of(self, key: bytes, value: Suppression) -> None:
         if _is_to_move(key, value):
-            self.timers.set(key, 0)
+            self.timers.set(key, AT_ONCE)
+        else:
+            self._set_timer(key, self._status_of(value))
 
     def plan(self, topic: str, records: Iterable[Incoming], clock_ms: int) -> Plan:
         """Decide one batch of `strikes` or `suppression-requests`."""
@@ -184,6 +185,8 @@ class RecipientShard(PartitionShard[Suppression]):
     def _set_timer(self, key: bytes, status: SuppressionStatus) -> None:
         if status.lapses_at:
             self.timers.set(key, status.lapses_at)
+        else:
+            self.timers.clear(key)
 
     def _wake(self, plan: Plan, key: bytes) -> None:
         """End a suppression that lasted long enough, or move facts to the key of their person."""

@@ -20,6 +20,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from models.accounts import Accounts
 from models.dead_letters import letter_of
+from streams.batching import MemoryStore
 from streams.common.clock import PartitionClock
 from streams.common.plan import Plan
 from streams.followers.suppression_index import SuppressionIndex
@@ -49,7 +50,7 @@ class World:
     """One partition: its states, shard and clock."""
 
     def __init__(self, partition: int, partitions: int) -> None:
-        self.states: dict[bytes, bytes] = {}
+        self.states = MemoryStore()
         self.shard = Shard(
             partition, self.states, Rules(partitions), Accounts(), SuppressionIndex()
         )

@@ -5,7 +5,7 @@ new message ids until there are enough. Counter cells are the fold over all of t
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle, islice
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from models.accounts import Accounts
 from models.counters import encode_cell
 from models.keys import message_key, partition_of, split_key
 from models.state import decode, encode
+from streams.batching import MemoryStore
 from streams.followers.suppression_index import SuppressionIndex
 from streams.lifecycle.shard import Rules, Shard
 from tests.bench.traffic import Outgoing, events, producing, send_all
@@ -33,7 +34,7 @@ class Stored(NamedTuple):
 
 def templates(count: int, shape: str) -> dict[bytes, bytes]:
     """States as `count` simulated events make them in order of arrival, by message key."""
-    states: dict[bytes, bytes] = {}
+    states = MemoryStore()
     shard = Shard(0, states, Rules(1), Accounts(), SuppressionIndex())
     for event in events(count, shape):
         incoming = record(event.kind, event.key, event.value, event.arrival_ms)
@@ -52,7 +53,7 @@ def repeated(states: dict[bytes, bytes], count: int) -> Iterator[tuple[bytes, by
 
 async def store(brokers: str, prefix: str, partitions: int, count: int, shape: str) -> Stored:
     """Write `count` states and their cells to the topics of an installation."""
-    held: list[dict[bytes, bytes]] = [{} for _ in range(partitions)]
+    held = [MemoryStore() for _ in range(partitions)]
     for key, value in repeated(templates(min(TEMPLATE_EVENTS, count * 3), shape), count):
         held[partition_of(key, partitions)][key] = value
     size = sum(len(value) for states in held for value in states.values())
@@ -63,17 +64,18 @@ async def store(brokers: str, prefix: str, partitions: int, count: int, shape: s
     return Stored(count, sum(map(len, cells)), round(size / count, 1))
 
 
-def _cells(partition: int, states: dict[bytes, bytes], partitions: int) -> dict[bytes, bytes]:
+def _cells(partition: int, states: MemoryStore, partitions: int) -> dict[bytes, bytes]:
     shard = Shard(partition, states, Rules(partitions), Accounts(), SuppressionIndex())
-    for _ in shard.restore({}, 1):
+    for _ in shard.fold():
         pass
+    shard.finish_restore({}, 1)
     version = EPOCH + len(states) * partitions
     return {
         c.key: encode_cell(version + n, c.counts) for n, c in enumerate(shard.cells.take_dirty())
     }
 
 
-def _outgoing(topic: str, held: list[dict[bytes, bytes]]) -> Iterator[Outgoing]:
+def _outgoing(topic: str, held: Sequence[Mapping[bytes, bytes]]) -> Iterator[Outgoing]:
     """Partitions side by side, as they grow in life."""
     now_ms = time.time_ns() // 1_000_000
     streams = [iter(states.items()) for states in held]

@@ -22,6 +22,7 @@ from models.suppression import encode as encode_suppression
 from models.suppression import published, status_of
 from models.suppression_facts import Facts, ManualDecision
 from sinks.rows import TOPICS, map_records
+from streams.batching import MemoryStore
 from streams.common.plan import Plan
 from streams.followers.account_settings import AccountSettingsReader
 from streams.followers.suppression_index import SuppressionIndex
@@ -31,6 +32,7 @@ from tests.properties.events import NOON_MS
 from tests.properties.hostile import BYTES, KEYS, VALUES, records, stored
 from tests.support.fakes import Meter
 from tests.support.records import record
+from tests.support.stores import restore, restore_recipients
 
 #: What a broker takes of one batch by default (max.message.bytes).
 BROKER_BYTES = 1_048_588
@@ -61,7 +63,7 @@ def applied(table: dict[bytes, bytes], plan: Plan) -> Plan:
 @settings(deadline=None)
 @given(st.data(), st.lists(st.sampled_from(["sends", "receipts", "engagements"]), max_size=3))
 def test_no_record_stops_the_lifecycle_agent(data, topics):
-    states: dict[bytes, bytes] = {}
+    states = MemoryStore()
     suppressed = SuppressionIndex()
     by_hand = status_of(
         Facts(suppressed_by_hand=ManualDecision(1)), AccountSettings(account="acme"), 1
@@ -69,7 +71,7 @@ def test_no_record_stops_the_lifecycle_agent(data, topics):
     known = published("acme", "+46701234567", Facts(), by_hand, 1)
     suppressed.take(b"acme/+46701234567", encode_suppression(known))
     shard = Shard(0, states, Rules(partitions=1), Accounts(), suppressed)
-    list(shard.restore({}, 1))
+    restore(shard, {}, 1)
     for topic in topics:
         batch = data.draw(st.lists(records(topic), max_size=4))
         plan = applied(states, shard.plan(topic, batch, NOON_MS))
@@ -78,7 +80,7 @@ def test_no_record_stops_the_lifecycle_agent(data, topics):
     for plan in shard.tick(LATER_MS):
         assert not applied(states, plan).failures
     restarted = Shard(0, states, Rules(partitions=1), Accounts(), SuppressionIndex())
-    list(restarted.restore({}, 2))
+    restore(restarted, {}, 2)
     assert not restarted.uncounted
     rows = [record("message-states", key, value, NOON_MS) for key, value in states.items()]
     assert not map_records({"message-states": rows}, 65_536).refused
@@ -87,9 +89,9 @@ def test_no_record_stops_the_lifecycle_agent(data, topics):
 @settings(deadline=None)
 @given(st.data(), st.lists(st.sampled_from(["strikes", "suppression-requests"]), max_size=3))
 def test_no_record_stops_the_suppression_agent_and_all_follow_what_it_writes(data, topics):
-    numbers: dict[bytes, bytes] = {}
+    numbers = MemoryStore()
     shard = RecipientShard(0, numbers, 1, Accounts())
-    list(shard.restore(1))
+    restore_recipients(shard, 1)
     suppressed = SuppressionIndex()
     for topic in topics:
         batch = data.draw(st.lists(records(topic), max_size=4))
@@ -124,7 +126,8 @@ def test_no_record_stops_the_settings_of_accounts(key, value):
 
 @settings(deadline=None)
 @given(st.dictionaries(KEYS.filter(bool), stored(), max_size=4), st.data())
-def test_no_stored_state_stops_a_restore_and_events_and_timers_go_on(states, data):
+def test_no_stored_state_stops_a_restore_and_events_and_timers_go_on(found, data):
+    states = MemoryStore(found.items())
     cells = {
         key: data.draw(
             st.one_of(st.just(encode_cell(1, [0] * len(COUNT_NAMES))), BYTES.filter(bool))
@@ -133,7 +136,7 @@ def test_no_stored_state_stops_a_restore_and_events_and_timers_go_on(states, dat
     }
     cells = {key: value for key, value in cells.items() if is_ours(key, value)}
     shard = Shard(0, states, Rules(partitions=1), Accounts(), SuppressionIndex())
-    list(shard.restore(cells, 1))
+    restore(shard, cells, 1)
     for key in shard.unusable:  # as BatchTable.discard() does
         del states[key]
     for plan in shard.amend(set(states)):
@@ -143,14 +146,15 @@ def test_no_stored_state_stops_a_restore_and_events_and_timers_go_on(states, dat
     for plan in shard.tick(LATER_MS):
         applied(states, plan)
     list(shard.rearm({"acme"}))
-    list(shard.retire(-1))
+    shard.take_retired(10)
 
 
 @settings(deadline=None)
 @given(st.dictionaries(KEYS.filter(bool), BYTES.filter(bool), max_size=4))
-def test_no_stored_number_stops_a_restore(numbers):
+def test_no_stored_number_stops_a_restore(found):
+    numbers = MemoryStore(found.items())
     shard = RecipientShard(0, numbers, 1, Accounts())
-    list(shard.restore(1))
+    restore_recipients(shard, 1)
     for plan in shard.tick(NOON_MS):
         applied(numbers, plan)
 
@@ -218,9 +222,9 @@ def test_the_largest_state_fits_a_record():
 
 
 def test_the_largest_events_of_one_message_go_through_the_shard_one_by_one():
-    states: dict[bytes, bytes] = {}
+    states = MemoryStore()
     shard = Shard(0, states, Rules(partitions=1), Accounts(), SuppressionIndex())
-    list(shard.restore({}, 1))
+    restore(shard, {}, 1)
     for attempt in range(1, MAX_ATTEMPT + 1):
         send = largest_send(attempt, attempt).model_dump_json().encode()
         key = f"{'a' * 64}/{LONG * 128}".encode()
@@ -231,9 +235,9 @@ def test_the_largest_events_of_one_message_go_through_the_shard_one_by_one():
 
 
 def test_the_largest_number_fits_a_record():
-    numbers: dict[bytes, bytes] = {}
+    numbers = MemoryStore()
     shard = RecipientShard(0, numbers, 1, Accounts())
-    list(shard.restore(1))
+    restore_recipients(shard, 1)
     key = b"acme/+" + b"9" * 15
     for place in range(60):
         strike = Strike(
@@ -279,8 +283,8 @@ STRIKE: dict[str, Any] = json.loads(
 )
 def test_a_strike_beyond_the_contract_is_refused(change):
     """Its number's record would be too large, or one that other workers cannot keep."""
-    shard = RecipientShard(0, {}, 1, Accounts())
-    list(shard.restore(1))
+    shard = RecipientShard(0, MemoryStore(), 1, Accounts())
+    restore_recipients(shard, 1)
     value = msgspec.json.encode({**STRIKE, **change})
     one = record("strikes", b"acme/+46701234567", value, NOON_MS)
     plan = shard.plan("strikes", [one], NOON_MS)

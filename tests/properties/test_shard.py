@@ -11,30 +11,32 @@ from models.contract import Engagement, Receipt, Send
 from models.counters import COUNT_NAMES, decode_cell, encode_cell
 from models.keys import message_key
 from models.state import decode
+from streams.batching import MemoryStore
 from streams.common.plan import Plan
 from streams.followers.suppression_index import SuppressionIndex
 from streams.lifecycle.shard import Rules, Shard
 from tests.properties.events import NOON_MS, events
 from tests.support.records import record
+from tests.support.stores import restore
 
 RULES = Rules(partitions=1)
 LATER_MS = NOON_MS + 3 * 86_400_000
 
 
-def world(states: dict[bytes, bytes], published: dict[bytes, bytes], generation: int) -> Shard:
+def world(states: MemoryStore, published: dict[bytes, bytes], generation: int) -> Shard:
     shard = Shard(0, states, RULES, Accounts(), SuppressionIndex())
-    assert list(shard.restore(published, generation))[-1] == len(states)
+    assert restore(shard, published, generation) == len(states)
     return shard
 
 
-def apply(states: dict[bytes, bytes], plan: Plan) -> None:
+def apply(states: MemoryStore, plan: Plan) -> None:
     for key, value in plan.changes.items():
         assert value is not None
         states[key] = value
 
 
 def feed(
-    shard: Shard, states: dict[bytes, bytes], batch: Iterable[Send | Receipt | Engagement]
+    shard: Shard, states: MemoryStore, batch: Iterable[Send | Receipt | Engagement]
 ) -> list[Plan]:
     """One batch as the agent would see it: records of each topic apart."""
     plans = []
@@ -63,7 +65,7 @@ def counted(shard: Shard) -> dict[bytes, list[int]]:
 
 @given(st.lists(events, max_size=4), st.booleans())
 def test_counters_equal_a_fold_over_the_states(batches, expire):
-    states: dict[bytes, bytes] = {}
+    states = MemoryStore()
     shard = world(states, {}, 1)
     for batch in batches:
         feed(shard, states, batch)
@@ -76,7 +78,7 @@ def test_counters_equal_a_fold_over_the_states(batches, expire):
 
 @given(st.lists(events, max_size=4))
 def test_versions_only_grow_and_a_new_owner_starts_above_all(batches):
-    states: dict[bytes, bytes] = {}
+    states = MemoryStore()
     shard = world(states, {}, 1)
     highest = 0
     for batch in batches:
@@ -90,7 +92,7 @@ def test_versions_only_grow_and_a_new_owner_starts_above_all(batches):
 
 @given(events, events)
 def test_a_replay_changes_no_state(first, second):
-    states: dict[bytes, bytes] = {}
+    states = MemoryStore()
     shard = world(states, {}, 1)
     feed(shard, states, first)
     feed(shard, states, second)
@@ -103,7 +105,7 @@ def test_a_replay_changes_no_state(first, second):
 
 @given(events, events)
 def test_after_a_restart_just_the_cells_that_moved_are_published_again(first, second):
-    states: dict[bytes, bytes] = {}
+    states = MemoryStore()
     shard = world(states, {}, 1)
     feed(shard, states, first)
     published = {cell.key: encode_cell(1, cell.counts) for cell in shard.cells.take_dirty()}
@@ -120,7 +122,7 @@ def test_after_a_restart_just_the_cells_that_moved_are_published_again(first, se
 
 @given(events)
 def test_every_message_ends_once_its_validity_is_over(batch):
-    states: dict[bytes, bytes] = {}
+    states = MemoryStore()
     shard = world(states, {}, 1)
     feed(shard, states, batch)
     for plan in shard.tick(LATER_MS):
@@ -134,7 +136,7 @@ def test_every_message_ends_once_its_validity_is_over(batch):
 @given(st.lists(events, max_size=3), st.randoms(use_true_random=False))
 def test_batches_in_any_order_end_in_the_same_states(batches, random):
     def final(order: list[list[Send | Receipt | Engagement]]) -> dict[bytes, object]:
-        states: dict[bytes, bytes] = {}
+        states = MemoryStore()
         shard = world(states, {}, 1)
         for batch in order:
             feed(shard, states, batch)

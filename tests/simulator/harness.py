@@ -21,11 +21,13 @@ from models.keys import FORWARDED
 from models.message_row import MessageRow, row_of
 from models.state import decode
 from models.suppression import decode as decode_suppression
+from streams.batching import MemoryStore
 from streams.common.plan import Plan
 from streams.followers.suppression_index import SuppressionIndex
 from streams.lifecycle.shard import Rules, Shard
 from streams.suppression.shard import RecipientShard
 from tests.support.records import Record
+from tests.support.stores import restore, restore_recipients
 
 AS_OF = 1_795_300_000_000
 PARTITIONS = 3
@@ -72,8 +74,8 @@ class Worker:
     def __init__(self, accounts: Accounts, *, follows: bool) -> None:
         self.follows = follows
         self.suppressed = SuppressionIndex()
-        self.states: list[dict[bytes, bytes]] = [{} for _ in range(PARTITIONS)]
-        self.numbers: list[dict[bytes, bytes]] = [{} for _ in range(PARTITIONS)]
+        self.states = [MemoryStore() for _ in range(PARTITIONS)]
+        self.numbers = [MemoryStore() for _ in range(PARTITIONS)]
         self.messages = [
             Shard(p, self.states[p], Rules(PARTITIONS), accounts, self.suppressed)
             for p in range(PARTITIONS)
@@ -87,9 +89,9 @@ class Worker:
         self.retries: list[dict[str, Any]] = []
         self.requests: set[Decision] = set()
         for shard in self.messages:
-            list(shard.restore({}, 1))
+            restore(shard, {}, 1)
         for recipients in self.recipients:
-            list(recipients.restore(1))
+            restore_recipients(recipients, 1)
 
     def take(self, partition: int, topic: str, records: list[Record], clock_ms: int) -> None:
         numbers = topic in (STRIKES, REQUESTS)

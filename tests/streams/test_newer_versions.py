@@ -27,11 +27,13 @@ from models.suppression import published, status_of
 from models.suppression_facts import Facts, add_unsubscribe
 from models.vocabulary import CHANNELS, Bounce, Status
 from sinks.rows import map_records
+from streams.batching import MemoryStore
 from streams.followers.suppression_index import SuppressionIndex
 from streams.suppression.shard import RecipientShard
 from tests.streams.lifecycle.test_shard import HERE, OURS, T0, World, event
 from tests.support.fakes import counts_of
 from tests.support.records import record
+from tests.support.stores import restore_recipients
 
 KEY = b"acme/" + OURS.encode()
 NUMBER = "+46701234567"
@@ -286,9 +288,9 @@ def number_stored(reasons: list[str], facts: Facts | None = None, **change: Any)
 def number_shard(value: bytes) -> tuple[RecipientShard, dict[bytes, bytes]]:
     from models.accounts import Accounts
 
-    numbers = {NUMBER_KEY: value}
+    numbers = MemoryStore({NUMBER_KEY: value}.items())
     shard = RecipientShard(0, numbers, 1, Accounts())
-    list(shard.restore(1))
+    restore_recipients(shard, 1)
     return shard, numbers
 
 

@@ -20,11 +20,13 @@ from models.suppression import Suppression
 from models.suppression import decode as decode_suppression
 from models.suppression_requests import Action, SuppressionRequest
 from models.vocabulary import Channel
+from streams.batching import MemoryStore
 from streams.common.plan import Plan
 from streams.followers.suppression_index import SuppressionIndex
 from streams.lifecycle.shard import Rules, Shard
 from streams.suppression.shard import REQUESTS, STRIKES, RecipientShard
 from tests.support.records import Record, record
+from tests.support.stores import restore, restore_recipients
 
 T0 = 1_795_132_800_000  # 2026-11-20T00:00:00Z
 SECOND = 1_000
@@ -57,11 +59,11 @@ class World:
 
     def __init__(self, **settings: Any) -> None:
         self.accounts = Accounts()
-        self.states: dict[bytes, bytes] = {}
+        self.states = MemoryStore()
         self.logged: dict[bytes, bytes] = {}
         self.deferred_records: list[Record] = []
         self.deferred_requests: list[PublishedRequest] = []
-        self.numbers: dict[bytes, bytes] = {}
+        self.numbers = MemoryStore()
         self.suppressed = SuppressionIndex()
         self.logs: dict[str, list[Record]] = {STRIKES: [], REQUESTS: []}
         self.read_to = {STRIKES: 0, REQUESTS: 0}
@@ -79,9 +81,9 @@ class World:
         self.deferred_records, self.deferred_requests = [], []
         self.generation += 1
         self.messages = Shard(0, self.states, _RULES, self.accounts, self.suppressed)
-        list(self.messages.restore({}, self.generation))
+        restore(self.messages, {}, self.generation)
         self.judge = RecipientShard(0, self.numbers, 1, self.accounts)
-        list(self.judge.restore(self.generation))
+        restore_recipients(self.judge, self.generation)
 
     def set(self, **settings: Any) -> None:
         """The account publishes its settings anew."""

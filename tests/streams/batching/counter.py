@@ -70,8 +70,10 @@ class Counter:
 
     def dump(self, partition: int) -> dict[str, str]:
         """The states of a partition, when the test asks for them."""
-        states = self.states.partition(partition) if self.config.get("dump") else {}
-        return {key.decode(): value.decode() for key, value in states.items()}
+        if not self.config.get("dump"):
+            return {}
+        states = self.states.partition(partition).items_of(b"")
+        return {key.decode(): value.decode() for key, value in states}
 
     async def before_commit(self) -> None:
         self.commits += 1
@@ -105,7 +107,7 @@ class Counter:
         seen: dict[bytes, set[int]] = {}
         for record in batch:
             if record.key not in seen:
-                seen[record.key] = set(json.loads(held.get(record.key, b"[]")))
+                seen[record.key] = set(json.loads(held.get(record.key) or b"[]"))
             seen[record.key].add(int(record.value))
         return {key: json.dumps(sorted(numbers)).encode() for key, numbers in seen.items()}
 

@@ -9,6 +9,7 @@ import pytest
 from models.joining import join_encoded
 from models.masking import mask_key
 from models.state import MessageState, check_record, decode, encode
+from streams.batching import MemoryStore
 from streams.batching.table import _Held, _join
 from streams.kafka.reading import Place, UnreadableRecord
 from tests.support.records import Record, record
@@ -31,7 +32,7 @@ GARBAGE = [
 
 
 def restored(*records: Any) -> tuple[_Held, list[tuple[Place, str]]]:
-    held, reports = _Held(), list[tuple[Place, str]]()
+    held, reports = _Held(MemoryStore()), list[tuple[Place, str]]()
     table: Any = SimpleNamespace(
         merge=join_encoded,
         check=check_record,
@@ -48,7 +49,7 @@ def at(offset: int, value: bytes | None, key: bytes | None = KEY) -> Record:
 @pytest.mark.parametrize("garbage", GARBAGE)
 def test_garbage_between_two_states(garbage: bytes) -> None:
     held, reports = restored(at(1, GOOD), at(2, garbage), at(3, NEWER))
-    assert decode(held.data[KEY]).delivered_at == 9
+    assert decode(held.store[KEY]).delivered_at == 9
     assert [place for place, _ in reports] == [Place("message-states", 3, 2, KEY)]
     assert reports[0][0].shown(mask_key) == "topic message-states, partition 3, offset 2"
 
@@ -56,14 +57,14 @@ def test_garbage_between_two_states(garbage: bytes) -> None:
 @pytest.mark.parametrize("garbage", GARBAGE)
 def test_garbage_at_the_end_is_written_over(garbage: bytes) -> None:
     held, reports = restored(at(1, GOOD), at(2, garbage))
-    assert held.data == {KEY: GOOD} and held.merged == {KEY}
+    assert held.store == {KEY: GOOD} and held.merged == {KEY}
     assert len(reports) == 1
 
 
 @pytest.mark.parametrize("garbage", GARBAGE)
 def test_garbage_at_the_beginning(garbage: bytes) -> None:
     held, reports = restored(at(1, garbage), at(2, GOOD))
-    assert held.data == {KEY: GOOD}
+    assert held.store == {KEY: GOOD}
     assert reports
 
 
@@ -74,15 +75,15 @@ def test_a_record_that_the_client_cannot_read() -> None:
         "fault": "header 1: its name is not UTF-8",
     }  # fmt: skip
     held, reports = restored(at(1, GOOD), UnreadableRecord(**values))
-    assert held.data == {KEY: GOOD}
+    assert held.store == {KEY: GOOD}
     assert reports == [(Place("message-states", 3, 2, KEY), "header 1: its name is not UTF-8")]
 
 
 def test_a_record_without_a_key() -> None:
     held, reports = restored(at(1, GOOD, None))
-    assert held.data == {} and len(reports) == 1
+    assert held.store == {} and len(reports) == 1
 
 
 def test_a_tombstone_after_garbage_deletes() -> None:
     held, _ = restored(at(1, GOOD), at(2, b"\xc1"), at(3, None))
-    assert held.data == {} and held.merged == set()
+    assert held.store == {} and held.merged == set()

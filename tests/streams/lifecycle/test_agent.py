@@ -12,6 +12,7 @@ from models.counters import decode_cell, retired_key
 from models.settings import Settings
 from models.state import decode
 from models.time import DAY_MS
+from streams.batching import MemoryStore
 from streams.common import context as context_module
 from streams.common.context import AgentContext
 from streams.common.delivery import Delivery
@@ -55,11 +56,13 @@ class Table:
     def __init__(self, name: str, broker: Broker) -> None:
         self.name = name
         self.broker = broker
-        self.data: dict[bytes, bytes] = {}
+        self.data = MemoryStore()
         self.merged: set[bytes] = set()
 
-    def partition(self, partition: int) -> dict[bytes, bytes]:
+    def partition(self, partition: int) -> MemoryStore:
         return self.data
+
+    restored_store = partition
 
     def pop_merged_keys(self, partition: int) -> set[bytes]:
         return self.merged

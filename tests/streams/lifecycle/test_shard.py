@@ -13,6 +13,7 @@ from models.message_row import row_of
 from models.refusal import Reason
 from models.state import decode
 from models.time import DAY_MS
+from streams.batching import MemoryStore
 from streams.common.plan import Plan
 from streams.common.shard import CHUNK_SIZE
 from streams.followers.suppression_index import SuppressionIndex
@@ -20,6 +21,7 @@ from streams.lifecycle import handlers
 from streams.lifecycle import shard as shard_module
 from streams.lifecycle.shard import Rules, Shard
 from tests.support.records import Record, record
+from tests.support.stores import restore
 
 T0 = 1_795_176_000_000  # 2026-11-20T12:00:00Z
 PARTITIONS = 4
@@ -42,7 +44,7 @@ class World:
     """A shard and its table, delivered to as the agent does."""
 
     def __init__(self, generation: int = 1) -> None:
-        self.states: dict[bytes, bytes] = {}
+        self.states = MemoryStore()
         self.published: dict[bytes, bytes] = {}
         self.accounts = Accounts()
         self.suppressed = SuppressionIndex()
@@ -52,7 +54,7 @@ class World:
         self.shard = Shard(
             HERE, self.states, Rules(partitions=PARTITIONS), self.accounts, self.suppressed
         )
-        list(self.shard.restore(self.published, generation))
+        restore(self.shard, self.published, generation)
 
     def deliver(self, plan: Plan) -> Plan:
         for key, value in plan.changes.items():
@@ -194,8 +196,8 @@ def test_an_engagement_of_a_recipient_alone_is_accepted_and_changes_no_message()
     value = json.dumps({k: v for k, v in json.loads(click.value).items() if k != "message_id"})
     key = message_key("acme", "+46701234567")
     here = partition_of(key, PARTITIONS)
-    shard = Shard(here, {}, Rules(partitions=PARTITIONS), Accounts(), {})
-    list(shard.restore({}, 1))
+    shard = Shard(here, MemoryStore(), Rules(partitions=PARTITIONS), Accounts(), {})
+    restore(shard, {}, 1)
     plan = shard.plan("engagements", [click._replace(key=key, value=value.encode())], T0)
     assert plan.counts == {("receipts_events_total", "engagements", "click"): 1}
     assert not (plan.changes or plan.rerouted or plan.dead_letters)
@@ -266,9 +268,12 @@ def retire(world: World, clock_ms: int) -> tuple[list[bytes], list[bytes]]:
 
 def forget(world: World, day: int) -> tuple[list[bytes], list[bytes]]:
     """As the agent does, also right after a restart."""
-    states = [key for keys in world.shard.retire(day) for key in keys]
-    for key in states:
-        del world.states[key]
+    world.shard.retire(day)
+    states = []
+    while (keys := world.shard.take_retired(2)) is not None:
+        states += keys
+        for key in keys:
+            del world.states[key]
     return states, [key for keys in world.shard.retire_cells(day) for key in keys]
 
 

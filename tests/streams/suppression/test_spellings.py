@@ -21,6 +21,7 @@ from models.suppression_facts import (
     add_unsubscribe,
     joined,
 )
+from streams.batching import MemoryStore
 from streams.common import context
 from streams.common.context import AgentContext
 from streams.common.delivery import Delivery
@@ -30,6 +31,7 @@ from tests.streams.lifecycle.test_agent import Broker, Table
 from tests.support.fakes import Meter
 from tests.support.recipient_world import HOUR, MINUTE, T0, World, hard, send, unsubscribe
 from tests.support.records import record
+from tests.support.stores import restore_recipients
 
 PERSON, SPELLING = "+5582999448232", "+558299448232"
 PERSON_KEY, OLD_KEY = message_key("acme", PERSON), message_key("acme", SPELLING)
@@ -151,8 +153,8 @@ def test_a_reason_of_a_newer_version_stays_where_it_is() -> None:
 
 
 def shard() -> RecipientShard:
-    restored = RecipientShard(0, {}, 1, Accounts())
-    list(restored.restore(1))
+    restored = RecipientShard(0, MemoryStore(), 1, Accounts())
+    restore_recipients(restored, 1)
     return restored
 
 

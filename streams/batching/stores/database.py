@@ -1,0 +1,191 @@
+"""One RocksDB: its options, atomic writes, and what makes it ours.
+
+The write-ahead log is off, for Kafka's changelog is the log. All is in one column family, so that
+after a crash the database is what it was at some earlier write, whole (ADR 0015).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    DBCompressionType,
+    Options,
+    Rdict,
+    ReadOptions,
+    WriteBatch,
+    WriteBufferManager,
+    WriteOptions,
+)
+
+from streams.batching.errors import StateFolderError
+
+KIB: Final = 1 << 10
+MIB: Final = 1 << 20
+_IDENTITY: Final = b"\x00identity"
+_WRITTEN: Final = b"\x00written"
+#: A file in the folder of a database that must not be opened again.
+DAMAGED: Final = "damaged"
+
+
+class Memory:
+    """What all databases of a process share: the memory for blocks and for what is not flushed."""
+
+    def __init__(self, blocks: int = 64 * MIB, unflushed: int = 64 * MIB) -> None:
+        self.blocks = Cache(blocks)
+        self.unflushed = WriteBufferManager(unflushed, allow_stall=False)
+
+
+def _options(memory: Memory) -> Options:
+    table = BlockBasedOptions()
+    table.set_block_cache(memory.blocks)
+    table.set_block_size(4 * KIB)
+    table.set_bloom_filter(10, block_based=False)
+    table.set_format_version(5)
+    # Indexes and filters grow with the states: in the cache they are bounded with all else.
+    table.set_cache_index_and_filter_blocks(True)
+    table.set_pin_l0_filter_and_index_blocks_in_cache(True)
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_block_based_table_factory(table)
+    options.set_compression_type(DBCompressionType.lz4())
+    options.set_bottommost_compression_type(DBCompressionType.zstd())
+    options.set_level_compaction_dynamic_level_bytes(True)
+    options.set_write_buffer_manager(memory.unflushed)
+    options.set_write_buffer_size(32 * MIB)
+    options.set_max_background_jobs(2)
+    options.set_max_open_files(512)
+    options.set_keep_log_file_num(2)
+    options.set_max_log_file_size(MIB)
+    return options
+
+
+class Database:
+    """Rows of bytes by key, in the order of their keys, in a folder of their own.
+
+    Raises StateFolderError: another process uses the folder, or the disk is full.
+    """
+
+    def __init__(self, path: Path, memory: Memory) -> None:
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+        try:
+            self._rows = Rdict(str(path), _options(memory))
+        except Exception as error:  # rocksdict has one class for all errors
+            raise _translated(error, path) from error
+        self._unlogged = WriteOptions()
+        self._unlogged.disable_wal = True  # type: ignore[assignment,method-assign]
+
+    # --- identity -------------------------------------------------------------------------------
+
+    def identity(self) -> dict[str, Any] | None:
+        """What `identify` wrote; None: it is new."""
+        found = self.get(_IDENTITY)
+        return None if found is None else json.loads(found)
+
+    def identify(self, identity: dict[str, Any]) -> None:
+        """Write what the database is for; kept at once."""
+        self.write([(_IDENTITY, json.dumps(identity).encode())])
+        self.flush()
+
+    def written_at(self) -> float:
+        """When it was last written, in epoch seconds; 0: never."""
+        found = self.get(_WRITTEN)
+        return 0.0 if found is None else int.from_bytes(found, "big") / 1000
+
+    # --- reading --------------------------------------------------------------------------------
+
+    def get(self, key: bytes) -> bytes | None:
+        """The row of a key."""
+        try:
+            row: bytes | None = self._rows.get(key)
+        except Exception as error:
+            raise _translated(error, self.path) from error
+        return row
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The rows of some keys, in their order."""
+        try:
+            rows: list[bytes | None] = self._rows.get(list(keys))  # type: ignore[assignment]
+        except Exception as error:
+            raise _translated(error, self.path) from error
+        return rows
+
+    def keys(self, start: bytes, end: bytes) -> Iterator[bytes]:
+        """Keys from `start`, in order, before `end`."""
+        return self._rows.keys(from_key=start, read_opt=_bounded(end))  # type: ignore[return-value]
+
+    def items(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """The same, with their rows."""
+        return self._rows.items(from_key=start, read_opt=_bounded(end))  # type: ignore[return-value]
+
+    # --- writing --------------------------------------------------------------------------------
+
+    def write(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Write {key: row, or None to delete}, all or nothing."""
+        batch = WriteBatch(raw_mode=True)
+        put, delete = batch.put, batch.delete
+        for key, row in changes:
+            if row is None:
+                delete(key)
+            else:
+                put(key, row)
+        put(_WRITTEN, round(time.time() * 1000).to_bytes(8, "big"))
+        try:
+            self._rows.write(batch, self._unlogged)
+        except Exception as error:
+            raise _translated(error, self.path) from error
+
+    def clear(self, start: bytes, end: bytes) -> None:
+        """Delete all rows from `start` before `end`."""
+        self._rows.delete_range(start, end, self._unlogged)
+
+    def flush(self, *, wait: bool = True) -> None:
+        """Keep what is written even if the process is killed. wait: until that is done."""
+        try:
+            self._rows.flush(wait)
+        except Exception as error:
+            raise _translated(error, self.path) from error
+
+    def close(self) -> None:
+        """Flush and close."""
+        self.flush()
+        self._rows.close()
+
+
+def destroy(path: Path) -> None:
+    """Delete a closed database."""
+    shutil.rmtree(path, ignore_errors=False)
+
+
+def after(prefix: bytes) -> bytes:
+    """The first key behind all that begin with a prefix."""
+    return prefix[:-1] + bytes([prefix[-1] + 1])
+
+
+def _bounded(end: bytes) -> ReadOptions:
+    options = ReadOptions()
+    options.set_iterate_upper_bound(end)
+    return options
+
+
+def _translated(error: Exception, path: Path) -> StateFolderError:
+    text = str(error)
+    if "Corruption" in text or "Checksum mismatch" in text:
+        with suppress(OSError):
+            (path / DAMAGED).touch()
+        fix = "start the worker again; it makes the database again from Kafka"
+        return StateFolderError(path, f"the database is damaged ({text})", fix, is_corruption=True)
+    if "lock" in text.lower() and ("LOCK" in text or "hold by current" in text):
+        return StateFolderError(path, "another process uses it", "give each worker its own folder")
+    if "No space left" in text:
+        return StateFolderError(path, "the disk is full", "make room, then start the worker again")
+    return StateFolderError(path, text, "delete it; it is made again from Kafka")

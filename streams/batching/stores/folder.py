@@ -1,0 +1,218 @@
+"""The databases of a worker's partitions, one in each folder `STATE_DIR/app/partition`."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from streams.batching.errors import StateFolderError
+from streams.batching.stores.base import StateStore
+from streams.batching.stores.cache import Cache
+from streams.batching.stores.database import DAMAGED, Database, Memory, destroy
+from streams.batching.stores.disk import DiskStore
+from streams.batching.stores.memory import MemoryStore
+
+log = logging.getLogger(__name__)
+
+#: Of the rows; a database of another format is made again from Kafka.
+FORMAT: Final = 1
+
+#: A database that was last written so long ago is made again from Kafka: compaction keeps a
+#: tombstone for `delete.retention.ms`, a day, and afterwards nothing shows that a key was deleted.
+STALE_S: Final = 20 * 3600
+
+#: What is not flushed is read from Kafka again after a crash: at most so many values of all
+#: partitions together, and at most what was written in so many seconds.
+FLUSH_ROWS: Final = 150_000
+FLUSH_S: Final = 60.0
+
+
+class StateFolder(NamedTuple):
+    """Where and how states are kept on disk.
+
+    path: of this worker alone
+    cache_bytes: for recently used values
+    rules: what timers, days and notes follow from the values by; when it changes they are derived
+        again
+    """
+
+    path: Path
+    cache_bytes: int
+    rules: str
+
+
+class _Unflushed:
+    """Values that were written to a database and not flushed, and since when (monotonic)."""
+
+    def __init__(self, since: float) -> None:
+        self.rows = 0
+        self.since = since
+
+
+class MemoryStores:
+    """Stores in memory, of all partitions of an app."""
+
+    def open(self, table: str, partition: int) -> StateStore:
+        """A new store of a table."""
+        return MemoryStore()
+
+    def close(self, partition: int) -> None:
+        """Nothing."""
+
+    def close_all(self) -> None:
+        """Nothing."""
+
+    def written(self, rows: Mapping[int, int]) -> None:
+        """Nothing."""
+
+
+class DiskStores:
+    """Stores on disk, of all partitions of an app.
+
+    tables: names of the tables; the order must not change
+    Raises StateFolderError when another process uses the folder.
+    """
+
+    def __init__(self, folder: StateFolder, app: str, tables: Sequence[str]) -> None:
+        self._folder = folder
+        self._path = folder.path / app
+        self._app = app
+        self._tables = list(tables)
+        self._memory = Memory()
+        self._cache = Cache(folder.cache_bytes)
+        self._databases: dict[int, Database] = {}
+        self._stores: dict[int, dict[str, DiskStore]] = {}
+        self._refolding: set[int] = set()
+        """Partitions whose timers, days and notes are derived again."""
+        self._unflushed: dict[int, _Unflushed] = {}
+        self._lock = _lock(self._path)
+        self._remove_stale()
+
+    def open(self, table: str, partition: int) -> StateStore:
+        """The store of a table; it is the same until the partition is closed."""
+        if partition not in self._stores:
+            self._open(partition)
+        return self._stores[partition][table]
+
+    def _open(self, partition: int) -> None:
+        self._databases[partition] = database = self._database(partition)
+        identity = self._identity(partition)
+        found = database.identity()
+        if found is not None and found["rules"] != identity["rules"]:
+            log.info("Timers and counters of partition %d are derived again", partition)
+            # Until `folded` it belongs to no rules: after a crash all is derived again.
+            database.identify({**identity, "rules": ""})
+            self._refolding.add(partition)
+        self._stores[partition] = {
+            table: DiskStore(database, bytes([number]), self._cache)
+            for number, table in enumerate(self._tables, 1)
+        }
+        if partition in self._refolding:
+            for store in self._stores[partition].values():
+                store.refold()
+        elif found is None:
+            database.identify(identity)
+
+    def _database(self, partition: int) -> Database:
+        path = self._path / str(partition)
+        database = None
+        if not (path / DAMAGED).exists():
+            try:
+                database = Database(path, self._memory)
+            except StateFolderError as error:
+                if not error.is_corruption:
+                    raise
+        reason = _unusable(database, self._identity(partition))
+        if database is not None and not reason:
+            return database
+        log.warning("States of partition %d are read from Kafka again: %s", partition, reason)
+        if database is not None:
+            database.close()
+        destroy(path)
+        return Database(path, self._memory)
+
+    def _identity(self, partition: int) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "app": self._app,
+            "partition": partition,
+            "tables": self._tables,
+            "rules": self._folder.rules,
+        }
+
+    def written(self, rows: Mapping[int, int]) -> None:
+        """Values were written, by partition. All that was derived again is written by then."""
+        for partition in self._refolding & self._databases.keys():
+            self._databases[partition].identify(self._identity(partition))
+        self._refolding.clear()
+        now = time.monotonic()
+        for partition, count in rows.items():
+            unflushed = self._unflushed.setdefault(partition, _Unflushed(now))
+            unflushed.rows += count
+            if (
+                unflushed.rows > FLUSH_ROWS / len(self._databases)
+                or now - unflushed.since > FLUSH_S
+            ):
+                self._databases[partition].flush(wait=False)
+                del self._unflushed[partition]
+
+    def close(self, partition: int) -> None:
+        """Close a partition that another worker has; it stays on disk for a while."""
+        for store in self._stores.pop(partition, {}).values():
+            store.close()
+        self._unflushed.pop(partition, None)
+        if database := self._databases.pop(partition, None):
+            database.close()
+
+    def close_all(self) -> None:
+        """Close all, at the end of the process."""
+        for partition in list(self._databases):
+            self.close(partition)
+        os.close(self._lock)
+
+    def _remove_stale(self) -> None:
+        for path in self._path.iterdir():
+            if path.name.isdigit() and time.time() - _written_at(path) > STALE_S:
+                log.info("Deleting %s: its partition has long been elsewhere", path)
+                destroy(path)
+
+
+def _unusable(database: Database | None, identity: dict[str, Any]) -> str:
+    """Why a database is of no use; empty: it is usable, or new."""
+    if database is None:
+        return "the database is damaged"
+    found = database.identity()
+    if found is None:
+        return ""
+    if any(found.get(name) != identity[name] for name in ("format", "app", "partition", "tables")):
+        return "the database is of another version, app or partition"
+    age = time.time() - database.written_at()
+    if age > STALE_S:
+        return f"the database was last written {age / 3600:.0f} hours ago"
+    return ""
+
+
+def _written_at(path: Path) -> float:
+    """When a closed database was last written, at the latest; epoch seconds."""
+    return max((each.stat().st_mtime for each in path.iterdir()), default=path.stat().st_mtime)
+
+
+def _lock(path: Path) -> int:
+    """Lock the folder for this process; the descriptor keeps the lock."""
+    path.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        with suppress(OSError):
+            os.close(descriptor)
+        raise StateFolderError(
+            path, "another worker uses it", "give each worker a RECEIPTS_STATE_DIR of its own"
+        ) from None
+    return descriptor
