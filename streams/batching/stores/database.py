@@ -20,7 +20,7 @@ from rocksdict import (
     DBCompressionType,
     Options,
     Rdict,
-    ReadOptions,
+    RdictIter,
     WriteBatch,
     WriteBufferManager,
     WriteOptions,
@@ -121,11 +121,32 @@ class Database:
 
     def keys(self, start: bytes, end: bytes) -> Iterator[bytes]:
         """Keys from `start`, in order, before `end`."""
-        return self._rows.keys(from_key=start, read_opt=_bounded(end))  # type: ignore[return-value]
+        for rows in self._scan(start):
+            key: bytes = rows.key()
+            if key >= end:
+                return
+            yield key
 
     def items(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
         """The same, with their rows."""
-        return self._rows.items(from_key=start, read_opt=_bounded(end))  # type: ignore[return-value]
+        for rows in self._scan(start):
+            key: bytes = rows.key()
+            if key >= end:
+                return
+            yield key, rows.value()
+
+    def _scan(self, start: bytes) -> Iterator[RdictIter]:
+        """An iterator at each row from `start`. rocksdict's own bound points into freed memory, and
+        its iterators of keys and items end silently where a file is damaged."""
+        rows = self._rows.iter()
+        rows.seek(start)
+        while rows.valid():
+            yield rows
+            rows.next()
+        try:
+            rows.status()
+        except Exception as error:
+            raise _translated(error, self.path) from error
 
     # --- writing --------------------------------------------------------------------------------
 
@@ -169,12 +190,6 @@ def destroy(path: Path) -> None:
 def after(prefix: bytes) -> bytes:
     """The first key behind all that begin with a prefix."""
     return prefix[:-1] + bytes([prefix[-1] + 1])
-
-
-def _bounded(end: bytes) -> ReadOptions:
-    options = ReadOptions()
-    options.set_iterate_upper_bound(end)
-    return options
 
 
 def _translated(error: Exception, path: Path) -> StateFolderError:

@@ -180,7 +180,7 @@ class DiskStore:
     def _clear_derived(self) -> None:
         for rows in (self._timer_rows, self._day_rows):
             self._database.clear(rows, after(rows))
-        self._database.clear(self._note_rows + LASTING + b"\x01", after(self._note_rows))
+        self._database.clear(after(self._note_rows + LASTING), after(self._note_rows))
 
     def unfolded(self) -> Iterator[Unfolded]:
         """See StateStore."""
@@ -287,7 +287,7 @@ class DiskTimers:
         return first is not None and first * SECOND_MS <= clock_ms
 
     def __len__(self) -> int:
-        return sum(1 for _ in self._index.keys())
+        return sum(1 for _ in self._index)
 
 
 class Notes(dict[bytes, bytes]):

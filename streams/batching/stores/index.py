@@ -81,7 +81,7 @@ class Index:
         start = len(self._prefix)
         return int.from_bytes(min(rows)[start : start + _WIDTH], "big") if rows else None
 
-    def keys(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[bytes]:
         """All rows that are there, without the prefix, in no order."""
         start = len(self._prefix)
         changed = self._frozen | self._changed

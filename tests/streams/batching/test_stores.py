@@ -1,0 +1,352 @@
+"""One contract for states in memory and on disk, and what a store on disk has after each write."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+from tempfile import mkdtemp
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from streams.batching.errors import StateFolderError
+from streams.batching.stores.base import LASTING, StateStore, Unfolded
+from streams.batching.stores.cache import Cache
+from streams.batching.stores.database import Database, Memory
+from streams.batching.stores.disk import DiskStore
+from streams.batching.stores.memory import MemoryStore
+
+MEMORY = Memory()
+KEYS = st.sampled_from([b"a/1", b"a/2", b"a/22", b"b/1", b"c", b"\xff"])
+VALUES = st.binary(min_size=1, max_size=8)
+SECONDS = st.integers(1, 9)
+
+
+def disk_store(path: Path, cache_bytes: int = 1 << 20) -> tuple[Database, DiskStore]:
+    database = Database(path, MEMORY)
+    return database, DiskStore(database, b"\x01", Cache(cache_bytes))
+
+
+@pytest.fixture(params=["memory", "disk"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StateStore]:
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    database, store = disk_store(tmp_path / "db")
+    yield store
+    database.close()
+
+
+@pytest.fixture(params=["unwritten", "written"])
+def settle(request: pytest.FixtureRequest, store: StateStore):
+    """Write what changed, or leave it."""
+
+    def write() -> None:
+        if request.param == "written":
+            store.freeze()
+            store.write(1)
+            store.written()
+
+    return write
+
+
+# --- the contract -----------------------------------------------------------------------------
+
+
+def test_values_are_there_until_they_are_discarded(store, settle):
+    store[b"k"], store[b"l"] = b"1", b"2"
+    settle()
+    assert (store[b"k"], store.get(b"l"), store.get(b"m"), len(store)) == (b"1", b"2", None, 2)
+    assert b"k" in store and b"m" not in store
+    store[b"k"] = b"3"
+    store.discard(b"l")
+    store.discard(b"never there")
+    settle()
+    assert (store[b"k"], store.get(b"l"), len(store)) == (b"3", None, 1)
+    with pytest.raises(KeyError):
+        store[b"l"]
+
+
+def test_items_of_a_prefix(store, settle):
+    for key in (b"a/1", b"a/2", b"b/1"):
+        store[key] = key
+    settle()
+    store[b"a/3"] = b"new"
+    store.discard(b"a/1")
+    assert dict(store.items_of(b"a/")) == {b"a/2": b"a/2", b"a/3": b"new"}
+    assert dict(store.items_of(b"")) == {b"a/2": b"a/2", b"a/3": b"new", b"b/1": b"b/1"}
+
+
+def test_items_of_a_prefix_are_as_they_are_when_they_are_yielded(store, settle):
+    for number in range(5):
+        store[b"%d" % number] = b"old"
+    settle()
+    seen = {}
+    for key, value in store.items_of(b""):
+        seen[key] = value
+        store[b"4"] = b"new"
+        if key != b"0":
+            store.discard(b"0")
+    assert seen.get(b"4") in {b"new", b"old"}
+    assert set(seen) >= {b"1", b"2", b"3", b"4"}
+
+
+def test_keys_are_due_from_their_second_on_and_once(store, settle):
+    for key, at_ms in ((b"a", 1), (b"b", 1_001), (b"c", 2_000), (b"d", 99_000)):
+        store[key] = b"v"
+        store.timers.set(key, at_ms)
+    settle()
+    assert not store.timers.any_due(999)
+    assert store.timers.take_due(999, 10) == []
+    assert store.timers.any_due(1_000)
+    assert store.timers.take_due(1_999, 10) == [b"a"]
+    settle()
+    assert sorted(store.timers.take_due(2_000, 10)) == [b"b", b"c"]
+    assert not store.timers.any_due(98_999)
+    store.timers.set(b"a", 5_000)
+    settle()
+    assert store.timers.take_due(99_000, 1) != []
+    assert store.timers.take_due(99_000, 1) != []
+    assert store.timers.take_due(99_000, 1) == []
+
+
+def test_no_more_keys_are_taken_than_asked_for(store, settle):
+    for number in range(7):
+        store[b"%d" % number] = b"v"
+        store.timers.set(b"%d" % number, 1 + number % 2)
+        store.days.add(number % 3, b"%d" % number)
+    settle()
+    taken = [store.timers.take_due(5_000, 3) for _ in range(4)]
+    assert [len(keys) for keys in taken] == [3, 3, 1, 0]
+    assert sorted(sum(taken, [])) == [b"%d" % number for number in range(7)]
+    days = [store.days.take(1, 2) for _ in range(4)]
+    assert [len(keys) for keys in days] == [2, 2, 1, 0]
+    assert sorted(sum(days, [])) == [b"0", b"1", b"3", b"4", b"6"]
+    assert store.days.first() == 2
+
+
+def test_days_know_the_first_that_has_keys(store, settle):
+    assert store.days.first() is None
+    store.days.add(20_000, b"late")
+    store.days.add(19_000, b"early")
+    settle()
+    assert store.days.first() == 19_000
+    assert store.days.take(19_999, 10) == [b"early"]
+    settle()
+    assert store.days.first() == 20_000
+
+
+def test_a_prefetched_value_is_what_was_put_last(store, settle):
+    store[b"k"] = b"1"
+    settle()
+    store.prefetch([b"k", b"k", None, b"unknown"])
+    store[b"k"] = b"2"
+    store[b"unknown"] = b"3"
+    store.prefetch([b"k", b"unknown"])
+    assert (store[b"k"], store[b"unknown"]) == (b"2", b"3")
+
+
+# --- a store on disk --------------------------------------------------------------------------
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """A store on disk against plain dicts: what it shows, and what it goes back to."""
+
+    @initialize(cache_bytes=st.sampled_from([0, 1_000, 1 << 20]))
+    def begin(self, cache_bytes: int) -> None:
+        self.path = Path(mkdtemp())
+        self.cache_bytes = cache_bytes
+        self.database, self.store = disk_store(self.path / "db", cache_bytes)
+        self.now: dict = {"values": {}, "seconds": {}, "days": set(), "notes": {}}
+        self.frozen = deepcopy(self.now)
+        self.offset, self.written_at = 0, -1
+        self.on_disk = deepcopy(self.now)
+
+    @rule(key=KEYS, value=VALUES)
+    def put(self, key: bytes, value: bytes) -> None:
+        self.store[key] = value
+        self.now["values"][key] = value
+
+    @rule(key=KEYS)
+    def discard(self, key: bytes) -> None:
+        self.store.discard(key)
+        if self.now["values"].pop(key, None) is not None:
+            self.now["seconds"].pop(key, None)
+
+    @rule(key=KEYS, second=SECONDS)
+    def set_timer(self, key: bytes, second: int) -> None:
+        if key in self.now["values"]:
+            self.store.timers.set(key, second * 1000)
+            self.now["seconds"][key] = second
+
+    @rule(key=KEYS)
+    def clear_timer(self, key: bytes) -> None:
+        if key in self.now["values"]:
+            self.store.timers.clear(key)
+            self.now["seconds"].pop(key, None)
+
+    @rule(second=SECONDS, most=st.integers(1, 3))
+    def take_due(self, second: int, most: int) -> None:
+        due = {key for key, at in self.now["seconds"].items() if at <= second}
+        assert self.store.timers.any_due(second * 1000) == bool(due)
+        taken = self.store.timers.take_due(second * 1000, most)
+        assert len(taken) == len(set(taken)) == min(most, len(due))
+        assert set(taken) <= due
+        for key in taken:
+            del self.now["seconds"][key]
+
+    @rule(key=KEYS, day=SECONDS)
+    def add_day(self, key: bytes, day: int) -> None:
+        self.store.days.add(day, key)
+        self.now["days"].add((day, key))
+
+    @rule(key=KEYS, day=SECONDS)
+    def remove_day(self, key: bytes, day: int) -> None:
+        self.store.days.remove(day, key)
+        self.now["days"].discard((day, key))
+
+    @rule(day=SECONDS, most=st.integers(1, 3))
+    def take_day(self, day: int, most: int) -> None:
+        there = [each for each in self.now["days"] if each[0] <= day]
+        taken = self.store.days.take(day, most)
+        assert len(taken) == min(most, len(there))
+        for key in taken:
+            found = min(each for each in there if each[1] == key)
+            there.remove(found)
+            self.now["days"].discard(found)
+
+    @rule(key=KEYS, note=VALUES)
+    def note(self, key: bytes, note: bytes) -> None:
+        self.store.notes[key] = note
+        self.now["notes"][key] = note
+
+    @rule(key=KEYS)
+    def forget_note(self, key: bytes) -> None:
+        self.store.notes.pop(key, None)
+        self.now["notes"].pop(key, None)
+
+    @rule()
+    def freeze(self) -> None:
+        self.store.freeze()
+        self.frozen = deepcopy(self.now)
+
+    @rule()
+    def write(self) -> None:
+        self.offset += 1
+        self.store.write(self.offset)
+        assert self.store.written() >= 0
+        self.on_disk, self.written_at = deepcopy(self.frozen), self.offset
+        self.frozen = deepcopy(self.on_disk)
+
+    @rule()
+    def revert(self) -> None:
+        self.store.revert()
+        self._back_to_disk()
+
+    @rule()
+    def reopen(self) -> None:
+        self.store.close()
+        self.database.close()
+        self.database, self.store = disk_store(self.path / "db", self.cache_bytes)
+        self._back_to_disk()
+
+    @rule()
+    def refold(self) -> None:
+        """Values stay, what follows from them is forgotten and folded again."""
+        self.store.refold()
+        self._back_to_disk()
+        assert not list(self.store.timers._index) and self.store.days.first() is None
+        values = {each.key: each.value for each in self.store.unfolded() if each.before is None}
+        assert values == self.now["values"]
+        self.now |= {"seconds": {}, "days": set(), "notes": {}}
+        self.on_disk |= {"seconds": {}, "days": set(), "notes": {}}
+        self.frozen = deepcopy(self.on_disk)
+
+    def _back_to_disk(self) -> None:
+        self.now, self.frozen = deepcopy(self.on_disk), deepcopy(self.on_disk)
+        assert self.store.offset == self.written_at
+        assert not self.store.is_changed
+
+    @invariant()
+    def shows_what_was_put(self) -> None:
+        if not hasattr(self, "store"):
+            return
+        assert dict(self.store.items_of(b"")) == self.now["values"]
+        assert len(self.store) == len(self.now["values"])
+        assert dict(self.store.notes) == self.now["notes"]
+        assert len(self.store.timers) == len(self.now["seconds"])
+        assert self.store.days.first() == min((day for day, _ in self.now["days"]), default=None)
+        for key in (b"a/1", b"c"):
+            assert self.store.get(key) == self.now["values"].get(key)
+            assert self.store.second_of(key) == self.now["seconds"].get(key, 0)
+
+    def teardown(self) -> None:
+        self.database.close()
+        shutil.rmtree(self.path)
+
+
+StoreMachine.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=40, suppress_health_check=list(HealthCheck)
+)
+TestStoreMachine = StoreMachine.TestCase
+
+
+def test_changes_after_the_freeze_are_not_part_of_the_write(tmp_path):
+    database, store = disk_store(tmp_path / "db")
+    store[b"k"], store[b"l"] = b"frozen", b"frozen"
+    store.timers.set(b"k", 1_000)
+    store.freeze()
+    store[b"k"] = b"later"
+    store.discard(b"l")
+    store[b"m"] = b"later"
+    store.timers.set(b"k", 5_000)
+    store.write(7)
+    store.written()
+    assert dict(store.items_of(b"")) == {b"k": b"later", b"m": b"later"}
+    assert store.timers.take_due(1_000, 9) == []
+    store.close()
+    database.close()
+    database, again = disk_store(tmp_path / "db")
+    assert dict(again.items_of(b"")) == {b"k": b"frozen", b"l": b"frozen"}
+    assert (again.offset, len(again)) == (7, 2)
+    assert again.timers.take_due(1_000, 9) == [b"k"]
+    database.close()
+
+
+def test_only_what_changed_is_unfolded_with_what_was_there(tmp_path):
+    database, store = disk_store(tmp_path / "db")
+    for key in (b"stays", b"changes", b"goes"):
+        store[key] = b"1"
+    store.freeze()
+    store.write(3)
+    store.written()
+    store[b"changes"], store[b"comes"] = b"2", b"2"
+    store.discard(b"goes")
+    assert set(store.unfolded()) == {
+        Unfolded(b"changes", b"1", b"2"),
+        Unfolded(b"comes", None, b"2"),
+        Unfolded(b"goes", b"1", None),
+    }
+    database.close()
+
+
+def test_a_lasting_note_outlives_a_fold_of_everything(tmp_path):
+    database, store = disk_store(tmp_path / "db")
+    store.notes[LASTING + b"merged"], store.notes[b"cell"] = b"keys", b"counts"
+    store.freeze()
+    store.write(0)
+    store.written()
+    store.refold()
+    assert dict(store.notes) == {LASTING + b"merged": b"keys"}
+    database.close()
+
+
+def test_a_second_process_does_not_open_a_database(tmp_path):
+    database, _ = disk_store(tmp_path / "db")
+    with pytest.raises(StateFolderError, match="another process uses it"):
+        Database(tmp_path / "db", MEMORY)
+    database.close()
