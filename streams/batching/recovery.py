@@ -15,6 +15,7 @@ from faust.types import TP
 from mode import Service
 
 from streams.batching.batch import Fetched
+from streams.batching.errors import StateFolderError
 from streams.batching.table import BatchTable
 
 if TYPE_CHECKING:
@@ -58,6 +59,18 @@ class BatchRecovery(Recovery):
         self.signal_recovery_end.clear()
         await super()._build_highwaters(consumer, tps, destination, title)
 
+    async def _build_offsets(
+        self, consumer: Any, tps: set[TP], destination: Any, title: str
+    ) -> None:
+        """Where to read from. A log that begins behind what a table has is read from its beginning
+        into an empty table: nothing shows what was deleted in between."""
+        await super()._build_offsets(consumer, tps, destination, title)
+        for tp in tps:
+            table = cast(BatchTable, self.tp_to_table[tp])
+            known = table.persisted_offset(tp)
+            if known is not None and known < destination[tp]:
+                table.start_over(tp.partition)
+
     def need_recovery(self) -> bool:
         """Whether a partition is not proved to be restored yet."""
         return bool(self.active_tps - self._caught_up)
@@ -67,7 +80,11 @@ class BatchRecovery(Recovery):
         table = self.tp_to_table.get(tp)
         if tp not in self.active_tps or not self.in_recovery or not isinstance(table, BatchTable):
             return
-        table.restore(tp.partition, fetched)
+        try:
+            table.restore(tp.partition, fetched)
+        except StateFolderError as error:
+            self._batch_app.fail(error)
+            return
         if fetched.position is not None:
             self.active_offsets[tp] = fetched.position - 1
         if fetched.highwater is not None:

@@ -7,6 +7,7 @@ after its record is acknowledged, together with the offset up to which the store
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
@@ -16,12 +17,14 @@ from faust.tables import Table
 from faust.types import TP
 
 from streams.batching.batch import Fetched
-from streams.batching.errors import PartitionNotHeld
+from streams.batching.errors import PartitionNotHeld, StateFolderError
 from streams.batching.stores.base import LASTING, StateStore
 from streams.kafka.reading import Place, UnreadableRecord, place_of
 
 if TYPE_CHECKING:
     from streams.batching.app import BatchApp
+
+log = logging.getLogger(__name__)
 
 Merge = Callable[[bytes, bytes], bytes]
 Check = Callable[[bytes, bytes], object]
@@ -37,24 +40,27 @@ _decode_keys: Final = msgspec.msgpack.Decoder(list[bytes]).decode
 class _Held:
     """One partition: its store and the changelog offset up to which the store knows the log."""
 
-    __slots__ = ("applied", "changed", "frozen", "frozen_applied", "merged", "puts", "ready",
-                 "restored", "store", "unfrozen")  # fmt: skip
+    __slots__ = ("applied", "changed", "forgotten", "frozen", "frozen_applied", "merged", "puts",
+                 "ready", "restored", "store", "unfrozen")  # fmt: skip
 
     def __init__(self, store: StateStore) -> None:
         self.store = store
         self.restored = 0
-        self.changed = True
-        """Records were read into it since on_partition_ready last ran for it."""
         self.ready = False
         """Restored in the current assignment: may be read and written."""
-        self.frozen = False
-        """Something is to be written."""
         self.puts = 0
         self.unfrozen = 0
         """The first put that is not part of what was frozen last."""
-        self._follow_store()
+        self.follow_store()
 
-    def _follow_store(self) -> None:
+    def follow_store(self) -> None:
+        """Go on from what the store has written."""
+        self.changed = True
+        """Records were read into it since on_partition_ready last ran for it."""
+        self.frozen = False
+        """Something is to be written."""
+        self.forgotten = self.puts
+        """Puts before this one are read from the log again."""
         self.applied = self.frozen_applied = self.store.offset
         merged = self.store.notes.get(_MERGED)
         self.merged = set(_decode_keys(merged)) if merged is not None else set[bytes]()
@@ -65,9 +71,7 @@ class _Held:
         self.ready, self.restored = False, 0
         if self.store.refolding or self.store.is_changed:
             self.store.revert()
-            self.frozen = False
-            self._follow_store()
-            self.changed = True
+            self.follow_store()
 
     def freeze(self) -> None:
         """What is put from here on is not part of the next write."""
@@ -83,7 +87,7 @@ class _Held:
         """Our own records need not be read back if no others lie before them in the log."""
         if done.cancelled() or done.exception() is not None:
             return
-        if done.result().offset == self.applied + 1:
+        if put >= self.forgotten and done.result().offset == self.applied + 1:
             # Of what is not frozen a write must not claim anything, nor of what comes after it.
             in_step = put < self.unfrozen and self.frozen_applied == self.applied
             self.applied += count
@@ -156,6 +160,8 @@ class BatchTable(Table[bytes, bytes]):
     def restore(self, partition: int, fetched: Fetched) -> None:
         """Apply records read from the changelog, and the position behind them (gaps included)."""
         held = self._held.get(partition) or self._hold(partition)
+        if held.store.durable and fetched.highwater is not None:
+            self._refuse_newer(held, partition, fetched.highwater)
         records = fetched.records
         if records and records[0].offset <= held.applied:
             records = [record for record in records if record.offset > held.applied]
@@ -167,6 +173,25 @@ class BatchTable(Table[bytes, bytes]):
             _join(held, records, self)
         if fetched.position is not None:
             held.applied = max(held.applied, fetched.position - 1)
+
+    def _refuse_newer(self, held: _Held, partition: int, highwater: int) -> None:
+        if held.applied >= highwater:
+            raise StateFolderError(
+                self._batch_app.stores.path(partition),
+                f"it has records up to offset {held.applied} of {self.changelog_name}, which ends "
+                f"at {highwater}: the topic was made again, or lost records",
+                "if the topic is right, delete the folder: states are read from Kafka again",
+            )
+
+    def start_over(self, partition: int) -> None:
+        """Forget what a partition has on disk: its log does not lead from there to the present."""
+        held = self._held[partition]
+        if not held.store.durable:
+            return
+        log.warning("%s-%d begins behind the states on disk: they are read from Kafka again",
+                    self.changelog_name, partition)  # fmt: skip
+        held.store.clear()
+        held.follow_store()
 
     def discard(self, partition: int, faults: Mapping[bytes, str]) -> None:
         """Drop restored keys whose values are not valid; the log keeps them."""

@@ -43,6 +43,7 @@ class System:
     """One installation on a broker, separated from others by its topic prefix and group.
 
     login: fields of Settings with which each program connects to Kafka; by default plain text.
+    on_disk: workers keep states in a folder of their own, instead of in memory
     """
 
     def __init__(
@@ -53,8 +54,10 @@ class System:
         *,
         partitions: int = 4,
         login: Callable[[Program], Mapping[str, Any]] = lambda program: {},
+        on_disk: bool = False,
     ) -> None:
         self._login = login
+        self._on_disk = on_disk
         self.folder = folder
         self.port = free_port()
         self.engine = f"http://127.0.0.1:{self.port}/ping"
@@ -109,13 +112,18 @@ class System:
         name: str | None = None,
         command: tuple[str, ...] = (),
         port: int = 0,
+        state: str = "",
     ) -> "Process":
         """Start a worker or a sink.
 
-        command: what to run instead of the command line. port: of its pages; 0: a free one
+        command: what to run instead of the command line. port: of its pages; 0: a free one. state:
+        name of the folder of its states, by default its own name; a successor may have it
         """
         port = port or free_port()
-        settings = self.settings_of(kind).model_copy(update={f"{kind}_port": port})
+        changed: dict[str, Any] = {f"{kind}_port": port}
+        if self._on_disk:
+            changed["state_dir"] = str(self.folder / "state" / (state or name or kind))
+        settings = self.settings_of(kind).model_copy(update=changed)
         command = command or ("deploy.cli", kind)
         return Process(self._child(name or kind, ["-m", *command], settings.environ()), port)
 
@@ -224,9 +232,11 @@ def running(
     prefix: str,
     folder: Path,
     login: Callable[[Program], Mapping[str, Any]] = lambda program: {},
+    *,
+    on_disk: bool = False,
 ) -> Iterator[System]:
     """A system with topics and an engine; stops it at the end."""
-    system = System(brokers, prefix, folder, login=login)
+    system = System(brokers, prefix, folder, login=login, on_disk=on_disk)
     try:
         system.start()
         yield system

@@ -17,9 +17,12 @@ from tests.support.waiting import until
 EVENTS = 12_000
 
 
-@pytest.fixture
-def system(strongest_broker: Broker, prefix: str, tmp_path: Path) -> Iterator[System]:
-    with running(strongest_broker.bootstrap, prefix, tmp_path) as found:
+@pytest.fixture(params=["memory", "disk"])
+def system(
+    request: pytest.FixtureRequest, strongest_broker: Broker, prefix: str, tmp_path: Path
+) -> Iterator[System]:
+    on_disk = request.param == "disk"
+    with running(strongest_broker.bootstrap, prefix, tmp_path, on_disk=on_disk) as found:
         yield found
 
 
@@ -50,13 +53,13 @@ def test_simulated_traffic_balances(system_on_both: System) -> None:
 def test_kill_9_of_worker_and_sink_in_mid_flow_balances(system: System) -> None:
     system.publish(EVENTS, seed=2, name="before")
     for round_ in range(3):
-        worker = system.process("worker", f"worker-{round_}")
+        worker = system.process("worker", f"worker-{round_}", state="one")
         sink = system.process("sink", f"sink-{round_}")
         system.wait_for_rows(1_000 * (round_ + 1))
         worker.kill()
         sink.kill()
     system.publish(EVENTS // 4, seed=3, name="after")
-    system.process("worker", "worker-last")
+    system.process("worker", "worker-last", state="one")
     system.process("sink", "sink-last")
     assert_balances(system)
 
@@ -98,7 +101,7 @@ def test_sigterm_ends_both_within_ten_seconds_and_leaves_nothing_behind(system: 
         assert code == 0, process.child.tail()
         assert time.monotonic() - began < 10
     system.process("sink", "sink-again")
-    again = system.process("worker", "worker-again").wait_ready()
+    again = system.process("worker", "worker-again", state="worker").wait_ready()
     assert_balances(system)
     assert again.message_events() <= EVENTS - handled
 

@@ -127,3 +127,6 @@ class StateStore(Protocol):
 
     def revert(self) -> None:
         """Go back to the last write."""
+
+    def clear(self) -> None:
+        """Forget all, also what is written."""

@@ -36,6 +36,7 @@ class DiskStore:
 
     def __init__(self, database: Database, prefix: bytes, cache: Cache) -> None:
         self._database = database
+        self._prefix = prefix
         self._values, self._status = prefix + b"v", prefix + b"o"
         self._timer_rows, self._day_rows = prefix + b"t", prefix + b"d"
         self._note_rows = prefix + b"n"
@@ -62,6 +63,13 @@ class DiskStore:
         self.timers = DiskTimers(self, self._timers)
         self.days = self._days
         self.notes = Notes(self._database, self._note_rows)
+
+    def clear(self) -> None:
+        """See StateStore."""
+        self._database.clear(self._prefix, after(self._prefix))
+        self._cached.clear()
+        self.refolding = False
+        self.revert()
 
     def _read_status(self) -> tuple[int, int]:
         found = self._database.get(self._status)

@@ -68,6 +68,10 @@ class MemoryStores:
     def close_all(self) -> None:
         """Nothing."""
 
+    def path(self, partition: int) -> Path:
+        """Nothing is on disk."""
+        raise TypeError("states are in memory")
+
     def written(self, rows: Mapping[int, int]) -> None:
         """Nothing."""
 
@@ -100,6 +104,10 @@ class DiskStores:
             self._open(partition)
         return self._stores[partition][table]
 
+    def path(self, partition: int) -> Path:
+        """The folder of a partition."""
+        return self._path / str(partition)
+
     def _open(self, partition: int) -> None:
         self._databases[partition] = database = self._database(partition)
         identity = self._identity(partition)
@@ -120,8 +128,7 @@ class DiskStores:
             database.identify(identity)
 
     def _database(self, partition: int) -> Database:
-        path = self._path / str(partition)
-        database = None
+        path, database = self.path(partition), None
         if not (path / DAMAGED).exists():
             try:
                 database = Database(path, self._memory)

@@ -348,7 +348,7 @@ async def test_after_commit_runs_only_when_all_that_was_done_is_committed(
     consumer: Any = BatchConsumer.__new__(BatchConsumer)
     consumer.app = SimpleNamespace(
         run_before_commit=lambda: note("before"),
-        run_after_commit=lambda: called.append("after"),
+        run_after_commit=lambda: note("after"),
         observer=SimpleNamespace(committed=lambda: called.append("committed")),
         batch_producer=SimpleNamespace(flush=lambda: note("flush")),
     )
