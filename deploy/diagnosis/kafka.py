@@ -97,7 +97,7 @@ def readers(settings: Settings) -> tuple[Reader, ...]:
 async def kafka_clients(settings: Settings) -> AsyncIterator[tuple[Any, Any]]:
     """An admin client and a consumer without a group.
 
-    Raises KafkaError when no broker answers, UnusableAccess for files that cannot be used.
+    Raises KafkaError when no broker answers, UnusableFiles for files that cannot be used.
     """
     quick = {"request_timeout_ms": int(REQUEST_S * 1000), "client_id": "receipts-status"}
     access = kafka_access(settings)
