@@ -29,6 +29,7 @@ from models.access_rights import NEEDS, Program, Right, rights_of
 from models.settings import Settings
 from streams.kafka import clients
 from streams.kafka.security import Access, kafka_access
+from tests.support import token_script
 from tests.support.commands import receipts
 from tests.support.secured_broker import (
     SESSION_MS,
@@ -376,6 +377,34 @@ def test_processes_go_on_when_sessions_and_tokens_end(needs_kafka: None, tmp_pat
                 log = process.child.log.read_text()
                 assert process.value("receipts_rebalances_total") == 1, log
         broker.kill()
+
+
+def test_processes_end_while_the_command_of_their_tokens_hangs(
+    secured: SecuredBroker, tmp_path: Path
+) -> None:
+    """Sessions of 12 s: each is about to log in again when SIGTERM comes."""
+    settings = Settings(topic_prefix="h.", app_id="h.receipts")
+    rights = {right for program in NEEDS for right in rights_of(program, settings)}
+    asyncio.run(grant(secured, PRINCIPALS["worker"], *rights))
+
+    def programs(program: Program) -> dict[str, Any]:
+        (tmp_path / program).mkdir(exist_ok=True)
+        user = PRINCIPALS["worker"].removeprefix("User:")
+        return {
+            **secured.settings("oauthbearer", user, "SHORT"),
+            "kafka_oauth_token_file": "",
+            "kafka_oauth_token_command": token_script.command(tmp_path / program, user),
+        }
+
+    with running("unused:1", "h.", tmp_path, programs) as system:
+        processes = {kind: system.process(kind).wait_ready() for kind in ("worker", "sink")}
+        for kind, process in processes.items():
+            folder = tmp_path / kind
+            (folder / "hang").touch()
+            until(lambda: bool(token_script.hanging(folder)), "a command hangs", LONG_S)  # noqa: B023
+            assert process.child.stop() == 0, process.child.log.read_text()
+            pids = token_script.hanging(folder)
+            until(lambda: not any(map(token_script.alive, pids)), f"{pids} end")  # noqa: B023
 
 
 async def test_a_connection_is_replaced_before_its_session_ends(secured: SecuredBroker) -> None:
