@@ -21,14 +21,14 @@ from aiokafka.errors import (
     UnsupportedSaslMechanismError,
 )
 
+from streams.tls.peer import wrong_peer
+
 GRANT: Final = "grant it; `receipts topics --acls` prints the commands"
 
 #: A denial counts for so many seconds; requests are repeated more often.
 FRESH_S: Final = 10.0
 
 _PROTOCOL: Final = "RECEIPTS_KAFKA_SECURITY_PROTOCOL"
-#: OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH
-_OTHER_HOST: Final = (62, 64)
 
 
 class AccessRefused(KafkaError):  # type: ignore[misc]
@@ -75,15 +75,9 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _of_tls(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        if error.verify_code in _OTHER_HOST:
-            return (
-                f"has the certificate of another host: {error.verify_message} Fix: write the name "
-                "of the certificate in RECEIPTS_BROKERS"
-            )
-        return (
-            f"has a certificate that is not trusted: {error.verify_message}. Fix: set "
-            "RECEIPTS_KAFKA_SSL_CAFILE to the certificates that sign those of the brokers"
-        )
+        names = "write the name of the certificate in RECEIPTS_BROKERS"
+        trust = "set RECEIPTS_KAFKA_SSL_CAFILE to the certificates that sign those of the brokers"
+        return str(wrong_peer(error, names=names, trust=trust))
     reason = error.reason or ""
     if "CERTIFICATE" in reason or "UNKNOWN_CA" in reason:
         return (

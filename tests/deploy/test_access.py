@@ -15,6 +15,8 @@ import pytest
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from deploy import __version__
+from deploy.diagnosis.judge import judge_pages
 from deploy.diagnosis.pages import own_certificate, read_pages, trust_in
 from deploy.diagnosis.readings import Page
 from deploy.processes.access import is_loopback
@@ -213,9 +215,17 @@ def test_certificates_for_clickhouse_are_checked_at_the_start(
 # --- receipts status reads them -----------------------------------------------------------------
 
 
-async def read(url: str, trust: ssl.SSLContext, token: str = TOKEN) -> Page:
-    (page,) = await read_pages([url], 0.0, trust, token, required=True)
+async def read(
+    url: str, trust: ssl.SSLContext, token: str = TOKEN, *, required: bool = True
+) -> Page:
+    (page,) = await read_pages([url], 0.0, trust, token, required=required)
     return page
+
+
+def shown(page: Page) -> str:
+    """The line that `receipts status` shows about a page."""
+    (found,) = judge_pages((page,), __version__)
+    return f"{found.problem}. Fix: {found.fix}"
 
 
 async def test_status_reads_secured_pages(authority: Authority, tmp_path: Path) -> None:
@@ -224,9 +234,12 @@ async def test_status_reads_secured_pages(authority: Authority, tmp_path: Path) 
     with served(token=TOKEN, certificate=pair_of(pem)) as url:
         for trust in (trust_in(str(authority.cafile)), own_certificate(str(pem.cert))):
             assert "receipts_build_info" in (await read(url, trust)).problem  # a bare meter
-            assert "RECEIPTS_MONITORING_TOKEN" in (await read(url, trust, "")).problem
-        for trust in (trust_in(""), own_certificate(""), own_certificate(str(other.cert))):
-            assert "--cafile" in (await read(url, trust)).problem
+            assert "RECEIPTS_MONITORING_TOKEN" in shown(await read(url, trust, ""))
+        text = shown(await read(url, trust_in("")))
+        assert text.startswith("it has a certificate that is not trusted: ")
+        assert text.endswith("Fix: give the certificates that sign it with --cafile")
+        for trust in (own_certificate(""), own_certificate(str(other.cert))):
+            assert "RECEIPTS_MONITORING_CERTFILE" in shown(await read(url, trust, required=False))
 
 
 async def test_a_page_that_refuses_status_is_not_left_out(authority: Authority) -> None:
@@ -242,5 +255,10 @@ async def test_a_page_that_refuses_status_is_not_left_out(authority: Authority) 
 async def test_status_on_the_same_machine_compares_no_names(authority: Authority) -> None:
     pem = authority.issue("pages", "worker.example")
     with served(certificate=pair_of(pem)) as url:
-        assert "--cafile" in (await read(url, trust_in(str(authority.cafile)))).problem
+        text = shown(await read(url, trust_in(str(authority.cafile))))
+        assert text == (
+            "it has the certificate of another host: IP address mismatch, certificate is not valid "
+            "for '127.0.0.1'. Fix: give a name of the certificate in --page, or renew it with the "
+            "host of --page"
+        )
         assert "receipts_build_info" in (await read(url, own_certificate(str(pem.cert)))).problem
