@@ -13,9 +13,9 @@ from aiokafka.errors import ClusterAuthorizationFailedError, KafkaConnectionErro
 from deploy.diagnosis.findings import Finding, finding
 from deploy.kafka.topics import TopicsError
 from models.issues import mask_url
+from sinks.call_thread import CallThread
 from sinks.client import ClickHouse, connect
 from sinks.errors import Broken, SinkError, Unavailable
-from sinks.thread import InsertThread
 from streams.kafka.refusals import denied_right, refusal_of
 
 T = TypeVar("T")
@@ -102,7 +102,7 @@ def connect_clickhouse(url: str) -> ClickHouse:
 
 async def in_thread(call: Callable[[], T]) -> T:
     """The result of a blocking call, from a thread that does not keep the process from ending."""
-    thread = InsertThread("diagnosis")
+    thread = CallThread("receipts-diagnosis")
     try:
         return await thread.run(call)
     finally:
