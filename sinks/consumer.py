@@ -80,7 +80,7 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         self._measured: set[TopicPartition] = set()
         self._joined = False
         self._lost = ""
-        self._denials = Denials()
+        self._denials = Denials(access.username)
         self._outage = OutageLog(log, "Kafka is unreachable, rows wait in it: %s", "Kafka is back")
         self._watching: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None

@@ -117,7 +117,10 @@ async def kafka_clients(settings: Settings) -> AsyncIterator[tuple[Any, Any]]:
 
 async def read_kafka(settings: Settings, now_ms: int) -> Kafka:
     """Everything about Kafka. Raises KafkaError or OSError when no broker answers."""
-    steps, names = Steps(), [spec.name for spec in topic_specs(settings)]
+    steps, names = (
+        Steps(settings.kafka_sasl_username),
+        [spec.name for spec in topic_specs(settings)],
+    )
     async with kafka_clients(settings) as (admin, consumer):
         cluster = await admin.describe_cluster()
         existing = {each["topic"]: each["partitions"] for each in await admin.describe_topics()}

@@ -88,7 +88,7 @@ class BatchApp(faust.App):
         self.quiesce_timeout_s = quiesce_timeout_s
         rebalance_timeout_s = max(REBALANCE_TIMEOUT_S, 2 * session_timeout_s)
         self.fence = Fence(session_timeout_s, rebalance_timeout_s)
-        self.denials = Denials()
+        self.denials = Denials(access.username)
         self.observer = Observer()
         self.failure: BaseException | None = None
         self.failed = asyncio.Event()
@@ -244,7 +244,7 @@ class BatchApp(faust.App):
         """Stop the process without committing; the first failure counts and is logged."""
         if self.failure is not None:
             return
-        error, cause = denied_right(error) or error, cause or error
+        error, cause = denied_right(error, user=self.denials.user) or error, cause or error
         self.failure = error
         if cause is not error:
             error.__cause__ = error.__cause__ or cause
