@@ -181,6 +181,11 @@ class BatchApp(faust.App):
         record waits, or none is known. Call it about once a second."""
         return self.batch_consumer.waiting_since(TP(topic, partition))
 
+    def lag_as_of(self, topic: str, partition: int) -> float:
+        """Epoch seconds at which the leader of an open source partition last answered a fetch; of
+        the start of this assignment if it has not."""
+        return self.batch_consumer.lag_as_of(TP(topic, partition))
+
     @property
     def clock_skew_s(self) -> float:
         """Seconds by which the newest timestamps read are ahead of the clock of this machine."""

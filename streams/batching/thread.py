@@ -151,4 +151,4 @@ def _fetched(consumer: Any, tp: TP, records: Mapping[Any, list[Any]]) -> Fetched
         state = assignment.state_value(TopicPartition(tp.topic, tp.partition))
     if state is None or not state.has_valid_position:
         return Fetched(records.get(tp, []), None, None)
-    return Fetched(records.get(tp, []), state.position, state.highwater)
+    return Fetched(records.get(tp, []), state.position, state.highwater, state.timestamp)

@@ -33,7 +33,8 @@ PAIRS = {
         ("ReceiptsLagHigh", PAGE), ("ReceiptsStuck", PAGE),
     ],
     "ReceiptsNotReady": [
-        ("ReceiptsLagHigh", PAGE), ("ReceiptsStuck", PAGE), ("ReceiptsCommitsFail", PAGE),
+        ("ReceiptsLagHigh", PAGE), ("ReceiptsLagUnknown", PAGE), ("ReceiptsStuck", PAGE),
+        ("ReceiptsCommitsFail", PAGE),
         ("ReceiptsKafkaErrors", TICKET), ("ReceiptsFollowerBehind", TICKET),
     ],
     "ReceiptsRestoreSlow": [("ReceiptsNotReady", PAGE), ("ReceiptsLagHigh", PAGE)],
