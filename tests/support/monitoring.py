@@ -203,6 +203,12 @@ class Monitoring:
         alerts = self.api("alerts")["alerts"]
         return {a["labels"]["alertname"] for a in alerts if a["state"] == "firing"}
 
+    def fired(self, seconds: int) -> set[tuple[str, str]]:
+        """Name and severity of each alert that fired at any evaluation of the last seconds."""
+        series = self.query(f'max_over_time(ALERTS{{alertstate="firing"}}[{seconds}s])')
+        labels = [each["metric"] for each in series]
+        return {(each["alertname"], each["severity"]) for each in labels}
+
     def suppressed(self) -> set[str]:
         """Names of alerts that Alertmanager silences now because of another alert."""
         return {labels["alertname"] for labels, silent in self._alertmanager.alerts() if silent}
