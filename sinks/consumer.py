@@ -183,6 +183,9 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             return cast(Mapping[TopicPartition, list[ConsumerRecord]], records)
         except (TopicAuthorizationFailedError, GroupAuthorizationFailedError) as error:
             self._denied(error)
+            if isinstance(error, GroupAuthorizationFailedError):
+                # aiokafka's heartbeat has ended, and only joining again starts another.
+                self.consumer._coordinator.request_rejoin()
             await asyncio.sleep(_DENIED_S)
             return {}
 

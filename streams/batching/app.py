@@ -21,7 +21,7 @@ from streams.batching.producer import BatchProducer, Record
 from streams.batching.recovery import BatchRecovery, BatchTableManager, RestoreProgress
 from streams.batching.table import BatchTable, Check, Merge
 from streams.batching.topic import BatchStream, BatchTopic
-from streams.batching.watchdog import topics_deleted
+from streams.batching.watchdog import topics_deleted, topics_hidden
 from streams.kafka.clients import REQUEST_TIMEOUT_MS
 from streams.kafka.reading import Place
 from streams.kafka.refusals import AccessRefused, Denials, denied_right
@@ -181,6 +181,11 @@ class BatchApp(faust.App):
         record waits, or none is known. Call it about once a second."""
         return self.batch_consumer.waiting_since(TP(topic, partition))
 
+    def loss_of_topics(self, names: list[str]) -> Exception:
+        """The failure when topics are not among those of the cluster: hidden, else deleted."""
+        hidden = set(names) & (self.batch_consumer.hidden() | self.batch_producer.hidden())
+        return topics_hidden(sorted(hidden), self.denials.user) or topics_deleted(names)
+
     def lag_as_of(self, topic: str, partition: int) -> float:
         """Epoch seconds at which the leader of an open source partition last answered a fetch; of
         the start of this assignment if it has not."""
@@ -273,7 +278,7 @@ class BatchApp(faust.App):
     def begin_assignment(self, assigned: set[TP]) -> None:
         """Called by the consumer with every new assignment."""
         if assigned and (left_out := self.batch_consumer.left_out({tp.topic for tp in assigned})):
-            self.fail(topics_deleted(left_out))
+            self.fail(self.loss_of_topics(left_out))
         partitions = {tp.partition for tp in assigned}
         lost, self._partitions = self._partitions - partitions, partitions
         self._informed -= lost

@@ -413,3 +413,7 @@ class BatchConsumer(driver.Consumer):
     def unknown(self, topics: Iterable[str]) -> set[str]:
         """Topics that are missing in the newest metadata of the client."""
         return self._thread.unknown(topics)
+
+    def hidden(self) -> set[str]:
+        """Topics that this user may not see, by the newest metadata of the client."""
+        return self._thread.hidden()

@@ -40,7 +40,7 @@ from streams.batching.errors import (
     explain_refusal,
     shown,
 )
-from streams.batching.watchdog import hidden_topics, log_replaced, missing_topics
+from streams.batching.watchdog import log_replaced, missing_topics
 from streams.kafka.connections import adopt
 from streams.kafka.refusals import Denials
 
@@ -288,9 +288,9 @@ class BatchProducer(driver.Producer):
         """The topics that the cluster does not know; empty when no broker answers."""
         return await missing_topics(self._ensure_producer().client, topics)
 
-    async def hidden(self, topics: Iterable[str]) -> list[str]:
-        """The topics that this user may not see; empty when no broker answers."""
-        return await hidden_topics(self._ensure_producer().client, topics)
+    def hidden(self) -> set[str]:
+        """Topics that this user may not see, by the newest metadata of the client."""
+        return set(self._ensure_producer().client.cluster.unauthorized_topics)
 
     def send_soon(self, fut: Any) -> NoReturn:
         """Refused: Faust's buffer loses track of its records."""

@@ -12,8 +12,7 @@ from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from faust.types import TP
 
 from streams.batching.errors import BatchingError, FenceLost
-from streams.kafka.authorized import allowed_on_topics
-from streams.kafka.refusals import denied_right
+from streams.kafka.refusals import AccessRefused, denied_right
 
 if TYPE_CHECKING:
     from streams.batching.app import BatchApp
@@ -95,8 +94,7 @@ class Watchdog:
         self._missing_since = {name: self._missing_since.get(name, now) for name in missing}
         late = [name for name, since in self._missing_since.items() if now - since > MISSING_S]
         if late and (gone := await self._app.batch_producer.missing(late)):
-            hidden = await self._app.batch_producer.hidden(gone)
-            self._app.fail(topics_hidden(hidden, self._app.denials.user) or topics_deleted(gone))
+            self._app.fail(self._app.loss_of_topics(gone))
 
     def _rewound(self) -> Exception | None:
         """The failure of a log that was replaced: a partition is then read from a lower offset."""
@@ -111,7 +109,7 @@ class Watchdog:
         self._read_up_to.clear()
 
 
-def topics_hidden(names: list[str], user: str) -> Exception | None:
+def topics_hidden(names: list[str], user: str) -> AccessRefused | None:
     """The failure when the user may no longer see topics while the worker runs; None: no names."""
     return denied_right(TopicAuthorizationFailedError(names), "DESCRIBE", user) if names else None
 
@@ -141,14 +139,3 @@ async def missing_topics(client: Any, names: Iterable[str]) -> list[str]:
     except KafkaError:
         return []
     return sorted(name for name in names if not cluster.partitions_for_topic(name))
-
-
-async def hidden_topics(client: Any, names: Iterable[str]) -> list[str]:
-    """The names that this user may not see; empty when no broker answers, or none knows rights."""
-    try:
-        allowed = await allowed_on_topics(client, names)
-    except KafkaError:
-        return []
-    return sorted(
-        name for name, operations in allowed.items() if operations is not None and not operations
-    )
