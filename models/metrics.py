@@ -337,6 +337,16 @@ TABLE: tuple[Metric, ...] = (
         "both",
     ),
     Metric(
+        "receipts_lag_age_seconds",
+        "gauge",
+        ("topic", "partition"),
+        "seconds",
+        "Time since the leader of the partition last answered a fetch, or since the partition was "
+        "assigned: the lags are of that moment. It also grows while fetched records wait in the "
+        "process, which then fetches no more.",
+        "both",
+    ),
+    Metric(
         "receipts_commits_total",
         "counter",
         (),

@@ -283,7 +283,7 @@ class Sink:
 
         def on_retry(error: BaseException) -> None:
             self._health.beat("batches")
-            denied = denied_right(error, "WRITE")
+            denied = denied_right(error, "WRITE", self._access.username)
             if denied is not None:
                 self._health.unready("kafka", str(denied))
             self._letters.lasts(denied or repr(error))
