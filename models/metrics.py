@@ -337,6 +337,16 @@ TABLE: tuple[Metric, ...] = (
         "both",
     ),
     Metric(
+        "receipts_lag_age_seconds",
+        "gauge",
+        ("topic", "partition"),
+        "seconds",
+        "Time since the leader of the partition last answered a fetch, or since the partition was "
+        "assigned: the lags are of that moment. It also grows while fetched records wait in the "
+        "process, which then fetches no more.",
+        "both",
+    ),
+    Metric(
         "receipts_commits_total",
         "counter",
         (),
@@ -541,8 +551,17 @@ TABLE: tuple[Metric, ...] = (
         ("certificate",),
         "seconds since 1970",
         "End of validity of a certificate that this process uses; of a file with several, the "
-        "earliest end. certificate: kafka-client, kafka-ca, monitoring, clickhouse-client or "
-        "clickhouse-ca.",
+        "earliest end. While the files cannot be used it is that of the certificate before. "
+        "certificate: kafka-client, kafka-ca, monitoring, clickhouse-client or clickhouse-ca.",
+        "both",
+    ),
+    Metric(
+        "receipts_certificate_usable",
+        "gauge",
+        ("certificate",),
+        "boolean",
+        "1 while the files of a certificate and its key can be loaded, and the end of its validity "
+        "read; 0: the log has the reason. It is looked at every minute.",
         "both",
     ),
     Metric(

@@ -25,6 +25,7 @@ from clickhouse_connect.driver.httputil import get_pool_manager
 from urllib3.exceptions import HTTPError
 
 from sinks.errors import BadRows, Broken, SinkError, Unavailable
+from streams.tls.peer import wrong_peer
 
 DEFAULT_DATABASE: Final = "receipts"
 CONNECT_TIMEOUT_S: Final = 5
@@ -151,15 +152,9 @@ def _no_connection(error: BaseException) -> str:
 
 def _of_tls(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        if "mismatch" in error.verify_message:
-            return (
-                f"it has the certificate of another host: {error.verify_message} Fix: write the "
-                "name of the certificate in the URL of ClickHouse"
-            )
-        return (
-            f"its certificate is not trusted: {error.verify_message}. Fix: set "
-            "RECEIPTS_CLICKHOUSE_CAFILE to the certificates that sign it"
-        )
+        names = "write the name of the certificate in the URL of ClickHouse"
+        trust = "set RECEIPTS_CLICKHOUSE_CAFILE to the certificates that sign it"
+        return f"it {wrong_peer(error, names=names, trust=trust)}"
     reason = error.reason or ""
     if "WRONG_VERSION_NUMBER" in reason or "HTTP_REQUEST" in reason:
         return "it does not encrypt. Fix: correct the port or https:// in the URL of ClickHouse"

@@ -8,6 +8,7 @@ no offset of a lost partition can be (its rows are written again, which changes 
 import asyncio
 import gc
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple, cast
@@ -47,6 +48,9 @@ _DENIED_S: Final = 1.0
 _DROPPED_S: Final = 1.0
 
 
+_LAGS: Final = ("receipts_lag_records", "receipts_lag_seconds", "receipts_lag_age_seconds")
+
+
 class Batch(NamedTuple):
     """Records by logical topic, the offsets to commit after them, and the assignment's number.
 
@@ -78,9 +82,11 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         self._waiting = OldestWaiting()
         self._clock_skew = RecentMaximum()
         self._measured: set[TopicPartition] = set()
+        self._assigned_at = 0.0
+        """Epoch seconds."""
         self._joined = False
         self._lost = ""
-        self._denials = Denials()
+        self._denials = Denials(access.username)
         self._outage = OutageLog(log, "Kafka is unreachable, rows wait in it: %s", "Kafka is back")
         self._watching: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
@@ -177,6 +183,9 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             return cast(Mapping[TopicPartition, list[ConsumerRecord]], records)
         except (TopicAuthorizationFailedError, GroupAuthorizationFailedError) as error:
             self._denied(error)
+            if isinstance(error, GroupAuthorizationFailedError):
+                # aiokafka's heartbeat has ended, and only joining again starts another.
+                self.consumer._coordinator.request_rejoin()
             await asyncio.sleep(_DENIED_S)
             return {}
 
@@ -250,7 +259,13 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         self._meter.set("receipts_clock_skew_seconds", self._clock_skew.value())
         if not self._joined:
             return
-        for tp, position in positions(self.consumer).items():
+        found = positions(self.consumer)
+        for tp in self.consumer.assignment():
+            answered_ms = self.consumer.last_poll_timestamp(tp)
+            as_of = self._assigned_at if answered_ms is None else answered_ms / 1000
+            self._meter.set_age("receipts_lag_age_seconds", as_of, **self._labels(tp))
+            self._measured.add(tp)
+        for tp, position in found.items():
             end = self.consumer.highwater(tp)
             if end is None:
                 continue
@@ -259,7 +274,6 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             since = self._waiting.look(tp, lag, offset, timestamp, done_ms)
             self._meter.set("receipts_lag_records", lag, **self._labels(tp))
             self._meter.set_age("receipts_lag_seconds", since, **self._labels(tp))
-            self._measured.add(tp)
 
     def count_error(self, kind: Kind) -> None:
         """Count an error of the consumer."""
@@ -279,7 +293,7 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         """Remove the lags of partitions that another sink has now."""
         for tp in self._measured - set(assigned):
             self._measured.discard(tp)
-            for gauge in ("receipts_lag_records", "receipts_lag_seconds"):
+            for gauge in _LAGS:
                 self._meter.forget(gauge, **self._labels(tp))
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
@@ -296,6 +310,7 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         """Called by aiokafka after each rebalance; a sink without partitions is ready too."""
         self._start_assignment()  # what came since the revocation is of the old one too
         self._forget_lags(assigned)
+        self._assigned_at = time.time()
         self._meter.add("receipts_rebalances_total")
         self._meter.set("receipts_partitions", len(assigned))
         self._joined = True

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from models.metrics import Meter
 from sinks.client import ClickHouse
-from sinks.errors import SinkError
+from sinks.errors import SinkError, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ _REJECTED: Final = f"SELECT value FROM system.events WHERE event = 'RejectedInse
 
 
 class ClickHouseLoad:
-    """Reads the load and reports it. Blocking: it runs in the insert thread."""
+    """Reads the load and reports it. Blocking: it runs in the CallThread of the sink."""
 
     def __init__(self, clickhouse: ClickHouse, meter: Meter) -> None:
         self._clickhouse = clickhouse
@@ -37,20 +37,33 @@ class ClickHouseLoad:
         self._failing: set[str] = set()
 
     def report(self) -> None:
-        """Set the gauges. What cannot be read keeps its value and is logged once."""
-        self._read("system.parts", self._report_parts)
-        self._read("system.metrics", self._report_delayed)
-        self._read("system.events", self._report_rejected)
+        """Set the gauges. What cannot be read keeps its value and is logged once.
+
+        While ClickHouse is away only one of them is tried: inserts wait for it meanwhile.
+        """
+        try:
+            self._read("system.parts", self._report_parts)
+            self._read("system.metrics", self._report_delayed)
+            self._read("system.events", self._report_rejected)
+        except Unavailable as error:
+            self._note("ClickHouse", error)
+        else:
+            self._failing.discard("ClickHouse")
 
     def _read(self, table: str, report: Callable[[], None]) -> None:
         try:
             report()
+        except Unavailable:
+            raise
         except SinkError as error:
-            if table not in self._failing:
-                log.warning("%s cannot be read, its metrics stay as they are: %s", table, error)
-            self._failing.add(table)
+            self._note(table, error)
         else:
             self._failing.discard(table)
+
+    def _note(self, what: str, error: SinkError) -> None:
+        if what not in self._failing:
+            log.warning("%s cannot be read, its metrics stay as they are: %s", what, error)
+        self._failing.add(what)
 
     def _report_parts(self) -> None:
         for table, parts in self._rows(_PARTS, {"database": self._clickhouse.database}):

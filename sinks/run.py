@@ -23,6 +23,7 @@ from models.masking import mask_values
 from models.metrics import Health, Meter
 from models.refusal import Reason, Refusal
 from models.settings import Settings
+from sinks.call_thread import CallThread
 from sinks.client import ClickHouse, connect
 from sinks.consumer import Batch, SinkConsumer
 from sinks.dead_letters import Record
@@ -33,7 +34,6 @@ from sinks.migrate import migrate, require
 from sinks.outage import OutageLog
 from sinks.retry import retry_until_stopped
 from sinks.rows import map_records
-from sinks.thread import InsertThread
 from sinks.writer import BadRow, Writer
 from streams.kafka import clients
 from streams.kafka.errors import Kind, kind_of
@@ -73,7 +73,7 @@ async def run_sink(
     gc.set_threshold(50_000, 20, 100)
     health.unready("clickhouse", "starting")
     health.unready("kafka", "starting")
-    thread = InsertThread()
+    thread = CallThread("receipts-inserts")
     try:
         clickhouse = await _open(settings, health, stop, thread, views)
         if clickhouse is not None:
@@ -89,7 +89,7 @@ async def _open(
     settings: Settings,
     health: Health,
     stop: asyncio.Event,
-    thread: InsertThread,
+    thread: CallThread,
     views: Sequence[str],
 ) -> ClickHouse | None:
     """A client of a migrated database; None when `stop` was set before ClickHouse answered."""
@@ -137,7 +137,7 @@ class Sink:
         stop: asyncio.Event,
         clock: Callable[[], float],
         clickhouse: ClickHouse,
-        thread: InsertThread,
+        thread: CallThread,
     ) -> None:
         self._settings = settings
         self._meter = meter
@@ -283,7 +283,7 @@ class Sink:
 
         def on_retry(error: BaseException) -> None:
             self._health.beat("batches")
-            denied = denied_right(error, "WRITE")
+            denied = denied_right(error, "WRITE", self._access.username)
             if denied is not None:
                 self._health.unready("kafka", str(denied))
             self._letters.lasts(denied or repr(error))

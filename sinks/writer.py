@@ -28,7 +28,7 @@ class BadRow(NamedTuple):
 
 
 class Writer:
-    """Writes the rows of one table at a time. Blocking: it runs in the insert thread."""
+    """Writes the rows of one table at a time. Blocking: it runs in the CallThread of the sink."""
 
     def __init__(
         self,

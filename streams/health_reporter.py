@@ -27,7 +27,9 @@ _OF_PARTITION: Final = frozenset(
         "receipts_clock_timestamp_seconds",
     }
 )
-_OF_TOPIC: Final = frozenset({"receipts_lag_records", "receipts_lag_seconds"})
+_OF_TOPIC: Final = frozenset(
+    {"receipts_lag_records", "receipts_lag_seconds", "receipts_lag_age_seconds"}
+)
 
 
 class HealthReporter:
@@ -103,9 +105,11 @@ class HealthReporter:
 
     def _report_lags(self, partition: int) -> None:
         for topic, name in self._topics.items():
+            labels = {"topic": name, "partition": str(partition)}
+            as_of = self._app.lag_as_of(topic, partition)
+            self._meter.set_age("receipts_lag_age_seconds", as_of, **labels)
             lag = self._app.lag(topic, partition)
             if lag is not None:
-                labels = {"topic": name, "partition": str(partition)}
                 self._meter.set("receipts_lag_records", lag, **labels)
                 since = self._app.waiting_since(topic, partition)
                 self._meter.set_age("receipts_lag_seconds", since, **labels)

@@ -1,10 +1,11 @@
-"""Runs all tests as two pytest processes side by side: `python -m tests.lanes [pytest's options]`.
+"""Runs all tests as three pytest processes side by side: `python -m tests.lanes [options]`.
 
-The waiting lane has the tests that wait for processes, timeouts and the session's Kafka; the
-computing lane has all others, with those that start a cluster of their own. The lanes share no
-fixture, and nothing but the two cores. Lines are shown as they come, with the name of their lane;
-what a lane reports at its end (failures, durations) is shown whole. With paths among the options,
-one pytest runs just those.
+Two lanes wait for processes, timeouts and a Kafka of their own, so together they use about one
+core: "system" has the tests of the whole system, "waiting" those of its parts. The computing lane
+has all others, with those that start a cluster for themselves. The lanes share no fixture, and
+nothing but the cores. Lines are shown as they come, with the name of their lane; what a lane
+reports at its end (failures, durations) is shown whole. With paths among the options, which are
+pytest's, one pytest runs just those.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from threading import Lock, Thread
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[1]
-#: Patterns of paths; all that share the session's Kafka, so that one lane starts it. Balanced by
-#: durations: when one lane ends minutes before the other, move a path.
+#: Patterns of paths by lane; all others are computing. What shares the session's Kafka is in one of
+#: these. Balanced by durations: when one lane ends minutes before the others, move a path.
 WAITING: Final = (
     "tests/deploy/test_[!d]*.py",
     "tests/docs",
@@ -33,8 +34,8 @@ WAITING: Final = (
     "tests/streams/batching/test_restore.py",
     "tests/streams/batching/test_topics.py",
     "tests/streams/kafka",
-    "tests/system",
 )
+SYSTEM: Final = ("tests/system",)
 _COLOR: Final = re.compile(r"\x1b\[[\d;]*m")
 _CLOSING: Final = re.compile(
     r"^=* ?(.*\b(?:passed|failed|error|no tests|deselected).* in [\d.]+s.*?) ?=*$"
@@ -98,10 +99,10 @@ class Lane:
         self._show(f"\n##### {self.name} lane\n", *self._report)
 
 
-def waiting_paths() -> list[str]:
-    """The paths of the waiting lane. FileNotFoundError when a pattern finds none: moved?"""
+def paths_of(patterns: tuple[str, ...]) -> list[str]:
+    """The paths of a lane. FileNotFoundError when a pattern finds none: moved?"""
     found: list[str] = []
-    for pattern in WAITING:
+    for pattern in patterns:
         paths = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(pattern))
         if not paths:
             raise FileNotFoundError(pattern)
@@ -115,7 +116,7 @@ def has_paths(arguments: list[str]) -> bool:
 
 
 def verdict(codes: list[int]) -> int:
-    """The worse exit code. A lane without a selected test (-k, --lf) is none as long as the other
+    """The worst exit code. A lane without a selected test (-k, --lf) is none as long as the other
     has some."""
     ran = [code for code in codes if code != NOTHING]
     return max(ran, key=abs) if ran else NOTHING
@@ -128,7 +129,7 @@ def summary(closings: list[str], seconds: float) -> str:
         for number, outcome in _COUNT.findall(closing):
             counts[outcome.removesuffix("s")] += int(number)
     shown = ", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items()))
-    return f"{shown or 'no tests ran'} in {seconds:.1f}s (two lanes)"
+    return f"{shown or 'no tests ran'} in {seconds:.1f}s ({len(closings)} lanes)"
 
 
 def wait(lanes: list[Lane]) -> list[int]:
@@ -143,12 +144,14 @@ def wait(lanes: list[Lane]) -> list[int]:
 
 
 def run(arguments: list[str]) -> int:
-    """Both lanes; the exit code of the worse one. Ctrl-C and SIGTERM end both."""
+    """All lanes; the exit code of the worst one. Ctrl-C and SIGTERM end all."""
     began, screen = time.monotonic(), Lock()
-    paths = waiting_paths()
+    waiting, system = paths_of(WAITING), paths_of(SYSTEM)
+    others = [f"--ignore={path}" for path in (*waiting, *system)]
     lanes = [
-        Lane("waiting", [*arguments, *paths], screen),
-        Lane("computing", [*arguments, *(f"--ignore={path}" for path in paths)], screen),
+        Lane("system", [*arguments, *system], screen),
+        Lane("waiting", [*arguments, *waiting], screen),
+        Lane("computing", [*arguments, *others], screen),
     ]
     codes = wait(lanes)
     for lane in lanes:

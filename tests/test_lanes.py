@@ -1,10 +1,10 @@
-"""The two lanes of `make test`: what they run, their closing lines and exit codes."""
+"""The lanes of `make test`: what they run, their closing lines and exit codes."""
 
 from threading import Lock
 
 import pytest
 
-from tests.lanes import NOTHING, ROOT, Lane, has_paths, summary, verdict, waiting_paths
+from tests.lanes import NOTHING, ROOT, SYSTEM, WAITING, Lane, has_paths, paths_of, summary, verdict
 
 
 def test_a_lane_shows_its_progress_and_its_report(capfd: pytest.CaptureFixture[str]) -> None:
@@ -25,8 +25,10 @@ def test_a_failing_lane_shows_the_failure(capfd: pytest.CaptureFixture[str]) -> 
     assert "there_is_no_such_file.py" in capfd.readouterr().out
 
 
-def test_the_paths_of_the_waiting_lane_exist() -> None:
-    assert all((ROOT / path).exists() for path in waiting_paths())
+def test_the_paths_of_the_lanes_exist_and_no_path_is_in_two() -> None:
+    waiting, system = paths_of(WAITING), paths_of(SYSTEM)
+    assert all((ROOT / path).exists() for path in (*waiting, *system))
+    assert not set(waiting) & set(system)
 
 
 def test_paths_among_the_options_are_found() -> None:
@@ -47,7 +49,7 @@ def test_paths_among_the_options_are_found() -> None:
         ([NOTHING, NOTHING], NOTHING),
     ],
 )
-def test_the_worse_exit_code_counts(codes: list[int], expected: int) -> None:
+def test_the_worst_exit_code_counts(codes: list[int], expected: int) -> None:
     assert verdict(codes) == expected
 
 
@@ -57,7 +59,6 @@ def test_the_closing_lines_are_summed() -> None:
         "1 failed, 2 passed, 3 errors in 9.0s",
     ]
     assert (
-        summary(closings, 701.26)
-        == "3 error, 1 failed, 1202 passed, 1 skipped in 701.3s (two lanes)"
+        summary(closings, 701.26) == "3 error, 1 failed, 1202 passed, 1 skipped in 701.3s (2 lanes)"
     )
-    assert summary(["", "5 deselected in 1s"], 1.0) == "no tests ran in 1.0s (two lanes)"
+    assert summary(["", "", "5 deselected in 1s"], 1.0) == "no tests ran in 1.0s (3 lanes)"

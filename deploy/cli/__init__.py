@@ -82,7 +82,7 @@ def _run(arguments: list[str]) -> int:
         for issue in error.issues:
             click.echo(f"receipts: {issue}", err=True)
         return USAGE
-    except _unusable_access() as error:
+    except _unusable_files() as error:
         for line in str(error).splitlines():
             click.echo(f"receipts: {line}", err=True)
         return USAGE
@@ -96,11 +96,11 @@ def _run(arguments: list[str]) -> int:
         return FAILED
 
 
-def _unusable_access() -> type[Exception]:
-    """Files of the connection to Kafka that cannot be used: as wrong settings."""
-    from streams.kafka.security import UnusableAccess
+def _unusable_files() -> type[Exception]:
+    """Files that the settings name and that cannot be used: as wrong settings."""
+    from streams.tls.certificates import UnusableFiles
 
-    return UnusableAccess
+    return UnusableFiles
 
 
 def _expected() -> tuple[type[Exception], ...]:

@@ -28,7 +28,7 @@ from deploy.processes.process import read_settings
 from models.issues import SettingsError
 from models.settings import Settings
 from sinks.errors import SinkError
-from streams.kafka.security import UnusableAccess
+from streams.tls.certificates import UnusableFiles
 
 _AREAS: Final = get_args(Area)
 
@@ -46,14 +46,14 @@ async def examine(environ: Mapping[str, str], processes: tuple[Process, ...]) ->
     else:
         try:
             checks = await _checks(settings, processes)
-        except UnusableAccess as error:
-            checks = [*unusable_access(error), *check_machine(examine_machine(settings))]
+        except UnusableFiles as error:
+            checks = [*unusable_files(error), *check_machine(examine_machine(settings))]
     checks.sort(key=lambda each: _AREAS.index(each.area))
     well = all(each.state != "error" for each in checks)
     return Examination(now_ms, __version__, well, tuple(checks))
 
 
-def unusable_access(error: UnusableAccess) -> Iterator[Check]:
+def unusable_files(error: UnusableFiles) -> Iterator[Check]:
     """A check for each file of the connection to Kafka that cannot be used."""
     for each in error.problems:
         yield failed("settings", "settings", "error", each.variable, each.text, each.fix)

@@ -33,7 +33,7 @@ async def examine_kafka(settings: Settings, processes: Sequence[Process]) -> Exa
             return await _examine(settings, specs, admin, consumer, bootstrap)
     except (KafkaError, OSError) as error:
         nothing: tuple[Any, ...] = ((), 0, "", (), None, (), (), (), None, (), ())
-        return ExaminedKafka(kafka_reason(error), bootstrap, *nothing)
+        return ExaminedKafka(kafka_reason(error, settings.kafka_sasl_username), bootstrap, *nothing)
 
 
 async def connect_to_all(addresses: Iterable[str]) -> tuple[Address, ...]:
@@ -66,7 +66,7 @@ async def _examine(
     consumer: Any,
     bootstrap: tuple[Address, ...],
 ) -> ExaminedKafka:
-    steps = Steps()
+    steps = Steps(settings.kafka_sasl_username)
     cluster = await admin.describe_cluster()
     brokers = {each["node_id"]: f"{each['host']}:{each['port']}" for each in cluster["brokers"]}
     advertised = await connect_to_all(sorted(set(brokers.values())))

@@ -158,8 +158,7 @@ def judge_pages(pages: tuple[Page, ...], version: str) -> Iterator[Finding]:
         if page.problem:
             severity: Severity = "error" if page.required else "warning"
             if page.refused:
-                fix = "give the token of that process, or with --cafile the authority it has"
-                yield finding("page_away", severity, where, page.problem, fix)
+                yield finding("page_away", severity, where, page.problem, page.fix)
             elif page.required:
                 fix = "start the process, or correct the address of --page"
                 yield finding("page_away", severity, where, page.problem, fix)

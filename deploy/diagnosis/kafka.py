@@ -23,11 +23,14 @@ from deploy.diagnosis.readings import (
     Topic,
 )
 from deploy.diagnosis.steps import REQUEST_S, Steps
+from deploy.kafka.access_rights import lacking_rights
 from deploy.kafka.topics import actual_topics, differences, topic_specs
+from models.access_rights import Right
 from models.settings import Settings
 from sinks.rows import TOPICS as SINK_TOPICS
 from streams.kafka import clients
 from streams.kafka.cluster_requests import release
+from streams.kafka.refusals import denial
 from streams.kafka.security import kafka_access
 from streams.lifecycle.agent import SOURCES as LIFECYCLE_TOPICS
 from streams.suppression.agent import SOURCES as SUPPRESSION_TOPICS
@@ -97,7 +100,7 @@ def readers(settings: Settings) -> tuple[Reader, ...]:
 async def kafka_clients(settings: Settings) -> AsyncIterator[tuple[Any, Any]]:
     """An admin client and a consumer without a group.
 
-    Raises KafkaError when no broker answers, UnusableAccess for files that cannot be used.
+    Raises KafkaError when no broker answers, UnusableFiles for files that cannot be used.
     """
     quick = {"request_timeout_ms": int(REQUEST_S * 1000), "client_id": "receipts-status"}
     access = kafka_access(settings)
@@ -117,9 +120,12 @@ async def kafka_clients(settings: Settings) -> AsyncIterator[tuple[Any, Any]]:
 
 async def read_kafka(settings: Settings, now_ms: int) -> Kafka:
     """Everything about Kafka. Raises KafkaError or OSError when no broker answers."""
-    steps, names = Steps(), [spec.name for spec in topic_specs(settings)]
+    steps = Steps(settings.kafka_sasl_username)
+    names = [spec.name for spec in topic_specs(settings)]
     async with kafka_clients(settings) as (admin, consumer):
         cluster = await admin.describe_cluster()
+        lacking = await steps.take("rights", lacking_rights(admin, "status", settings)) or []
+        hidden = {right.name for right in lacking}
         existing = {each["topic"]: each["partitions"] for each in await admin.describe_topics()}
         ours = {name: existing[name] for name in names if name in existing}
         spoken = await steps.take("release", release(admin._client))
@@ -137,14 +143,21 @@ async def read_kafka(settings: Settings, now_ms: int) -> Kafka:
         brokers=len(cluster["brokers"]),
         release=spoken or "",
         topics=tuple(_topic(name, partitions, ends) for name, partitions in ours.items()),
-        missing=tuple(name for name in names if name not in ours),
+        missing=tuple(name for name in names if name not in ours and name not in hidden),
         differences=tuple(differing or ()),
         groups=tuple(groups),
         dead_letters_hour=ends.since(dead, ends.hour_ago),
         dead_letters_day=ends.since(dead, day_ago),
         dead_letters=letters or (),
-        unread=tuple(steps.unread),
+        unread=_unread(steps.unread, lacking, settings.kafka_sasl_username),
     )
+
+
+def _unread(steps: list[str], lacking: list[Right], user: str) -> tuple[str, ...]:
+    """Rights that are lacking, and failed steps without those that a lacking right explains."""
+    at = [f" on {right.kind} {right.name}" for right in lacking]
+    others = [text for text in steps if not any(f"{place} " in f"{text} " for place in at)]
+    return (*(denial(right, user) for right in lacking), *others)
 
 
 async def _differing(admin: Any, settings: Settings) -> list[str]:

@@ -8,7 +8,7 @@ import json
 import ssl
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from deploy.diagnosis.readings import Page
 from deploy.diagnosis.steps import reason
 from models.settings import Settings
+from streams.tls.peer import wrong_peer
 
 #: These pages are served by a thread of their own, and answer at once.
 _PAGE_S: Final = 3.0
@@ -32,8 +33,11 @@ _READ: Final = frozenset(
 
 _BEGIN: Final = "-----BEGIN CERTIFICATE-----"
 _END: Final = "-----END CERTIFICATE-----"
-_UNTRUSTED: Final = "its certificate is not trusted (--cafile)"
-_NEEDS_TOKEN: Final = "it refuses the token (RECEIPTS_MONITORING_TOKEN)"
+_TOKEN_FIX: Final = "set RECEIPTS_MONITORING_TOKEN to the token of that process"
+#: The fix of a certificate that does not name the host, and of one that is not trusted.
+_NAMES: Final = "give a name of the certificate in --page, or renew it with the host of --page"
+_TRUST: Final = "give the certificates that sign it with --cafile"
+_OWN: Final = "set RECEIPTS_MONITORING_CERTFILE as that process has it, or give --page and --cafile"
 _HUNG_UP: Final = "it closes the connection (is it served by TLS? then write https://)"
 
 Samples = dict[str, list[tuple[dict[str, str], float]]]
@@ -93,11 +97,12 @@ async def _read(session: aiohttp.ClientSession, url: str, now_s: float, required
         samples = await _samples(session, f"{url}/metrics")
         return _page(url, required, now_s, alive["silent_s"], ready["reasons"], samples)
     except aiohttp.ClientConnectorCertificateError as error:
-        problem = f"{_UNTRUSTED}: {reason(error.certificate_error)}"
-        return _unread(url, required, problem, refused=True)
+        refused = cast(ssl.SSLCertVerificationError, error.certificate_error)
+        wrong = wrong_peer(refused, names=_NAMES, trust=_TRUST if required else _OWN)
+        return _unread(url, required, f"it has {wrong.text}", wrong.fix)
     except aiohttp.ClientResponseError as error:
         if error.status == 401:
-            return _unread(url, required, _NEEDS_TOKEN, refused=True)
+            return _unread(url, required, "it refuses the token", _TOKEN_FIX)
         return _unread(url, required, reason(error))
     except aiohttp.ServerDisconnectedError:
         return _unread(url, required, _HUNG_UP)
@@ -137,8 +142,9 @@ def _page(
     )
 
 
-def _unread(url: str, required: bool, problem: str, *, refused: bool = False) -> Page:
-    return Page(url, required, problem, "", "", {}, {}, {}, None, None, None, refused)
+def _unread(url: str, required: bool, problem: str, fix: str = "") -> Page:
+    """fix: of a page that answers and refuses us"""
+    return Page(url, required, problem, "", "", {}, {}, {}, None, None, None, bool(fix), fix)
 
 
 def _total(samples: Samples, name: str) -> float | None:

@@ -161,6 +161,7 @@ class Page(msgspec.Struct, frozen=True):
     refused: Annotated[
         bool, about("it answers, but refuses the token, or its certificate is not trusted")
     ] = False
+    fix: Annotated[str, about("what to do then; empty: it is not refused")] = ""
 
 
 class Status(msgspec.Struct, frozen=True):

@@ -72,7 +72,8 @@ async def _kafka(settings: Settings, now_ms: int) -> Kafka | str:
         async with asyncio.timeout(SOURCE_S + REQUEST_S):
             return await read_kafka(settings, now_ms)
     except (KafkaError, OSError) as error:
-        return f"{settings.brokers} does not answer: {kafka_reason(error)}"
+        why = kafka_reason(error, settings.kafka_sasl_username)
+        return f"{settings.brokers} does not answer: {why}"
 
 
 async def _clickhouse(url: str) -> Database | Finding:

@@ -13,9 +13,9 @@ from aiokafka.errors import ClusterAuthorizationFailedError, KafkaConnectionErro
 from deploy.diagnosis.findings import Finding, finding
 from deploy.kafka.topics import TopicsError
 from models.issues import mask_url
+from sinks.call_thread import CallThread
 from sinks.client import ClickHouse, connect
 from sinks.errors import Broken, SinkError, Unavailable
-from sinks.thread import InsertThread
 from streams.kafka.refusals import denied_right, refusal_of
 
 T = TypeVar("T")
@@ -31,9 +31,13 @@ _CAUSE: Final = re.compile(r"Caused by .*: (.*?)[\"']\)\)")
 
 
 class Steps:
-    """Steps over one source, all together within SOURCE_S. unread: those that failed, and why."""
+    """Steps over one source, all together within SOURCE_S. unread: those that failed, and why.
 
-    def __init__(self) -> None:
+    user: that logs in to Kafka with a name
+    """
+
+    def __init__(self, user: str = "") -> None:
+        self._user = user
         self.unread: list[str] = []
         self._ends = time.monotonic() + SOURCE_S
 
@@ -43,7 +47,7 @@ class Steps:
             async with asyncio.timeout(min(REQUEST_S, self._ends - time.monotonic())):
                 return await reading
         except (KafkaError, TopicsError, OSError, NotImplementedError) as error:
-            self.unread.append(f"{name}: {kafka_reason(error)}")
+            self.unread.append(f"{name}: {kafka_reason(error, self._user)}")
             return None
 
     def run(self, name: str, reading: Callable[[], T], expected: type[Exception]) -> T | None:
@@ -64,9 +68,9 @@ def reason(error: BaseException) -> str:
     return cause[1] if cause else text[:_LONGEST]
 
 
-def kafka_reason(error: BaseException) -> str:
+def kafka_reason(error: BaseException, user: str = "") -> str:
     """As reason(), for an error of Kafka: what it refuses has its fix."""
-    if refused := (refusal_of(error) or denied_right(error, "READ or DESCRIBE")):
+    if refused := (refusal_of(error) or denied_right(error, "READ or DESCRIBE", user)):
         return str(refused)
     if isinstance(error, KafkaConnectionError) and "bootstrap" in str(error):
         return "no connection to any broker"  # aiokafka names addresses, and no reason
@@ -102,7 +106,7 @@ def connect_clickhouse(url: str) -> ClickHouse:
 
 async def in_thread(call: Callable[[], T]) -> T:
     """The result of a blocking call, from a thread that does not keep the process from ending."""
-    thread = InsertThread("diagnosis")
+    thread = CallThread("receipts-diagnosis")
     try:
         return await thread.run(call)
     finally:

@@ -12,7 +12,6 @@ from models.access_rights import NEEDS, Program, Right, rights_of
 from models.settings import Settings
 from streams.kafka import clients
 from streams.kafka.authorized import Allowed, allowed_on_group, allowed_on_topics
-from streams.kafka.refusals import GRANT
 
 #: Principals that `receipts topics --acls` names by default.
 PRINCIPALS: Final[Mapping[str, str]] = {program: f"User:receipts-{program}" for program in NEEDS}
@@ -44,11 +43,6 @@ def _lacks(right: Right, allowed: Mapping[str, Allowed]) -> bool:
     if not operations:  # it cannot be seen, so whether DESCRIBE_CONFIGS is there is not known
         return right.operation != "DESCRIBE_CONFIGS"
     return right.operation not in operations
-
-
-def denied(rights: list[Right]) -> str:
-    """One line for each right that is lacking."""
-    return "\n".join(f"Kafka denies {right}. Fix: {GRANT}" for right in rights)
 
 
 def acl_commands(

@@ -262,6 +262,7 @@ async def _started(settings: Settings, client: Any, operation: str) -> AsyncIter
         await client.start()
         yield
     except (KafkaError, OSError) as error:
-        raise SuppressionsError(no_answer(settings.brokers, error, operation)) from error
+        user = settings.kafka_sasl_username
+        raise SuppressionsError(no_answer(settings.brokers, error, operation, user)) from error
     finally:
         await client.stop()

@@ -13,14 +13,14 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, for_code
 
-from deploy.kafka.access_rights import denied, lacking_rights
+from deploy.kafka.access_rights import lacking_rights
 from models.access_rights import NEEDS, Program, Right
 from models.dead_letters import MAX_LETTER_BYTES
 from models.issues import Issue
 from models.settings import Settings, Topic
 from models.time import DAY_MS
 from streams.kafka import clients
-from streams.kafka.refusals import no_answer
+from streams.kafka.refusals import denial, no_answer, user_of
 from streams.kafka.security import kafka_access
 
 BROKER_MAX_BYTES = 1_048_588
@@ -184,7 +184,8 @@ async def create_topics(settings: Settings, *, dry_run: bool = False) -> CreateR
 
 async def _check_rights(admin: AIOKafkaAdminClient, program: Program, settings: Settings) -> None:
     if lacking := await lacking_rights(admin, program, settings):
-        raise TopicsError(denied(lacking))
+        user = settings.kafka_sasl_username
+        raise TopicsError("\n".join(denial(right, user) for right in lacking))
 
 
 def _raise_fatal(found: Differences) -> list[Issue]:
@@ -201,7 +202,8 @@ async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.start()
         yield admin
     except (KafkaError, OSError) as error:
-        raise TopicsError(no_answer(settings.brokers, error)) from error
+        user = settings.kafka_sasl_username
+        raise TopicsError(no_answer(settings.brokers, error, user=user)) from error
     finally:
         await admin.close()
 
@@ -242,7 +244,7 @@ async def _create(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:
     new = [NewTopic(s.name, s.partitions, s.replication, None, dict(s.config)) for s in specs]
     answer = await clients.retry_for_a_while(partial(_create_unless_retriable, admin, new))
     refused = [
-        denied([Right("topic", name, "CREATE")])
+        denial(Right("topic", name, "CREATE"), user_of(admin._client))
         if code == TopicAuthorizationFailedError.errno
         else f"topic {name}: Kafka refused it: {message or 'no reason given'} (error {code})"
         for name, code, message in answer.topic_errors

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Literal, TypeVar
 
 from aiohttp import web
@@ -27,7 +27,6 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from deploy.processes.access import access
 from deploy.processes.logs import masked_line
-from deploy.processes.tls import CertificatePair, renewing, server_context
 from models.metrics import (
     BY_NAME,
     LABEL_VALUES,
@@ -39,6 +38,8 @@ from models.metrics import (
     Meter,
     Metric,
 )
+from streams.tls.certificates import CertificatePair
+from streams.tls.reloading import for_server
 
 START_S = 10.0
 
@@ -306,10 +307,10 @@ def monitoring_server(
 
     token: what clients send, see `deploy.processes.access`. certificate: serve by TLS with it
 
-    Raises OSError when the address cannot be bound, SettingsError when the certificate cannot be
+    Raises OSError when the address cannot be bound, UnusableFiles when the certificate cannot be
     used.
     """
-    tls = server_context(certificate) if certificate else None
+    tls = for_server(certificate) if certificate else None
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="receipts-pages", daemon=True)
     thread.start()
@@ -318,8 +319,7 @@ def monitoring_server(
     try:
         started = asyncio.run_coroutine_threadsafe(_start(runner, host, port, tls), loop)
         bound_port = started.result(START_S)
-        with renewing(tls, certificate) if tls and certificate else nullcontext():
-            yield bound_port
+        yield bound_port
     finally:
         asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(START_S)
         loop.call_soon_threadsafe(loop.stop)

@@ -5,14 +5,14 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from typing import Any, Final
 
 import uvicorn
 
-from deploy.processes.tls import CertificatePair, renewing, server_context
 from reports.pages.app import app
 from reports.pages.report.loader import warm_up
+from streams.tls.certificates import CertificatePair
+from streams.tls.reloading import for_server
 
 STOP_S: Final = 3
 """Requests in progress may take so long after Ctrl-C or SIGTERM."""
@@ -33,17 +33,16 @@ def serve_pages(
     url: ClickHouse. accounts: account by token. on_ready: called with the address of the pages
     when they accept connections. all_texts: whether texts of verification messages are shown.
     certificate: serve by TLS with it. Raises OSError when the address cannot be bound,
-    SettingsError when the certificate cannot be used.
+    UnusableFiles when the certificate cannot be used.
     """
-    tls = server_context(certificate) if certificate else None
+    tls = for_server(certificate) if certificate else None
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family) as bound:
         warm_up()
         server = PagesServer(url, accounts, all_texts=all_texts, tls=tls)
         shown = f"[{host}]" if family == socket.AF_INET6 else host
         on_ready(f"{'https' if tls else 'http'}://{shown}:{bound.getsockname()[1]}")
-        with renewing(tls, certificate) if tls and certificate else nullcontext():
-            return server.serve_on(bound)
+        return server.serve_on(bound)
 
 
 class PagesServer:

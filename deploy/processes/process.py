@@ -20,8 +20,8 @@ from deploy.processes.access import is_loopback
 from deploy.processes.logs import log_to_stderr
 from deploy.processes.monitoring import ProcessHealth, PrometheusMeter, monitoring_server
 from deploy.processes.secret_files import with_secrets_from_files
-from deploy.processes.tls import clickhouse_tls_issues, server_pair
-from deploy.processes.vitals import certificates_of, measure_loop, reporting
+from deploy.processes.tls import certificates_of, clickhouse_tls_issues, server_pair
+from deploy.processes.vitals import measure_loop, reporting
 from models.issues import SettingsError
 from models.metrics import Health, Meter
 from models.settings import Settings
@@ -111,7 +111,7 @@ def run_process(
 
     extra_routes: pages about people of this process, in addition to those of every process
 
-    Raises OSError when the address cannot be bound, SettingsError when the certificate of the
+    Raises OSError when the address cannot be bound, UnusableFiles when the certificate of the
     pages cannot be used.
     """
     log_to_stderr(settings.log_level, settings.secret_words)

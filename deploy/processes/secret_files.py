@@ -18,7 +18,8 @@ class _UnusableFile(Exception):
 def with_secrets_from_files(environ: Mapping[str, str]) -> tuple[dict[str, str], list[Issue]]:
     """The environment with the secrets of files in place of the files' names, and the mistakes.
 
-    A line break at the end of a file is not part of the secret.
+    A line break at the end of a file is not part of the secret. An empty variable next to the one
+    of its file counts as not set: docker compose sets it so for `${VARIABLE:-}`.
     """
     resolved, issues = dict(environ), []
     for field in sorted(SECRETS):
@@ -26,8 +27,7 @@ def with_secrets_from_files(environ: Mapping[str, str]) -> tuple[dict[str, str],
         path = resolved.pop(file_variable, "").strip()
         if file_variable not in environ:
             continue
-        if variable in environ:
-            resolved.pop(variable)
+        if resolved.pop(variable, "").strip():
             both = f"{variable} is set too"
             issues.append(Issue(file_variable, both, "set one of them"))
             continue
@@ -46,7 +46,7 @@ def _content(path: str) -> str:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
         fix = "give the path of a file that this process may read"
-        raise _UnusableFile(f"{path} cannot be read ({error.strerror})", fix) from None
+        raise _UnusableFile(f"{path} cannot be read: {error.strerror}", fix) from None
     if len(content) > MAX_BYTES:
         fix = "give the path of the file that has only the secret"
         raise _UnusableFile(f"{path} has more than {MAX_BYTES} bytes", fix)

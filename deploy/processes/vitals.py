@@ -7,13 +7,13 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from models.metrics import Meter
-from models.settings import Settings
-from streams.kafka.certificates import expiry_of
 from streams.kafka.measures import RecentMaximum
+from streams.tls.certificates import Certificates
 
 log = logging.getLogger(__name__)
 
@@ -35,17 +35,17 @@ async def measure_loop(meter: Meter) -> None:
 
 
 @contextmanager
-def reporting(meter: Meter, certificates: Mapping[str, str]) -> Iterator[None]:
+def reporting(meter: Meter, certificates: Mapping[str, Certificates]) -> Iterator[None]:
     """Report the memory limit and the certificates at once and every minute, until the block ends.
 
-    certificates: as in `report_certificates`
+    certificates: by the label of their metrics, such as "kafka-client"
     """
-    ended = threading.Event()
+    ended, of_certificates = threading.Event(), _CertificateReport(meter, certificates)
 
     def report() -> None:
         while True:
             meter.set("receipts_memory_limit_bytes", memory_limit())
-            report_certificates(meter, certificates)
+            of_certificates.report()
             if ended.wait(REPORT_EVERY_S):
                 return
 
@@ -92,30 +92,33 @@ def _limits(mount: Path, path: str, name: str) -> Iterator[int]:
             yield int(text)
 
 
-def certificates_of(settings: Settings, process: Literal["worker", "sink"]) -> dict[str, str]:
-    """The PEM files that a process uses, by the label of their metric."""
-    used = {
-        "kafka-client": settings.kafka_ssl_certfile,
-        "kafka-ca": settings.kafka_ssl_cafile,
-        "monitoring": settings.monitoring_certfile,
-    }
-    if process == "sink":
-        used["clickhouse-client"] = settings.clickhouse_certfile
-        used["clickhouse-ca"] = settings.clickhouse_cafile
-    return {label: path for label, path in used.items() if path}
+class _CertificateReport:
+    """Reports whether certificates can be used and when they end; a mistake is logged once."""
+
+    def __init__(self, meter: Meter, certificates: Mapping[str, Certificates]) -> None:
+        self._meter = meter
+        self._certificates = certificates
+        self._logged: dict[str, str] = {}
+
+    def report(self) -> None:
+        """One that cannot be used keeps its end: the process goes on with the one before."""
+        for label, files in self._certificates.items():
+            problem, ends = _examined(files)
+            self._meter.set("receipts_certificate_usable", ends is not None, certificate=label)
+            if ends is not None:
+                gauge = "receipts_certificate_expiry_timestamp_seconds"
+                self._meter.set(gauge, ends.timestamp(), certificate=label)
+            if problem and problem != self._logged.get(label):
+                log.error("the certificate %s cannot be used: %s", label, problem)
+            self._logged[label] = problem
 
 
-def report_certificates(meter: Meter, paths: Mapping[str, str]) -> None:
-    """Report when certificates end; one that cannot be read is logged and has no value.
-
-    paths: PEM files by the label of the metric, such as "kafka-client" or "kafka-ca"
-    """
-    gauge = "receipts_certificate_expiry_timestamp_seconds"
-    for name, path in paths.items():
-        try:
-            ends = expiry_of(Path(path).read_bytes(), authorities=name.endswith("-ca"))
-        except (OSError, ValueError) as error:
-            log.warning("the certificate %s (%s) cannot be read: %s", path, name, error)
-            meter.forget(gauge, certificate=name)
-        else:
-            meter.set(gauge, ends.timestamp(), certificate=name)
+def _examined(files: Certificates) -> tuple[str, datetime | None]:
+    """What is wrong; or "" and when they end."""
+    if problems := files.problems():
+        return "; ".join(map(str, problems)), None
+    try:
+        return "", files.ends(datetime.now(UTC))
+    except (OSError, ValueError) as error:
+        variable, path = files.files[0]
+        return f"{variable}: when {path} ends cannot be read: {error}", None

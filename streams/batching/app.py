@@ -23,7 +23,7 @@ from streams.batching.recovery import BatchRecovery, BatchTableManager, RestoreP
 from streams.batching.stores.folder import DiskStores, MemoryStores, StateFolder
 from streams.batching.table import BatchTable, Check, Merge
 from streams.batching.topic import BatchStream, BatchTopic
-from streams.batching.watchdog import topics_deleted
+from streams.batching.watchdog import topics_deleted, topics_hidden
 from streams.kafka.clients import REQUEST_TIMEOUT_MS
 from streams.kafka.reading import Place
 from streams.kafka.refusals import AccessRefused, Denials, denied_right
@@ -99,7 +99,7 @@ class BatchApp(faust.App):
         self._state = state
         self.stores: DiskStores | MemoryStores = MemoryStores()
         self.fence = Fence(session_timeout_s, rebalance_timeout_s)
-        self.denials = Denials()
+        self.denials = Denials(access.username)
         self.observer = Observer()
         self.failure: BaseException | None = None
         self.failed = asyncio.Event()
@@ -192,6 +192,16 @@ class BatchApp(faust.App):
         record waits, or none is known. Call it about once a second."""
         return self.batch_consumer.waiting_since(TP(topic, partition))
 
+    def loss_of_topics(self, names: list[str]) -> Exception:
+        """The failure when topics are not among those of the cluster: hidden, else deleted."""
+        hidden = set(names) & (self.batch_consumer.hidden() | self.batch_producer.hidden())
+        return topics_hidden(sorted(hidden), self.denials.user) or topics_deleted(names)
+
+    def lag_as_of(self, topic: str, partition: int) -> float:
+        """Epoch seconds at which the leader of an open source partition last answered a fetch; of
+        the start of this assignment if it has not."""
+        return self.batch_consumer.lag_as_of(TP(topic, partition))
+
     @property
     def clock_skew_s(self) -> float:
         """Seconds by which the newest timestamps read are ahead of the clock of this machine."""
@@ -255,7 +265,7 @@ class BatchApp(faust.App):
         """Stop the process without committing; the first failure counts and is logged."""
         if self.failure is not None:
             return
-        error, cause = denied_right(error) or error, cause or error
+        error, cause = denied_right(error, user=self.denials.user) or error, cause or error
         self.failure = error
         if cause is not error:
             error.__cause__ = error.__cause__ or cause
@@ -279,7 +289,7 @@ class BatchApp(faust.App):
     def begin_assignment(self, assigned: set[TP]) -> None:
         """Called by the consumer with every new assignment."""
         if assigned and (left_out := self.batch_consumer.left_out({tp.topic for tp in assigned})):
-            self.fail(topics_deleted(left_out))
+            self.fail(self.loss_of_topics(left_out))
         partitions = {tp.partition for tp in assigned}
         lost, self._partitions = self._partitions - partitions, partitions
         self._informed -= lost

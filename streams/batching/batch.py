@@ -17,6 +17,8 @@ class Fetched(NamedTuple):
     """Next offset to be read; beyond the last record where the log has a gap or control records."""
     highwater: int | None
     """High watermark in the latest fetch response; None before the first response."""
+    answered_ms: int | None = None
+    """Epoch ms of that response."""
 
     @property
     def at_head(self) -> bool:

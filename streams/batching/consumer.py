@@ -46,6 +46,10 @@ class BatchConsumer(driver.Consumer):
         self._done_up_to: dict[TP, int] = {}
         self._heads: dict[TP, tuple[int, int]] = {}
         """Offset handed out up to, and high watermark, by the latest fetch."""
+        self._answered_ms: dict[TP, int] = {}
+        """Epoch ms of the latest fetch response."""
+        self._began_at = 0.0
+        """Epoch seconds since when partitions are read from their committed offsets."""
         self._done_at: dict[TP, int] = {}
         """Timestamp of the last record that is done."""
         self._waiting = OldestWaiting()
@@ -125,6 +129,8 @@ class BatchConsumer(driver.Consumer):
             if part.position is not None and part.highwater is not None and not part.is_beyond_end:
                 start = part.records[0].offset if part.records else part.position
                 self._heads[tp] = (start, part.highwater)
+                if part.answered_ms is not None:
+                    self._answered_ms[tp] = part.answered_ms
 
     def lag(self, tp: TP) -> int | None:
         """Offsets between what is done and the latest known high watermark; None: not known yet."""
@@ -145,6 +151,11 @@ class BatchConsumer(driver.Consumer):
         first = unfinished[0].records[0] if unfinished else None
         offset, timestamp = (first.offset, first.timestamp) if first else (self._heads[tp][0], None)
         return self._waiting.look(tp, lag, offset, timestamp, self._done_at.get(tp, -1))
+
+    def lag_as_of(self, tp: TP) -> float:
+        """See BatchApp.lag_as_of."""
+        answered_ms = self._answered_ms.get(tp)
+        return self._began_at if answered_ms is None else answered_ms / 1000
 
     async def _hand_out(self, fetched: FetchedMap, epoch: int) -> None:
         size = self._batch_app.batch_size
@@ -229,6 +240,8 @@ class BatchConsumer(driver.Consumer):
         self._out.clear()
         self._done_up_to.clear()
         self._heads.clear()
+        self._answered_ms.clear()
+        self._began_at = time.time()
         self._done_at.clear()
         self._waiting.forget()
         self._watchdog.forget()
@@ -401,3 +414,7 @@ class BatchConsumer(driver.Consumer):
     def unknown(self, topics: Iterable[str]) -> set[str]:
         """Topics that are missing in the newest metadata of the client."""
         return self._thread.unknown(topics)
+
+    def hidden(self) -> set[str]:
+        """Topics that this user may not see, by the newest metadata of the client."""
+        return self._thread.hidden()

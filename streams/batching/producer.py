@@ -288,6 +288,10 @@ class BatchProducer(driver.Producer):
         """The topics that the cluster does not know; empty when no broker answers."""
         return await missing_topics(self._ensure_producer().client, topics)
 
+    def hidden(self) -> set[str]:
+        """Topics that this user may not see, by the newest metadata of the client."""
+        return set(self._ensure_producer().client.cluster.unauthorized_topics)
+
     def send_soon(self, fut: Any) -> NoReturn:
         """Refused: Faust's buffer loses track of its records."""
         raise TypeError("send_soon() cannot be tracked: await send_many() or BatchTable.put()")

@@ -16,6 +16,7 @@ import uvloop
 
 from streams.batching.app import BatchApp
 from streams.batching.errors import with_advice
+from streams.kafka.tokens import kill_commands
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +115,7 @@ async def _stop(app: BatchApp, starting: asyncio.Future[None], code: int) -> Non
     if not stopping.done():
         log.warning("Faust did not stop within %g s: ending the process", STOP_S)
         _log_end(app, code, STOP_S)
+        kill_commands()
         logging.shutdown()
         sys.stdout.flush()
         os._exit(code)

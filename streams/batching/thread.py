@@ -131,6 +131,10 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         cluster = self._consumer._client.cluster
         return {name for name in topics if not cluster.partitions_for_topic(name)}
 
+    def hidden(self) -> set[str]:
+        """Topics that this user may not see, by the newest metadata of the client."""
+        return set(self._ensure_consumer()._client.cluster.unauthorized_topics)
+
     async def start_over(self, partitions: set[TP]) -> None:
         """Seek partitions that have no committed offset to the start of their log.
 
@@ -151,4 +155,4 @@ def _fetched(consumer: Any, tp: TP, records: Mapping[Any, list[Any]]) -> Fetched
         state = assignment.state_value(TopicPartition(tp.topic, tp.partition))
     if state is None or not state.has_valid_position:
         return Fetched(records.get(tp, []), None, None)
-    return Fetched(records.get(tp, []), state.position, state.highwater)
+    return Fetched(records.get(tp, []), state.position, state.highwater, state.timestamp)

@@ -8,10 +8,11 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from faust.types import TP
 
 from streams.batching.errors import BatchingError, FenceLost
+from streams.kafka.refusals import AccessRefused, denied_right
 
 if TYPE_CHECKING:
     from streams.batching.app import BatchApp
@@ -93,7 +94,7 @@ class Watchdog:
         self._missing_since = {name: self._missing_since.get(name, now) for name in missing}
         late = [name for name, since in self._missing_since.items() if now - since > MISSING_S]
         if late and (gone := await self._app.batch_producer.missing(late)):
-            self._app.fail(topics_deleted(gone))
+            self._app.fail(self._app.loss_of_topics(gone))
 
     def _rewound(self) -> Exception | None:
         """The failure of a log that was replaced: a partition is then read from a lower offset."""
@@ -106,6 +107,11 @@ class Watchdog:
     def forget(self) -> None:
         """Start an assignment: partitions are read again from their committed offsets."""
         self._read_up_to.clear()
+
+
+def topics_hidden(names: list[str], user: str) -> AccessRefused | None:
+    """The failure when the user may no longer see topics while the worker runs; None: no names."""
+    return denied_right(TopicAuthorizationFailedError(names), "DESCRIBE", user) if names else None
 
 
 def topics_deleted(names: list[str]) -> BatchingError:

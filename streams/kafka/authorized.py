@@ -21,7 +21,7 @@ from aiokafka.protocol.admin import DescribeGroupsRequest_v3, DescribeGroupsResp
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
 
-from streams.kafka.refusals import GRANT
+from streams.kafka.refusals import denial, user_of
 
 #: Kafka's AclOperation by number: bits of the answer.
 OPERATIONS: Final = {
@@ -169,5 +169,5 @@ async def absence(client: Any, topic: str, operation: str) -> str:
     """Why a topic is not among those that the brokers list, and the fix."""
     allowed = (await allowed_on_topics(client, [topic])).get(topic)
     if allowed is not None and not allowed:
-        return f"Kafka denies {operation} on topic {topic}. Fix: {GRANT}"
+        return denial(f"{operation} on topic {topic}", user_of(client))
     return f"topic {topic} is missing. Fix: run `receipts topics`"

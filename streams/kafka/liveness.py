@@ -22,7 +22,7 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
-from streams.kafka.refusals import denied_right
+from streams.kafka.refusals import denied_right, user_of
 
 PROBE_EVERY_S: Final = 2.0
 PROBE_TIMEOUT_S: Final = 5.0
@@ -46,10 +46,11 @@ async def probe(consumer: AIOKafkaConsumer, timeout_s: float = PROBE_TIMEOUT_S) 
 
     consumer: started, with a group. Never raises KafkaError: what a broker refuses is a reason too.
     """
+    user = user_of(consumer._client)
     # The group gives no member the partitions of a topic that cannot be seen.
     unseen = set(consumer.subscription()) & consumer._client.cluster.unauthorized_topics
     if unseen:
-        return str(denied_right(TopicAuthorizationFailedError(unseen), "READ"))
+        return str(denied_right(TopicAuthorizationFailedError(unseen), "READ", user))
     partitions = sorted(consumer.assignment())
     # The group may give this member nothing; the coordinator answers for any partition.
     known = partitions or [TopicPartition(topic, 0) for topic in sorted(consumer.subscription())]
@@ -64,6 +65,6 @@ async def probe(consumer: AIOKafkaConsumer, timeout_s: float = PROBE_TIMEOUT_S) 
         refused = consumer._client.refusal
         return refused or f"no answer from {target} within {timeout_s:g} s"
     except KafkaError as error:
-        refused = consumer._client.refusal or denied_right(error)
+        refused = consumer._client.refusal or denied_right(error, "READ", user)
         return str(refused or f"{target}: {error!r}")
     return ""

@@ -17,6 +17,7 @@ from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.cluster import ClusterMetadata
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.consumer import fetcher
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import Assignment, Subscription, SubscriptionState
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.legacy_records import LegacyRecordBatch
@@ -42,6 +43,7 @@ _METHODS: Final[tuple[Names, ...]] = (
     (AIOKafkaConnection, "send close connected host port"),
     (ClusterMetadata, "brokers broker_metadata update_metadata failed_update"),
     (ConnectionGroup, "DEFAULT"),
+    (GroupCoordinator, "request_rejoin"),
     (CloseReason, "CONNECTION_BROKEN CONNECTION_TIMEOUT"),
 )
 
@@ -49,7 +51,7 @@ _METHODS: Final[tuple[Names, ...]] = (
 _ATTRIBUTES: Final[tuple[Names, ...]] = (
     (fetcher.PartitionRecords, "_tp _records _check_crcs _isolation_level _aborted_producers"),
     (fetcher.PartitionRecords, "next_fetch_offset"),
-    (AIOKafkaConsumer, "_client _subscription"),
+    (AIOKafkaConsumer, "_client _subscription _coordinator"),
     (AIOKafkaProducer, "client"),
     (AIOKafkaAdminClient, "_client"),
     (AIOKafkaClient, "_conns _topics cluster _metadata_max_age_ms _sync_task _client_id"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from aiokafka.errors import (
     BrokerResponseError,
@@ -21,14 +21,14 @@ from aiokafka.errors import (
     UnsupportedSaslMechanismError,
 )
 
+from streams.tls.peer import wrong_peer
+
 GRANT: Final = "grant it; `receipts topics --acls` prints the commands"
 
 #: A denial counts for so many seconds; requests are repeated more often.
 FRESH_S: Final = 10.0
 
 _PROTOCOL: Final = "RECEIPTS_KAFKA_SECURITY_PROTOCOL"
-#: OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH
-_OTHER_HOST: Final = (62, 64)
 
 
 class AccessRefused(KafkaError):  # type: ignore[misc]
@@ -75,15 +75,9 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _of_tls(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        if error.verify_code in _OTHER_HOST:
-            return (
-                f"has the certificate of another host: {error.verify_message} Fix: write the name "
-                "of the certificate in RECEIPTS_BROKERS"
-            )
-        return (
-            f"has a certificate that is not trusted: {error.verify_message}. Fix: set "
-            "RECEIPTS_KAFKA_SSL_CAFILE to the certificates that sign those of the brokers"
-        )
+        names = "write the name of the certificate in RECEIPTS_BROKERS"
+        trust = "set RECEIPTS_KAFKA_SSL_CAFILE to the certificates that sign those of the brokers"
+        return str(wrong_peer(error, names=names, trust=trust))
     reason = error.reason or ""
     if "CERTIFICATE" in reason or "UNKNOWN_CA" in reason:
         return (
@@ -95,18 +89,34 @@ def _of_tls(error: ssl.SSLError) -> str:
     return ""
 
 
-def denied_right(error: BaseException, operation: str = "READ or WRITE") -> AccessRefused | None:
+def denial(right: object, user: str = "") -> str:
+    """The line for a right that is lacking, such as "READ on topic sends".
+
+    user: that logs in with a name; empty: a certificate or a token has it, which the broker reads
+    """
+    to = f" to User:{user}" if user else ""
+    return f"Kafka denies {right}{to}. Fix: {GRANT}"
+
+
+def user_of(client: Any) -> str:
+    """The user name with which a client of aiokafka logs in; empty: it has none."""
+    return client._sasl_plain_username or ""
+
+
+def denied_right(
+    error: BaseException, operation: str = "READ or WRITE", user: str = ""
+) -> AccessRefused | None:
     """The right that a refused request lacked; None: it was refused for another reason.
 
-    operation: of the request, if it was one on topics
+    operation: of the request, if it was one on topics. user: as for denial()
     """
     if isinstance(error, AccessRefused):
         return error
     names = ", ".join(map(str, _names(error)))
     if isinstance(error, TopicAuthorizationFailedError):
-        return AccessRefused(f"Kafka denies {operation} on topic {names}. Fix: {GRANT}")
+        return AccessRefused(denial(f"{operation} on topic {names}", user))
     if isinstance(error, GroupAuthorizationFailedError):
-        return AccessRefused(f"Kafka denies READ on group {names}. Fix: {GRANT}")
+        return AccessRefused(denial(f"READ on group {names}", user))
     return None
 
 
@@ -121,15 +131,16 @@ def _names(error: BaseException) -> Iterator[object]:
 class Denials:
     """Rights that are lacking now: requests without them are repeated, so each is noted again.
 
-    Threads may share it.
+    Threads may share it. user: as for denial()
     """
 
-    def __init__(self) -> None:
+    def __init__(self, user: str = "") -> None:
+        self.user = user
         self._seen_at: dict[str, float] = {}
 
     def note(self, error: BaseException, operation: str) -> None:
         """Note a request that was refused for want of a right."""
-        if (denied := denied_right(error, operation)) is not None:
+        if (denied := denied_right(error, operation, self.user)) is not None:
             self._seen_at[str(denied)] = time.monotonic()
 
     def current(self) -> str:
@@ -138,10 +149,12 @@ class Denials:
         return "; ".join(text for text, at in list(self._seen_at.items()) if now - at < FRESH_S)
 
 
-def no_answer(brokers: str, error: BaseException, operation: str = "READ or WRITE") -> str:
+def no_answer(
+    brokers: str, error: BaseException, operation: str = "READ or WRITE", user: str = ""
+) -> str:
     """The line for a command whose request to Kafka failed: what refused it, or that nothing
-    answers. operation: as for denied_right()."""
-    refused = refusal_of(error, brokers) or denied_right(error, operation)
+    answers. operation, user: as for denied_right()."""
+    refused = refusal_of(error, brokers) or denied_right(error, operation, user)
     if refused is not None:
         return str(refused)
     shown = error if isinstance(error, BrokerResponseError) or str(error) else repr(error)

@@ -4,30 +4,30 @@
     consumer = clients.consumer(access, group_id="g")          # aiokafka
     app = BatchApp("id", access=access)                        # Faust
 
-TLS files are read again when they changed, so certificates may be rotated under a running process:
-each new connection uses the newest files that can be used. Tokens of OAUTHBEARER are fetched for
-each new connection. What aiokafka and Faust leave to chance is decided here: a context always
-exists for TLS, an encrypted key never prompts for its password, and nothing but SASL_PLAINTEXT
-sends a login over an unencrypted connection.
+Each new connection uses the newest TLS files that can be used (streams/tls/), and fetches a token
+of OAUTHBEARER. What aiokafka and Faust leave to chance is decided here: a context always exists for
+TLS, and nothing but SASL_PLAINTEXT sends a login over an unencrypted connection.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import ssl
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Lock
-from typing import Any, Final, NamedTuple, Protocol, Self
+from typing import Any, Final, Protocol
 
-from cryptography import x509
-
-from streams.kafka.certificates import expiry_of
 from streams.kafka.tokens import CommandTokens, FileTokens, TokenProvider
+from streams.tls.certificates import (
+    Authorities,
+    CertificatePair,
+    Certificates,
+    ClientFiles,
+    NamedFile,
+    UnusableFiles,
+)
+from streams.tls.reloading import ReloadingContext, for_client
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +36,6 @@ EXPIRES_SOON: Final = timedelta(days=14)
 
 #: Seconds between looks at the files.
 WATCH_EVERY_S: Final = 60.0
-
-_Stamp = tuple[tuple[int, int, int], ...]
 
 
 class SecuritySettings(Protocol):
@@ -65,25 +63,6 @@ class SecuritySettings(Protocol):
     def kafka_oauth_token_file(self) -> str: ...
     @property
     def kafka_oauth_token_command(self) -> str: ...
-
-
-class Problem(NamedTuple):
-    """What is wrong with a file, the variable that names it, and the fix."""
-
-    variable: str
-    text: str
-    fix: str
-
-    def __str__(self) -> str:
-        return f"{self.variable}: {self.text}. Fix: {self.fix}"
-
-
-class UnusableAccess(ValueError):
-    """Files that the settings name cannot be used; `problems` has all of them."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(map(str, problems)))
 
 
 @dataclass(frozen=True)
@@ -129,16 +108,15 @@ class Access:
 
 
 def kafka_access(settings: SecuritySettings) -> Access:
-    """How to reach the Kafka of the settings. Raises UnusableAccess."""
+    """How to reach the Kafka of the settings. Raises UnusableFiles."""
     context = None
     if settings.kafka_security_protocol.endswith("SSL"):
-        context = ReloadingContext(TlsFiles.of(settings))
+        context = for_client(kafka_files(settings))
     tokens: TokenProvider | None = None
     if settings.kafka_sasl_mechanism == "OAUTHBEARER":
         path, command = settings.kafka_oauth_token_file, settings.kafka_oauth_token_command
-        if path and (reason := _unreadable(path)):
-            text, fix = f"{path} cannot be read: {reason}", "correct the path or its rights"
-            raise UnusableAccess([Problem("RECEIPTS_KAFKA_OAUTH_TOKEN_FILE", text, fix)])
+        if path and (problems := NamedFile("RECEIPTS_KAFKA_OAUTH_TOKEN_FILE", path).unreadable()):
+            raise UnusableFiles(problems)
         tokens = FileTokens(Path(path)) if path else CommandTokens(command)
     return Access(
         settings.brokers,
@@ -151,179 +129,19 @@ def kafka_access(settings: SecuritySettings) -> Access:
     )
 
 
-# --- files of TLS -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class TlsFiles:
-    """Paths of PEM files, empty where there is none. keyfile: empty: the key is in certfile."""
-
-    cafile: str = ""
-    certfile: str = ""
-    keyfile: str = ""
-    key_password: str = field(default="", repr=False)
-
-    @classmethod
-    def of(cls, settings: SecuritySettings) -> Self:
-        """The files of the settings."""
-        return cls(
-            settings.kafka_ssl_cafile,
-            settings.kafka_ssl_certfile,
-            settings.kafka_ssl_keyfile,
-            settings.kafka_ssl_key_password,
-        )
-
-    def paths(self) -> dict[str, str]:
-        """Path by variable, without those that are not set."""
-        named = {
-            "RECEIPTS_KAFKA_SSL_CAFILE": self.cafile,
-            "RECEIPTS_KAFKA_SSL_CERTFILE": self.certfile,
-            "RECEIPTS_KAFKA_SSL_KEYFILE": self.keyfile,
-        }
-        return {variable: path for variable, path in named.items() if path}
-
-    def stamp(self) -> _Stamp:
-        """Changes when a file is replaced or written to. Raises OSError."""
-        stats = (Path(path).stat() for path in self.paths().values())
-        return tuple((stat.st_mtime_ns, stat.st_size, stat.st_ino) for stat in stats)
-
-    def load(self) -> ssl.SSLContext:
-        """A context for clients, with the certificates of the files. Raises UnusableAccess."""
-        problems = [
-            Problem(variable, f"{path} cannot be read: {reason}", "correct the path or its rights")
-            for variable, path in self.paths().items()
-            if (reason := _unreadable(path))
-        ]
-        if problems:
-            raise UnusableAccess(problems)
-        context = ssl.create_default_context() if not self.cafile else None
-        try:
-            context = context or ssl.create_default_context(cafile=self.cafile)
-        except ssl.SSLError:
-            text = f"{self.cafile} holds no certificates in PEM format"
-            problems.append(Problem("RECEIPTS_KAFKA_SSL_CAFILE", text, _PEM))
-        if self.certfile:
-            problems += _load_client_certificate(context or ssl.create_default_context(), self)
-        if problems or context is None:
-            raise UnusableAccess(problems)
-        return context
-
-    def warnings(self, now: datetime) -> Iterator[str]:
-        """A line for each file with a certificate that has expired or soon will, or whose end
-        cannot be read. The system's certificates are not part of it. Raises UnusableAccess.
-        """
-        self.load()
-        for variable, path in self.paths().items():
-            if variable == "RECEIPTS_KAFKA_SSL_KEYFILE":
-                continue
-            authorities = variable == "RECEIPTS_KAFKA_SSL_CAFILE"
-            try:
-                end = expiry_of(Path(path).read_bytes(), authorities=authorities, now=now)
-            except (OSError, ValueError) as error:  # replaced just now, or OpenSSL is less strict
-                yield f"{variable}: when {path} ends cannot be read: {error}. Fix: replace the file"
-                continue
-            if end < now + EXPIRES_SOON:
-                verb = "expired" if end <= now else "expires"
-                yield f"{variable}: a certificate {verb} at {end:%Y-%m-%d %H:%M} UTC. Fix: renew it"
-
-
-_PEM: Final = "give a file with -----BEGIN CERTIFICATE----- lines"
-
-
-def _unreadable(path: str) -> str:
-    try:
-        Path(path).read_bytes()
-    except OSError as error:
-        return error.strerror or str(error)
-    return ""
-
-
-def _load_client_certificate(context: ssl.SSLContext, files: TlsFiles) -> list[Problem]:
-    """Load it, with its key; the reasons why that is not possible."""
-    needed = False
-
-    def password() -> str:  # without one OpenSSL would prompt for it on the terminal
-        nonlocal needed
-        needed = True
-        return files.key_password
-
-    key = "RECEIPTS_KAFKA_SSL_KEYFILE" if files.keyfile else "RECEIPTS_KAFKA_SSL_CERTFILE"
-    key_path = files.keyfile or files.certfile
-    try:
-        context.load_cert_chain(files.certfile, files.keyfile or None, password)
-    except (ssl.SSLError, ValueError) as error:
-        reason = getattr(error, "reason", None) or ""
-        if needed and not files.key_password:
-            variable, text = "RECEIPTS_KAFKA_SSL_KEY_PASSWORD", f"is empty, {key_path} is encrypted"
-            return [Problem(variable, text, "give the password of the key")]
-        if needed:
-            variable = "RECEIPTS_KAFKA_SSL_KEY_PASSWORD"
-            return [Problem(variable, f"does not open {key_path}", "give the password of the key")]
-        if "MISMATCH" in reason:
-            text = f"the key in {key_path} is not that of the certificate in {files.certfile}"
-            return [Problem(key, text, "give the key that the certificate was made for")]
-        if not _has_certificate(files.certfile):
-            text = f"{files.certfile} holds no certificate in PEM format"
-            return [Problem("RECEIPTS_KAFKA_SSL_CERTFILE", text, _PEM)]
-        text = f"{key_path} holds no private key in PEM format"
-        return [Problem(key, text, "give a file with -----BEGIN PRIVATE KEY----- lines")]
-    return []
-
-
-def _has_certificate(path: str) -> bool:
-    try:
-        x509.load_pem_x509_certificates(Path(path).read_bytes())
-    except ValueError:
-        return False
-    return True
-
-
-class ReloadingContext(ssl.SSLContext):
-    """A context for clients: each new connection uses the files as they are then.
-
-    Files that cannot be used leave the previous certificates in place, with an error in the log.
-    Threads may share it. Raises UnusableAccess when the files cannot be used at the beginning.
-    """
-
-    _files: TlsFiles
-
-    def __new__(cls, files: TlsFiles) -> Self:
-        return super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
-
-    def __init__(self, files: TlsFiles) -> None:
-        self._files = files
-        self._lock = Lock()
-        self._current = files.load()
-        self._seen = files.stamp()
-
-    @property
-    def files(self) -> TlsFiles:
-        """The files of the certificates."""
-        return self._files
-
-    def refresh(self) -> ssl.SSLContext:
-        """The certificates to use now; loads and logs what changed. A change is tried once."""
-        with self._lock:
-            try:
-                seen = self._files.stamp()
-            except OSError:
-                seen = ()
-            if seen != self._seen:
-                self._seen = seen
-                self._load()
-            return self._current
-
-    def _load(self) -> None:
-        try:
-            self._current = self._files.load()
-        except UnusableAccess as error:
-            log.error("Changed certificates for Kafka cannot be used, the old ones stay: %s", error)
-        else:
-            log.info("Certificates for Kafka changed; new connections use the new ones")
-
-    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
-        """As any context's, with the newest certificates: asyncio and uvloop call it."""
-        return self.refresh().wrap_bio(*args, **kwargs)
+def kafka_files(settings: SecuritySettings) -> ClientFiles:
+    """The PEM files of the settings."""
+    authorities = pair = None
+    if path := settings.kafka_ssl_cafile:
+        authorities = Authorities(NamedFile("RECEIPTS_KAFKA_SSL_CAFILE", path))
+    if path := settings.kafka_ssl_certfile:
+        cert = NamedFile("RECEIPTS_KAFKA_SSL_CERTFILE", path)
+        key = cert
+        if path := settings.kafka_ssl_keyfile:
+            key = NamedFile("RECEIPTS_KAFKA_SSL_KEYFILE", path)
+        password = settings.kafka_ssl_key_password
+        pair = CertificatePair(cert, key, password, "RECEIPTS_KAFKA_SSL_KEY_PASSWORD")
+    return ClientFiles(authorities, pair)
 
 
 async def watch_certificates(access: Access, every_s: float = WATCH_EVERY_S) -> None:
@@ -335,16 +153,30 @@ async def watch_certificates(access: Access, every_s: float = WATCH_EVERY_S) -> 
     warned: list[str] = []
     while access.context is not None:
         access.context.refresh()
-        with contextlib.suppress(UnusableAccess):  # refresh() logged it
-            lines = certificate_warnings(access)
-            for line in lines if lines != warned else ():
-                log.warning("%s", line)
-            warned = lines
+        lines = certificate_warnings(access)
+        for line in lines if lines != warned else ():
+            log.warning("%s", line)
+        warned = lines
         await asyncio.sleep(every_s)
 
 
 def certificate_warnings(access: Access) -> list[str]:
-    """Lines about certificates that have expired or soon will. Raises UnusableAccess."""
-    if access.context is None:
-        return []
-    return list(access.context.files.warnings(datetime.now(UTC)))
+    """A line for each usable file with a certificate that has expired or soon will, or whose end
+    cannot be read. The system's certificates are not part of it.
+    """
+    parts = () if access.context is None else access.context.parts
+    return [line for part in parts if (line := _warning(part, datetime.now(UTC)))]
+
+
+def _warning(part: Certificates, now: datetime) -> str:
+    if part.problems():
+        return ""  # refresh() logs them
+    variable, path = part.files[0]
+    try:
+        end = part.ends(now)
+    except (OSError, ValueError) as error:  # replaced just now, or OpenSSL is less strict
+        return f"{variable}: when {path} ends cannot be read: {error}. Fix: replace the file"
+    if end >= now + EXPIRES_SOON:
+        return ""
+    verb = "expired" if end <= now else "expires"
+    return f"{variable}: a certificate {verb} at {end:%Y-%m-%d %H:%M} UTC. Fix: renew it"

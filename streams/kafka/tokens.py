@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import base64
+import contextlib
 import json
+import os
 import re
 import shlex
+import signal
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any, Final
 
 from aiokafka.abc import AbstractTokenProvider
@@ -39,10 +44,6 @@ class TokenProvider(AbstractTokenProvider):  # type: ignore[misc]
 
     async def token(self) -> str:
         """A token. Raises TokenUnavailable, which never contains one."""
-        return await asyncio.to_thread(self.fetch)
-
-    def fetch(self) -> str:
-        """As token(), blocking."""
         raise NotImplementedError
 
 
@@ -52,8 +53,11 @@ class FileTokens(TokenProvider):
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def fetch(self) -> str:
+    async def token(self) -> str:
         """Raises TokenUnavailable."""
+        return await asyncio.wrap_future(_in_thread(self._read))
+
+    def _read(self) -> str:
         setting = "RECEIPTS_KAFKA_OAUTH_TOKEN_FILE"
         try:
             return _checked(self._path.read_bytes(), f"{setting}: {self._path}")
@@ -65,6 +69,9 @@ class FileTokens(TokenProvider):
 class CommandTokens(TokenProvider):
     """The token that a command prints; kept until AHEAD_S before its end.
 
+    One run serves all who wait for a token. It is killed, with all that it started, when the last
+    of them is cancelled and when the interpreter ends.
+
     clock: epoch seconds
     """
 
@@ -74,37 +81,113 @@ class CommandTokens(TokenProvider):
         self._lock = Lock()
         self._token = ""
         self._until = 0.0
+        self._run: _Run | None = None
 
-    def fetch(self) -> str:
+    async def token(self) -> str:
         """Raises TokenUnavailable."""
         with self._lock:
-            if self._clock() >= self._until:
-                self._token = self._run()
-                end = expiry(self._token)
-                now = self._clock()
-                self._until = now + UNKNOWN_LIFE_S if end is None else end - AHEAD_S
-            return self._token
-
-    def _run(self) -> str:
-        # Its output, also that of errors, may hold secrets: it is never shown.
-        setting = f"RECEIPTS_KAFKA_OAUTH_TOKEN_COMMAND: {self._words[0]}"
+            if self._clock() < self._until:
+                return self._token
+            run = self._run = self._run or _Run(self._words)
+            run.waiting += 1
         try:
-            done = subprocess.run(
-                self._words,
+            return self._keep(await asyncio.wrap_future(run.token))
+        finally:
+            with self._lock:
+                self._leave(run)
+
+    def _keep(self, token: str) -> str:
+        end, now = expiry(token), self._clock()
+        with self._lock:
+            self._token = token
+            self._until = now + UNKNOWN_LIFE_S if end is None else end - AHEAD_S
+        return token
+
+    def _leave(self, run: _Run) -> None:
+        run.waiting -= 1
+        ended = run.token.done()
+        if self._run is run and (ended or not run.waiting):
+            self._run = None
+        if not (ended or run.waiting):
+            run.kill()
+
+
+class _Run:
+    """One run of the command. waiting: how many wait for its token. Raises TokenUnavailable.
+
+    A session of its own: a script dies together with the programs that it called.
+    """
+
+    def __init__(self, words: list[str]) -> None:
+        # Its output, also that of errors, may hold secrets: it is never shown.
+        self._setting = f"RECEIPTS_KAFKA_OAUTH_TOKEN_COMMAND: {words[0]}"
+        self.waiting = 0
+        try:
+            self._process = subprocess.Popen(
+                words,
                 stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=COMMAND_TIMEOUT_S,
-                check=False,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
             )
         except OSError as error:
             reason = error.strerror or error
-            raise TokenUnavailable(f"{setting} cannot be run: {reason}") from None
+            raise TokenUnavailable(f"{self._setting} cannot be run: {reason}") from None
+        _RUNNING.add(self)
+        self.token = _in_thread(self._finish)
+
+    def kill(self) -> None:
+        """Kill it, if it still runs."""
+        if self._process.returncode is not None:
+            return
+        # None runs any more, or, as with sudo, another user's.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _finish(self) -> str:
+        try:
+            with self._process:
+                output = self._output()
+        finally:
+            _RUNNING.discard(self)
+        if code := self._process.returncode:
+            raise TokenUnavailable(f"{self._setting} ended with exit code {code}")
+        return _checked(output, self._setting)
+
+    def _output(self) -> bytes:
+        try:
+            return self._process.communicate(timeout=COMMAND_TIMEOUT_S)[0]
         except subprocess.TimeoutExpired:
-            text = f"{setting} did not end within {COMMAND_TIMEOUT_S:g} s"
+            self.kill()
+            text = f"{self._setting} did not end within {COMMAND_TIMEOUT_S:g} s"
             raise TokenUnavailable(text) from None
-        if done.returncode != 0:
-            raise TokenUnavailable(f"{setting} ended with exit code {done.returncode}")
-        return _checked(done.stdout, setting)
+
+
+_RUNNING: Final[set[_Run]] = set()
+
+
+@atexit.register
+def kill_commands() -> None:
+    """Kill the commands that still run: for a process that ends, also one that skips atexit."""
+    for run in tuple(_RUNNING):
+        run.kill()
+
+
+def _in_thread(call: Callable[[], str]) -> Future[str]:
+    """The result of a blocking call, from a daemon thread: a process that ends does not wait for
+    it, as it does for the threads of asyncio.to_thread.
+    """
+    result: Future[str] = Future()
+    result.set_running_or_notify_cancel()  # one who waits and is cancelled must not cancel it
+
+    def work() -> None:
+        try:
+            result.set_result(call())
+        except BaseException as error:  # noqa: BLE001  (raised where it is awaited)
+            result.set_exception(error)
+
+    Thread(target=work, name="receipts-token", daemon=True).start()
+    return result
 
 
 def _checked(raw: bytes, source: str) -> str:

@@ -174,7 +174,7 @@ STATUS_CASES: list[tuple[str, str, str, list[Finding]]] = [
         "page_away",
         "warning",
         "refuses",
-        judged(None, None, page(required=False, refused=True, problem="refuses")),
+        judged(None, None, page(required=False, refused=True, problem="refuses", fix="do that")),
     ),
     ("not_alive", "error", "loop for 61 s", judged(None, None, page(silent={"loop": 61.0}))),
     ("not_ready", "error", "kafka: gone", judged(None, None, page(reasons={"kafka": "gone"}))),

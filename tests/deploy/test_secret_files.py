@@ -46,10 +46,21 @@ def test_both_are_refused(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_empty_variable_counts_as_not_set(tmp_path: Path, empty: str) -> None:
+    path = tmp_path / "token"
+    path.write_text(TOKEN)
+    given = {"RECEIPTS_MONITORING_TOKEN": empty, "RECEIPTS_MONITORING_TOKEN_FILE": str(path)}
+    assert with_secrets_from_files(given) == ({"RECEIPTS_MONITORING_TOKEN": TOKEN}, [])
+    assert process.read_settings(given).monitoring_token == TOKEN
+    given["RECEIPTS_MONITORING_TOKEN_FILE"] = "/nowhere"
+    assert mistake(given).startswith("RECEIPTS_MONITORING_TOKEN_FILE: /nowhere cannot be read: ")
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (None, "cannot be read (No such file or directory)"),
+        (None, "cannot be read: No such file or directory"),
         (b"", "is empty"),
         (b" \n", "is empty"),
         (b"\xff\xfe", "is not UTF-8"),

@@ -5,6 +5,7 @@ import os
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from cryptography import x509
@@ -12,20 +13,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from deploy.processes.vitals import (
-    certificates_of,
-    measure_loop,
-    memory_limit,
-    report_certificates,
-    reporting,
-)
+from deploy.processes import vitals
+from deploy.processes.tls import certificates_of
+from deploy.processes.vitals import measure_loop, memory_limit, reporting
 from models.settings import Settings
-from streams.kafka.certificates import expiry_of
+from streams.tls.certificates import Authorities, Certificates, NamedFile, expiry_of
+from tests.support.certificates import Authority
 from tests.support.fakes import Meter
 from tests.support.waiting import eventually, until
 
 MACHINE = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 EXPIRY = "receipts_certificate_expiry_timestamp_seconds"
+USABLE = "receipts_certificate_usable"
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 
 
@@ -97,26 +96,62 @@ def test_a_chain_ends_with_its_first_certificate_an_authority_with_the_first_in_
     assert expiry_of(certificate(past), authorities=True, now=NOW) == past
 
 
-def test_a_certificate_that_cannot_be_read_is_logged_and_has_no_value(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+def authorities(path: Path) -> Certificates:
+    return Authorities(NamedFile("RECEIPTS_KAFKA_SSL_CAFILE", str(path)))
+
+
+def test_a_certificate_that_cannot_be_used_is_seen_and_keeps_the_end_of_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    meter, path = Meter(), tmp_path / "client.pem"
-    path.write_bytes(certificate(NOW))
-    paths = {"kafka-client": str(path), "kafka-ca": str(tmp_path / "missing.pem")}
-    report_certificates(meter, paths)
-    assert meter.sums == {(EXPIRY, ("kafka-client",)): NOW.timestamp()}
-    assert "missing.pem (kafka-ca) cannot be read" in caplog.text
-    path.write_text("not PEM")
-    report_certificates(meter, paths)
-    assert not meter.sums
-    assert "client.pem (kafka-client) cannot be read" in caplog.text
+    monkeypatch.setattr(vitals, "REPORT_EVERY_S", 0.02)
+    pki = Authority(tmp_path)
+    pem = pki.issue("pages", "127.0.0.1")
+    settings = Settings(monitoring_certfile=str(pem.cert), monitoring_keyfile=str(pem.key))
+    meter = Meter()
+    with reporting(meter, certificates_of(settings, "worker")):
+        until(lambda: meter.value(USABLE, "monitoring") == 1, "it can be used")
+        ends = expiry_of(pem.cert.read_bytes(), authorities=False).timestamp()
+        assert meter.value(EXPIRY, "monitoring") == ends
+        kept, garbage = tmp_path / "kept.key", tmp_path / "garbage.key"
+        garbage.write_text("hello")
+        pem.key.rename(kept)
+        for place, words in (
+            (None, "pages.key cannot be read: No such file"),
+            (garbage, "pages.key holds no private key in PEM format"),
+            (pki.issue("other", "127.0.0.1").key, "is not that of the certificate in"),
+        ):
+            if place is not None:
+                place.replace(pem.key)
+            until(lambda: words in caplog.text, "the reason is logged")  # noqa: B023
+            assert meter.value(USABLE, "monitoring") == 0
+            assert meter.value(EXPIRY, "monitoring") == ends
+        assert len({record.getMessage() for record in caplog.records}) == len(caplog.records)
+        kept.replace(pem.key)
+        until(lambda: meter.value(USABLE, "monitoring") == 1, "it can be used again")
+
+
+def test_an_end_that_cannot_be_read_is_not_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As when OpenSSL takes what a stricter reader does not."""
+
+    def unreadable(*_: object) -> datetime:
+        raise ValueError("invalid serial number")
+
+    monkeypatch.setattr(Authorities, "ends", unreadable)
+    meter, pki = Meter(), Authority(tmp_path)
+    with reporting(meter, {"kafka-ca": authorities(pki.cafile)}):
+        until(lambda: (USABLE, ("kafka-ca",)) in meter.sums, "it is reported")
+        until(lambda: "invalid serial number" in caplog.text, "the reason is logged")
+    assert meter.value(USABLE, "kafka-ca") == 0 and (EXPIRY, ("kafka-ca",)) not in meter.sums
+    assert "RECEIPTS_KAFKA_SSL_CAFILE" in caplog.text
 
 
 def test_limits_and_certificates_are_reported_while_the_process_runs(tmp_path: Path) -> None:
-    meter, path = Meter(), tmp_path / "page.pem"
+    meter, path = Meter(), tmp_path / "ca.pem"
     path.write_bytes(certificate(NOW))
-    with reporting(meter, {"monitoring": str(path)}):
-        until(lambda: meter.value(EXPIRY, "monitoring") == NOW.timestamp(), "it is reported")
+    with reporting(meter, {"kafka-ca": authorities(path)}):
+        until(lambda: meter.value(EXPIRY, "kafka-ca") == NOW.timestamp(), "it is reported")
     assert meter.value("receipts_memory_limit_bytes") == memory_limit()
 
 
@@ -142,6 +177,11 @@ def test_the_files_of_the_settings_have_the_labels_of_the_metric() -> None:
         clickhouse_cafile="/clickhouse.pem",
     )
     worker = {"kafka-client": "/client.pem", "kafka-ca": "/ca.pem", "monitoring": "/pages.pem"}
-    assert certificates_of(settings, "worker") == worker
-    assert certificates_of(settings, "sink") == {**worker, "clickhouse-ca": "/clickhouse.pem"}
-    assert certificates_of(Settings(), "sink") == {}
+
+    def paths(settings: Settings, process: Literal["worker", "sink"]) -> dict[str, str]:
+        used = certificates_of(settings, process)
+        return {label: files.files[0].path for label, files in used.items()}
+
+    assert paths(settings, "worker") == worker
+    assert paths(settings, "sink") == {**worker, "clickhouse-ca": "/clickhouse.pem"}
+    assert paths(Settings(), "sink") == {}

@@ -35,8 +35,13 @@ class Server:
     database = "receipts"
     rejected: list[tuple[int]]
     denied: Exception | None = None
+    away: Exception | None = None
+    queries = 0
 
     def rows(self, sql: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        self.queries += 1
+        if self.away is not None:
+            raise self.away
         if "system.parts" in sql:
             if self.denied is not None:
                 raise self.denied
@@ -54,11 +59,27 @@ def test_only_inserts_rejected_since_the_start_count_also_over_restarts_of_the_s
     assert meter.value(DELAYED) == 2
 
 
-@pytest.mark.parametrize("error", [Broken("ACCESS_DENIED"), Unavailable("connection refused")])
-def test_what_cannot_be_read_is_logged_once_and_stops_nothing(
-    error: Exception, caplog: pytest.LogCaptureFixture
+def test_while_clickhouse_is_away_one_query_is_tried_and_one_line_logged(
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     server, meter = Server(), Meter()
+    server.rejected, server.away = [(1,)], Unavailable("connection refused")
+    load = ClickHouseLoad(server, meter)  # type: ignore[arg-type]
+    for tried in (1, 2, 3):
+        load.report()
+        assert server.queries == tried
+    line = "ClickHouse cannot be read, its metrics stay as they are: connection refused"
+    assert [entry.getMessage() for entry in caplog.records] == [line]
+    server.away = None
+    load.report()
+    assert meter.value(PARTS, "messages") == 7 and meter.value(DELAYED) == 2
+    server.away = Unavailable("connection refused")
+    load.report()
+    assert [entry.getMessage() for entry in caplog.records] == [line, line]
+
+
+def test_what_is_denied_is_logged_once_and_hides_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    error, server, meter = Broken("ACCESS_DENIED"), Server(), Meter()
     server.rejected, server.denied = [(1,)], error
     load = ClickHouseLoad(server, meter)  # type: ignore[arg-type]
     for _ in range(3):

@@ -15,11 +15,11 @@ from aiokafka import ConsumerRecord
 
 from deploy.embedded.brokers import Broker
 from sinks import retry as patience
+from sinks.call_thread import CallThread
 from sinks.client import ClickHouse, connect
 from sinks.consumer import SinkConsumer
 from sinks.errors import Unavailable
 from sinks.rows import TOPICS, map_records
-from sinks.thread import InsertThread
 from sinks.writer import Writer
 from streams.kafka.reading import GuardedRecords
 from streams.kafka.security import kafka_access
@@ -47,7 +47,7 @@ class Sink:
     """The thread of the inserts, with a writer in it."""
 
     def __init__(self, clickhouse: ClickHouse) -> None:
-        self._thread = InsertThread()
+        self._thread = CallThread("receipts-inserts")
         self._writer = Writer(clickhouse, Meter(), Health())
 
     async def write(self, *more: Record) -> int:
@@ -112,7 +112,7 @@ async def test_attempts_that_fail_leave_no_columns(
     monkeypatch.setattr(patience, "FIRST_WAIT_S", 0.0)
     clickhouse, stop, attempts = connect(own_front.url("receipts")), asyncio.Event(), count()
     own_front.stop()
-    thread, writer = InsertThread(), Writer(clickhouse, Meter(), Health())
+    thread, writer = CallThread("receipts-inserts"), Writer(clickhouse, Meter(), Health())
     (rows,) = map_records({"message-states": states(ROWS)}, 65_536).tables.values()
 
     def tell(error: BaseException) -> None:

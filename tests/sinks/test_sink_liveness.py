@@ -93,7 +93,7 @@ class Refusing:
 
     def __init__(self, *unseen: str) -> None:
         cluster = SimpleNamespace(unauthorized_topics=set(unseen))
-        self._client = SimpleNamespace(refusal="", cluster=cluster)
+        self._client = SimpleNamespace(refusal="", cluster=cluster, _sasl_plain_username=None)
 
     def assignment(self) -> set[TopicPartition]:
         return {TopicPartition("t", 0)}

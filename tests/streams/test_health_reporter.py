@@ -52,9 +52,13 @@ class Partitions(App):
     unacknowledged = 5
     clock_skew_s = 1.5
     since: float | None = None
+    as_of = 0.0
 
     def lag(self, topic: str, partition: int) -> int | None:
         return {"t.sends": 3, "t.receipts": None}[topic]
+
+    def lag_as_of(self, topic: str, partition: int) -> float:
+        return self.as_of
 
     def waiting_since(self, topic: str, partition: int) -> float | None:
         return self.since
@@ -69,9 +73,12 @@ def test_what_a_worker_shows_of_its_partitions_goes_with_them(
     lifecycle = SimpleNamespace(shards=shards)
     reporter = HealthReporter(app, lifecycle, contexts, meter, Health())  # type: ignore[arg-type]
     app.since = time.time() - 100
+    app.as_of = time.time() - 30
     reporter._report_partitions()
     assert meter.value("receipts_lag_records", "sends", "0") == 3
     assert 100 <= meter.value("receipts_lag_seconds", "sends", "0") < 200
+    for topic in ("sends", "receipts"):
+        assert 30 <= meter.value("receipts_lag_age_seconds", topic, "0") < 100
     assert ("receipts_lag_seconds", ("receipts", "0")) not in meter.sums, "not known yet"
     assert meter.value("receipts_restore_left_records", "1") == 70
     later = time.time() + 50

@@ -69,6 +69,65 @@ class Receiver:
         self._thread.join()
 
 
+class Alertmanager:
+    """A real Alertmanager. settings: of its configuration file."""
+
+    def __init__(self, programs: Path, folder: Path, settings: object) -> None:
+        self.port = free_port()
+        write_yaml(folder / "alertmanager.yml", settings)
+        self.child = start_program(
+            programs / "prometheus-alertmanager", folder, "alertmanager", self.port,
+            "--cluster.listen-address=", f"--storage.path={folder}/silences",
+        )  # fmt: skip
+
+    def send(self, *alerts: Mapping[str, str]) -> None:
+        """Make alerts fire. alerts: labels of each"""
+        body = json.dumps([{"labels": dict(labels)} for labels in alerts]).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/api/v2/alerts", body,
+            {"Content-Type": "application/json"},
+        )  # fmt: skip
+        urllib.request.urlopen(request, timeout=10).close()
+
+    def alerts(self) -> list[tuple[dict[str, str], bool]]:
+        """Labels of each alert that fires, and whether another alert silences it now."""
+        with open_page(self.port, "/api/v2/alerts") as page:
+            return [(a["labels"], bool(a["status"]["inhibitedBy"])) for a in json.load(page)]
+
+
+def write_yaml(path: Path, settings: object) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        YAML(typ="safe").dump(settings, file)
+
+
+def open_page(port: int, path: str) -> Any:
+    """An HTTP response of a program on this machine."""
+    return urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10)
+
+
+def start_program(program: Path, folder: Path, name: str, port: int, *arguments: str) -> Child:
+    """Start one of Prometheus's programs with folder/NAME.yml, and wait until it is ready."""
+    command = [
+        str(program), f"--config.file={folder}/{name}.yml",
+        f"--web.listen-address=127.0.0.1:{port}", *arguments,
+    ]  # fmt: skip
+    child = Child(name, command, {}, folder / f"{name}.log", HOME)
+
+    def ready() -> bool:
+        child.check()
+        with contextlib.suppress(OSError):
+            open_page(port, "/-/ready").close()
+            return True
+        return False
+
+    try:
+        until(ready, f"{name} is ready", START_S)
+    except BaseException:
+        child.stop()
+        raise
+    return child
+
+
 class Monitoring:
     """Prometheus and Alertmanager as processes, with everything they wrote in `folder`."""
 
@@ -77,7 +136,7 @@ class Monitoring:
         self.folder = folder
         self.receiver = Receiver()
         self._targets = targets
-        self._prometheus, self._alertmanager = free_port(), free_port()
+        self._prometheus = free_port()
         self._children: list[Child] = []
 
     def start(self, programs: Path, thresholds: Mapping[str, float]) -> None:
@@ -85,42 +144,24 @@ class Monitoring:
         self.folder.mkdir()
         for path in rule_files():
             (self.folder / path.name).write_text(shortened(path.read_text(), thresholds))
-        self._write("prometheus.yml", self._prometheus_settings())
-        self._write("alertmanager.yml", self._alertmanager_settings())
-        self._child(
-            programs / "prometheus-alertmanager", "alertmanager", self._alertmanager,
-            "--cluster.listen-address=", f"--storage.path={self.folder}/silences",
-        )  # fmt: skip
-        self._child(
-            programs / "prometheus", "prometheus", self._prometheus,
-            f"--storage.tsdb.path={self.folder}/data", "--rules.alert.resend-delay=2s",
-        )  # fmt: skip
+        self._alertmanager = Alertmanager(programs, self.folder, self._alertmanager_settings())
+        self._children.append(self._alertmanager.child)
+        write_yaml(self.folder / "prometheus.yml", self._prometheus_settings())
+        self._children.append(
+            start_program(
+                programs / "prometheus",
+                self.folder,
+                "prometheus",
+                self._prometheus,
+                f"--storage.tsdb.path={self.folder}/data",
+                "--rules.alert.resend-delay=2s",
+            )
+        )
 
     def stop(self) -> None:
         for child in reversed(self._children):
             child.stop()
         self.receiver.close()
-
-    def _write(self, name: str, settings: object) -> None:
-        with (self.folder / name).open("w", encoding="utf-8") as file:
-            YAML(typ="safe").dump(settings, file)
-
-    def _child(self, program: Path, name: str, port: int, *arguments: str) -> None:
-        command = [
-            str(program), f"--config.file={self.folder}/{name}.yml",
-            f"--web.listen-address=127.0.0.1:{port}", *arguments,
-        ]  # fmt: skip
-        child = Child(name, command, {}, self.folder / f"{name}.log", HOME)
-        self._children.append(child)
-
-        def ready() -> bool:
-            child.check()
-            with contextlib.suppress(OSError):
-                self._page(port, "/-/ready").close()
-                return True
-            return False
-
-        until(ready, f"{name} is ready", START_S)
 
     def _prometheus_settings(self) -> Any:
         settings = load(FOLDER / "prometheus.yml")
@@ -137,7 +178,7 @@ class Monitoring:
             jobs[name]["authorization"]["credentials_file"] = str(token)
             jobs[name]["static_configs"] = [{"targets": [f"127.0.0.1:{port}"]}]
         (manager,) = settings["alerting"]["alertmanagers"]
-        manager["static_configs"] = [{"targets": [f"127.0.0.1:{self._alertmanager}"]}]
+        manager["static_configs"] = [{"targets": [f"127.0.0.1:{self._alertmanager.port}"]}]
         return settings
 
     def _alertmanager_settings(self) -> Any:
@@ -147,13 +188,9 @@ class Monitoring:
             receiver["webhook_configs"] = [{"url": f"{self.receiver.url}/{receiver['name']}"}]
         return settings
 
-    @staticmethod
-    def _page(port: int, path: str) -> Any:
-        return urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10)
-
     def api(self, path: str) -> Any:
         """The `data` of a page of Prometheus's API."""
-        with self._page(self._prometheus, f"/api/v1/{path}") as page:
+        with open_page(self._prometheus, f"/api/v1/{path}") as page:
             return json.load(page)["data"]
 
     def query(self, expression: str) -> list[Any]:
@@ -166,14 +203,15 @@ class Monitoring:
         alerts = self.api("alerts")["alerts"]
         return {a["labels"]["alertname"] for a in alerts if a["state"] == "firing"}
 
+    def fired(self, seconds: int) -> set[tuple[str, str]]:
+        """Name and severity of each alert that fired at any evaluation of the last seconds."""
+        series = self.query(f'max_over_time(ALERTS{{alertstate="firing"}}[{seconds}s])')
+        labels = [each["metric"] for each in series]
+        return {(each["alertname"], each["severity"]) for each in labels}
+
     def suppressed(self) -> set[str]:
         """Names of alerts that Alertmanager silences now because of another alert."""
-        with self._page(self._alertmanager, "/api/v2/alerts") as page:
-            return {
-                alert["labels"]["alertname"]
-                for alert in json.load(page)
-                if alert["status"]["inhibitedBy"]
-            }
+        return {labels["alertname"] for labels, silent in self._alertmanager.alerts() if silent}
 
     def wait_for(self, alert: str, severity: str, status: str, timeout_s: float) -> dict[str, Any]:
         """The alert as it reached the receiver last, once its status is firing or resolved."""

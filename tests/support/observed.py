@@ -16,6 +16,7 @@ from deploy.cli import main
 from deploy.processes import process
 from models.state import MessageState
 from streams.lifecycle import shard
+from streams.tls.certificates import Authorities, Certificates, NamedFile
 
 RAISE = "raise"
 
@@ -45,7 +46,8 @@ def _break_the_first_commit() -> None:
 
 
 def _report_certificate(path: str) -> None:
-    used = {"kafka-ca": path}
+    file = NamedFile("RECEIPTS_KAFKA_SSL_CAFILE", path)
+    used: dict[str, Certificates] = {"kafka-ca": Authorities(file)}
     process.certificates_of = lambda settings, process: used  # type: ignore[attr-defined]
 
 

@@ -7,27 +7,38 @@ receiver, and back again.
 
 import asyncio
 import contextlib
+import itertools
+import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
 from deploy.embedded.brokers import Broker, free_port
+from models.keys import message_key, partition_of
+from models.settings import Topic
 from tests.support.monitoring import BASE, Monitoring, watching
 from tests.support.system import Process, System, running
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(600)]
 
+LAGS = '{job="receipts-worker",topic="sends"}'
 FIRES_S, ENDS_S = 120.0, 180.0
 LIMITS = {
     "sink_waiting_seconds_ticket": 2,
     "sink_waiting_seconds_page": 4,
     "insert_failures": 0,
 }
+
+
+#: Of steady traffic, more than two windows.
+WELL_S = 50
 
 
 class Watched:
@@ -45,19 +56,29 @@ class Watched:
         return process.wait_ready()
 
     @contextlib.contextmanager
-    def refused_records(self) -> Iterator[None]:
-        """Publish receipts that are not JSON, up to a hundred a second, within the block."""
+    def published(
+        self, records: Callable[[int], Iterator[tuple[Topic, Any, bytes]]]
+    ) -> Iterator[None]:
+        """Publish up to a hundred times a second within the block.
+
+        records: topic, key and value of the records of a number that counts up
+        """
         ended = threading.Event()
+        settings = self.system.settings
 
         async def produce() -> None:
-            producer = AIOKafkaProducer(bootstrap_servers=self.system.settings.brokers)
+            producer = AIOKafkaProducer(bootstrap_servers=settings.brokers)
             await producer.start()
             try:
-                while not ended.is_set():
-                    for _ in range(20):
-                        await producer.send(self.system.settings.topic("receipts"), b"{")
-                    await producer.flush()
-                    await asyncio.sleep(0.2)
+                for number in itertools.count():
+                    for topic, key, value in records(number):
+                        partition = partition_of(key, settings.partitions) if key else None
+                        await producer.send(settings.topic(topic), value, key, partition)
+                    if number % 20 == 19:
+                        await producer.flush()
+                        await asyncio.sleep(0.2)
+                    if ended.is_set():
+                        break
             finally:
                 await producer.stop()
 
@@ -68,6 +89,21 @@ class Watched:
             finally:
                 ended.set()
             producing.result()
+
+
+def refused(_: int) -> Iterator[tuple[Topic, Any, bytes]]:
+    """A receipt that is not JSON."""
+    yield "receipts", None, b"{"
+
+
+def delivered(number: int) -> Iterator[tuple[Topic, Any, bytes]]:
+    """A message that is sent and delivered now."""
+    at = time.time_ns() // 1_000_000
+    one = {"account": "acme", "message_id": f"well-{at}-{number}"}
+    key = message_key(one["account"], one["message_id"])
+    to = {"recipient": f"+46701{at % 1_000_000:06}", "channel": "sms", "provider": "p"}
+    yield "sends", key, json.dumps({**one, **to, "sent_at": at}).encode()
+    yield "receipts", key, json.dumps({**one, "status": "delivered", "occurred_at": at}).encode()
 
 
 @pytest.fixture(scope="module")
@@ -90,17 +126,22 @@ def monitoring(
 def test_a_system_that_is_well_fires_nothing(watched: Watched, monitoring: Monitoring) -> None:
     counted = "receipts:counted_from_zero:1h"
     until(lambda: len(monitoring.query(counted)) == 2, "both are known for a window", FIRES_S)
-    watched.system.publish(1_000, seed=41, rate=500, name="well")
+    began = time.monotonic()
     read = 'receipts:records_read:increase1h{topic="receipts"} > 0'
-    until(lambda: len(monitoring.query(read)) == 2, "a figure shows the traffic", FIRES_S)
-    machine = {"ReceiptsNoWorker", "ReceiptsNoSink", "ReceiptsNotReady", "ReceiptsSinkNotWriting"}
-    assert not monitoring.firing() & machine
+    with watched.published(delivered):
+        until(lambda: len(monitoring.query(read)) == 2, "a figure shows the traffic", FIRES_S)
+        until(lambda: time.monotonic() - began > WELL_S, "time passes", FIRES_S)
+    passed = int(time.monotonic() - began)
+    (evaluated,) = monitoring.query(f"count_over_time(receipts:lag_seconds:max{LAGS}[{passed}s])")
+    assert int(evaluated["value"][1]) > WELL_S / 2  # the rules ran all the time
+    assert not monitoring.query("sum(receipts_dead_letters_total) > 0")
+    assert monitoring.fired(passed) == set()
 
 
 def test_refused_records_reach_the_receiver_and_end(
     watched: Watched, monitoring: Monitoring
 ) -> None:
-    with watched.refused_records():
+    with watched.published(refused):
         alert = monitoring.wait_for("ReceiptsDeadLetters", "page", "firing", FIRES_S)
     assert alert["receiver"] == "page"
     assert alert["labels"]["reason"] == "not_json"

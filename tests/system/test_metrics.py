@@ -37,7 +37,6 @@ Seen = dict[tuple[str, ...], float]
 #: Nothing in this run makes them more than 0.
 MAY_BE_ZERO = {
     "receipts_clickhouse_delayed_inserts",
-    "receipts_pending_messages",
     "receipts_restore_left_records",  # they are restored at once
     "receipts_restore_seconds",
 }
@@ -162,8 +161,8 @@ async def produce(system: System, records: list[tuple[str, bytes, bytes, int]]) 
 
 
 def events(partitions: int) -> list[dict[str, Any]]:
-    """A rule that raises, a wrong clock, a soft bounce to retry, a record of the future, a campaign
-    to mend."""
+    """A rule that raises, a wrong clock, a soft bounce to retry, a record of the future, a message
+    that is pending for long, a campaign to mend."""
     lines: list[dict[str, Any]] = []
 
     def publish(topic: str, name: str, at: int, **fields: Any) -> None:
@@ -187,6 +186,7 @@ def events(partitions: int) -> list[dict[str, Any]]:
     publish("sends", "soft", at, **sent, sent_at=at - 2 * hour)
     failed = {"status": "undelivered", "bounce": "soft", "occurred_at": at - 2 * hour + 1}
     publish("receipts", "soft", at, **failed)
+    publish("sends", "pending", at, **sent, sent_at=at - 3 * hour)
     publish("sends", "future", at + 600_000, **sent, sent_at=at)
     campaign = {"account": "acme", "campaign_id": "c", "name": "Sale", "updated_at": at}
     value = msgspec.json.encode({**campaign, "target_audience": "many"}).decode()
@@ -213,6 +213,7 @@ def test_every_metric_of_the_table_is_emitted_and_no_other(watched: Watched) -> 
     lose_clickhouse(watched)
     watched.until("worker-1", "receipts_retired_total", what="old states go")
     watched.until("worker-1", "receipts_retry_requests_total")
+    watched.until("worker-1", "receipts_pending_messages", "1h")
     ignore_suppression(watched)
     move_partitions(watched)
     watched.until_idle()
@@ -231,6 +232,8 @@ def lose_kafka(watched: Watched) -> None:
     watched.until("worker-1", "receipts_unacknowledged_records")
     watched.until("worker-1", "receipts_follower_age_seconds", "suppressions", above=3)
     watched.until("worker-1", "receipts_lag_seconds", above=3)
+    for name in ("worker-1", "sink-1"):
+        watched.until(name, "receipts_lag_age_seconds", "receipts", above=5)
     watched.broker.start()
 
 

@@ -18,6 +18,7 @@ import pytest
 from aiokafka.client import ConnectionGroup
 
 from deploy.diagnosis.doctor import examine
+from deploy.diagnosis.kafka import read_kafka
 from deploy.diagnosis.status import look
 from deploy.kafka import suppression_client
 from deploy.kafka.access_rights import PRINCIPALS, acl_commands
@@ -27,8 +28,10 @@ from deploy.simulator.ledger.compare import compare, expectation
 from deploy.simulator.publish.publish import PublishError, SimulateOptions, simulate
 from models.access_rights import NEEDS, Program, Right, rights_of
 from models.settings import Settings
+from streams.batching.runner import EXIT_FAILED
 from streams.kafka import clients
 from streams.kafka.security import Access, kafka_access
+from tests.support import token_script
 from tests.support.commands import receipts
 from tests.support.secured_broker import (
     SESSION_MS,
@@ -79,6 +82,7 @@ def system(secured: SecuredBroker, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="module")
 def processes(system: System) -> dict[str, Process]:
+    """By kind; a test that ends one puts its successor here."""
     started = {kind: system.process(kind) for kind in ("worker", "sink")}
     for process in started.values():
         process.wait_ready()
@@ -113,7 +117,10 @@ def assert_nothing_is_lost(system: System) -> None:
 def test_traffic_balances_over_sasl_ssl_with_the_least_rights(
     system: System, processes: dict[str, Process]
 ) -> None:
-    system.publish(3_000, seed=21)
+    for seed in range(21, 40):  # few records are misrouted: sometimes none of a run
+        system.publish(2_000, seed, name=f"truth-{seed}")
+        if "misrouted" in system.truths[-1].read_text():
+            break
     assert_balances(system)
     assert processes["worker"].value("receipts_strays_total") > 0  # writes to the source topics
     assert processes["worker"].value("receipts_dead_letters_total") > 0
@@ -213,13 +220,95 @@ def test_a_right_that_is_taken_away_is_waited_for(
     assert_nothing_is_lost(system)
 
 
+async def _change(
+    how: Callable[[SecuredBroker, str, Right], Awaitable[None]],
+    broker: SecuredBroker, program: Program, rights: list[Right],
+) -> None:  # fmt: skip
+    for right in rights:
+        await how(broker, PRINCIPALS[program], right)
+
+
+def _rights_on(system: System, program: Program, kind: str, name: str) -> list[Right]:
+    """All rights of a program on a topic or a group; the name is the full one."""
+    found = rights_of(program, system.settings)
+    return [right for right in found if (right.kind, right.name) == (kind, name)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "line"),
+    [
+        ("group", f"{PREFIX}receipts", "READ on group acme.receipts"),
+        ("topic", f"{PREFIX}sends", "DESCRIBE on topic acme.sends"),
+    ],
+    ids=["its group", "a topic, at all"],
+)
+def test_what_ends_a_running_worker(
+    kind: str, name: str, line: str, system: System, processes: dict[str, Process],
+    secured: SecuredBroker,
+) -> None:  # fmt: skip
+    """Its last line names the right; with it a worker starts again, and nothing is lost."""
+    worker = processes["worker"].child
+    rights = _rights_on(system, "worker", kind, name)
+    assert rights
+    asyncio.run(_change(revoke, secured, "worker", rights))
+    try:
+        system.publish(300, seed=len(name), name=f"ends-{kind}")
+        until(lambda: worker.process.poll() is not None, "it ends", LONG_S, worker.tail)
+        assert worker.process.returncode == EXIT_FAILED
+        assert (
+            worker.log.read_text()
+            .splitlines()[-1]
+            .endswith(
+                f"Ended with exit code {EXIT_FAILED}: Kafka denies {line} to User:receipts-worker. "
+                "Fix: grant it; `receipts topics --acls` prints the commands"
+            )
+        )
+    finally:
+        asyncio.run(_change(grant, secured, "worker", rights))
+        if worker.process.poll() is not None:
+            processes["worker"] = system.process("worker", f"worker-after-{kind}").wait_ready()
+    assert_nothing_is_lost(system)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("group", f"{PREFIX}receipts-sink"), ("topic", f"{PREFIX}strikes")],
+    ids=["its group", "a topic, at all"],
+)
+def test_what_ends_a_worker_makes_a_sink_wait(
+    kind: str, name: str, system: System, processes: dict[str, Process], secured: SecuredBroker
+) -> None:
+    sink, rights = processes["sink"], _rights_on(system, "sink", kind, name)
+    assert rights
+    asyncio.run(_change(revoke, secured, "sink", rights))
+    line = f"Kafka denies READ on {kind} {name} to User:receipts-sink"
+    try:
+        system.publish(300, seed=len(name), name=f"waits-{kind}")
+        until(lambda: line in _not_ready(sink), f"{line} in /readyz", LONG_S,
+              lambda: (_not_ready(sink), sink.child.tail()))  # fmt: skip
+        sink.child.check()
+    finally:
+        asyncio.run(_change(grant, secured, "sink", rights))
+    until(lambda: not _not_ready(sink), "it is ready again", LONG_S, sink.child.tail)
+    sink.child.check()
+    assert_nothing_is_lost(system)
+
+
 # --- with one right less ------------------------------------------------------------------------
+
+
+class Unread(Exception):
+    """What `receipts status` could not read."""
 
 
 async def _starts(program: Program, settings: Settings) -> None:
     """What the program does first, or what needs the right."""
-    if program in ("worker", "sink", "admin", "status"):
+    if program in ("worker", "sink", "admin"):
         await check_topics(settings, program)
+    elif program == "status":
+        found = await read_kafka(settings, suppression_client.now_ms())
+        if found.unread:
+            raise Unread("\n".join(found.unread))
     elif program == "suppressions":
         _ = [one async for one in suppression_client.suppressed_recipients(settings)]
         value = suppression_client.request_value(
@@ -238,15 +327,13 @@ def _cases() -> list[Any]:
         for program in NEEDS
         for right in rights_of(program, settings)
         if right.operation != "CREATE"
-        # its topics are those of the sink
-        and (program != "status" or right.kind == "group")
     ]
 
 
 async def _refused(work: Callable[[], Awaitable[None]]) -> str:
     try:
         await work()
-    except (TopicsError, PublishError, suppression_client.SuppressionsError) as error:
+    except (TopicsError, PublishError, suppression_client.SuppressionsError, Unread) as error:
         return str(error)
     return ""
 
@@ -255,8 +342,7 @@ async def _refused(work: Callable[[], Awaitable[None]]) -> str:
 async def test_one_right_less_is_named(
     program: Program, right: Right, system: System, secured: SecuredBroker
 ) -> None:
-    settings = system.settings_of("simulator" if program == "upstream" else program)
-    principal = PRINCIPALS["simulator" if program == "upstream" else program]
+    settings, principal = system.settings_of(program), PRINCIPALS[program]
     await revoke(secured, principal, right)
     text = ""
     try:
@@ -267,8 +353,12 @@ async def test_one_right_less_is_named(
             return bool(text)
 
         await eventually(is_refused, LONG_S, lambda: f"{right} is not needed")
-        assert text == f"Kafka denies {right}. Fix: grant it; `receipts topics --acls` prints " \
-            "the commands"  # fmt: skip
+        line = f"Kafka denies {right} to {principal}. Fix: grant it; " \
+            "`receipts topics --acls` prints the commands"  # fmt: skip
+        if program == "status":  # it goes on with all else
+            assert line in text
+        else:
+            assert text == line
     finally:
         await grant(secured, principal, right)
 
@@ -287,7 +377,8 @@ async def test_creating_topics_without_the_right_is_named(
     lines = str(raised.value).splitlines()
     wanted = [r for r in rights_of("admin", settings) if r.operation == "DESCRIBE"]
     assert lines == [
-        f"Kafka denies {right}. Fix: grant it; `receipts topics --acls` prints the commands"
+        f"Kafka denies {right} to User:receipts-admin. Fix: grant it; `receipts topics --acls` "
+        "prints the commands"
         for right in wanted
     ]
     visible = [r for r in rights_of("admin", settings) if r.operation != "CREATE"]
@@ -295,7 +386,7 @@ async def test_creating_topics_without_the_right_is_named(
 
     async def creation_is_refused() -> bool:
         text = await _refused(lambda: create_topics(settings))  # type: ignore[arg-type]
-        return "Kafka denies CREATE on topic other.sends. Fix: grant it" in text
+        return "Kafka denies CREATE on topic other.sends to User:receipts-admin. Fix: " in text
 
     await eventually(creation_is_refused, LONG_S)
 
@@ -307,8 +398,8 @@ def test_a_process_without_a_right_ends_with_one_line(
     done = receipts(settings.model_copy(update={"worker_port": 0}), "worker")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        "receipts: error: Kafka denies READ on group unknown-group. Fix: grant it; "
-        "`receipts topics --acls` prints the commands"
+        "receipts: error: Kafka denies READ on group unknown-group to User:receipts-worker. Fix: "
+        "grant it; `receipts topics --acls` prints the commands"
     )
     assert "Traceback" not in done.stderr
 
@@ -348,34 +439,62 @@ def test_traffic_balances_over_mtls(secured: SecuredBroker, tmp_path: Path) -> N
 # --- sessions that end --------------------------------------------------------------------------
 
 
-def test_processes_go_on_when_sessions_and_tokens_end(needs_kafka: None, tmp_path: Path) -> None:
-    """Sessions of 12 s, and tokens that live for 40 s, made by a command."""
+def test_processes_go_on_when_sessions_and_tokens_end(
+    secured: SecuredBroker, tmp_path: Path
+) -> None:
+    """Sessions of 8 s, and tokens that live for 40 s, made by a command."""
     makes = "import sys; from tests.support.secured_broker import token_of; "
     command = f"{sys.executable} -c '{makes}print(token_of(sys.argv[1], 40))' receipts-worker"
-    with SecuredBroker() as broker:
-        everything = {
-            "brokers": broker.address("SHORT"),
-            "kafka_security_protocol": "SASL_SSL",
-            "kafka_ssl_cafile": str(broker.certificates.cafile),
-            "kafka_sasl_mechanism": "OAUTHBEARER",
-            "kafka_oauth_token_command": command,
+    everything = {
+        "brokers": secured.address("SHORT"),
+        "kafka_security_protocol": "SASL_SSL",
+        "kafka_ssl_cafile": str(secured.certificates.cafile),
+        "kafka_sasl_mechanism": "OAUTHBEARER",
+        "kafka_oauth_token_command": command,
+    }
+    settings = Settings(topic_prefix="t.", app_id="t.receipts")
+    rights = {right for program in NEEDS for right in rights_of(program, settings)}
+    asyncio.run(grant(secured, "User:receipts-worker", *rights))
+    with running("unused:1", "t.", tmp_path, lambda program: everything) as system:
+        worker, sink = system.process("worker"), system.process("sink")
+        worker.wait_ready()
+        sink.wait_ready()
+        began = time.monotonic()
+        system.publish(2_000, seed=41, rate=80)
+        assert time.monotonic() - began > 3 * SESSION_MS / 1000
+        assert_balances(system)
+        for process in (worker, sink):
+            assert not _not_ready(process)
+            log = process.child.log.read_text()
+            assert process.value("receipts_rebalances_total") == 1, log
+
+
+def test_processes_end_while_the_command_of_their_tokens_hangs(
+    secured: SecuredBroker, tmp_path: Path
+) -> None:
+    """Sessions of 12 s: each is about to log in again when SIGTERM comes."""
+    settings = Settings(topic_prefix="h.", app_id="h.receipts")
+    rights = {right for program in NEEDS for right in rights_of(program, settings)}
+    asyncio.run(grant(secured, PRINCIPALS["worker"], *rights))
+
+    def programs(program: Program) -> dict[str, Any]:
+        (tmp_path / program).mkdir(exist_ok=True)
+        user = PRINCIPALS["worker"].removeprefix("User:")
+        return {
+            **secured.settings("oauthbearer", user, "SHORT"),
+            "kafka_oauth_token_file": "",
+            "kafka_oauth_token_command": token_script.command(tmp_path / program, user),
         }
-        settings = Settings(topic_prefix="t.", app_id="t.receipts")
-        rights = {right for program in NEEDS for right in rights_of(program, settings)}
-        asyncio.run(grant(broker, "User:receipts-worker", *rights))
-        with running("unused:1", "t.", tmp_path, lambda program: everything) as system:
-            worker, sink = system.process("worker"), system.process("sink")
-            worker.wait_ready()
-            sink.wait_ready()
-            began = time.monotonic()
-            system.publish(3_000, seed=41, rate=80)
-            assert time.monotonic() - began > 3 * SESSION_MS / 1000
-            assert_balances(system)
-            for process in (worker, sink):
-                assert not _not_ready(process)
-                log = process.child.log.read_text()
-                assert process.value("receipts_rebalances_total") == 1, log
-        broker.kill()
+
+    with running("unused:1", "h.", tmp_path, programs) as system:
+        processes = {kind: system.process(kind).wait_ready() for kind in ("worker", "sink")}
+        for kind, process in processes.items():
+            folder = tmp_path / kind
+            (folder / "hang").touch()
+            until(lambda: bool(token_script.hanging(folder)), "a command hangs", LONG_S)  # noqa: B023
+            assert process.child.stop() == 0, process.child.log.read_text()
+            pids = token_script.hanging(folder)
+            until(lambda: not any(map(token_script.alive, pids)), f"{pids} end")  # noqa: B023
 
 
 async def test_a_connection_is_replaced_before_its_session_ends(secured: SecuredBroker) -> None:
@@ -427,6 +546,9 @@ def _mistakes(broker: SecuredBroker) -> dict[str, tuple[dict[str, Any], str]]:
     }  # fmt: skip
 
 
+SECRETS = ("wrong-7d1", "secret-of-", password_of("receipts-admin"), token_of("x")[:20])
+
+
 @pytest.mark.parametrize(
     "mistake",
     [
@@ -435,13 +557,25 @@ def _mistakes(broker: SecuredBroker) -> dict[str, tuple[dict[str, Any], str]]:
         "no TLS where it is needed", "expired token",
     ],
 )  # fmt: skip
-def test_a_mistake_is_one_line_that_names_the_setting(mistake: str, secured: SecuredBroker) -> None:
+async def test_a_mistake_is_one_line_that_names_the_setting(
+    mistake: str, secured: SecuredBroker
+) -> None:
     fields, named = _mistakes(secured)[mistake]
+    with pytest.raises(TopicsError) as raised:
+        await check_topics(Settings(**fields))
+    (line,) = str(raised.value).splitlines()
+    assert line.startswith("Kafka at ") and named in line and "Fix: " in line
+    for secret in SECRETS:
+        assert secret not in line
+
+
+def test_a_command_shows_a_mistake_alone(secured: SecuredBroker) -> None:
+    fields, named = _mistakes(secured)["wrong password"]
     done = receipts(Settings(**fields), "topics", "--check")
     assert done.returncode == 1, done
     (line,) = done.stderr.splitlines()
     assert line.startswith("receipts: error: Kafka at ") and named in line and "Fix: " in line
-    for secret in ("wrong-7d1", "secret-of-", password_of("receipts-admin"), token_of("x")[:20]):
+    for secret in SECRETS:
         assert secret not in done.stdout + done.stderr
 
 

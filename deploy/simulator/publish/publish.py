@@ -32,7 +32,7 @@ from deploy.simulator.traffic.generate import generate
 from deploy.simulator.traffic.load_profiles import SHAPES, Shape
 from streams.kafka import clients
 from streams.kafka.authorized import absence
-from streams.kafka.refusals import denied_right, no_answer
+from streams.kafka.refusals import denied_right, no_answer, user_of
 from streams.kafka.security import Access
 
 AHEAD_S = 0.05  # records due within this time are sent together
@@ -216,7 +216,9 @@ async def _publisher(options: SimulateOptions | ReplayOptions) -> AsyncIterator[
         cluster = await producer.client.fetch_all_metadata()
     except KafkaError as error:
         await producer.stop()
-        raise PublishError(no_answer(options.access.brokers, error)) from error
+        raise PublishError(
+            no_answer(options.access.brokers, error, user=options.access.username)
+        ) from error
     path = options.truth_path
     truth = path.open("w", encoding="utf-8") if path else None
     try:
@@ -304,7 +306,7 @@ class _Publisher:
                     acknowledged += acknowledged_records(batch, answer.offset)
             self._write_down(sorted(acknowledged))
             if failures := [a for a in answers if isinstance(a, BaseException)]:
-                refused = denied_right(failures[0], "WRITE")
+                refused = denied_right(failures[0], "WRITE", user_of(self._producer.client))
                 raise PublishError(str(refused or f"the broker refused a batch: {failures[0]}"))
 
     def _write_down(self, acknowledged: list[tuple[int, Published]]) -> None:

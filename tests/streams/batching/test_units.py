@@ -390,6 +390,28 @@ def test_records_wait_until_their_batch_is_done() -> None:
     assert consumer.waiting_since(tp) is None, "nothing waits in a gap"
 
 
+def test_a_lag_is_as_old_as_the_last_answer_of_its_leader() -> None:
+    """One leader is away: fetches return what is known of its partition, with the old time."""
+    well, away, unknown = (TP("src", n) for n in range(3))
+    consumer: Any = BatchConsumer.__new__(BatchConsumer)
+    consumer._out, consumer._heads, consumer._answered_ms = defaultdict(deque), {}, {}
+    consumer._waiting, consumer._done_at = OldestWaiting(lambda: 1000.0), {}
+    consumer._began_at = 500.0
+    for now_ms in (600_000, 900_000):
+        consumer._note_heads(
+            {
+                well: Fetched([], 7, 7, now_ms),
+                away: Fetched([], 5, 7, 600_000),
+                unknown: Fetched([], 3, None, None),
+            }
+        )
+    assert [consumer.lag(tp) for tp in (well, away, unknown)] == [0, 2, None]
+    assert [consumer.lag_as_of(tp) for tp in (well, away, unknown)] == [900.0, 600.0, 500.0]
+    assert consumer.waiting_since(away) == 1000.0
+    consumer._waiting._clock = lambda: 1300.0
+    assert consumer.waiting_since(away) == 1000.0, "a known record grows older all the same"
+
+
 async def test_records_are_unacknowledged_from_the_call_until_the_answer() -> None:
     app: Any = SimpleNamespace(
         fence=SimpleNamespace(proved=lambda: _answer(None)),

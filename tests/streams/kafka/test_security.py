@@ -16,19 +16,17 @@ from typing import Any
 import pytest
 import uvloop
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
 from models.settings import Settings
-from streams.kafka import security
-from streams.kafka.security import (
-    ReloadingContext,
-    TlsFiles,
-    UnusableAccess,
-    certificate_warnings,
-    kafka_access,
-    watch_certificates,
-)
+from streams.kafka.security import certificate_warnings, kafka_access, watch_certificates
 from streams.kafka.tokens import CommandTokens, FileTokens, TokenUnavailable, expiry
+from streams.tls import certificates
+from streams.tls.certificates import UnusableFiles
+from streams.tls.reloading import ReloadingContext
 from tests.support.secured_broker import Certificates, token_of
 from tests.support.waiting import eventually
 
@@ -133,6 +131,23 @@ def _cert_is_no_cert(made: Certificates) -> dict[str, str]:
     return _pair(made, key, key)
 
 
+def _half_of_a_key(made: Certificates) -> dict[str, str]:
+    cert, key = made.issue("a")
+    text = key.read_text()
+    key.write_text(text[: len(text) // 2])
+    return _pair(made, cert, key)
+
+
+def _revocations_alone(made: Certificates) -> dict[str, str]:
+    """What OpenSSL loads without an error, and trusts nobody with."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = dt.datetime.now(dt.UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+    builder = x509.CertificateRevocationListBuilder(name, now, now + dt.timedelta(days=1))
+    made.cafile.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    return {"kafka_ssl_cafile": str(made.cafile)}
+
+
 def _key_not_in_cert(made: Certificates) -> dict[str, str]:
     cert, _ = made.issue("a")
     return {"kafka_ssl_cafile": str(made.cafile), "kafka_ssl_certfile": str(cert)}
@@ -143,19 +158,21 @@ def _key_not_in_cert(made: Certificates) -> dict[str, str]:
     [
         (_missing, "CAFILE", "/nowhere/ca.pem cannot be read: No such file or directory"),
         (_directory, "CAFILE", "cannot be read: Is a directory"),
-        (_not_pem, "CAFILE", "holds no certificates in PEM format"),
+        (_not_pem, "CAFILE", "holds no certificate in PEM format"),
         (_other_key, "KEYFILE", "is not that of the certificate in"),
         (_encrypted, "KEY_PASSWORD", "is empty, "),
         (_wrong_password, "KEY_PASSWORD", "does not open "),
         (_key_is_no_key, "KEYFILE", "holds no private key in PEM format"),
         (_cert_is_no_cert, "CERTFILE", "holds no certificate in PEM format"),
+        (_half_of_a_key, "CERTFILE", "cannot be used with the key in"),
+        (_revocations_alone, "CAFILE", "holds no certificate in PEM format"),
         (_key_not_in_cert, "CERTFILE", "holds no private key in PEM format"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_named_with_the_fix(
     files: Callable[[Certificates], dict[str, str]], variable: str, text: str, made: Certificates
 ) -> None:
-    with pytest.raises(UnusableAccess) as raised:
+    with pytest.raises(UnusableFiles) as raised:
         kafka_access(_settings("SSL", **files(made)))
     (problem,) = raised.value.problems
     assert problem.variable == f"RECEIPTS_KAFKA_SSL_{variable}"
@@ -164,7 +181,7 @@ def test_a_file_that_cannot_be_used_is_named_with_the_fix(
 
 
 def test_all_files_that_cannot_be_read_are_named_at_once() -> None:
-    with pytest.raises(UnusableAccess) as raised:
+    with pytest.raises(UnusableFiles) as raised:
         kafka_access(
             _settings("SSL", kafka_ssl_cafile="/a", kafka_ssl_certfile="/b", kafka_ssl_keyfile="/c")
         )
@@ -173,7 +190,7 @@ def test_all_files_that_cannot_be_read_are_named_at_once() -> None:
 
 def test_a_token_file_that_cannot_be_read_is_named() -> None:
     fields = {"kafka_sasl_mechanism": "OAUTHBEARER", "kafka_oauth_token_file": "/nowhere/t"}
-    with pytest.raises(UnusableAccess, match="RECEIPTS_KAFKA_OAUTH_TOKEN_FILE: /nowhere/t"):
+    with pytest.raises(UnusableFiles, match="RECEIPTS_KAFKA_OAUTH_TOKEN_FILE: /nowhere/t"):
         kafka_access(_settings("SASL_SSL", **fields))
 
 
@@ -227,7 +244,7 @@ async def test_an_end_that_cannot_be_read_is_a_warning_and_the_watch_goes_on(
     def unreadable(*_: object, **__: object) -> dt.datetime:
         raise ValueError("invalid serial number")
 
-    monkeypatch.setattr(security, "expiry_of", unreadable)
+    monkeypatch.setattr(certificates, "expiry_of", unreadable)
     access = kafka_access(_settings("SSL", kafka_ssl_cafile=str(made.cafile)))
     watching = asyncio.create_task(watch_certificates(access, 0.01))
     await asyncio.sleep(0.1)
@@ -269,15 +286,21 @@ def _replace(target: tuple[Path, Path], source: tuple[Path, Path]) -> None:
         os.replace(new, old)
 
 
+def _context(made: Certificates, mine: tuple[Path, Path]) -> ReloadingContext:
+    context = kafka_access(_settings("SSL", **_pair(made, *mine))).context
+    assert context is not None
+    return context
+
+
 @pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
 def test_a_rotated_certificate_is_used_by_new_connections(
     loop_factory: Callable[[], asyncio.AbstractEventLoop],
     made: Certificates,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO, "streams.kafka.security")
+    caplog.set_level(logging.INFO, "streams.tls.reloading")
     mine = made.issue("first")
-    context = ReloadingContext(TlsFiles(str(made.cafile), *map(str, mine)))
+    context = _context(made, mine)
     seen: list[str] = []
 
     async def work() -> None:
@@ -302,7 +325,7 @@ def test_a_rotated_certificate_is_used_by_new_connections(
 async def test_a_process_notices_new_certificates_and_their_end_without_a_connection(
     made: Certificates, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "streams.kafka.security")
+    caplog.set_level(logging.INFO, "streams.tls.reloading")
     mine = made.issue("me")
     access = kafka_access(_settings("SSL", **_pair(made, *mine)))
     watching = asyncio.create_task(watch_certificates(access, every_s=0.01))
@@ -321,7 +344,7 @@ async def test_an_authority_that_is_taken_out_is_trusted_no_longer(
     made: Certificates, tmp_path: Path
 ) -> None:
     mine = made.issue("me")
-    context = ReloadingContext(TlsFiles(str(made.cafile), *map(str, mine)))
+    context = _context(made, mine)
     async with _server(made, []) as port:
         await _connect(port, context)
         made.cafile.write_bytes(Certificates(tmp_path / "other").cafile.read_bytes())

@@ -1,8 +1,8 @@
 """One daemon thread for blocking calls.
 
-The interpreter waits for asyncio's pool threads when it exits, so an insert that hangs would delay
-SIGTERM until its timeout. It does not wait for a daemon thread; the batch that the thread was
-writing is not committed and is written again.
+The interpreter waits for asyncio's pool threads when it exits, so a call that hangs would delay the
+end of a process until the timeout of the call. It does not wait for a daemon thread. A batch of the
+sink that the thread was writing is not committed, and is written again.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ T = TypeVar("T")
 _Job = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]", Callable[[], Any]]
 
 
-class InsertThread:
+class CallThread:
     """Runs calls one after another, in the order of `run`."""
 
-    def __init__(self, name: str = "inserts") -> None:
+    def __init__(self, name: str) -> None:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
