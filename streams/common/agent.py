@@ -140,6 +140,9 @@ class PartitionAgent(ABC, Generic[ShardT]):
             began = time.perf_counter()
             shard, clock = self.shards[batch.tp.partition], self.context.advance(batch)
             topic = self.context.topics[batch.tp.topic]
+            if shard.stored.durable:
+                # In a thread: the disk may be slow, and rocksdict waits for it without the GIL.
+                await asyncio.to_thread(shard.stored.prefetch, [record.key for record in batch])
             await self._deliver(shard, shard.plan(topic, batch, clock))
             batch.done()
             seconds = time.perf_counter() - began
