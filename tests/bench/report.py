@@ -246,23 +246,24 @@ def reports_section(found: Found) -> str:
             _verdict(unmerged < 5 * target),
         ))  # fmt: skip
     page, size = median(found["page_ms"]), found["bytes_per_message"]
+    export_s = 30 * found["export_rows"] / 1_000_000
     others = [
         ("overview page with its chart, ms", "< 300", spread(found["page_ms"], ".0f"),
          _verdict(page < 300)),
         ("bytes a message, without its text, indexes included", "≤ 75", f"{size:.1f}",
          _verdict(size <= 75)),
-        (f"{found['export_rows']:,} rows as CSV, s", "< 30", f"{found['export_s']:.1f}",
-         _verdict(found["export_s"] < 30)),
+        (f"{found['export_rows']:,} rows as CSV, s", f"< {export_s:.0f}",
+         f"{found['export_s']:.1f}", _verdict(found["export_s"] < export_s)),
         ("memory it grew by from the first to the last block, MiB", "–",
          f"{found['export_grew_bytes'] / 2**20:.0f}", "–"),
     ]  # fmt: skip
     head = ("report", "target ms", "merged ms, min / median / max", "", "target ms",
             f"unmerged, {found['arrived_per_s']:,.0f} rows/s arriving", "")  # fmt: skip
     return (
-        f"{REPORTS}\n\n{found['messages']:,} messages of one account, 167,000 a day; what is "
-        "measured stands at the top of `tests/bench/reporting.py`. Unmerged, the last seven days "
-        f"hold every row three times and merges are stopped.\n\n- command: `{found['command']}`\n"
-        f"- when: {found['when']}\n\n"
+        f"{REPORTS}\n\n{found['messages']:,} messages of one account, {found['per_day']:,} a day; "
+        "what is measured is described at the top of `tests/bench/reporting.py`. Unmerged, the "
+        "last seven days hold every row three times and merges are stopped.\n\n"
+        f"- command: `{found['command']}`\n- when: {found['when']}\n\n"
         + table(head, rows) + "\n" + table(("figure", "target", "measured", ""), others)
     )  # fmt: skip
 
