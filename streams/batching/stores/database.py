@@ -40,6 +40,7 @@ class Memory:
     """What all databases of a process share: the memory for blocks and for what is not flushed."""
 
     def __init__(self, blocks: int = 64 * MIB, unflushed: int = 64 * MIB) -> None:
+        self.blocks_limit, self.unflushed_limit = blocks, unflushed
         self.blocks = Cache(blocks)
         self.unflushed = WriteBufferManager(unflushed, allow_stall=False)
 
@@ -180,6 +181,16 @@ class Database:
         """Flush and close."""
         self.flush()
         self._rows.close()
+
+
+def size_of(path: Path) -> int:
+    """Bytes of the files of a database, open or closed; 0: it is not there."""
+    total = 0
+    with suppress(FileNotFoundError):
+        for each in list(path.iterdir()):
+            with suppress(FileNotFoundError):  # a compaction has deleted it
+                total += each.stat().st_size
+    return total
 
 
 def destroy(path: Path) -> None:
