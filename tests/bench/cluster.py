@@ -133,13 +133,18 @@ class Cluster:
         finally:
             await consumer.stop()
 
-    async def written(self, topics: Sequence[str], since: Ends | None = None) -> Written:
-        """Read topics: how much, how many keys, and when. since: offsets; None: the beginning"""
-        keys: set[bytes | None] = set()
+    async def written(
+        self, topics: Sequence[str], since: Ends | None = None, part_of_key: bytes = b""
+    ) -> Written:
+        """Read topics: how much, how many keys, and when.
+
+        since: offsets; None: the beginning. part_of_key: keys without it are not counted
+        """
+        keys: set[bytes] = set()
         records = first = last = 0
         async for batch in self.read(topics, since):
             records += len(batch)
-            keys.update(record.key for record in batch)
+            keys.update(record.key for record in batch if part_of_key in record.key)
             times = [record.timestamp for record in batch]
             first = min(first or times[0], *times)
             last = max(last, *times)

@@ -1,25 +1,14 @@
 """docs/benchmarks.md out of a run's JSON file; no figure comes from anywhere else."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+from tests.bench import state_report
+from tests.bench.tables import Found, Target, spread, table
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "benchmarks.md"
-
-Found = Mapping[str, Any]
-"""A run's JSON file."""
-
-
-class Target(NamedTuple):
-    """One target figure: `better` is 1 when more is better, -1 when less is."""
-
-    name: str
-    wanted: float
-    better: int
-    unit: str
-    form: str
-    of: Callable[[Found], float | None]
 
 
 def _middle(found: Found, part: str, field: str, **where: object) -> float | None:
@@ -64,6 +53,7 @@ TARGETS: Final = (
     Target("memory", 700, -1, "B/state", ".0f", lambda f: _middle(f, "restore", "bytes_per_state")),
     Target("sink", 50_000, 1, "rows/s", ",.0f", lambda f: _middle(f, "sink", "rows_per_s")),
     Target("produced → visible, p99", 2, -1, "s", ".2f", lambda f: _middle(f, "latency", "p99_s")),
+    *state_report.TARGETS,
 )
 
 
@@ -102,13 +92,13 @@ def wrong(found: Found) -> list[str]:
         for run in found.get("latency", ())
         if run["unseen"]
     ]
-    return lines + list(found.get("failed", ()))
+    return lines + state_report.wrong(found) + list(found.get("failed", ()))
 
 
 def page(found: Found) -> str:
     """The page, in Markdown."""
     parts = [_head(found), _targets(found), _jobs(found), _restores(found), _sinks(found)]
-    parts += [_latencies(found), _problems(found), _kept_reports()]
+    parts += [_latencies(found), state_report.section(found), _problems(found), _kept_reports()]
     return "\n".join(part for part in parts if part)
 
 
@@ -290,14 +280,3 @@ def _problems(found: Found) -> str:
     if not lines:
         return ""
     return "## Not valid\n\n" + "".join(f"- {line}\n" for line in lines)
-
-
-def spread(values: Sequence[float], form: str) -> str:
-    """min / median / max."""
-    return " / ".join(f"{value:{form}}" for value in (min(values), median(values), max(values)))
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)

@@ -104,6 +104,7 @@ class StateFigures(msgspec.Struct):
     jobs: list[StateJob] = []
     restarts: list[Restart] = []
     retirements: list[Retirement] = []
+    failed: list[str] = []
 
 
 class Bench:
@@ -159,6 +160,7 @@ class Bench:
 
     async def turn(self, number: int, stores: Sequence[Store]) -> None:
         """The job on each store; the one on disk is then killed, and started in all ways."""
+        seed = 1000 + number
         for store in stores:
             settings = self.settings[store]
             truth = await publish(
@@ -167,11 +169,11 @@ class Bench:
                 settings.partitions,
                 self.size.events,
                 self.size.shape,
-                seed=1000 + number,
+                seed=seed,
             )
             before = await self.cluster.ends([settings.topic("message-states")])
             async with self.worker(store) as child:
-                self.note(self.found.jobs, await self._job(store, child, truth, before))
+                self.note(self.found.jobs, await self._job(store, child, truth, before, seed))
                 if store == "disk":
                     self.present += truth.messages
                     child.kill()
@@ -179,7 +181,9 @@ class Bench:
                 for after in ("killed", "clean", "cold"):
                     await self._restart(after)
 
-    async def _job(self, store: Store, child: Child, truth: Truth, before: Ends) -> StateJob:
+    async def _job(
+        self, store: Store, child: Child, truth: Truth, before: Ends, seed: int
+    ) -> StateJob:
         settings = self.settings[store]
         ends = await self.cluster.ends([settings.topic_prefix + kind for kind in INPUTS])
         end_ms = await until_committed(
@@ -188,7 +192,9 @@ class Bench:
         await asyncio.sleep(CALM_S)
         resident, peak = resident_bytes(child.pid), resident_bytes(child.pid, "VmHWM")
         on_disk = bytes_of(self.folder) if store == "disk" else 0
-        states = await self.cluster.written([settings.topic("message-states")], before)
+        # Retries of earlier turns may be due: only messages of this one are counted.
+        own = f"/{seed:x}-".encode()
+        states = await self.cluster.written([settings.topic("message-states")], before, own)
         counted = truth.events - settings.batch_size
         cpu = child.cpu_at(end_ms) - child.cpu_at(states.first_ms)
         wrong = states.keys != truth.messages
