@@ -78,8 +78,11 @@ class Database:
     def __init__(self, path: Path, memory: Memory) -> None:
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
+        options = _options(memory)
         try:
-            self._rows = Rdict(str(path), _options(memory))
+            # As options of the column family: with the other ones alone a database that exists is
+            # opened as it was saved, without our cache and without filters.
+            self._rows = Rdict(str(path), options, column_families={"default": options})
         except Exception as error:  # rocksdict has one class for all errors
             raise _translated(error, path) from error
         self._unlogged = WriteOptions()
