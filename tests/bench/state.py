@@ -48,6 +48,7 @@ async def bench_state(cluster: Cluster, size: Size, broker_pid: int) -> StateFig
         for number in range(size.repeats):
             await bench.turn(number, STORES if number % 2 else STORES[::-1])
         await bench.fill("disk", samples, size.states)
+        await bench.catch_up()
         await bench.turn(size.repeats, ("disk",))
         for store in STORES:
             try:

@@ -158,6 +158,13 @@ class Bench:
             )
         self.note(self.found.restores, run)
 
+    async def catch_up(self) -> None:
+        """Start on a folder that lacks the newest states, and stop again."""
+        began = time.monotonic()
+        async with self.worker("disk") as child:
+            await self._ready(child)
+        print(f"state: caught up in {time.monotonic() - began:.0f} s", flush=True)
+
     async def turn(self, number: int, stores: Sequence[Store]) -> None:
         """The job on each store; the one on disk is then killed, and started in all ways."""
         seed = 1000 + number
