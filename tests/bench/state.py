@@ -1,4 +1,4 @@
-"""States on a local disk beside states in memory, with many states present.
+"""States on a local disk and states in memory, side by side, with many states present.
 
 A changelog is filled with N states, of as many hours as `--hours`, under their own message ids.
 The worker on disk reads them into an empty folder; the worker in memory has only its own traffic,
