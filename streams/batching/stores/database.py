@@ -31,6 +31,7 @@ from streams.batching.errors import StateFolderError
 
 KIB: Final = 1 << 10
 MIB: Final = 1 << 20
+_NEVER: Final = 1 << 30
 _IDENTITY: Final = b"\x00identity"
 _WRITTEN: Final = b"\x00written"
 #: A file in the folder of a database that must not be opened again.
@@ -68,6 +69,13 @@ def _options(memory: Memory) -> Options:
     options.set_level_compaction_dynamic_level_bytes(True)
     options.set_write_buffer_manager(memory.unflushed)
     options.set_write_buffer_size(32 * MIB)
+    # rocksdict writes with the GIL: while RocksDB delays a write until compactions have caught up,
+    # nothing else would run, heartbeats included. So it never does; reads become slower for a while.
+    options.set_max_write_buffer_number(8)
+    options.set_level_zero_slowdown_writes_trigger(_NEVER)
+    options.set_level_zero_stop_writes_trigger(_NEVER)
+    options.set_soft_pending_compaction_bytes_limit(0)
+    options.set_hard_pending_compaction_bytes_limit(0)
     options.set_max_background_jobs(2)
     options.set_max_open_files(512)
     options.set_keep_log_file_num(2)
