@@ -70,7 +70,7 @@ def _options(memory: Memory) -> Options:
     options.set_write_buffer_manager(memory.unflushed)
     options.set_write_buffer_size(32 * MIB)
     # rocksdict writes with the GIL: while RocksDB delays a write until compactions have caught up,
-    # nothing else would run, heartbeats included. So it never does; reads become slower for a while.
+    # nothing else would run, heartbeats included. So it never does; reads slow down for a while.
     options.set_max_write_buffer_number(8)
     options.set_level_zero_slowdown_writes_trigger(_NEVER)
     options.set_level_zero_stop_writes_trigger(_NEVER)
