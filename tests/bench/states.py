@@ -9,12 +9,14 @@ worker that restores them.
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import cycle, islice, zip_longest
+from random import Random
 from typing import NamedTuple
+from uuid import UUID
 from zlib import crc32
 
 from models.accounts import Accounts, AccountSettings
 from models.counters import encode_cell
-from models.keys import message_key, partition_of, split_key
+from models.keys import account_of, message_key, partition_of, split_key
 from models.retries import next_timer_at
 from models.state import MessageState, decode, encode
 from streams.batching import MemoryStore
@@ -41,7 +43,6 @@ class Sample(NamedTuple):
     """A state to be repeated under other message ids."""
 
     account: str
-    message_id: str
     state: MessageState
 
 
@@ -56,10 +57,10 @@ def aged(hours: Iterable[int], events_each: int) -> list[Sample]:
     for seed, hour_ms in enumerate(hours, 1):
         found = []
         for key, value in templates(events_each, "hour", seed, hour_ms).items():
-            state, (account, message_id) = decode(value), split_key(key)
+            state, account = decode(value), account_of(key)
             due_ms = next_timer_at(state, defaults)
             if not due_ms or (due_ms > soon_ms and crc32(key) % 10 == 0):
-                found.append(Sample(account, message_id, state))
+                found.append(Sample(account, state))
         by_hour.append(found)
     return [sample for samples in zip_longest(*by_hour) for sample in samples if sample is not None]
 
@@ -67,14 +68,17 @@ def aged(hours: Iterable[int], events_each: int) -> list[Sample]:
 async def fill(
     brokers: str, topic: str, partitions: int, samples: Sequence[Sample], numbers: range
 ) -> float:
-    """Write states to a changelog, one for each number; bytes of a value, on average."""
-    now_ms, size = time.time_ns() // 1_000_000, 0
+    """Write states to a changelog, one for each number; bytes of a value, on average.
+
+    Message ids are UUIDs, as most are: they take space that ids in a row would not.
+    """
+    now_ms, size, random = time.time_ns() // 1_000_000, 0, Random(numbers.start)
 
     def outgoing() -> Iterator[Outgoing]:
         nonlocal size
-        for number, (account, message_id, state) in zip(numbers, cycle(samples), strict=False):
+        for number, (account, state) in zip(numbers, cycle(samples), strict=False):
             state.version = EPOCH + number
-            key, value = f"{account}/{message_id}-{number:07x}".encode(), encode(state)
+            key, value = message_key(account, str(UUID(int=random.getrandbits(128)))), encode(state)
             size += len(value)
             yield Outgoing(topic, partition_of(key, partitions), now_ms, key, value)
 
