@@ -80,6 +80,8 @@ class BatchRecovery(Recovery):
         table = self.tp_to_table.get(tp)
         if tp not in self.active_tps or not self.in_recovery or not isinstance(table, BatchTable):
             return
+        if self._batch_app.stopping:  # what is on disk is closed, or soon will be
+            return
         try:
             table.restore(tp.partition, fetched)
         except StateFolderError as error:

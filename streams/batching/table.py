@@ -80,7 +80,7 @@ class _Held:
         elif _MERGED in self.store.notes:
             del self.store.notes[_MERGED]
         self.store.freeze()
-        self.frozen = self.store.is_changed
+        self.frozen = self.store.is_to_be_written
         self.unfrozen, self.frozen_applied = self.puts, self.applied
 
     def acknowledged(self, put: int, count: int, done: Any) -> None:
@@ -94,9 +94,9 @@ class _Held:
             if in_step:
                 self.frozen_applied = self.applied
 
-    def write(self) -> None:
+    def write(self, *, is_current: bool) -> None:
         """Write what is frozen; all of it must be acknowledged."""
-        self.store.write(self.frozen_applied)
+        self.store.write(self.frozen_applied, is_current=is_current)
 
 
 class BatchTable(Table[bytes, bytes]):
@@ -197,7 +197,7 @@ class BatchTable(Table[bytes, bytes]):
         """Drop restored keys whose values are not valid; the log keeps them."""
         for key, fault in faults.items():
             self.report(Place(self.changelog_name, partition, key=key), fault)
-        self.apply_unlogged(partition, dict.fromkeys(faults))
+            self._held[partition].store.discard(key)
 
     def report(self, place: Place, fault: str) -> None:
         """Report a changelog record that cannot be used."""
@@ -246,7 +246,7 @@ class BatchTable(Table[bytes, bytes]):
 
     def write(self, partition: int) -> None:
         """Write what was frozen, after all of it was acknowledged; it may run in a thread."""
-        self._held[partition].write()
+        self._held[partition].write(is_current=True)
 
     def written(self, partition: int) -> int:
         """The write succeeded: the number of values that were written."""
@@ -257,7 +257,7 @@ class BatchTable(Table[bytes, bytes]):
     def checkpoint(self, partition: int) -> None:
         """Freeze and write while nothing but the restore changes the store."""
         self.freeze(partition)
-        self.write(partition)
+        self._held[partition].write(is_current=False)
         self.written(partition)
 
     def open(self, partition: int) -> bool:

@@ -62,6 +62,7 @@ class PartitionAgent(ABC, Generic[ShardT]):
         shard = self._opening[partition] = self._shard_to_open(partition)
         for _ in self._fold(shard):
             pass
+        self._discard_unusable(shard)
         self._checkpoint(shard)
 
     async def open(self, partition: int) -> None:
@@ -72,11 +73,11 @@ class PartitionAgent(ABC, Generic[ShardT]):
             if refolding and folded % FOLDED_AT_ONCE == 0:
                 self._checkpoint(shard)
             await asyncio.sleep(0)
+        self._discard_unusable(shard)
         if refolding:
             self._checkpoint(shard)
         self._finish_restore(shard)
         await self._rearm(shard, shard.accounts_to_rearm())
-        self._table.discard(partition, shard.unusable)
         await self._resume(shard, self._table.pop_merged_keys(partition))
         self.shards[partition] = shard
         self.context.open(partition)
@@ -103,6 +104,10 @@ class PartitionAgent(ABC, Generic[ShardT]):
         """Set the timers of accounts again that changed their settings."""
         for _ in shard.rearm(accounts):
             await asyncio.sleep(0)
+
+    def _discard_unusable(self, shard: ShardT) -> None:
+        self._table.discard(shard.partition, shard.unusable)
+        shard.unusable = {}
 
     def _freeze(self, shard: ShardT) -> None:
         """What is planned from here on is not part of the next write to disk."""

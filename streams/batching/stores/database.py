@@ -31,7 +31,7 @@ from streams.batching.errors import StateFolderError
 KIB: Final = 1 << 10
 MIB: Final = 1 << 20
 _IDENTITY: Final = b"\x00identity"
-_WRITTEN: Final = b"\x00written"
+_CURRENT: Final = b"\x00current"
 #: A file in the folder of a database that must not be opened again.
 DAMAGED: Final = "damaged"
 
@@ -93,12 +93,12 @@ class Database:
 
     def identify(self, identity: dict[str, Any]) -> None:
         """Write what the database is for; kept at once."""
-        self.write([(_IDENTITY, json.dumps(identity).encode())])
+        self.write([(_IDENTITY, json.dumps(identity).encode())], is_current=self.identity() is None)
         self.flush()
 
-    def written_at(self) -> float:
-        """When it was last written, in epoch seconds; 0: never."""
-        found = self.get(_WRITTEN)
+    def current_at(self) -> float:
+        """When it last had all of its changelogs, in epoch seconds; new: when it was made."""
+        found = self.get(_CURRENT)
         return 0.0 if found is None else int.from_bytes(found, "big") / 1000
 
     # --- reading --------------------------------------------------------------------------------
@@ -150,8 +150,13 @@ class Database:
 
     # --- writing --------------------------------------------------------------------------------
 
-    def write(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
-        """Write {key: row, or None to delete}, all or nothing."""
+    def write(
+        self, changes: Iterable[tuple[bytes, bytes | None]], *, is_current: bool = True
+    ) -> None:
+        """Write {key: row, or None to delete}, all or nothing.
+
+        is_current: nothing in a changelog is missing but what our own next writes will have
+        """
         batch = WriteBatch(raw_mode=True)
         put, delete = batch.put, batch.delete
         for key, row in changes:
@@ -159,7 +164,8 @@ class Database:
                 delete(key)
             else:
                 put(key, row)
-        put(_WRITTEN, round(time.time() * 1000).to_bytes(8, "big"))
+        if is_current:
+            put(_CURRENT, round(time.time() * 1000).to_bytes(8, "big"))
         try:
             self._rows.write(batch, self._unlogged)
         except Exception as error:

@@ -12,6 +12,7 @@ Rows of the database, each behind the prefix of the table:
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -21,6 +22,9 @@ from streams.batching.stores.database import Database, after
 from streams.batching.stores.index import Index
 
 _MISSING: Final = object()
+
+#: A store is written so often, whether it changed or not.
+REST_S: Final = 600.0
 _PLAIN: Final = b"\x00"
 _TIMED: Final = b"\x01"
 _STATUS: Final = struct.Struct(">qq")
@@ -42,6 +46,7 @@ class DiskStore:
         self._note_rows = prefix + b"n"
         self._cache = cache
         self._cached = cache.segment()
+        self._written_at = time.monotonic()
         self.refolding = False
         """Timers, days and notes are derived again from all values."""
         self.revert()
@@ -82,6 +87,11 @@ class DiskStore:
         return bool(self._changed or self._frozen or self._seconds or self._frozen_seconds) or any(
             part.is_changed for part in parts
         )
+
+    @property
+    def is_to_be_written(self) -> bool:
+        """See StateStore: an idle store must not look like one that was left alone."""
+        return self.is_changed or time.monotonic() - self._written_at > REST_S
 
     @property
     def changes(self) -> int:
@@ -211,10 +221,11 @@ class DiskStore:
         for part in (self._timers, self._days, self.notes):
             part.freeze()
 
-    def write(self, offset: int) -> None:
+    def write(self, offset: int, *, is_current: bool = True) -> None:
         """See StateStore. It may run in another thread, but not beside another write."""
         self._rows = self._frozen_rows()
-        self._database.write(self._writes(offset))
+        self._database.write(self._writes(offset), is_current=is_current)
+        self._written_at = time.monotonic()
 
     def _writes(self, offset: int) -> Iterator[tuple[bytes, bytes | None]]:
         for key, row in self._rows.items():

@@ -23,8 +23,9 @@ log = logging.getLogger(__name__)
 #: Of the rows; a database of another format is made again from Kafka.
 FORMAT: Final = 1
 
-#: A database that was last written so long ago is made again from Kafka: compaction keeps a
-#: tombstone for `delete.retention.ms`, a day, and afterwards nothing shows that a key was deleted.
+#: A database that last had its whole changelogs so long ago is made again from Kafka: compaction
+#: keeps a tombstone for `delete.retention.ms`, a day, and afterwards nothing shows that a key was
+#: deleted.
 STALE_S: Final = 20 * 3600
 
 #: What is not flushed is read from Kafka again after a crash: at most so many values of all
@@ -199,9 +200,9 @@ def _unusable(database: Database | None, identity: dict[str, Any]) -> str:
         return ""
     if any(found.get(name) != identity[name] for name in ("format", "app", "partition", "tables")):
         return "the database is of another version, app or partition"
-    age = time.time() - database.written_at()
+    age = time.time() - database.current_at()
     if age > STALE_S:
-        return f"the database was last written {age / 3600:.0f} hours ago"
+        return f"the database was last up to date {age / 3600:.0f} hours ago"
     return ""
 
 
