@@ -125,7 +125,9 @@ def _engine_finding(folder: Path, shown: str, error: Exception, variable: str) -
         problem = f"{shown} is an embedded engine, and another process has it open"
         fix = "read the pages of the sink that has it open, or stop that process"
         return finding("clickhouse_in_use", "warning", variable, problem, fix)
-    problem = f"{shown} is an embedded engine, and cannot be used: {reason(error)}"
+    # The text of the driver: our own adds that the folder may be open elsewhere.
+    why = reason(error.__cause__ or error)
+    problem = f"{shown} is an embedded engine, and cannot be used: {why}"
     fix = f"correct {variable}, or the folder and its rights"
     return finding("clickhouse_refused", "error", variable, problem, fix)
 
