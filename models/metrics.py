@@ -551,8 +551,9 @@ TABLE: tuple[Metric, ...] = (
         ("certificate",),
         "seconds since 1970",
         "End of validity of a certificate that this process uses; of a file with several, the "
-        "earliest end. While the files cannot be used it is that of the certificate before. "
-        "certificate: kafka-client, kafka-ca, monitoring, clickhouse-client or clickhouse-ca.",
+        "earliest end; of authorities, the earliest of those still valid. While the files cannot "
+        "be used it is that of the certificate before. certificate: kafka-client, kafka-ca, "
+        "monitoring, clickhouse-client or clickhouse-ca.",
         "both",
     ),
     Metric(

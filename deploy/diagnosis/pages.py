@@ -15,12 +15,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.diagnosis.readings import Page
 from deploy.diagnosis.steps import reason
+from deploy.processes.access import address_url
 from models.settings import Settings
 from streams.tls.peer import wrong_peer
 
 #: These pages are served by a thread of their own, and answer at once.
 _PAGE_S: Final = 3.0
-_ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
+_ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 _READ: Final = frozenset(
     {
         "receipts_build_info",
@@ -50,7 +51,7 @@ def default_pages(settings: Settings) -> tuple[str, ...]:
         (settings.sink_host, settings.sink_port),
     )
     scheme = "https" if settings.monitoring_certfile else "http"
-    return tuple(f"{scheme}://{_ANY.get(host, host)}:{port}" for host, port in served if port)
+    return tuple(address_url(scheme, _ANY.get(host, host), port) for host, port in served if port)
 
 
 def trust_in(cafile: str) -> ssl.SSLContext:

@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from aiokafka.client import ConnectionGroup
@@ -21,13 +21,13 @@ from deploy.diagnosis.doctor import examine
 from deploy.diagnosis.kafka import read_kafka
 from deploy.diagnosis.status import look
 from deploy.kafka import suppression_client
-from deploy.kafka.access_rights import PRINCIPALS, acl_commands
+from deploy.kafka.access_rights import PRINCIPALS, acl_commands, lacking_rights
 from deploy.kafka.topics import TopicsError, check_topics, create_topics
 from deploy.simulator.event import KINDS
 from deploy.simulator.ledger.compare import compare, expectation
 from deploy.simulator.publish.publish import PublishError, SimulateOptions, simulate
 from models.access_rights import NEEDS, Program, Right, rights_of
-from models.settings import Settings
+from models.settings import Settings, Topic
 from streams.batching.runner import EXIT_FAILED
 from streams.kafka import clients
 from streams.kafka.security import Access, kafka_access
@@ -52,6 +52,7 @@ ROOT = Path(__file__).parents[2]
 WAYS: tuple[Way, ...] = ("mtls", "plain", "scram-sha-256", "scram-sha-512", "oauthbearer")
 PREFIX = "acme."
 LONG_S = 60.0
+TOPICS: tuple[Topic, ...] = get_args(Topic)
 
 
 @pytest.fixture(scope="module")
@@ -169,9 +170,45 @@ def test_status_and_doctor_work_with_the_least_rights(
 
 def test_status_names_what_it_may_not_read(system: System, processes: dict[str, Process]) -> None:
     found = asyncio.run(look(system.settings_of("worker")))
-    unread = [each.problem for each in found.findings if each.kind == "kafka_unread"]
-    assert any(f"group {PREFIX}receipts-sink" in text for text in unread), unread
+    unread = {each.problem: each.fix for each in found.findings if each.kind == "kafka_unread"}
+    user = "to User:receipts-worker"
+    fix = unread[f"not read: Kafka denies DESCRIBE on group {PREFIX}receipts-sink {user}"]
+    assert fix == "grant it; `receipts topics --acls` prints the commands"
     assert found.kafka is not None and found.kafka.groups[0].members
+    seen = {topic.name for topic in found.kafka.topics}
+    hidden = [name for name in map(system.settings.topic, TOPICS) if name not in seen]
+    assert hidden
+    (of_topics,) = [text for text in unread if "denies READ on topic" in text]
+    named = of_topics.removesuffix(f" {user}").rpartition(" on topic ")[2].split(", ")
+    assert set(hidden) <= set(named)
+    assert not [text for text in unread if "Unable to" in text]
+    assert not found.kafka.missing
+    assert found.well, found.findings
+
+
+def test_doctor_skips_topics_that_it_may_not_see(
+    system: System, processes: dict[str, Process]
+) -> None:
+    environ = system.settings_of("worker").environ()
+    found = asyncio.run(examine(environ, ("worker", "sink"))).checks
+    of_topics = [each for each in found if each.area == "topics"]
+    assert [each.state for each in of_topics] == ["skipped"]
+    assert "Kafka denies DESCRIBE on topic" in of_topics[0].detail
+    assert {each.kind for each in found if each.area == "rights"} >= {"kafka_rights"}
+
+
+def test_doctor_looks_up_the_rights_of_the_processes_it_is_for(
+    system: System, processes: dict[str, Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up: list[str] = []
+
+    async def noted(admin: Any, program: Program, settings: Settings) -> list[Right]:
+        looked_up.append(program)
+        return await lacking_rights(admin, program, settings)
+
+    monkeypatch.setattr("deploy.diagnosis.examine_kafka.lacking_rights", noted)
+    asyncio.run(examine(system.settings_of("worker").environ(), ("worker",)))
+    assert looked_up == ["worker"]
 
 
 def test_no_secret_is_in_any_log(system: System, processes: dict[str, Process]) -> None:
@@ -577,6 +614,19 @@ def test_a_command_shows_a_mistake_alone(secured: SecuredBroker) -> None:
     assert line.startswith("receipts: error: Kafka at ") and named in line and "Fix: " in line
     for secret in SECRETS:
         assert secret not in done.stdout + done.stderr
+
+
+async def test_a_refused_login_has_one_fix_in_status_and_doctor(secured: SecuredBroker) -> None:
+    fields, named = _mistakes(secured)["wrong password"]
+    settings = Settings(**fields)
+    found = [each for each in (await look(settings)).findings if each.where == "Kafka"]
+    checks = (await examine(settings.environ(), ("worker",))).checks
+    checked = [each for each in checks if each.where == "Kafka" and each.state == "error"]
+    for (one,) in (found, checked):
+        assert one.kind == "kafka_refused" and named in one.fix
+        assert one.help == "docs/runbook.md#receiptskafkarefuses"
+    assert found[0].problem == checked[0].detail
+    assert found[0].problem.endswith("it refuses the login")
 
 
 async def test_a_login_that_is_refused_later_is_kept_as_a_reason(secured: SecuredBroker) -> None:
