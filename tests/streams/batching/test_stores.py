@@ -259,7 +259,7 @@ class StoreMachine(RuleBasedStateMachine):
         """Values stay, what follows from them is forgotten and folded again."""
         self.store.refold()
         self._back_to_disk()
-        assert not list(self.store.timers._index) and self.store.days.first() is None
+        assert not list(self.store.timers) and self.store.days.first() is None
         values = {each.key: each.value for each in self.store.unfolded() if each.before is None}
         assert values == self.now["values"]
         self.now |= {"seconds": {}, "days": set(), "notes": {}}
