@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import struct
 import time
+from collections import UserDict
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Final
@@ -370,12 +371,14 @@ class DiskTimers:
         return sum(1 for _ in self)
 
 
-class Notes(dict[bytes, bytes]):
+class Notes(UserDict[bytes, bytes]):
     """Small values that are in memory and in the database."""
 
     def __init__(self, database: Database, prefix: bytes) -> None:
+        super().__init__()
         skip = len(prefix)
-        super().__init__((key[skip:], row) for key, row in database.items(prefix, after(prefix)))
+        rows = database.items(prefix, after(prefix))
+        self.data = {key[skip:]: row for key, row in rows}
         self._prefix = prefix
         self._changed: dict[bytes, bytes | None] = {}
         self._frozen: dict[bytes, bytes | None] = {}
