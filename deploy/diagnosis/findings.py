@@ -79,9 +79,7 @@ KINDS: Final[dict[str, Kind]] = {
     "version_differs": Kind("a process runs another version of receipts", _START),
     # ClickHouse
     "clickhouse_away": Kind("ClickHouse does not answer", _of("ReceiptsSinkNotWriting")),
-    "clickhouse_refused": Kind(
-        "ClickHouse refuses user, password or database", _of("ReceiptsClickHouseRefuses")
-    ),
+    "clickhouse_refused": Kind("ClickHouse refuses user, password or database", _SINK),
     "clickhouse_unread": Kind("ClickHouse answers, but not everything could be read", _SINK),
     "schema_behind": Kind("migrations are missing", _SINK),
     "schema_edited": Kind("an applied migration was edited", _SINK),
