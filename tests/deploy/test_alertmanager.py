@@ -162,7 +162,7 @@ def test_a_cause_in_one_process_silences_nothing_of_another(
 ) -> None:
     job = f"{cause}-{'-'.join(symptom)}-processes"
     other = example(*symptom, job, "there:1")
-    alertmanager.send(example(cause, PAGE, job), example(*symptom, job), other)
+    alertmanager.send(other, example(cause, PAGE, job), example(*symptom, job))
 
     def silent() -> dict[str, bool]:
         found = alertmanager.alerts()

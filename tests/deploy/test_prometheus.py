@@ -27,9 +27,9 @@ BEGINS_UNCOUNTED = {
     "receipts_kafka_errors_total[2m]": "fires on refusals that go on for three minutes",
     "receipts_kafka_errors_total[5m]": "fires on errors that go on for ten minutes",
     "receipts_sink_insert_failures_total[10m]": "fires on retries that go on for five minutes",
-    "receipts_clickhouse_rejected_inserts_total[10m]": "the sink shows 0 before it asks ClickHouse",
-    "receipts_events_total[6h]": "a scrape of six hours; a process that was started twice would "
-    "lose more by being counted from zero, since that leaves out what was before the second start",
+    "receipts_clickhouse_rejected_inserts_total[10m]": "the sink shows 0 from its start",
+    "receipts_events_total[6h]": "leaves out one scrape of six hours; counted from zero, a "
+    "process that restarted within them would lose all before its restart",
 }
 RECORDED = re.compile(r"\breceipts:[\w:]+")
 

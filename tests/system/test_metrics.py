@@ -155,7 +155,7 @@ def left_behind(partitions: int) -> list[tuple[str, bytes, bytes, int]]:
 
 
 def refused_row(partitions: int) -> list[tuple[str, bytes, bytes, int]]:
-    """One record: a state whose row ClickHouse is told to refuse."""
+    """One record: a state whose row ClickHouse refuses."""
     name, key = message_of(0, partitions, "refused")
     sent = send(message_id=name, recipient=REFUSED, sent_at=now_ms())
     return [("message-states", key, encode(state(1, sent)), 0)]
