@@ -87,7 +87,7 @@ KINDS: Final[dict[str, Kind]] = {
     "clickhouse_away": Kind("ClickHouse does not answer", _of("ReceiptsSinkNotWriting")),
     "clickhouse_refused": Kind(
         "ClickHouse refuses user, password or database, or its folder cannot be used",
-        _of("ReceiptsClickHouseRefuses"),
+        _SINK,
     ),
     "clickhouse_in_use": Kind("another process has the embedded engine open", _SINK),
     "clickhouse_unread": Kind("ClickHouse answers, but not everything could be read", _SINK),
