@@ -75,8 +75,9 @@ bench: $(STAMP)  ## Measure, on real Kafka; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench
 
 MESSAGES ?= 3000000
-bench-reports: $(STAMP)  ## Measure the reports over 3,000,000 messages (MESSAGES=30000000 for more)
-	$(BIN)/python -m tests.bench.reporting --messages $(MESSAGES)
+PER_DAY  ?= 167000
+bench-reports: $(STAMP)  ## Measure the reports over 3,000,000 messages (MESSAGES=70000000 PER_DAY=10000000 for more)
+	$(BIN)/python -m tests.bench.reporting --messages $(MESSAGES) --per-day $(PER_DAY)
 
 chaos: $(STAMP)  ## Break everything on purpose, on real Kafka, for ten minutes (ARGS=--help: more)
 	$(BIN)/python -m tests.chaos $(ARGS)

@@ -28,6 +28,7 @@ from streams.kafka.security import kafka_access, watch_certificates
 from streams.lifecycle import agent as lifecycle
 from streams.lifecycle.shard import Rules
 from streams.rules import fingerprint
+from streams.state_reporter import StateReporter
 from streams.suppression import agent as suppression
 
 
@@ -95,9 +96,10 @@ class Worker:
         self.app.observer = MetricsObserver(meter, settings.topic_prefix)
 
     async def background(self) -> None:
-        """Run followers, health reporter and the watch over certificates, until cancelled."""
+        """Run followers, reporters and the watch over certificates, until cancelled."""
         await asyncio.gather(
             self._health_reporter.run(),
+            StateReporter(lambda: self.app.stores.use(), self._meter).run(),
             watch_certificates(self._access),
             *(follower.run() for follower in self._followers),
         )

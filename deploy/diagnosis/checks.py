@@ -14,6 +14,7 @@ from deploy.diagnosis.examination import (
     ExaminedKafka,
     Machine,
     Skipped,
+    StateFolder,
 )
 from deploy.diagnosis.findings import REINSTALL, Finding, Severity, finding
 from deploy.diagnosis.readings import Process
@@ -26,6 +27,12 @@ CLOCK_ERROR_S: Final = 60.0
 #: Share of a disk that is free.
 DISK_WARNING: Final = 0.15
 DISK_ERROR: Final = 0.05
+#: Types of filesystems, as the kernel names them.
+NETWORK_FILESYSTEMS: Final = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre",
+     "fuse.glusterfs", "fuse.sshfs", "fuse.s3fs", "fuse.gcsfuse"}
+)  # fmt: skip
+IN_MEMORY: Final = frozenset({"tmpfs", "ramfs"})
 #: Each client of Kafka has up to three connections a broker; a process has about five clients.
 FILES_WARNING: Final = 1024
 FILES_ERROR: Final = 256
@@ -229,6 +236,27 @@ def _certificate(found: Certificate, now: datetime) -> Check:
     problem = f"a certificate of {found.path} {'ended' if ended else 'ends'} at {at}"
     severity: Severity = "error" if ended else "warning"
     return failed("connections", "certificate", severity, found.variable, problem, "renew it")
+
+
+def check_state_folder(folder: StateFolder) -> Iterator[Check]:
+    """Where a worker keeps states: writable, on a local disk, with free space."""
+    where = f"RECEIPTS_STATE_DIR={folder.path}"
+    if folder.problem:
+        fix = "give the user of the worker a folder that it may write, on a volume of its own"
+        yield failed("disk", "state_dir", "error", where, folder.problem, fix)
+    elif folder.filesystem in NETWORK_FILESYSTEMS:
+        problem = (
+            f"{folder.filesystem} is a filesystem of the network: locks and speed are not sure"
+        )
+        fix = "give a folder on a local disk or on a block device of this machine"
+        yield failed("disk", "state_dir", "error", where, problem, fix)
+    elif folder.filesystem in IN_MEMORY:
+        problem = f"{folder.filesystem} is memory: it is lost at a restart, and limited by memory"
+        fix = "give a folder on a disk, or no folder at all"
+        yield failed("disk", "state_dir", "warning", where, problem, fix)
+    else:
+        yield passed("disk", where, f"can be written ({folder.filesystem or 'filesystem unknown'})")
+    yield check_disk(folder.disk)
 
 
 def check_disk(disk: Disk) -> Check:

@@ -14,6 +14,7 @@ from deploy.diagnosis.checks import (
     check_machine,
     check_of,
     check_settings,
+    check_state_folder,
     failed,
     skipped,
     wrong_settings,
@@ -21,7 +22,7 @@ from deploy.diagnosis.checks import (
 from deploy.diagnosis.examination import Area, Check, Examination, Skipped
 from deploy.diagnosis.examine_clickhouse import REPORTS, SINK, examine_clickhouse
 from deploy.diagnosis.examine_kafka import examine_kafka
-from deploy.diagnosis.machine import examine_machine
+from deploy.diagnosis.machine import examine_machine, examine_state_folder
 from deploy.diagnosis.readings import Process
 from deploy.diagnosis.steps import SOURCE_S, clickhouse_finding, in_thread
 from deploy.processes.process import read_settings
@@ -46,6 +47,7 @@ async def examine(environ: Mapping[str, str], processes: tuple[Process, ...]) ->
     else:
         # First what needs no connection: a certificate that ended is why there is none.
         checks = list(check_machine(examine_machine(settings, processes, now), now))
+        checks += _state_folder(settings, processes)
         try:
             checks += await _connected(settings, processes)
         except UnusableFiles as error:
@@ -76,6 +78,11 @@ async def _connected(settings: Settings, processes: tuple[Process, ...]) -> list
         *(check for found in databases for check in found),
         *skipped(unused),
     ]
+
+
+def _state_folder(settings: Settings, processes: tuple[Process, ...]) -> Iterator[Check]:
+    if settings.state_dir and "worker" in processes:
+        yield from check_state_folder(examine_state_folder(settings.state_dir))
 
 
 async def _clickhouse(settings: Settings, name: str) -> list[Check]:

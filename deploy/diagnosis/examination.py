@@ -52,6 +52,16 @@ class Disk(NamedTuple):
     free: int
 
 
+class StateFolder(NamedTuple):
+    """Where a worker keeps states. problem: "" when it can write there. filesystem: as the kernel
+    names it, such as ext4 or nfs4; "" when that is not known"""
+
+    path: str
+    problem: str
+    filesystem: str
+    disk: Disk
+
+
 class Library(NamedTuple):
     """An installed library. installed: "" when it is missing."""
 

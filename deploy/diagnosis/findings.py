@@ -113,6 +113,7 @@ KINDS: Final[dict[str, Kind]] = {
     "clickhouse_rights": Kind("the user lacks a right on a table", _DOCTOR),
     "clock": Kind("two clocks differ", _of("ReceiptsClockWrong")),
     "disk": Kind("a disk is nearly full", _DOCTOR),
+    "state_dir": Kind("a worker cannot keep states in RECEIPTS_STATE_DIR, or not well", _DOCTOR),
     "libraries": Kind("an installed library is not the pinned version", _DOCTOR),
     "file_limit": Kind("the process may open too few files", _DOCTOR),
 }

@@ -34,7 +34,7 @@ from streams.batching.producer import Outgoing, Record
 from streams.batching.recovery import RestoreProgress
 from streams.batching.runner import EXIT_FAILED, EXIT_OK, run_worker
 from streams.batching.stores.base import Days, StateStore, Timers
-from streams.batching.stores.folder import StateFolder
+from streams.batching.stores.folder import StateFolder, StateUse
 from streams.batching.stores.memory import MemoryStore
 from streams.batching.table import BatchTable
 from streams.batching.topic import BatchTopic
@@ -63,6 +63,7 @@ __all__ = [
     "StateFolder",
     "StateFolderError",
     "StateStore",
+    "StateUse",
     "Stop",
     "Timers",
     "run_worker",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, cast
@@ -363,7 +364,9 @@ class BatchApp(faust.App):
             for partition in table.frozen_partitions()
         ]
         if frozen:
+            began = time.perf_counter()
             await asyncio.to_thread(_write, frozen)
+            self.observer.wrote_states(time.perf_counter() - began)
             rows: Counter[int] = Counter()
             for table, partition in frozen:
                 rows[partition] += table.written(partition)

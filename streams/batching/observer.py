@@ -20,3 +20,6 @@ class Observer:
 
     def kafka_error(self, client: Literal["consumer", "producer"], kind: Kind) -> None:
         """A request failed, or a connection could not be opened; it may be tried again."""
+
+    def wrote_states(self, seconds: float) -> None:
+        """Changed values of all partitions were written to disk."""

@@ -102,6 +102,10 @@ class MetricsObserver(Observer):
         """Count an error of a client."""
         self._meter.add("receipts_kafka_errors_total", client=client, kind=kind)
 
+    def wrote_states(self, seconds: float) -> None:
+        """Note how long a write to disk took."""
+        self._meter.observe("receipts_state_write_seconds", seconds)
+
 
 class SteppedOver:
     """Logs records that were stepped over: the first of each topic, then one line a minute.

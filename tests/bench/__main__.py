@@ -29,10 +29,14 @@ from tests.bench.job import Plan, Run, bench_job
 from tests.bench.latency import bench_latency
 from tests.bench.restore import bench_restore
 from tests.bench.sink import bench_sink
+from tests.bench.state import bench_state
+from tests.bench.state_runs import Size
 
-PARTS = ("job", "restore", "memory", "sink", "latency")
+PARTS = ("job", "restore", "memory", "sink", "latency", "state")
 STOCK_SHARE, NAIVE_SHARE = 10, 50
-LIBRARIES = ("faust-streaming", "aiokafka", "uvloop", "pydantic", "msgspec", "chdb")
+LIBRARIES = (
+    "faust-streaming", "aiokafka", "uvloop", "pydantic", "msgspec", "chdb", "rocksdict",
+)  # fmt: skip
 
 
 class Sizes(NamedTuple):
@@ -46,10 +50,15 @@ class Sizes(NamedTuple):
     seconds: float
     partitions: tuple[int, ...]
     shape: str
+    present: int
+    hours: int
+    retire: int
 
 
-FULL = Sizes(1_000_000, 3, 1_000_000, 500_000, 5_000, 60.0, (1, 4), "hour")
-QUICK = Sizes(100_000, 1, 200_000, 100_000, 5_000, 15.0, (4,), "hour")
+FULL = Sizes(
+    1_000_000, 3, 1_000_000, 500_000, 5_000, 60.0, (1, 4), "hour", 20_000_000, 192, 2_000_000
+)
+QUICK = Sizes(100_000, 1, 200_000, 100_000, 5_000, 15.0, (4,), "hour", 200_000, 24, 50_000)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -58,6 +67,9 @@ QUICK = Sizes(100_000, 1, 200_000, 100_000, 5_000, 15.0, (4,), "hour")
 @click.option("--events", type=int, help="Events of the job (stock Faust gets 1/10, naive 1/50).")
 @click.option("--repeats", type=int, help="Runs of each candidate.")
 @click.option("--states", type=int, help="States to restore.")
+@click.option("--present", type=int, help="States on disk; the last turn has twice as many.")
+@click.option("--hours", type=int, help="Hours of traffic that they are spread over.")
+@click.option("--retire", type=int, help="States on disk of the day that retires.")
 @click.option("--rows", type=int, help="Rows of the sink.")
 @click.option("--rate", type=int, help="Events a second of latency.")
 @click.option("--seconds", type=float, help="Measured seconds of latency.")
@@ -137,7 +149,22 @@ async def _on(
     async with connected(broker.bootstrap) as cluster:
         if part == "job":
             return msgspec.to_builtins(await _job(cluster, broker.pid, sizes, only, failed))
+        if part == "state":
+            return msgspec.to_builtins(await bench_state(cluster, _state_size(sizes), broker.pid))
         return msgspec.to_builtins(await _other(cluster, part, sizes))
+
+
+def _state_size(sizes: Sizes) -> Size:
+    return Size(
+        states=sizes.present,
+        hours=sizes.hours,
+        events=sizes.events,
+        repeats=sizes.repeats,
+        retire=sizes.retire,
+        rate=sizes.rate,
+        partitions=max(sizes.partitions),
+        shape=sizes.shape,
+    )
 
 
 async def _job(

@@ -93,6 +93,11 @@ class Child:
         share = (at_ms - low.at_ms) / (high.at_ms - low.at_ms)
         return low.cpu_s + share * (high.cpu_s - low.cpu_s)
 
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._process.kill()
+        self._process.wait()
+
     async def end(self) -> None:
         """SIGTERM, and SIGKILL when that takes too long."""
         if self._process.poll() is None:

@@ -120,26 +120,51 @@ class Cluster:
         found = await self._admin.list_consumer_group_offsets(group, self._coordinators[group])
         return {tp: max(committed.offset, 0) for tp, committed in found.items()}
 
-    async def written(self, topics: Sequence[str]) -> Written:
-        """Read topics from their beginning: how much, how many keys, and when."""
-        keys: set[bytes | None] = set()
+    async def commit_ends(self, group: str, topics: Sequence[str]) -> None:
+        """Let a group begin behind all that the topics have now."""
+        ends = await self.ends(topics)
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.brokers, group_id=group, enable_auto_commit=False
+        )
+        await consumer.start()
+        try:
+            consumer.assign(list(ends))
+            await consumer.commit(ends)
+        finally:
+            await consumer.stop()
+
+    async def written(
+        self, topics: Sequence[str], since: Ends | None = None, part_of_key: bytes = b""
+    ) -> Written:
+        """Read topics: how much, how many keys, and when.
+
+        since: offsets; None: the beginning. part_of_key: keys without it are not counted
+        """
+        keys: set[bytes] = set()
         records = first = last = 0
-        async for batch in self.read(topics):
+        async for batch in self.read(topics, since):
             records += len(batch)
-            keys.update(record.key for record in batch)
+            keys.update(record.key for record in batch if part_of_key in record.key)
             times = [record.timestamp for record in batch]
             first = min(first or times[0], *times)
             last = max(last, *times)
         return Written(records, len(keys), first, last)
 
-    async def read(self, topics: Sequence[str]) -> AsyncIterator[list[Any]]:
-        """Every record there is now, in batches of one partition each."""
+    async def read(
+        self, topics: Sequence[str], since: Ends | None = None
+    ) -> AsyncIterator[list[Any]]:
+        """Every record there is now, in batches of one partition each. since: as for `written`"""
+        starts = since or {}
         async with self._reader() as consumer:
             partitions = await self._partitions(topics)
-            ends = {tp: end for tp, end in (await consumer.end_offsets(partitions)).items() if end}
+            found = await consumer.end_offsets(partitions)
+            ends = {tp: end for tp, end in found.items() if end > starts.get(tp, 0)}
             consumer.assign(list(ends))
             for tp in ends:
-                await consumer.seek_to_beginning(tp)
+                if tp in starts:
+                    consumer.seek(tp, starts[tp])
+                else:
+                    await consumer.seek_to_beginning(tp)
             while ends:
                 for batch in (await consumer.getmany(timeout_ms=500)).values():
                     yield batch

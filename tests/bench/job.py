@@ -164,7 +164,7 @@ async def _measure(
     ends = await cluster.ends([given.prefix + kind for kind in INPUTS])
     broker: list[tuple[float, float]] = []
     async with running(candidate, command, environ) as child:
-        end_ms = await _until_committed(cluster, group, ends, child, broker, plan.broker_pid)
+        end_ms = await until_committed(cluster, group, ends, child, broker, plan.broker_pid)
         states = await cluster.written([outputs["message-states"]])
         dead = await cluster.ends([outputs["dead-letters"]])
         cpu = child.cpu_at(end_ms) - child.cpu_at(states.first_ms)
@@ -200,7 +200,7 @@ def _wrong(truth: Truth, messages: int, dead_letters: int) -> str:
     return "; ".join(found)
 
 
-async def _until_committed(
+async def until_committed(
     cluster: Cluster,
     group: str,
     ends: Ends,

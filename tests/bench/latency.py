@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
@@ -124,8 +124,9 @@ async def bench_latency(
     await cluster.create_all(settings)
     count = int((seconds + WARM_UP_S) * (rate - 2 / STEP_S)) + 1
     background = [place(event, prefix, partitions) for event in events(count, shape)]
-    async with _everything(settings, port) as children:
-        found = await _measure(cluster, settings, children, background, rate, seconds, port)
+    async with everything(settings, port) as children:
+        load = Load(cluster.brokers, background, rate, WARM_UP_S + seconds)
+        found = await _measure(settings, children, load, port)
     print(
         f"latency at {found.events_per_s:,.0f} events/s: p50 {found.p50_s:.2f} s, "
         f"p99 {found.p99_s:.2f} s, max {found.max_s:.2f} s, unseen {found.unseen} "
@@ -136,8 +137,24 @@ async def bench_latency(
     return [found]
 
 
+class Load(NamedTuple):
+    """What is published: background events and probes, `rate` events a second, for `seconds`.
+
+    enough: ends it earlier
+    """
+
+    brokers: str
+    background: list[Outgoing]
+    rate: int
+    seconds: float
+    enough: asyncio.Event | None = None
+
+
 @asynccontextmanager
-async def _everything(settings: Settings, port: int) -> AsyncIterator[dict[str, Child]]:
+async def everything(
+    settings: Settings, port: int, ready_s: float = READY_S
+) -> AsyncIterator[dict[str, Child]]:
+    """Engine, sink and worker, ready. port: of the engine. ready_s: how long that may take"""
     environ = settings.environ()
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-front-"))
@@ -151,43 +168,52 @@ async def _everything(settings: Settings, port: int) -> AsyncIterator[dict[str, 
         for name, (command, variables) in commands.items():
             children[name] = await stack.enter_async_context(running(name, command, variables))
         for name, ours in (("worker", settings.worker_port), ("sink", settings.sink_port)):
-            await _ready(children[name], ours)
+            await _ready(children[name], ours, ready_s)
         yield children
 
 
-async def _ready(child: Child, port: int) -> None:
-    deadline = time.monotonic() + READY_S
+async def _ready(child: Child, port: int, ready_s: float) -> None:
+    deadline = time.monotonic() + ready_s
     while '"ready": true' not in await asyncio.to_thread(page, port, "readyz"):
         child.check()
         if time.monotonic() > deadline:
-            raise BenchError(f"{child.name} was not ready within {READY_S:.0f} s: {child.tail()}")
+            raise BenchError(f"{child.name} was not ready within {ready_s:.0f} s: {child.tail()}")
         await asyncio.sleep(0.2)
 
 
-async def _measure(
-    cluster: Cluster,
-    settings: Settings,
-    children: dict[str, Child],
-    background: list[Outgoing],
-    rate: int,
-    seconds: float,
-    port: int,
-) -> Latency:
+class Seen(NamedTuple):
+    """What came of a load. began, ended: of publishing, epoch seconds"""
+
+    probes: Probes
+    published: int
+    began: float
+    ended: float
+
+
+async def observe(settings: Settings, children: dict[str, Child], load: Load, port: int) -> Seen:
+    """Publish a load and read until its probes are seen, or are given up."""
     probes = Probes(settings.partitions, settings.topic_prefix)
     reading = asyncio.create_task(_read(probes, port))
     began = time.time()
-    published = await _publish(cluster.brokers, background, probes, rate, WARM_UP_S + seconds)
+    published = await _publish(load, probes)
     ended = time.time()
     await _drain(probes, children, reading)
+    return Seen(probes, published, began, ended)
+
+
+async def _measure(
+    settings: Settings, children: dict[str, Child], load: Load, port: int
+) -> Latency:
+    probes, published, began, ended = await observe(settings, children, load, port)
     measured_from = began + WARM_UP_S
     kept = [each for each in probes.seen if each[0] >= measured_from]
     delays = [delay for _, _, delay in kept]
     unseen = sum(at >= measured_from for at in probes.waiting.values())
     return Latency(
         partitions=settings.partitions,
-        wanted_events_per_s=rate,
+        wanted_events_per_s=load.rate,
         events_per_s=round(published / (ended - began), 1),
-        seconds=seconds,
+        seconds=load.seconds - WARM_UP_S,
         probes=len(kept) + unseen,
         unseen=unseen,
         p50_s=quantile(delays, 0.5),
@@ -211,17 +237,17 @@ def quantile(values: Sequence[float], share: float) -> float:
     return round(sorted(values)[max(math.ceil(share * len(values)) - 1, 0)], 3)
 
 
-async def _publish(
-    brokers: str, background: list[Outgoing], probes: Probes, rate: int, seconds: float
-) -> int:
+async def _publish(load: Load, probes: Probes) -> int:
     """Publish at the rate, a step every 20 ms, late steps at once; the number of events."""
-    waiting = iter(background)
-    share = int(rate * STEP_S) - 2
+    waiting = iter(load.background)
+    share = int(load.rate * STEP_S) - 2
     flying: deque[list[Any]] = deque()
     published = 0
-    async with producing(brokers) as producer:
+    async with producing(load.brokers) as producer:
         began = time.monotonic()
-        for step in range(int(seconds / STEP_S)):
+        for step in range(int(load.seconds / STEP_S)):
+            if load.enough is not None and load.enough.is_set():
+                break
             await asyncio.sleep(max(began + step * STEP_S - time.monotonic(), 0))
             now = time.time()
             chunk = [r._replace(timestamp=int(now * 1000)) for r in islice(waiting, share)]

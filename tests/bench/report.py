@@ -1,25 +1,14 @@
 """docs/benchmarks.md out of a run's JSON file; no figure comes from anywhere else."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+from tests.bench import state_report
+from tests.bench.tables import Found, Target, spread, table
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "benchmarks.md"
-
-Found = Mapping[str, Any]
-"""A run's JSON file."""
-
-
-class Target(NamedTuple):
-    """One target figure: `better` is 1 when more is better, -1 when less is."""
-
-    name: str
-    wanted: float
-    better: int
-    unit: str
-    form: str
-    of: Callable[[Found], float | None]
 
 
 def _middle(found: Found, part: str, field: str, **where: object) -> float | None:
@@ -64,6 +53,7 @@ TARGETS: Final = (
     Target("memory", 700, -1, "B/state", ".0f", lambda f: _middle(f, "restore", "bytes_per_state")),
     Target("sink", 50_000, 1, "rows/s", ",.0f", lambda f: _middle(f, "sink", "rows_per_s")),
     Target("produced → visible, p99", 2, -1, "s", ".2f", lambda f: _middle(f, "latency", "p99_s")),
+    *state_report.TARGETS,
 )
 
 
@@ -102,13 +92,13 @@ def wrong(found: Found) -> list[str]:
         for run in found.get("latency", ())
         if run["unseen"]
     ]
-    return lines + list(found.get("failed", ()))
+    return lines + state_report.wrong(found) + list(found.get("failed", ()))
 
 
 def page(found: Found) -> str:
     """The page, in Markdown."""
     parts = [_head(found), _targets(found), _jobs(found), _restores(found), _sinks(found)]
-    parts += [_latencies(found), _problems(found), _kept_reports()]
+    parts += [_latencies(found), state_report.section(found), _problems(found), _kept_reports()]
     return "\n".join(part for part in parts if part)
 
 
@@ -246,23 +236,24 @@ def reports_section(found: Found) -> str:
             _verdict(unmerged < 5 * target),
         ))  # fmt: skip
     page, size = median(found["page_ms"]), found["bytes_per_message"]
+    export_s = 30 * found["export_rows"] / 1_000_000
     others = [
         ("overview page with its chart, ms", "< 300", spread(found["page_ms"], ".0f"),
          _verdict(page < 300)),
         ("bytes a message, without its text, indexes included", "≤ 75", f"{size:.1f}",
          _verdict(size <= 75)),
-        (f"{found['export_rows']:,} rows as CSV, s", "< 30", f"{found['export_s']:.1f}",
-         _verdict(found["export_s"] < 30)),
+        (f"{found['export_rows']:,} rows as CSV, s", f"< {export_s:.0f}",
+         f"{found['export_s']:.1f}", _verdict(found["export_s"] < export_s)),
         ("memory it grew by from the first to the last block, MiB", "–",
          f"{found['export_grew_bytes'] / 2**20:.0f}", "–"),
     ]  # fmt: skip
     head = ("report", "target ms", "merged ms, min / median / max", "", "target ms",
             f"unmerged, {found['arrived_per_s']:,.0f} rows/s arriving", "")  # fmt: skip
     return (
-        f"{REPORTS}\n\n{found['messages']:,} messages of one account, 167,000 a day; what is "
-        "measured stands at the top of `tests/bench/reporting.py`. Unmerged, the last seven days "
-        f"hold every row three times and merges are stopped.\n\n- command: `{found['command']}`\n"
-        f"- when: {found['when']}\n\n"
+        f"{REPORTS}\n\n{found['messages']:,} messages of one account, {found['per_day']:,} a day; "
+        "what is measured is described at the top of `tests/bench/reporting.py`. Unmerged, the "
+        "last seven days hold every row three times and merges are stopped.\n\n"
+        f"- command: `{found['command']}`\n- when: {found['when']}\n\n"
         + table(head, rows) + "\n" + table(("figure", "target", "measured", ""), others)
     )  # fmt: skip
 
@@ -289,14 +280,3 @@ def _problems(found: Found) -> str:
     if not lines:
         return ""
     return "## Not valid\n\n" + "".join(f"- {line}\n" for line in lines)
-
-
-def spread(values: Sequence[float], form: str) -> str:
-    """min / median / max."""
-    return " / ".join(f"{value:{form}}" for value in (min(values), median(values), max(values)))
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)

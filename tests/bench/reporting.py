@@ -1,7 +1,7 @@
 """Reports over millions of messages: `make bench-reports`.
 
-A front with the embedded engine is filled with messages of one account at 167,000 a day, half of
-them in campaigns of six hours, made inside the engine. Then, through the real HTTP driver:
+A front with the embedded engine is filled with messages of one account, `--per-day` of them a day,
+half of them in campaigns of six hours, made inside the engine. Then, through the real HTTP driver:
 
 merged    after OPTIMIZE FINAL and with nothing else going on
 unmerged  the last seven days hold three versions of every row and merges are stopped, while rows of
@@ -49,17 +49,25 @@ from tests.bench.cluster import BenchError
 from tests.support.front import Front
 
 ACCOUNT: Final = "acme"
-PER_DAY: Final = 167_000
 PEOPLE: Final = 2_000_000
 CHUNK: Final = 1_000_000
 RECENT_DAYS: Final = 7
 ARRIVING: Final = 5_000
 """Rows a second while unmerged reads are measured."""
-MERGE_TIMEOUT_S: Final = 1800
+MERGE_TIMEOUT_S: Final = 7200
+EXPORTED: Final = 1_000_000
+"""Messages, about; at least those of a day."""
 WARM, TIMED = 2, 9
 
 
 OnProgress = Callable[[str], None]
+
+
+class Volume(NamedTuple):
+    """Messages in ClickHouse, and how many of them are sent a day."""
+
+    messages: int
+    per_day: int
 
 
 class Timing(msgspec.Struct):
@@ -75,6 +83,7 @@ class Figures(msgspec.Struct):
     """What one run found. Bytes are those on disk, indexes included."""
 
     messages: int
+    per_day: int
     load_s: float
     bytes_per_message: float
     timings: list[Timing]
@@ -94,12 +103,12 @@ class Case(NamedTuple):
     target_ms: float
 
 
-def _rows_sql(first: int, count: int, total: int, end: datetime, version: int) -> str:
-    """Messages `first` .. `first + count`, the last of `total` right before `end`.
+def _rows_sql(first: int, count: int, volume: Volume, end: datetime, version: int) -> str:
+    """Messages `first` .. `first + count`, the last of all right before `end`.
 
     version 1: submitted, 2: queued, 3: as it ended. The same number gives the same message.
     """
-    step_ms = 86_400_000 / PER_DAY
+    step_ms = 86_400_000 / volume.per_day
     ended = version == 3
     return f"""
     INSERT INTO messages (account, message_id, channel, direction, source, sender_id, sent_by,
@@ -111,7 +120,7 @@ def _rows_sql(first: int, count: int, total: int, end: datetime, version: int) -
         number + {first} AS n,
         sipHash64(n) AS luck,
         toDateTime64('{end:%Y-%m-%d %H:%M:%S}', 3, 'UTC')
-            - toIntervalMillisecond(toInt64(({total} - n) * {step_ms})) AS at,
+            - toIntervalMillisecond(toInt64(({volume.messages} - n) * {step_ms})) AS at,
         luck % 2 = 0 AS in_campaign,
         bitShiftRight(luck, 8) % 1000 AS fate,
         luck % {PEOPLE} AS person,
@@ -157,23 +166,24 @@ def _rows_sql(first: int, count: int, total: int, end: datetime, version: int) -
     FROM numbers({count})"""
 
 
-def _load(clickhouse: ClickHouse, messages: int, end: datetime, on_progress: OnProgress) -> None:
+def _load(clickhouse: ClickHouse, volume: Volume, end: datetime, on_progress: OnProgress) -> None:
     """Fill the tables. Days before the last seven come at their last version only."""
-    recent = min(messages, RECENT_DAYS * PER_DAY)
+    messages, per_day = volume
+    recent = min(messages, RECENT_DAYS * per_day)
     for first in range(0, messages - recent, CHUNK):
         count = min(CHUNK, messages - recent - first)
-        clickhouse.command(_rows_sql(first, count, messages, end, 3))
+        clickhouse.command(_rows_sql(first, count, volume, end, 3))
         on_progress(f"{first + count:,} of {messages:,} messages")
     clickhouse.command("SYSTEM STOP MERGES messages")
     for version in (1, 2, 3):
-        for first in range(messages - recent, messages, PER_DAY // 4):
-            count = min(PER_DAY // 4, messages - first)
-            clickhouse.command(_rows_sql(first, count, messages, end, version))
+        for first in range(messages - recent, messages, per_day // 4):
+            count = min(per_day // 4, messages - first)
+            clickhouse.command(_rows_sql(first, count, volume, end, version))
     on_progress(f"{messages:,} messages, those of the last {RECENT_DAYS} days in three versions")
     for sql in _OTHERS:
         clickhouse.command(sql)
     recently = end - timedelta(days=RECENT_DAYS)
-    clickhouse.command(_cells_sql(1, end - timedelta(days=messages // PER_DAY + 1), recently))
+    clickhouse.command(_cells_sql(1, end - timedelta(days=messages // per_day + 1), recently))
     clickhouse.command("SYSTEM STOP MERGES status_counters")
     for version in (1, 2, 3):
         for hours in range(0, RECENT_DAYS * 24, 6):
@@ -267,7 +277,7 @@ def _timed(database: Database, case: Case, end: datetime) -> list[float]:
 
 
 @contextmanager
-def _arriving(url: str, messages: int, end: datetime) -> Iterator[Callable[[], int]]:
+def _arriving(url: str, volume: Volume, end: datetime) -> Iterator[Callable[[], int]]:
     """Rows of recent messages arrive meanwhile, twice a second; gives how many so far."""
     stop, sent = threading.Event(), [0]
 
@@ -275,8 +285,9 @@ def _arriving(url: str, messages: int, end: datetime) -> Iterator[Callable[[], i
         clickhouse, rng = connect(url), random.Random(1)
         due = time.monotonic()
         while not stop.wait(max(0.0, due - time.monotonic())):
-            first = rng.randrange(max(0, messages - PER_DAY), messages - ARRIVING // 2)
-            clickhouse.command(_rows_sql(first, ARRIVING // 2, messages, end, 3))
+            messages, per_day = volume
+            first = rng.randrange(max(0, messages - per_day), messages - ARRIVING // 2)
+            clickhouse.command(_rows_sql(first, ARRIVING // 2, volume, end, 3))
             clickhouse.command(_cells_sql(3, end - timedelta(hours=2), end - timedelta(hours=1)))
             sent[0] += ARRIVING // 2
             due += 0.5
@@ -303,7 +314,7 @@ class Export(msgspec.Struct):
 
 
 def measured_export(url: str, since: str, until: str) -> Export:
-    """Write a million rows of message details as CSV to nowhere, in this process."""
+    """Write message details of some days as CSV to nowhere, in this process."""
     database = Database(url)
     params = {"since": [since], "until": [until]}
     query = parse_query(BY_NAME["messages"], ACCOUNT, "UTC", params, datetime.now(UTC))
@@ -319,10 +330,11 @@ def measured_export(url: str, since: str, until: str) -> Export:
     return Export(rows, round(time.perf_counter() - began, 2), most - before)
 
 
-def _export(url: str, end: datetime) -> Export:
-    """The export in a child, so that its memory is its own."""
+def _export(url: str, volume: Volume, end: datetime) -> Export:
+    """The export of whole days, about a million messages, in a child: its memory is its own."""
     command = [sys.executable, "-m", "tests.bench.reporting", "--export", url]
-    days = [_day(end, RECENT_DAYS - 2), _day(end, 0)]  # a little over a million messages
+    whole = min(RECENT_DAYS, max(1, round(EXPORTED / volume.per_day)))
+    days = [_day(end, whole - 1), _day(end, 0)]
     done = subprocess.run([*command, *days], capture_output=True, text=True, check=False)
     if done.returncode:
         raise BenchError(f"export: {done.stderr[-2000:]}")
@@ -363,25 +375,25 @@ def _wait_for(port: int, child: Child) -> None:
 # --- the whole run ---------------------------------------------------------------------------
 
 
-def measure(messages: int, on_progress: OnProgress) -> Figures:
+def measure(volume: Volume, on_progress: OnProgress) -> Figures:
     """Load, measure unmerged under load, merge, measure merged, export, ask a page."""
     end = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     with tempfile.TemporaryDirectory(prefix="bench-reports-") as folder:
         front = Front(Path(folder)).start()
         try:
-            return _measured(front.url("bench"), messages, end, on_progress)
+            return _measured(front.url("bench"), volume, end, on_progress)
         finally:
             front.stop()
 
 
-def _measured(url: str, messages: int, end: datetime, on_progress: OnProgress) -> Figures:
+def _measured(url: str, volume: Volume, end: datetime, on_progress: OnProgress) -> Figures:
     clickhouse = connect(url)
     migrate(clickhouse, 90, views=statements())
     began = time.monotonic()
-    _load(clickhouse, messages, end, on_progress)
+    _load(clickhouse, volume, end, on_progress)
     loaded_s = time.monotonic() - began
     database, cases = Database(url), _cases(clickhouse, end)
-    with _arriving(url, messages, end) as arrived:
+    with _arriving(url, volume, end) as arrived:
         began = time.monotonic()
         unmerged = [_timed(database, case, end) for case in cases]
         rate = arrived() / (time.monotonic() - began)
@@ -394,15 +406,16 @@ def _measured(url: str, messages: int, end: datetime, on_progress: OnProgress) -
     on_progress("merged")
     merged = [_timed(database, case, end) for case in cases]
     page_ms = _page_ms(url, end)
-    measured = _export(url, end)
+    measured = _export(url, volume, end)
     timings = [
         Timing(case.name, case.target_ms, fast, slow)
         for case, fast, slow in zip(cases, merged, unmerged, strict=True)
     ]
     return Figures(
-        messages=messages,
+        messages=volume.messages,
+        per_day=volume.per_day,
         load_s=round(loaded_s, 1),
-        bytes_per_message=_bytes(clickhouse, messages),
+        bytes_per_message=_bytes(clickhouse, volume.messages),
         timings=timings,
         page_ms=page_ms,
         arrived_per_s=round(rate),
@@ -422,21 +435,29 @@ def _bytes(clickhouse: ClickHouse, messages: int) -> float:
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--messages", default=3_000_000, show_default=True, help="Messages in ClickHouse.")
+@click.option("--per-day", default=167_000, show_default=True, help="Messages of a day.")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path),
               default=Path("build/reports.json"), show_default=True, help="Figures.")  # fmt: skip
 @click.option("--page/--no-page", default=True, help="Write them into docs/benchmarks.md.")
 @click.option("--export", "export_of", nargs=3, hidden=True)
 def main(
-    messages: int, json_path: Path, page: bool, export_of: tuple[str, str, str] | None
+    messages: int,
+    per_day: int,
+    json_path: Path,
+    page: bool,
+    export_of: tuple[str, str, str] | None,
 ) -> None:
     """Measure the reports over many messages, in the embedded engine behind its HTTP front."""
     if export_of:
         sys.stdout.write(msgspec.json.encode(measured_export(*export_of)).decode())
         return
-    if messages < RECENT_DAYS * PER_DAY:
-        raise click.UsageError(f"--messages: at least {RECENT_DAYS * PER_DAY:,}, a week of them")
+    if messages < RECENT_DAYS * per_day or per_day < 2 * ARRIVING:
+        raise click.UsageError(
+            f"give at least {2 * ARRIVING:,} --per-day, and --messages of {RECENT_DAYS} days: "
+            f"{RECENT_DAYS * per_day:,}"
+        )
     command = " ".join(["python -m tests.bench.reporting", *sys.argv[1:]])
-    found: dict[str, Any] = msgspec.to_builtins(measure(messages, click.echo))
+    found: dict[str, Any] = msgspec.to_builtins(measure(Volume(messages, per_day), click.echo))
     found |= {"command": command, "when": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")}
     json_path.parent.mkdir(parents=True, exist_ok=True)
     json_path.write_text(json.dumps(found, indent=1), encoding="utf-8")

@@ -71,11 +71,11 @@ async def _restore(
     cluster: Cluster, stored: Stored, full: str, empty: str, partitions: int
 ) -> Restore:
     async with running("empty", COMMAND, _environ(cluster, empty, partitions)) as child:
-        await _until_ready(child, partitions)
+        await until_ready(child, partitions)
         await asyncio.sleep(CALM_S)
         empty_bytes = resident_bytes(child.pid)
     async with running("restore", COMMAND, _environ(cluster, full, partitions)) as child:
-        said = await _until_ready(child, partitions)
+        said = await until_ready(child, partitions)
         began, ended = said["assigned"][0], said["ready"][-1]
         child.sample()
         cpu = child.cpu_at(ended * 1000) - child.cpu_at(began * 1000)
@@ -104,9 +104,11 @@ def _environ(cluster: Cluster, prefix: str, partitions: int) -> dict[str, str]:
     return settings.environ()
 
 
-async def _until_ready(child: Child, partitions: int) -> dict[str, list[float]]:
-    """Times of what the worker said, once all its partitions are ready. Epoch seconds."""
-    deadline = time.monotonic() + TIMEOUT_S
+async def until_ready(
+    child: Child, partitions: int, timeout_s: float = TIMEOUT_S
+) -> dict[str, list[float]]:
+    """Times of what the worker printed, once all its partitions are ready. Epoch seconds."""
+    deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         child.check()
         said: dict[str, list[float]] = {}
@@ -117,4 +119,4 @@ async def _until_ready(child: Child, partitions: int) -> dict[str, list[float]]:
         if len(said.get("ready", ())) >= partitions:
             return said
         await asyncio.sleep(0.05)
-    raise BenchError(f"{child.name} was not ready within {TIMEOUT_S:.0f} s: {child.tail()}")
+    raise BenchError(f"{child.name} was not ready within {timeout_s:.0f} s: {child.tail()}")

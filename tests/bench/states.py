@@ -1,18 +1,22 @@
-"""A table of message states as a worker leaves it, written to Kafka for restore and sink.
+"""A table of message states as a worker leaves it, written to Kafka for restore, sink and state.
 
 Some thousand real states come out of simulated traffic and the real shard; they are repeated under
-new message ids until there are enough. Counter cells are the fold over all of them, as published.
+new message ids until there are enough. `store` also writes counter cells: the fold over all of
+them, as published. `fill` writes any number of states, of many hours, and leaves the cells to the
+worker that restores them.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import cycle, islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import cycle, islice, zip_longest
 from typing import NamedTuple
+from zlib import crc32
 
-from models.accounts import Accounts
+from models.accounts import Accounts, AccountSettings
 from models.counters import encode_cell
 from models.keys import message_key, partition_of, split_key
-from models.state import decode, encode
+from models.retries import next_timer_at
+from models.state import MessageState, decode, encode
 from streams.batching import MemoryStore
 from streams.followers.suppression_index import SuppressionIndex
 from streams.lifecycle.shard import Rules, Shard
@@ -22,6 +26,7 @@ from tests.support.records import record
 TEMPLATE_EVENTS = 60_000
 PORTION = 2000
 EPOCH = 1 << 32
+SOON_MS = 6 * 3_600_000
 
 
 class Stored(NamedTuple):
@@ -32,11 +37,57 @@ class Stored(NamedTuple):
     bytes_per_state: float
 
 
-def templates(count: int, shape: str) -> dict[bytes, bytes]:
+class Sample(NamedTuple):
+    """A state to be repeated under other message ids."""
+
+    account: str
+    message_id: str
+    state: MessageState
+
+
+def aged(hours: Iterable[int], events_each: int) -> list[Sample]:
+    """States of several hours, in turn. hours: their ends, epoch ms
+
+    None has a timer that is due soon. One in ten of those that wait for a timer is kept: after an
+    hour most messages are final.
+    """
+    soon_ms = time.time_ns() // 1_000_000 + SOON_MS
+    by_hour, defaults = [], AccountSettings(account="any")
+    for seed, hour_ms in enumerate(hours, 1):
+        found = []
+        for key, value in templates(events_each, "hour", seed, hour_ms).items():
+            state, (account, message_id) = decode(value), split_key(key)
+            due_ms = next_timer_at(state, defaults)
+            if not due_ms or (due_ms > soon_ms and crc32(key) % 10 == 0):
+                found.append(Sample(account, message_id, state))
+        by_hour.append(found)
+    return [sample for samples in zip_longest(*by_hour) for sample in samples if sample is not None]
+
+
+async def fill(
+    brokers: str, topic: str, partitions: int, samples: Sequence[Sample], numbers: range
+) -> float:
+    """Write states to a changelog, one for each number; bytes of a value, on average."""
+    now_ms, size = time.time_ns() // 1_000_000, 0
+
+    def outgoing() -> Iterator[Outgoing]:
+        nonlocal size
+        for number, (account, message_id, state) in zip(numbers, cycle(samples), strict=False):
+            state.version = EPOCH + number
+            key, value = f"{account}/{message_id}-{number:07x}".encode(), encode(state)
+            size += len(value)
+            yield Outgoing(topic, partition_of(key, partitions), now_ms, key, value)
+
+    async with producing(brokers) as producer:
+        await send_all(producer, outgoing())
+    return round(size / len(numbers), 1)
+
+
+def templates(count: int, shape: str, seed: int = 1, as_of_ms: int = 0) -> dict[bytes, bytes]:
     """States as `count` simulated events make them in order of arrival, by message key."""
     states = MemoryStore()
     shard = Shard(0, states, Rules(1), Accounts(), SuppressionIndex())
-    for event in events(count, shape):
+    for event in events(count, shape, seed, as_of_ms):
         incoming = record(event.kind, event.key, event.value, event.arrival_ms)
         plan = shard.plan(event.kind, [incoming], event.arrival_ms)
         states.update({key: value for key, value in plan.changes.items() if value is not None})

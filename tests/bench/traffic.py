@@ -44,9 +44,9 @@ class Truth(NamedTuple):
     dead_letters: int
 
 
-def events(count: int, shape: str, seed: int = 1) -> Iterator[Event]:
-    """`count` simulated events, the last of them now."""
-    as_of_ms = time.time_ns() // 1_000_000
+def events(count: int, shape: str, seed: int = 1, as_of_ms: int = 0) -> Iterator[Event]:
+    """`count` simulated events, the last of them at a moment. as_of_ms: epoch ms; 0: now"""
+    as_of_ms = as_of_ms or time.time_ns() // 1_000_000
     spare = count + count // 50 + 1000  # for the campaigns and strays left out
     wanted = (
         event

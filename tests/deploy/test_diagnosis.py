@@ -1,6 +1,7 @@
 """What counts as wrong: one case for every finding, and cases in which there is none."""
 
 import io
+import os
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from deploy.diagnosis.checks import (
     check_kafka,
     check_machine,
     check_settings,
+    check_state_folder,
     wrong_settings,
 )
 from deploy.diagnosis.examination import (
@@ -28,9 +30,11 @@ from deploy.diagnosis.examination import (
     Library,
     Machine,
     Skipped,
+    StateFolder,
 )
 from deploy.diagnosis.findings import KINDS, Finding, finding, is_well, sorted_findings
 from deploy.diagnosis.judge import duration, judge
+from deploy.diagnosis.machine import examine_state_folder
 from deploy.diagnosis.readings import (
     Database,
     DeadLetters,
@@ -360,10 +364,60 @@ def until(**left: float) -> tuple[Certificate, ...]:
     return (Certificate(CAFILE, "/ca.pem", NOW + timedelta(**left)),)
 
 
+def of_folder(**given: Any) -> list[Check]:
+    known = {"path": "/states", "problem": "", "filesystem": "ext4", "disk": Disk("/", 100, 50)}
+    return list(check_state_folder(StateFolder(**{**known, **given})))
+
+
 def wrong() -> list[Check]:
     with pytest.raises(SettingsError) as error:
         Settings.read({"RECEIPTS_PARTITIONS": "none"})
     return list(wrong_settings(error.value))
+
+
+def test_a_folder_for_states_on_a_local_disk_is_well() -> None:
+    for filesystem in ("ext4", "xfs", "overlay", ""):
+        checks = of_folder(filesystem=filesystem)
+        assert [check.state for check in checks] == ["ok", "ok"], filesystem
+
+
+MOUNTS = """\
+/dev/sda1 / ext4 rw 0 0
+proc /proc proc rw 0 0
+server:/export {mount} nfs4 rw 0 0
+/dev/sdb1 {mount}/own\\040disk xfs rw 0 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("below", "expected"),
+    [("", "nfs4"), ("deep/er", "nfs4"), ("own disk/states", "xfs"), ("../mounted too", "ext4")],
+)
+def test_the_filesystem_is_that_of_the_nearest_mount(
+    below: str, expected: str, tmp_path: Path
+) -> None:
+    mount = tmp_path / "mount"
+    (mount / "own disk").mkdir(parents=True)
+    mounts = tmp_path / "mounts"
+    mounts.write_text(MOUNTS.format(mount=mount))
+    found = examine_state_folder(str(mount / below), mounts)
+    assert (found.filesystem, found.problem) == (expected, "")
+    assert found.disk.free > 0
+    assert not (mount / "deep").exists(), "it must change nothing"
+
+
+def test_a_folder_for_states_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    assert "is not a folder" in examine_state_folder(str(file / "states")).problem
+    modes = []
+    # The user of the tests may be root, who may write anywhere.
+    monkeypatch.setattr(os, "access", lambda path, mode: bool(modes.append((path, mode))))
+    found = examine_state_folder(str(tmp_path / "states"))
+    assert found.problem == f"this process may not write in {tmp_path}"
+    assert modes == [(tmp_path, os.W_OK | os.X_OK)]
 
 
 LACKING = {"worker": {"topic retry-requests": ("WRITE",)}, "sink": {}}
@@ -413,6 +467,10 @@ DOCTOR_CASES: list[tuple[str, str, str, list[Check]]] = [
         "GRANT INSERT ON receipts.messages",
         of_database(missing={"receipts.messages": ("INSERT",)}),
     ),
+    ("state_dir", "error", "not write in /", of_folder(problem="this process may not write in /")),
+    ("state_dir", "error", "local disk", of_folder(filesystem="nfs4")),
+    ("state_dir", "warning", "tmpfs is memory", of_folder(filesystem="tmpfs")),
+    ("disk", "error", "3% free", of_folder(disk=Disk("folder /states", 100, 3))),
     ("codecs", "error", "zstd", of_machine(codecs="batches of zstd cannot be read")),
     (
         "libraries",

@@ -114,7 +114,7 @@ def watched(needs_kafka: None, prefix: str, tmp_path: Path) -> Iterator[Watched]
     pem = tmp_path / "ca.pem"
     pem.write_bytes(certificate(datetime.now(UTC) + timedelta(days=90)))
     with KafkaBroker() as broker:
-        with running(broker.bootstrap, prefix, tmp_path) as system:
+        with running(broker.bootstrap, prefix, tmp_path, on_disk=True) as system:
             yield Watched(system, broker, pem)
         broker.kill()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Final
 
 #: What Python needs for a key, a row and their place in a dict, besides their bytes.
@@ -15,9 +16,24 @@ class Cache:
     """
 
     def __init__(self, limit: int) -> None:
+        self.limit = limit
         self._half = limit // 2
-        self._young_bytes = 0
+        self._young_bytes = self._old_bytes = 0
         self._segments: list[Segment] = []
+        self._counting = threading.Lock()
+        self.found = self.missed = 0
+        """Rows that were looked for and were in it, or were not."""
+
+    def count(self, *, found: int = 0, missed: int = 0) -> None:
+        """Called by stores, from several threads."""
+        with self._counting:
+            self.found += found
+            self.missed += missed
+
+    @property
+    def size(self) -> int:
+        """Bytes of its rows, at most."""
+        return self._young_bytes + self._old_bytes
 
     def segment(self) -> Segment:
         """A part of the cache for one store."""
@@ -33,7 +49,7 @@ class Cache:
         """Called by segments: a row became young."""
         self._young_bytes += size
         if self._young_bytes > self._half:
-            self._young_bytes = 0
+            self._young_bytes, self._old_bytes = 0, self._young_bytes
             for segment in self._segments:
                 segment.age()
 

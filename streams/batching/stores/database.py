@@ -40,6 +40,7 @@ class Memory:
     """What all databases of a process share: the memory for blocks and for what is not flushed."""
 
     def __init__(self, blocks: int = 64 * MIB, unflushed: int = 64 * MIB) -> None:
+        self.blocks_limit, self.unflushed_limit = blocks, unflushed
         self.blocks = Cache(blocks)
         self.unflushed = WriteBufferManager(unflushed, allow_stall=False)
 
@@ -77,8 +78,11 @@ class Database:
     def __init__(self, path: Path, memory: Memory) -> None:
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
+        options = _options(memory)
         try:
-            self._rows = Rdict(str(path), _options(memory))
+            # As options of the column family: with the other ones alone a database that exists is
+            # opened as it was saved, without our cache and without filters.
+            self._rows = Rdict(str(path), options, column_families={"default": options})
         except Exception as error:  # rocksdict has one class for all errors
             raise _translated(error, path) from error
         self._unlogged = WriteOptions()
@@ -186,6 +190,16 @@ class Database:
         """Flush and close."""
         self.flush()
         self._rows.close()
+
+
+def size_of(path: Path) -> int:
+    """Bytes of the files of a database, open or closed; 0: it is not there."""
+    total = 0
+    with suppress(FileNotFoundError):
+        for each in list(path.iterdir()):
+            with suppress(FileNotFoundError):  # a compaction has deleted it
+                total += each.stat().st_size
+    return total
 
 
 def destroy(path: Path) -> None:

@@ -119,6 +119,7 @@ class DiskStore:
         except KeyError:
             row = self._database.get(self._values + key)
             self._cached.put(key, row)
+            self._cache.count(missed=1)
             return row
 
     def __getitem__(self, key: bytes) -> bytes:
@@ -136,11 +137,13 @@ class DiskStore:
     def prefetch(self, keys: Iterable[bytes | None]) -> None:
         """See StateStore."""
         changed, frozen, cached = self._changed, self._frozen, self._cached
+        wanted = dict.fromkeys(keys)
         missing = [
             key
-            for key in dict.fromkeys(keys)
+            for key in wanted
             if key is not None and key not in changed and key not in frozen and key not in cached
         ]
+        self._cache.count(found=len(wanted) - len(missing), missed=len(missing))
         if missing:
             rows = self._database.get_many([self._values + key for key in missing])
             for key, row in zip(missing, rows, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -14,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from streams.batching.errors import StateFolderError
 from streams.batching.stores.base import StateStore
 from streams.batching.stores.cache import Cache
-from streams.batching.stores.database import DAMAGED, Database, Memory, destroy
+from streams.batching.stores.database import DAMAGED, Database, Memory, destroy, size_of
 from streams.batching.stores.disk import DiskStore
 from streams.batching.stores.memory import MemoryStore
 
@@ -48,6 +49,23 @@ class StateFolder(NamedTuple):
     rules: str
 
 
+class StateUse(NamedTuple):
+    """What states on disk use. All in bytes, but for `reads`.
+
+    databases: files of each open partition
+    free, total: of the volume, for this process
+    memory, limits: by part: values, blocks, unflushed
+    reads: values looked for since the start, by source: cache or database
+    """
+
+    databases: Mapping[int, int]
+    free: int
+    total: int
+    memory: Mapping[str, int]
+    limits: Mapping[str, int]
+    reads: Mapping[str, int]
+
+
 class _Unflushed:
     """Values that were written to a database and not flushed, and since when (monotonic)."""
 
@@ -75,6 +93,10 @@ class MemoryStores:
 
     def written(self, rows: Mapping[int, int]) -> None:
         """Nothing."""
+
+    def use(self) -> StateUse | None:
+        """Nothing is on disk."""
+        return None
 
 
 class DiskStores:
@@ -183,6 +205,26 @@ class DiskStores:
         for partition in list(self._databases):
             self.close(partition)
         os.close(self._lock)
+
+    def use(self) -> StateUse | None:
+        """What the states use now; it reads the disk, and may be called from another thread."""
+        volume, memory, cache = shutil.disk_usage(self._path), self._memory, self._cache
+        return StateUse(
+            {partition: size_of(self.path(partition)) for partition in list(self._databases)},
+            volume.free,
+            volume.total,
+            {
+                "values": cache.size,
+                "blocks": memory.blocks.get_usage(),
+                "unflushed": memory.unflushed.get_usage(),
+            },
+            {
+                "values": cache.limit,
+                "blocks": memory.blocks_limit,
+                "unflushed": memory.unflushed_limit,
+            },
+            {"cache": cache.found, "database": cache.missed},
+        )
 
     def _remove_stale(self) -> None:
         for path in self._path.iterdir():

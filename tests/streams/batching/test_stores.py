@@ -352,3 +352,23 @@ def test_a_second_process_does_not_open_a_database(tmp_path):
     with pytest.raises(StateFolderError, match="another process uses it"):
         Database(tmp_path / "db", MEMORY)
     database.close()
+
+
+def test_a_database_that_is_opened_again_has_our_cache_and_our_filters(tmp_path):
+    """rocksdict opens it as it was saved, unless it is given options of the column family."""
+    Database(tmp_path, Memory()).close()
+    memory = Memory()
+    again = Database(tmp_path, memory)
+    again.write((b"key %d" % number, b"x" * 100) for number in range(20_000))
+    again.flush()
+    again.close()
+    memory = Memory()
+    again = Database(tmp_path, memory)
+    assert again.get(b"key 7") == b"x" * 100
+    assert memory.blocks.get_usage() > 0
+    blocks = memory.blocks.get_usage()
+    absent = [b"key %d no" % (20 * number) for number in range(1000)]
+    assert again.get_many(absent) == [None] * 1000
+    # A few pass the filter; without it each of a thousand keys would need its block.
+    assert memory.blocks.get_usage() - blocks < 200_000
+    again.close()
