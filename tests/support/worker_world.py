@@ -211,6 +211,22 @@ class Life:
         self.app.fold_restored(TP(topic, 0))
         return not following
 
+    def die_at_checkpoint(self, number: int | None) -> None:
+        """It dies at a write of its restore, the write being done. number: from 1; None: never"""
+        writes = 0
+
+        def dying(checkpoint: Callable[[Any], None]) -> Callable[[Any], None]:
+            def write(shard: Any) -> None:
+                nonlocal writes
+                writes += 1
+                checkpoint(shard)
+                _die_if(writes == number)
+
+            return write
+
+        for agent in (self.worker.lifecycle, self.worker.suppression):
+            setattr(agent, "_checkpoint", dying(agent._checkpoint))  # noqa: B010
+
     # --- work ---------------------------------------------------------------------------------
 
     async def take(self, topic: str, most: int) -> None:

@@ -33,6 +33,11 @@ _PLAIN: Final = b"\x00"
 _TIMED: Final = b"\x01"
 _STATUS: Final = struct.Struct(">qq")
 
+#: Kinds of rows, behind the prefix of the table.
+VALUES: Final = b"v"
+TIMERS: Final = b"t"
+DAYS: Final = b"d"
+
 
 class DiskStore:
     """One partition of one table.
@@ -45,8 +50,8 @@ class DiskStore:
     def __init__(self, database: Database, prefix: bytes, cache: Cache) -> None:
         self._database = database
         self._prefix = prefix
-        self._values, self._status = prefix + b"v", prefix + b"o"
-        self._timer_rows, self._day_rows = prefix + b"t", prefix + b"d"
+        self._values, self._status = prefix + VALUES, prefix + b"o"
+        self._timer_rows, self._day_rows = prefix + TIMERS, prefix + DAYS
         self._note_rows = prefix + b"n"
         self._cache = cache
         self._cached = cache.segment()
@@ -110,7 +115,7 @@ class DiskStore:
         if value is not _MISSING:
             return value  # type: ignore[return-value]
         row = self._row(key)
-        return None if row is None else _value_of(row)
+        return None if row is None else value_of(row)
 
     def _row(self, key: bytes) -> bytes | None:
         """What was last written for a key."""
@@ -178,7 +183,7 @@ class DiskStore:
             if (second := seconds.get(key)) is not None:
                 return second
         row = self._row(key)
-        return 0 if row is None else _second_of(row)
+        return 0 if row is None else second_of(row)
 
     # --- folding --------------------------------------------------------------------------------
 
@@ -200,7 +205,7 @@ class DiskStore:
             return
         for key, value in list(self._changed.items()):
             row = self._row(key)
-            yield Unfolded(key, None if row is None else _value_of(row), value)
+            yield Unfolded(key, None if row is None else value_of(row), value)
 
     # --- writing --------------------------------------------------------------------------------
 
@@ -230,10 +235,10 @@ class DiskStore:
         timers: list[tuple[bytes, bytes | None]] = []
         for key in frozen | seconds:
             known = self._row(key)
-            value = frozen[key] if key in frozen else None if known is None else _value_of(known)
+            value = frozen[key] if key in frozen else None if known is None else value_of(known)
             if known is None and value is None:
                 continue
-            before = 0 if known is None else _second_of(known)
+            before = 0 if known is None else second_of(known)
             second = 0 if value is None else seconds.get(key, before)
             rows[key] = None if value is None else _row_of(value, second)
             if second != before:
@@ -414,9 +419,11 @@ def _row_of(value: bytes, second: int) -> bytes:
     return _TIMED + second.to_bytes(4, "big") + value if second else _PLAIN + value
 
 
-def _value_of(row: bytes) -> bytes:
+def value_of(row: bytes) -> bytes:
+    """The value in a row."""
     return row[5:] if row[0] else row[1:]
 
 
-def _second_of(row: bytes) -> int:
+def second_of(row: bytes) -> int:
+    """The second of its timer in a row; 0: it has none."""
     return int.from_bytes(row[1:5], "big") if row[0] else 0
