@@ -68,6 +68,8 @@ class DiskStore:
         self._frozen: dict[bytes, bytes | None] = {}
         self._rows: dict[bytes, bytes | None] = {}
         """By key: what the write in work writes."""
+        self._untimed: set[bytes] = set()
+        """Keys whose row has the second of a timer that a refold has forgotten."""
         self.offset, self._count = self._read_status()
         self._frozen_count = self._count
         self.timers = DiskTimers(self, self._database, self._timer_rows)
@@ -200,12 +202,21 @@ class DiskStore:
     def unfolded(self) -> Iterator[Unfolded]:
         """See StateStore."""
         if self.refolding:
-            yield from (Unfolded(key, None, value) for key, value in self.items_of(b""))
+            for key, value in self.items_of(b""):
+                self._forget_timer(key)
+                yield Unfolded(key, None, value)
             self.refolding = False
             return
         for key, value in list(self._changed.items()):
             row = self._row(key)
             yield Unfolded(key, None if row is None else value_of(row), value)
+
+    def _forget_timer(self, key: bytes) -> None:
+        """The row of a timer is gone, but that of its value still has the second."""
+        row = self._row(key)
+        if row is not None and second_of(row):
+            self._untimed.add(key)
+            self.timers.clear(key)
 
     # --- writing --------------------------------------------------------------------------------
 
@@ -238,7 +249,7 @@ class DiskStore:
             value = frozen[key] if key in frozen else None if known is None else value_of(known)
             if known is None and value is None:
                 continue
-            before = 0 if known is None else second_of(known)
+            before = second_of(known) if known is not None and key not in self._untimed else 0
             second = 0 if value is None else seconds.get(key, before)
             rows[key] = None if value is None else _row_of(value, second)
             if second != before:
@@ -254,6 +265,7 @@ class DiskStore:
         for key, row in self._rows.items():
             self._cached.put(key, row)
         self.offset, _ = self._read_status()
+        self._untimed.difference_update(self._rows)
         self._rows, self._frozen = {}, {}
         for part in (self.timers, self.days, self.notes):
             part.written()

@@ -55,3 +55,21 @@ async def test_cells_of_a_worker_in_memory_are_kept_by_one_on_disk(tmp_path):
     assert cells(second) == cells(memory)
     assert log.records["status-counters"] == published
     second.app.stores.close_all()
+
+
+async def test_timers_are_kept_when_other_rules_derive_them_again(tmp_path, monkeypatch):
+    """Most stay at their second."""
+    log = Log()
+    topic, key, value = source_record(send(at=NOON_MS), NOON_MS)
+    log.append(topic, key, value, NOON_MS)
+    life = await started(log, 1, tmp_path)
+    await work(life)
+    life.app.stores.close_all()
+    monkeypatch.setattr("streams.worker.fingerprint", lambda: "other rules")
+    again = await started(log, 2, tmp_path)
+    await work(again)
+    again.app.stores.close_all()
+    last = await started(log, 3, tmp_path)
+    timers = last.worker.lifecycle.shards[0].timers
+    assert timers.take_due(NOON_MS + 400_000_000, 9) == [key]
+    last.app.stores.close_all()
