@@ -8,7 +8,7 @@ from models.counters import COUNT_NAMES, KINDS, Cells, PublishedCells, contribut
 from models.joining import decide, is_undecided
 from models.keys import account_of
 from models.masking import mask_key
-from models.retries import next_timer_at
+from models.retries import wakes_at
 from models.state import MessageState, decode, retention_day
 from models.time import DAY_MS
 from streams.batching import Row
@@ -88,11 +88,11 @@ def due_seconds(state: MessageState, accounts: Accounts, account: str) -> frozen
     stored: it is decided again when it is due.
     """
     settings = accounts.of(account)
-    stored = next_timer_at(state, settings)
+    stored = wakes_at(state, settings)
     if not is_undecided(state):
         return frozenset({second_of(stored)})
     decide(state, settings)
-    return frozenset({second_of(stored), second_of(next_timer_at(state, settings))})
+    return frozenset({second_of(stored), second_of(wakes_at(state, settings))})
 
 
 def _differences(
