@@ -23,6 +23,7 @@ from streams.lifecycle.shard import Rules
 from tests.streams.lifecycle.test_shard import T0, event
 from tests.support.fakes import Meter
 from tests.support.records import Record
+from tests.support.stores import new_store
 
 TOPICS = {name: name for name in ("sends", "receipts", "engagements")}
 NOON = T0

@@ -13,7 +13,6 @@ from models.message_row import row_of
 from models.refusal import Reason
 from models.state import decode
 from models.time import DAY_MS
-from streams.batching import MemoryStore
 from streams.common.plan import Plan
 from streams.common.shard import CHUNK_SIZE
 from streams.followers.suppression_index import SuppressionIndex
@@ -21,7 +20,7 @@ from streams.lifecycle import handlers
 from streams.lifecycle import shard as shard_module
 from streams.lifecycle.shard import Rules, Shard
 from tests.support.records import Record, record
-from tests.support.stores import restore
+from tests.support.stores import begin_again, checkpoint, new_store, restore
 
 T0 = 1_795_176_000_000  # 2026-11-20T12:00:00Z
 PARTITIONS = 4
