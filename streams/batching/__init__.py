@@ -33,15 +33,19 @@ from streams.batching.observer import Observer
 from streams.batching.producer import Outgoing, Record
 from streams.batching.recovery import RestoreProgress
 from streams.batching.runner import EXIT_FAILED, EXIT_OK, run_worker
-from streams.batching.stores.base import Days, StateStore, Timers
+from streams.batching.stores.base import SECOND_MS, Days, StateStore, Timers
 from streams.batching.stores.folder import StateFolder, StateUse
 from streams.batching.stores.memory import MemoryStore
+from streams.batching.stores.scratch import scratch_store
+from streams.batching.stores.stopped import StoppedFolder, StoppedPartition, StoppedTable
+from streams.batching.stores.written import Row, WrittenTable
 from streams.batching.table import BatchTable
 from streams.batching.topic import BatchTopic
 
 __all__ = [
     "EXIT_FAILED",
     "EXIT_OK",
+    "SECOND_MS",
     "AgentEnded",
     "Batch",
     "BatchApp",
@@ -60,11 +64,17 @@ __all__ = [
     "Record",
     "RecordTooLarge",
     "RestoreProgress",
+    "Row",
     "StateFolder",
     "StateFolderError",
     "StateStore",
     "StateUse",
     "Stop",
+    "StoppedFolder",
+    "StoppedPartition",
+    "StoppedTable",
     "Timers",
+    "WrittenTable",
     "run_worker",
+    "scratch_store",
 ]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rocksdict import (
+    AccessType,
     BlockBasedOptions,
     Cache,
     DBCompressionType,
@@ -72,17 +73,22 @@ def _options(memory: Memory) -> Options:
 class Database:
     """Rows of bytes by key, in the order of their keys, in a folder of their own.
 
+    read_only: it must exist, and nothing of it changes
     Raises StateFolderError: another process uses the folder, or the disk is full.
     """
 
-    def __init__(self, path: Path, memory: Memory) -> None:
+    def __init__(self, path: Path, memory: Memory, *, read_only: bool = False) -> None:
         self.path = path
-        path.mkdir(parents=True, exist_ok=True)
+        self._read_only = read_only
+        access = AccessType.read_only(False) if read_only else AccessType.read_write()
         options = _options(memory)
         try:
+            if not read_only:
+                path.mkdir(parents=True, exist_ok=True)
             # As options of the column family: with the other ones alone a database that exists is
             # opened as it was saved, without our cache and without filters.
-            self._rows = Rdict(str(path), options, column_families={"default": options})
+            families = {"default": options}
+            self._rows = Rdict(str(path), options, column_families=families, access_type=access)
         except Exception as error:  # rocksdict has one class for all errors
             raise _translated(error, path) from error
         self._unlogged = WriteOptions()
@@ -188,7 +194,8 @@ class Database:
 
     def close(self) -> None:
         """Flush and close."""
-        self.flush()
+        if not self._read_only:
+            self.flush()
         self._rows.close()
 
 
@@ -221,6 +228,9 @@ def _translated(error: Exception, path: Path) -> StateFolderError:
         return StateFolderError(path, f"the database is damaged ({text})", fix, is_corruption=True)
     if "lock" in text.lower() and ("LOCK" in text or "hold by current" in text):
         return StateFolderError(path, "another process uses it", "give each worker its own folder")
-    if "No space left" in text:
+    if "Permission denied" in text or "Read-only file system" in text:
+        fix = "let the user of this process write RECEIPTS_STATE_DIR"
+        return StateFolderError(path, f"it cannot be written ({text})", fix)
+    if "No space left" in text or "Disk quota exceeded" in text:
         return StateFolderError(path, "the disk is full", "make room, then start the worker again")
     return StateFolderError(path, text, "delete it; it is made again from Kafka")

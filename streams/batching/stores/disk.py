@@ -33,6 +33,11 @@ _PLAIN: Final = b"\x00"
 _TIMED: Final = b"\x01"
 _STATUS: Final = struct.Struct(">qq")
 
+#: Kinds of rows, behind the prefix of the table.
+VALUES: Final = b"v"
+TIMERS: Final = b"t"
+DAYS: Final = b"d"
+
 
 class DiskStore:
     """One partition of one table.
@@ -45,8 +50,8 @@ class DiskStore:
     def __init__(self, database: Database, prefix: bytes, cache: Cache) -> None:
         self._database = database
         self._prefix = prefix
-        self._values, self._status = prefix + b"v", prefix + b"o"
-        self._timer_rows, self._day_rows = prefix + b"t", prefix + b"d"
+        self._values, self._status = prefix + VALUES, prefix + b"o"
+        self._timer_rows, self._day_rows = prefix + TIMERS, prefix + DAYS
         self._note_rows = prefix + b"n"
         self._cache = cache
         self._cached = cache.segment()
@@ -63,6 +68,8 @@ class DiskStore:
         self._frozen: dict[bytes, bytes | None] = {}
         self._rows: dict[bytes, bytes | None] = {}
         """By key: what the write in work writes."""
+        self._untimed: set[bytes] = set()
+        """Keys whose row has the second of a timer that a refold has forgotten."""
         self.offset, self._count = self._read_status()
         self._frozen_count = self._count
         self.timers = DiskTimers(self, self._database, self._timer_rows)
@@ -110,7 +117,7 @@ class DiskStore:
         if value is not _MISSING:
             return value  # type: ignore[return-value]
         row = self._row(key)
-        return None if row is None else _value_of(row)
+        return None if row is None else value_of(row)
 
     def _row(self, key: bytes) -> bytes | None:
         """What was last written for a key."""
@@ -181,7 +188,7 @@ class DiskStore:
             if (second := seconds.get(key)) is not None:
                 return second
         row = self._row(key)
-        return 0 if row is None else _second_of(row)
+        return 0 if row is None else second_of(row)
 
     # --- folding --------------------------------------------------------------------------------
 
@@ -198,12 +205,21 @@ class DiskStore:
     def unfolded(self) -> Iterator[Unfolded]:
         """See StateStore."""
         if self.refolding:
-            yield from (Unfolded(key, None, value) for key, value in self.items_of(b""))
+            for key, value in self.items_of(b""):
+                self._forget_timer(key)
+                yield Unfolded(key, None, value)
             self.refolding = False
             return
         for key, value in list(self._changed.items()):
             row = self._row(key)
-            yield Unfolded(key, None if row is None else _value_of(row), value)
+            yield Unfolded(key, None if row is None else value_of(row), value)
+
+    def _forget_timer(self, key: bytes) -> None:
+        """The row of a timer is gone, but that of its value still has the second."""
+        row = self._row(key)
+        if row is not None and second_of(row):
+            self._untimed.add(key)
+            self.timers.clear(key)
 
     # --- writing --------------------------------------------------------------------------------
 
@@ -233,10 +249,10 @@ class DiskStore:
         timers: list[tuple[bytes, bytes | None]] = []
         for key in frozen | seconds:
             known = self._row(key)
-            value = frozen[key] if key in frozen else None if known is None else _value_of(known)
+            value = frozen[key] if key in frozen else None if known is None else value_of(known)
             if known is None and value is None:
                 continue
-            before = 0 if known is None else _second_of(known)
+            before = second_of(known) if known is not None and key not in self._untimed else 0
             second = 0 if value is None else seconds.get(key, before)
             rows[key] = None if value is None else _row_of(value, second)
             if second != before:
@@ -252,6 +268,7 @@ class DiskStore:
         for key, row in self._rows.items():
             self._cached.put(key, row)
         self.offset, _ = self._read_status()
+        self._untimed.difference_update(self._rows)
         self._rows, self._frozen = {}, {}
         for part in (self.timers, self.days, self.notes):
             part.written()
@@ -417,9 +434,11 @@ def _row_of(value: bytes, second: int) -> bytes:
     return _TIMED + second.to_bytes(4, "big") + value if second else _PLAIN + value
 
 
-def _value_of(row: bytes) -> bytes:
+def value_of(row: bytes) -> bytes:
+    """The value in a row."""
     return row[5:] if row[0] else row[1:]
 
 
-def _second_of(row: bytes) -> int:
+def second_of(row: bytes) -> int:
+    """The second of its timer in a row; 0: it has none."""
     return int.from_bytes(row[1:5], "big") if row[0] else 0

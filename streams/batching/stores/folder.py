@@ -118,7 +118,8 @@ class DiskStores:
         self._refolding: set[int] = set()
         """Partitions whose timers, days and notes are derived again."""
         self._unflushed: dict[int, _Unflushed] = {}
-        self._lock = _lock(self._path)
+        _make(self._path)
+        self._lock = lock(self._path, "give each worker a RECEIPTS_STATE_DIR of its own")
         self._remove_stale()
 
     def open(self, table: str, partition: int) -> StateStore:
@@ -204,7 +205,7 @@ class DiskStores:
         """Close all, at the end of the process."""
         for partition in list(self._databases):
             self.close(partition)
-        os.close(self._lock)
+        unlock(self._lock)
 
     def use(self) -> StateUse | None:
         """What the states use now; it reads the disk, and may be called from another thread."""
@@ -253,16 +254,38 @@ def _written_at(path: Path) -> float:
     return max((each.stat().st_mtime for each in path.iterdir()), default=path.stat().st_mtime)
 
 
-def _lock(path: Path) -> int:
-    """Lock the folder for this process; the descriptor keeps the lock."""
-    path.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+def lock(path: Path, fix: str, flags: int = os.O_RDWR | os.O_CREAT) -> int:
+    """Lock the folder of an app for this process; the descriptor keeps the lock.
+
+    fix: what to do when another process has it. flags: of the file that is locked. Raises
+    StateFolderError.
+    """
+    try:
+        descriptor = os.open(path / "lock", flags, 0o644)
+    except OSError as error:
+        raise _unwritable(path, error) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        with suppress(OSError):
-            os.close(descriptor)
-        raise StateFolderError(
-            path, "another worker uses it", "give each worker a RECEIPTS_STATE_DIR of its own"
-        ) from None
+        unlock(descriptor)
+        raise StateFolderError(path, "another worker uses it", fix) from None
     return descriptor
+
+
+def unlock(descriptor: int) -> None:
+    """Give the lock back."""
+    with suppress(OSError):
+        os.close(descriptor)
+
+
+def _make(path: Path) -> None:
+    """Make the folder of an app. Raises StateFolderError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> StateFolderError:
+    fix = "let the user of this process write RECEIPTS_STATE_DIR, or name another folder"
+    return StateFolderError(path, f"it cannot be written ({error.strerror})", fix)
