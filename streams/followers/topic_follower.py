@@ -19,6 +19,9 @@ from streams.kafka.security import Access
 log = logging.getLogger(__name__)
 
 POLL_MS: Final = 500
+#: Until it has caught up: a broker answers the fetch of an empty partition after 500 ms, and a poll
+#: as long as that would end right before. Workers wait for it at their start.
+FIRST_POLL_MS: Final = 50
 #: Records decoded at once, so that the event loop runs in between.
 MAX_RECORDS: Final = 20_000
 
@@ -58,7 +61,8 @@ class TopicFollower:
         try:
             partitions = await self._assign(consumer)
             while True:
-                batches = await consumer.getmany(timeout_ms=POLL_MS, max_records=MAX_RECORDS)
+                poll_ms = POLL_MS if self.caught_up.is_set() else FIRST_POLL_MS
+                batches = await consumer.getmany(timeout_ms=poll_ms, max_records=MAX_RECORDS)
                 for records in batches.values():
                     for record in records:
                         self._take_one(record)
@@ -81,9 +85,10 @@ class TopicFollower:
                 self._report(place_of(record), f"{type(error).__name__}: {error}")
 
     async def _assign(self, consumer: Any) -> list[TopicPartition]:
+        await consumer._client.force_metadata_update()
         while not (numbers := consumer.partitions_for_topic(self.topic)):
-            await consumer._client.force_metadata_update()
             await asyncio.sleep(POLL_MS / 1000)
+            await consumer._client.force_metadata_update()
         partitions = [TopicPartition(self.topic, number) for number in sorted(numbers)]
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)

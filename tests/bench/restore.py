@@ -75,13 +75,13 @@ async def _restore(
         await asyncio.sleep(CALM_S)
         empty_bytes = resident_bytes(child.pid)
     async with running("restore", COMMAND, _environ(cluster, full, partitions)) as child:
-        said = await until_ready(child, partitions)
-        began, ended = said["assigned"][0], said["ready"][-1]
+        times = await until_ready(child, partitions)
+        began, ended = times["assigned"][0], times["ready"][-1]
         child.sample()
         cpu = child.cpu_at(ended * 1000) - child.cpu_at(began * 1000)
         await asyncio.sleep(CALM_S)
         now, peak = resident_bytes(child.pid), resident_bytes(child.pid, "VmHWM")
-        folds = zip(said["folding"][-partitions:], said["ready"][-partitions:], strict=True)
+        folds = zip(times["folding"][-partitions:], times["ready"][-partitions:], strict=True)
         return Restore(
             partitions=partitions,
             states=stored.states,
@@ -111,12 +111,12 @@ async def until_ready(
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         child.check()
-        said: dict[str, list[float]] = {}
+        times: dict[str, list[float]] = {}
         for line in child.log().splitlines():
             words = line.split()
             if len(words) >= 3 and words[0] == "bench":
-                said.setdefault(words[1], []).append(float(words[2]))
-        if len(said.get("ready", ())) >= partitions:
-            return said
+                times.setdefault(words[1], []).append(float(words[2]))
+        if len(times.get("ready", ())) >= partitions:
+            return times
         await asyncio.sleep(0.05)
     raise BenchError(f"{child.name} was not ready within {timeout_s:.0f} s: {child.tail()}")

@@ -4,7 +4,7 @@ States of one day that has just left retention are put into the changelog, worke
 engine start, and traffic with probes begins as in latency.py. A worker retires by the times of the
 records that it reads, so the day begins to retire with the traffic.
 
-seconds  from the first retired state to the last, by the worker's metric, asked five times a second
+seconds  from the first retired state to the last, by the worker's metric, read five times a second
 p50, p99 of the probes produced in that time and in the second before it, since a commit retires;
          calm: of those produced after it
 """

@@ -1,4 +1,4 @@
-"""States on a local disk beside states in memory, with many states present.
+"""States on a local disk and states in memory, side by side, with many states present.
 
 A changelog is filled with N states, of as many hours as `--hours`, under their own message ids.
 The worker on disk reads them into an empty folder; the worker in memory has only its own traffic,
@@ -48,6 +48,7 @@ async def bench_state(cluster: Cluster, size: Size, broker_pid: int) -> StateFig
         for number in range(size.repeats):
             await bench.turn(number, STORES if number % 2 else STORES[::-1])
         await bench.fill("disk", samples, size.states)
+        await bench.catch_up()
         await bench.turn(size.repeats, ("disk",))
         for store in STORES:
             try:

@@ -141,8 +141,8 @@ class Bench:
         shutil.rmtree(self.folder)
         self.folder.mkdir()
         async with self.worker("disk") as child:
-            said = await self._ready(child)
-            began, ended = said["assigned"][0], said["ready"][-1]
+            times = await self._ready(child)
+            began, ended = times["assigned"][0], times["ready"][-1]
             child.sample()
             cpu = child.cpu_at(ended * 1000) - child.cpu_at(began * 1000)
             await asyncio.sleep(CALM_S)
@@ -157,6 +157,13 @@ class Bench:
                 disk_bytes=bytes_of(self.folder),
             )
         self.note(self.found.restores, run)
+
+    async def catch_up(self) -> None:
+        """Start on a folder that lacks the newest states, and stop again."""
+        began = time.monotonic()
+        async with self.worker("disk") as child:
+            await self._ready(child)
+        print(f"state: caught up in {time.monotonic() - began:.0f} s", flush=True)
 
     async def turn(self, number: int, stores: Sequence[Store]) -> None:
         """The job on each store; the one on disk is then killed, and started in all ways."""
@@ -215,12 +222,12 @@ class Bench:
             drop_from_cache(self.folder)
         began = time.time()
         async with self.worker("disk") as child:
-            said = await self._ready(child)
+            times = await self._ready(child)
         run = Restart(
             after,
             self.present,
-            round(said["assigned"][0] - began, 2),
-            round(said["ready"][-1] - began, 2),
+            round(times["assigned"][0] - began, 2),
+            round(times["ready"][-1] - began, 2),
         )
         self.note(self.found.restarts, run)
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from rocksdict import (
     AccessType,
+    BlockBasedIndexType,
     BlockBasedOptions,
     Cache,
     DBCompressionType,
@@ -52,8 +53,13 @@ def _options(memory: Memory) -> Options:
     table.set_block_size(4 * KIB)
     table.set_bloom_filter(10, block_based=False)
     table.set_format_version(5)
-    # Indexes and filters grow with the states: in the cache they are bounded with all else.
+    # Indexes and filters grow with the states: in the cache they are bounded with all else. Whole
+    # ones of a large file are a megabyte, as much as a part of the cache may have: each read would
+    # load them. So they are in blocks, too, of which a read loads one.
     table.set_cache_index_and_filter_blocks(True)
+    table.set_index_type(BlockBasedIndexType.two_level_index_search())
+    table.set_partition_filters(True)
+    table.set_metadata_block_size(4 * KIB)
     table.set_pin_l0_filter_and_index_blocks_in_cache(True)
     options = Options(raw_mode=True)
     options.create_if_missing(True)
