@@ -126,8 +126,8 @@ def next_timer_at(state: MessageState, settings: AccountSettings) -> int:
 def wakes_at(state: MessageState, settings: AccountSettings) -> int:
     """When the timer of a stored state is due, in epoch ms; 0: it has none.
 
-    Besides what `next_timer_at` says, the time of an announced attempt that the settings now forbid:
-    then the state says that there is none.
+    Besides what `next_timer_at` says: the time of an announced attempt that the settings now
+    forbid. The state then says that there is none.
     """
     due_at = next_timer_at(state, settings)
     return due_at or (state.next_attempt_at if is_announced(state) else 0)

@@ -205,9 +205,9 @@ class DiskStore:
     def unfolded(self) -> Iterator[Unfolded]:
         """See StateStore."""
         if self.refolding:
-            for key, value in self.items_of(b""):
+            for key, kept in self.items_of(b""):
                 self._forget_timer(key)
-                yield Unfolded(key, None, value)
+                yield Unfolded(key, None, kept)
             self.refolding = False
             return
         for key, value in list(self._changed.items()):
