@@ -13,6 +13,8 @@ from faust.tables.recovery import RebalanceAgain
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from streams.batching.assignment import UNKNOWN
+from streams.batching.assignor import BatchAssignor
 from streams.batching.consumer import BatchConsumer
 from streams.batching.errors import BatchingError, FenceLost, shown
 from streams.batching.fence import Fence
@@ -240,6 +242,19 @@ class BatchApp(faust.App):
         """Progress of the restore, one entry per changelog partition."""
         return self.recovery.progress()
 
+    def table_lags(self) -> dict[int, int]:
+        """For the assignor: offsets of all changelogs that the tables of each partition lack, or
+        UNKNOWN, as far as this worker has tables of it."""
+        lags = dict.fromkeys(self.stores.kept(), UNKNOWN)
+        if self._partitions or self._standbys:
+            lags |= self.recovery.table_lags()
+        return lags
+
+    @property
+    def warming(self) -> frozenset[int]:
+        """Standbys that are to become partitions of this worker when they have caught up."""
+        return cast(BatchAssignor, self.assignor).warming & self._standbys
+
     @property
     def standby_lags(self) -> dict[int, int | None]:
         """Offsets of all changelogs that each standby has not read; None: not known yet."""
@@ -451,6 +466,7 @@ def _settings(
         "broker": ";".join(f"kafka://{address.strip()}" for address in access.brokers.split(",")),
         "broker_credentials": access.for_faust,
         "store": "memory://",
+        "PartitionAssignor": BatchAssignor,
         "Stream": BatchStream,
         "TableManager": BatchTableManager,
         "processing_guarantee": "at_least_once",

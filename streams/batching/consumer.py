@@ -10,6 +10,7 @@ Life of an assignment:  closed -> (restore) -> perform_seek -> open -> quiesce -
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterable
@@ -37,8 +38,16 @@ OPEN_BATCHES = 2
 STANDBY_RECORDS = 2_000
 """Records of standbys that are read at once."""
 STANDBY_POLL_S = 0.05
+OFFER_LAG = 1_000
+"""A standby that lacks at most so many offsets has caught up; well below assignment.NEAR, since it
+may lack more when the group plans."""
+OFFER_S = 30.0
+"""Most often that a worker makes the group plan again: each time all workers pause."""
 STANDBY_REST = 2.0
 """While batches are in work, reading standbys rests so many times as long as it took."""
+
+
+log = logging.getLogger(__name__)
 
 
 class BatchConsumer(driver.Consumer):
@@ -63,6 +72,8 @@ class BatchConsumer(driver.Consumer):
         self._epoch = 0
         self._assignments = 0
         """Assignments begun and ended: what was fetched before is not to be used."""
+        self._next_offer = 0.0
+        """Not before this time (monotonic) is the group made to plan again."""
         self._open = False
         self._fetching = asyncio.Lock()
         self._moved = asyncio.Event()
@@ -137,6 +148,7 @@ class BatchConsumer(driver.Consumer):
             began = time.monotonic()
             try:
                 read = await self._read_standbys()
+                await self._offer_to_take_over()
             except self.consumer_stopped_errors:
                 return
             except Exception as error:  # noqa: BLE001 - becomes the app's failure
@@ -161,6 +173,18 @@ class BatchConsumer(driver.Consumer):
             await app.fold_restored(tp.partition)
             await asyncio.sleep(0)
         return any(part.records for part in fetched.values())
+
+    async def _offer_to_take_over(self) -> None:
+        """Join again when standbys have caught up that are to become ours."""
+        app, lags = self._batch_app, self._batch_app.standby_lags
+        lacking = [lags.get(partition) for partition in app.warming]
+        if not lacking or any(lag is None or lag > OFFER_LAG for lag in lacking):
+            return
+        now = time.monotonic()
+        if self._follows(self._assignments) and now >= self._next_offer:
+            self._next_offer = now + OFFER_S
+            log.info("Standbys %s have caught up: joining again", sorted(app.warming))
+            await self._thread.join_again()
 
     def _follows(self, assignment: int) -> bool:
         """Whether standbys of an assignment may still be read."""

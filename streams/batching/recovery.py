@@ -14,6 +14,7 @@ from faust.tables.recovery import RebalanceAgain, Recovery
 from faust.types import TP
 from mode import Service
 
+from streams.batching.assignment import UNKNOWN
 from streams.batching.batch import Fetched
 from streams.batching.errors import StateFolderError
 from streams.batching.table import BatchTable
@@ -113,6 +114,17 @@ class BatchRecovery(Recovery):
             known = lags.setdefault(tp.partition, 0)
             unknown = None in (known, highwater, offset)
             lags[tp.partition] = None if unknown else known + max(0, highwater - offset)  # type: ignore[operator]
+        return lags
+
+    def table_lags(self) -> dict[int, int]:
+        """The same of each partition of the assignment; UNKNOWN: not known yet."""
+        lags = {number: UNKNOWN if lag is None else lag
+                for number, lag in self.standby_lags().items()}  # fmt: skip
+        for tp in self.active_tps:
+            known = lags.setdefault(tp.partition, 0)
+            if tp not in self._caught_up:
+                unknown = known == UNKNOWN or tp not in self.active_highwaters
+                lags[tp.partition] = UNKNOWN if unknown else known + self._remaining(tp)
         return lags
 
     def progress(self) -> list[RestoreProgress]:

@@ -82,6 +82,10 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             records = {}
         return {ensure_TP(tp): _fetched(consumer, tp, records) for tp in active_partitions}
 
+    async def join_again(self) -> None:
+        """Make the group plan again, by what its members have now."""
+        await self.call_thread(self._ensure_consumer()._coordinator.request_rejoin)
+
     async def fetch_some(self, partitions: set[TP], most: int) -> FetchedMap:
         """At most so many records of partitions that are there already; it does not wait."""
         fetched = await self.call_thread(

@@ -72,6 +72,10 @@ class MemoryStores:
         """Nothing is on disk."""
         raise TypeError("states are in memory")
 
+    def kept(self) -> list[int]:
+        """None."""
+        return []
+
     def is_refolding(self, partition: int) -> bool:
         """Never."""
         return False
@@ -110,6 +114,10 @@ class DiskStores:
         if partition not in self._stores:
             self._open(partition)
         return self._stores[partition][table]
+
+    def kept(self) -> list[int]:
+        """Partitions that are on disk, open or not."""
+        return [int(path.name) for path in self._path.iterdir() if path.name.isdigit()]
 
     def path(self, partition: int) -> Path:
         """The folder of a partition."""
