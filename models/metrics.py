@@ -415,6 +415,15 @@ TABLE: tuple[Metric, ...] = (
         "worker",
     ),
     Metric(
+        "receipts_standby_lag_records",
+        "gauge",
+        ("partition",),
+        "records",
+        "Changelog records that this worker's copy of another worker's partition lacks; with "
+        "RECEIPTS_STANDBYS (docs/standbys.md).",
+        "worker",
+    ),
+    Metric(
         "receipts_follower_age_seconds",
         "gauge",
         ("topic",),

@@ -26,6 +26,7 @@ _READ: Final = frozenset(
     {
         "receipts_build_info",
         "receipts_restore_left_records",
+        "receipts_standby_lag_records",
         "receipts_states",
         "process_start_time_seconds",
         "process_resident_memory_bytes",
@@ -128,6 +129,7 @@ def _page(
     memory = _total(samples, "process_resident_memory_bytes")
     states = _total(samples, "receipts_states")
     left = samples.get("receipts_restore_left_records", [])
+    standbys = samples.get("receipts_standby_lag_records", [])
     return Page(
         url=url,
         required=required,
@@ -140,6 +142,7 @@ def _page(
         uptime_s=None if started is None else round(now_s - started, 1),
         memory_bytes=None if memory is None else int(memory),
         states=None if states is None else int(states),
+        standbys={labels["partition"]: int(lag) for labels, lag in standbys},
     )
 
 

@@ -4,6 +4,7 @@ A faust.App built on Faust's own extension points (transport, topic, stream, tab
 does not know what the records mean. The parts:
 
 app          BatchApp: settings, declarations, hooks, failure
+assignment   who has which partitions, and who keeps copies; assignor: Faust's, by this plan
 consumer     hands out batches, commits only what is done and acknowledged; thread: aiokafka's side
 producer     send_many, flush; fence: produces only while group membership is proved
 table        BatchTable; recovery: restores it in whole batches

@@ -41,10 +41,12 @@ class _Held:
     """One partition: its store and the changelog offset up to which the store knows the log."""
 
     __slots__ = ("applied", "changed", "forgotten", "frozen", "frozen_applied", "merged", "puts",
-                 "ready", "restored", "store", "unfrozen")  # fmt: skip
+                 "ready", "restored", "standby", "store", "unfrozen")  # fmt: skip
 
-    def __init__(self, store: StateStore) -> None:
+    def __init__(self, store: StateStore, *, standby: bool = False) -> None:
         self.store = store
+        self.standby = standby
+        """Another worker has the partition: its changelog is read, nothing else."""
         self.restored = 0
         self.ready = False
         """Restored in the current assignment: may be read and written."""
@@ -66,10 +68,12 @@ class _Held:
         self.merged = set(_decode_keys(merged)) if merged is not None else set[bytes]()
         """Keys whose merged value is in no record of the log."""
 
-    def begin(self) -> None:
-        """A new assignment: what a durable store has not written yet is read from the log again."""
+    def begin(self, *, standby: bool) -> None:
+        """A new assignment: what a durable store has not written yet is read from the log again,
+        except into a standby, which has nothing but records of the log."""
+        followed, self.standby = self.standby, standby
         self.ready, self.restored = False, 0
-        if self.store.refolding or self.store.is_changed:
+        if self.store.refolding or (self.store.is_changed and not followed):
             self.store.revert()
             self.follow_store()
 
@@ -204,20 +208,22 @@ class BatchTable(Table[bytes, bytes]):
         if self._batch_app.on_unreadable is not None:
             self._batch_app.on_unreadable(place, fault)
 
-    def begin(self, partitions: Iterable[int]) -> None:
-        """Start an assignment: keep partitions that stay, drop the others, restore all again."""
+    def begin(self, partitions: Iterable[int], standbys: Iterable[int] = ()) -> None:
+        """Start an assignment: keep partitions that stay, also those that become a standby or were
+        one, drop the others, restore all again."""
         known, self._held = self._held, {}
-        for partition in partitions:
-            held = known.get(partition)
-            if held is None:
-                self._hold(partition)
-            else:
-                self._held[partition] = held
-                held.begin()
+        for standby, numbers in ((False, partitions), (True, standbys)):
+            for partition in numbers:
+                held = known.get(partition)
+                if held is None:
+                    self._hold(partition, standby=standby)
+                else:
+                    self._held[partition] = held
+                    held.begin(standby=standby)
 
-    def _hold(self, partition: int) -> _Held:
+    def _hold(self, partition: int, *, standby: bool = False) -> _Held:
         store = self._batch_app.stores.open(self.name, partition)
-        held = self._held[partition] = _Held(store)
+        held = self._held[partition] = _Held(store, standby=standby)
         return held
 
     def close(self) -> None:

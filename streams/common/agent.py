@@ -57,13 +57,23 @@ class PartitionAgent(ABC, Generic[ShardT]):
         """All tables of this agent; they are frozen together."""
         return (self._table,)
 
-    def fold_restored(self, partition: int) -> None:
-        """Fold and write what was read into a table on disk so far, while more is read."""
+    async def fold_restored(self, partition: int) -> bool:
+        """Fold and write what was read into a table on disk so far, while more is read.
+
+        It waits only while all of the store is folded again. False: the partition was lost, or
+        assigned again, meanwhile.
+        """
         shard = self._opening[partition] = self._shard_to_open(partition)
-        for _ in self._fold(shard):
-            pass
+        for folded in self._fold(shard):
+            if shard.stored.refolding:
+                if folded % FOLDED_AT_ONCE == 0:
+                    self._checkpoint(shard)
+                await asyncio.sleep(0)
+                if self._opening.get(partition) is not shard or not shard.is_current:
+                    return False
         self._discard_unusable(shard)
         self._checkpoint(shard)
+        return True
 
     async def open(self, partition: int) -> None:
         """Take over a restored partition; it yields to the loop, so heartbeats go on."""

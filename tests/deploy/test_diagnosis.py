@@ -592,14 +592,18 @@ def test_the_screen_has_all_and_fits(width: int) -> None:
     tables = tuple(Table(name, 1_234_567, 3, 2.0, 10) for name in names)
     late = kafka(groups=(group("worker", place(1234, 400.0)), group("sink")), **HOUR)
     everything = status(
-        judged(late), page(), page(process="sink"), kafka=late, clickhouse=clickhouse(tables=tables)
+        judged(late),
+        page(standbys={"1": 0, "3": 1_500}),
+        page(process="sink"),
+        kafka=late,
+        clickhouse=clickhouse(tables=tables),
     )
     lines = shown(status_screen(everything), width)
     text = "\n".join(lines)
     for part in (
         "error", "1,234 records wait", "docs/runbook.md#receiptslaghigh", "Kafka 4.1",
         "schema 0017", "http://worker:6066", "10.0.0.1", "suppression_requests",
-        "not_json 3", "3 on sms",
+        "not_json 3", "3 on sms", "2 copies of 2 partitions, 1,500 records behind at most",
     ):  # fmt: skip
         assert part in text
     assert max(map(len, lines)) <= width

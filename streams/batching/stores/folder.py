@@ -91,6 +91,17 @@ class MemoryStores:
         """Nothing is on disk."""
         raise TypeError("states are in memory")
 
+    def kept(self) -> list[int]:
+        """None."""
+        return []
+
+    def is_refolding(self, partition: int) -> bool:
+        """Never."""
+        return False
+
+    def folded(self, partition: int) -> None:
+        """Nothing."""
+
     def written(self, rows: Mapping[int, int]) -> None:
         """Nothing."""
 
@@ -127,6 +138,10 @@ class DiskStores:
         if partition not in self._stores:
             self._open(partition)
         return self._stores[partition][table]
+
+    def kept(self) -> list[int]:
+        """Partitions that are on disk, open or not."""
+        return [int(path.name) for path in self._path.iterdir() if path.name.isdigit()]
 
     def path(self, partition: int) -> Path:
         """The folder of a partition."""
@@ -177,11 +192,19 @@ class DiskStores:
             "rules": self._folder.rules,
         }
 
-    def written(self, rows: Mapping[int, int]) -> None:
-        """Values were written, by partition. All that was derived again is written by then."""
-        for partition in self._refolding & self._databases.keys():
+    def is_refolding(self, partition: int) -> bool:
+        """Whether timers, days and notes of a partition are still to be derived again."""
+        return partition in self._refolding
+
+    def folded(self, partition: int) -> None:
+        """All timers, days and notes of a partition follow from its values, and are written if
+        they were derived again."""
+        if partition in self._refolding:
             self._databases[partition].identify(self._identity(partition))
-        self._refolding.clear()
+            self._refolding.discard(partition)
+
+    def written(self, rows: Mapping[int, int]) -> None:
+        """Values were written, by partition."""
         now = time.monotonic()
         for partition, count in rows.items():
             unflushed = self._unflushed.setdefault(partition, _Unflushed(now))
@@ -198,6 +221,7 @@ class DiskStores:
         for store in self._stores.pop(partition, {}).values():
             store.close()
         self._unflushed.pop(partition, None)
+        self._refolding.discard(partition)
         if database := self._databases.pop(partition, None):
             database.close()
 
