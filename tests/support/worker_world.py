@@ -187,7 +187,7 @@ class Life:
                 if reads == dies_after:
                     raise Died
                 reads += 1
-                if self._read(table, size):
+                if await self._read(table, size):
                     del left[name]
 
     async def open(self) -> None:
@@ -200,7 +200,7 @@ class Life:
         stores = self.app.stores
         return stores._databases.get(0) if isinstance(stores, DiskStores) else None
 
-    def _read(self, table: Any, size: int) -> bool:
+    async def _read(self, table: Any, size: int) -> bool:
         topic = table.changelog_name
         known = table.persisted_offset(TP(topic, 0))
         records = self.log.since(topic, 0 if known is None else known + 1)[:size]
@@ -208,7 +208,7 @@ class Life:
         following = self.log.since(topic, records[-1].offset + 1) if records else []
         position = following[0].offset if following else end
         table.restore(0, Fetched(records, position, end))
-        self.app.fold_restored(TP(topic, 0))
+        await self.app.fold_restored(0)
         return not following
 
     def die_at_checkpoint(self, number: int | None) -> None:
