@@ -60,7 +60,7 @@ def _useless_login_issues(settings: Settings) -> list[Issue]:
             getattr(settings, field),
             field,
             f"has no effect, {_PROTOCOL} is {settings.kafka_security_protocol}",
-            f"set {_PROTOCOL}=SASL_SSL (SASL_PLAINTEXT sends it unencrypted)",
+            f"set {_PROTOCOL}=SASL_SSL (SASL_PLAINTEXT sends it unencrypted), or remove it",
         )
     return found
 

@@ -326,6 +326,8 @@ class Cells:
         A cell that was published and is no longer in the fold becomes zero. Cells of retired days
         are final and stay as they were published, and so do those of a kind we do not count.
         """
+        if self._saved:  # what was folded is to be saved, whether it was published or not
+            self._unsaved |= self.dirty
         self.dirty = set(self.by_key.values())
         for key, row in published.items():
             if row.kind not in KINDS:

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 PREFIX = "RECEIPTS_"
 
-_PASSWORD = re.compile(r"(://[^:/@]*):.*@|([?&]password)=[^&]*")
+_LOGIN = re.compile(r"(://[^:/@]*):.*", re.DOTALL)
+_PASSWORD = re.compile(r"([?&]password)=[^&]*")
 
 
 class Issue(NamedTuple):
@@ -29,7 +30,9 @@ class SettingsError(ValueError):
 
 def mask_url(url: str) -> str:
     """The URL with its password replaced by three asterisks."""
-    return _PASSWORD.sub(lambda m: f"{m[1]}:***@" if m[2] is None else f"{m[2]}=***", url)
+    # A password may have an @ too: the host follows the last one.
+    login, at, host = url.rpartition("@")
+    return _PASSWORD.sub(r"\1=***", _LOGIN.sub(r"\1:***", login) + at + host)
 
 
 def variable_of(field: str) -> str:

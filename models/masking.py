@@ -19,8 +19,11 @@ _ACCOUNT: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ID: Final = re.compile(r"[\w.:=-]{1,128}")
 #: A number with its plus inside of a text. One without a plus looks like an offset or a time.
 _WITH_PLUS: Final = re.compile(r"\+\d(?:[ ().-]{0,2}\d){6,}")
-_MAIL: Final = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
-_CREDENTIALS: Final = re.compile(r"\w+://[^\s'\"]*@[^\s'\"]+")
+#: Each run of characters is read once, whether an address begins with it or not: a search for
+#: `[\w.+%-]+@` would begin again at every character of a long word.
+_MAIL: Final = re.compile(r"[\w.+%-]++(@[\w-]++(?:\.[\w-]++)+)?")
+_RUN: Final = re.compile(r"[^\s'\"]++")
+_SCHEME: Final = re.compile(r"(?<!\w)\w++://")
 #: From the first quote to the last one: a value may have quotes too.
 _QUOTED: Final = re.compile(r"['\"].*['\"]", re.DOTALL)
 _LONG_NUMBER: Final = re.compile(r"\+?\d{6,}")
@@ -65,9 +68,17 @@ def mask_text(text: str, secrets: Iterable[str] = ()) -> str:
     """
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
-    text = _CREDENTIALS.sub(lambda found: mask_url(found[0]), text)
-    text = _MAIL.sub(HIDDEN, text)
+    text = _RUN.sub(lambda found: _without_credentials(found[0]), text)
+    text = _MAIL.sub(lambda found: HIDDEN if found[1] else found[0], text)
     return _WITH_PLUS.sub(lambda found: mask_person(found[0]), text)
+
+
+def _without_credentials(run: str) -> str:
+    """A run without spaces and quotes, with the password of a URL in it masked."""
+    scheme = _SCHEME.search(run)
+    if scheme is None or "@" not in run[scheme.end() : -1]:
+        return run
+    return run[: scheme.start()] + mask_url(run[scheme.start() :])
 
 
 def mask_values(text: str) -> str:

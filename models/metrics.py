@@ -415,6 +415,15 @@ TABLE: tuple[Metric, ...] = (
         "worker",
     ),
     Metric(
+        "receipts_standby_lag_records",
+        "gauge",
+        ("partition",),
+        "records",
+        "Changelog records that this worker's copy of another worker's partition lacks; with "
+        "RECEIPTS_STANDBYS (docs/standbys.md).",
+        "worker",
+    ),
+    Metric(
         "receipts_follower_age_seconds",
         "gauge",
         ("topic",),
@@ -611,8 +620,9 @@ TABLE: tuple[Metric, ...] = (
         ("certificate",),
         "seconds since 1970",
         "End of validity of a certificate that this process uses; of a file with several, the "
-        "earliest end. While the files cannot be used it is that of the certificate before. "
-        "certificate: kafka-client, kafka-ca, monitoring, clickhouse-client or clickhouse-ca.",
+        "earliest end; of authorities, the earliest of those still valid. While the files cannot "
+        "be used it is that of the certificate before. certificate: kafka-client, kafka-ca, "
+        "monitoring, clickhouse-client or clickhouse-ca.",
         "both",
     ),
     Metric(

@@ -123,6 +123,16 @@ def next_timer_at(state: MessageState, settings: AccountSettings) -> int:
     return retry_due_at(state, settings)
 
 
+def wakes_at(state: MessageState, settings: AccountSettings) -> int:
+    """When the timer of a stored state is due, in epoch ms; 0: it has none.
+
+    Besides what `next_timer_at` says: the time of an announced attempt that the settings now
+    forbid. The state then says that there is none.
+    """
+    due_at = next_timer_at(state, settings)
+    return due_at or (state.next_attempt_at if is_announced(state) else 0)
+
+
 def retry_decision(state: MessageState, settings: AccountSettings) -> tuple[NoRetry, int]:
     """For a failed message: why there is no next attempt ("": there is one), and when it is due.
 

@@ -255,6 +255,14 @@ class Settings(BaseModel):
         ge=8,
         le=65_536,
     )
+    standbys: int = _setting(
+        0,
+        "other workers that keep a copy of each partition's states, so that they take it over "
+        "within seconds (docs/standbys.md); as far as there are as many workers",
+        "give 0, 1 or 2",
+        ge=0,
+        le=2,
+    )
     worker_host: Host = _setting(
         "127.0.0.1",
         "address on which the worker serves /metrics, /healthz and /readyz",

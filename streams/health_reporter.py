@@ -50,6 +50,7 @@ class HealthReporter:
         self._health = health
         self._generation: int | None = None
         self._assigned: frozenset[int] = frozenset()
+        self._standbys: frozenset[int] = frozenset()
         self._restoring_since: dict[int, float] = {}
         """Epoch seconds, by partition."""
 
@@ -99,6 +100,7 @@ class HealthReporter:
         for partition in app.ready_partitions:
             self._report_lags(partition)
         self._report_restores()
+        self._report_standbys()
         for partition in self._assigned - app.assigned_partitions:
             self._forget(partition)
         self._assigned = app.assigned_partitions
@@ -127,6 +129,15 @@ class HealthReporter:
         for partition in app.assigned_partitions:
             since = self._restoring_since.get(partition)
             meter.set_age("receipts_restore_seconds", since, partition=str(partition))
+
+    def _report_standbys(self) -> None:
+        lags = self._app.standby_lags
+        known = {partition: lag for partition, lag in lags.items() if lag is not None}
+        for partition, lag in known.items():
+            self._meter.set("receipts_standby_lag_records", lag, partition=str(partition))
+        for partition in self._standbys - known.keys():
+            self._meter.forget("receipts_standby_lag_records", partition=str(partition))
+        self._standbys = frozenset(known)
 
     def _forget(self, partition: int) -> None:
         """Another worker has the partition: its last values would never change again."""

@@ -67,6 +67,7 @@ class Worker:
             session_timeout_s=settings.session_timeout_s,
             max_record_bytes=MAX_LETTER_BYTES,
             state=_state_folder(settings),
+            standbys=settings.standbys,
         )
         self._settings = settings
         self._meter = meter
@@ -185,10 +186,11 @@ class Worker:
         await self.lifecycle.open(partition)
         await self.suppression.open(partition)
 
-    def _fold_restored(self, partition: int) -> None:
-        if all(follower.caught_up.is_set() for follower in self._followers):
-            self.lifecycle.fold_restored(partition)
-            self.suppression.fold_restored(partition)
+    async def _fold_restored(self, partition: int) -> bool:
+        if not all(follower.caught_up.is_set() for follower in self._followers):
+            return False
+        agents = (self.lifecycle, self.suppression)
+        return all([await agent.fold_restored(partition) for agent in agents])
 
     def _close(self, partition: int) -> None:
         self.lifecycle.close(partition)

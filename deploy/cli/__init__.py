@@ -19,6 +19,7 @@ from deploy.cli import (
     segments,
     simulate,
     sink,
+    state,
     status,
     suppressions,
     topics,
@@ -54,6 +55,7 @@ for _command in (
     topics.topics,
     status.status,
     doctor.doctor,
+    state.state,
     report.report,
     segments.segments,
     pages.pages,
@@ -107,6 +109,7 @@ def _expected() -> tuple[type[Exception], ...]:
     """Errors with a text for users; any other is a bug and shows its traceback."""
     from aiokafka.errors import KafkaError
 
+    from deploy.diagnosis.state_check import StateCheckError
     from deploy.embedded.brokers import BrokerError
     from deploy.kafka.suppression_client import SuppressionsError
     from deploy.kafka.topics import TopicsError
@@ -115,9 +118,12 @@ def _expected() -> tuple[type[Exception], ...]:
     from deploy.simulator.publish.recording import BadRecording
     from reports.query.database import DatabaseError
     from sinks.errors import SinkError
+    from streams.batching import StateFolderError
     from streams.kafka.reading import UnusableClient
 
     return (
+        StateCheckError,
+        StateFolderError,
         UnusableClient,
         TopicsError,
         BrokerError,

@@ -1,11 +1,13 @@
 """What is wrong, by what was examined: pure rules of `receipts doctor`."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from typing import Final
 
 from deploy.diagnosis.examination import (
     Address,
     Area,
+    Certificate,
     Check,
     Disk,
     ExaminedClickHouse,
@@ -14,7 +16,7 @@ from deploy.diagnosis.examination import (
     Skipped,
     StateFolder,
 )
-from deploy.diagnosis.findings import Finding, Severity, finding
+from deploy.diagnosis.findings import REINSTALL, Finding, Severity, finding
 from deploy.diagnosis.readings import Process
 from models.issues import SettingsError
 from models.settings import Settings
@@ -34,8 +36,16 @@ IN_MEMORY: Final = frozenset({"tmpfs", "ramfs"})
 #: Each client of Kafka has up to three connections a broker; a process has about five clients.
 FILES_WARNING: Final = 1024
 FILES_ERROR: Final = 256
+#: A certificate ends so soon.
+CERTIFICATE_WARNING: Final = timedelta(days=14)
 #: Areas that need Kafka.
 _OF_KAFKA: Final[tuple[Area, ...]] = ("rights", "topics", "clocks", "disk")
+#: Why these were skipped, by the kind of what is wrong.
+_NOT_READ: Final = {
+    "kafka_away": "it does not answer",
+    "kafka_refused": "it refuses this user",
+    "codecs": "the Kafka client cannot be used",
+}
 _GIB: Final = 1 << 30
 
 
@@ -88,19 +98,14 @@ def check_settings(settings: Settings, brokers: int) -> Iterator[Check]:
 def check_kafka(kafka: ExaminedKafka, processes: Iterable[Process]) -> Iterator[Check]:
     """Connections, rights, topics, clocks and disks of Kafka."""
     yield from _addresses(kafka)
-    if kafka.problem:
-        fix = "look at the addresses above; if they accept connections: at the broker's log"
-        problem = f"does not answer: {kafka.problem}"
-        yield failed("connections", "kafka_away", "error", "Kafka", problem, fix)
+    if kafka.problem is not None:
+        if kafka.problem.kind != "codecs":  # check_machine() has those
+            yield check_of("connections", kafka.problem)
         for area in _OF_KAFKA:
-            yield Check(area, "skipped", "Kafka", "it does not answer")
+            yield Check(area, "skipped", "Kafka", _NOT_READ[kafka.problem.kind])
         return
     release = f"speaks the protocol of {kafka.release}" if kafka.release else "is not known"
     yield passed("versions", "Kafka", release)
-    for text in kafka.certificates:
-        where, _, rest = text.partition(": ")
-        problem, _, fix = rest.partition(". Fix: ")
-        yield failed("connections", "certificate", "warning", where, problem, fix)
     for process in processes:
         yield from _kafka_rights(kafka, process)
     yield from _topics(kafka)
@@ -145,13 +150,14 @@ def _kafka_rights(kafka: ExaminedKafka, process: Process) -> Iterator[Check]:
 def _topics(kafka: ExaminedKafka) -> Iterator[Check]:
     if kafka.missing:
         where = ", ".join(kafka.missing)
-        fix = "run `receipts topics`; if they exist: grant DESCRIBE on them"
-        yield failed("topics", "topics_missing", "error", where, "do not exist, or are hidden", fix)
+        fix = "run `receipts topics`"
+        yield failed("topics", "topics_missing", "error", where, "do not exist", fix)
     for where, problem, fix in kafka.fatal:
         yield failed("topics", "topics_differ", "error", where, problem, fix)
     for where, problem, fix in kafka.harmless:
         yield failed("topics", "topics_differ", "warning", where, problem, fix)
-    if not (kafka.missing or kafka.fatal or kafka.harmless) and kafka.brokers:
+    unread = any(each.area == "topics" for each in kafka.skipped)
+    if not (kafka.missing or kafka.fatal or kafka.harmless or unread):
         yield passed("topics", "all topics", "match the settings")
 
 
@@ -160,7 +166,8 @@ def _topics(kafka: ExaminedKafka) -> Iterator[Check]:
 
 def check_clickhouse(found: ExaminedClickHouse) -> Iterator[Check]:
     """Version, schema, rights, clock and disks of one connection."""
-    yield passed("connections", found.name, f"answers in {found.round_trip_s * 1000:.0f} ms")
+    took = "" if found.round_trip_s is None else f" in {found.round_trip_s * 1000:.0f} ms"
+    yield passed("connections", found.name, f"answers{took}")
     if found.version:
         yield passed("versions", found.name, f"ClickHouse {found.version}")
     if found.edited:
@@ -181,7 +188,7 @@ def check_clickhouse(found: ExaminedClickHouse) -> Iterator[Check]:
     if not found.missing and not any(each.area == "rights" for each in found.skipped):
         yield passed("rights", found.name, "its user has all that is needed")
     if found.ahead_s is not None:
-        yield _clock(found.name, found.ahead_s, found.round_trip_s)
+        yield _clock(found.name, found.ahead_s, found.round_trip_s or 0.0)
     yield from map(check_disk, found.disks)
     yield from skipped(found.skipped)
 
@@ -189,8 +196,8 @@ def check_clickhouse(found: ExaminedClickHouse) -> Iterator[Check]:
 # --- machine ------------------------------------------------------------------------------------
 
 
-def check_machine(machine: Machine) -> Iterator[Check]:
-    """Libraries, codecs, file limit and disks of this machine."""
+def check_machine(machine: Machine, now: datetime) -> Iterator[Check]:
+    """Libraries, codecs, file limit, disks and certificates of this machine. now: with a zone"""
     yield passed("versions", "Python", machine.python)
     wrong = [each for each in machine.libraries if each.installed != each.pinned]
     for library in wrong:
@@ -200,8 +207,7 @@ def check_machine(machine: Machine) -> Iterator[Check]:
     if not wrong:
         yield passed("versions", "libraries", f"all {len(machine.libraries)} are the pinned ones")
     if machine.codecs:
-        fix = "install the versions that pyproject.toml pins"
-        yield failed("codecs", "codecs", "error", "Kafka client", machine.codecs, fix)
+        yield failed("codecs", "codecs", "error", "Kafka client", machine.codecs, REINSTALL)
     else:
         yield passed("codecs", "Kafka client", "reads gzip, snappy, lz4 and zstd")
     if machine.files < FILES_WARNING:
@@ -212,6 +218,24 @@ def check_machine(machine: Machine) -> Iterator[Check]:
     else:
         yield passed("files", "open files", f"at most {machine.files}")
     yield from map(check_disk, machine.disks)
+    for where, problem, fix in machine.unusable:
+        yield failed("settings", "settings", "error", where, problem, fix)
+    for certificate in machine.certificates:
+        yield _certificate(certificate, now)
+
+
+def _certificate(found: Certificate, now: datetime) -> Check:
+    if found.ends is None:
+        problem = f"when {found.path} ends cannot be read: {found.problem}"
+        fix = "replace the file"
+        return failed("connections", "certificate", "warning", found.variable, problem, fix)
+    at = f"{found.ends:%Y-%m-%d %H:%M} UTC"
+    if found.ends >= now + CERTIFICATE_WARNING:
+        return passed("connections", found.variable, f"valid until {at}")
+    ended = found.ends <= now
+    problem = f"a certificate of {found.path} {'ended' if ended else 'ends'} at {at}"
+    severity: Severity = "error" if ended else "warning"
+    return failed("connections", "certificate", severity, found.variable, problem, "renew it")
 
 
 def check_state_folder(folder: StateFolder) -> Iterator[Check]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Final, get_args
 
 from deploy import __version__
@@ -24,7 +24,7 @@ from deploy.diagnosis.examine_clickhouse import REPORTS, SINK, examine_clickhous
 from deploy.diagnosis.examine_kafka import examine_kafka
 from deploy.diagnosis.machine import examine_machine, examine_state_folder
 from deploy.diagnosis.readings import Process
-from deploy.diagnosis.steps import SOURCE_S, cannot_connect, in_thread
+from deploy.diagnosis.steps import SOURCE_S, clickhouse_finding, in_thread
 from deploy.processes.process import read_settings
 from models.issues import SettingsError
 from models.settings import Settings
@@ -39,19 +39,22 @@ async def examine(environ: Mapping[str, str], processes: tuple[Process, ...]) ->
 
     processes: what they use is examined; the user of the settings should have their rights
     """
-    now_ms = time.time_ns() // 1_000_000
+    now = datetime.now(UTC)
     try:
         settings = read_settings(environ, clickhouse="sink" in processes)
     except SettingsError as error:
-        checks = [*wrong_settings(error), *check_machine(examine_machine(None))]
+        checks = [*wrong_settings(error), *check_machine(examine_machine(None, (), now), now)]
     else:
+        # First what needs no connection: a certificate that ended is why there is none.
+        checks = list(check_machine(examine_machine(settings, processes, now), now))
+        checks += _state_folder(settings, processes)
         try:
-            checks = await _checks(settings, processes)
+            checks += await _connected(settings, processes)
         except UnusableFiles as error:
-            checks = [*unusable_files(error), *check_machine(examine_machine(settings))]
+            checks += [each for each in unusable_files(error) if each not in checks]
     checks.sort(key=lambda each: _AREAS.index(each.area))
     well = all(each.state != "error" for each in checks)
-    return Examination(now_ms, __version__, well, tuple(checks))
+    return Examination(int(now.timestamp() * 1000), __version__, well, tuple(checks))
 
 
 def unusable_files(error: UnusableFiles) -> Iterator[Check]:
@@ -60,7 +63,7 @@ def unusable_files(error: UnusableFiles) -> Iterator[Check]:
         yield failed("settings", "settings", "error", each.variable, each.text, each.fix)
 
 
-async def _checks(settings: Settings, processes: tuple[Process, ...]) -> list[Check]:
+async def _connected(settings: Settings, processes: tuple[Process, ...]) -> list[Check]:
     names = [SINK] if "sink" in processes else []
     if names and settings.reports_url != settings.sink_url:
         names.append(REPORTS)
@@ -74,8 +77,6 @@ async def _checks(settings: Settings, processes: tuple[Process, ...]) -> list[Ch
         *check_kafka(kafka, processes),
         *(check for found in databases for check in found),
         *skipped(unused),
-        *check_machine(examine_machine(settings)),
-        *_state_folder(settings, processes),
     ]
 
 
@@ -90,5 +91,5 @@ async def _clickhouse(settings: Settings, name: str) -> list[Check]:
         async with asyncio.timeout(SOURCE_S):
             found = await in_thread(lambda: examine_clickhouse(settings, name))
     except (SinkError, OSError) as error:
-        return [check_of("connections", cannot_connect(url, error, name))]
+        return [check_of("connections", clickhouse_finding(url, error, name))]
     return list(check_clickhouse(found))

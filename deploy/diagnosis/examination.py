@@ -1,11 +1,12 @@
 """What `receipts doctor` examines, and its result as it is in the JSON."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
-from deploy.diagnosis.findings import about
+from deploy.diagnosis.findings import Finding, about
 from deploy.diagnosis.readings import Process
 
 Area = Literal[
@@ -80,38 +81,37 @@ class Skipped(NamedTuple):
 class ExaminedKafka(NamedTuple):
     """What Kafka has answered.
 
-    problem: why it does not answer; all after it is empty then. record_ahead_s: the newest record's
-    time less this machine's. lacking: operations that the user lacks, by process and topic or
-    group; None: nobody logs in. certificates: warnings
+    problem: why it cannot be read; all after bootstrap is empty then. record_ahead_s: the newest
+    record's time less this machine's. lacking: operations that the user lacks, by process and topic
+    or group; None: nobody logs in
     """
 
-    problem: str
+    problem: Finding | None
     bootstrap: tuple[Address, ...]
-    advertised: tuple[Address, ...]
-    brokers: int
-    release: str
-    certificates: tuple[str, ...]
-    lacking: Mapping[Process, Mapping[str, tuple[str, ...]]] | None
-    missing: tuple[str, ...]
-    fatal: tuple[tuple[str, str, str], ...]
-    harmless: tuple[tuple[str, str, str], ...]
-    record_ahead_s: float | None
-    disks: tuple[Disk, ...]
-    skipped: tuple[Skipped, ...]
+    advertised: tuple[Address, ...] = ()
+    brokers: int = 0
+    release: str = ""
+    lacking: Mapping[Process, Mapping[str, tuple[str, ...]]] | None = None
+    missing: tuple[str, ...] = ()
+    fatal: tuple[tuple[str, str, str], ...] = ()
+    harmless: tuple[tuple[str, str, str], ...] = ()
+    record_ahead_s: float | None = None
+    disks: tuple[Disk, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
 
 
 class ExaminedClickHouse(NamedTuple):
     """What ClickHouse has answered to one user.
 
     version: "" when the database does not exist yet; nothing else was read then. ahead_s: its clock
-    less this machine's; round_trip_s: how exact that is. missing: rights that the user lacks, by
-    object
+    less this machine's; round_trip_s: how exact that is; None: not measured. missing: rights that
+    the user lacks, by object
     """
 
     name: str
     version: str
     ahead_s: float | None
-    round_trip_s: float
+    round_trip_s: float | None
     pending: tuple[str, ...]
     edited: tuple[str, ...]
     schema: str
@@ -120,11 +120,26 @@ class ExaminedClickHouse(NamedTuple):
     skipped: tuple[Skipped, ...]
 
 
+class Certificate(NamedTuple):
+    """A file of certificates that can be used. ends: None: not known; problem has the reason."""
+
+    variable: str
+    path: str
+    ends: datetime | None
+    problem: str = ""
+
+
 class Machine(NamedTuple):
-    """This machine and what is installed. codecs: "" when all records can be read."""
+    """This machine and what is installed.
+
+    codecs: "" when all records can be read. unusable: setting, problem and fix of files of
+    certificates and keys that cannot be used
+    """
 
     python: str
     libraries: tuple[Library, ...]
     codecs: str
     files: int
     disks: tuple[Disk, ...]
+    certificates: tuple[Certificate, ...]
+    unusable: tuple[tuple[str, str, str], ...]

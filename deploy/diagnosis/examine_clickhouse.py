@@ -71,7 +71,7 @@ def _without_database(clickhouse: ClickHouse, name: str) -> ExaminedClickHouse:
     why = f"the database {clickhouse.database} does not exist yet"
     later: tuple[Area, ...] = ("rights", "clocks", "disk")
     skipped = tuple(Skipped(area, name, why) for area in later)
-    return ExaminedClickHouse(name, "", None, 0.0, missing, (), "", {}, (), skipped)
+    return ExaminedClickHouse(name, "", None, None, missing, (), "", {}, (), skipped)
 
 
 def _of_server(rows: list[tuple[Any, ...]]) -> Iterator[Disk]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
@@ -13,27 +13,29 @@ from aiokafka.errors import KafkaError
 from deploy.diagnosis.examination import Address, Disk, ExaminedKafka, Skipped
 from deploy.diagnosis.kafka import kafka_clients, timestamps
 from deploy.diagnosis.readings import Process
-from deploy.diagnosis.steps import SOURCE_S, Steps, kafka_reason, reason
+from deploy.diagnosis.steps import SOURCE_S, Steps, kafka_finding, reason
 from deploy.kafka.access_rights import lacking_rights
 from deploy.kafka.topics import TopicSpec, actual_topics, differences, topic_specs
 from models.access_rights import rights_of
 from models.settings import Settings
+from streams.kafka.authorized import hidden_topics
 from streams.kafka.cluster_requests import LogDir, log_dirs, release
-from streams.kafka.security import certificate_warnings, kafka_access
+from streams.kafka.reading import UnusableClient
+from streams.kafka.refusals import denial, user_of
 
 _CONNECT_S: Final = 3.0
+_LOOK: Final = "look at the addresses above; if they accept connections: at the broker's log"
 
 
 async def examine_kafka(settings: Settings, processes: Sequence[Process]) -> ExaminedKafka:
-    """Everything about Kafka that these processes use, or why it does not answer."""
+    """Everything about Kafka that these processes use, or why it cannot be read."""
     bootstrap = await connect_to_all(settings.brokers.split(","))
     try:
         async with asyncio.timeout(SOURCE_S * 2), kafka_clients(settings) as (admin, consumer):
-            specs = _specs(settings, processes)
-            return await _examine(settings, specs, admin, consumer, bootstrap)
-    except (KafkaError, OSError) as error:
-        nothing: tuple[Any, ...] = ((), 0, "", (), None, (), (), (), None, (), ())
-        return ExaminedKafka(kafka_reason(error, settings.kafka_sasl_username), bootstrap, *nothing)
+            return await _examine(settings, processes, admin, consumer, bootstrap)
+    except (KafkaError, OSError, UnusableClient) as error:
+        user = settings.kafka_sasl_username
+        return ExaminedKafka(kafka_finding(settings.brokers, error, _LOOK, user), bootstrap)
 
 
 async def connect_to_all(addresses: Iterable[str]) -> tuple[Address, ...]:
@@ -61,35 +63,46 @@ def _specs(settings: Settings, processes: Iterable[Process]) -> list[TopicSpec]:
 
 async def _examine(
     settings: Settings,
-    specs: list[TopicSpec],
+    processes: Sequence[Process],
     admin: Any,
     consumer: Any,
     bootstrap: tuple[Address, ...],
 ) -> ExaminedKafka:
-    steps = Steps(settings.kafka_sasl_username)
+    steps, specs = Steps(settings.kafka_sasl_username), _specs(settings, processes)
     cluster = await admin.describe_cluster()
     brokers = {each["node_id"]: f"{each['host']}:{each['port']}" for each in cluster["brokers"]}
     advertised = await connect_to_all(sorted(set(brokers.values())))
     spoken = await steps.take("versions", release(admin._client))
     actual = await steps.take("topics", actual_topics(admin, specs))
     found = differences(specs, actual) if actual is not None else None
-    missing = [spec.name for spec in specs if actual is not None and spec.name not in actual]
+    absent = [spec.name for spec in specs if actual is not None and spec.name not in actual]
     ahead = await steps.take("clocks", _record_ahead_s(consumer, settings, actual or ()))
     return ExaminedKafka(
-        problem="",
+        problem=None,
         bootstrap=bootstrap,
         advertised=advertised,
         brokers=len(brokers),
         release=spoken or "",
-        certificates=tuple(certificate_warnings(kafka_access(settings))),
-        lacking=await _lacking(steps, admin, settings),
-        missing=tuple(missing),
+        lacking=await _lacking(steps, admin, settings, processes),
+        missing=await _missing(steps, admin, absent),
         fatal=tuple(found.fatal) if found else (),
         harmless=tuple(found.harmless) if found else (),
         record_ahead_s=ahead,
         disks=tuple(await _disks(steps, admin, brokers)),
         skipped=tuple(_skipped(steps.unread)),
     )
+
+
+async def _missing(steps: Steps, admin: Any, absent: Sequence[str]) -> tuple[str, ...]:
+    """Those of the topics which Kafka does not list that do not exist.
+
+    That others are hidden from this user, or that this is not known, is a step that failed.
+    """
+    hidden = await steps.take("topics", hidden_topics(admin._client, absent))
+    if hidden:
+        right = f"DESCRIBE on topic {', '.join(hidden)}"
+        steps.unread.append(f"topics: {denial(right, user_of(admin._client))}")
+    return tuple(name for name in absent if name not in hidden) if hidden is not None else ()
 
 
 def _skipped(unread: Iterable[str]) -> Iterable[Skipped]:
@@ -100,13 +113,13 @@ def _skipped(unread: Iterable[str]) -> Iterable[Skipped]:
 
 
 async def _lacking(
-    steps: Steps, admin: Any, settings: Settings
+    steps: Steps, admin: Any, settings: Settings, processes: Iterable[Process]
 ) -> dict[Process, dict[str, tuple[str, ...]]] | None:
     """Operations that the user lacks, by process and topic or group."""
     if settings.kafka_security_protocol == "PLAINTEXT":
         return None
     lacking: dict[Process, dict[str, tuple[str, ...]]] = {}
-    for process in get_args(Process):
+    for process in processes:
         rights = await steps.take("rights", lacking_rights(admin, process, settings))
         if rights is not None:
             named: dict[str, tuple[str, ...]] = {}

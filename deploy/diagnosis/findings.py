@@ -46,9 +46,15 @@ _DOCTOR: Final = "status.md#receipts-doctor"
 _SETTINGS: Final = "settings.md#settings"
 
 
+#: The fix for a library that cannot be used.
+REINSTALL: Final = "install the versions that pyproject.toml pins"
+
 KINDS: Final[dict[str, Kind]] = {
     # Kafka
     "kafka_away": Kind("Kafka does not answer", _of("ReceiptsNotReady")),
+    "kafka_refused": Kind(
+        "Kafka refuses the login, the certificate or a right", _of("ReceiptsKafkaRefuses")
+    ),
     "kafka_unread": Kind("Kafka answers, but not everything could be read", _LOOK),
     "topics_missing": Kind("topics of the installation do not exist", _WORKER),
     "topics_differ": Kind("topics differ from the settings", _WORKER),
@@ -80,8 +86,10 @@ KINDS: Final[dict[str, Kind]] = {
     # ClickHouse
     "clickhouse_away": Kind("ClickHouse does not answer", _of("ReceiptsSinkNotWriting")),
     "clickhouse_refused": Kind(
-        "ClickHouse refuses user, password or database", _of("ReceiptsClickHouseRefuses")
+        "ClickHouse refuses user, password or database, or its folder cannot be used",
+        _SINK,
     ),
+    "clickhouse_in_use": Kind("another process has the embedded engine open", _SINK),
     "clickhouse_unread": Kind("ClickHouse answers, but not everything could be read", _SINK),
     "schema_behind": Kind("migrations are missing", _SINK),
     "schema_edited": Kind("an applied migration was edited", _SINK),
@@ -92,19 +100,20 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     # input
     "dead_letters": Kind("records were refused in the last hour", _of("ReceiptsDeadLetters")),
+    "codecs": Kind("the Kafka client cannot read all records", _SINK),
     # doctor only
     "settings": Kind("a setting is wrong", _SETTINGS),
     "one_replica": Kind("topics have one replica on a cluster of several brokers", _DOCTOR),
     "broker_unreachable": Kind("an address of Kafka cannot be connected to", _DOCTOR),
     "certificate": Kind(
-        "a certificate for Kafka has expired, or soon will", _of("ReceiptsCertificateExpires")
+        "a certificate has ended or soon will, or its end cannot be read",
+        _of("ReceiptsCertificateExpires"),
     ),
     "kafka_rights": Kind("the user lacks a right on a topic, group or the cluster", _DOCTOR),
     "clickhouse_rights": Kind("the user lacks a right on a table", _DOCTOR),
     "clock": Kind("two clocks differ", _of("ReceiptsClockWrong")),
     "disk": Kind("a disk is nearly full", _DOCTOR),
     "state_dir": Kind("a worker cannot keep states in RECEIPTS_STATE_DIR, or not well", _DOCTOR),
-    "codecs": Kind("the Kafka client cannot read all records", _SINK),
     "libraries": Kind("an installed library is not the pinned version", _DOCTOR),
     "file_limit": Kind("the process may open too few files", _DOCTOR),
 }

@@ -35,18 +35,14 @@ _INPUT: Final = ("sends", "receipts", "engagements")
 
 
 def judge(
-    kafka: Kafka | str, clickhouse: Database | Finding, pages: tuple[Page, ...], version: str
+    kafka: Kafka | Finding, clickhouse: Database | Finding, pages: tuple[Page, ...], version: str
 ) -> list[Finding]:
-    """All findings, in the order of the flow. kafka: a text is why it does not answer.
+    """All findings, in the order of the flow. kafka, clickhouse: a finding is why there is nothing.
 
     version: of this program, to which those of the processes are compared
     """
     found: list[Finding] = []
-    if isinstance(kafka, Kafka):
-        found += judge_kafka(kafka)
-    else:
-        fix = "start it, or set RECEIPTS_BROKERS; `receipts doctor` tries each address"
-        found.append(finding("kafka_away", "error", "Kafka", kafka, fix))
+    found += judge_kafka(kafka) if isinstance(kafka, Kafka) else [kafka]
     found += judge_pages(pages, version)
     found += judge_clickhouse(clickhouse) if isinstance(clickhouse, Database) else [clickhouse]
     return found
@@ -58,8 +54,7 @@ def judge(
 def judge_kafka(kafka: Kafka) -> Iterator[Finding]:
     """Topics, groups and refused input."""
     for text in kafka.unread:
-        fix = "grant the right that the text names, or repeat the command"
-        yield finding("kafka_unread", "warning", "Kafka", f"not read: {text}", fix)
+        yield _unread("kafka_unread", "Kafka", text)
     if kafka.missing:
         names = _some(kafka.missing)
         yield finding("topics_missing", "error", names, "do not exist", "run `receipts topics`")
@@ -196,8 +191,7 @@ def _readiness(page: Page, where: str) -> Iterator[Finding]:
 def judge_clickhouse(clickhouse: Database) -> Iterator[Finding]:
     """Schema and parts."""
     for text in clickhouse.unread:
-        fix = "grant the right that the text names, or repeat the command"
-        yield finding("clickhouse_unread", "warning", "ClickHouse", f"not read: {text}", fix)
+        yield _unread("clickhouse_unread", "ClickHouse", text)
     if clickhouse.edited:
         problem = f"edited after they were applied: {_some(clickhouse.edited)}"
         fix = "restore the files of the installed version"
@@ -216,6 +210,13 @@ def judge_clickhouse(clickhouse: Database) -> Iterator[Finding]:
             severity: Severity = "error" if table.parts >= limit else "warning"
             fix = "raise RECEIPTS_SINK_MAX_WAIT_S for fewer inserts; look at system.merges"
             yield finding("parts", severity, f"table {table.name}", problem, fix)
+
+
+def _unread(kind: str, where: str, text: str) -> Finding:
+    """What one request could not read; the text may have its fix."""
+    problem, _, fix = text.partition(". Fix: ")
+    fix = fix or "grant the right that the text names, or repeat the command"
+    return finding(kind, "warning", where, f"not read: {problem}", fix)
 
 
 # --- words --------------------------------------------------------------------------------------

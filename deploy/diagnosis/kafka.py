@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final, NamedTuple
 
 from aiokafka import TopicPartition
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
-from aiokafka.errors import NoError, for_code
+from aiokafka.errors import GroupAuthorizationFailedError, NoError, for_code
 
 from deploy.diagnosis.readings import (
     DeadLetters,
@@ -30,7 +30,7 @@ from models.settings import Settings
 from sinks.rows import TOPICS as SINK_TOPICS
 from streams.kafka import clients
 from streams.kafka.cluster_requests import release
-from streams.kafka.refusals import denial
+from streams.kafka.refusals import AccessRefused, denial, user_of
 from streams.kafka.security import kafka_access
 from streams.lifecycle.agent import SOURCES as LIFECYCLE_TOPICS
 from streams.suppression.agent import SOURCES as SUPPRESSION_TOPICS
@@ -81,7 +81,7 @@ class Membership(NamedTuple):
     state: str
     members: tuple[Member, ...]
     owners: Mapping[TopicPartition, str]
-    committed: Offsets | None
+    committed: Offsets
 
 
 def readers(settings: Settings) -> tuple[Reader, ...]:
@@ -100,7 +100,8 @@ def readers(settings: Settings) -> tuple[Reader, ...]:
 async def kafka_clients(settings: Settings) -> AsyncIterator[tuple[Any, Any]]:
     """An admin client and a consumer without a group.
 
-    Raises KafkaError when no broker answers, UnusableFiles for files that cannot be used.
+    Raises KafkaError when no broker answers, UnusableFiles for files that cannot be used,
+    UnusableClient when a codec is missing.
     """
     quick = {"request_timeout_ms": int(REQUEST_S * 1000), "client_id": "receipts-status"}
     access = kafka_access(settings)
@@ -119,13 +120,12 @@ async def kafka_clients(settings: Settings) -> AsyncIterator[tuple[Any, Any]]:
 
 
 async def read_kafka(settings: Settings, now_ms: int) -> Kafka:
-    """Everything about Kafka. Raises KafkaError or OSError when no broker answers."""
+    """Everything about Kafka. Raises as kafka_clients(), and OSError when no broker answers."""
     steps = Steps(settings.kafka_sasl_username)
     names = [spec.name for spec in topic_specs(settings)]
     async with kafka_clients(settings) as (admin, consumer):
         cluster = await admin.describe_cluster()
-        lacking = await steps.take("rights", lacking_rights(admin, "status", settings)) or []
-        hidden = {right.name for right in lacking}
+        lacking = await steps.take("rights", lacking_rights(admin, "status", settings))
         existing = {each["topic"]: each["partitions"] for each in await admin.describe_topics()}
         ours = {name: existing[name] for name in names if name in existing}
         spoken = await steps.take("release", release(admin._client))
@@ -143,21 +143,42 @@ async def read_kafka(settings: Settings, now_ms: int) -> Kafka:
         brokers=len(cluster["brokers"]),
         release=spoken or "",
         topics=tuple(_topic(name, partitions, ends) for name, partitions in ours.items()),
-        missing=tuple(name for name in names if name not in ours and name not in hidden),
+        missing=_missing((name for name in names if name not in ours), lacking),
         differences=tuple(differing or ()),
         groups=tuple(groups),
         dead_letters_hour=ends.since(dead, ends.hour_ago),
         dead_letters_day=ends.since(dead, day_ago),
         dead_letters=letters or (),
-        unread=_unread(steps.unread, lacking, settings.kafka_sasl_username),
+        unread=_unread(steps.unread, lacking or [], settings.kafka_sasl_username),
     )
+
+
+def _missing(absent: Iterable[str], lacking: list[Right] | None) -> tuple[str, ...]:
+    """Topics that do not exist. lacking: None: it is not known which of the absent are hidden"""
+    if lacking is None:
+        return ()
+    hidden = {right.name for right in lacking}
+    return tuple(name for name in absent if name not in hidden)
 
 
 def _unread(steps: list[str], lacking: list[Right], user: str) -> tuple[str, ...]:
     """Rights that are lacking, and failed steps without those that a lacking right explains."""
     at = [f" on {right.kind} {right.name}" for right in lacking]
     others = [text for text in steps if not any(f"{place} " in f"{text} " for place in at)]
-    return (*(denial(right, user) for right in lacking), *others)
+    return (*_denials(lacking, user), *others)
+
+
+def _denials(lacking: list[Right], user: str) -> Iterator[str]:
+    """A line for all topics, and for all groups, that lack the same operations."""
+    operations: dict[tuple[str, str], tuple[str, ...]] = {}
+    for right in lacking:
+        at = right.kind, right.name
+        operations[at] = (*operations.get(at, ()), right.operation)
+    names: dict[tuple[str, str], list[str]] = {}
+    for (kind, name), denied in operations.items():
+        names.setdefault((f"{', '.join(denied)}", kind), []).append(name)
+    for (denied_all, kind), same in names.items():
+        yield denial(f"{denied_all} on {kind} {', '.join(same)}", user)
 
 
 async def _differing(admin: Any, settings: Settings) -> list[str]:
@@ -230,9 +251,8 @@ async def _group(
     admin, consumer = using
     name = f"group {reader.group}"
     found = await steps.take(name, _membership(admin, reader.group))
-    if found is None or found.committed is None:
-        state, members = (found.state, found.members) if found else ("", ())
-        return Group(reader.process, reader.group, state, members, ())
+    if found is None:
+        return Group(reader.process, reader.group, "", (), ())
     committed = found.committed
     reads = [place for place in ends.end if place.topic in reader.topics]
     lag = {at: _lag(committed.get(at), ends.begin[at], ends.end[at]) for at in reads}
@@ -263,6 +283,15 @@ def _age(timestamp: int | None, now_ms: int) -> float | None:
 
 
 async def _membership(admin: Any, group: str) -> Membership:
+    """Raises KafkaError: AccessRefused without DESCRIBE on the group."""
+    user = user_of(admin._client)
+    try:
+        return await _described(admin, group)
+    except GroupAuthorizationFailedError as error:
+        raise AccessRefused(denial(f"DESCRIBE on group {group}", user)) from error
+
+
+async def _described(admin: Any, group: str) -> Membership:
     coordinator = await clients.retry_for_a_while(
         partial(admin.find_coordinator, group), _COORDINATOR_S
     )

@@ -1,4 +1,4 @@
-"""Examines this machine: installed libraries, codecs, file limit, folders of the engine."""
+"""Examines this machine: libraries, codecs, file limit, folders of the engine, certificates."""
 
 from __future__ import annotations
 
@@ -7,29 +7,41 @@ import platform
 import re
 import resource
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from deploy.diagnosis.examination import Disk, Library, Machine, StateFolder
+from deploy.diagnosis.examination import Certificate, Disk, Library, Machine, StateFolder
+from deploy.diagnosis.readings import Process
+from deploy.diagnosis.steps import reason
+from deploy.processes.tls import certificates_of, server_pair
 from models.settings import Settings
 from streams.kafka.reading import UnusableClient, guard_reading
+from streams.tls.certificates import Certificates
 
 _MOUNTS: Final = Path("/proc/mounts")
 #: How the kernel writes a space and the like in a path.
 _OCTAL: Final = re.compile(r"\\([0-7]{3})")
 
 
-def examine_machine(settings: Settings | None) -> Machine:
-    """This machine. settings: None while they are wrong."""
+def examine_machine(
+    settings: Settings | None, processes: Iterable[Process], now: datetime
+) -> Machine:
+    """This machine. settings: None while they are wrong. processes: whose certificates to read"""
+    used = {files: files.problems() for files in _used(settings, processes)} if settings else {}
     return Machine(
         python=platform.python_version(),
         libraries=tuple(_libraries()),
         codecs=_codecs(),
         files=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         disks=tuple(_disks(settings)) if settings else (),
+        certificates=tuple(_certificate(files, now) for files, wrong in used.items() if not wrong),
+        unusable=tuple(
+            (each.variable, each.text, each.fix) for wrong in used.values() for each in wrong
+        ),
     )
 
 
@@ -96,3 +108,21 @@ def _filesystem(folder: Path, mounts: Path) -> str:
         if real.is_relative_to(mounted) and len(mounted.parts) >= depth:
             found, depth = kind, len(mounted.parts)
     return found
+
+
+def _used(settings: Settings, processes: Iterable[Process]) -> Iterator[Certificates]:
+    """Files of certificates that these processes use; with the sink those of the report pages."""
+    used: dict[str, Certificates] = {}
+    for process in processes:
+        used |= certificates_of(settings, process)
+        if process == "sink" and (pair := server_pair(settings, "pages")):
+            used["pages"] = pair
+    yield from used.values()
+
+
+def _certificate(files: Certificates, now: datetime) -> Certificate:
+    variable, path = files.files[0]
+    try:
+        return Certificate(variable, path, files.ends(now))
+    except (OSError, ValueError) as error:  # replaced just now, or OpenSSL is less strict
+        return Certificate(variable, path, None, reason(error))

@@ -15,16 +15,18 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.diagnosis.readings import Page
 from deploy.diagnosis.steps import reason
+from deploy.processes.access import address_url
 from models.settings import Settings
 from streams.tls.peer import wrong_peer
 
 #: These pages are served by a thread of their own, and answer at once.
 _PAGE_S: Final = 3.0
-_ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
+_ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 _READ: Final = frozenset(
     {
         "receipts_build_info",
         "receipts_restore_left_records",
+        "receipts_standby_lag_records",
         "receipts_states",
         "process_start_time_seconds",
         "process_resident_memory_bytes",
@@ -50,7 +52,7 @@ def default_pages(settings: Settings) -> tuple[str, ...]:
         (settings.sink_host, settings.sink_port),
     )
     scheme = "https" if settings.monitoring_certfile else "http"
-    return tuple(f"{scheme}://{_ANY.get(host, host)}:{port}" for host, port in served if port)
+    return tuple(address_url(scheme, _ANY.get(host, host), port) for host, port in served if port)
 
 
 def trust_in(cafile: str) -> ssl.SSLContext:
@@ -127,6 +129,7 @@ def _page(
     memory = _total(samples, "process_resident_memory_bytes")
     states = _total(samples, "receipts_states")
     left = samples.get("receipts_restore_left_records", [])
+    standbys = samples.get("receipts_standby_lag_records", [])
     return Page(
         url=url,
         required=required,
@@ -139,6 +142,7 @@ def _page(
         uptime_s=None if started is None else round(now_s - started, 1),
         memory_bytes=None if memory is None else int(memory),
         states=None if states is None else int(states),
+        standbys={labels["partition"]: int(lag) for labels, lag in standbys},
     )
 
 

@@ -162,6 +162,9 @@ class Page(msgspec.Struct, frozen=True):
         bool, about("it answers, but refuses the token, or its certificate is not trusted")
     ] = False
     fix: Annotated[str, about("what to do then; empty: it is not refused")] = ""
+    standbys: Annotated[
+        dict[str, int], about("records that its copies of others' partitions lack, by partition")
+    ] = {}
 
 
 class Status(msgspec.Struct, frozen=True):

@@ -30,7 +30,7 @@ def status_screen(status: Status) -> RenderableType:
     if status.kafka is not None:
         parts += [_topics(status.kafka, status.topic_prefix), _groups(status.kafka)]
     if any(not page.problem for page in status.pages):
-        parts.append(_pages(status.pages))
+        parts += [_pages(status.pages), *_standbys(status.pages)]
     if status.clickhouse is not None and status.clickhouse.tables:
         parts.append(Columns(_tables(status.clickhouse), padding=(0, 4)))
     return Lines(*parts, *_refused(status))
@@ -163,6 +163,17 @@ def _pages(pages: tuple[Page, ...]) -> Table:
         restore = "" if page.process != "worker" else _number(left)
         table.add_row(page.process, page.url, ready, up, _number(memory), states, restore)
     return table
+
+
+def _standbys(pages: tuple[Page, ...]) -> Iterator[RenderableType]:
+    """One line, if any worker keeps copies."""
+    behind = [lag for page in pages for lag in page.standbys.values()]
+    if behind:
+        partitions = {number for page in pages for number in page.standbys}
+        yield Text(
+            f"standbys: {len(behind)} copies of {len(partitions)} partitions, "
+            f"{_number(max(behind))} records behind at most"
+        )
 
 
 def _tables(clickhouse: Database) -> list[RenderableType]:

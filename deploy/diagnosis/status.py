@@ -19,13 +19,14 @@ from deploy.diagnosis.readings import Database, Kafka, Page, Status
 from deploy.diagnosis.steps import (
     REQUEST_S,
     SOURCE_S,
-    cannot_connect,
+    clickhouse_finding,
     in_thread,
-    kafka_reason,
+    kafka_finding,
     reason,
 )
 from models.settings import Settings
 from sinks.errors import SinkError
+from streams.kafka.reading import UnusableClient
 
 
 async def look(settings: Settings, pages: Sequence[str] = (), cafile: str = "") -> Status:
@@ -48,7 +49,7 @@ async def look(settings: Settings, pages: Sequence[str] = (), cafile: str = "") 
         well=is_well(found),
         findings=found,
         kafka=kafka if isinstance(kafka, Kafka) else None,
-        kafka_problem="" if isinstance(kafka, Kafka) else kafka,
+        kafka_problem="" if isinstance(kafka, Kafka) else kafka.problem,
         clickhouse=clickhouse if isinstance(clickhouse, Database) else None,
         clickhouse_problem="" if isinstance(clickhouse, Database) else clickhouse.problem,
         pages=tuple(processes),
@@ -65,15 +66,15 @@ async def _pages(
     return await read_pages(default_pages(settings), now_s, tls, token, required=False)
 
 
-async def _kafka(settings: Settings, now_ms: int) -> Kafka | str:
-    """What Kafka has, or why it does not answer."""
+async def _kafka(settings: Settings, now_ms: int) -> Kafka | Finding:
+    """What Kafka has, or why it cannot be read."""
     try:
         # Its steps end within SOURCE_S; what comes before and after them is quick, or it is away.
         async with asyncio.timeout(SOURCE_S + REQUEST_S):
             return await read_kafka(settings, now_ms)
-    except (KafkaError, OSError) as error:
-        why = kafka_reason(error, settings.kafka_sasl_username)
-        return f"{settings.brokers} does not answer: {why}"
+    except (KafkaError, OSError, UnusableClient) as error:
+        fix = "start it, or set RECEIPTS_BROKERS; `receipts doctor` tries each address"
+        return kafka_finding(settings.brokers, error, fix, settings.kafka_sasl_username)
 
 
 async def _clickhouse(url: str) -> Database | Finding:
@@ -90,7 +91,7 @@ async def _clickhouse(url: str) -> Database | Finding:
             return msgspec.structs.replace(found, unread=unread)
         return msgspec.structs.replace(found, suppressed=suppressed)
     except (SinkError, OSError) as error:
-        return cannot_connect(url, error, "RECEIPTS_CLICKHOUSE_URL")
+        return clickhouse_finding(url, error, "RECEIPTS_CLICKHOUSE_URL")
     finally:
         counting.cancel()
 

@@ -1,6 +1,7 @@
 """Reading in steps: what one step cannot read does not hide what the others can."""
 
 import asyncio
+import fcntl
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -10,13 +11,14 @@ from urllib.parse import unquote, urlsplit
 
 from aiokafka.errors import ClusterAuthorizationFailedError, KafkaConnectionError, KafkaError
 
-from deploy.diagnosis.findings import Finding, finding
+from deploy.diagnosis.findings import REINSTALL, Finding, finding
 from deploy.kafka.topics import TopicsError
 from models.issues import mask_url
 from sinks.call_thread import CallThread
 from sinks.client import ClickHouse, connect
 from sinks.errors import Broken, SinkError, Unavailable
-from streams.kafka.refusals import denied_right, refusal_of
+from streams.kafka.reading import UnusableClient
+from streams.kafka.refusals import AccessRefused, denied_right, refusal_of
 
 T = TypeVar("T")
 
@@ -28,6 +30,10 @@ REQUEST_S: Final = 4.0
 _LONGEST: Final = 300
 #: urllib3 wraps the reason of the system in its own texts.
 _CAUSE: Final = re.compile(r"Caused by .*: (.*?)[\"']\)\)")
+#: ClickHouse appends the addresses of its frames.
+_STACK: Final = ", Stack trace"
+#: An engine holds a lock on this file of its folder.
+_LOCKED: Final = "status"
 
 
 class Steps:
@@ -65,12 +71,12 @@ def reason(error: BaseException) -> str:
         return "no answer in time"
     text = " ".join(str(error).split()) or repr(error)
     cause = _CAUSE.search(text)
-    return cause[1] if cause else text[:_LONGEST]
+    return cause[1] if cause else text.partition(_STACK)[0][:_LONGEST]
 
 
 def kafka_reason(error: BaseException, user: str = "") -> str:
     """As reason(), for an error of Kafka: what it refuses has its fix."""
-    if refused := (refusal_of(error) or denied_right(error, "READ or DESCRIBE", user)):
+    if refused := _refused(error, user):
         return str(refused)
     if isinstance(error, KafkaConnectionError) and "bootstrap" in str(error):
         return "no connection to any broker"  # aiokafka names addresses, and no reason
@@ -79,13 +85,27 @@ def kafka_reason(error: BaseException, user: str = "") -> str:
     return reason(error)
 
 
-def cannot_connect(url: str, error: SinkError | OSError, variable: str) -> Finding:
+def _refused(error: BaseException, user: str) -> AccessRefused | None:
+    return refusal_of(error) or denied_right(error, "READ or DESCRIBE", user)
+
+
+def kafka_finding(brokers: str, error: BaseException, fix: str, user: str = "") -> Finding:
+    """The finding for a Kafka that cannot be read. fix: if it does not answer"""
+    if isinstance(error, UnusableClient):
+        return finding("codecs", "error", "Kafka client", str(error), REINSTALL)
+    if refused := _refused(error, user):
+        text, _, better = str(refused).partition(". Fix: ")
+        problem = text.removeprefix("Kafka ")
+        return finding("kafka_refused", "error", "Kafka", problem, better)
+    problem = f"{brokers} does not answer: {kafka_reason(error, user)}"
+    return finding("kafka_away", "error", "Kafka", problem, fix)
+
+
+def clickhouse_finding(url: str, error: SinkError | OSError, variable: str) -> Finding:
     """The finding for a ClickHouse that cannot be read. variable: the setting with its URL."""
     shown = mask_url(url.partition("?")[0])
     if urlsplit(url).scheme == "chdb":
-        problem = f"{shown} is an embedded engine, and its folder is open elsewhere or missing"
-        fix = "ask the pages of the sink that has it open; `receipts migrate` makes a new one"
-        return finding("clickhouse_refused", "warning", variable, problem, fix)
+        return _engine_finding(_folder_of(url), shown, error, variable)
     if isinstance(error, Unavailable | OSError):
         fix = f"start it, or correct {variable}; rows wait in Kafka meanwhile"
         text, _, better = reason(error).partition(". Fix: ")
@@ -96,12 +116,45 @@ def cannot_connect(url: str, error: SinkError | OSError, variable: str) -> Findi
     return finding("clickhouse_refused", "error", variable, problem, f"correct {variable}")
 
 
+def _engine_finding(folder: Path, shown: str, error: Exception, variable: str) -> Finding:
+    if not folder.exists():
+        problem = f"{shown} is an embedded engine, and its folder does not exist"
+        fix = f"run `receipts migrate`, which makes it, or correct {variable}"
+        return finding("clickhouse_refused", "warning", variable, problem, fix)
+    if _is_open(folder):
+        problem = f"{shown} is an embedded engine, and another process has it open"
+        fix = "read the pages of the sink that has it open, or stop that process"
+        return finding("clickhouse_in_use", "warning", variable, problem, fix)
+    # The text of the driver: our own adds that the folder may be open elsewhere.
+    why = reason(error.__cause__ or error)
+    problem = f"{shown} is an embedded engine, and cannot be used: {why}"
+    fix = f"correct {variable}, or the folder and its rights"
+    return finding("clickhouse_refused", "error", variable, problem, fix)
+
+
+def _is_open(folder: Path) -> bool:
+    """Whether a process has the engine of a folder open: the engine's error does not say it."""
+    try:
+        with (folder / _LOCKED).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # no engine was ever there, or this user may not look
+        return False
+    return False
+
+
 def connect_clickhouse(url: str) -> ClickHouse:
     """As sinks.client.connect; makes no folder for an embedded engine. Raises SinkError."""
-    parts = urlsplit(url)
-    if parts.scheme == "chdb" and not Path(unquote(parts.path)).is_dir():
-        raise Broken(f"{unquote(parts.path)} does not exist")
+    if urlsplit(url).scheme == "chdb":
+        folder = _folder_of(url)
+        if not folder.is_dir():
+            raise Broken(f"{folder} {'is a file' if folder.exists() else 'does not exist'}")
     return connect(url)
+
+
+def _folder_of(url: str) -> Path:
+    return Path(unquote(urlsplit(url).path))
 
 
 async def in_thread(call: Callable[[], T]) -> T:

@@ -7,7 +7,8 @@ _HEAD = """\
 
 Generated from `models/metrics.py` by `python -m deploy.docs`; a test keeps it current.
 Worker and sink each serve their metrics at `/metrics`, with those of the process and of Python
-(`process_…`, `python_…`). A series appears with its first value.
+(`process_…`, `python_…`). Counters and histograms without labels are 0 from the start; every other
+series appears with its first value.
 
 Traffic cannot make series without end. A metric shows at most {limits};
 all others are `{OTHER}`, and the other labels stay. From {SERIES:,} series on, all new ones are

@@ -8,8 +8,14 @@ import msgspec
 
 from deploy.diagnosis.examination import Examination
 from deploy.diagnosis.findings import KINDS
+from deploy.diagnosis.proofs import StateCheck
 from deploy.diagnosis.readings import Status
 
+_DOCUMENTS: Final[dict[str, type[msgspec.Struct]]] = {
+    "status": Status,
+    "doctor": Examination,
+    "state check": StateCheck,
+}
 _HEAD: Final = Path(__file__).parents[2] / "docs" / "templates" / "status.md"
 
 
@@ -20,7 +26,7 @@ def status_page() -> str:
     parts += [
         f"| `{name}` | {kind.meaning} | {_link(kind.section)} |\n" for name, kind in KINDS.items()
     ]
-    for command, document in (("status", Status), ("doctor", Examination)):
+    for command, document in _DOCUMENTS.items():
         parts.append(f"\n## JSON of receipts {command}\n\n")
         parts.append(
             "Times are in epoch ms, durations in seconds. New keys may come; none goes.\n\n"

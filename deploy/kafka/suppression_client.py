@@ -14,6 +14,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from pydantic import TypeAdapter, ValidationError
 
+from deploy.kafka.whole_partitions import POLL_MS, PartitionUnread, batches_of
 from models.contract import Account
 from models.keys import message_key, partition_of, recipient_key
 from models.numbers import person_from, person_of, spellings_of
@@ -28,9 +29,6 @@ from streams.kafka.authorized import absence
 from streams.kafka.refusals import no_answer
 from streams.kafka.security import kafka_access
 
-POLL_MS = 200
-SILENT_S = 30.0
-"""Reading fails when a broker sends nothing for this long although there is more to read."""
 SEND_MS = 15_000
 LONGEST = {"who": "256 characters", "why": "1024 characters"}
 
@@ -163,24 +161,13 @@ def _newer(known: Suppression | None, record: Any) -> Suppression | None:
 
 
 async def _records(consumer: Any, partition: TopicPartition) -> AsyncIterator[Any]:
-    """The records of a partition, from its beginning to the end it had at the first fetch.
-
-    The end is the high watermark of that fetch: ListOffsets of the embedded broker is too low.
-    """
-    consumer.assign([partition])
-    await consumer.seek_to_beginning(partition)
-    end, received_at = None, time.monotonic()
-    while end is None or await consumer.position(partition) < end:
-        batches = await consumer.getmany(timeout_ms=POLL_MS)
-        for record in batches.get(partition, ()):
-            yield record
-        if end is None:
-            end = consumer.highwater(partition)
-        if batches:
-            received_at = time.monotonic()
-        elif time.monotonic() - received_at > SILENT_S:
-            where = f"partition {partition.partition} of topic {partition.topic}"
-            raise SuppressionsError(f"{where} could not be read to its end within {SILENT_S:g} s")
+    """The records of a partition, from its beginning to its present end."""
+    try:
+        async for records in batches_of(consumer, partition):
+            for record in records:
+                yield record
+    except PartitionUnread as error:
+        raise SuppressionsError(str(error)) from error
 
 
 # --- publishing ---------------------------------------------------------------------------------

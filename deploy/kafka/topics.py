@@ -87,7 +87,10 @@ def _spec(topic: Topic, settings: Settings) -> TopicSpec:
         "max.message.bytes": str(MAX_LETTER_BYTES if dead else BROKER_MAX_BYTES),
         "message.timestamp.type": "CreateTime",
     }
-    if not compacted:
+    if compacted:
+        # States on disk rely on it: streams/batching/stores/folder.py.
+        config["delete.retention.ms"] = str(DAY_MS)
+    else:
         config["retention.ms"] = str(_days(topic, settings) * DAY_MS)
     if settings.replication >= 3:
         config["min.insync.replicas"] = "2"

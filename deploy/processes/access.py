@@ -1,4 +1,5 @@
-"""Who may read the monitoring pages: probes everything they need, others with the token."""
+"""Where pages are, and who may read those of monitoring: probes everything they need, others with
+the token."""
 
 import hmac
 import ipaddress
@@ -44,6 +45,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def address_url(scheme: str, host: str, port: int) -> str:
+    """The URL of an address; one of IPv6 has brackets there."""
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _has_token(request: web.Request, token: str) -> bool:

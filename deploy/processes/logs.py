@@ -1,6 +1,7 @@
 """Logging to stderr, masked; repeated lines of libraries at most once a minute."""
 
 import logging
+import re
 import sys
 import threading
 import time
@@ -23,6 +24,9 @@ LIBRARIES = ("aiokafka", "faust", "mode")
 #: Services of Faust log under the names of our modules that extend them.
 EXTENDED = ("app", "consumer", "producer", "recovery", "table", "thread")
 _MAX_LINES = 1000
+#: A place for an argument in a format string, and what a format string of its own has.
+_PLACE: Final = re.compile(r"%(?:\(\w+\))?[-#0 +]*[\d.*]*[a-zA-Z]")
+_WORD: Final = re.compile(r"[^\W\d_]")
 
 #: Packages whose errors describe what is wrong, and quote no value of a record.
 _WITHOUT_VALUES: Final = frozenset(
@@ -140,8 +144,9 @@ class OnceAMinute(logging.Filter):
     """Passes a repeated line of a library, or of streams.kafka, once a minute.
 
     Lines are the same when logger and format string are: "Failed fetch messages from %s: %s"
-    comes many times a second while a broker is unavailable. The next line that passes has the
-    number of those left out. All other lines pass.
+    comes many times a second while a broker is unavailable. A format string without a word, "%s",
+    is that of any line: then the text counts. The next line that passes has the number of those
+    left out. All other lines pass.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -154,7 +159,7 @@ class OnceAMinute(logging.Filter):
         """Whether to write the record; appends the number of records left out before it."""
         if not _repeats(record.name):
             return True
-        line, now = (record.name, str(record.msg)), self._now()
+        line, now = (record.name, _kind_of(record)), self._now()
         passed_at = self._passed_at.get(line)
         if passed_at is not None and now - passed_at < AGAIN_S:
             self._left_out[line] = self._left_out.get(line, 0) + 1
@@ -172,6 +177,12 @@ class OnceAMinute(logging.Filter):
         if len(self._passed_at) >= _MAX_LINES:
             self._passed_at = {key: at for key, at in self._passed_at.items() if now - at < AGAIN_S}
             self._left_out = {key: n for key, n in self._left_out.items() if key in self._passed_at}
+
+
+def _kind_of(record: logging.LogRecord) -> str:
+    """What lines of the same kind share: the format string, or their text if it has no word."""
+    form = str(record.msg)
+    return form if _WORD.search(_PLACE.sub("", form)) else record.getMessage()
 
 
 def _repeats(name: str) -> bool:

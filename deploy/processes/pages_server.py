@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import uvicorn
 
+from deploy.processes.access import address_url
 from reports.pages.app import app
 from reports.pages.report.loader import warm_up
 from streams.tls.certificates import CertificatePair
@@ -40,8 +41,7 @@ def serve_pages(
     with socket.create_server((host, port), family=family) as bound:
         warm_up()
         server = PagesServer(url, accounts, all_texts=all_texts, tls=tls)
-        shown = f"[{host}]" if family == socket.AF_INET6 else host
-        on_ready(f"{'https' if tls else 'http'}://{shown}:{bound.getsockname()[1]}")
+        on_ready(address_url("https" if tls else "http", host, bound.getsockname()[1]))
         return server.serve_on(bound)
 
 

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from deploy import __version__
 from deploy.exit_codes import INTERRUPTED, OK
-from deploy.processes.access import is_loopback
+from deploy.processes.access import address_url, is_loopback
 from deploy.processes.logs import log_to_stderr
 from deploy.processes.monitoring import ProcessHealth, PrometheusMeter, monitoring_server
 from deploy.processes.secret_files import with_secrets_from_files
@@ -130,7 +130,7 @@ def run_process(
         ) as bound_port,
         reporting(meter, certificates_of(settings, name)),
     ):
-        at = f"{'https' if certificate else 'http'}://{host}:{bound_port}"
+        at = address_url("https" if certificate else "http", host, bound_port)
         log.info("%s serves /metrics, /healthz and /readyz at %s", name, at)
         if token and not certificate and not is_loopback(host):
             log.warning("the token of the pages is sent in clear to %s: %s", at, _ENCRYPT)

@@ -4,6 +4,7 @@ A faust.App built on Faust's own extension points (transport, topic, stream, tab
 does not know what the records mean. The parts:
 
 app          BatchApp: settings, declarations, hooks, failure
+assignment   who has which partitions, and who keeps copies; assignor: Faust's, by this plan
 consumer     hands out batches, commits only what is done and acknowledged; thread: aiokafka's side
 producer     send_many, flush; fence: produces only while group membership is proved
 table        BatchTable; recovery: restores it in whole batches
@@ -33,15 +34,19 @@ from streams.batching.observer import Observer
 from streams.batching.producer import Outgoing, Record
 from streams.batching.recovery import RestoreProgress
 from streams.batching.runner import EXIT_FAILED, EXIT_OK, run_worker
-from streams.batching.stores.base import Days, StateStore, Timers
+from streams.batching.stores.base import SECOND_MS, Days, StateStore, Timers
 from streams.batching.stores.folder import StateFolder, StateUse
 from streams.batching.stores.memory import MemoryStore
+from streams.batching.stores.scratch import scratch_store
+from streams.batching.stores.stopped import StoppedFolder, StoppedPartition, StoppedTable
+from streams.batching.stores.written import Row, WrittenTable
 from streams.batching.table import BatchTable
 from streams.batching.topic import BatchTopic
 
 __all__ = [
     "EXIT_FAILED",
     "EXIT_OK",
+    "SECOND_MS",
     "AgentEnded",
     "Batch",
     "BatchApp",
@@ -60,11 +65,17 @@ __all__ = [
     "Record",
     "RecordTooLarge",
     "RestoreProgress",
+    "Row",
     "StateFolder",
     "StateFolderError",
     "StateStore",
     "StateUse",
     "Stop",
+    "StoppedFolder",
+    "StoppedPartition",
+    "StoppedTable",
     "Timers",
+    "WrittenTable",
     "run_worker",
+    "scratch_store",
 ]

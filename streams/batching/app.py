@@ -14,6 +14,8 @@ from faust.tables.recovery import RebalanceAgain
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from streams.batching.assignment import UNKNOWN
+from streams.batching.assignor import BatchAssignor
 from streams.batching.consumer import BatchConsumer
 from streams.batching.errors import BatchingError, FenceLost, shown
 from streams.batching.fence import Fence
@@ -43,6 +45,8 @@ MAX_REQUEST_BYTES = 8 * 1024**2
 MAX_FETCH_BYTES = 4 * 1024**2
 RESTORE_CHUNK = 10_000
 """Values that a restore reads into a table on disk before they are written."""
+STANDBY_CHUNK = 2_000
+"""The same of a standby: its worker processes other partitions meanwhile."""
 MAX_POLL_RECORDS = 20_000
 """Decoded at once: a small batch may hold a million, and heartbeats must go on meanwhile."""
 
@@ -60,18 +64,21 @@ class BatchApp(faust.App):
     access: how to reach Kafka. batch_size: most records in a Batch. max_record_bytes:
     largest key + value + headers + overhead that send_many() and put() accept. quiesce_timeout_s:
     how long agents and acknowledgements may take when partitions are revoked. state: where tables
-    are on disk; None: in memory.
+    are on disk; None: in memory. standbys: other workers that keep a copy of each partition's
+    tables, as far as there are as many.
     """
 
     on_partition_ready: Callable[[int], Awaitable[object]] | None = None
     """Awaited when all tables of a partition are restored, before its first batch is handed out.
     Again after a rebalance if other workers' records were read into a partition that stayed. It may
     be cancelled by another rebalance and called again; it may put() and send_many()."""
-    on_restored_chunk: Callable[[int], object] | None = None
-    """Called while tables on disk are restored, when many values of a partition were read: it makes
-    timers, days and notes follow from them, which are then written."""
+    on_restored_chunk: Callable[[int], Awaitable[bool]] | None = None
+    """Awaited while tables on disk are restored, or follow as a standby, when many values of a
+    partition were read: it makes timers, days and notes follow from them and writes them. False:
+    it did not. The partition may be lost while it waits."""
     on_partition_lost: Callable[[int], object] | None = None
-    """Called when a partition was reassigned to another worker; its data is already dropped."""
+    """Called when another worker has a partition now, or its standby. Its data is already dropped,
+    or this worker keeps it as a standby."""
     on_unreadable: Callable[[Place, str], object] | None = None
     """Called for each changelog record that a restore skips, with the reason."""
     before_commit: Callable[[], Awaitable[object]] | None = None
@@ -91,6 +98,7 @@ class BatchApp(faust.App):
         max_record_bytes: int = MAX_BATCH_BYTES,
         quiesce_timeout_s: float = 20.0,
         state: StateFolder | None = None,
+        standbys: int = 0,
         **settings: Any,
     ) -> None:
         self.batch_size = batch_size
@@ -106,10 +114,12 @@ class BatchApp(faust.App):
         self.failed = asyncio.Event()
         self.stopping = False
         self._partitions: set[int] = set()
+        self._standbys: set[int] = set()
         self._informed: set[int] = set()
         self._ready: set[int] = set()
         self._opening: asyncio.Task[None] | None = None
         fixed = _settings(access, commit_interval_s, session_timeout_s, rebalance_timeout_s)
+        fixed["table_standby_replicas"] = standbys
         super().__init__(app_id, **{**fixed, **settings})
         self.transport = BatchTransport(self.conf.broker_consumer, self)
         self.producer_transport = BatchTransport(self.conf.broker_producer, self)
@@ -220,13 +230,36 @@ class BatchApp(faust.App):
 
     @property
     def assigned_partitions(self) -> frozenset[int]:
-        """Partitions of the current assignment, restored or not."""
+        """Partitions of the current assignment, restored or not, without standbys."""
         return frozenset(self._partitions)
+
+    @property
+    def standby_partitions(self) -> frozenset[int]:
+        """Partitions of other workers whose tables this worker keeps a copy of."""
+        return frozenset(self._standbys)
 
     @property
     def restoring(self) -> list[RestoreProgress]:
         """Progress of the restore, one entry per changelog partition."""
         return self.recovery.progress()
+
+    def table_lags(self) -> dict[int, int]:
+        """For the assignor: offsets of all changelogs that the tables of each partition lack, or
+        UNKNOWN, as far as this worker has tables of it."""
+        lags = dict.fromkeys(self.stores.kept(), UNKNOWN)
+        if self._partitions or self._standbys:
+            lags |= self.recovery.table_lags()
+        return lags
+
+    @property
+    def warming(self) -> frozenset[int]:
+        """Standbys that are to become partitions of this worker when they have caught up."""
+        return cast(BatchAssignor, self.assignor).warming & self._standbys
+
+    @property
+    def standby_lags(self) -> dict[int, int | None]:
+        """Offsets of all changelogs that each standby has not read; None: not known yet."""
+        return self.recovery.standby_lags()
 
     @property
     def recovery(self) -> BatchRecovery:
@@ -289,18 +322,24 @@ class BatchApp(faust.App):
 
     def begin_assignment(self, assigned: set[TP]) -> None:
         """Called by the consumer with every new assignment."""
-        if assigned and (left_out := self.batch_consumer.left_out({tp.topic for tp in assigned})):
+        changelogs = {table.changelog_name for table in self._tables()}
+        partitions = {tp.partition for tp in assigned if tp.topic not in changelogs}
+        # Of a standby the changelogs alone are assigned.
+        standbys = {tp.partition for tp in assigned} - partitions
+        topics = {tp.topic for tp in assigned}
+        if partitions and (left_out := self.batch_consumer.left_out(topics)):
             self.fail(self.loss_of_topics(left_out))
-        partitions = {tp.partition for tp in assigned}
-        lost, self._partitions = self._partitions - partitions, partitions
+        held = partitions | standbys
+        lost = (self._partitions - partitions) | (self._standbys - held)
+        self._partitions, self._standbys = partitions, standbys
         self._informed -= lost
         for table in self._tables():
-            name = table.changelog_name
-            table.begin(tp.partition for tp in assigned if tp.topic == name)
+            table.begin(partitions, standbys)
         for partition in sorted(lost):
             if self.on_partition_lost is not None:
                 self.on_partition_lost(partition)
-            self.stores.close(partition)
+            if partition not in held:
+                self.stores.close(partition)
         self.batch_producer.allow_produce(self.failure is None)
 
     def close_partitions(self) -> None:
@@ -335,6 +374,7 @@ class BatchApp(faust.App):
                     await self.on_partition_ready(partition)
                 for table in tables:
                     table.settled(partition)
+                self.stores.folded(partition)
                 self._informed.add(partition)
             self._ready.add(partition)
 
@@ -372,14 +412,19 @@ class BatchApp(faust.App):
                 rows[partition] += table.written(partition)
             self.stores.written(rows)
 
-    def fold_restored(self, tp: TP) -> None:
+    async def fold_restored(self, partition: int) -> None:
         """Called by the consumer after records were read into a table."""
-        tables = self._tables()
-        if self.on_restored_chunk is None or all(
-            table.restored_changes(tp.partition) < RESTORE_CHUNK for table in tables
+        changes = [table.restored_changes(partition) for table in self._tables()]
+        standby = partition in self._standbys
+        enough = max(changes) >= (STANDBY_CHUNK if standby else RESTORE_CHUNK)
+        # A standby must not begin to derive all again when it takes over.
+        if self.on_restored_chunk is None or not (
+            enough or (standby and self.stores.is_refolding(partition))
         ):
             return
-        self.on_restored_chunk(tp.partition)
+        if await self.on_restored_chunk(partition):
+            self.stores.folded(partition)
+            self.stores.written({partition: sum(changes)})
 
     def _tables(self) -> list[BatchTable]:
         return [table for table in self.tables.values() if isinstance(table, BatchTable)]
@@ -424,6 +469,7 @@ def _settings(
         "broker": ";".join(f"kafka://{address.strip()}" for address in access.brokers.split(",")),
         "broker_credentials": access.for_faust,
         "store": "memory://",
+        "PartitionAssignor": BatchAssignor,
         "Stream": BatchStream,
         "TableManager": BatchTableManager,
         "processing_guarantee": "at_least_once",
@@ -444,7 +490,6 @@ def _settings(
         "producer_request_timeout": REQUEST_TIMEOUT_MS / 1000,
         "recovery_consistency_check": False,
         "stream_wait_empty": False,
-        "table_standby_replicas": 0,
         "topic_allow_declare": False,
         "topic_disable_leader": True,
         "web_enabled": False,

@@ -10,6 +10,7 @@ Life of an assignment:  closed -> (restore) -> perform_seek -> open -> quiesce -
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterable
@@ -34,6 +35,19 @@ FETCH_TIMEOUT_S = 0.1
 QUIESCE_POLL_S = 0.25
 OPEN_BATCHES = 2
 """A partition is fetched while fewer of its batches are unfinished."""
+STANDBY_RECORDS = 2_000
+"""Records of standbys that are read at once."""
+STANDBY_POLL_S = 0.05
+OFFER_LAG = 1_000
+"""A standby that lacks at most so many offsets has caught up; well below assignment.NEAR, since it
+may lack more when the group plans."""
+OFFER_S = 30.0
+"""Most often that a worker makes the group plan again: each time all workers pause."""
+STANDBY_REST = 2.0
+"""While batches are in work, reading standbys rests so many times as long as it took."""
+
+
+log = logging.getLogger(__name__)
 
 
 class BatchConsumer(driver.Consumer):
@@ -56,6 +70,10 @@ class BatchConsumer(driver.Consumer):
         self.clock_skew = RecentMaximum()
         self._quiescing = asyncio.Lock()
         self._epoch = 0
+        self._assignments = 0
+        """Assignments begun and ended: what was fetched before is not to be used."""
+        self._next_offer = 0.0
+        """Not before this time (monotonic) is the group made to plan again."""
         self._open = False
         self._fetching = asyncio.Lock()
         self._moved = asyncio.Event()
@@ -85,7 +103,7 @@ class BatchConsumer(driver.Consumer):
                 epoch, fetched = await self._fetch()
                 for tp in [tp for tp in fetched if self._is_changelog_tp(tp)]:
                     self._batch_app.recovery.restore(tp, fetched.pop(tp))
-                    self._batch_app.fold_restored(tp)
+                    await self._batch_app.fold_restored(tp.partition)
                     await asyncio.sleep(0)
                 await self._hand_out(fetched, epoch)
         except self.consumer_stopped_errors:
@@ -114,9 +132,69 @@ class BatchConsumer(driver.Consumer):
         return self._open and self.app.rebalancing
 
     def _wanted(self) -> set[TP]:
+        standbys = self._batch_app.recovery.standby_tps
         return {
-            tp for tp in self._get_active_partitions() if len(self._out.get(tp, ())) < OPEN_BATCHES
+            tp
+            for tp in self._get_active_partitions()
+            if tp not in standbys and len(self._out.get(tp, ())) < OPEN_BATCHES
         }
+
+    # ------------------------------------------------------------------ standbys
+
+    @Service.task
+    async def _follow_standbys(self) -> None:
+        """Read the changelogs of standbys, beside the sources, which come first."""
+        while not (self.should_stop or self._batch_app.failure):
+            began = time.monotonic()
+            try:
+                read = await self._read_standbys()
+                await self._offer_to_take_over()
+            except self.consumer_stopped_errors:
+                return
+            except Exception as error:  # noqa: BLE001 - becomes the app's failure
+                self._batch_app.fail(error)
+                return
+            rest_s = (time.monotonic() - began) * (STANDBY_REST if any(self._out.values()) else 0)
+            await asyncio.sleep(rest_s if read else STANDBY_POLL_S)
+
+    async def _read_standbys(self) -> bool:
+        """Whether records were read. Restores of our own partitions come first."""
+        app, recovery = self._batch_app, self._batch_app.recovery
+        # Faust resumes them when it has found where to read on (recovery.py:535).
+        wanted = recovery.standby_tps & self._get_active_partitions()
+        if not (wanted and self._follows(self._assignments)):
+            return False
+        assignment = self._assignments
+        fetched = await self._thread.fetch_some(wanted, STANDBY_RECORDS)
+        for tp, part in fetched.items():
+            if not self._follows(assignment):
+                return False
+            recovery.follow(tp, part)
+            await app.fold_restored(tp.partition)
+            await asyncio.sleep(0)
+        return any(part.records for part in fetched.values())
+
+    async def _offer_to_take_over(self) -> None:
+        """Join again when standbys have caught up that are to become ours."""
+        app, lags = self._batch_app, self._batch_app.standby_lags
+        lacking = [lags.get(partition) for partition in app.warming]
+        if not lacking or any(lag is None or lag > OFFER_LAG for lag in lacking):
+            return
+        now = time.monotonic()
+        if self._follows(self._assignments) and now >= self._next_offer:
+            self._next_offer = now + OFFER_S
+            log.info("Standbys %s have caught up: joining again", sorted(app.warming))
+            await self._thread.join_again()
+
+    def _follows(self, assignment: int) -> bool:
+        """Whether standbys of an assignment may still be read."""
+        app = self._batch_app
+        return (
+            assignment == self._assignments
+            and self.flow_active
+            and app.assigned_partitions <= app.ready_partitions
+            and not (app.stopping or app.failure)
+        )
 
     async def _wait_for_move(self, timeout_s: float) -> None:
         try:
@@ -269,6 +347,7 @@ class BatchConsumer(driver.Consumer):
         """Drop what was lost, keep what stays, then Faust's own part and the restore."""
         if self._batch_app.stopping:
             return
+        self._assignments += 1
         self._batch_app.begin_assignment({ensure_TP(tp) for tp in assigned})
         await super().on_partitions_assigned(assigned, generation_id)
 
@@ -282,6 +361,7 @@ class BatchConsumer(driver.Consumer):
         async with self._quiescing:
             was_open, self._open = self._open, False
             self._epoch += 1
+            self._assignments += 1
             try:
                 await self._finish_within(timeout_s, was_open, patient)
             except TimeoutError:

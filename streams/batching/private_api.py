@@ -16,6 +16,7 @@ from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import TopicPartitionState
 from aiokafka.producer.message_accumulator import MessageAccumulator
 from faust import App, Stream, Topic
+from faust.assignor.partition_assignor import PartitionAssignor
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.transport import consumer as faust_consumer
@@ -42,6 +43,10 @@ _METHODS: tuple[tuple[Any, str], ...] = (
     (TableManager, "recovery add _update_channels"),
     (Recovery, "_add _build_highwaters _restart_recovery _resume_streams _set_recovery_ended"),
     (Recovery, "_slurp_changelogs on_recovery_completed on_rebalance need_recovery"),
+    (PartitionAssignor, "_perform_assignment _get_client_metadata _update_member_urls"),
+    (PartitionAssignor, "_get_copartitioned_groups _protocol_assignments _compress _decompress"),
+    (PartitionAssignor, "_get_changelog_distribution _get_external_topic_distribution _metadata"),
+    (GroupCoordinator, "request_rejoin"),
     (GroupCoordinator, "_send_req _do_heartbeat _heartbeat_routine"),
     (AIOKafkaProducer, "create_batch send_batch"),
     (AIOKafkaClient, "send ready fetch_all_metadata force_metadata_update _get_conn"),
@@ -57,7 +62,8 @@ _ATTRIBUTES: tuple[tuple[Any, str], ...] = (
     (faust_consumer.Consumer, "_read_offset _committed_offset _commit_fut"),
     (driver.AIOKafkaConsumerThread, "_consumer"),
     (Recovery, "active_tps active_offsets active_highwaters tp_to_table signal_recovery_end"),
-    (Recovery, "signal_recovery_start in_recovery"),
+    (Recovery, "signal_recovery_start in_recovery standby_tps standby_offsets"),
+    (Recovery, "standby_highwaters"),
     (Stream, "_active_agens _finalized"),
     (AIOKafkaConsumer, "_client _coordinator _fetch_max_wait_ms _isolation_level"),
     (AIOKafkaConsumer, "_subscription"),

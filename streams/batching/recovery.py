@@ -14,6 +14,7 @@ from faust.tables.recovery import RebalanceAgain, Recovery
 from faust.types import TP
 from mode import Service
 
+from streams.batching.assignment import UNKNOWN
 from streams.batching.batch import Fetched
 from streams.batching.errors import StateFolderError
 from streams.batching.table import BatchTable
@@ -55,8 +56,9 @@ class BatchRecovery(Recovery):
     async def _build_highwaters(
         self, consumer: Any, tps: set[TP], destination: Any, title: str
     ) -> None:
-        self._caught_up.clear()
-        self.signal_recovery_end.clear()
+        if title == "active":
+            self._caught_up.clear()
+            self.signal_recovery_end.clear()
         await super()._build_highwaters(consumer, tps, destination, title)
 
     async def _build_offsets(
@@ -76,24 +78,56 @@ class BatchRecovery(Recovery):
         return bool(self.active_tps - self._caught_up)
 
     def restore(self, tp: TP, fetched: Fetched) -> None:
-        """Apply a fetch of a changelog partition."""
-        table = self.tp_to_table.get(tp)
-        if tp not in self.active_tps or not self.in_recovery or not isinstance(table, BatchTable):
+        """Apply a fetch of a changelog partition of ours."""
+        if tp not in self.active_tps or not self.in_recovery:
             return
-        try:
-            table.restore(tp.partition, fetched)
-        except StateFolderError as error:
-            self._batch_app.fail(error)
+        if not self._apply(tp, fetched, self.active_offsets, self.active_highwaters):
             return
-        if fetched.position is not None:
-            self.active_offsets[tp] = fetched.position - 1
-        if fetched.highwater is not None:
-            self.active_highwaters[tp] = fetched.highwater - 1
         if fetched.at_head:
             self._caught_up.add(tp)
             if not self.need_recovery():
                 self._set_recovery_ended()
                 self.signal_recovery_end.set()
+
+    def follow(self, tp: TP, fetched: Fetched) -> None:
+        """Apply a fetch of a changelog partition of a standby."""
+        self._apply(tp, fetched, self.standby_offsets, self.standby_highwaters)
+
+    def _apply(self, tp: TP, fetched: Fetched, offsets: Any, highwaters: Any) -> bool:
+        """Read a fetch into its table; False: the app failed, or stops."""
+        if self._batch_app.stopping:  # what is on disk is closed, or soon will be
+            return False
+        try:
+            cast(BatchTable, self.tp_to_table[tp]).restore(tp.partition, fetched)
+        except StateFolderError as error:
+            self._batch_app.fail(error)
+            return False
+        if fetched.position is not None:
+            offsets[tp] = fetched.position - 1
+        if fetched.highwater is not None:
+            highwaters[tp] = fetched.highwater - 1
+        return True
+
+    def standby_lags(self) -> dict[int, int | None]:
+        """Offsets of all changelogs that each standby has not read; None: not known yet."""
+        lags: dict[int, int | None] = {}
+        for tp in self.standby_tps:
+            highwater, offset = self.standby_highwaters.get(tp), self.standby_offsets.get(tp)
+            known = lags.setdefault(tp.partition, 0)
+            unknown = None in (known, highwater, offset)
+            lags[tp.partition] = None if unknown else known + max(0, highwater - offset)  # type: ignore[operator]
+        return lags
+
+    def table_lags(self) -> dict[int, int]:
+        """The same of each partition of the assignment; UNKNOWN: not known yet."""
+        lags = {number: UNKNOWN if lag is None else lag
+                for number, lag in self.standby_lags().items()}  # fmt: skip
+        for tp in self.active_tps:
+            known = lags.setdefault(tp.partition, 0)
+            if tp not in self._caught_up:
+                unknown = known == UNKNOWN or tp not in self.active_highwaters
+                lags[tp.partition] = UNKNOWN if unknown else known + self._remaining(tp)
+        return lags
 
     def progress(self) -> list[RestoreProgress]:
         """One entry per changelog partition of the assignment."""

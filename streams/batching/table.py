@@ -41,10 +41,12 @@ class _Held:
     """One partition: its store and the changelog offset up to which the store knows the log."""
 
     __slots__ = ("applied", "changed", "forgotten", "frozen", "frozen_applied", "merged", "puts",
-                 "ready", "restored", "store", "unfrozen")  # fmt: skip
+                 "ready", "restored", "standby", "store", "unfrozen")  # fmt: skip
 
-    def __init__(self, store: StateStore) -> None:
+    def __init__(self, store: StateStore, *, standby: bool = False) -> None:
         self.store = store
+        self.standby = standby
+        """Another worker has the partition: its changelog is read, nothing else."""
         self.restored = 0
         self.ready = False
         """Restored in the current assignment: may be read and written."""
@@ -66,10 +68,12 @@ class _Held:
         self.merged = set(_decode_keys(merged)) if merged is not None else set[bytes]()
         """Keys whose merged value is in no record of the log."""
 
-    def begin(self) -> None:
-        """A new assignment: what a durable store has not written yet is read from the log again."""
+    def begin(self, *, standby: bool) -> None:
+        """A new assignment: what a durable store has not written yet is read from the log again,
+        except into a standby, which has nothing but records of the log."""
+        followed, self.standby = self.standby, standby
         self.ready, self.restored = False, 0
-        if self.store.refolding or self.store.is_changed:
+        if self.store.refolding or (self.store.is_changed and not followed):
             self.store.revert()
             self.follow_store()
 
@@ -80,7 +84,7 @@ class _Held:
         elif _MERGED in self.store.notes:
             del self.store.notes[_MERGED]
         self.store.freeze()
-        self.frozen = self.store.is_changed
+        self.frozen = self.store.is_to_be_written
         self.unfrozen, self.frozen_applied = self.puts, self.applied
 
     def acknowledged(self, put: int, count: int, done: Any) -> None:
@@ -94,9 +98,9 @@ class _Held:
             if in_step:
                 self.frozen_applied = self.applied
 
-    def write(self) -> None:
+    def write(self, *, is_current: bool) -> None:
         """Write what is frozen; all of it must be acknowledged."""
-        self.store.write(self.frozen_applied)
+        self.store.write(self.frozen_applied, is_current=is_current)
 
 
 class BatchTable(Table[bytes, bytes]):
@@ -197,27 +201,29 @@ class BatchTable(Table[bytes, bytes]):
         """Drop restored keys whose values are not valid; the log keeps them."""
         for key, fault in faults.items():
             self.report(Place(self.changelog_name, partition, key=key), fault)
-        self.apply_unlogged(partition, dict.fromkeys(faults))
+            self._held[partition].store.discard(key)
 
     def report(self, place: Place, fault: str) -> None:
         """Report a changelog record that cannot be used."""
         if self._batch_app.on_unreadable is not None:
             self._batch_app.on_unreadable(place, fault)
 
-    def begin(self, partitions: Iterable[int]) -> None:
-        """Start an assignment: keep partitions that stay, drop the others, restore all again."""
+    def begin(self, partitions: Iterable[int], standbys: Iterable[int] = ()) -> None:
+        """Start an assignment: keep partitions that stay, also those that become a standby or were
+        one, drop the others, restore all again."""
         known, self._held = self._held, {}
-        for partition in partitions:
-            held = known.get(partition)
-            if held is None:
-                self._hold(partition)
-            else:
-                self._held[partition] = held
-                held.begin()
+        for standby, numbers in ((False, partitions), (True, standbys)):
+            for partition in numbers:
+                held = known.get(partition)
+                if held is None:
+                    self._hold(partition, standby=standby)
+                else:
+                    self._held[partition] = held
+                    held.begin(standby=standby)
 
-    def _hold(self, partition: int) -> _Held:
+    def _hold(self, partition: int, *, standby: bool = False) -> _Held:
         store = self._batch_app.stores.open(self.name, partition)
-        held = self._held[partition] = _Held(store)
+        held = self._held[partition] = _Held(store, standby=standby)
         return held
 
     def close(self) -> None:
@@ -246,7 +252,7 @@ class BatchTable(Table[bytes, bytes]):
 
     def write(self, partition: int) -> None:
         """Write what was frozen, after all of it was acknowledged; it may run in a thread."""
-        self._held[partition].write()
+        self._held[partition].write(is_current=True)
 
     def written(self, partition: int) -> int:
         """The write succeeded: the number of values that were written."""
@@ -257,7 +263,7 @@ class BatchTable(Table[bytes, bytes]):
     def checkpoint(self, partition: int) -> None:
         """Freeze and write while nothing but the restore changes the store."""
         self.freeze(partition)
-        self.write(partition)
+        self._held[partition].write(is_current=False)
         self.written(partition)
 
     def open(self, partition: int) -> bool:

@@ -12,7 +12,7 @@ from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from streams.batching.batch import Fetched
+from streams.batching.batch import Fetched, FetchedMap
 from streams.kafka.clients import REQUEST_TIMEOUT_MS
 from streams.kafka.connections import adopt
 from streams.kafka.errors import watch_commits
@@ -81,6 +81,17 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             cast("BatchApp", self.app).denials.note(error, "READ")
             records = {}
         return {ensure_TP(tp): _fetched(consumer, tp, records) for tp in active_partitions}
+
+    async def join_again(self) -> None:
+        """Make the group plan again, by what its members have now."""
+        await self.call_thread(self._ensure_consumer()._coordinator.request_rejoin)
+
+    async def fetch_some(self, partitions: set[TP], most: int) -> FetchedMap:
+        """At most so many records of partitions that are there already; it does not wait."""
+        fetched = await self.call_thread(
+            self._fetch_records, self._ensure_consumer(), partitions, timeout=0, max_records=most
+        )
+        return cast(FetchedMap, fetched)
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         """Commit; False when the group was rebalanced meanwhile, or READ on a topic is denied: a

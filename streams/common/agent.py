@@ -57,12 +57,23 @@ class PartitionAgent(ABC, Generic[ShardT]):
         """All tables of this agent; they are frozen together."""
         return (self._table,)
 
-    def fold_restored(self, partition: int) -> None:
-        """Fold and write what was read into a table on disk so far, while more is read."""
+    async def fold_restored(self, partition: int) -> bool:
+        """Fold and write what was read into a table on disk so far, while more is read.
+
+        It waits only while all of the store is folded again. False: the partition was lost, or
+        assigned again, meanwhile.
+        """
         shard = self._opening[partition] = self._shard_to_open(partition)
-        for _ in self._fold(shard):
-            pass
+        for folded in self._fold(shard):
+            if shard.stored.refolding:
+                if folded % FOLDED_AT_ONCE == 0:
+                    self._checkpoint(shard)
+                await asyncio.sleep(0)
+                if self._opening.get(partition) is not shard or not shard.is_current:
+                    return False
+        self._discard_unusable(shard)
         self._checkpoint(shard)
+        return True
 
     async def open(self, partition: int) -> None:
         """Take over a restored partition; it yields to the loop, so heartbeats go on."""
@@ -72,11 +83,11 @@ class PartitionAgent(ABC, Generic[ShardT]):
             if refolding and folded % FOLDED_AT_ONCE == 0:
                 self._checkpoint(shard)
             await asyncio.sleep(0)
+        self._discard_unusable(shard)
         if refolding:
             self._checkpoint(shard)
         self._finish_restore(shard)
         await self._rearm(shard, shard.accounts_to_rearm())
-        self._table.discard(partition, shard.unusable)
         await self._resume(shard, self._table.pop_merged_keys(partition))
         self.shards[partition] = shard
         self.context.open(partition)
@@ -103,6 +114,10 @@ class PartitionAgent(ABC, Generic[ShardT]):
         """Set the timers of accounts again that changed their settings."""
         for _ in shard.rearm(accounts):
             await asyncio.sleep(0)
+
+    def _discard_unusable(self, shard: ShardT) -> None:
+        self._table.discard(shard.partition, shard.unusable)
+        shard.unusable = {}
 
     def _freeze(self, shard: ShardT) -> None:
         """What is planned from here on is not part of the next write to disk."""

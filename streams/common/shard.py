@@ -47,6 +47,8 @@ class PartitionShard(ABC, Generic[Value]):
         self._armed = _decode_settings(stored.notes.get(_SETTINGS, b"\x80"))
         """Fingerprints of the settings that the timers of a durable store were set by, by account;
         those without a record have the defaults."""
+        self._settings_changed = False
+        """They changed since `save`."""
         self.version = 0
         self.clock_ms = 0
         self.unusable: dict[bytes, str] = {}
@@ -95,9 +97,10 @@ class PartitionShard(ABC, Generic[Value]):
     def save(self) -> None:
         """Note in the store what else a restart needs to know."""
         notes = self.stored.notes
-        notes[_VERSION] = b"%d" % max(self.highest, self.version)
-        if (armed := _encode(self._armed)) != notes.get(_SETTINGS):
-            notes[_SETTINGS] = armed
+        if (version := b"%d" % max(self.highest, self.version)) != notes.get(_VERSION):
+            notes[_VERSION] = version
+        if self._settings_changed:
+            notes[_SETTINGS], self._settings_changed = _encode(self._armed), False
 
     def accounts_to_rearm(self) -> set[str]:
         """Accounts whose settings changed since the timers of a durable store were set."""
@@ -117,6 +120,7 @@ class PartitionShard(ABC, Generic[Value]):
                     yield looked_at
 
     def _note_settings(self, account: str) -> None:
+        self._settings_changed = True
         fingerprint = self.accounts.fingerprint(account)
         if fingerprint is None:
             self._armed.pop(account, None)

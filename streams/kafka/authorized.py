@@ -165,9 +165,18 @@ async def allowed_on_group(admin: AIOKafkaAdminClient, group: str) -> Allowed:
     return _operations(bits)
 
 
+async def hidden_topics(client: Any, topics: Iterable[str]) -> list[str]:
+    """Those of the topics that the user may not see, in their order. Raises KafkaError.
+
+    Kafka does not show whether they exist.
+    """
+    names = list(topics)
+    allowed = await allowed_on_topics(client, names) if names else {}
+    return [name for name in names if allowed.get(name) == frozenset()]
+
+
 async def absence(client: Any, topic: str, operation: str) -> str:
     """Why a topic is not among those that the brokers list, and the fix."""
-    allowed = (await allowed_on_topics(client, [topic])).get(topic)
-    if allowed is not None and not allowed:
+    if await hidden_topics(client, [topic]):
         return denial(f"{operation} on topic {topic}", user_of(client))
     return f"topic {topic} is missing. Fix: run `receipts topics`"

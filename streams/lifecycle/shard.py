@@ -33,6 +33,7 @@ from models.retries import (
     is_announced,
     next_timer_at,
     retry_request,
+    wakes_at,
 )
 from models.state import (
     MessageState,
@@ -197,7 +198,7 @@ class Shard(PartitionShard[MessageState]):
             self.newer.update(unknown)
         if day > self.retired_day:
             account = account_of(key)
-            wake = next_timer_at(value, self.accounts.of(account))
+            wake = wakes_at(value, self.accounts.of(account))
             counted = contribution(account, value)
             if counted is not None:
                 self.cells.add(counted)
@@ -216,7 +217,7 @@ class Shard(PartitionShard[MessageState]):
                 self.cells.remove(counted)
 
     def _set_timer_of(self, key: bytes, value: MessageState) -> None:
-        wake = next_timer_at(value, self.accounts.of(account_of(key)))
+        wake = wakes_at(value, self.accounts.of(account_of(key)))
         if wake:
             self.timers.set(key, wake)
         else:

@@ -99,7 +99,7 @@ class RecipientShard(PartitionShard[Suppression]):
         self._set_timer_of(key, value)
 
     def _set_timer_of(self, key: bytes, value: Suppression) -> None:
-        if _is_to_move(key, value):
+        if is_to_move(key, value):
             self.timers.set(key, AT_ONCE)
         else:
             self._set_timer(key, self._status_of(value))
@@ -194,7 +194,7 @@ class RecipientShard(PartitionShard[Suppression]):
         if stored is None or key in plan.changes:
             return
         suppression = decode(stored)
-        if _is_to_move(key, suppression):
+        if is_to_move(key, suppression):
             self._move(plan, key, suppression)
             return
         status = self._status_of(suppression)
@@ -217,7 +217,7 @@ class RecipientShard(PartitionShard[Suppression]):
             del self._moving[key]
 
 
-def _is_to_move(key: bytes, suppression: Suppression) -> bool:
+def is_to_move(key: bytes, suppression: Suppression) -> bool:
     """Whether 0.1.0 stored facts under another spelling of the number."""
     return not is_of_person(key) and suppression.facts != Facts()
 

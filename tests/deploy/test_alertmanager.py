@@ -16,30 +16,40 @@ PAGE, TICKET = "page", "ticket"
 Labels = dict[str, str]
 WAIT_S = 30.0
 
-#: A cause, and alerts that come with it.
+#: A cause, and alerts that come with it: where both are about a process, in the same one.
 PAIRS = {
     "ReceiptsNoWorker": [
         ("ReceiptsProcessDown", TICKET), ("ReceiptsRestarts", PAGE), ("ReceiptsStuck", PAGE),
         ("ReceiptsProviderSilent", PAGE),
     ],
     "ReceiptsNoSink": [("ReceiptsProcessDown", TICKET), ("ReceiptsClickHouseRefuses", TICKET)],
-    "ReceiptsRestarts": [("ReceiptsNotReady", PAGE), ("ReceiptsRebalances", TICKET)],
+    "ReceiptsRestarts": [
+        ("ReceiptsNotReady", TICKET), ("ReceiptsProcessDown", TICKET), ("ReceiptsStuck", PAGE),
+        ("ReceiptsLagUnknown", PAGE), ("ReceiptsRebalances", TICKET),
+    ],
     "ReceiptsKafkaRefuses": [
         ("ReceiptsNotReady", PAGE), ("ReceiptsCommitsFail", PAGE), ("ReceiptsStuck", PAGE),
         ("ReceiptsOptOutsRising", TICKET),
     ],
     "ReceiptsSinkNotWriting": [
         ("ReceiptsClickHouseRefuses", TICKET), ("ReceiptsNotReady", PAGE),
-        ("ReceiptsLagHigh", PAGE), ("ReceiptsStuck", PAGE),
+        ("ReceiptsNotReady", TICKET), ("ReceiptsLagHigh", PAGE), ("ReceiptsStuck", PAGE),
     ],
     "ReceiptsNotReady": [
+        ("ReceiptsNotReady", TICKET),
         ("ReceiptsLagHigh", PAGE), ("ReceiptsLagUnknown", PAGE), ("ReceiptsStuck", PAGE),
         ("ReceiptsCommitsFail", PAGE),
         ("ReceiptsKafkaErrors", TICKET), ("ReceiptsFollowerBehind", TICKET),
     ],
-    "ReceiptsRestoreSlow": [("ReceiptsNotReady", PAGE), ("ReceiptsLagHigh", PAGE)],
-    "ReceiptsStuck": [("ReceiptsLagHigh", PAGE), ("ReceiptsDeliveryRateLow", PAGE)],
+    "ReceiptsRestoreSlow": [
+        ("ReceiptsNotReady", TICKET), ("ReceiptsStuck", PAGE), ("ReceiptsLagHigh", PAGE),
+    ],
+    "ReceiptsStuck": [
+        ("ReceiptsLagHigh", PAGE), ("ReceiptsLagUnknown", PAGE), ("ReceiptsDeliveryRateLow", PAGE),
+    ],
 }  # fmt: skip
+#: A page about one process, and alerts of another one that it silences all the same.
+OF_THE_GROUP = {("ReceiptsRestarts", ("ReceiptsRebalances", TICKET))}
 #: A page, and an alert with another cause, which it must not silence.
 APART = [
     ("ReceiptsSinkNotWriting", ("ReceiptsMemoryHigh", PAGE)),
@@ -48,6 +58,9 @@ APART = [
     ("ReceiptsNotReady", ("ReceiptsKafkaRefuses", PAGE)),
     ("ReceiptsNotReady", ("ReceiptsRestoreSlow", PAGE)),
     ("ReceiptsLagHigh", ("ReceiptsStuck", PAGE)),
+    ("ReceiptsRestarts", ("ReceiptsLagHigh", PAGE)),
+    ("ReceiptsRestarts", ("ReceiptsNotReady", PAGE)),
+    ("ReceiptsRestoreSlow", ("ReceiptsNotReady", PAGE)),
     ("ReceiptsDeadLetters", ("ReceiptsRuleFailures", TICKET)),
 ]
 
@@ -67,15 +80,30 @@ def fired() -> list[list[Labels]]:
     ]
 
 
-def example(name: str, severity: str, job: str) -> Labels:
-    """Labels with which the alert fires, in a job."""
-    found = [
+def example(name: str, severity: str, job: str, process: str = "here:1") -> Labels:
+    """Labels with which the alert fires, in a job; if it is about them, a process and one topic."""
+    found = next(
         labels
         for together in fired()
         for labels in together
         if (labels["alertname"], labels["severity"]) == (name, severity)
+    )
+    about = {"job": job, "instance": process, "topic": "sends"}
+    return {**found, **{label: value for label, value in about.items() if label in found}}
+
+
+def pairs() -> list[tuple[str, tuple[str, str]]]:
+    """A cause and a symptom of each pair."""
+    return [(cause, symptom) for cause, found in PAIRS.items() for symptom in found]
+
+
+def pairs_of_processes() -> list[tuple[str, tuple[str, str]]]:
+    """Pairs of which both are about one process."""
+    return [
+        (cause, symptom)
+        for cause, symptom in pairs()
+        if "instance" in example(cause, PAGE, "") and "instance" in example(*symptom, "")
     ]
-    return {**found[0], "job": job}
 
 
 def page_and_ticket() -> list[tuple[Labels, Labels]]:
@@ -116,18 +144,36 @@ def until_silenced(alertmanager: Alertmanager, job: str, wanted: set[tuple[str, 
     until(holds, f"of {job} just {wanted} are silent", WAIT_S, lambda: silenced(alertmanager, job))
 
 
-@pytest.mark.parametrize(
-    ("cause", "symptom"), [(cause, each) for cause, found in PAIRS.items() for each in found]
-)
+@pytest.mark.parametrize(("cause", "symptom"), pairs())
 def test_a_cause_silences_what_comes_with_it(
     cause: str, symptom: tuple[str, str], alertmanager: Alertmanager
 ) -> None:
     """In its job alone, and the cause itself stays."""
-    here, other = f"{cause}-{symptom[0]}-here", f"{cause}-{symptom[0]}-elsewhere"
+    here, other = (f"{cause}-{'-'.join(symptom)}-{place}" for place in ("here", "elsewhere"))
     alertmanager.send(example(cause, PAGE, here), example(*symptom, here))
     alertmanager.send(example(*symptom, other))
     until_silenced(alertmanager, here, {symptom})
     assert silenced(alertmanager, other) == {symptom: False}
+
+
+@pytest.mark.parametrize(("cause", "symptom"), pairs_of_processes())
+def test_a_cause_in_one_process_silences_nothing_of_another(
+    cause: str, symptom: tuple[str, str], alertmanager: Alertmanager
+) -> None:
+    job = f"{cause}-{'-'.join(symptom)}-processes"
+    other = example(*symptom, job, "there:1")
+    alertmanager.send(other, example(cause, PAGE, job), example(*symptom, job))
+
+    def silent() -> dict[str, bool]:
+        found = alertmanager.alerts()
+        return {
+            labels["instance"]: is_silent
+            for labels, is_silent in found
+            if labels["job"] == job and (labels["alertname"], labels["severity"]) == symptom
+        }
+
+    until(lambda: silent().get("here:1", False), "its own symptom is silent", WAIT_S)
+    assert silent()["there:1"] == ((cause, symptom) in OF_THE_GROUP)
 
 
 @pytest.mark.parametrize(("page", "ticket"), page_and_ticket(), ids=lambda a: a["alertname"])

@@ -16,9 +16,8 @@ from models.access_rights import NEEDS, Program
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = [
-    "worker", "sink", "migrate", "topics", "status", "doctor", "report", "segments", "pages",
-    "suppressions",
-    "codes", "simulate", "demo", "version",
+    "worker", "sink", "migrate", "topics", "status", "doctor", "state", "report", "segments",
+    "pages", "suppressions", "codes", "simulate", "demo", "version",
 ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import io
 import os
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from deploy.diagnosis.checks import (
 )
 from deploy.diagnosis.examination import (
     Address,
+    Certificate,
     Check,
     Disk,
     Examination,
@@ -124,19 +126,31 @@ def page(**given: Any) -> Page:
 
 
 def judged(
-    read: Kafka | str | None = None, database: Database | Finding | None = None, *pages: Page
+    read: Kafka | Finding | None = None, database: Database | Finding | None = None, *pages: Page
 ) -> list[Finding]:
     return judge(read or kafka(), database or clickhouse(), pages, VERSION)
 
 
+KAFKA_AWAY = finding("kafka_away", "error", "Kafka", "no connection", "start it")
+KAFKA_REFUSES = finding("kafka_refused", "error", "Kafka", "refuses the login", "correct it")
+NO_CODEC = finding("codecs", "error", "Kafka client", "zstd cannot be read", "install it")
 AWAY = finding("clickhouse_away", "error", "ClickHouse", "does not answer", "start it")
 REFUSED = finding("clickhouse_refused", "error", "ClickHouse", "refuses", "correct it")
+IN_USE = finding("clickhouse_in_use", "warning", "ClickHouse", "another has it open", "look")
 HOUR = {"dead_letters_hour": 3, "dead_letters": (DeadLetters("not_json", "sends", 3, 3),)}
 
 #: (kind, severity, what the text has, findings)
 STATUS_CASES: list[tuple[str, str, str, list[Finding]]] = [
-    ("kafka_away", "error", "no connection", judged("no connection")),
+    ("kafka_away", "error", "no connection", judged(KAFKA_AWAY)),
+    ("kafka_refused", "error", "the login", judged(KAFKA_REFUSES)),
+    ("codecs", "error", "zstd", judged(NO_CODEC)),
     ("kafka_unread", "warning", "group x", judged(kafka(unread=("group x: no right",)))),
+    (
+        "kafka_unread",
+        "warning",
+        "no right grant",
+        judged(kafka(unread=("x: no right. Fix: grant it",))),
+    ),
     ("topics_missing", "error", "run `receipts topics`", judged(kafka(missing=("sends",)))),
     (
         "topics_differ",
@@ -197,6 +211,7 @@ STATUS_CASES: list[tuple[str, str, str, list[Finding]]] = [
     ("version_differs", "warning", "0.9", judged(None, None, page(version="0.9"))),
     ("clickhouse_away", "error", "does not answer", judged(None, AWAY)),
     ("clickhouse_refused", "error", "refuses", judged(None, REFUSED)),
+    ("clickhouse_in_use", "warning", "has it open", judged(None, IN_USE)),
     ("clickhouse_unread", "warning", "parts", judged(None, clickhouse(unread=("parts: no",)))),
     ("schema_behind", "error", "0002_b", judged(None, clickhouse(pending=("0002_b.sql",)))),
     ("schema_edited", "error", "0001_a", judged(None, clickhouse(edited=("0001_a.sql",)))),
@@ -263,7 +278,7 @@ def test_a_group_without_processes_is_not_asked_to_start_more() -> None:
 
 
 def test_errors_come_first_and_only_they_count() -> None:
-    found = sorted_findings(judged("away", clickhouse(newer=("0018",), pending=("0017",))))
+    found = sorted_findings(judged(KAFKA_AWAY, clickhouse(newer=("0018",), pending=("0017",))))
     assert [each.severity for each in found] == ["error", "error", "warning"]
     assert not is_well(found)
     assert is_well(sorted_findings(judged(None, clickhouse(newer=("0018",)))))
@@ -281,16 +296,17 @@ def test_durations(seconds: float, text: str) -> None:
 
 SETTINGS = Settings()
 HOST = "kafka:9092"
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+CAFILE = "RECEIPTS_KAFKA_SSL_CAFILE"
 
 
 def examined(**given: Any) -> ExaminedKafka:
     known = {
-        "problem": "",
+        "problem": None,
         "bootstrap": (Address(HOST, ""),),
         "advertised": (Address(HOST, ""),),
         "brokers": 1,
         "release": "4.1",
-        "certificates": (),
         "lacking": {"worker": {}, "sink": {}},
         "missing": (),
         "fatal": (),
@@ -325,6 +341,8 @@ def machine(**given: Any) -> Machine:
         "codecs": "",
         "files": 4096,
         "disks": (),
+        "certificates": (Certificate(CAFILE, "/ca.pem", NOW + timedelta(days=30)),),
+        "unusable": (),
     }
     return Machine(**{**known, **given})
 
@@ -338,7 +356,12 @@ def of_database(**given: Any) -> list[Check]:
 
 
 def of_machine(**given: Any) -> list[Check]:
-    return list(check_machine(machine(**given)))
+    return list(check_machine(machine(**given), NOW))
+
+
+def until(**left: float) -> tuple[Certificate, ...]:
+    """A certificate that ends so long after NOW."""
+    return (Certificate(CAFILE, "/ca.pem", NOW + timedelta(**left)),)
 
 
 def of_folder(**given: Any) -> list[Check]:
@@ -398,7 +421,7 @@ def test_a_folder_for_states_that_cannot_be_written(
 
 
 LACKING = {"worker": {"topic retry-requests": ("WRITE",)}, "sink": {}}
-EXPIRED = "RECEIPTS_KAFKA_SSL_CAFILE: a certificate expired. Fix: renew it"
+UNREADABLE = Certificate(CAFILE, "/ca.pem", None, "invalid serial number")
 ISSUE = ("topic sends", "has 3 copies", "move them")
 
 #: (kind, state, what the text has, checks)
@@ -417,14 +440,18 @@ DOCTOR_CASES: list[tuple[str, str, str, list[Check]]] = [
         "RECEIPTS_BROKERS",
         of_kafka(bootstrap=(Address(HOST, ""), Address("other:9092", "refused"))),
     ),
-    ("kafka_away", "error", "no answer", of_kafka(problem="no answer", brokers=0)),
+    ("kafka_away", "error", "no connection", of_kafka(problem=KAFKA_AWAY)),
+    ("kafka_refused", "error", "the login", of_kafka(problem=KAFKA_REFUSES)),
     (
         "kafka_rights",
         "error",
         "grant WRITE on topic retry-requests to the user of the worker",
         of_kafka(lacking=LACKING),
     ),
-    ("certificate", "warning", "renew it", of_kafka(certificates=(EXPIRED,))),
+    ("certificate", "warning", "ends at", of_machine(certificates=until(days=13))),
+    ("certificate", "error", "/ca.pem ended at", of_machine(certificates=until(seconds=0))),
+    ("certificate", "warning", "serial number", of_machine(certificates=(UNREADABLE,))),
+    ("settings", "error", CAFILE, of_machine(unusable=((CAFILE, "is not PEM", "give a PEM"),))),
     ("topics_missing", "error", "receipts topics", of_kafka(missing=("sends",))),
     ("topics_differ", "error", "has 3 copies", of_kafka(fatal=(ISSUE,))),
     ("topics_differ", "warning", "has 3 copies", of_kafka(harmless=(ISSUE,))),
@@ -480,17 +507,29 @@ def test_what_could_not_be_examined_is_skipped_and_no_error() -> None:
     skipped = [each.area for each in hidden if each.state == "skipped"]
     assert skipped == ["rights", "rights", "disk"]
     assert {each.state for each in hidden} == {"ok", "skipped"}
-    away = [each for each in of_kafka(problem="no answer", brokers=0) if each.state == "skipped"]
+    away = [each for each in of_kafka(problem=KAFKA_AWAY) if each.state == "skipped"]
     assert [each.area for each in away] == ["rights", "topics", "clocks", "disk"]
+    unread = of_kafka(skipped=(Skipped("topics", "Kafka", "no answer in time"),))
+    assert ("topics", "ok") not in {(each.area, each.state) for each in unread}
     rights = of_database(skipped=(Skipped("rights", "ClickHouse", "unknown statement"),))
     assert ("rights", "ok") not in {(each.area, each.state) for each in rights}
 
 
 def test_a_database_that_does_not_exist_yet_needs_migrations() -> None:
     later = tuple(Skipped(area, "ClickHouse", "not yet") for area in ("rights", "clocks", "disk"))
-    found = of_database(version="", ahead_s=None, pending=("0001",), schema="", skipped=later)
+    found = of_database(
+        version="", ahead_s=None, round_trip_s=None, pending=("0001",), schema="", skipped=later
+    )
     assert [each.kind for each in found if each.kind] == ["schema_behind"]
-    assert {each.area for each in found if each.state == "ok"} == {"connections"}
+    (well,) = [each for each in found if each.state == "ok"]
+    assert (well.area, well.detail) == ("connections", "answers")
+
+
+def test_a_client_without_a_codec_is_named_once_and_nothing_of_kafka_is_examined() -> None:
+    found = [*of_kafka(problem=NO_CODEC), *of_machine(codecs="zstd cannot be read")]
+    assert [each.kind for each in found if each.kind] == ["codecs"]
+    skipped = [each.area for each in found if each.state == "skipped"]
+    assert skipped == ["rights", "topics", "clocks", "disk"]
 
 
 def test_a_sink_does_not_need_the_rights_of_a_worker() -> None:
@@ -553,14 +592,18 @@ def test_the_screen_has_all_and_fits(width: int) -> None:
     tables = tuple(Table(name, 1_234_567, 3, 2.0, 10) for name in names)
     late = kafka(groups=(group("worker", place(1234, 400.0)), group("sink")), **HOUR)
     everything = status(
-        judged(late), page(), page(process="sink"), kafka=late, clickhouse=clickhouse(tables=tables)
+        judged(late),
+        page(standbys={"1": 0, "3": 1_500}),
+        page(process="sink"),
+        kafka=late,
+        clickhouse=clickhouse(tables=tables),
     )
     lines = shown(status_screen(everything), width)
     text = "\n".join(lines)
     for part in (
         "error", "1,234 records wait", "docs/runbook.md#receiptslaghigh", "Kafka 4.1",
         "schema 0017", "http://worker:6066", "10.0.0.1", "suppression_requests",
-        "not_json 3", "3 on sms",
+        "not_json 3", "3 on sms", "2 copies of 2 partitions, 1,500 records behind at most",
     ):  # fmt: skip
         assert part in text
     assert max(map(len, lines)) <= width
@@ -568,7 +611,7 @@ def test_the_screen_has_all_and_fits(width: int) -> None:
 
 
 def test_the_screen_shows_the_rest_when_sources_are_away() -> None:
-    alone = status(judged("away", AWAY), page(), kafka=None, clickhouse=None)
+    alone = status(judged(KAFKA_AWAY, AWAY), page(), kafka=None, clickhouse=None)
     text = "\n".join(shown(status_screen(alone), 80))
     assert "http://worker:6066" in text
     assert text.count("error  ") == 2

@@ -1,12 +1,19 @@
 """What the log of a process leaves out, and what it never does."""
 
+import asyncio
 import io
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from deploy.processes.logs import EXTENDED, LIBRARIES, OnceAMinute, log_to_stderr
+from models.settings import Settings
+from streams.kafka.security import kafka_access, watch_certificates
+from tests.support.secured_broker import Certificates
+from tests.support.waiting import eventually
 
 FETCH = "Failed fetch messages from %s: %s"
 
@@ -55,6 +62,38 @@ def test_facts_of_a_library_that_differ_are_all_written(written: io.StringIO) ->
     logging.getLogger("aiokafka.consumer.fetcher").error(FETCH, 1, "refused")
     logging.getLogger("aiokafka.cluster").error(FETCH, 1, "refused")
     assert len(written.getvalue().splitlines()) == 3
+
+
+async def test_each_of_two_files_of_certificates_has_its_line(
+    written: io.StringIO, tmp_path: Path
+) -> None:
+    """Both lines have the format string "%s"."""
+    end = datetime.now(UTC) + timedelta(days=3)
+    soon = {"not_before": end - timedelta(days=9), "not_after": end}
+    made = Certificates(tmp_path)
+    cafile, _ = made.issue("authority", **soon)
+    certfile, keyfile = made.issue("client", **soon)
+    settings = Settings(
+        kafka_security_protocol="SSL",
+        kafka_ssl_cafile=str(cafile),
+        kafka_ssl_certfile=str(certfile),
+        kafka_ssl_keyfile=str(keyfile),
+    )
+    watching = asyncio.create_task(watch_certificates(kafka_access(settings), every_s=0.01))
+    try:
+        await eventually(lambda: written.getvalue().count("expires at") == 2, why=written.getvalue)
+    finally:
+        watching.cancel()
+    named = [line.partition(":")[0] for line in written.getvalue().splitlines()]
+    assert named == ["RECEIPTS_KAFKA_SSL_CAFILE", "RECEIPTS_KAFKA_SSL_CERTFILE"]
+
+
+def test_a_line_without_words_of_its_own_is_left_out_when_its_text_repeats(
+    written: io.StringIO,
+) -> None:
+    for text in ("one", "two", "one"):
+        logging.getLogger("streams.kafka.security").warning("%s: %r", "here", text)
+    assert written.getvalue().splitlines() == ["here: 'one'", "here: 'two'"]
 
 
 def test_our_own_lines_are_never_left_out(written: io.StringIO) -> None:

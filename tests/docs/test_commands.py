@@ -46,6 +46,16 @@ def typed(page: Path) -> Iterator[list[str]]:
                 yield words[place + 1 :]
 
 
+@pages
+def test_a_block_of_settings_can_be_copied(page: Path) -> None:
+    """As the environment of a process: the settings fit together."""
+    for block in blocks(page, "sh"):
+        words = shlex.split(block, comments=True)
+        named = [word.partition("=") for word in words]
+        if words and all(name.startswith("RECEIPTS_") and is_set for name, is_set, _ in named):
+            Settings.read({name: value for name, _, value in named})
+
+
 def check_command(words: list[str]) -> None:
     """Commands joined by | are each looked up; otherwise options must parse."""
     if "|" in words:

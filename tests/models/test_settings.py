@@ -267,6 +267,8 @@ def test_mistakes_about_kafka_are_named_at_once_with_the_fix(
         f"RECEIPTS_KAFKA_{name}" for name in variables
     ]
     assert all(issue.fix for issue in raised.value.issues)
+    useless = [each for each in raised.value.issues if "has no effect" in each.problem]
+    assert all("remove it" in each.fix for each in useless)
     assert "a-secret" not in str(raised.value)
 
 

@@ -23,6 +23,7 @@ from models.state import decode
 from models.suppression import decode as judged
 from tests.properties.recipient_oracle import Message, Number, Oracle, Received, Status
 from tests.support.recipient_world import HOUR, MINUTE, T0, Death, World, batches, unsubscribe
+from tests.support.stores import stores_on_disk
 
 #: A number and a channel: each pair has strikes and reasons of its own.
 BAD, BAD_TOO, GOOD = "+447911123456 sms", "+447911123456 whatsapp", "+46701234567 sms"
@@ -348,3 +349,20 @@ TestBounces.settings = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+
+
+class BouncesOnDisk(Bounces):
+    """The same with states on disk; a worker that dies goes back to its last write."""
+
+    def __init__(self) -> None:
+        self.disk = stores_on_disk()
+        self.disk.__enter__()
+        super().__init__()
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.disk.__exit__(None, None, None)
+
+
+TestBouncesOnDisk = BouncesOnDisk.TestCase
+TestBouncesOnDisk.settings = settings(TestBounces.settings, max_examples=80)

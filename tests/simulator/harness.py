@@ -21,13 +21,18 @@ from models.keys import FORWARDED
 from models.message_row import MessageRow, row_of
 from models.state import decode
 from models.suppression import decode as decode_suppression
-from streams.batching import MemoryStore
 from streams.common.plan import Plan
 from streams.followers.suppression_index import SuppressionIndex
 from streams.lifecycle.shard import Rules, Shard
 from streams.suppression.shard import RecipientShard
 from tests.support.records import Record
-from tests.support.stores import restore, restore_recipients
+from tests.support.stores import (
+    begin_again,
+    checkpoint,
+    new_store,
+    restore,
+    restore_recipients,
+)
 
 AS_OF = 1_795_300_000_000
 PARTITIONS = 3
@@ -74,24 +79,40 @@ class Worker:
     def __init__(self, accounts: Accounts, *, follows: bool) -> None:
         self.follows = follows
         self.suppressed = SuppressionIndex()
-        self.states = [MemoryStore() for _ in range(PARTITIONS)]
-        self.numbers = [MemoryStore() for _ in range(PARTITIONS)]
-        self.messages = [
-            Shard(p, self.states[p], Rules(PARTITIONS), accounts, self.suppressed)
-            for p in range(PARTITIONS)
-        ]
-        self.recipients = [
-            RecipientShard(p, self.numbers[p], PARTITIONS, accounts) for p in range(PARTITIONS)
-        ]
+        self.accounts = accounts
+        self.states = [new_store() for _ in range(PARTITIONS)]
+        self.numbers = [new_store() for _ in range(PARTITIONS)]
+        self.takes = 0
+        self.messages = [self.shard(p, 1) for p in range(PARTITIONS)]
+        self.recipients = [self.judge(p, 1) for p in range(PARTITIONS)]
         self.dead: dict[tuple[str, int, int], str] = {}
         self.forwarded: list[Record] = []
         self.strikes: list[dict[str, Any]] = []
         self.retries: list[dict[str, Any]] = []
         self.requests: set[Decision] = set()
-        for shard in self.messages:
-            restore(shard, {}, 1)
-        for recipients in self.recipients:
-            restore_recipients(recipients, 1)
+
+    def shard(self, partition: int, generation: int) -> Shard:
+        store = self.states[partition]
+        made = Shard(partition, store, Rules(PARTITIONS), self.accounts, self.suppressed)
+        restore(made, {}, generation)
+        return made
+
+    def judge(self, partition: int, generation: int) -> RecipientShard:
+        made = RecipientShard(partition, self.numbers[partition], PARTITIONS, self.accounts)
+        restore_recipients(made, generation)
+        return made
+
+    def rest(self, partition: int) -> None:
+        """On disk: write now and then; begin again now and then, some of it not written."""
+        self.takes += 1
+        if self.takes % 3 == 0:
+            checkpoint(self.messages[partition])
+            checkpoint(self.recipients[partition])
+        elif self.takes % 7 == 0 and self.states[partition].durable:
+            for store in (self.states[partition], self.numbers[partition]):
+                begin_again(store, dict(store))
+            self.messages[partition] = self.shard(partition, self.takes)
+            self.recipients[partition] = self.judge(partition, self.takes)
 
     def take(self, partition: int, topic: str, records: list[Record], clock_ms: int) -> None:
         numbers = topic in (STRIKES, REQUESTS)
@@ -106,6 +127,7 @@ class Worker:
             again = Record(topic, stray.partition, -1, stray.record.timestamp, stray.key,
                            stray.record.value, ((FORWARDED, b"1"),))  # fmt: skip
             self.take(stray.partition, topic, [again], clock_ms)
+        self.rest(partition)
 
     def apply(self, plan: Plan, table: dict[bytes, bytes], clock_ms: int) -> None:
         assert not plan.failures

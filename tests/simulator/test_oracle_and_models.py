@@ -5,6 +5,8 @@ Events are dealt to the shards out of order and twice; the outcome must not depe
 
 import json
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
 
@@ -21,6 +23,7 @@ from tests.simulator.harness import (
     retry_requests,
     shuffled,
 )
+from tests.support.stores import stores_on_disk
 
 #: Who decides what a worker publishes: recipients, and providers whose code is an opt-out.
 WORKERS_OWN = (RECIPIENT, *OPTED_OUT)
@@ -36,9 +39,11 @@ def expected(records: list[Published]) -> Expected:
     return expect(records, AS_OF)
 
 
-@pytest.fixture(scope="module")
-def worker(records: list[Published]) -> Worker:
-    return shuffled(records, 12)
+@pytest.fixture(scope="module", params=["memory", "disk"])
+def worker(request: pytest.FixtureRequest, records: list[Published]) -> Iterator[Worker]:
+    """Its states in memory, or on disk with a restart now and then."""
+    with stores_on_disk() if request.param == "disk" else nullcontext():
+        yield shuffled(records, 12)
 
 
 def test_messages_and_orphans_are_the_same(worker: Worker, expected: Expected) -> None:

@@ -49,6 +49,7 @@ class Partitions(App):
     assigned_partitions = frozenset({0, 1})
     ready_partitions = frozenset({0})
     restoring = (SimpleNamespace(partition=1, remaining=70),)
+    standby_lags: Any = {2: 7, 3: None}  # noqa: RUF012
     unacknowledged = 5
     clock_skew_s = 1.5
     since: float | None = None
@@ -88,9 +89,12 @@ def test_what_a_worker_shows_of_its_partitions_goes_with_them(
     assert meter.value("receipts_restore_seconds", "0") == 0
     assert meter.value("receipts_unacknowledged_records") == 5
     assert meter.value("receipts_clock_skew_seconds") == 1.5
+    assert meter.value("receipts_standby_lag_records", "2") == 7
+    assert ("receipts_standby_lag_records", ("3",)) not in meter.sums
 
     app.assigned_partitions = app.ready_partitions = frozenset({1})
     app.restoring = ()
+    app.standby_lags = {}
     shards.clear()
     reporter._report_partitions()
     partitions = {

@@ -32,7 +32,8 @@ START_S: Final = 60.0
 def shortened(rules: str, thresholds: Mapping[str, float]) -> str:
     """A rule file that reacts within seconds. thresholds: values by name."""
     text = re.sub(r"\[\d+[mh]\]", f"[{WINDOW_S}s]", rules)
-    text = text.replace("offset 1h", f"offset {WINDOW_S}s").replace("< 3600", f"< {WINDOW_S}")
+    text = re.sub(r"offset \d+[mh]\b", f"offset {WINDOW_S}s", text)
+    text = re.sub(r"< (1800|3600)\b", f"< {WINDOW_S}", text)
     text = re.sub(r"\bfor: \d+[mh]\b", "for: 1s", text)
     text = re.sub(r"\binterval: 1m\b", "interval: 1s", text)
     for name, value in thresholds.items():

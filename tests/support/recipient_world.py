@@ -20,13 +20,18 @@ from models.suppression import Suppression
 from models.suppression import decode as decode_suppression
 from models.suppression_requests import Action, SuppressionRequest
 from models.vocabulary import Channel
-from streams.batching import MemoryStore
 from streams.common.plan import Plan
 from streams.followers.suppression_index import SuppressionIndex
 from streams.lifecycle.shard import Rules, Shard
 from streams.suppression.shard import REQUESTS, STRIKES, RecipientShard
 from tests.support.records import Record, record
-from tests.support.stores import restore, restore_recipients
+from tests.support.stores import (
+    begin_again,
+    checkpoint,
+    new_store,
+    restore,
+    restore_recipients,
+)
 
 T0 = 1_795_132_800_000  # 2026-11-20T00:00:00Z
 SECOND = 1_000
@@ -59,11 +64,11 @@ class World:
 
     def __init__(self, **settings: Any) -> None:
         self.accounts = Accounts()
-        self.states = MemoryStore()
+        self.states = new_store()
         self.logged: dict[bytes, bytes] = {}
         self.deferred_records: list[Record] = []
         self.deferred_requests: list[PublishedRequest] = []
-        self.numbers = MemoryStore()
+        self.numbers = new_store()
         self.suppressed = SuppressionIndex()
         self.logs: dict[str, list[Record]] = {STRIKES: [], REQUESTS: []}
         self.read_to = {STRIKES: 0, REQUESTS: 0}
@@ -78,6 +83,8 @@ class World:
     def restart(self) -> None:
         """A new worker takes over what is stored."""
         self.logged = dict(self.states)
+        begin_again(self.states, self.logged)
+        begin_again(self.numbers, dict(self.numbers))
         self.deferred_records, self.deferred_requests = [], []
         self.generation += 1
         self.messages = Shard(0, self.states, _RULES, self.accounts, self.suppressed)
@@ -125,8 +132,7 @@ class World:
         if dies == "written":
             self._flush()
         if dies:
-            self.states.clear()
-            self.states.update(self.logged)
+            begin_again(self.states, self.logged)
             self.restart()
 
     def _produce(self) -> None:
@@ -139,6 +145,7 @@ class World:
         """Produce deferred records, then write their states."""
         self._produce()
         self.logged = dict(self.states)
+        checkpoint(self.messages)
 
     # --- numbers ---------------------------------------------------------------------------------
 
@@ -195,6 +202,7 @@ class World:
             if dies:
                 return
         self.deliver_strikes(at)
+        checkpoint(self.judge)
 
     def wait(self, since: int, until: int, every: int = HOUR) -> None:
         """Nothing comes for a while, but time goes by."""

@@ -44,6 +44,7 @@ class System:
 
     login: fields of Settings with which each program connects to Kafka; by default plain text.
     on_disk: workers keep states in a folder of their own, instead of in memory
+    standbys: other workers that keep a copy of each partition
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class System:
         partitions: int = 4,
         login: Callable[[Program], Mapping[str, Any]] = lambda program: {},
         on_disk: bool = False,
+        standbys: int = 0,
     ) -> None:
         self._login = login
         self._on_disk = on_disk
@@ -68,6 +70,7 @@ class System:
             partitions=partitions,
             clickhouse_url=f"http://default:@127.0.0.1:{self.port}/receipts",
             batch_size=500,
+            standbys=standbys,
             session_timeout_s=6,  # joining a group of the embedded broker takes half of it
         )
         self._children: list[Child] = []
@@ -234,9 +237,10 @@ def running(
     login: Callable[[Program], Mapping[str, Any]] = lambda program: {},
     *,
     on_disk: bool = False,
+    standbys: int = 0,
 ) -> Iterator[System]:
     """A system with topics and an engine; stops it at the end."""
-    system = System(brokers, prefix, folder, login=login, on_disk=on_disk)
+    system = System(brokers, prefix, folder, login=login, on_disk=on_disk, standbys=standbys)
     try:
         system.start()
         yield system

@@ -5,6 +5,8 @@ What needs an outage gets one: Kafka and ClickHouse are killed and come back, Cl
 
 import asyncio
 import contextlib
+import os
+import signal
 import time
 import urllib.request
 from collections import defaultdict
@@ -39,8 +41,11 @@ MAY_BE_ZERO = {
     "receipts_clickhouse_delayed_inserts",
     "receipts_restore_left_records",  # they are restored at once
     "receipts_restore_seconds",
+    "receipts_standby_lag_records",
 }
 PATIENCE_S = 60.0
+#: A recipient in whose row ClickHouse finds a violated constraint.
+REFUSED = "+46700000007"
 
 
 class Watched:
@@ -110,7 +115,7 @@ def watched(needs_kafka: None, prefix: str, tmp_path: Path) -> Iterator[Watched]
     pem = tmp_path / "ca.pem"
     pem.write_bytes(certificate(datetime.now(UTC) + timedelta(days=90)))
     with KafkaBroker() as broker:
-        with running(broker.bootstrap, prefix, tmp_path, on_disk=True) as system:
+        with running(broker.bootstrap, prefix, tmp_path, on_disk=True, standbys=1) as system:
             yield Watched(system, broker, pem)
         broker.kill()
 
@@ -148,6 +153,23 @@ def left_behind(partitions: int) -> list[tuple[str, bytes, bytes, int]]:
         ("suppressions", b"acme/garbage", b"\xc1", 0),
         ("accounts", b"broken", b'{"account": "broken", "strike_limit": -1}', 0),
     ]
+
+
+def refused_row(partitions: int) -> list[tuple[str, bytes, bytes, int]]:
+    """One record: a state whose row ClickHouse refuses."""
+    name, key = message_of(0, partitions, "refused")
+    sent = send(message_id=name, recipient=REFUSED, sent_at=now_ms())
+    return [("message-states", key, encode(state(1, sent)), 0)]
+
+
+@contextlib.contextmanager
+def paused(broker: KafkaBroker) -> Iterator[None]:
+    """Within the block the broker answers nothing."""
+    os.kill(broker.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(broker.pid, signal.SIGCONT)
 
 
 async def produce(system: System, records: list[tuple[str, bytes, bytes, int]]) -> None:
@@ -238,16 +260,23 @@ def lose_kafka(watched: Watched) -> None:
 
 
 def lose_clickhouse(watched: Watched) -> None:
-    """The engine is killed while rows come; then it refuses inserts of one table."""
-    system, (engine, *_) = watched.system, watched.system._children
+    """The engine is killed while rows come; then it refuses one row, and inserts of one table."""
+    system = watched.system
     watched.until_idle()
-    engine.kill()
-    system.publish(500, seed=22, name="without ClickHouse")
+    system.client().command(
+        f"ALTER TABLE receipts.messages ADD CONSTRAINT ours CHECK recipient != '{REFUSED}'"
+    )
+    system.kill_engine()
+    asyncio.run(produce(system, refused_row(system.settings.partitions)))
     watched.until("sink-1", "receipts_sink_insert_failures_total", "unavailable")
+    system.publish(500, seed=22, name="without ClickHouse")
     watched.until("sink-1", "receipts_sink_waiting_seconds", above=3)
     watched.until("sink-1", "receipts_lag_seconds", above=3)
-    system.start_engine()
+    with paused(watched.broker):
+        system.start_engine()
+        watched.until("sink-1", "receipts_unacknowledged_records", what="the dead letter waits")
     client = system.client()
+    client.command("ALTER TABLE receipts.messages DROP CONSTRAINT ours")
     change = "ALTER TABLE receipts.messages MODIFY SETTING parts_to_throw_insert = {}"
     client.command(change.format(1))
     system.publish(500, seed=23, name="refused")

@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from aiokafka.client import ConnectionGroup
@@ -21,13 +21,13 @@ from deploy.diagnosis.doctor import examine
 from deploy.diagnosis.kafka import read_kafka
 from deploy.diagnosis.status import look
 from deploy.kafka import suppression_client
-from deploy.kafka.access_rights import PRINCIPALS, acl_commands
+from deploy.kafka.access_rights import PRINCIPALS, acl_commands, lacking_rights
 from deploy.kafka.topics import TopicsError, check_topics, create_topics
 from deploy.simulator.event import KINDS
 from deploy.simulator.ledger.compare import compare, expectation
 from deploy.simulator.publish.publish import PublishError, SimulateOptions, simulate
 from models.access_rights import NEEDS, Program, Right, rights_of
-from models.settings import Settings
+from models.settings import Settings, Topic
 from streams.batching.runner import EXIT_FAILED
 from streams.kafka import clients
 from streams.kafka.security import Access, kafka_access
@@ -52,6 +52,7 @@ ROOT = Path(__file__).parents[2]
 WAYS: tuple[Way, ...] = ("mtls", "plain", "scram-sha-256", "scram-sha-512", "oauthbearer")
 PREFIX = "acme."
 LONG_S = 60.0
+TOPICS: tuple[Topic, ...] = get_args(Topic)
 
 
 @pytest.fixture(scope="module")
@@ -169,9 +170,45 @@ def test_status_and_doctor_work_with_the_least_rights(
 
 def test_status_names_what_it_may_not_read(system: System, processes: dict[str, Process]) -> None:
     found = asyncio.run(look(system.settings_of("worker")))
-    unread = [each.problem for each in found.findings if each.kind == "kafka_unread"]
-    assert any(f"group {PREFIX}receipts-sink" in text for text in unread), unread
+    unread = {each.problem: each.fix for each in found.findings if each.kind == "kafka_unread"}
+    user = "to User:receipts-worker"
+    fix = unread[f"not read: Kafka denies DESCRIBE on group {PREFIX}receipts-sink {user}"]
+    assert fix == "grant it; `receipts topics --acls` prints the commands"
     assert found.kafka is not None and found.kafka.groups[0].members
+    seen = {topic.name for topic in found.kafka.topics}
+    hidden = [name for name in map(system.settings.topic, TOPICS) if name not in seen]
+    assert hidden
+    (of_topics,) = [text for text in unread if "denies READ on topic" in text]
+    named = of_topics.removesuffix(f" {user}").rpartition(" on topic ")[2].split(", ")
+    assert set(hidden) <= set(named)
+    assert not [text for text in unread if "Unable to" in text]
+    assert not found.kafka.missing
+    assert found.well, found.findings
+
+
+def test_doctor_skips_topics_that_it_may_not_see(
+    system: System, processes: dict[str, Process]
+) -> None:
+    environ = system.settings_of("worker").environ()
+    found = asyncio.run(examine(environ, ("worker", "sink"))).checks
+    of_topics = [each for each in found if each.area == "topics"]
+    assert [each.state for each in of_topics] == ["skipped"]
+    assert "Kafka denies DESCRIBE on topic" in of_topics[0].detail
+    assert {each.kind for each in found if each.area == "rights"} >= {"kafka_rights"}
+
+
+def test_doctor_looks_up_the_rights_of_the_processes_it_is_for(
+    system: System, processes: dict[str, Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up: list[str] = []
+
+    async def noted(admin: Any, program: Program, settings: Settings) -> list[Right]:
+        looked_up.append(program)
+        return await lacking_rights(admin, program, settings)
+
+    monkeypatch.setattr("deploy.diagnosis.examine_kafka.lacking_rights", noted)
+    asyncio.run(examine(system.settings_of("worker").environ(), ("worker",)))
+    assert looked_up == ["worker"]
 
 
 def test_no_secret_is_in_any_log(system: System, processes: dict[str, Process]) -> None:
@@ -212,8 +249,12 @@ def test_a_right_that_is_taken_away_is_waited_for(
         system.publish(500, seed=seed, name=f"denied-{seed}")
         until(lambda: f"Kafka denies {right}" in _not_ready(process), f"{right} is missed", LONG_S)
         process.child.check()
-        lines = [li for li in process.child.log.read_text().splitlines() if str(right) in li]
-        assert 1 <= len(lines) <= 3, lines
+
+        def lines() -> list[str]:
+            return [li for li in process.child.log.read_text().splitlines() if str(right) in li]
+
+        until(lambda: bool(lines()), f"the log names {right}", LONG_S)
+        assert len(lines()) <= 3, lines()
     finally:
         asyncio.run(grant(secured, principal, right))
     until(lambda: not _not_ready(process), "it is ready again", LONG_S)
@@ -297,18 +338,10 @@ def test_what_ends_a_worker_makes_a_sink_wait(
 # --- with one right less ------------------------------------------------------------------------
 
 
-class Unread(Exception):
-    """What `receipts status` could not read."""
-
-
 async def _starts(program: Program, settings: Settings) -> None:
     """What the program does first, or what needs the right."""
     if program in ("worker", "sink", "admin"):
         await check_topics(settings, program)
-    elif program == "status":
-        found = await read_kafka(settings, suppression_client.now_ms())
-        if found.unread:
-            raise Unread("\n".join(found.unread))
     elif program == "suppressions":
         _ = [one async for one in suppression_client.suppressed_recipients(settings)]
         value = suppression_client.request_value(
@@ -325,15 +358,23 @@ def _cases() -> list[Any]:
     return [
         pytest.param(program, right, id=f"{program}: {right}")
         for program in NEEDS
+        if program != "status"  # it goes on with all else: a test of its own
         for right in rights_of(program, settings)
         if right.operation != "CREATE"
     ]
 
 
+def _denial(right: Right, principal: str) -> str:
+    return (
+        f"Kafka denies {right} to {principal}. Fix: grant it; `receipts topics --acls` prints the "
+        "commands"
+    )
+
+
 async def _refused(work: Callable[[], Awaitable[None]]) -> str:
     try:
         await work()
-    except (TopicsError, PublishError, suppression_client.SuppressionsError, Unread) as error:
+    except (TopicsError, PublishError, suppression_client.SuppressionsError) as error:
         return str(error)
     return ""
 
@@ -353,12 +394,7 @@ async def test_one_right_less_is_named(
             return bool(text)
 
         await eventually(is_refused, LONG_S, lambda: f"{right} is not needed")
-        line = f"Kafka denies {right} to {principal}. Fix: grant it; " \
-            "`receipts topics --acls` prints the commands"  # fmt: skip
-        if program == "status":  # it goes on with all else
-            assert line in text
-        else:
-            assert text == line
+        assert text == _denial(right, principal)
     finally:
         await grant(secured, principal, right)
 
@@ -366,6 +402,49 @@ async def test_one_right_less_is_named(
         return not await _refused(lambda: _starts(program, settings))
 
     await eventually(works, LONG_S)
+
+
+@pytest.mark.parametrize("operation", ["READ", "DESCRIBE_CONFIGS", "DESCRIBE"])
+async def test_status_names_every_right_that_it_lacks(
+    operation: str, system: System, secured: SecuredBroker
+) -> None:
+    """Those of an operation, each alone and then all at once, and it reads all else."""
+    settings, principal = system.settings_of("status"), PRINCIPALS["status"]
+    rights = [r for r in rights_of("status", settings) if r.operation == operation]
+    assert rights
+    admin = clients.admin(kafka_access(settings))
+    await admin.start()
+    try:
+        for right in rights:
+            await revoke(secured, principal, right)
+            await _until_lacking(admin, settings, [right])
+            await grant(secured, principal, right)
+        await _until_lacking(admin, settings, [])
+        for right in rights:
+            await revoke(secured, principal, right)
+        await _until_lacking(admin, settings, rights)
+        found = await read_kafka(settings, suppression_client.now_ms())
+        named = {line for line in found.unread if line.startswith("Kafka denies ")}
+        assert named == {_denial(right, principal) for right in rights}
+        assert found.brokers == 1 and not found.missing  # READ is also what shows a topic
+    finally:
+        # An ACL that is there already stays as it is.
+        await grant(secured, principal, *rights)
+        await _until_lacking(admin, settings, [])
+        await admin.close()
+    assert not (await read_kafka(settings, suppression_client.now_ms())).unread
+
+
+async def _until_lacking(admin: Any, settings: Settings, rights: list[Right]) -> None:
+    """A broker applies a change of ACLs a moment after it acknowledged it."""
+    lacking: list[Right] = []
+
+    async def holds() -> bool:
+        nonlocal lacking
+        lacking = list(await lacking_rights(admin, "status", settings))
+        return sorted(map(str, lacking)) == sorted(map(str, rights))
+
+    await eventually(holds, LONG_S, lambda: f"{lacking} instead of {rights}")
 
 
 async def test_creating_topics_without_the_right_is_named(
@@ -577,6 +656,19 @@ def test_a_command_shows_a_mistake_alone(secured: SecuredBroker) -> None:
     assert line.startswith("receipts: error: Kafka at ") and named in line and "Fix: " in line
     for secret in SECRETS:
         assert secret not in done.stdout + done.stderr
+
+
+async def test_a_refused_login_has_one_fix_in_status_and_doctor(secured: SecuredBroker) -> None:
+    fields, named = _mistakes(secured)["wrong password"]
+    settings = Settings(**fields)
+    found = [each for each in (await look(settings)).findings if each.where == "Kafka"]
+    checks = (await examine(settings.environ(), ("worker",))).checks
+    checked = [each for each in checks if each.where == "Kafka" and each.state == "error"]
+    for (one,) in (found, checked):
+        assert one.kind == "kafka_refused" and named in one.fix
+        assert one.help == "docs/runbook.md#receiptskafkarefuses"
+    assert found[0].problem == checked[0].detail
+    assert found[0].problem.endswith("it refuses the login")
 
 
 async def test_a_login_that_is_refused_later_is_kept_as_a_reason(secured: SecuredBroker) -> None:

@@ -9,19 +9,24 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from prometheus_client import CollectorRegistry
 
 from deploy.diagnosis.doctor import examine
 from deploy.diagnosis.examination import Check
+from deploy.diagnosis.pages import default_pages
 from deploy.diagnosis.readings import Group, Status
 from deploy.diagnosis.status import look
 from deploy.embedded.brokers import Broker, free_port
 from deploy.kafka.topics import create_topics
+from deploy.processes.monitoring import ProcessHealth, PrometheusMeter, monitoring_server
+from deploy.processes.process import build
 from models.settings import Settings
 from sinks.client import connect
 from sinks.migrate import load, migrate
@@ -29,11 +34,14 @@ from tests.support import commands
 from tests.support.front import Front
 from tests.support.records import Record
 from tests.support.running_sink import publish
+from tests.support.secured_broker import Certificates
 from tests.support.system import System, running
 from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60
+#: What certificates are for.
+USES = ("kafka_ssl", "monitoring", "clickhouse", "pages")
 receipts = partial(commands.receipts, timeout_s=PATIENCE_S)
 pytestmark = pytest.mark.kafka
 
@@ -231,10 +239,74 @@ def test_an_engine_that_is_open_elsewhere_is_a_warning(front: Front, tmp_path: P
     settings = alone(brokers=f"127.0.0.1:{free_port()}", clickhouse_url=f"chdb://{front.folder}")
     done = receipts(settings, "status", "--json")
     found = {each["kind"]: each["severity"] for each in json.loads(done.stdout)["findings"]}
-    assert found == {"kafka_away": "error", "clickhouse_refused": "warning"}
+    assert found == {"kafka_away": "error", "clickhouse_in_use": "warning"}
     missing = settings.model_copy(update={"clickhouse_url": f"chdb://{tmp_path}/none"})
     assert kinds(status(missing))["clickhouse_refused"] == "warning"
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("wrong", ["a file", "without its lock"])
+def test_an_engine_that_cannot_be_used_is_an_error_with_its_reason(
+    wrong: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "engine"
+    if wrong == "a file":
+        folder.write_text("")
+    else:
+        folder.mkdir()
+        (folder / "status").mkdir()
+    settings = alone(brokers=f"127.0.0.1:{free_port()}", clickhouse_url=f"chdb://{folder}")
+    done = receipts(settings, "status", "--json")
+    (one,) = [each for each in json.loads(done.stdout)["findings"] if "chdb" in each["problem"]]
+    assert (one["kind"], one["severity"]) == ("clickhouse_refused", "error")
+    assert ("is a file" if wrong == "a file" else "initializing EmbeddedServer") in one["problem"]
+    assert "Stack" not in one["problem"] and "another" not in one["problem"]
+
+
+def test_ended_certificates_are_named_while_nothing_answers(tmp_path: Path) -> None:
+    end = datetime.now(UTC) - timedelta(days=1)
+    made = Certificates(tmp_path)
+    cert, key = made.issue("old", not_before=end - timedelta(days=9), not_after=end)
+    pair = {"certfile": str(cert), "keyfile": str(key)}
+    settings = alone(
+        brokers=f"127.0.0.1:{free_port()}",
+        kafka_security_protocol="SSL",
+        kafka_ssl_cafile=str(made.cafile),
+        clickhouse_url=f"https://127.0.0.1:{free_port()}/receipts",
+        clickhouse_cafile=str(made.cafile),
+        **{f"{use}_{name}": path for use in USES for name, path in pair.items()},
+    )
+    found = checks(settings)
+    ended = {where for kind, where in faults(found) if kind == "certificate"}
+    assert ended == {f"RECEIPTS_{use.upper()}_CERTFILE" for use in USES}
+    valid = {each.where for each in found if each.detail.startswith("valid until")}
+    assert valid == {"RECEIPTS_KAFKA_SSL_CAFILE", "RECEIPTS_CLICKHOUSE_CAFILE"}
+    assert {"kafka_away", "clickhouse_away"} <= {kind for kind, _ in faults(found)}
+
+
+def test_a_missing_codec_is_named_and_the_rest_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.kafka.reading.missing_codecs", lambda: ["zstd"])
+    settings = alone(
+        brokers=f"127.0.0.1:{free_port()}",
+        clickhouse_url=f"http://default:@127.0.0.1:{free_port()}/receipts",
+    )
+    assert kinds(status(settings)) == {"codecs": "error", "clickhouse_away": "error"}
+    found = faults(checks(settings))
+    assert ("codecs", "Kafka client") in found
+    assert ("clickhouse_away", "RECEIPTS_CLICKHOUSE_URL") in found
+
+
+def test_pages_on_an_address_of_ipv6_are_found() -> None:
+    settings = alone(worker_host="::1", sink_host="::", monitoring_token="t" * 16)
+    registry, pages = CollectorRegistry(), default_pages(settings)
+    assert pages[0] == f"http://[::1]:{settings.worker_port}"
+    assert pages[1] == f"http://[::1]:{settings.sink_port}"
+    meter = PrometheusMeter(registry, "worker")
+    meter.set("receipts_build_info", 1, process="worker", **build())
+    health = ProcessHealth(60, meter)
+    with monitoring_server(registry, health, "::1", settings.worker_port, token="t" * 16):
+        found = status(settings.model_copy(update={"brokers": f"127.0.0.1:{free_port()}"}))
+    assert [each.process for each in found.pages if not each.problem] == ["worker"]
 
 
 def test_what_is_not_a_page_of_ours_is_named(front: Front) -> None:

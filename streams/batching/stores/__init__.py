@@ -5,5 +5,8 @@ memory    MemoryStore
 disk      DiskStore: what changed since the last write, then a cache, then the database
 index     the order of timers and days in a database
 database  one RocksDB: options, atomic writes, identity
+written   the rows of a database, as they are
+stopped   the databases of a stopped worker, read only
+scratch   a store for as long as a command runs
 folder    the databases of a worker's partitions
 """

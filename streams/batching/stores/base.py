@@ -104,10 +104,11 @@ class StateStore(Protocol):
     def freeze(self) -> None:
         """What is changed from here on is not part of the next write."""
 
-    def write(self, offset: int) -> None:
+    def write(self, offset: int, *, is_current: bool = True) -> None:
         """Write what is frozen, all or nothing.
 
         offset: of the changelog; the store then has all records up to and including it
+        is_current: the changelog has no more that others wrote
         """
 
     def written(self) -> int:
@@ -120,6 +121,10 @@ class StateStore(Protocol):
     @property
     def is_changed(self) -> bool:
         """Whether something is not written."""
+
+    @property
+    def is_to_be_written(self) -> bool:
+        """Whether something is not written, or the last write was long ago."""
 
     @property
     def changes(self) -> int:

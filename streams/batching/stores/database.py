@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rocksdict import (
+    AccessType,
     BlockBasedIndexType,
     BlockBasedOptions,
     Cache,
@@ -33,7 +34,7 @@ KIB: Final = 1 << 10
 MIB: Final = 1 << 20
 _NEVER: Final = 1 << 30
 _IDENTITY: Final = b"\x00identity"
-_WRITTEN: Final = b"\x00written"
+_CURRENT: Final = b"\x00current"
 #: A file in the folder of a database that must not be opened again.
 DAMAGED: Final = "damaged"
 
@@ -91,17 +92,22 @@ def _options(memory: Memory) -> Options:
 class Database:
     """Rows of bytes by key, in the order of their keys, in a folder of their own.
 
+    read_only: it must exist, and nothing of it changes
     Raises StateFolderError: another process uses the folder, or the disk is full.
     """
 
-    def __init__(self, path: Path, memory: Memory) -> None:
+    def __init__(self, path: Path, memory: Memory, *, read_only: bool = False) -> None:
         self.path = path
-        path.mkdir(parents=True, exist_ok=True)
+        self._read_only = read_only
+        access = AccessType.read_only(False) if read_only else AccessType.read_write()
         options = _options(memory)
         try:
+            if not read_only:
+                path.mkdir(parents=True, exist_ok=True)
             # As options of the column family: with the other ones alone a database that exists is
             # opened as it was saved, without our cache and without filters.
-            self._rows = Rdict(str(path), options, column_families={"default": options})
+            families = {"default": options}
+            self._rows = Rdict(str(path), options, column_families=families, access_type=access)
         except Exception as error:  # rocksdict has one class for all errors
             raise _translated(error, path) from error
         self._unlogged = WriteOptions()
@@ -116,12 +122,12 @@ class Database:
 
     def identify(self, identity: dict[str, Any]) -> None:
         """Write what the database is for; kept at once."""
-        self.write([(_IDENTITY, json.dumps(identity).encode())])
+        self.write([(_IDENTITY, json.dumps(identity).encode())], is_current=self.identity() is None)
         self.flush()
 
-    def written_at(self) -> float:
-        """When it was last written, in epoch seconds; 0: never."""
-        found = self.get(_WRITTEN)
+    def current_at(self) -> float:
+        """When it last had all of its changelogs, in epoch seconds; new: when it was made."""
+        found = self.get(_CURRENT)
         return 0.0 if found is None else int.from_bytes(found, "big") / 1000
 
     # --- reading --------------------------------------------------------------------------------
@@ -173,8 +179,13 @@ class Database:
 
     # --- writing --------------------------------------------------------------------------------
 
-    def write(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
-        """Write {key: row, or None to delete}, all or nothing."""
+    def write(
+        self, changes: Iterable[tuple[bytes, bytes | None]], *, is_current: bool = True
+    ) -> None:
+        """Write {key: row, or None to delete}, all or nothing.
+
+        is_current: nothing in a changelog is missing but what our own next writes will have
+        """
         batch = WriteBatch(raw_mode=True)
         put, delete = batch.put, batch.delete
         for key, row in changes:
@@ -182,7 +193,8 @@ class Database:
                 delete(key)
             else:
                 put(key, row)
-        put(_WRITTEN, round(time.time() * 1000).to_bytes(8, "big"))
+        if is_current:
+            put(_CURRENT, round(time.time() * 1000).to_bytes(8, "big"))
         try:
             self._rows.write(batch, self._unlogged)
         except Exception as error:
@@ -201,7 +213,8 @@ class Database:
 
     def close(self) -> None:
         """Flush and close."""
-        self.flush()
+        if not self._read_only:
+            self.flush()
         self._rows.close()
 
 
@@ -234,6 +247,9 @@ def _translated(error: Exception, path: Path) -> StateFolderError:
         return StateFolderError(path, f"the database is damaged ({text})", fix, is_corruption=True)
     if "lock" in text.lower() and ("LOCK" in text or "hold by current" in text):
         return StateFolderError(path, "another process uses it", "give each worker its own folder")
-    if "No space left" in text:
+    if "Permission denied" in text or "Read-only file system" in text:
+        fix = "let the user of this process write RECEIPTS_STATE_DIR"
+        return StateFolderError(path, f"it cannot be written ({text})", fix)
+    if "No space left" in text or "Disk quota exceeded" in text:
         return StateFolderError(path, "the disk is full", "make room, then start the worker again")
     return StateFolderError(path, text, "delete it; it is made again from Kafka")

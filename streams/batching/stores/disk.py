@@ -12,18 +12,31 @@ Rows of the database, each behind the prefix of the table:
 from __future__ import annotations
 
 import struct
+import time
+from collections import UserDict
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Final
 
 from streams.batching.stores.base import LASTING, SECOND_MS, Unfolded
 from streams.batching.stores.cache import Cache
 from streams.batching.stores.database import Database, after
-from streams.batching.stores.index import Index
+from streams.batching.stores.index import WIDTH, Index
 
 _MISSING: Final = object()
+
+_NEVER: Final = 1 << 40
+
+#: A store is written so often, whether it changed or not.
+REST_S: Final = 600.0
 _PLAIN: Final = b"\x00"
 _TIMED: Final = b"\x01"
 _STATUS: Final = struct.Struct(">qq")
+
+#: Kinds of rows, behind the prefix of the table.
+VALUES: Final = b"v"
+TIMERS: Final = b"t"
+DAYS: Final = b"d"
 
 
 class DiskStore:
@@ -37,11 +50,12 @@ class DiskStore:
     def __init__(self, database: Database, prefix: bytes, cache: Cache) -> None:
         self._database = database
         self._prefix = prefix
-        self._values, self._status = prefix + b"v", prefix + b"o"
-        self._timer_rows, self._day_rows = prefix + b"t", prefix + b"d"
+        self._values, self._status = prefix + VALUES, prefix + b"o"
+        self._timer_rows, self._day_rows = prefix + TIMERS, prefix + DAYS
         self._note_rows = prefix + b"n"
         self._cache = cache
         self._cached = cache.segment()
+        self._written_at = time.monotonic()
         self.refolding = False
         """Timers, days and notes are derived again from all values."""
         self.revert()
@@ -52,16 +66,14 @@ class DiskStore:
             self._clear_derived()
         self._changed: dict[bytes, bytes | None] = {}
         self._frozen: dict[bytes, bytes | None] = {}
-        self._seconds: dict[bytes, int] = {}
-        self._frozen_seconds: dict[bytes, int] = {}
         self._rows: dict[bytes, bytes | None] = {}
         """By key: what the write in work writes."""
+        self._untimed: set[bytes] = set()
+        """Keys whose row has the second of a timer that a refold has forgotten."""
         self.offset, self._count = self._read_status()
         self._frozen_count = self._count
-        self._timers = Index(self._database, self._timer_rows)
-        self._days = Index(self._database, self._day_rows)
-        self.timers = DiskTimers(self, self._timers)
-        self.days = self._days
+        self.timers = DiskTimers(self, self._database, self._timer_rows)
+        self.days = Index(self._database, self._day_rows)
         self.notes = Notes(self._database, self._note_rows)
 
     def clear(self) -> None:
@@ -78,10 +90,13 @@ class DiskStore:
     @property
     def is_changed(self) -> bool:
         """Whether something is not written."""
-        parts = (self._timers, self._days, self.notes)
-        return bool(self._changed or self._frozen or self._seconds or self._frozen_seconds) or any(
-            part.is_changed for part in parts
-        )
+        parts = (self.timers, self.days, self.notes)
+        return bool(self._changed or self._frozen) or any(part.is_changed for part in parts)
+
+    @property
+    def is_to_be_written(self) -> bool:
+        """See StateStore: an idle store must not look like one that was left alone."""
+        return self.is_changed or time.monotonic() - self._written_at > REST_S
 
     @property
     def changes(self) -> int:
@@ -102,7 +117,7 @@ class DiskStore:
         if value is not _MISSING:
             return value  # type: ignore[return-value]
         row = self._row(key)
-        return None if row is None else _value_of(row)
+        return None if row is None else value_of(row)
 
     def _row(self, key: bytes) -> bytes | None:
         """What was last written for a key."""
@@ -169,17 +184,11 @@ class DiskStore:
 
     def second_of(self, key: bytes) -> int:
         """The second at which a key is due; 0: never."""
-        second = self._seconds.get(key)
-        if second is None:
-            second = self._frozen_seconds.get(key)
-        if second is None:
-            row = self._row(key)
-            second = 0 if row is None else _second_of(row)
-        return second
-
-    def set_second(self, key: bytes, second: int) -> None:
-        """Called by the timers."""
-        self._seconds[key] = second
+        for seconds in (self.timers.changed, self.timers.frozen):
+            if (second := seconds.get(key)) is not None:
+                return second
+        row = self._row(key)
+        return 0 if row is None else second_of(row)
 
     # --- folding --------------------------------------------------------------------------------
 
@@ -196,53 +205,62 @@ class DiskStore:
     def unfolded(self) -> Iterator[Unfolded]:
         """See StateStore."""
         if self.refolding:
-            yield from (Unfolded(key, None, value) for key, value in self.items_of(b""))
+            for key, kept in self.items_of(b""):
+                self._forget_timer(key)
+                yield Unfolded(key, None, kept)
             self.refolding = False
             return
         for key, value in list(self._changed.items()):
             row = self._row(key)
-            yield Unfolded(key, None if row is None else _value_of(row), value)
+            yield Unfolded(key, None if row is None else value_of(row), value)
+
+    def _forget_timer(self, key: bytes) -> None:
+        """The row of a timer is gone, but that of its value still has the second."""
+        row = self._row(key)
+        if row is not None and second_of(row):
+            self._untimed.add(key)
+            self.timers.clear(key)
 
     # --- writing --------------------------------------------------------------------------------
 
     def freeze(self) -> None:
         """See StateStore."""
         self._frozen |= self._changed
-        self._frozen_seconds |= self._seconds
-        self._changed, self._seconds = {}, {}
+        self._changed = {}
         self._frozen_count = self._count
-        for part in (self._timers, self._days, self.notes):
+        for part in (self.timers, self.days, self.notes):
             part.freeze()
 
-    def write(self, offset: int) -> None:
+    def write(self, offset: int, *, is_current: bool = True) -> None:
         """See StateStore. It may run in another thread, but not beside another write."""
-        self._rows = self._frozen_rows()
-        self._database.write(self._writes(offset))
+        self._rows, timers = self._frozen_rows()
+        status = (self._status, _STATUS.pack(offset, self._frozen_count))
+        values = ((self._values + key, row) for key, row in self._rows.items())
+        changes = chain(values, timers, self.days.changes(), self.notes.changes(), [status])
+        self._database.write(changes, is_current=is_current)
+        self._written_at = time.monotonic()
 
-    def _writes(self, offset: int) -> Iterator[tuple[bytes, bytes | None]]:
-        for key, row in self._rows.items():
-            yield self._values + key, row
-        yield from self._timers.changes()
-        yield from self._days.changes()
-        yield from self.notes.changes()
-        yield self._status, _STATUS.pack(offset, self._frozen_count)
-
-    def _frozen_rows(self) -> dict[bytes, bytes | None]:
-        frozen, seconds = self._frozen, self._frozen_seconds
+    def _frozen_rows(
+        self,
+    ) -> tuple[dict[bytes, bytes | None], list[tuple[bytes, bytes | None]]]:
+        """The rows of what is frozen: of values by key, and of timers."""
+        frozen, seconds, row_of = self._frozen, self.timers.frozen, self.timers.row
         rows: dict[bytes, bytes | None] = {}
-        for key in [key for key in seconds if key not in frozen]:
-            if (row := self._row(key)) is not None:
-                rows[key] = _row_of(_value_of(row), seconds[key])
-        for key, value in frozen.items():
-            if value is None:
-                rows[key] = None
+        timers: list[tuple[bytes, bytes | None]] = []
+        for key in frozen | seconds:
+            known = self._row(key)
+            value = frozen[key] if key in frozen else None if known is None else value_of(known)
+            if known is None and value is None:
                 continue
-            second = seconds.get(key)
-            if second is None:
-                row = self._row(key)
-                second = 0 if row is None else _second_of(row)
-            rows[key] = _row_of(value, second)
-        return rows
+            before = second_of(known) if known is not None and key not in self._untimed else 0
+            second = 0 if value is None else seconds.get(key, before)
+            rows[key] = None if value is None else _row_of(value, second)
+            if second != before:
+                if before:
+                    timers.append((row_of(before, key), None))
+                if second:
+                    timers.append((row_of(second, key), b""))
+        return rows, timers
 
     def written(self) -> int:
         """See StateStore."""
@@ -250,8 +268,9 @@ class DiskStore:
         for key, row in self._rows.items():
             self._cached.put(key, row)
         self.offset, _ = self._read_status()
-        self._rows, self._frozen, self._frozen_seconds = {}, {}, {}
-        for part in (self._timers, self._days, self.notes):
+        self._untimed.difference_update(self._rows)
+        self._rows, self._frozen = {}, {}
+        for part in (self.timers, self.days, self.notes):
             part.written()
         return count
 
@@ -259,54 +278,127 @@ class DiskStore:
 class DiskTimers:
     """A timer is a row in the order of seconds; the row of its value has the second, too.
 
-    So a key has one timer, and a new one replaces it.
+    So a key has one timer, a new one replaces it, and a write knows which row to delete.
     """
 
-    def __init__(self, store: DiskStore, index: Index) -> None:
+    def __init__(self, store: DiskStore, database: Database, prefix: bytes) -> None:
         self._store = store
-        self._index = index
+        self._database = database
+        self._prefix = prefix
+        self.changed: dict[bytes, int] = {}
+        """Seconds by key since the last freeze; 0: no timer."""
+        self.frozen: dict[bytes, int] = {}
+        self._lowest = _NEVER
+        """No second that is not written lies before it."""
+        self._floor = prefix
+        """No row of the database before it is there."""
 
     def set(self, key: bytes, at_ms: int) -> None:
         """See Timers."""
-        self._move(key, -(-at_ms // SECOND_MS))
+        second = -(-at_ms // SECOND_MS)
+        self.changed[key] = second
+        if second < self._lowest:
+            self._lowest = second
 
     def clear(self, key: bytes) -> None:
         """See Timers."""
-        self._move(key, 0)
-
-    def _move(self, key: bytes, second: int) -> None:
-        before = self._store.second_of(key)
-        if before == second:
-            return
-        if before:
-            self._index.remove(before, key)
-        if second:
-            self._index.add(second, key)
-        self._store.set_second(key, second)
+        self.changed[key] = 0
 
     def take_due(self, clock_ms: int, most: int) -> list[bytes]:
         """See Timers."""
-        keys = self._index.take(clock_ms // SECOND_MS, most)
-        for key in keys:
-            self._store.set_second(key, 0)
-        self._store.prefetch(keys)
-        return keys
+        last, taken = clock_ms // SECOND_MS, list[bytes]()
+        if self._lowest <= last:
+            taken = [key for key, second in self._unwritten() if second <= last]
+            if len(taken) <= most:
+                self._lowest = last + 1
+            taken = taken[:most]
+        if len(taken) < most:
+            self._take_written(self.row(last + 1, b""), most, taken)
+        self.changed.update(dict.fromkeys(taken, 0))
+        self._store.prefetch(taken)
+        return taken
+
+    def _take_written(self, end: bytes, most: int, taken: list[bytes]) -> None:
+        for row, key in self._written(end):
+            if len(taken) == most:
+                self._floor = row
+                return
+            taken.append(key)
+        self._floor = max(self._floor, end)
 
     def any_due(self, clock_ms: int) -> bool:
         """See Timers."""
-        first = self._index.first()
-        return first is not None and first * SECOND_MS <= clock_ms
+        last = clock_ms // SECOND_MS
+        if self._lowest <= last and any(second <= last for _, second in self._unwritten()):
+            return True
+        end = self.row(last + 1, b"")
+        for row, _ in self._written(end):
+            self._floor = row
+            return True
+        self._floor = max(self._floor, end)
+        return False
+
+    def _unwritten(self) -> Iterator[tuple[bytes, int]]:
+        """Keys with a second that is perhaps not written."""
+        changed = self.changed
+        for key, second in self.frozen.items():
+            if second and key not in changed:
+                yield key, second
+        for key, second in changed.items():
+            if second:
+                yield key, second
+
+    def _written(self, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Rows from the floor before `end`, and their keys, unless they were changed."""
+        start = len(self._prefix) + WIDTH
+        for row in self._database.keys(self._floor, end):
+            key = row[start:]
+            if key not in self.changed and key not in self.frozen:
+                yield row, key
+
+    def row(self, second: int, key: bytes) -> bytes:
+        """The row of a timer."""
+        return self._prefix + second.to_bytes(WIDTH, "big") + key
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether something is not written."""
+        return bool(self.changed or self.frozen)
+
+    def freeze(self) -> None:
+        """What is changed from here on is not part of the next write."""
+        self.frozen |= self.changed
+        self.changed = {}
+
+    def written(self) -> None:
+        """What was frozen is in the database."""
+        lowest = min((second for second in self.frozen.values() if second), default=_NEVER)
+        if lowest != _NEVER:
+            self._floor = min(self._floor, self.row(lowest, b""))
+        self.frozen = {}
+        self._lowest = min((second for _, second in self._unwritten()), default=_NEVER)
+
+    def __iter__(self) -> Iterator[tuple[bytes, int]]:
+        """All timers, in no order: keys and their seconds."""
+        start, width = len(self._prefix), WIDTH
+        yield from self._unwritten()
+        for row in self._database.keys(self._prefix, after(self._prefix)):
+            key = row[start + width :]
+            if key not in self.changed and key not in self.frozen:
+                yield key, int.from_bytes(row[start : start + width], "big")
 
     def __len__(self) -> int:
-        return sum(1 for _ in self._index)
+        return sum(1 for _ in self)
 
 
-class Notes(dict[bytes, bytes]):
+class Notes(UserDict[bytes, bytes]):
     """Small values that are in memory and in the database."""
 
     def __init__(self, database: Database, prefix: bytes) -> None:
+        super().__init__()
         skip = len(prefix)
-        super().__init__((key[skip:], row) for key, row in database.items(prefix, after(prefix)))
+        rows = database.items(prefix, after(prefix))
+        self.data = {key[skip:]: row for key, row in rows}
         self._prefix = prefix
         self._changed: dict[bytes, bytes | None] = {}
         self._frozen: dict[bytes, bytes | None] = {}
@@ -342,9 +434,11 @@ def _row_of(value: bytes, second: int) -> bytes:
     return _TIMED + second.to_bytes(4, "big") + value if second else _PLAIN + value
 
 
-def _value_of(row: bytes) -> bytes:
+def value_of(row: bytes) -> bytes:
+    """The value in a row."""
     return row[5:] if row[0] else row[1:]
 
 
-def _second_of(row: bytes) -> int:
+def second_of(row: bytes) -> int:
+    """The second of its timer in a row; 0: it has none."""
     return int.from_bytes(row[1:5], "big") if row[0] else 0

@@ -24,8 +24,9 @@ log = logging.getLogger(__name__)
 #: Of the rows; a database of another format is made again from Kafka.
 FORMAT: Final = 1
 
-#: A database that was last written so long ago is made again from Kafka: compaction keeps a
-#: tombstone for `delete.retention.ms`, a day, and afterwards nothing shows that a key was deleted.
+#: A database that last had its whole changelogs so long ago is made again from Kafka: compaction
+#: keeps a tombstone for `delete.retention.ms`, a day, and afterwards nothing shows that a key was
+#: deleted.
 STALE_S: Final = 20 * 3600
 
 #: What is not flushed is read from Kafka again after a crash: at most so many values of all
@@ -90,6 +91,17 @@ class MemoryStores:
         """Nothing is on disk."""
         raise TypeError("states are in memory")
 
+    def kept(self) -> list[int]:
+        """None."""
+        return []
+
+    def is_refolding(self, partition: int) -> bool:
+        """Never."""
+        return False
+
+    def folded(self, partition: int) -> None:
+        """Nothing."""
+
     def written(self, rows: Mapping[int, int]) -> None:
         """Nothing."""
 
@@ -117,7 +129,8 @@ class DiskStores:
         self._refolding: set[int] = set()
         """Partitions whose timers, days and notes are derived again."""
         self._unflushed: dict[int, _Unflushed] = {}
-        self._lock = _lock(self._path)
+        _make(self._path)
+        self._lock = lock(self._path, "give each worker a RECEIPTS_STATE_DIR of its own")
         self._remove_stale()
 
     def open(self, table: str, partition: int) -> StateStore:
@@ -125,6 +138,10 @@ class DiskStores:
         if partition not in self._stores:
             self._open(partition)
         return self._stores[partition][table]
+
+    def kept(self) -> list[int]:
+        """Partitions that are on disk, open or not."""
+        return [int(path.name) for path in self._path.iterdir() if path.name.isdigit()]
 
     def path(self, partition: int) -> Path:
         """The folder of a partition."""
@@ -175,11 +192,19 @@ class DiskStores:
             "rules": self._folder.rules,
         }
 
-    def written(self, rows: Mapping[int, int]) -> None:
-        """Values were written, by partition. All that was derived again is written by then."""
-        for partition in self._refolding & self._databases.keys():
+    def is_refolding(self, partition: int) -> bool:
+        """Whether timers, days and notes of a partition are still to be derived again."""
+        return partition in self._refolding
+
+    def folded(self, partition: int) -> None:
+        """All timers, days and notes of a partition follow from its values, and are written if
+        they were derived again."""
+        if partition in self._refolding:
             self._databases[partition].identify(self._identity(partition))
-        self._refolding.clear()
+            self._refolding.discard(partition)
+
+    def written(self, rows: Mapping[int, int]) -> None:
+        """Values were written, by partition."""
         now = time.monotonic()
         for partition, count in rows.items():
             unflushed = self._unflushed.setdefault(partition, _Unflushed(now))
@@ -196,6 +221,7 @@ class DiskStores:
         for store in self._stores.pop(partition, {}).values():
             store.close()
         self._unflushed.pop(partition, None)
+        self._refolding.discard(partition)
         if database := self._databases.pop(partition, None):
             database.close()
 
@@ -203,7 +229,7 @@ class DiskStores:
         """Close all, at the end of the process."""
         for partition in list(self._databases):
             self.close(partition)
-        os.close(self._lock)
+        unlock(self._lock)
 
     def use(self) -> StateUse | None:
         """What the states use now; it reads the disk, and may be called from another thread."""
@@ -241,9 +267,9 @@ def _unusable(database: Database | None, identity: dict[str, Any]) -> str:
         return ""
     if any(found.get(name) != identity[name] for name in ("format", "app", "partition", "tables")):
         return "the database is of another version, app or partition"
-    age = time.time() - database.written_at()
+    age = time.time() - database.current_at()
     if age > STALE_S:
-        return f"the database was last written {age / 3600:.0f} hours ago"
+        return f"the database was last up to date {age / 3600:.0f} hours ago"
     return ""
 
 
@@ -252,16 +278,38 @@ def _written_at(path: Path) -> float:
     return max((each.stat().st_mtime for each in path.iterdir()), default=path.stat().st_mtime)
 
 
-def _lock(path: Path) -> int:
-    """Lock the folder for this process; the descriptor keeps the lock."""
-    path.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+def lock(path: Path, fix: str, flags: int = os.O_RDWR | os.O_CREAT) -> int:
+    """Lock the folder of an app for this process; the descriptor keeps the lock.
+
+    fix: what to do when another process has it. flags: of the file that is locked. Raises
+    StateFolderError.
+    """
+    try:
+        descriptor = os.open(path / "lock", flags, 0o644)
+    except OSError as error:
+        raise _unwritable(path, error) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        with suppress(OSError):
-            os.close(descriptor)
-        raise StateFolderError(
-            path, "another worker uses it", "give each worker a RECEIPTS_STATE_DIR of its own"
-        ) from None
+        unlock(descriptor)
+        raise StateFolderError(path, "another worker uses it", fix) from None
     return descriptor
+
+
+def unlock(descriptor: int) -> None:
+    """Give the lock back."""
+    with suppress(OSError):
+        os.close(descriptor)
+
+
+def _make(path: Path) -> None:
+    """Make the folder of an app. Raises StateFolderError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> StateFolderError:
+    fix = "let the user of this process write RECEIPTS_STATE_DIR, or name another folder"
+    return StateFolderError(path, f"it cannot be written ({error.strerror})", fix)

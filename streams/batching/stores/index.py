@@ -1,13 +1,14 @@
-"""Keys in the order of a number, as rows of a database."""
+"""Days in a database: keys in the order of a number, as rows."""
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator
+from typing import Final
 
 from streams.batching.stores.database import Database, after
 
-_WIDTH = 4
+#: Bytes of a number in a row.
+WIDTH: Final = 4
 
 
 class Index:
@@ -23,8 +24,8 @@ class Index:
         self._changed: dict[bytes, bool] = {}
         """Whether a row is there, by row: since the last freeze."""
         self._frozen: dict[bytes, bool] = {}
-        self._added: list[bytes] = []
-        """A heap of rows that were added; those that the changes do not confirm are obsolete."""
+        self._lowest = after(prefix)
+        """No row that was added and is not written lies before it."""
         self._floor = prefix
         """No row of the database before it is there."""
 
@@ -32,7 +33,7 @@ class Index:
         """Add a key; number: at least 0, below 2**32."""
         row = self._row(number, key)
         self._changed[row] = True
-        heapq.heappush(self._added, row)
+        self._lowest = min(self._lowest, row)
 
     def remove(self, number: int, key: bytes) -> None:
         """Remove a key that was added with this number."""
@@ -41,54 +42,55 @@ class Index:
     def take(self, last: int, most: int) -> list[bytes]:
         """Remove and return at most `most` keys with numbers up to and including `last`."""
         end, taken = self._row(last + 1, b""), list[bytes]()
-        while self._added and self._added[0] < end and len(taken) < most:
-            row = heapq.heappop(self._added)
-            if self._known(row):
-                taken.append(row)
-        self._added_are_taken(taken)
+        if self._lowest < end:
+            taken = [row for row in self._added() if row < end]
+            if len(taken) <= most:
+                self._lowest = end
+            taken = taken[:most]
         if len(taken) < most:
             self._take_written(end, most, taken)
-        start = len(self._prefix) + _WIDTH
+        self._changed.update(dict.fromkeys(taken, False))
+        start = len(self._prefix) + WIDTH
         return [row[start:] for row in taken]
 
-    def _added_are_taken(self, taken: list[bytes]) -> None:
-        """One row may be in the heap twice."""
-        taken[:] = dict.fromkeys(taken)
-        self._changed.update(dict.fromkeys(taken, False))
-
     def _take_written(self, end: bytes, most: int, taken: list[bytes]) -> None:
-        if self._floor >= end:
-            return
         for row in self._database.keys(self._floor, end):
             if self._known(row) is None:
                 if len(taken) == most:
                     self._floor = row
                     return
-                self._changed[row] = False
                 taken.append(row)
-        self._floor = end
+        self._floor = max(self._floor, end)
 
     def first(self) -> int | None:
         """The lowest number that has keys; None: no key is there."""
-        while self._added and not self._known(self._added[0]):
-            heapq.heappop(self._added)
-        rows = self._added[:1]
+        first = self._first_written()
+        if first is None or self._lowest < first:
+            first = min(self._added(), default=first)
+            self._lowest = self._lowest if first is None else first
+        start = len(self._prefix)
+        return None if first is None else int.from_bytes(first[start : start + WIDTH], "big")
+
+    def _first_written(self) -> bytes | None:
         for row in self._database.keys(self._floor, after(self._prefix)):
             if self._known(row) is None:
                 self._floor = row
-                rows.append(row)
-                break
-        start = len(self._prefix)
-        return int.from_bytes(min(rows)[start : start + _WIDTH], "big") if rows else None
+                return row
+        return None
+
+    def _added(self) -> list[bytes]:
+        """Rows that are there and perhaps not written."""
+        changed = self._changed
+        frozen = [row for row, there in self._frozen.items() if there and row not in changed]
+        return [*frozen, *(row for row, there in changed.items() if there)]
 
     def __iter__(self) -> Iterator[bytes]:
         """All rows that are there, without the prefix, in no order."""
         start = len(self._prefix)
-        changed = self._frozen | self._changed
         for row in self._database.keys(self._prefix, after(self._prefix)):
-            if row not in changed:
+            if self._known(row) is None:
                 yield row[start:]
-        yield from (row[start:] for row, there in changed.items() if there)
+        yield from (row[start:] for row in self._added())
 
     @property
     def is_changed(self) -> bool:
@@ -106,11 +108,9 @@ class Index:
 
     def written(self) -> None:
         """It is in the database."""
-        added = [row for row, there in self._frozen.items() if there]
-        self._floor = min([self._floor, *added])
+        self._floor = min([self._floor, *(row for row, there in self._frozen.items() if there)])
         self._frozen = {}
-        self._added = [row for row, there in self._changed.items() if there]
-        heapq.heapify(self._added)
+        self._lowest = min(self._added(), default=after(self._prefix))
 
     def _known(self, row: bytes) -> bool | None:
         """Whether the changes have a row; None: the database decides."""
@@ -118,4 +118,4 @@ class Index:
         return self._frozen.get(row) if there is None else there
 
     def _row(self, number: int, key: bytes) -> bytes:
-        return self._prefix + number.to_bytes(_WIDTH, "big") + key
+        return self._prefix + number.to_bytes(WIDTH, "big") + key

@@ -86,6 +86,7 @@ class MemoryStore(dict[bytes, bytes]):
     refolding = False
     offset = -1
     is_changed = False
+    is_to_be_written = False
     changes = 0
 
     def __init__(self, values: Iterable[tuple[bytes, bytes]] = ()) -> None:
@@ -116,7 +117,7 @@ class MemoryStore(dict[bytes, bytes]):
     def freeze(self) -> None:
         """Nothing: it does not outlive the process."""
 
-    def write(self, offset: int) -> None:
+    def write(self, offset: int, *, is_current: bool = True) -> None:
         """Nothing."""
 
     def written(self) -> int:

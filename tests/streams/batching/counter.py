@@ -14,12 +14,13 @@ import logging
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.protocol.produce import ProduceRequest
 
-from streams.batching import Batch, BatchApp, Outgoing, run_worker
+from streams.batching import Batch, BatchApp, Outgoing, StateFolder, run_worker
 from streams.batching.producer import BatchProducer
 from streams.kafka.security import Access
 
@@ -46,14 +47,37 @@ class Counter:
             commit_interval_s=config.get("commit_interval_s", 0.2),
             session_timeout_s=config.get("session_timeout_s", 6),
             quiesce_timeout_s=config.get("quiesce_timeout_s", 10),
+            standbys=config.get("standbys", 0),
+            state=self._folder(),
+            consumer_group_instance_id=config.get("instance"),
         )
         self.states = self.app.batch_table("states", self.prefix + "states", union)
         self.marks = self.app.batch_table("marks", self.prefix + "marks")
         self.app.on_partition_ready = self.ready
+        self.app.on_restored_chunk = self.checkpoint
         self.app.on_partition_lost = lambda partition: say("lost", partition=partition)
         self.app.before_commit = self.before_commit
         self.commits = 0
         self.app.agent(self.app.topic_of_batches(self.prefix + "src"))(self.count)
+
+    def _folder(self) -> StateFolder | None:
+        folder = self.config.get("state_dir")
+        return StateFolder(Path(folder), 8 << 20, "rules") if folder else None
+
+    async def checkpoint(self, partition: int) -> bool:
+        """Nothing follows from the values: they are written as they are."""
+        for table in (self.states, self.marks):
+            table.checkpoint(partition)
+        return True
+
+    async def report_standbys(self) -> None:
+        """Say how far each standby is behind, whenever that changes."""
+        lags: dict[int, int | None] = {}
+        while True:
+            if (found := self.app.standby_lags) != lags:
+                lags = found
+                say("standbys", lags=sorted(lags.items()))
+            await asyncio.sleep(0.1)
 
     async def ready(self, partition: int) -> None:
         await asyncio.sleep(self.config.get("ready_s", 0))
@@ -79,6 +103,9 @@ class Counter:
         self.commits += 1
         if self.config.get("raise_in") == "before_commit":
             raise RuntimeError("no luck in before_commit")
+        for partition in self.app.ready_partitions:
+            for table in (self.states, self.marks):
+                table.freeze(partition)
 
     async def count(self, stream: Any) -> None:
         async for batch in stream:
@@ -142,7 +169,7 @@ def main() -> int:
     if topic := config.get("break_produce"):
         break_produce(config["prefix"] + topic, config.get("break_after", 0))
     say("start", pid=os.getpid())
-    code = run_worker(counter.app)
+    code = run_worker(counter.app, counter.report_standbys)
     say("end", code=code, commits=counter.commits)
     return code
 

@@ -201,6 +201,9 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(key=KEYS, day=SECONDS)
     def add_day(self, key: bytes, day: int) -> None:
+        for known in [each for each in self.now["days"] if each[1] == key]:
+            self.store.days.remove(*known)  # a value belongs to one day
+            self.now["days"].discard(known)
         self.store.days.add(day, key)
         self.now["days"].add((day, key))
 
@@ -215,8 +218,7 @@ class StoreMachine(RuleBasedStateMachine):
         taken = self.store.days.take(day, most)
         assert len(taken) == min(most, len(there))
         for key in taken:
-            found = min(each for each in there if each[1] == key)
-            there.remove(found)
+            (found,) = [each for each in there if each[1] == key]
             self.now["days"].discard(found)
 
     @rule(key=KEYS, note=VALUES)
@@ -259,7 +261,7 @@ class StoreMachine(RuleBasedStateMachine):
         """Values stay, what follows from them is forgotten and folded again."""
         self.store.refold()
         self._back_to_disk()
-        assert not list(self.store.timers._index) and self.store.days.first() is None
+        assert not list(self.store.timers) and self.store.days.first() is None
         values = {each.key: each.value for each in self.store.unfolded() if each.before is None}
         assert values == self.now["values"]
         self.now |= {"seconds": {}, "days": set(), "notes": {}}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from models import retries
 from models.accounts import Accounts, AccountSettings
 from models.counters import COUNT_NAMES, encode_cell
 from models.refusal import Reason
@@ -308,7 +309,8 @@ def test_a_setting_of_an_account_on_which_a_rule_raises_stops_no_commit(
 ):
     agents = messages_agent
     agents.take(event("sends", "m1"))
-    rules = [Broken(monkeypatch, where, "next_timer_at") for where in (shard_module, pending)]
+    where = (retries, shard_module, pending)
+    rules = [Broken(monkeypatch, module, "next_timer_at") for module in where]
     agents.agent.rearm("acme")
     agents.commit(T0)
     assert agents.failures == 1

@@ -12,7 +12,7 @@ from models.counters import decode_cell, retired_key
 from models.settings import Settings
 from models.state import decode
 from models.time import DAY_MS
-from streams.batching import MemoryStore
+from streams.batching import StateStore
 from streams.common import context as context_module
 from streams.common.context import AgentContext
 from streams.common.delivery import Delivery
@@ -23,6 +23,7 @@ from streams.lifecycle.shard import Rules
 from tests.streams.lifecycle.test_shard import T0, event
 from tests.support.fakes import Meter
 from tests.support.records import Record
+from tests.support.stores import new_store
 
 TOPICS = {name: name for name in ("sends", "receipts", "engagements")}
 NOON = T0
@@ -56,13 +57,21 @@ class Table:
     def __init__(self, name: str, broker: Broker) -> None:
         self.name = name
         self.broker = broker
-        self.data = MemoryStore()
+        self.data: Any = new_store()
         self.merged: set[bytes] = set()
 
-    def partition(self, partition: int) -> MemoryStore:
+    def partition(self, partition: int) -> StateStore:
         return self.data
 
     restored_store = partition
+
+    def freeze(self, partition: int) -> None:
+        """As BatchTable; a write follows at once."""
+        self.data.freeze()
+        self.data.write(0)
+        self.data.written()
+
+    checkpoint = freeze
 
     def pop_merged_keys(self, partition: int) -> set[bytes]:
         return self.merged

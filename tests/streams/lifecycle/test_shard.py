@@ -13,7 +13,6 @@ from models.message_row import row_of
 from models.refusal import Reason
 from models.state import decode
 from models.time import DAY_MS
-from streams.batching import MemoryStore
 from streams.common.plan import Plan
 from streams.common.shard import CHUNK_SIZE
 from streams.followers.suppression_index import SuppressionIndex
@@ -21,7 +20,7 @@ from streams.lifecycle import handlers
 from streams.lifecycle import shard as shard_module
 from streams.lifecycle.shard import Rules, Shard
 from tests.support.records import Record, record
-from tests.support.stores import restore
+from tests.support.stores import begin_again, checkpoint, new_store, restore
 
 T0 = 1_795_176_000_000  # 2026-11-20T12:00:00Z
 PARTITIONS = 4
@@ -44,13 +43,15 @@ class World:
     """A shard and its table, delivered to as the agent does."""
 
     def __init__(self, generation: int = 1) -> None:
-        self.states = MemoryStore()
+        self.states = new_store()
         self.published: dict[bytes, bytes] = {}
         self.accounts = Accounts()
         self.suppressed = SuppressionIndex()
+        self.delivered = 0
         self.restart(generation)
 
     def restart(self, generation: int) -> None:
+        begin_again(self.states, dict(self.states))
         self.shard = Shard(
             HERE, self.states, Rules(partitions=PARTITIONS), self.accounts, self.suppressed
         )
@@ -62,6 +63,9 @@ class World:
                 self.states.pop(key)
             else:
                 self.states[key] = value
+        self.delivered += 1
+        if self.delivered % 2:  # what follows is not written
+            checkpoint(self.shard)
         return plan
 
     def take(self, *records: Record, at: int = T0) -> Plan:
@@ -196,7 +200,7 @@ def test_an_engagement_of_a_recipient_alone_is_accepted_and_changes_no_message()
     value = json.dumps({k: v for k, v in json.loads(click.value).items() if k != "message_id"})
     key = message_key("acme", "+46701234567")
     here = partition_of(key, PARTITIONS)
-    shard = Shard(here, MemoryStore(), Rules(partitions=PARTITIONS), Accounts(), {})
+    shard = Shard(here, new_store(), Rules(partitions=PARTITIONS), Accounts(), {})
     restore(shard, {}, 1)
     plan = shard.plan("engagements", [click._replace(key=key, value=value.encode())], T0)
     assert plan.counts == {("receipts_events_total", "engagements", "click"): 1}

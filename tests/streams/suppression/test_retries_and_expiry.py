@@ -180,10 +180,13 @@ def test_no_attempt_is_requested_that_the_contract_refuses():
     assert [requested.request.attempt for requested in world.requested] == []
 
 
-def test_the_row_shows_that_retries_were_switched_off_before_one_was_due():
+@pytest.mark.parametrize("restarts", [False, True])
+def test_the_row_shows_that_retries_were_switched_off_before_one_was_due(restarts):
     world = World()
     world.take(send(), soft(clock("0:10")), at=clock("0:10"))
     world.set(retry_soft_bounces=False)
+    if restarts:
+        world.restart()
     world.wait(clock("0:10"), clock("3:10"))
     assert (world.row("m").no_retry_reason, world.row("m").next_attempt_at) == ("off", 0)
 

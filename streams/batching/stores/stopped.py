@@ -1,0 +1,99 @@
+"""The databases of a stopped worker: read, and left as they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from streams.batching.errors import StateFolderError
+from streams.batching.stores.cache import Cache
+from streams.batching.stores.database import DAMAGED, Database, Memory
+from streams.batching.stores.disk import DiskStore
+from streams.batching.stores.folder import FORMAT, lock, unlock
+from streams.batching.stores.written import WrittenTable
+
+_CACHE_BYTES: Final = 1 << 20
+
+
+class StoppedTable(NamedTuple):
+    """One table of a partition: as a store, and row by row."""
+
+    store: DiskStore
+    written: WrittenTable
+
+
+class StoppedPartition:
+    """What one partition has on disk.
+
+    tables: by their names
+    rules: the fingerprint of the rules that its timers, days and notes follow by; "": of none
+    """
+
+    def __init__(self, database: Database, identity: Mapping[str, Any]) -> None:
+        self._database = database
+        cache = Cache(_CACHE_BYTES)
+        self.rules: str = identity["rules"]
+        self.tables = {
+            name: StoppedTable(
+                DiskStore(database, bytes([number]), cache),
+                WrittenTable(database, bytes([number])),
+            )
+            for number, name in enumerate(identity["tables"], 1)
+        }
+
+    @classmethod
+    def of(cls, database: Database) -> StoppedPartition:
+        """What is written to a database; what is not is not seen. Raises StateFolderError."""
+        identity = database.identity()
+        number = None if identity is None else identity["partition"]
+        if identity is None or identity["format"] != FORMAT or str(number) != database.path.name:
+            raise StateFolderError(
+                database.path,
+                "it is no database of this version and partition",
+                "start the worker; it reads Kafka again",
+            )
+        return cls(database, identity)
+
+    def close(self) -> None:
+        """Close it."""
+        self._database.close()
+
+
+class StoppedFolder:
+    """The folder of an app, locked so that no worker starts in it meanwhile.
+
+    Raises StateFolderError: it does not exist, or a worker uses it.
+    """
+
+    def __init__(self, folder: Path, app: str) -> None:
+        self._path = folder / app
+        if not self._path.is_dir():
+            raise StateFolderError(
+                self._path,
+                "no worker has states there",
+                "name the folder of a worker: RECEIPTS_STATE_DIR, with its RECEIPTS_APP_ID",
+            )
+        # A copy may be on a disk that nobody can write, and without the file.
+        is_lockable = (self._path / "lock").exists()
+        self._lock = lock(self._path, "stop it first", os.O_RDONLY) if is_lockable else None
+        self._memory = Memory()
+
+    def partitions(self) -> list[int]:
+        """The partitions that have a database."""
+        return sorted(int(path.name) for path in self._path.iterdir() if path.name.isdigit())
+
+    def open(self, partition: int) -> StoppedPartition:
+        """One of them; close it before the next. Raises StateFolderError."""
+        path = self._path / str(partition)
+        if (path / DAMAGED).exists():
+            raise StateFolderError(
+                path, "the database is damaged", "start the worker; it reads Kafka again"
+            )
+        return StoppedPartition.of(Database(path, self._memory, read_only=True))
+
+    def close(self) -> None:
+        """Unlock it."""
+        if self._lock is not None:
+            unlock(self._lock)

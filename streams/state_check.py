@@ -1,0 +1,164 @@
+"""Proves that what a partition has on disk follows from its states (ADR 0015).
+
+Cells are the fold of the states; each message and each recipient has the timer that follows from
+it, each message has one day; the counts are right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Final, TypeVar
+
+from models.accounts import Accounts
+from models.counters import check_record as check_cell
+from models.counters import read_cells, retired_key
+from models.joining import join_encoded
+from models.state import check_record as check_state
+from streams.batching import Row, StateStore, StoppedPartition, StoppedTable
+from streams.common.plan import Incoming
+from streams.common.proof import Findings, TableProof, total
+from streams.followers.suppression_index import SuppressionIndex
+from streams.kafka.reading import UnreadableRecord
+from streams.lifecycle.proof import MessagesProof
+from streams.lifecycle.shard import Rules, Shard
+from streams.rules import fingerprint
+from streams.suppression.proof import RecipientsProof
+from streams.suppression.shard import RecipientShard
+
+CHUNK: Final = 2_000
+WRITTEN_AT_ONCE: Final = 10_000
+
+UNREADABLE: Final = "a record of the changelog cannot be read"
+
+OnProgress = Callable[[int], object]
+"""Called with the number of values compared since the last call."""
+
+Item = TypeVar("Item")
+
+
+def prove(
+    partition: int, stopped: StoppedPartition, accounts: Accounts, on_progress: OnProgress
+) -> Findings:
+    """Compare a partition on disk with its states.
+
+    accounts: their settings; timers of accounts that have others on disk are not proved
+    """
+    findings = Findings()
+    if stopped.rules != fingerprint():
+        findings.fault("other rules", "the next start of a worker derives all again")
+        return findings
+    messages, cells = stopped.tables["messages"], stopped.tables["counters"]
+    shard = Shard(partition, messages.store, Rules(1), accounts, SuppressionIndex())
+    proof = MessagesProof(shard, findings)
+    _prove_table(proof, messages, on_progress)
+    proof.compare_cells()
+    published = dict(cells.store.items_of(b""))
+    for _ in proof.unpublished(read_cells(published, partition)):
+        findings.leave("a cell is not published yet")
+    recipients = stopped.tables["suppressions"]
+    judge = RecipientShard(partition, recipients.store, 1, accounts)
+    of_recipients = RecipientsProof(judge, Findings())
+    _prove_table(of_recipients, recipients, on_progress)
+    return total([findings, of_recipients.findings])
+
+
+def _prove_table(proof: TableProof, table: StoppedTable, on_progress: OnProgress) -> None:
+    written = table.written
+    for rows in _chunks(written.values()):
+        expected = [proof.expect(row) for row in rows]
+        timers = written.have_timers([(row.second, row.key) for row in rows])
+        days = written.have_days(
+            [(each.day or 0, row.key) for row, each in zip(rows, expected, strict=True)]
+        )
+        for row, follows, timer, day in zip(rows, expected, timers, days, strict=True):
+            proof.take(row, follows, has_timer_row=timer, has_day_row=day)
+        on_progress(len(rows))
+    timers_found = sum(1 for _ in written.timers())
+    if not proof.count(len(table.store), timers_found, sum(1 for _ in written.days())):
+        _prove_surplus(proof, table)
+
+
+def _prove_surplus(proof: TableProof, table: StoppedTable) -> None:
+    """There are more rows than the values confirmed: find those without a value."""
+    written = table.written
+    for numbered, take in ((written.timers(), proof.take_timer), (written.days(), proof.take_day)):
+        for pairs in _chunks(numbered):
+            rows = written.values_of([key for _, key in pairs])
+            for (number, key), row in zip(pairs, rows, strict=True):
+                take(number, key, row)
+
+
+def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    left = iter(items)
+    while chunk := list(islice(left, CHUNK)):
+        yield chunk
+
+
+class ChangelogProof:
+    """Folds the changelogs of one partition as a restore does, and compares what was published.
+
+    store: empty; the states go into it
+    """
+
+    def __init__(self, partition: int, store: StateStore) -> None:
+        self._partition = partition
+        self._store = store
+        self._cells: dict[bytes, bytes] = {}
+        self._unreadable = 0
+
+    def take_states(self, records: Iterable[Incoming]) -> None:
+        """Join records of `message-states`, in their order."""
+        for key, value in self._usable(records, check_state):
+            if value is None:
+                self._store.discard(key)
+                continue
+            known = self._store.get(key)
+            self._store[key] = value if known is None else join_encoded(known, value)
+        if self._store.changes > WRITTEN_AT_ONCE:
+            self._store.freeze()
+            self._store.write(0)
+            self._store.written()
+
+    def take_cells(self, records: Iterable[Incoming]) -> None:
+        """Take records of `status-counters`, in their order."""
+        for key, value in self._usable(records, check_cell):
+            if value is None:
+                self._cells.pop(key, None)
+            else:
+                self._cells[key] = value
+
+    def _usable(
+        self, records: Iterable[Incoming], check: Callable[[bytes, bytes], None]
+    ) -> Iterator[tuple[bytes, bytes | None]]:
+        """Keys and values, without the records that a restore skips."""
+        for record in records:
+            key, value = record.key, record.value
+            if isinstance(record, UnreadableRecord) or key is None:
+                self._unreadable += 1
+            elif value is None or self._accepts(check, key, value):
+                yield key, value
+
+    def _accepts(self, check: Callable[[bytes, bytes], None], key: bytes, value: bytes) -> bool:
+        try:
+            check(key, value)
+        except Exception:  # noqa: BLE001  (whatever a decoder raises; it is counted)
+            self._unreadable += 1
+            return False
+        return True
+
+    def prove(self) -> Findings:
+        """After all records: the published cells are the fold of the states."""
+        findings = Findings(unproved={UNREADABLE: self._unreadable} if self._unreadable else {})
+        shard = Shard(self._partition, self._store, Rules(1), Accounts(), SuppressionIndex())
+        shard.know_retired(self._cells.get(retired_key(self._partition)))
+        proof = MessagesProof(shard, findings)
+        for items in _chunks(self._store.items_of(b"")):
+            for key, value in items:
+                proof.expect(Row(key, value, 0))
+            findings.values += len(items)
+        published = read_cells(self._cells, self._partition)
+        findings.cells = len(published.rows)
+        for difference in proof.unpublished(published):
+            findings.fault("wrong published cell", difference)
+        return findings

@@ -1,0 +1,327 @@
+"""States on disk are as exact as in memory: a worker dies at any step, another takes over, and has
+what one has that reads the whole changelog (ADR 0015)."""
+
+import asyncio
+import shutil
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from copy import deepcopy
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from models.accounts import AccountSettings
+from models.state import decode
+from models.suppression import decode as decode_suppression
+from streams.batching import StoppedFolder, StoppedPartition
+from streams.batching import app as batching_app
+from streams.common import context
+from streams.state_check import prove
+from tests.properties.events import NOON_MS, events
+from tests.support.worker_world import (
+    CHANGELOGS,
+    SOURCES,
+    Died,
+    Life,
+    Log,
+    Pending,
+    source_record,
+    without_compaction,
+)
+
+HOUR_MS = 3_600_000
+OWNERS = st.sampled_from(["memory", "a", "a", "b"])
+CHUNKS = st.sampled_from([1, 2, 5, 100])
+STEPS = ["", "", "", "produced", "acknowledged", "committed", "written"]
+SETTINGS = [
+    {},
+    {"validity_s": 600},
+    {"retry_soft_bounces": False},
+    {"strike_limit": 1, "suppression_days": 1},
+]
+#: What a proof may leave out here: no rule raises.
+LEFT = {
+    "its day is retired",
+    "the settings of its account changed, or are not known here",
+    "a cell is not published yet",
+}
+
+
+class WorkerMachine(RuleBasedStateMachine):
+    """One partition and its workers, one after the other: in memory, in folder a or b."""
+
+    @initialize(owner=OWNERS, still=st.booleans())
+    def begin(self, owner: str, still: bool) -> None:
+        self.root = Path(mkdtemp())
+        self.runner = asyncio.Runner()
+        self.patched = ExitStack()
+        patch = self.patched.enter_context(pytest.MonkeyPatch.context())
+        self.patched.enter_context(without_compaction())
+        for module in ("streams.worker", "streams.state_check"):
+            patch.setattr(f"{module}.fingerprint", lambda: str(self.rules))
+        for module in ("common.shard", "common.agent", "lifecycle.shard", "lifecycle.agent"):
+            patch.setattr(f"streams.{module}.CHUNK_SIZE", 2)
+        patch.setattr("streams.common.agent.FOLDED_AT_ONCE", 2)
+        patch.setattr(batching_app, "RESTORE_CHUNK", 3)
+        patch.setattr(context, "wall_ms", lambda: self.now)
+        self.now, self.still = NOON_MS, still
+        self.rules = 1
+        self.accounts: list[AccountSettings] = []
+        self.log = Log()
+        self.folders: dict[str, Path] = {}
+        self.generation = self.kills = 0
+        self.late: list[Pending] = []
+        self.tampered = False
+        self.start(owner, 100, None)
+
+    # --- events, time, settings -----------------------------------------------------------------
+
+    @rule(batch=events)
+    def publish(self, batch: Iterable[Any]) -> None:
+        for event in batch:
+            topic, key, value = source_record(event, self.now)
+            self.log.append(topic, key, value, self.now)
+
+    @precondition(lambda self: not self.still)
+    @rule(hours=st.sampled_from([1, 3, 24, 250]))
+    def wait(self, hours: int) -> None:
+        self.now += hours * HOUR_MS
+
+    @precondition(lambda self: not self.still)
+    @rule(given=st.sampled_from(SETTINGS))
+    def change_settings(self, given: dict[str, Any]) -> None:
+        self.accounts = [AccountSettings(account="acme", **given)]
+        worker = self.life.worker
+        worker.accounts.publish(self.accounts[0])
+        worker.lifecycle.rearm("acme")
+
+    @rule()
+    def release(self) -> None:
+        """The next worker has other rules by name: it derives again what it has on disk."""
+        self.rules += 1
+        self.kill()
+        self.start("a", 2, None)
+
+    # --- work -----------------------------------------------------------------------------------
+
+    @rule(topic=st.sampled_from(SOURCES), most=st.integers(1, 8), fails=st.integers(0, 12))
+    def take(self, topic: str, most: int, fails: int) -> None:
+        self.attempt(lambda: self.life.take(topic, most), fails)
+
+    @rule(dies=st.sampled_from(STEPS), fails=st.integers(0, 12))
+    def commit(self, dies: str, fails: int) -> None:
+        self.attempt(lambda: self.life.commit(dies), fails)
+
+    @rule()
+    def work(self) -> None:
+        """A quiet moment: all is read and committed."""
+        for topic in SOURCES:
+            self.run(self.life.take(topic, 100))
+        self.run(self.life.commit())
+
+    @rule(count=st.integers(1, 3))
+    def acknowledge(self, count: int) -> None:
+        for batch in self.life.producer.pending[:count]:
+            self.life.producer.deliver(batch)
+        self.run(asyncio.sleep(0))
+
+    @rule()
+    def flush_to_disk(self) -> None:
+        self.life.flush_to_disk()
+
+    def attempt(self, step: Callable[[], Any], fails: int) -> None:
+        """fails: the worker dies at this call of its producer, with 1 to 4."""
+        producer = self.life.producer
+        producer.dies_at = producer.calls + fails if 0 < fails < 5 else None
+        try:
+            self.run(step())
+        except Died:
+            self.kill()
+            self.start("a", 2, None)
+        producer.dies_at = None
+
+    def run(self, work: Any) -> Any:
+        return self.runner.run(work)
+
+    # --- deaths ---------------------------------------------------------------------------------
+
+    @rule(
+        owner=OWNERS,
+        size=CHUNKS,
+        arrives=st.integers(0, 3),
+        late=st.integers(0, 2),
+        dies_after=st.one_of(st.none(), st.integers(0, 6)),
+        dies_writing=st.one_of(st.none(), st.integers(1, 4)),
+        clean=st.booleans(),
+        released=st.booleans(),
+    )
+    def die(
+        self,
+        owner: str,
+        size: int,
+        arrives: int,
+        late: int,
+        dies_after: int | None,
+        dies_writing: int | None,
+        clean: bool,
+        released: bool,
+    ) -> None:
+        """dies_after: so many reads of the next restore; dies_writing: so many writes of it."""
+        if clean:
+            self.life.flush_to_disk()
+        self.kill(arrives, late)
+        self.rules += released
+        self.start(owner, size, dies_after, dies_writing)
+
+    def kill(self, arrives: int = 1, late: int = 0) -> None:
+        self.kills += 1
+        left = self.root / str(self.kills) if self.owner != "memory" else None
+        on_the_way = self.life.kill(left, arrives, late)
+        self.late += [each for each in on_the_way if each.topic in CHANGELOGS.values()]
+        if left is not None:
+            shutil.rmtree(self.folders[self.owner])
+            self.folders[self.owner] = left
+            self.prove_stopped(left)
+
+    def start(
+        self, owner: str, size: int, dies_after: int | None, dies_writing: int | None = None
+    ) -> None:
+        """A worker starts, and may die while it restores; the next one then does not."""
+        self.owner = owner
+        folder = None
+        if owner != "memory":
+            folder = self.folders.setdefault(owner, self.root / owner)
+        self.generation += 1
+        self.life = Life(self.log, self.generation, folder, lambda: self.now, self.accounts)
+        self.life.die_at_checkpoint(dies_writing)
+        try:
+            self.run(self.life.restore(size, dies_after))
+            self.compare_restored()
+        except Died:
+            self.kill()
+            self.start(owner, size, None)
+
+    def compare_restored(self) -> None:
+        """What was restored from disk is what another restores from the whole changelog."""
+        log = deepcopy(self.log)
+        whole = Life(log, self.generation, None, lambda: self.now, self.accounts)
+        self.run(whole.restore(100))
+        for name, table in self.life.tables.items():
+            restored = dict(table.restored_store(0).items_of(b""))
+            expected = dict(whole.tables[name].restored_store(0).items_of(b""))
+            assert restored.keys() == expected.keys()
+            for key, value in restored.items():
+                assert _whole(name, value) == _whole(name, expected[key])
+        self.run(whole.open())
+        self.run(self.life.open())
+        mine, theirs = self.life.worker.lifecycle.shards[0], whole.worker.lifecycle.shards[0]
+        assert mine.retired_day == theirs.retired_day
+        assert _counted(mine) == _counted(theirs)
+        assert mine.version >= theirs.version
+        assert self.life.worker.suppression.shards[0].version >= (
+            whole.worker.suppression.shards[0].version
+        )
+
+    @precondition(lambda self: self.late)
+    @rule()
+    def arrive_late(self) -> None:
+        """Records of a dead worker reach the log after its successor has restored it."""
+        batch = self.late.pop()
+        for key, value in batch.records:
+            self.log.append(batch.topic, key, value, batch.at)
+        self.tampered = True
+
+    @precondition(lambda self: not self.tampered)
+    @rule(topic=st.sampled_from(list(CHANGELOGS.values())))
+    def compact(self, topic: str) -> None:
+        self.log.compact(topic)
+
+    # --- proofs ---------------------------------------------------------------------------------
+
+    @invariant()
+    def what_is_written_is_exact(self) -> None:
+        if hasattr(self, "life") and self.life.opened is not None:
+            self.prove(StoppedPartition.of(self.life.opened))
+
+    def prove_stopped(self, folder: Path) -> None:
+        stopped = StoppedFolder(folder, self.life.app.conf.id)
+        for partition in stopped.partitions():
+            found = stopped.open(partition)
+            self.prove(found)
+            found.close()
+        stopped.close()
+
+    def prove(self, stopped: StoppedPartition) -> None:
+        if stopped.rules != str(self.rules):  # the next start derives all again
+            return
+        findings = prove(0, stopped, self.life.worker.accounts, lambda count: None)
+        assert findings.is_exact, findings
+        assert findings.unproved.keys() <= LEFT, findings
+
+    def teardown(self) -> None:
+        if not hasattr(self, "life"):
+            return
+        for _ in range(3):
+            self.work()
+        if self.still:
+            self.compare_uninterrupted()
+        if self.life.opened is not None:
+            self.life.app.stores.close_all()
+        self.runner.close()
+        self.patched.close()
+        shutil.rmtree(self.root)
+
+    def compare_uninterrupted(self) -> None:
+        """One worker that never died has the same states and cells."""
+        log = Log()
+        for topic in SOURCES[:3]:
+            for each in self.log.records[topic]:
+                log.append(topic, each.key, each.value, each.timestamp)
+        whole = Life(log, 1, None, lambda: self.now, self.accounts)
+        self.run(whole.restore(100))
+        self.run(whole.open())
+        for _ in range(3):
+            for topic in SOURCES:
+                self.run(whole.take(topic, 100))
+            self.run(whole.commit())
+        assert _final(self.life) == _final(whole)
+        assert _counted(self.life.worker.lifecycle.shards[0]) == (
+            _counted(whole.worker.lifecycle.shards[0])
+        )
+
+
+def _whole(table: str, value: bytes) -> object:
+    if table == "counters":
+        return value
+    return decode(value) if table == "messages" else decode_suppression(value)
+
+
+def _counted(shard: Any) -> dict[bytes, list[int]]:
+    return {key: cell.counts for key, cell in shard.cells.by_key.items() if any(cell.counts)}
+
+
+def _final(life: Life) -> dict[bytes, object]:
+    """The states, without what depends on who wrote them and on the order of events."""
+    states = life.tables["messages"].partition(0).items_of(b"")
+    return {
+        key: msgspec.structs.replace(decode(value), version=0, orphaned=False)
+        for key, value in states
+    }
+
+
+WorkerMachine.TestCase.settings = settings(
+    max_examples=50, stateful_step_count=40, suppress_health_check=list(HealthCheck)
+)
+TestWorkerMachine = WorkerMachine.TestCase

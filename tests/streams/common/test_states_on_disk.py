@@ -1,0 +1,75 @@
+"""Workers that die and take over, step by step, with states on disk (ADR 0015)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streams.common import context
+from tests.properties.events import NOON_MS
+from tests.support.recipient_world import make_receipt, send
+from tests.support.worker_world import SOURCES, Life, Log, source_record, without_compaction
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(context, "wall_ms", lambda: NOON_MS)
+    with without_compaction():
+        yield
+
+
+async def started(log: Log, generation: int, folder: Path | None) -> Life:
+    life = Life(log, generation, folder, lambda: NOON_MS)
+    await life.restore(100)
+    await life.open()
+    return life
+
+
+async def work(life: Life) -> None:
+    for topic in SOURCES:
+        await life.take(topic, 100)
+    await life.commit()
+
+
+def cells(life: Life) -> dict[bytes, list[int]]:
+    by_key = life.worker.lifecycle.shards[0].cells.by_key
+    return {key: cell.counts for key, cell in by_key.items()}
+
+
+async def test_cells_of_a_worker_in_memory_are_kept_by_one_on_disk(tmp_path):
+    """Its restore folds them, and publishes none: all are published. They are written all the
+    same."""
+    log = Log()
+    for event in (send(at=NOON_MS), make_receipt("delivered", NOON_MS)):
+        topic, key, value = source_record(event, NOON_MS)
+        log.append(topic, key, value, NOON_MS)
+    memory = await started(log, 1, None)
+    await work(memory)
+    published = dict(log.records)["status-counters"][:]
+    first = await started(log, 2, tmp_path / "first")
+    await work(first)
+    first.flush_to_disk()
+    first.kill(tmp_path / "second", 0, 0)
+    second = await started(log, 3, tmp_path / "second")
+    await work(second)
+    assert cells(second) == cells(memory)
+    assert log.records["status-counters"] == published
+    second.app.stores.close_all()
+
+
+async def test_timers_are_kept_when_other_rules_derive_them_again(tmp_path, monkeypatch):
+    """Most stay at their second."""
+    log = Log()
+    topic, key, value = source_record(send(at=NOON_MS), NOON_MS)
+    log.append(topic, key, value, NOON_MS)
+    life = await started(log, 1, tmp_path)
+    await work(life)
+    life.app.stores.close_all()
+    monkeypatch.setattr("streams.worker.fingerprint", lambda: "other rules")
+    again = await started(log, 2, tmp_path)
+    await work(again)
+    again.app.stores.close_all()
+    last = await started(log, 3, tmp_path)
+    timers = last.worker.lifecycle.shards[0].timers
+    assert timers.take_due(NOON_MS + 400_000_000, 9) == [key]
+    last.app.stores.close_all()
