@@ -11,7 +11,7 @@ import pytest
 from deploy.embedded.brokers import Broker
 from models.time import DAY_MS
 from tests.support.state_checks import states_of
-from tests.support.system import System, running
+from tests.support.system import Process, System, running
 from tests.support.waiting import until
 
 EVENTS = 4_000
@@ -24,9 +24,13 @@ def system(strongest_broker: Broker, prefix: str, tmp_path: Path) -> Iterator[Sy
         yield found
 
 
-def dies(system: System, point: str, name: str, state: str) -> None:
-    """A worker starts and kills itself; what it left on disk is exact."""
-    dying = system.process("worker", name, ("tests.support.dying", point), state=state)
+def starts(system: System, point: str, name: str, state: str) -> Process:
+    """A worker starts that will kill itself."""
+    return system.process("worker", name, ("tests.support.dying", point), state=state)
+
+
+def dies(dying: Process) -> None:
+    """It did."""
     until(lambda: dying.child.process.poll() is not None, "the worker dies", 60)
     assert dying.child.process.returncode == -9, dying.child.tail()
 
@@ -37,8 +41,9 @@ def dies(system: System, point: str, name: str, state: str) -> None:
 def test_a_worker_that_dies_at_a_write_leaves_an_exact_moment(system: System, point: str) -> None:
     system.process("sink")
     for round_ in range(2):
-        system.publish(EVENTS // 2, seed=30 + round_, name=f"truth-{round_}")
-        dies(system, point, f"dying-{round_}", "one")
+        dying = starts(system, point, f"dying-{round_}", "one")
+        system.publish(EVENTS // 2, seed=30 + round_, rate=800, name=f"truth-{round_}")
+        dies(dying)
         system.check_states("one")
     lasts(system, "one")
 
@@ -49,9 +54,9 @@ def test_a_worker_that_dies_while_it_catches_up_goes_on_there(system: System) ->
     first = system.process("worker", "first", state="first").wait_ready()
     assert system.ledger().balances
     first.child.stop()
-    dies(system, "in-catch-up", "dying", "second")
+    dies(starts(system, "in-catch-up", "dying", "second"))
     assert states_of(system.check_states("second")) > 0
-    dies(system, "in-catch-up", "dying-again", "third")
+    dies(starts(system, "in-catch-up", "dying-again", "third"))
     lasts(system, "second")
 
 
@@ -64,7 +69,7 @@ def test_a_worker_that_dies_while_other_rules_derive_again_leaves_nothing_half_d
     assert system.ledger().balances
     first.child.stop()
     states = states_of(system.check_states("one"))
-    dies(system, "in-refold", "dying", "one")
+    dies(starts(system, "in-refold", "dying", "one"))
     lasts(system, "one")
     assert states_of(system.check_states("one")) >= states
 
@@ -90,7 +95,7 @@ def test_a_worker_that_dies_while_a_day_retires_retires_it_at_the_next_start(
     worker.child.stop()
     assert states_of(system.check_states("one")) == len(old)
     system.replay_lines([line(f"new-{number}", None) for number in range(100)])
-    dies(system, "in-retirement", "dying", "one")
+    dies(starts(system, "in-retirement", "dying", "one"))
     checked = system.check_states("one")
     last = system.process("worker", "last", state="one").wait_ready()
     until(lambda: last.value("receipts_retired_total") > 0, "the rest retires")
