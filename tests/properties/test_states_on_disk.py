@@ -75,6 +75,7 @@ class WorkerMachine(RuleBasedStateMachine):
             patch.setattr(f"streams.{module}.CHUNK_SIZE", 2)
         patch.setattr("streams.common.agent.FOLDED_AT_ONCE", 2)
         patch.setattr(batching_app, "RESTORE_CHUNK", 3)
+        patch.setattr(batching_app, "STANDBY_CHUNK", 2)
         patch.setattr(context, "wall_ms", lambda: self.now)
         self.now, self.still = NOON_MS, still
         self.rules = 1
@@ -164,6 +165,7 @@ class WorkerMachine(RuleBasedStateMachine):
         late=st.integers(0, 2),
         dies_after=st.one_of(st.none(), st.integers(0, 6)),
         dies_writing=st.one_of(st.none(), st.integers(1, 4)),
+        follows=st.integers(0, 6),
         clean=st.booleans(),
         released=st.booleans(),
     )
@@ -175,15 +177,17 @@ class WorkerMachine(RuleBasedStateMachine):
         late: int,
         dies_after: int | None,
         dies_writing: int | None,
+        follows: int,
         clean: bool,
         released: bool,
     ) -> None:
-        """dies_after: so many reads of the next restore; dies_writing: so many writes of it."""
+        """dies_after: so many reads of the next restore; dies_writing: so many writes of it.
+        follows: it was a standby before, and has read so many times."""
         if clean:
             self.life.flush_to_disk()
         self.kill(arrives, late)
         self.rules += released
-        self.start(owner, size, dies_after, dies_writing)
+        self.start(owner, size, dies_after, dies_writing, follows)
 
     def kill(self, arrives: int = 1, late: int = 0) -> None:
         self.kills += 1
@@ -196,7 +200,12 @@ class WorkerMachine(RuleBasedStateMachine):
             self.prove_stopped(left)
 
     def start(
-        self, owner: str, size: int, dies_after: int | None, dies_writing: int | None = None
+        self,
+        owner: str,
+        size: int,
+        dies_after: int | None,
+        dies_writing: int | None = None,
+        follows: int = 0,
     ) -> None:
         """A worker starts, and may die while it restores; the next one then does not."""
         self.owner = owner
@@ -207,6 +216,7 @@ class WorkerMachine(RuleBasedStateMachine):
         self.life = Life(self.log, self.generation, folder, lambda: self.now, self.accounts)
         self.life.die_at_checkpoint(dies_writing)
         try:
+            self.run(self.life.follow(size, follows))
             self.run(self.life.restore(size, dies_after))
             self.compare_restored()
         except Died:

@@ -169,23 +169,30 @@ class Life:
             self.worker.accounts.publish(account)
         self.tables = {table.name: table for table in app._tables()}
         if folder is not None:
-            app.stores = DiskStores(app._state, app.conf.id, list(self.tables))
+            app.stores = DiskStores(app._state, app.conf.id, app.changelogs)
         for follower in self.worker._followers:
             follower.caught_up.set()
 
     # --- restore ------------------------------------------------------------------------------
 
+    async def follow(self, size: int, reads: int) -> None:
+        """Be a standby for a while: read so many times from the changelogs, in turn."""
+        self.app._standbys = {0}
+        for table in self.tables.values():
+            table.begin([], [0])
+        for number in range(reads):
+            await self._read(list(self.tables.values())[number % len(self.tables)], size)
+
     async def restore(self, size: int, dies_after: int | None = None) -> None:
-        """Read the changelogs, `size` records of each in turn."""
-        self.app._partitions = {0}
+        """Read the changelogs, `size` records of each in turn. dies_after: so many reads."""
+        self.app._partitions, self.app._standbys = {0}, set()
         reads = 0
         for table in self.tables.values():
             table.begin([0])
         left = dict(self.tables)
         while left:
             for name, table in list(left.items()):
-                if reads == dies_after:
-                    raise Died
+                _die_if(reads == dies_after)
                 reads += 1
                 if await self._read(table, size):
                     del left[name]

@@ -21,9 +21,15 @@ COUNT = 500
 
 
 def opened(
-    path: Path, app: str = "app", tables: tuple[str, ...] = ("t",), rules: str = "r"
+    path: Path,
+    app: str = "app",
+    tables: tuple[str, ...] = ("t",),
+    rules: str = "r",
+    ids: dict[str, str] | None = None,
 ) -> DiskStores:
-    return DiskStores(StateFolder(path, 1 << 20, rules), app, tables)
+    stores = DiskStores(StateFolder(path, 1 << 20, rules), app, {name: name for name in tables})
+    stores.know_topics(ids or {})
+    return stores
 
 
 def write(store: StateStore, offset: int) -> None:
@@ -158,6 +164,15 @@ def test_databases_of_partitions_that_are_long_gone_are_deleted(path, monkeypatc
     stores = opened(path)
     assert not (path / "app" / "3").exists()
     stores.close_all()
+
+
+def test_the_ids_of_the_topics_are_noted_and_kept(path):
+    """A database of 0.3.0 has none; a broker that knows none does not take them away."""
+    assert offset_of(path, ids={"t": "1"}) == 41
+    assert offset_of(path) == 41
+    assert offset_of(path, ids={"t": "1", "other": "2"}) == 41
+    with pytest.raises(StateFolderError, match="another topic t, which was made again"):
+        offset_of(path, ids={"t": "3"})
 
 
 # --- what a person must mend ------------------------------------------------------------------
