@@ -260,7 +260,7 @@ class _MetadataRequest(Request[_MetadataRequestStruct]):  # type: ignore[misc]
         self._topics = topics
 
     def build(self, request_struct_class: Any) -> Any:
-        topics = [(_NO_ID, topic, {}) for topic in self._topics]
+        topics: list[Any] = [(_NO_ID, topic, {}) for topic in self._topics]
         return request_struct_class(topics, False, False, False, {})
 
 
