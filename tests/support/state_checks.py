@@ -11,14 +11,11 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 
 
-def state_check(environ: Mapping[str, str], *options: str) -> dict[str, Any]:
-    """The document of the command; fails the test unless all is exact.
-
-    environ: the settings of the worker
-    """
+def run_state_check(environ: Mapping[str, str], *options: str) -> subprocess.CompletedProcess[str]:
+    """The command, as it ended. environ: the settings of the worker"""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("RECEIPTS_")}
-    found = subprocess.run(
-        [sys.executable, "-m", "deploy.cli", "state", "check", "--json", *options],
+    return subprocess.run(
+        [sys.executable, "-m", "deploy.cli", "state", "check", *options],
         cwd=ROOT,
         env={**inherited, **environ},
         capture_output=True,
@@ -26,6 +23,11 @@ def state_check(environ: Mapping[str, str], *options: str) -> dict[str, Any]:
         timeout=120,
         check=False,
     )
+
+
+def state_check(environ: Mapping[str, str], *options: str) -> dict[str, Any]:
+    """The document of the command; fails the test unless all is exact."""
+    found = run_state_check(environ, "--json", *options)
     assert found.returncode == 0, found.stdout + found.stderr
     document: dict[str, Any] = json.loads(found.stdout)
     assert document["exact"]

@@ -117,15 +117,18 @@ class System:
         command: tuple[str, ...] = (),
         port: int = 0,
         state: str = "",
+        *,
+        in_memory: bool = False,
     ) -> "Process":
         """Start a worker or a sink.
 
         command: what to run instead of the command line. port: of its pages; 0: a free one. state:
-        name of the folder of its states, by default its own name; a successor may have it
+        name of the folder of its states, by default its own name; a successor may have it.
+        in_memory: its states, although those of others are on disk
         """
         port = port or free_port()
         changed: dict[str, Any] = {f"{kind}_port": port}
-        if self._on_disk:
+        if self._on_disk and not in_memory:
             changed["state_dir"] = str(self.state_folder(state or name or kind))
         settings = self.settings_of(kind).model_copy(update=changed)
         command = command or ("deploy.cli", kind)

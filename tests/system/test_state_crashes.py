@@ -105,6 +105,27 @@ def test_a_worker_that_dies_while_a_day_retires_retires_it_at_the_next_start(
     assert states_of(checked) >= 100
 
 
+def test_workers_on_disk_and_in_memory_share_a_group_and_take_over_from_each_other(
+    system: System,
+) -> None:
+    system.process("sink")
+    disk = system.process("worker", "disk", state="one").wait_ready()
+    memory = system.process("worker", "memory", in_memory=True).wait_ready()
+    system.publish(EVENTS // 2, seed=40, rate=1_500, name="both")
+    disk.kill()
+    system.check_states("one")
+    system.publish(EVENTS // 2, seed=41, rate=1_500, name="memory")
+    disk = system.process("worker", "disk-again", state="one").wait_ready()
+    memory.kill()
+    system.publish(EVENTS // 2, seed=42, name="disk")
+    ledger = system.ledger()
+    assert ledger.balances, f"{ledger}"
+    system.check_changelog()
+    assert disk.child.stop() == 0, disk.child.tail()
+    assert states_of(system.check_states("one")) > EVENTS / 5
+    assert [path.name for path in (system.folder / "state").iterdir()] == ["one"]
+
+
 def line(message_id: str, at: int | None) -> dict[str, object]:
     """A send, of now or of a record of that time."""
     now = time.time_ns() // 1_000_000

@@ -1,11 +1,16 @@
 """Workers that die and take over, step by step, with states on disk (ADR 0015)."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
 
+from models.accounts import Accounts
+from streams.batching import StoppedPartition
 from streams.common import context
+from streams.state_check import prove
+from tests.models.test_golden_states import GOLDEN
 from tests.properties.events import NOON_MS
 from tests.support.recipient_world import make_receipt, send
 from tests.support.worker_world import SOURCES, Life, Log, source_record, without_compaction
@@ -73,3 +78,23 @@ async def test_timers_are_kept_when_other_rules_derive_them_again(tmp_path, monk
     timers = last.worker.lifecycle.shards[0].timers
     assert timers.take_due(NOON_MS + 400_000_000, 9) == [key]
     last.app.stores.close_all()
+
+
+async def test_the_changelog_of_0_1_0_is_read_to_disk(tmp_path):
+    """Timers, days and cells of its states follow from them, as those of a worker in memory."""
+    log = Log()
+    states = {
+        b"acme/%d" % number: bytes.fromhex(stored) for number, (_, stored, _) in enumerate(GOLDEN)
+    }
+    for key, value in states.items():
+        log.append("message-states", key, value, NOON_MS)
+    memory = await started(deepcopy(log), 1, None)
+    disk = await started(log, 1, tmp_path)
+    assert cells(disk) == cells(memory) != {}
+    assert dict(disk.tables["messages"].partition(0).items_of(b"")) == states
+    await work(disk)
+    assert disk.opened is not None
+    findings = prove(0, StoppedPartition.of(disk.opened), Accounts(), lambda count: None)
+    assert findings.is_exact, findings
+    assert (findings.values, findings.days, findings.unproved) == (len(GOLDEN), len(GOLDEN), {})
+    disk.app.stores.close_all()
