@@ -175,6 +175,14 @@ class Life:
 
     # --- restore ------------------------------------------------------------------------------
 
+    def begin_assignment(self, generation: int) -> None:
+        """It had the partition and gets it again; nothing was left undone."""
+        self.app.consumer_generation_id = generation
+        self.app._ready.clear()
+        for table in self.tables.values():
+            table.close()
+        self._read_to = dict(self.log.committed)
+
     async def follow(self, size: int, reads: int) -> None:
         """Be a standby for a while: read so many times from the changelogs, in turn."""
         self.app._standbys = {0}
