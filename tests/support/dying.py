@@ -3,7 +3,7 @@
 `python -m tests.support.dying POINT` with POINT one of
   before-write       the broker has all, the offsets are committed, nothing is written
   after-write        it is written, and not flushed
-  while-flushing     RocksDB flushes and compacts in the background, after some hundred writes
+  while-flushing     RocksDB flushes and compacts in the background, after some writes
   in-catch-up        what a restore has read was written, and more is to be read
   in-refold          other rules derive again what follows from the states; a part is written
   in-retirement      the mark of a retired day and a part of its tombstones are acknowledged
@@ -97,7 +97,7 @@ def _while_flushing() -> None:
 
     database._options = small
     folder.FLUSH_ROWS = 40  # type: ignore[misc]
-    _at_call(Database, "write", 25, after=True, is_async=False)
+    _at_call(Database, "write", 15, after=True, is_async=False)
 
 
 def _in_catch_up() -> None:
