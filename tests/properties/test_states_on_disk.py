@@ -30,6 +30,7 @@ from streams.batching import app as batching_app
 from streams.common import context
 from streams.state_check import prove
 from tests.properties.events import NOON_MS, events
+from tests.support.recipient_world import send
 from tests.support.worker_world import (
     CHANGELOGS,
     SOURCES,
@@ -121,9 +122,13 @@ class WorkerMachine(RuleBasedStateMachine):
     def take(self, topic: str, most: int, fails: int) -> None:
         self.attempt(lambda: self.life.take(topic, most), fails)
 
-    @rule(dies=st.sampled_from(STEPS), fails=st.integers(0, 12))
-    def commit(self, dies: str, fails: int) -> None:
-        self.attempt(lambda: self.life.commit(dies), fails)
+    @rule(
+        dies=st.sampled_from(STEPS),
+        fails=st.integers(0, 12),
+        meanwhile=st.sampled_from(["", *SOURCES[:3]]),
+    )
+    def commit(self, dies: str, fails: int, meanwhile: str) -> None:
+        self.attempt(lambda: self.life.commit(dies, meanwhile), fails)
 
     @rule()
     def work(self) -> None:
@@ -131,6 +136,16 @@ class WorkerMachine(RuleBasedStateMachine):
         for topic in SOURCES:
             self.run(self.life.take(topic, 100))
         self.run(self.life.commit())
+
+    @precondition(lambda self: not self.still)
+    @rule(fails=st.integers(0, 5))
+    def retire(self, fails: int) -> None:
+        """Ten days later all days retire that there were, unless the worker dies before."""
+        self.now += 250 * HOUR_MS
+        self.publish([send(f"of {self.now}", self.now)])
+        self.run(self.life.take("sends", 100))
+        self.run(self.life.commit())  # what is due
+        self.attempt(lambda: self.life.commit(), fails)
 
     @rule(count=st.integers(1, 3))
     def acknowledge(self, count: int) -> None:

@@ -255,10 +255,13 @@ class Life:
         await agent.take(batch)
         self._read_to[topic] = records[-1].offset + 1
 
-    async def commit(self, dies: str = "") -> None:
-        """As the consumer does it. dies: at this step."""
+    async def commit(self, dies: str = "", meanwhile: str = "") -> None:
+        """As the consumer does it. dies: at this step. meanwhile: a source of which a batch is
+        taken while the broker acknowledges."""
         offsets = dict(self._read_to)
         await self.app.run_before_commit()
+        if meanwhile:
+            await self.take(meanwhile, 3)
         _die_if(dies == "produced")
         await self.producer.flush()
         _die_if(dies == "acknowledged")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from models.accounts import Accounts
+from models.contract import Receipt, Send
 from streams.batching import StoppedPartition
 from streams.common import context
 from streams.state_check import prove
@@ -77,6 +78,58 @@ async def test_timers_are_kept_when_other_rules_derive_them_again(tmp_path, monk
     last = await started(log, 3, tmp_path)
     timers = last.worker.lifecycle.shards[0].timers
     assert timers.take_due(NOON_MS + 400_000_000, 9) == [key]
+    last.app.stores.close_all()
+
+
+def publish(log: Log, *events: Send | Receipt) -> None:
+    for event in events:
+        topic, key, value = source_record(event, NOON_MS)
+        log.append(topic, key, value, NOON_MS)
+
+
+async def killed(life: Life, folder: Path) -> None:
+    life.flush_to_disk()
+    life.kill(folder, 0, 0)
+
+
+async def test_what_is_acknowledged_after_the_freeze_is_read_again(tmp_path):
+    """A write has what was frozen, and its offset says no more."""
+    log = Log()
+    first = await started(log, 1, tmp_path / "first")
+    publish(log, send("a", NOON_MS))
+    await first.take("sends", 9)
+    publish(log, send("b", NOON_MS))
+    await first.commit(meanwhile="sends")
+    await killed(first, tmp_path / "second")
+    assert [record.key for record in log.records["message-states"]] == [b"acme/a", b"acme/b"]
+    second = Life(log, 2, tmp_path / "second", lambda: NOON_MS)
+    await second.restore(100)
+    states = second.tables["messages"].restored_store(0)
+    assert sorted(key for key, _ in states.items_of(b"")) == [b"acme/a", b"acme/b"]
+    second.app.stores.close_all()
+
+
+async def test_a_record_of_another_owner_between_our_own_is_read_again(tmp_path):
+    """It came too late for our restore: only the next one joins it."""
+    log = Log()
+    publish(log, send("m", NOON_MS))
+    zombie = await started(log, 1, None)
+    await zombie.take("sends", 9)
+    (late,) = zombie.kill(None, 0, 1)
+    log.committed["sends"] = 1  # as if its event were never read again
+    owner = await started(log, 2, tmp_path / "first")
+    publish(log, send("a", NOON_MS), send("b", NOON_MS))
+    await owner.take("sends", 1)
+    await owner.producer.flush()
+    for key, value in late.records:
+        log.append("message-states", key, value, NOON_MS)
+    await owner.take("sends", 1)
+    await owner.commit()
+    await killed(owner, tmp_path / "second")
+    last = Life(log, 3, tmp_path / "second", lambda: NOON_MS)
+    await last.restore(100)
+    states = last.tables["messages"].restored_store(0)
+    assert sorted(key for key, _ in states.items_of(b"")) == [b"acme/a", b"acme/b", b"acme/m"]
     last.app.stores.close_all()
 
 
