@@ -17,7 +17,7 @@ from faust.types import TP
 from streams.batching.assignment import UNKNOWN
 from streams.batching.assignor import BatchAssignor
 from streams.batching.consumer import BatchConsumer
-from streams.batching.errors import BatchingError, FenceLost, shown
+from streams.batching.errors import BatchingError, FenceLost, StateFolderError, shown
 from streams.batching.fence import Fence
 from streams.batching.observer import Observer
 from streams.batching.private_api import assert_private_api
@@ -333,8 +333,11 @@ class BatchApp(faust.App):
         lost = (self._partitions - partitions) | (self._standbys - held)
         self._partitions, self._standbys = partitions, standbys
         self._informed -= lost
-        for table in self._tables():
-            table.begin(partitions, standbys)
+        try:
+            for table in self._tables():
+                table.begin(partitions, standbys)
+        except StateFolderError as error:
+            self.fail(error)
         for partition in sorted(lost):
             if self.on_partition_lost is not None:
                 self.on_partition_lost(partition)
@@ -426,6 +429,11 @@ class BatchApp(faust.App):
             self.stores.folded(partition)
             self.stores.written({partition: sum(changes)})
 
+    @property
+    def changelogs(self) -> dict[str, str]:
+        """Names of the changelogs, by table."""
+        return {table.name: table.changelog_name for table in self._tables()}
+
     def _tables(self) -> list[BatchTable]:
         return [table for table in self.tables.values() if isinstance(table, BatchTable)]
 
@@ -448,8 +456,7 @@ class BatchApp(faust.App):
         """Refuse installed versions that lack a private name this package uses."""
         assert_private_api()
         if self._state is not None:
-            names = [table.name for table in self._tables()]
-            self.stores = DiskStores(self._state, self.conf.id, names)
+            self.stores = DiskStores(self._state, self.conf.id, self.changelogs)
         await super().on_first_start()
 
     def _create_directories(self) -> None:

@@ -329,7 +329,9 @@ class BatchConsumer(driver.Consumer):
     async def subscribe(self, topics: Iterable[str]) -> None:
         """Join the group if all topics are valid (aiokafka would wait for ever otherwise)."""
         wanted = set(topics)
-        if self._batch_app.check_topics(await self._thread.partition_counts(wanted)):
+        app = self._batch_app
+        if app.check_topics(await self._thread.partition_counts(wanted)):
+            app.stores.know_topics(await self._thread.topic_ids(app.changelogs.values()))
             await super().subscribe(wanted)
             self._subscribed.update(wanted)
 

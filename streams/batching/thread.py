@@ -14,6 +14,7 @@ from faust.types import TP
 
 from streams.batching.batch import Fetched, FetchedMap
 from streams.kafka.clients import REQUEST_TIMEOUT_MS
+from streams.kafka.cluster_requests import topic_ids
 from streams.kafka.connections import adopt
 from streams.kafka.errors import watch_commits
 from streams.kafka.reading import guard_reading
@@ -118,6 +119,13 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         """Number of partitions of each topic, 0 where it does not exist."""
         cluster = await self.call_thread(self._ensure_consumer()._client.fetch_all_metadata)
         return {name: len(cluster.partitions_for_topic(name) or ()) for name in sorted(topics)}
+
+    async def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
+        """Ids of topics, as far as the brokers have them."""
+        return cast(
+            "dict[str, str]",
+            await self.call_thread(topic_ids, self._ensure_consumer()._client, list(topics)),
+        )
 
     def coordination_error(self) -> Exception | None:
         """What aiokafka would raise from the next call of its consumer; None: nothing.

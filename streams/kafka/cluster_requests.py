@@ -1,4 +1,5 @@
-"""Requests of Kafka's protocol that aiokafka lacks: log directories, and the release of a broker.
+"""Requests of Kafka's protocol that aiokafka lacks: log directories, ids of topics, and the release
+of a broker.
 
 Each is sent as aiokafka's own, through the `send` of its client, which chooses the version.
 (aiokafka has no types: hence the ignores.)
@@ -6,9 +7,13 @@ Each is sent as aiokafka's own, through the `send` of its client, which chooses 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from io import BytesIO
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
-from aiokafka.errors import for_code
+from aiokafka.errors import IncompatibleBrokerVersion, for_code
+from aiokafka.protocol.abstract import AbstractType
 from aiokafka.protocol.admin import ApiVersionRequest
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.fetch import FetchRequest
@@ -166,6 +171,112 @@ def _known(size: int) -> int | None:
 
 def _name(code: int) -> str:
     return "" if code == 0 else str(for_code(code).__name__)
+
+
+class _Uuid(AbstractType[UUID]):  # type: ignore[misc]
+    """16 bytes."""
+
+    @classmethod
+    def encode(cls, value: UUID) -> bytes:
+        return value.bytes
+
+    @classmethod
+    def decode(cls, data: BytesIO) -> UUID:
+        return UUID(bytes=data.read(16))
+
+
+_NO_ID: Final = UUID(int=0)
+
+
+class _MetadataResponse(Response):  # type: ignore[misc]
+    """v10 is the first with ids of topics (Kafka 2.8); aiokafka's newest is v5."""
+
+    API_KEY = 3
+    API_VERSION = 10
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "brokers",
+            CompactArray(
+                ("node_id", Int32),
+                ("host", _COMPACT_TEXT),
+                ("port", Int32),
+                ("rack", _COMPACT_TEXT),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("cluster_id", _COMPACT_TEXT),
+        ("controller_id", Int32),
+        (
+            "topics",
+            CompactArray(
+                ("error_code", Int16),
+                ("name", _COMPACT_TEXT),
+                ("topic_id", _Uuid),
+                ("is_internal", Boolean),
+                (
+                    "partitions",
+                    CompactArray(
+                        ("error_code", Int16),
+                        ("partition", Int32),
+                        ("leader", Int32),
+                        ("leader_epoch", Int32),
+                        ("replicas", CompactArray(Int32)),
+                        ("isr", CompactArray(Int32)),
+                        ("offline_replicas", CompactArray(Int32)),
+                        ("tags", TaggedFields),
+                    ),
+                ),
+                ("authorized_operations", Int32),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("cluster_authorized_operations", Int32),
+        ("tags", TaggedFields),
+    )
+
+
+class _MetadataRequestStruct(RequestStruct):  # type: ignore[misc]
+    FLEXIBLE_VERSION = True
+    API_KEY = 3
+    API_VERSION = 10
+    RESPONSE_TYPE = _MetadataResponse
+    SCHEMA = Schema(
+        (
+            "topics",
+            CompactArray(("topic_id", _Uuid), ("name", _COMPACT_TEXT), ("tags", TaggedFields)),
+        ),
+        ("allow_auto_topic_creation", Boolean),
+        ("include_cluster_authorized_operations", Boolean),
+        ("include_topic_authorized_operations", Boolean),
+        ("tags", TaggedFields),
+    )
+
+
+class _MetadataRequest(Request[_MetadataRequestStruct]):  # type: ignore[misc]
+    API_KEY = 3
+
+    def __init__(self, topics: list[str]) -> None:
+        self._topics = topics
+
+    def build(self, request_struct_class: Any) -> Any:
+        topics: list[Any] = [(_NO_ID, topic, {}) for topic in self._topics]
+        return request_struct_class(topics, False, False, False, {})
+
+
+async def topic_ids(client: Any, topics: Iterable[str]) -> dict[str, str]:
+    """The id of each topic, in hex: a topic that is made again has another. Without those that do
+    not exist, that this user may not see, and all of brokers before Kafka 2.8. Raises KafkaError.
+    """
+    try:
+        answer = await client.send(client.get_random_node(), _MetadataRequest(sorted(topics)))
+    except (IncompatibleBrokerVersion, NotImplementedError):
+        return {}
+    return {
+        found["name"]: found["topic_id"].hex
+        for found in answer.to_object()["topics"]
+        if not found["error_code"] and found["topic_id"] != _NO_ID
+    }
 
 
 #: Latest versions of Produce and Fetch → the release that brought them.

@@ -207,7 +207,16 @@ class Driver:
         last.problems += verdict.missing
         if not stopped:
             last.problems += await self._lag(system)
+            last.problems += await self._states(system)
         last.exits = [*last.exits, *system.exits[before:]]
+
+    async def _states(self, system: Installation) -> list[str]:
+        """What does not follow from the states, in words."""
+        self.say("the states on disk and in the changelog")
+        try:
+            return await system.state_faults()
+        except FAILURES as error:
+            return [f"the states were not checked: {_words(error)}"]
 
     async def _lag(self, system: Installation) -> list[str]:
         """What the groups have not committed, in words, once they had time."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,9 +17,13 @@ from tests.chaos.processes import ASK_S, Exit, Front, Launcher, Member
 from tests.chaos.traffic import Publisher, Traffic, events, published
 from tests.chaos.verdict import Hostile
 from tests.chaos.watch import SINK, WORKER, Watch
+from tests.support.state_checks import run_state_check
 
 MEMBERS = ("worker-1", "worker-2", "sink-1")
+#: It keeps states on disk; the other worker of its group has them in memory.
+ON_DISK = "worker-1"
 START_S = 60.0
+STOP_S = 20.0
 PARTITIONS = 4
 MOST_SHOWN = 4  # ends of one process that are progress; all are counted
 
@@ -54,9 +59,33 @@ class Installation:
         self.exits: list[Exit] = []
         self.hostile: list[Hostile] = []
         self.members = [
-            Member(name, self.settings, self.folder / f"{name}.log", launcher, self._note)
+            Member(name, self._settings_of(name), self.folder / f"{name}.log", launcher, self._note)
             for name in MEMBERS
         ]
+
+    def _settings_of(self, name: str) -> Settings:
+        folder = str(self.folder / f"{name}-states") if name == ON_DISK else ""
+        return self.settings.model_copy(update={"state_dir": folder})
+
+    async def state_faults(self) -> list[str]:
+        """What `receipts state check` finds, in words, once nothing is published: in the folder of
+        the worker on disk, which stops for it, and in the changelog."""
+        (worker,) = (member for member in self.members if member.name == ON_DISK)
+        worker.hold()
+        try:
+            worker.send(signal.SIGTERM)
+            await worker.gone(STOP_S)
+            environ = self.own_settings.environ()
+            folder = self._settings_of(ON_DISK).state_dir
+            checks = [("states on disk", ("--dir", folder)), ("changelog", ("--changelog",))]
+            found = []
+            for what, options in checks:
+                done = await asyncio.to_thread(run_state_check, environ, *options)
+                if done.returncode:
+                    found.append(f"{what}: {done.stdout}{done.stderr}")
+            return found
+        finally:
+            worker.release()
 
     def _clickhouse(self, port: int) -> str:
         return f"http://default:@127.0.0.1:{port}/receipts"

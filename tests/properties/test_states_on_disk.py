@@ -4,7 +4,7 @@ what one has that reads the whole changelog (ADR 0015)."""
 import asyncio
 import shutil
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from copy import deepcopy
 from pathlib import Path
 from tempfile import mkdtemp
@@ -30,6 +30,7 @@ from streams.batching import app as batching_app
 from streams.common import context
 from streams.state_check import prove
 from tests.properties.events import NOON_MS, events
+from tests.support.recipient_world import send
 from tests.support.worker_world import (
     CHANGELOGS,
     SOURCES,
@@ -75,6 +76,7 @@ class WorkerMachine(RuleBasedStateMachine):
             patch.setattr(f"streams.{module}.CHUNK_SIZE", 2)
         patch.setattr("streams.common.agent.FOLDED_AT_ONCE", 2)
         patch.setattr(batching_app, "RESTORE_CHUNK", 3)
+        patch.setattr(batching_app, "STANDBY_CHUNK", 2)
         patch.setattr(context, "wall_ms", lambda: self.now)
         self.now, self.still = NOON_MS, still
         self.rules = 1
@@ -120,9 +122,13 @@ class WorkerMachine(RuleBasedStateMachine):
     def take(self, topic: str, most: int, fails: int) -> None:
         self.attempt(lambda: self.life.take(topic, most), fails)
 
-    @rule(dies=st.sampled_from(STEPS), fails=st.integers(0, 12))
-    def commit(self, dies: str, fails: int) -> None:
-        self.attempt(lambda: self.life.commit(dies), fails)
+    @rule(
+        dies=st.sampled_from(STEPS),
+        fails=st.integers(0, 12),
+        meanwhile=st.sampled_from(["", *SOURCES[:3]]),
+    )
+    def commit(self, dies: str, fails: int, meanwhile: str) -> None:
+        self.attempt(lambda: self.life.commit(dies, meanwhile), fails)
 
     @rule()
     def work(self) -> None:
@@ -130,6 +136,16 @@ class WorkerMachine(RuleBasedStateMachine):
         for topic in SOURCES:
             self.run(self.life.take(topic, 100))
         self.run(self.life.commit())
+
+    @precondition(lambda self: not self.still)
+    @rule(fails=st.integers(0, 5))
+    def retire(self, fails: int) -> None:
+        """Ten days later all days retire that there were, unless the worker dies before."""
+        self.now += 250 * HOUR_MS
+        self.publish([send(f"of {self.now}", self.now)])
+        self.run(self.life.take("sends", 100))
+        self.run(self.life.commit())  # what is due
+        self.attempt(lambda: self.life.commit(), fails)
 
     @rule(count=st.integers(1, 3))
     def acknowledge(self, count: int) -> None:
@@ -164,6 +180,7 @@ class WorkerMachine(RuleBasedStateMachine):
         late=st.integers(0, 2),
         dies_after=st.one_of(st.none(), st.integers(0, 6)),
         dies_writing=st.one_of(st.none(), st.integers(1, 4)),
+        follows=st.integers(0, 6),
         clean=st.booleans(),
         released=st.booleans(),
     )
@@ -175,15 +192,29 @@ class WorkerMachine(RuleBasedStateMachine):
         late: int,
         dies_after: int | None,
         dies_writing: int | None,
+        follows: int,
         clean: bool,
         released: bool,
     ) -> None:
-        """dies_after: so many reads of the next restore; dies_writing: so many writes of it."""
+        """dies_after: so many reads of the next restore; dies_writing: so many writes of it.
+        follows: it was a standby before, and has read so many times."""
         if clean:
             self.life.flush_to_disk()
         self.kill(arrives, late)
         self.rules += released
-        self.start(owner, size, dies_after, dies_writing)
+        self.start(owner, size, dies_after, dies_writing, follows)
+
+    @rule(size=CHUNKS, interrupted_after=st.one_of(st.none(), st.integers(0, 6)))
+    def rebalance(self, size: int, interrupted_after: int | None) -> None:
+        """The worker keeps its partition. interrupted_after: by another rebalance, after so many
+        reads of its restore."""
+        self.run(self.life.commit())
+        for count in [interrupted_after, None] if interrupted_after is not None else [None]:
+            self.generation += 1
+            self.life.begin_assignment(self.generation)
+            with suppress(Died):
+                self.run(self.life.restore(size, count))
+        self.compare_restored()
 
     def kill(self, arrives: int = 1, late: int = 0) -> None:
         self.kills += 1
@@ -196,7 +227,12 @@ class WorkerMachine(RuleBasedStateMachine):
             self.prove_stopped(left)
 
     def start(
-        self, owner: str, size: int, dies_after: int | None, dies_writing: int | None = None
+        self,
+        owner: str,
+        size: int,
+        dies_after: int | None,
+        dies_writing: int | None = None,
+        follows: int = 0,
     ) -> None:
         """A worker starts, and may die while it restores; the next one then does not."""
         self.owner = owner
@@ -207,6 +243,7 @@ class WorkerMachine(RuleBasedStateMachine):
         self.life = Life(self.log, self.generation, folder, lambda: self.now, self.accounts)
         self.life.die_at_checkpoint(dies_writing)
         try:
+            self.run(self.life.follow(size, follows))
             self.run(self.life.restore(size, dies_after))
             self.compare_restored()
         except Died:
@@ -229,10 +266,14 @@ class WorkerMachine(RuleBasedStateMachine):
         mine, theirs = self.life.worker.lifecycle.shards[0], whole.worker.lifecycle.shards[0]
         assert mine.retired_day == theirs.retired_day
         assert _counted(mine) == _counted(theirs)
-        assert mine.version >= theirs.version
-        assert self.life.worker.suppression.shards[0].version >= (
-            whole.worker.suppression.shards[0].version
-        )
+        judge = self.life.worker.suppression.shards[0]
+        assert mine.version >= self.highest("message-states", decode)
+        assert judge.version >= self.highest("suppressions", decode_suppression)
+
+    def highest(self, topic: str, read: Callable[[bytes], Any]) -> int:
+        """The highest version that the changelog has."""
+        records = self.log.records[topic]
+        return max((read(each.value).version for each in records if each.value), default=0)
 
     @precondition(lambda self: self.late)
     @rule()

@@ -16,7 +16,7 @@ CACHE_BYTES = 1 << 20
 
 @pytest.fixture
 def stores(tmp_path: Path) -> DiskStores:
-    return DiskStores(StateFolder(tmp_path, CACHE_BYTES, "rules"), "app", ["states"])
+    return DiskStores(StateFolder(tmp_path, CACHE_BYTES, "rules"), "app", {"states": "states"})
 
 
 def used(stores: DiskStores | MemoryStores) -> StateUse:

@@ -33,6 +33,7 @@ from deploy.simulator.publish.publish import (
 from models.access_rights import Program
 from models.settings import Settings
 from streams.kafka.security import kafka_access
+from tests.support.state_checks import state_check
 from tests.support.waiting import until
 
 BALANCE_S = 90.0
@@ -116,19 +117,35 @@ class System:
         command: tuple[str, ...] = (),
         port: int = 0,
         state: str = "",
+        *,
+        in_memory: bool = False,
     ) -> "Process":
         """Start a worker or a sink.
 
         command: what to run instead of the command line. port: of its pages; 0: a free one. state:
-        name of the folder of its states, by default its own name; a successor may have it
+        name of the folder of its states, by default its own name; a successor may have it.
+        in_memory: its states, although those of others are on disk
         """
         port = port or free_port()
         changed: dict[str, Any] = {f"{kind}_port": port}
-        if self._on_disk:
-            changed["state_dir"] = str(self.folder / "state" / (state or name or kind))
+        if self._on_disk and not in_memory:
+            changed["state_dir"] = str(self.state_folder(state or name or kind))
         settings = self.settings_of(kind).model_copy(update=changed)
         command = command or ("deploy.cli", kind)
         return Process(self._child(name or kind, ["-m", *command], settings.environ()), port)
+
+    def state_folder(self, state: str) -> Path:
+        """Where the worker with this name for its states keeps them."""
+        return self.folder / "state" / state
+
+    def check_states(self, state: str) -> dict[str, Any]:
+        """The result of `receipts state check` for the folder of a worker that has ended: exact."""
+        settings = self.settings_of("worker")
+        return state_check(settings.environ(), "--dir", str(self.state_folder(state)))
+
+    def check_changelog(self) -> dict[str, Any]:
+        """The same for the topics, while nothing is published."""
+        return state_check(self.settings_of("worker").environ(), "--changelog")
 
     def publish(
         self, events: int, seed: int, *, rate: float | None = None, name: str = "truth"

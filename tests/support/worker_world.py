@@ -169,23 +169,38 @@ class Life:
             self.worker.accounts.publish(account)
         self.tables = {table.name: table for table in app._tables()}
         if folder is not None:
-            app.stores = DiskStores(app._state, app.conf.id, list(self.tables))
+            app.stores = DiskStores(app._state, app.conf.id, app.changelogs)
         for follower in self.worker._followers:
             follower.caught_up.set()
 
     # --- restore ------------------------------------------------------------------------------
 
+    def begin_assignment(self, generation: int) -> None:
+        """It had the partition and gets it again; nothing was left undone."""
+        self.app.consumer_generation_id = generation
+        self.app._ready.clear()
+        for table in self.tables.values():
+            table.close()
+        self._read_to = dict(self.log.committed)
+
+    async def follow(self, size: int, reads: int) -> None:
+        """Be a standby for a while: read so many times from the changelogs, in turn."""
+        self.app._standbys = {0}
+        for table in self.tables.values():
+            table.begin([], [0])
+        for number in range(reads):
+            await self._read(list(self.tables.values())[number % len(self.tables)], size)
+
     async def restore(self, size: int, dies_after: int | None = None) -> None:
-        """Read the changelogs, `size` records of each in turn."""
-        self.app._partitions = {0}
+        """Read the changelogs, `size` records of each in turn. dies_after: so many reads."""
+        self.app._partitions, self.app._standbys = {0}, set()
         reads = 0
         for table in self.tables.values():
             table.begin([0])
         left = dict(self.tables)
         while left:
             for name, table in list(left.items()):
-                if reads == dies_after:
-                    raise Died
+                _die_if(reads == dies_after)
                 reads += 1
                 if await self._read(table, size):
                     del left[name]
@@ -240,10 +255,13 @@ class Life:
         await agent.take(batch)
         self._read_to[topic] = records[-1].offset + 1
 
-    async def commit(self, dies: str = "") -> None:
-        """As the consumer does it. dies: at this step."""
+    async def commit(self, dies: str = "", meanwhile: str = "") -> None:
+        """As the consumer does it. dies: at this step. meanwhile: a source of which a batch is
+        taken while the broker acknowledges."""
         offsets = dict(self._read_to)
         await self.app.run_before_commit()
+        if meanwhile:
+            await self.take(meanwhile, 3)
         _die_if(dies == "produced")
         await self.producer.flush()
         _die_if(dies == "acknowledged")

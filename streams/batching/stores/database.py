@@ -109,9 +109,12 @@ class Database:
             families = {"default": options}
             self._rows = Rdict(str(path), options, column_families=families, access_type=access)
         except Exception as error:  # rocksdict has one class for all errors
-            raise _translated(error, path) from error
+            raise self._translated(error) from error
         self._unlogged = WriteOptions()
         self._unlogged.disable_wal = True  # type: ignore[assignment,method-assign]
+
+    def _translated(self, error: Exception) -> StateFolderError:
+        return _translated(error, self.path, marks=not self._read_only)
 
     # --- identity -------------------------------------------------------------------------------
 
@@ -137,7 +140,7 @@ class Database:
         try:
             row: bytes | None = self._rows.get(key)
         except Exception as error:
-            raise _translated(error, self.path) from error
+            raise self._translated(error) from error
         return row
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
@@ -145,7 +148,7 @@ class Database:
         try:
             rows: list[bytes | None] = self._rows.get(list(keys))  # type: ignore[assignment]
         except Exception as error:
-            raise _translated(error, self.path) from error
+            raise self._translated(error) from error
         return rows
 
     def keys(self, start: bytes, end: bytes) -> Iterator[bytes]:
@@ -175,7 +178,7 @@ class Database:
         try:
             rows.status()
         except Exception as error:
-            raise _translated(error, self.path) from error
+            raise self._translated(error) from error
 
     # --- writing --------------------------------------------------------------------------------
 
@@ -198,7 +201,7 @@ class Database:
         try:
             self._rows.write(batch, self._unlogged)
         except Exception as error:
-            raise _translated(error, self.path) from error
+            raise self._translated(error) from error
 
     def clear(self, start: bytes, end: bytes) -> None:
         """Delete all rows from `start` before `end`."""
@@ -209,7 +212,7 @@ class Database:
         try:
             self._rows.flush(wait)
         except Exception as error:
-            raise _translated(error, self.path) from error
+            raise self._translated(error) from error
 
     def close(self) -> None:
         """Flush and close."""
@@ -238,18 +241,29 @@ def after(prefix: bytes) -> bytes:
     return prefix[:-1] + bytes([prefix[-1] + 1])
 
 
-def _translated(error: Exception, path: Path) -> StateFolderError:
+#: What RocksDB says of a file that is damaged, or missing while another names it.
+_DAMAGE: Final = ("Corruption", "Checksum mismatch", "No such file or directory")
+_REFUSED: Final = ("Permission denied", "Read-only file system")
+_FULL: Final = ("No space left", "Disk quota exceeded")
+
+
+def _translated(error: Exception, path: Path, *, marks: bool = True) -> StateFolderError:
+    """marks: a damaged database must not be opened again"""
     text = str(error)
-    if "Corruption" in text or "Checksum mismatch" in text:
-        with suppress(OSError):
-            (path / DAMAGED).touch()
+    if any(words in text for words in _DAMAGE):
+        if marks:
+            with suppress(OSError):
+                (path / DAMAGED).touch()
         fix = "start the worker again; it makes the database again from Kafka"
         return StateFolderError(path, f"the database is damaged ({text})", fix, is_corruption=True)
     if "lock" in text.lower() and ("LOCK" in text or "hold by current" in text):
         return StateFolderError(path, "another process uses it", "give each worker its own folder")
-    if "Permission denied" in text or "Read-only file system" in text:
+    if any(words in text for words in _REFUSED):
         fix = "let the user of this process write RECEIPTS_STATE_DIR"
         return StateFolderError(path, f"it cannot be written ({text})", fix)
-    if "No space left" in text or "Disk quota exceeded" in text:
+    if any(words in text for words in _FULL):
         return StateFolderError(path, "the disk is full", "make room, then start the worker again")
+    if "File too large" in text:
+        fix = "raise the limit of the size of files (ulimit -f), then start the worker again"
+        return StateFolderError(path, f"a file cannot grow ({text})", fix)
     return StateFolderError(path, text, "delete it; it is made again from Kafka")

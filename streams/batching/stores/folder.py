@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -105,6 +105,9 @@ class MemoryStores:
     def written(self, rows: Mapping[int, int]) -> None:
         """Nothing."""
 
+    def know_topics(self, ids: Mapping[str, str]) -> None:
+        """Nothing outlives a topic."""
+
     def use(self) -> StateUse | None:
         """Nothing is on disk."""
         return None
@@ -113,15 +116,19 @@ class MemoryStores:
 class DiskStores:
     """Stores on disk, of all partitions of an app.
 
-    tables: names of the tables; the order must not change
+    changelogs: the topics of the tables, by their names, whose order must not change
     Raises StateFolderError when another process uses the folder.
     """
 
-    def __init__(self, folder: StateFolder, app: str, tables: Sequence[str]) -> None:
+    def __init__(self, folder: StateFolder, app: str, changelogs: Mapping[str, str]) -> None:
         self._folder = folder
         self._path = folder.path / app
         self._app = app
-        self._tables = list(tables)
+        self._changelogs = changelogs
+        self._tables = list(changelogs)
+        self._topic_ids: Mapping[str, str] = {}
+        self._noted_ids: dict[int, Mapping[str, str]] = {}
+        """Ids of topics that were found in a database, by partition."""
         self._memory = Memory()
         self._cache = Cache(folder.cache_bytes)
         self._databases: dict[int, Database] = {}
@@ -139,6 +146,10 @@ class DiskStores:
             self._open(partition)
         return self._stores[partition][table]
 
+    def know_topics(self, ids: Mapping[str, str]) -> None:
+        """The ids of the changelogs that are known, before anything is opened."""
+        self._topic_ids = ids
+
     def kept(self) -> list[int]:
         """Partitions that are on disk, open or not."""
         return [int(path.name) for path in self._path.iterdir() if path.name.isdigit()]
@@ -149,8 +160,9 @@ class DiskStores:
 
     def _open(self, partition: int) -> None:
         self._databases[partition] = database = self._database(partition)
-        identity = self._identity(partition)
         found = database.identity()
+        self._refuse_other_topics(partition, found or {})
+        identity = self._identity(partition)
         if found is not None and found["rules"] != identity["rules"]:
             log.info("Timers and counters of partition %d are derived again", partition)
             # Until `folded` it belongs to no rules: after a crash all is derived again.
@@ -163,8 +175,21 @@ class DiskStores:
         if partition in self._refolding:
             for store in self._stores[partition].values():
                 store.refold()
-        elif found is None:
+        elif found != identity:
             database.identify(identity)
+
+    def _refuse_other_topics(self, partition: int, found: Mapping[str, Any]) -> None:
+        """Offsets of a topic mean nothing in one that was made again, however long that is."""
+        self._noted_ids[partition] = found.get("topics", {})
+        for topic, known in self._noted_ids[partition].items():
+            there = self._topic_ids.get(topic, known)
+            if there != known:
+                raise StateFolderError(
+                    self.path(partition),
+                    f"it has the states of another topic {topic}, which was made again (its id was "
+                    f"{known}, now it is {there})",
+                    "if the new topic is right, delete the folder: it is made again from Kafka",
+                )
 
     def _database(self, partition: int) -> Database:
         path, database = self.path(partition), None
@@ -189,6 +214,7 @@ class DiskStores:
             "app": self._app,
             "partition": partition,
             "tables": self._tables,
+            "topics": {**self._noted_ids.get(partition, {}), **self._topic_ids},
             "rules": self._folder.rules,
         }
 
