@@ -24,6 +24,7 @@ from streams.batching import app as batching_app
 from streams.batching.app import BatchApp
 from streams.batching.stores import database, folder
 from streams.batching.stores.database import Database
+from streams.batching.stores.folder import DiskStores
 from streams.common import agent as common_agent
 from streams.common.agent import PartitionAgent
 from streams.lifecycle import agent as lifecycle_agent
@@ -101,8 +102,16 @@ def _while_flushing() -> None:
 
 
 def _in_catch_up() -> None:
+    """What was written is flushed: else nothing would be left of it."""
     batching_app.RESTORE_CHUNK = 100
-    _at_call(PartitionAgent, "fold_restored", SOME, after=True, is_async=False)
+    folder.FLUSH_ROWS = 1  # type: ignore[misc]
+    flush = Database.flush
+
+    def flush_and_wait(self: Database, *, wait: bool = True) -> None:
+        flush(self, wait=True)
+
+    Database.flush = flush_and_wait  # type: ignore[method-assign]
+    _at_call(DiskStores, "written", 2, after=True, is_async=False)
 
 
 def _in_refold() -> None:
