@@ -160,10 +160,12 @@ class Bench:
 
     async def catch_up(self) -> None:
         """Start on a folder that lacks the newest states, and stop again."""
-        began = time.monotonic()
+        began = time.time()
         async with self.worker("disk") as child:
-            await self._ready(child)
-        print(f"state: caught up in {time.monotonic() - began:.0f} s", flush=True)
+            times = await self._ready(child)
+            await asyncio.sleep(CALM_S)
+        assigned, ready = times["assigned"][0] - began, times["ready"][-1] - began
+        print(f"state: caught up in {ready:.1f} s, assigned after {assigned:.1f} s", flush=True)
 
     async def turn(self, number: int, stores: Sequence[Store]) -> None:
         """The job on each store; the one on disk is then killed, and started in all ways."""
@@ -223,6 +225,7 @@ class Bench:
         began = time.time()
         async with self.worker("disk") as child:
             times = await self._ready(child)
+            await asyncio.sleep(CALM_S)
         run = Restart(
             after,
             self.present,
