@@ -25,6 +25,7 @@ from deploy.processes.vitals import measure_loop, reporting
 from models.issues import SettingsError
 from models.metrics import Health, Meter
 from models.settings import Settings
+from streams.tls.certificates import UnusableFiles
 
 Body = Callable[[Settings, Meter, Health], int]
 """Runs until SIGTERM or SIGINT; returns the exit code."""
@@ -111,9 +112,11 @@ def run_process(
 
     extra_routes: pages about people of this process, in addition to those of every process
 
-    Raises OSError when the address cannot be bound, UnusableFiles when the certificate of the
-    pages cannot be used.
+    Raises OSError when the address cannot be bound, UnusableFiles when a certificate cannot be used.
     """
+    certificates = certificates_of(settings, name)
+    if problems := {problem for files in certificates.values() for problem in files.problems()}:
+        raise UnusableFiles(sorted(problems))
     log_to_stderr(settings.log_level, settings.secret_words)
     log.info("%s %s starts with %r", name, __version__, settings)
     registry = CollectorRegistry()
@@ -128,7 +131,7 @@ def run_process(
         monitoring_server(
             registry, health, host, port, extra_routes, token=token, certificate=certificate
         ) as bound_port,
-        reporting(meter, certificates_of(settings, name)),
+        reporting(meter, certificates),
     ):
         at = address_url("https" if certificate else "http", host, bound_port)
         log.info("%s serves /metrics, /healthz and /readyz at %s", name, at)

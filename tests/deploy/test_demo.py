@@ -20,6 +20,7 @@ import pytest
 
 from deploy.demo.run import JSON_KEYS
 from tests.docs.test_commands import blocks
+from tests.support.waiting import until
 
 LINK = re.compile(r"(?P<account>\S+) +(?P<address>http://\S+)/sign-in#token=(?P<token>\S+)")
 #: Accounts of the simulated traffic.
@@ -156,7 +157,7 @@ def test_a_worker_that_dies_is_reported_with_the_end_of_its_log(home: Path) -> N
     broker_and_worker = wait_for_children(demo, 2)
     commands = {p: Path(f"/proc/{p}/cmdline").read_text() for p in broker_and_worker}
     (worker,) = [pid for pid, command in commands.items() if "worker" in command]
-    time.sleep(2)
+    until(lambda: any(log.stat().st_size for log in home.rglob("worker.log")), "it logs something")
     os.kill(worker, signal.SIGKILL)
     _, err = demo.communicate(timeout=30)
     assert (demo.returncode, alive(broker_and_worker)) == (1, [])
