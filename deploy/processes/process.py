@@ -112,7 +112,7 @@ def run_process(
 
     extra_routes: pages about people of this process, in addition to those of every process
 
-    Raises OSError when the address cannot be bound, UnusableFiles when a certificate cannot be used.
+    Raises OSError when the address cannot be bound, UnusableFiles when certificates cannot be used.
     """
     certificates = certificates_of(settings, name)
     if problems := {problem for files in certificates.values() for problem in files.problems()}:

@@ -157,7 +157,7 @@ def test_a_worker_that_dies_is_reported_with_the_end_of_its_log(home: Path) -> N
     broker_and_worker = wait_for_children(demo, 2)
     commands = {p: Path(f"/proc/{p}/cmdline").read_text() for p in broker_and_worker}
     (worker,) = [pid for pid, command in commands.items() if "worker" in command]
-    until(lambda: any(log.stat().st_size for log in home.rglob("worker.log")), "it logs something")
+    until(lambda: any(log.stat().st_size for log in home.rglob("worker")), "it logs")
     os.kill(worker, signal.SIGKILL)
     _, err = demo.communicate(timeout=30)
     assert (demo.returncode, alive(broker_and_worker)) == (1, [])
