@@ -9,6 +9,7 @@ The same holds for `prometheus_programs`.
 
 from __future__ import annotations
 
+import logging
 import os
 import uuid
 from collections.abc import Iterator
@@ -24,6 +25,13 @@ from tests.support.prometheus import fetch_prometheus, missing_for_prometheus
 # A busy machine is not a failure: no test is timed.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """Commands that end soon silence the libraries of their process, which is ours here."""
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

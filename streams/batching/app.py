@@ -322,10 +322,9 @@ class BatchApp(faust.App):
 
     def begin_assignment(self, assigned: set[TP]) -> None:
         """Called by the consumer with every new assignment."""
-        changelogs = {table.changelog_name for table in self._tables()}
-        partitions = {tp.partition for tp in assigned if tp.topic not in changelogs}
-        # Of a standby the changelogs alone are assigned.
-        standbys = {tp.partition for tp in assigned} - partitions
+        # Not by topics: an assignment may lack one that was deleted.
+        standbys = {tp.partition for tp in assigned & self.assignor.assigned_standbys()}
+        partitions = {tp.partition for tp in assigned} - standbys
         topics = {tp.topic for tp in assigned}
         if partitions and (left_out := self.batch_consumer.left_out(topics)):
             self.fail(self.loss_of_topics(left_out))

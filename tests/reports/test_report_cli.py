@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -32,13 +31,6 @@ every_report = pytest.mark.parametrize("report", REPORTS, ids=lambda report: rep
 def world(worlds: list[World]) -> World:
     """One is enough: what reports say is the business of other tests."""
     return worlds[0]
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    """Commands that end soon silence the libraries of their process, which is ours here."""
-    yield
-    logging.disable(logging.NOTSET)
 
 
 def arguments(world: World, report: Report) -> list[str]:

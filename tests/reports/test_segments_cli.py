@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,13 +26,6 @@ COMBINED = {
 def world(worlds: list[World]) -> World:
     """One is enough: who belongs to segments is the business of other tests."""
     return worlds[0]
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    """Commands that end soon silence the libraries of their process, which is ours here."""
-    yield
-    logging.disable(logging.NOTSET)
 
 
 def run(world: World, name: str, *words: str) -> Result:
