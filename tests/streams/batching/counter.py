@@ -49,7 +49,6 @@ class Counter:
             quiesce_timeout_s=config.get("quiesce_timeout_s", 10),
             standbys=config.get("standbys", 0),
             state=self._folder(),
-            consumer_group_instance_id=config.get("instance"),
         )
         self.states = self.app.batch_table("states", self.prefix + "states", union)
         self.marks = self.app.batch_table("marks", self.prefix + "marks")

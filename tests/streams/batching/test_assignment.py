@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from faust.assignor.client_assignment import ClientAssignment, ClientMetadata
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.batching.assignment import NEAR, UNKNOWN, Member, Share, plan_shares
+from streams.batching.assignor import Metadata
 
 #: What happens to a group: a worker joins (True), or one of those there dies, by its place.
 CHANGES = st.lists(st.one_of(st.just(True), st.integers(0, 5)), min_size=1, max_size=12)
@@ -114,3 +116,14 @@ def test_two_members_that_claim_a_partition_do_not_both_get_it():
     shares = plan_shares({"a": behind, "b": Member(frozenset({0}), {0: 0})}, 1, 0)
     assert shares["b"].actives == {0}
     assert not shares["a"].actives
+
+
+def test_members_with_and_without_this_assignor_understand_each_other():
+    """A worker of an older version has Faust's own metadata."""
+    more = {"lags": {"1": 5}, "warming": [1]}
+    ours = Metadata(assignment=ClientAssignment({"t": [0]}, {"t": [1]}), url="", **more,
+                    changelog_distribution={})  # fmt: skip
+    read = ClientMetadata.loads(ours.dumps())
+    assert read.assignment.actives == {"t": [0]}
+    assert Metadata.loads(ours.dumps()).lags == {"1": 5}
+    assert Metadata.loads(read.dumps()).lags is None
