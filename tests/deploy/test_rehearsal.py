@@ -100,7 +100,8 @@ def test_the_services_of_the_file_work_together(
 ) -> None:
     ports = {port: str(free_port()) for port in ("6066", "6067", "6068")}
     hosts = {"kafka:19092": kafka_broker.bootstrap, "clickhouse:8123": f"127.0.0.1:{clickhouse}"}
-    rehearsal = Rehearsal({**hosts, **ports, "0.0.0.0": "127.0.0.1"}, tmp_path)
+    here = {"0.0.0.0": "127.0.0.1", "/var/lib/receipts": str(tmp_path / "states")}
+    rehearsal = Rehearsal({**hosts, **ports, **here}, tmp_path)
     with ExitStack() as stack:
         stack.callback(lambda: [child.stop() for child in rehearsal.children.values()])
         for name in ("topics", "migrate"):
