@@ -64,14 +64,11 @@ class PartitionAgent(ABC, Generic[ShardT]):
         assigned again, meanwhile.
         """
         shard = self._opening[partition] = self._shard_to_open(partition)
-        for folded in self._fold(shard):
+        for _ in self._fold_and_write(shard):
             if shard.stored.refolding:
-                if folded % FOLDED_AT_ONCE == 0:
-                    self._checkpoint(shard)
                 await asyncio.sleep(0)
                 if self._opening.get(partition) is not shard or not shard.is_current:
                     return False
-        self._discard_unusable(shard)
         self._checkpoint(shard)
         return True
 
@@ -79,11 +76,8 @@ class PartitionAgent(ABC, Generic[ShardT]):
         """Take over a restored partition; it yields to the loop, so heartbeats go on."""
         shard = self._shard_to_open(partition)
         refolding = shard.stored.refolding
-        for folded in self._fold(shard):
-            if refolding and folded % FOLDED_AT_ONCE == 0:
-                self._checkpoint(shard)
+        for _ in self._fold_and_write(shard):
             await asyncio.sleep(0)
-        self._discard_unusable(shard)
         if refolding:
             self._checkpoint(shard)
         self._finish_restore(shard)
@@ -91,6 +85,15 @@ class PartitionAgent(ABC, Generic[ShardT]):
         await self._resume(shard, self._table.pop_merged_keys(partition))
         self.shards[partition] = shard
         self.context.open(partition)
+
+    def _fold_and_write(self, shard: ShardT) -> Iterator[None]:
+        """Fold, and drop what cannot be decoded; while all of a store on disk are folded again,
+        write now and then what is folded. Yields between chunks."""
+        for folded in self._fold(shard):
+            if shard.stored.refolding and folded % FOLDED_AT_ONCE == 0:
+                self._checkpoint(shard)
+            yield
+        self._discard_unusable(shard)
 
     def _shard_to_open(self, partition: int) -> ShardT:
         """The shard of a partition that is restored, made of what its store has saved."""

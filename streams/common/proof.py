@@ -28,7 +28,7 @@ class Follows(NamedTuple):
     day: int | None
 
 
-#: A value that stands outside the rules for a while: nothing is expected of it.
+#: Of a value that the rules do not cover for now: nothing is expected of it.
 ANYTHING: Final = Follows(None, None)
 
 

@@ -223,7 +223,7 @@ def test_a_damaged_database_is_named_and_the_others_are_checked(folder):
     result = check(folder, "--json")
     first, second = json.loads(result.output)["partitions"]
     assert "Fix: start the worker" in first["problem"]
-    assert "no database of this version and partition" in second["problem"]  # it is that of 0
+    assert "not a database of this version and partition" in second["problem"]  # it is that of 0
     assert result.exit_code == 1
 
 

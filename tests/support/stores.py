@@ -3,10 +3,12 @@ have one in memory."""
 
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
+
+import pytest
 
 from models.counters import retired_key
 from streams.batching import MemoryStore
@@ -107,6 +109,13 @@ def stores_on_disk() -> Iterator[None]:
             database.close()
         shutil.rmtree(_Stores.folder)
         _Stores.folder = None
+
+
+@pytest.fixture(params=["memory", "disk"], autouse=True)
+def in_memory_and_on_disk(request: pytest.FixtureRequest) -> Iterator[None]:
+    """For a conftest: runs each test twice, with what `new_store` makes in memory and on disk."""
+    with stores_on_disk() if request.param == "disk" else nullcontext():
+        yield
 
 
 def checkpoint(shard: PartitionShard[Any]) -> None:

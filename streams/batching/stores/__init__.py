@@ -3,6 +3,7 @@
 base      StateStore: values by key, the timers and days that follow from them, and notes
 memory    MemoryStore
 disk      DiskStore: what changed since the last write, then a cache, then the database
+unwritten  changes that wait for a write
 index     the order of timers and days in a database
 database  one RocksDB: options, atomic writes, identity
 written   the rows of a database, as they are

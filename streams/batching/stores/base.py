@@ -11,6 +11,11 @@ SECOND_MS: Final = 1_000
 LASTING: Final = b"\x00"
 
 
+def second_at(at_ms: int) -> int:
+    """The second at which a timer of this time, epoch ms, is due."""
+    return -(-at_ms // SECOND_MS)
+
+
 class Timers(Protocol):
     """Keys by the time they are due, epoch ms, rounded up to whole seconds."""
 

@@ -18,10 +18,11 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Final
 
-from streams.batching.stores.base import LASTING, SECOND_MS, Unfolded
+from streams.batching.stores.base import LASTING, SECOND_MS, Unfolded, second_at
 from streams.batching.stores.cache import Cache
 from streams.batching.stores.database import Database, after
-from streams.batching.stores.index import WIDTH, Index
+from streams.batching.stores.index import WIDTH, Index, number_and_key, numbered
+from streams.batching.stores.unwritten import Unwritten
 
 _MISSING: Final = object()
 
@@ -64,17 +65,17 @@ class DiskStore:
         """Go back to the last write."""
         if self.refolding:
             self._clear_derived()
-        self._changed: dict[bytes, bytes | None] = {}
-        self._frozen: dict[bytes, bytes | None] = {}
+        self._unwritten: Unwritten[bytes | None] = Unwritten()
         self._rows: dict[bytes, bytes | None] = {}
         """By key: what the write in work writes."""
         self._untimed: set[bytes] = set()
         """Keys whose row has the second of a timer that a refold has forgotten."""
         self.offset, self._count = self._read_status()
-        self._frozen_count = self._count
+        self._frozen_count, self._writing_offset = self._count, self.offset
         self.timers = DiskTimers(self, self._database, self._timer_rows)
         self.days = Index(self._database, self._day_rows)
         self.notes = Notes(self._database, self._note_rows)
+        self._parts = (self.timers, self.days, self.notes)
 
     def clear(self) -> None:
         """See StateStore."""
@@ -90,8 +91,7 @@ class DiskStore:
     @property
     def is_changed(self) -> bool:
         """Whether something is not written."""
-        parts = (self.timers, self.days, self.notes)
-        return bool(self._changed or self._frozen) or any(part.is_changed for part in parts)
+        return bool(self._unwritten) or any(part.unwritten for part in self._parts)
 
     @property
     def is_to_be_written(self) -> bool:
@@ -101,7 +101,7 @@ class DiskStore:
     @property
     def changes(self) -> int:
         """Number of values that are not written."""
-        return len(self._changed) + len(self._frozen)
+        return len(self._unwritten)
 
     def close(self) -> None:
         """Forget the cache; the database is closed by its owner."""
@@ -111,9 +111,7 @@ class DiskStore:
 
     def get(self, key: bytes) -> bytes | None:
         """See StateStore."""
-        value = self._changed.get(key, _MISSING)
-        if value is _MISSING and self._frozen:
-            value = self._frozen.get(key, _MISSING)
+        value = self._unwritten.get(key, _MISSING)
         if value is not _MISSING:
             return value  # type: ignore[return-value]
         row = self._row(key)
@@ -143,12 +141,10 @@ class DiskStore:
 
     def prefetch(self, keys: Iterable[bytes | None]) -> None:
         """See StateStore."""
-        changed, frozen, cached = self._changed, self._frozen, self._cached
+        unwritten, cached = self._unwritten, self._cached
         wanted = dict.fromkeys(keys)
         missing = [
-            key
-            for key in wanted
-            if key is not None and key not in changed and key not in frozen and key not in cached
+            key for key in wanted if key is not None and key not in unwritten and key not in cached
         ]
         self._cache.count(found=len(wanted) - len(missing), missed=len(missing))
         if missing:
@@ -158,7 +154,7 @@ class DiskStore:
 
     def items_of(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """See StateStore."""
-        changed = [key for key in self._frozen | self._changed if key.startswith(prefix)]
+        changed = [key for key, _ in self._unwritten.items() if key.startswith(prefix)]
         seen, skip = set(changed), len(self._values)
         for row_key, _ in self._database.items(self._values + prefix, after(self._values + prefix)):
             key = row_key[skip:]
@@ -173,22 +169,14 @@ class DiskStore:
     def __setitem__(self, key: bytes, value: bytes) -> None:
         if self.get(key) is None:
             self._count += 1
-        self._changed[key] = value
+        self._unwritten.changed[key] = value
 
     def discard(self, key: bytes) -> None:
         """See StateStore."""
         if self.get(key) is not None:
             self._count -= 1
             self.timers.clear(key)
-            self._changed[key] = None
-
-    def second_of(self, key: bytes) -> int:
-        """The second at which a key is due; 0: never."""
-        for seconds in (self.timers.changed, self.timers.frozen):
-            if (second := seconds.get(key)) is not None:
-                return second
-        row = self._row(key)
-        return 0 if row is None else second_of(row)
+            self._unwritten.changed[key] = None
 
     # --- folding --------------------------------------------------------------------------------
 
@@ -210,7 +198,7 @@ class DiskStore:
                 yield Unfolded(key, None, kept)
             self.refolding = False
             return
-        for key, value in list(self._changed.items()):
+        for key, value in list(self._unwritten.changed.items()):
             row = self._row(key)
             yield Unfolded(key, None if row is None else value_of(row), value)
 
@@ -225,14 +213,14 @@ class DiskStore:
 
     def freeze(self) -> None:
         """See StateStore."""
-        self._frozen |= self._changed
-        self._changed = {}
+        self._unwritten.freeze()
         self._frozen_count = self._count
-        for part in (self.timers, self.days, self.notes):
-            part.freeze()
+        for part in self._parts:
+            part.unwritten.freeze()
 
     def write(self, offset: int, *, is_current: bool = True) -> None:
         """See StateStore. It may run in another thread, but not beside another write."""
+        self._writing_offset = offset
         self._rows, timers = self._frozen_rows()
         status = (self._status, _STATUS.pack(offset, self._frozen_count))
         values = ((self._values + key, row) for key, row in self._rows.items())
@@ -244,7 +232,7 @@ class DiskStore:
         self,
     ) -> tuple[dict[bytes, bytes | None], list[tuple[bytes, bytes | None]]]:
         """The rows of what is frozen: of values by key, and of timers."""
-        frozen, seconds, row_of = self._frozen, self.timers.frozen, self.timers.row
+        frozen, seconds = self._unwritten.frozen, self.timers.unwritten.frozen
         rows: dict[bytes, bytes | None] = {}
         timers: list[tuple[bytes, bytes | None]] = []
         for key in frozen | seconds:
@@ -257,9 +245,9 @@ class DiskStore:
             rows[key] = None if value is None else _row_of(value, second)
             if second != before:
                 if before:
-                    timers.append((row_of(before, key), None))
+                    timers.append((numbered(self._timer_rows, before, key), None))
                 if second:
-                    timers.append((row_of(second, key), b""))
+                    timers.append((numbered(self._timer_rows, second, key), b""))
         return rows, timers
 
     def written(self) -> int:
@@ -267,10 +255,11 @@ class DiskStore:
         count = len(self._rows)
         for key, row in self._rows.items():
             self._cached.put(key, row)
-        self.offset, _ = self._read_status()
+        self.offset = self._writing_offset
         self._untimed.difference_update(self._rows)
-        self._rows, self._frozen = {}, {}
-        for part in (self.timers, self.days, self.notes):
+        self._rows = {}
+        self._unwritten.written()
+        for part in self._parts:
             part.written()
         return count
 
@@ -285,9 +274,8 @@ class DiskTimers:
         self._store = store
         self._database = database
         self._prefix = prefix
-        self.changed: dict[bytes, int] = {}
-        """Seconds by key since the last freeze; 0: no timer."""
-        self.frozen: dict[bytes, int] = {}
+        self.unwritten: Unwritten[int] = Unwritten()
+        """Seconds by key; 0: no timer."""
         self._lowest = _NEVER
         """No second that is not written lies before it."""
         self._floor = prefix
@@ -295,31 +283,31 @@ class DiskTimers:
 
     def set(self, key: bytes, at_ms: int) -> None:
         """See Timers."""
-        second = -(-at_ms // SECOND_MS)
-        self.changed[key] = second
+        second = second_at(at_ms)
+        self.unwritten.changed[key] = second
         if second < self._lowest:
             self._lowest = second
 
     def clear(self, key: bytes) -> None:
         """See Timers."""
-        self.changed[key] = 0
+        self.unwritten.changed[key] = 0
 
     def take_due(self, clock_ms: int, most: int) -> list[bytes]:
         """See Timers."""
         last, taken = clock_ms // SECOND_MS, list[bytes]()
         if self._lowest <= last:
-            taken = [key for key, second in self._unwritten() if second <= last]
+            taken = [key for key, second in self._set() if second <= last]
             if len(taken) <= most:
                 self._lowest = last + 1
             taken = taken[:most]
         if len(taken) < most:
-            self._take_written(self.row(last + 1, b""), most, taken)
-        self.changed.update(dict.fromkeys(taken, 0))
+            self._take_written(numbered(self._prefix, last + 1, b""), most, taken)
+        self.unwritten.changed.update(dict.fromkeys(taken, 0))
         self._store.prefetch(taken)
         return taken
 
     def _take_written(self, end: bytes, most: int, taken: list[bytes]) -> None:
-        for row, key in self._written(end):
+        for row, _, key in self._written(self._floor, end):
             if len(taken) == most:
                 self._floor = row
                 return
@@ -329,63 +317,39 @@ class DiskTimers:
     def any_due(self, clock_ms: int) -> bool:
         """See Timers."""
         last = clock_ms // SECOND_MS
-        if self._lowest <= last and any(second <= last for _, second in self._unwritten()):
+        if self._lowest <= last and any(second <= last for _, second in self._set()):
             return True
-        end = self.row(last + 1, b"")
-        for row, _ in self._written(end):
+        end = numbered(self._prefix, last + 1, b"")
+        for row, _, _ in self._written(self._floor, end):
             self._floor = row
             return True
         self._floor = max(self._floor, end)
         return False
 
-    def _unwritten(self) -> Iterator[tuple[bytes, int]]:
+    def _set(self) -> Iterator[tuple[bytes, int]]:
         """Keys with a second that is perhaps not written."""
-        changed = self.changed
-        for key, second in self.frozen.items():
-            if second and key not in changed:
-                yield key, second
-        for key, second in changed.items():
-            if second:
-                yield key, second
+        return ((key, second) for key, second in self.unwritten.items() if second)
 
-    def _written(self, end: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Rows from the floor before `end`, and their keys, unless they were changed."""
-        start = len(self._prefix) + WIDTH
-        for row in self._database.keys(self._floor, end):
-            key = row[start:]
-            if key not in self.changed and key not in self.frozen:
-                yield row, key
-
-    def row(self, second: int, key: bytes) -> bytes:
-        """The row of a timer."""
-        return self._prefix + second.to_bytes(WIDTH, "big") + key
-
-    @property
-    def is_changed(self) -> bool:
-        """Whether something is not written."""
-        return bool(self.changed or self.frozen)
-
-    def freeze(self) -> None:
-        """What is changed from here on is not part of the next write."""
-        self.frozen |= self.changed
-        self.changed = {}
+    def _written(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, int, bytes]]:
+        """Rows from `start` before `end`, with second and key, unless they were changed."""
+        for row in self._database.keys(start, end):
+            second, key = number_and_key(self._prefix, row)
+            if key not in self.unwritten:
+                yield row, second, key
 
     def written(self) -> None:
         """What was frozen is in the database."""
-        lowest = min((second for second in self.frozen.values() if second), default=_NEVER)
-        if lowest != _NEVER:
-            self._floor = min(self._floor, self.row(lowest, b""))
-        self.frozen = {}
-        self._lowest = min((second for _, second in self._unwritten()), default=_NEVER)
+        lowest = min((second for second in self.unwritten.frozen.values() if second), default=0)
+        if lowest:
+            self._floor = min(self._floor, numbered(self._prefix, lowest, b""))
+        self.unwritten.written()
+        self._lowest = min((second for _, second in self._set()), default=_NEVER)
 
     def __iter__(self) -> Iterator[tuple[bytes, int]]:
         """All timers, in no order: keys and their seconds."""
-        start, width = len(self._prefix), WIDTH
-        yield from self._unwritten()
-        for row in self._database.keys(self._prefix, after(self._prefix)):
-            key = row[start + width :]
-            if key not in self.changed and key not in self.frozen:
-                yield key, int.from_bytes(row[start : start + width], "big")
+        yield from self._set()
+        for _, second, key in self._written(self._prefix, after(self._prefix)):
+            yield key, second
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -400,45 +364,34 @@ class Notes(UserDict[bytes, bytes]):
         rows = database.items(prefix, after(prefix))
         self.data = {key[skip:]: row for key, row in rows}
         self._prefix = prefix
-        self._changed: dict[bytes, bytes | None] = {}
-        self._frozen: dict[bytes, bytes | None] = {}
+        self.unwritten: Unwritten[bytes | None] = Unwritten()
 
     def __setitem__(self, name: bytes, note: bytes) -> None:
         super().__setitem__(name, note)
-        self._changed[name] = note
+        self.unwritten.changed[name] = note
 
     def __delitem__(self, name: bytes) -> None:
         super().__delitem__(name)
-        self._changed[name] = None
-
-    @property
-    def is_changed(self) -> bool:
-        """Whether something is not written."""
-        return bool(self._changed or self._frozen)
-
-    def freeze(self) -> None:
-        """What is changed from here on is not part of the next write."""
-        self._frozen |= self._changed
-        self._changed = {}
+        self.unwritten.changed[name] = None
 
     def changes(self) -> Iterator[tuple[bytes, bytes | None]]:
         """What is frozen, to be written."""
-        return ((self._prefix + name, note) for name, note in self._frozen.items())
+        return ((self._prefix + name, note) for name, note in self.unwritten.frozen.items())
 
     def written(self) -> None:
-        """It is in the database."""
-        self._frozen = {}
+        """What was frozen is in the database."""
+        self.unwritten.written()
 
 
 def _row_of(value: bytes, second: int) -> bytes:
-    return _TIMED + second.to_bytes(4, "big") + value if second else _PLAIN + value
+    return numbered(_TIMED, second, value) if second else _PLAIN + value
 
 
 def value_of(row: bytes) -> bytes:
     """The value in a row."""
-    return row[5:] if row[0] else row[1:]
+    return row[1 + WIDTH :] if row[0] else row[1:]
 
 
 def second_of(row: bytes) -> int:
     """The second of its timer in a row; 0: it has none."""
-    return int.from_bytes(row[1:5], "big") if row[0] else 0
+    return number_and_key(_TIMED, row)[0] if row[0] else 0

@@ -6,7 +6,7 @@ import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from streams.batching.stores.base import SECOND_MS, Unfolded
+from streams.batching.stores.base import SECOND_MS, Unfolded, second_at
 
 
 class MemoryTimers:
@@ -18,7 +18,7 @@ class MemoryTimers:
 
     def set(self, key: bytes, at_ms: int) -> None:
         """See Timers."""
-        second = -(-at_ms // SECOND_MS)
+        second = second_at(at_ms)
         keys = self._due.get(second)
         if keys is None:
             self._due[second] = [key]

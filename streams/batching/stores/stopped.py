@@ -51,7 +51,7 @@ class StoppedPartition:
         if identity is None or identity["format"] != FORMAT or str(number) != database.path.name:
             raise StateFolderError(
                 database.path,
-                "it is no database of this version and partition",
+                "it is not a database of this version and partition",
                 "start the worker; it reads Kafka again",
             )
         return cls(database, identity)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from streams.batching.stores.database import Database, after
 from streams.batching.stores.disk import DAYS, TIMERS, VALUES, second_of, value_of
-
-_WIDTH: Final = 4
+from streams.batching.stores.index import number_and_key, numbered
 
 
 class Row(NamedTuple):
@@ -60,10 +59,8 @@ class WrittenTable:
         return self._have(self._days, pairs)
 
     def _numbered(self, prefix: bytes) -> Iterator[tuple[int, bytes]]:
-        start = len(prefix)
-        for row in self._database.keys(prefix, after(prefix)):
-            yield int.from_bytes(row[start : start + _WIDTH], "big"), row[start + _WIDTH :]
+        return (number_and_key(prefix, row) for row in self._database.keys(prefix, after(prefix)))
 
     def _have(self, prefix: bytes, pairs: Sequence[tuple[int, bytes]]) -> list[bool]:
-        rows = [prefix + number.to_bytes(_WIDTH, "big") + key for number, key in pairs]
+        rows = [numbered(prefix, number, key) for number, key in pairs]
         return [row is not None for row in self._database.get_many(rows)]

@@ -37,8 +37,8 @@ def start(request: pytest.FixtureRequest, kafka_rig: Rig, tmp_path: Path) -> Sta
 
 def standbys(worker: Worker) -> dict[int, int | None]:
     """Its standbys, and how far each is behind."""
-    said = worker.of("standbys")
-    return dict(said[-1]["lags"]) if said else {}
+    reports = worker.of("standbys")
+    return dict(reports[-1]["lags"]) if reports else {}
 
 
 def follows(worker: Worker, partitions: set[int]) -> bool:

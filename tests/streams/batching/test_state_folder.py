@@ -215,7 +215,7 @@ except StateFolderError as error:
 
 
 def test_a_disk_that_is_full_ends_with_a_clear_error_and_what_was_written_is_there(path):
-    """By a limit of the size of files: RocksDB meets both alike."""
+    """By a limit of the size of files: for RocksDB it is an error of the same kind."""
     found = subprocess.run(
         [sys.executable, "-c", FULL, str(path)], cwd=ROOT, capture_output=True, text=True,
         timeout=60, check=False,

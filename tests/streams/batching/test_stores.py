@@ -284,7 +284,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.store.days.first() == min((day for day, _ in self.now["days"]), default=None)
         for key in (b"a/1", b"c"):
             assert self.store.get(key) == self.now["values"].get(key)
-            assert self.store.second_of(key) == self.now["seconds"].get(key, 0)
+            assert dict(self.store.timers).get(key, 0) == self.now["seconds"].get(key, 0)
 
     def teardown(self) -> None:
         self.database.close()
