@@ -1,8 +1,8 @@
 """Runs all tests as three pytest processes side by side: `python -m tests.lanes [options]`.
 
 Two lanes wait for processes, timeouts and a Kafka of their own, so together they use about one
-core: "system" has the tests of the whole system, "waiting" those of its parts. The computing lane
-has all others, with those that start a cluster for themselves. The lanes share no fixture, and
+core: "system" has the tests of the whole system, "waiting" those of its parts and those that start
+a cluster for themselves. The computing lane has all others. The lanes share no fixture, and
 nothing but the cores. Lines are shown as they come, with the name of their lane; what a lane
 reports at its end (failures, durations) is shown whole. With paths among the options, which are
 pytest's, one pytest runs just those.
@@ -25,10 +25,12 @@ ROOT: Final = Path(__file__).parents[1]
 #: Patterns of paths by lane; all others are computing. What shares the session's Kafka is in one of
 #: these. Balanced by durations: when one lane ends minutes before the others, move a path.
 WAITING: Final = (
-    "tests/deploy/test_[!d]*.py",
+    "tests/chaos",
+    "tests/deploy",
     "tests/docs",
     "tests/sinks/test_memory.py",
     "tests/sinks/test_sink*.py",
+    "tests/streams/batching/test_cluster.py",
     "tests/streams/batching/test_faults.py",
     "tests/streams/batching/test_groups.py",
     "tests/streams/batching/test_restore.py",
