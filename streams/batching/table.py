@@ -342,7 +342,7 @@ def _join(held: _Held, records: Iterable[Any], table: BatchTable) -> None:
         kept = value
         if merge is not None and known is not None and known != value:
             kept = _merged(known, record, merge, table.report)
-        data[key] = kept
+        data.put(key, kept, is_new=known is None)
         if kept != value:
             merged.add(key)
         elif merged:

@@ -76,23 +76,25 @@ class PartitionShard(ABC, Generic[Value]):
             if before is not None:
                 self._unfold(key, self._decode(before))
             if value is not None:
-                self.highest = max(self.highest, self._restored(key, value))
+                self._restored(key, value)
             if not count % CHUNK_SIZE:
                 yield count
         yield count
 
-    def _restored(self, key: bytes, stored: bytes) -> int:
-        """Fold one value; its version. If a rule raises, `tick` tries again and reports it."""
+    def _restored(self, key: bytes, stored: bytes) -> None:
+        """Fold one value. If a rule raises, `tick` tries again and reports it."""
         try:
             value = self._decode(stored)
         except msgspec.MsgspecError as error:
             self.unusable[key] = str(error)
-            return 0
+            return
         try:
             self._fold(key, value)
         except Exception:  # noqa: BLE001  (`tick` raises it again, and reports it)
             self._fold_later(key)
-        return self._version_of(value)
+        version = self._version_of(value)
+        if version > self.highest:
+            self.highest = version
 
     def save(self) -> None:
         """Note in the store what else a restart needs to know."""

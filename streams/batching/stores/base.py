@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, MutableMapping
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 SECOND_MS: Final = 1_000
 
@@ -48,13 +48,9 @@ class Days(Protocol):
         """The first day that has keys; None: no day has."""
 
 
-class Unfolded(NamedTuple):
-    """A value that timers, days and notes do not follow yet. None: there is none."""
-
-    key: bytes
-    before: bytes | None
-    """The value that they follow."""
-    value: bytes | None
+#: Key, the value that timers, days and notes follow, and the value that they do not follow yet.
+#: None: there is none.
+Unfolded = tuple[bytes, bytes | None, bytes | None]
 
 
 class StateStore(Protocol):
@@ -97,6 +93,9 @@ class StateStore(Protocol):
         """Read values together that are needed soon."""
 
     def __setitem__(self, key: bytes, value: bytes, /) -> None: ...
+
+    def put(self, key: bytes, value: bytes, *, is_new: bool) -> None:
+        """The same as setting an item, for those who know whether the key has a value."""
 
     def discard(self, key: bytes) -> None:
         """Delete a key, if it is there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from typing import Final
 
 #: What Python needs for a key, a row and their place in a dict, besides their bytes.
@@ -81,6 +82,14 @@ class Segment:
         self._old.pop(key, None)
         self._young[key] = row
         self._cache.grow(len(key) + len(row or b"") + _OVERHEAD)
+
+    def put_all(self, rows: Mapping[bytes, bytes | None]) -> None:
+        """Keep rows for a while."""
+        for key in rows.keys() & self._old.keys():
+            del self._old[key]
+        self._young.update(rows)
+        size = sum(map(len, rows)) + sum(map(len, filter(None, rows.values())))
+        self._cache.grow(size + len(rows) * _OVERHEAD)
 
     def age(self) -> None:
         """Forget what is old; what is young becomes old."""

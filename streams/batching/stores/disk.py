@@ -149,8 +149,7 @@ class DiskStore:
         self._cache.count(found=len(wanted) - len(missing), missed=len(missing))
         if missing:
             rows = self._database.get_many([self._values + key for key in missing])
-            for key, row in zip(missing, rows, strict=True):
-                cached.put(key, row)
+            cached.put_all(dict(zip(missing, rows, strict=True)))
 
     def items_of(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """See StateStore."""
@@ -167,8 +166,11 @@ class DiskStore:
     # --- changing -------------------------------------------------------------------------------
 
     def __setitem__(self, key: bytes, value: bytes) -> None:
-        if self.get(key) is None:
-            self._count += 1
+        self.put(key, value, is_new=self.get(key) is None)
+
+    def put(self, key: bytes, value: bytes, *, is_new: bool) -> None:
+        """See StateStore."""
+        self._count += is_new
         self._unwritten.changed[key] = value
 
     def discard(self, key: bytes) -> None:
@@ -195,12 +197,12 @@ class DiskStore:
         if self.refolding:
             for key, kept in self.items_of(b""):
                 self._forget_timer(key)
-                yield Unfolded(key, None, kept)
+                yield key, None, kept
             self.refolding = False
             return
         for key, value in list(self._unwritten.changed.items()):
             row = self._row(key)
-            yield Unfolded(key, None if row is None else value_of(row), value)
+            yield key, None if row is None else value_of(row), value
 
     def _forget_timer(self, key: bytes) -> None:
         """The row of a timer is gone, but that of its value still has the second."""
@@ -253,8 +255,7 @@ class DiskStore:
     def written(self) -> int:
         """See StateStore."""
         count = len(self._rows)
-        for key, row in self._rows.items():
-            self._cached.put(key, row)
+        self._cached.put_all(self._rows)
         self.offset = self._writing_offset
         self._untimed.difference_update(self._rows)
         self._rows = {}

@@ -44,7 +44,8 @@ class Index:
         """Add a key; number: at least 0, below 2**32."""
         row = numbered(self._prefix, number, key)
         self.unwritten.changed[row] = True
-        self._lowest = min(self._lowest, row)
+        if row < self._lowest:
+            self._lowest = row
 
     def remove(self, number: int, key: bytes) -> None:
         """Remove a key that was added with this number."""

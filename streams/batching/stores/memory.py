@@ -105,6 +105,10 @@ class MemoryStore(dict[bytes, bytes]):
     def prefetch(self, keys: Iterable[bytes | None]) -> None:
         """Nothing: all values are in memory."""
 
+    def put(self, key: bytes, value: bytes, *, is_new: bool) -> None:
+        """See StateStore."""
+        self[key] = value
+
     def discard(self, key: bytes) -> None:
         """See StateStore."""
         self.pop(key, None)
@@ -112,7 +116,7 @@ class MemoryStore(dict[bytes, bytes]):
     def unfolded(self) -> Iterator[Unfolded]:
         """All values: what follows from them is forgotten first."""
         self._derive()
-        return (Unfolded(key, None, value) for key, value in self.items())
+        return ((key, None, value) for key, value in self.items())
 
     def freeze(self) -> None:
         """Nothing: it does not outlive the process."""

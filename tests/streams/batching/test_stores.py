@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from streams.batching.errors import StateFolderError
-from streams.batching.stores.base import LASTING, StateStore, Unfolded
+from streams.batching.stores.base import LASTING, StateStore
 from streams.batching.stores.cache import Cache
 from streams.batching.stores.database import Database, Memory
 from streams.batching.stores.disk import DiskStore
@@ -329,9 +329,9 @@ def test_only_what_changed_is_unfolded_with_what_was_there(tmp_path):
     store[b"changes"], store[b"comes"] = b"2", b"2"
     store.discard(b"goes")
     assert set(store.unfolded()) == {
-        Unfolded(b"changes", b"1", b"2"),
-        Unfolded(b"comes", None, b"2"),
-        Unfolded(b"goes", b"1", None),
+        (b"changes", b"1", b"2"),
+        (b"comes", None, b"2"),
+        (b"goes", b"1", None),
     }
     database.close()
 
