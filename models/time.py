@@ -1,8 +1,16 @@
 """Days of UTC, as retention and counters know them."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 DAY_MS: Final = 86_400_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def rfc3339(at_ms: int) -> str:
+    """A time in epoch ms as RFC 3339, UTC, to the millisecond."""
+    at = _EPOCH + timedelta(milliseconds=at_ms)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def last_retirable_day(clock_ms: int, retention_days: int) -> int:

@@ -10,6 +10,7 @@ import click
 
 from deploy import __version__
 from deploy.cli import (
+    callbacks,
     codes,
     demo,
     doctor,
@@ -60,6 +61,7 @@ for _command in (
     segments.segments,
     pages.pages,
     suppressions.suppressions,
+    callbacks.callbacks,
     codes.codes,
     simulate.simulate,
     demo.demo,

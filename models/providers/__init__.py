@@ -1,0 +1,85 @@
+"""Reading what providers call back with: one module a provider, each with its PROVIDER.
+
+A callback is read into receipts, or the reasons why it cannot be used. One bad receipt costs itself
+alone; a status word that nobody knows is "unknown"; fields that nobody knows are ignored. Sources
+are in `Provider.source`, and docs/providers.md is made of them.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from models.providers import (
+    africastalking,
+    aws,
+    bandwidth,
+    clickatell,
+    firetext,
+    infobip,
+    jasmin,
+    kaleyra,
+    kannel,
+    messagebird,
+    mmg,
+    mtn,
+    plivo,
+    sinch,
+    smpp,
+    sweego,
+    telnyx,
+    tencent,
+    twilio,
+    vonage,
+    whatsapp,
+)
+from models.providers.callback import Callback, Item, Options, Provider, Unread
+from models.providers.fields import Malformed
+
+__all__ = ["ADAPTERS", "adapter_of", "read"]
+
+_MODULES: Final = (
+    africastalking,
+    aws,
+    bandwidth,
+    clickatell,
+    firetext,
+    infobip,
+    jasmin,
+    kaleyra,
+    kannel,
+    messagebird,
+    mmg,
+    mtn,
+    plivo,
+    sinch,
+    smpp,
+    sweego,
+    telnyx,
+    tencent,
+    twilio,
+    vonage,
+    whatsapp,
+)
+#: Adapters by the provider's name.
+ADAPTERS: Final[Mapping[str, Provider]] = {
+    module.PROVIDER.name: module.PROVIDER for module in _MODULES
+}
+_BY_ALIAS: Final = {
+    name: adapter for adapter in ADAPTERS.values() for name in (adapter.name, *adapter.aliases)
+}
+
+
+def adapter_of(name: str) -> Provider | None:
+    """The adapter of a provider, by its name or another one."""
+    return _BY_ALIAS.get(name.strip().casefold())
+
+
+def read(provider: Provider, callback: Callback, options: Options) -> list[Item]:
+    """All that is in a callback, in its order. Never raises for what a provider sends."""
+    found: list[Item] = []
+    try:
+        found.extend(provider.read(callback, options))
+    except Malformed as error:
+        found.append(Unread(str(error)))
+    except Exception as error:  # noqa: BLE001  (an adapter that raises refuses the rest)
+        found.append(Unread(f"internal: {type(error).__name__}: {error}"))
+    return found
