@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from subprocess import DEVNULL, Popen
@@ -28,7 +29,7 @@ from streams.batching.stores.folder import DiskStores
 from streams.followers.suppression_index import SuppressionIndex
 from streams.lifecycle.shard import Rules, Shard
 from streams.rules import fingerprint
-from tests.bench.child import ROOT
+from tests.bench.child import ROOT, SAMPLE_S, resident_bytes
 from tests.bench.cluster import BenchError
 from tests.bench.states import EPOCH, aged, under_uuids
 
@@ -91,12 +92,17 @@ def _write(stores: DiskStores, store: StateStore) -> None:
 
 def check(folder: Path) -> tuple[int, float, float, int]:
     """Run the command: exit code, seconds, CPU seconds, most bytes of resident memory."""
-    began = time.monotonic()
+    began, peak = time.monotonic(), 0
     command = [sys.executable, "-m", "deploy.cli", "state", "check", "--offline", "--dir"]
     process = Popen([*command, str(folder)], cwd=ROOT, stdin=DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
+    while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
+        with suppress(BenchError):  # it has just ended
+            # Not ru_maxrss: that begins with what this process has.
+            peak = resident_bytes(process.pid, "VmHWM")
+        time.sleep(SAMPLE_S)
+    _, status, used = ended
     seconds, cpu_s = time.monotonic() - began, used.ru_utime + used.ru_stime
-    return os.waitstatus_to_exitcode(status), seconds, cpu_s, used.ru_maxrss << 10
+    return os.waitstatus_to_exitcode(status), seconds, cpu_s, peak
 
 
 def main(states: int) -> Run:

@@ -326,7 +326,9 @@ def lock(path: Path, fix: str, flags: int = os.O_RDWR | os.O_CREAT) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         unlock(descriptor)
-        raise StateFolderError(path, "another worker uses it, or a check", fix) from None
+        raise StateFolderError(
+            path, "another worker or receipts state check uses it", fix
+        ) from None
     return descriptor
 
 

@@ -100,7 +100,12 @@ class StoppedFolder:
             raise StateFolderError(
                 path, "the database is damaged", "start the worker; it reads Kafka again"
             )
-        return StoppedPartition.of(Database(path, self._memory, read_only=True))
+        database = Database(path, self._memory, read_only=True)
+        try:
+            return StoppedPartition.of(database)
+        except StateFolderError:
+            database.close()
+            raise
 
     def close(self) -> None:
         """Unlock it."""
