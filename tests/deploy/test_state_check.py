@@ -239,7 +239,7 @@ def test_a_folder_that_cannot_be_read_is_named(made):
 
 @contextmanager
 def another_user() -> Iterator[None]:
-    """One who may not read what nobody may: root may all."""
+    """A user whom permissions bind: they do not bind root."""
     user = os.geteuid()
     os.seteuid(user or 65_534)
     try:
