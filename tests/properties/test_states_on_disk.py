@@ -307,7 +307,7 @@ class WorkerMachine(RuleBasedStateMachine):
     def prove(self, stopped: StoppedPartition) -> None:
         if stopped.rules != str(self.rules):  # the next start derives all again
             return
-        findings = prove(0, stopped, self.life.worker.accounts, lambda count: None)
+        findings = prove(0, stopped, self.life.worker.accounts, lambda *_: None)
         assert findings.is_exact, findings
         assert findings.unproved.keys() <= LEFT, findings
 

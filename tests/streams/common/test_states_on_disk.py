@@ -147,7 +147,7 @@ async def test_the_changelog_of_0_1_0_is_read_to_disk(tmp_path):
     assert dict(disk.tables["messages"].partition(0).items_of(b"")) == states
     await work(disk)
     assert disk.opened is not None
-    findings = prove(0, StoppedPartition.of(disk.opened), Accounts(), lambda count: None)
+    findings = prove(0, StoppedPartition.of(disk.opened), Accounts(), lambda *_: None)
     assert findings.is_exact, findings
     assert (findings.values, findings.days, findings.unproved) == (len(GOLDEN), len(GOLDEN), {})
     disk.app.stores.close_all()
