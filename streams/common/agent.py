@@ -82,7 +82,7 @@ class PartitionAgent(ABC, Generic[ShardT]):
             self._checkpoint(shard)
         self._finish_restore(shard)
         await self._rearm(shard, shard.accounts_to_rearm())
-        await self._resume(shard, self._table.pop_merged_keys(partition))
+        await self._resume(shard, self._table.merged_keys(partition))
         self.shards[partition] = shard
         self.context.open(partition)
 
