@@ -45,6 +45,7 @@ from tests.support.worker_world import (
 HOUR_MS = 3_600_000
 OWNERS = st.sampled_from(["memory", "a", "a", "b"])
 CHUNKS = st.sampled_from([1, 2, 5, 100])
+INTERRUPTED = st.one_of(st.none(), st.integers(1, 4))
 STEPS = ["", "", "", "produced", "acknowledged", "committed", "written"]
 SETTINGS = [
     {},
@@ -184,6 +185,7 @@ class WorkerMachine(RuleBasedStateMachine):
         dies_after=st.one_of(st.none(), st.integers(0, 6)),
         dies_writing=st.one_of(st.none(), st.integers(1, 4)),
         follows=st.integers(0, 6),
+        interrupted_at=INTERRUPTED,
         clean=st.booleans(),
         released=st.sampled_from([False, False, True]),
     )
@@ -196,22 +198,24 @@ class WorkerMachine(RuleBasedStateMachine):
         dies_after: int | None,
         dies_writing: int | None,
         follows: int,
+        interrupted_at: int | None,
         clean: bool,
         released: bool,
     ) -> None:
         """dies_after: so many reads of the next restore; dies_writing: so many writes of it.
-        follows: it was a standby before, and has read so many times."""
+        follows: it was a standby before, and has read so many times. interrupted_at: as of a
+        rebalance."""
         if clean:
             self.life.flush_to_disk()
         self.kill(arrives, late)
         if released:
             self.update_rules()
-        self.start(owner, size, dies_after, dies_writing, follows)
+        self.start(owner, size, dies_after, dies_writing, follows, interrupted_at)
 
     @rule(
         size=CHUNKS,
         interrupted_after=st.one_of(st.none(), st.integers(0, 6)),
-        interrupted_at=st.one_of(st.none(), st.integers(1, 4)),
+        interrupted_at=INTERRUPTED,
     )
     def rebalance(
         self, size: int, interrupted_after: int | None, interrupted_at: int | None
@@ -222,13 +226,19 @@ class WorkerMachine(RuleBasedStateMachine):
         if interrupted_after is not None:
             self.assign_again(size, interrupted_after)
         self.assign_again(size, None)
-        if interrupted_at is not None:
-            self.life.producer.interrupted_at = self.life.producer.prepared + interrupted_at
-            with suppress(Died):
-                self.run(self.life.open())
-            self.life.producer.interrupted_at = None
-            self.assign_again(size, None)
+        self.interrupt_opening(interrupted_at)
         self.compare_restored()
+
+    def interrupt_opening(self, at: int | None) -> None:
+        if at is None:
+            return
+        producer = self.life.producer
+        producer.interrupted_at = producer.prepared + at
+        with suppress(Died):
+            self.run(self.life.open())
+        producer.interrupted_at = None
+        self.run(producer.flush())  # as the consumer does it when partitions are revoked
+        self.assign_again(100, None)
 
     def assign_again(self, size: int, reads: int | None) -> None:
         self.generation += 1
@@ -258,6 +268,7 @@ class WorkerMachine(RuleBasedStateMachine):
         dies_after: int | None,
         dies_writing: int | None = None,
         follows: int = 0,
+        interrupted_at: int | None = None,
     ) -> None:
         """A worker starts, and may die while it restores; the next one then does not."""
         self.owner = owner
@@ -267,6 +278,7 @@ class WorkerMachine(RuleBasedStateMachine):
         try:
             self.run(self.life.follow(size, follows))
             self.run(self.life.restore(size, dies_after))
+            self.interrupt_opening(interrupted_at)
             self.compare_restored()
         except Died:
             self.kill()
@@ -297,10 +309,15 @@ class WorkerMachine(RuleBasedStateMachine):
             self.prove(StoppedPartition.of(self.standby.opened))
 
     @precondition(lambda self: self.standby is not None)
-    @rule(size=CHUNKS, arrives=st.integers(0, 3), late=st.integers(0, 2))
-    def take_over(self, size: int, arrives: int, late: int) -> None:
+    @rule(
+        size=CHUNKS,
+        arrives=st.integers(0, 3),
+        late=st.integers(0, 2),
+        interrupted_at=INTERRUPTED,
+    )
+    def take_over(self, size: int, arrives: int, late: int, interrupted_at: int | None) -> None:
         self.kill(arrives, late)
-        self.start(self.standing, size, None)
+        self.start(self.standing, size, None, interrupted_at=interrupted_at)
 
     def promoted(self, owner: str) -> Life | None:
         """The standby, if it is to take over."""

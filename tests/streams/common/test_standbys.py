@@ -160,8 +160,7 @@ async def test_a_standby_that_takes_over_while_all_is_folded_again(world, steps,
     assert not following.done()
     assert heir.app.stores.is_refolding(0)
     await heir.restore(100)
-    await following
-    await heir.open()
+    await asyncio.gather(heir.open(), following)
     await work(heir)
     assert_of_the_rules_of_today(heir, active)
     heir.app.stores.close_all()
