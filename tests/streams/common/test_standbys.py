@@ -80,6 +80,23 @@ def proved(life: Life) -> Findings:
     return prove(0, StoppedPartition.of(life.opened), Accounts(), lambda count: None)
 
 
+@pytest.mark.parametrize("store", ["memory", "disk"])
+async def test_a_standby_goes_on_from_what_it_has_read(world, store, tmp_path, monkeypatch):
+    """Written or not: it reads none of it again."""
+    monkeypatch.setattr(batching_app, "STANDBY_CHUNK", 2_000)
+    active = await world.opened(None)
+    world.publish(*(send(f"m{number}", NOON_MS) for number in range(5)))
+    await work(active)
+    standby = world.life(tmp_path if store == "disk" else None)
+    await standby.follow(100, 3)
+    await standby.restore(100)
+    assert all(table.restored(0) == 0 for table in standby.tables.values())
+    await standby.open()
+    assert cells(standby) == cells(active)
+    assert len(standby.tables["messages"].partition(0)) == 5
+    standby.app.stores.close_all()
+
+
 # --- other rules ------------------------------------------------------------------------------
 
 

@@ -14,7 +14,14 @@ from streams.state_check import prove
 from tests.models.test_golden_states import GOLDEN
 from tests.properties.events import NOON_MS
 from tests.support.recipient_world import make_receipt, send
-from tests.support.worker_world import SOURCES, Life, Log, source_record, without_compaction
+from tests.support.worker_world import (
+    CHANGELOGS,
+    SOURCES,
+    Life,
+    Log,
+    source_record,
+    without_compaction,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +97,19 @@ def publish(log: Log, *events: Send | Receipt) -> None:
 async def killed(life: Life, folder: Path) -> None:
     life.flush_to_disk()
     life.kill(folder, 0, 0)
+
+
+async def test_a_write_has_all_records_that_were_put_before_the_freeze(tmp_path):
+    """Also those that were acknowledged after it: the next start reads none of them again."""
+    log = Log()
+    life = await started(log, 1, tmp_path)
+    publish(log, *(send(f"m{number}", NOON_MS) for number in range(5)))
+    await life.take("sends", 9)
+    assert life.producer.pending
+    await life.commit()
+    for name, topic in CHANGELOGS.items():
+        assert life.tables[name].partition(0).offset == log.ends[topic] - 1
+    life.app.stores.close_all()
 
 
 async def test_what_is_acknowledged_after_the_freeze_is_read_again(tmp_path):
