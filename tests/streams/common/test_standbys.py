@@ -1,4 +1,5 @@
-"""Standbys that take over: what they have is what the states say, by the rules of today."""
+"""Standbys that take over, and openings that are interrupted: what a worker has is what the states
+say, by the rules of today."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -22,7 +23,14 @@ from streams.lifecycle import shard as lifecycle
 from streams.state_check import prove
 from tests.properties.events import NOON_MS
 from tests.support.recipient_world import hard, make_receipt, send, unsubscribe
-from tests.support.worker_world import SOURCES, Life, Log, source_record, without_compaction
+from tests.support.worker_world import (
+    SOURCES,
+    Died,
+    Life,
+    Log,
+    source_record,
+    without_compaction,
+)
 
 
 class World:
@@ -228,6 +236,60 @@ async def test_nothing_of_a_retired_day_is_left_in_a_standby(
     standby.app.stores.close_all()
     if folder is not None:
         assert_nothing_is_found(folder)
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+@pytest.mark.parametrize("store", ["memory", "disk"])
+async def test_a_retirement_that_was_interrupted_twice_is_finished(
+    world, store, at, tmp_path, monkeypatch
+):
+    """A worker died before its tombstones, and a rebalance interrupted the opening of the next one
+    that was about to put them: days and timers that it took are there again.
+
+    at: the put that waits
+    """
+    folders = {"disk": (tmp_path / "first", tmp_path / "second")}.get(store, (None, None))
+    first = await world.opened(folders[0])
+    world.publish(*(send(f"m{number}", NOON_MS) for number in range(3)))
+    await work(first)
+    world.now += 250 * 3_600_000
+    world.publish(send("new", world.now))
+    await die_retiring(first, monkeypatch)
+    first.flush_to_disk()
+    first.kill(folders[1], 9, 0)
+    second = world.life(folders[1])
+    await second.restore(100)
+    second.producer.interrupted_at = at
+    with pytest.raises(Died):
+        await second.open()
+    second.producer.interrupted_at = None
+    await second.producer.flush()
+    second.begin_assignment(9)
+    await second.restore(100)
+    await second.open()
+    await work(second)
+    last = {each.key: each.value for each in world.log.records["message-states"]}
+    assert {key for key, value in last.items() if value is not None} == {b"acme/new"}
+    second.app.stores.close_all()
+    if folders[1] is not None:
+        assert_nothing_is_found(folders[1])
+
+
+async def die_retiring(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker dies when its mark is acknowledged, before any tombstone of a state."""
+
+    async def die(shard: Any) -> None:
+        if shard.days.first() <= shard.retired_day:
+            raise Died
+
+    async def retire() -> None:
+        for _ in range(3):
+            await work(life)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(life.worker.lifecycle, "_delete_retired", die)
+        with pytest.raises(Died):
+            await retire()
 
 
 def assert_nothing_is_found(folder: Path) -> None:
