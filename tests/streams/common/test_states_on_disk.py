@@ -112,6 +112,22 @@ async def test_a_write_has_all_records_that_were_put_before_the_freeze(tmp_path)
     life.app.stores.close_all()
 
 
+async def test_what_is_acknowledged_after_a_rebalance_is_read(tmp_path):
+    """The store went back to its last write: it does not have the value any more."""
+    log = Log()
+    life = await started(log, 1, tmp_path)
+    publish(log, send("a", NOON_MS))
+    await life.take("sends", 9)
+    life.begin_assignment(2)
+    states = life.tables["messages"]
+    states.begin([0])
+    await life.producer.flush()
+    assert [record.key for record in log.records["message-states"]] == [b"acme/a"]
+    await life.restore(100)
+    assert dict(states.restored_store(0).items_of(b"")).keys() == {b"acme/a"}
+    life.app.stores.close_all()
+
+
 async def test_what_is_acknowledged_after_the_freeze_is_read_again(tmp_path):
     """A write has what was frozen, and its offset says no more."""
     log = Log()
