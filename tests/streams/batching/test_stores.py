@@ -141,6 +141,19 @@ def test_days_know_the_first_that_has_keys(store, settle):
     assert store.days.first() == 20_000
 
 
+def test_a_day_that_lost_its_only_key_hides_no_other(store, settle):
+    """It lies before all others; one that comes later lies behind them."""
+    store.days.add(20_000, b"stays")
+    settle()
+    store.days.add(19_000, b"moves")
+    if store.durable:
+        store.days.remove(19_000, b"moves")
+    else:
+        assert store.days.take(19_000, 10) == [b"moves"]
+    store.days.add(21_000, b"moves")
+    assert store.days.first() == 20_000
+
+
 def test_a_prefetched_value_is_what_was_put_last(store, settle):
     store[b"k"] = b"1"
     settle()
