@@ -336,12 +336,13 @@ def test_changes_after_the_freeze_are_not_part_of_the_write(tmp_path):
     store.freeze()
     store[b"k"] = b"later"
     store.discard(b"l")
-    store[b"m"] = b"later"
+    store[b"m"], store[b"n"] = b"later", b"later"
     store.timers.set(b"k", 5_000)
     store.write(7)
     store.written()
-    assert dict(store.items_of(b"")) == {b"k": b"later", b"m": b"later"}
+    assert dict(store.items_of(b"")) == {b"k": b"later", b"m": b"later", b"n": b"later"}
     assert store.timers.take_due(1_000, 9) == []
+    assert store.timers.take_due(5_000, 9) == [b"k"]
     store.close()
     database.close()
     database, again = disk_store(tmp_path / "db")

@@ -191,6 +191,28 @@ async def test_a_standby_that_takes_over_while_all_is_folded_again(world, steps,
     heir.app.stores.close_all()
 
 
+@pytest.mark.parametrize("steps", range(1, 9))
+async def test_an_opening_that_is_interrupted_while_all_is_folded_again(world, steps, tmp_path):
+    """Wherever it was: what is missing is folded by the next one.
+
+    steps: of the loop, so long it folds
+    """
+    active = await standby_of_older_rules(world, tmp_path / "state")
+    heir = world.life(tmp_path / "state")
+    await heir.restore(100)
+    opening = asyncio.ensure_future(heir.app.open_partitions())
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    await heir.app.cancel_opening()
+    await asyncio.wait([opening])
+    heir.begin_assignment(9)
+    await heir.restore(100)
+    await heir.open()
+    await work(heir)
+    assert_of_the_rules_of_today(heir, active)
+    heir.app.stores.close_all()
+
+
 # --- retirement -------------------------------------------------------------------------------
 
 
