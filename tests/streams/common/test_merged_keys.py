@@ -150,6 +150,23 @@ async def test_an_opening_that_was_interrupted_is_made_up_for(forked, store, tmp
     life.app.stores.close_all()
 
 
+@pytest.mark.parametrize("store", ["memory", "disk"])
+async def test_a_record_that_came_late_is_merged_at_the_next_rebalance(forked, store, tmp_path):
+    """The worker keeps its partition, and takes it over again for what others wrote."""
+    log = forked.log
+    late = log.records[forked.topic].pop()
+    log.ends[forked.topic] -= 1
+    life = await opened(log, 3, tmp_path if store == "disk" else None)
+    await life.commit()
+    log.append(forked.topic, late.key, late.value, NOON_MS)
+    life.begin_assignment(4)
+    await life.restore(100)
+    await life.open()
+    await life.commit()
+    assert forked.latest == forked.joined
+    life.app.stores.close_all()
+
+
 async def test_a_store_that_wrote_a_merged_value_logs_it_at_the_next_start(forked, tmp_path):
     """The worker died before. The next one reads neither record again."""
     log = forked.log

@@ -112,6 +112,21 @@ async def test_a_write_has_all_records_that_were_put_before_the_freeze(tmp_path)
     life.app.stores.close_all()
 
 
+async def test_a_store_that_starts_over_reads_its_changelog_from_the_beginning(tmp_path):
+    log = Log()
+    life = await started(log, 1, tmp_path)
+    publish(log, send("a", NOON_MS))
+    await work(life)
+    life.begin_assignment(2)
+    states = life.tables["messages"]
+    states.begin([0])
+    states.start_over(0)
+    assert dict(states.restored_store(0).items_of(b"")) == {}
+    await life.restore(100)
+    assert dict(states.restored_store(0).items_of(b"")).keys() == {b"acme/a"}
+    life.app.stores.close_all()
+
+
 async def test_what_is_acknowledged_after_a_rebalance_is_read(tmp_path):
     """The store went back to its last write: it does not have the value any more."""
     log = Log()
