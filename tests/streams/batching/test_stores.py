@@ -295,7 +295,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.store.refold()
         self._back_to_disk()
         assert not list(self.store.timers) and self.store.days.first() is None
-        values = {each.key: each.value for each in self.store.unfolded() if each.before is None}
+        values = {key: value for key, before, value in self.store.unfolded() if before is None}
         assert values == self.now["values"]
         self.now |= {"seconds": {}, "days": set(), "notes": {}}
         self.on_disk |= {"seconds": {}, "days": set(), "notes": {}}

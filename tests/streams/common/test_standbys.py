@@ -85,7 +85,7 @@ def cells(life: Life) -> dict[bytes, list[int]]:
 
 def proved(life: Life) -> Findings:
     assert life.opened is not None
-    return prove(0, StoppedPartition.of(life.opened), Accounts(), lambda count: None)
+    return prove(0, StoppedPartition.of(life.opened), Accounts(), lambda *_: None)
 
 
 @pytest.mark.parametrize("store", ["memory", "disk"])
