@@ -34,3 +34,20 @@ def progress_bar(title: str, total: int | None) -> Iterator[OnProgress]:
             bars.update(task, completed=done, total=total or None)
 
         yield update
+
+
+@contextmanager
+def progress_of_steps() -> Iterator[Callable[[str, int, int], None]]:
+    """One bar, of the step in work: called with its title, the count done so far and the total (0:
+    not known)."""
+    with progress_bars() as bars:
+        title, task = "", bars.add_task("begins", total=None)
+
+        def update(step: str, done: int, total: int) -> None:
+            nonlocal title, task
+            if step != title:
+                bars.remove_task(task)
+                title, task = step, bars.add_task(step, total=total or None)
+            bars.update(task, completed=done)
+
+        yield update

@@ -415,6 +415,14 @@ TABLE: tuple[Metric, ...] = (
         "worker",
     ),
     Metric(
+        "receipts_standbys",
+        "gauge",
+        (),
+        "copies",
+        "Copies of each partition that other workers are to keep: RECEIPTS_STANDBYS.",
+        "worker",
+    ),
+    Metric(
         "receipts_standby_lag_records",
         "gauge",
         ("partition",),

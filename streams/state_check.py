@@ -31,8 +31,8 @@ WRITTEN_AT_ONCE: Final = 10_000
 
 UNREADABLE: Final = "a record of the changelog cannot be read"
 
-OnProgress = Callable[[int], object]
-"""Called with the number of values compared since the last call."""
+OnProgress = Callable[[str, int, int], object]
+"""Called with what is being read, how much of it was read, and the total; 0: not known."""
 
 Item = TypeVar("Item")
 
@@ -51,7 +51,7 @@ def prove(
     messages, cells = stopped.tables["messages"], stopped.tables["counters"]
     shard = Shard(partition, messages.store, Rules(1), accounts, SuppressionIndex())
     proof = MessagesProof(shard, findings)
-    _prove_table(proof, messages, on_progress)
+    _prove_table(proof, messages, "messages", on_progress)
     proof.compare_cells()
     published = dict(cells.store.items_of(b""))
     for _ in proof.unpublished(read_cells(published, partition)):
@@ -59,12 +59,14 @@ def prove(
     recipients = stopped.tables["suppressions"]
     judge = RecipientShard(partition, recipients.store, 1, accounts)
     of_recipients = RecipientsProof(judge, Findings())
-    _prove_table(of_recipients, recipients, on_progress)
+    _prove_table(of_recipients, recipients, "suppressions", on_progress)
     return total([findings, of_recipients.findings])
 
 
-def _prove_table(proof: TableProof, table: StoppedTable, on_progress: OnProgress) -> None:
-    written = table.written
+def _prove_table(
+    proof: TableProof, table: StoppedTable, name: str, on_progress: OnProgress
+) -> None:
+    written, done = table.written, 0
     for rows in _chunks(written.values()):
         expected = [proof.expect(row) for row in rows]
         timers = written.have_timers([(row.second, row.key) for row in rows])
@@ -73,10 +75,20 @@ def _prove_table(proof: TableProof, table: StoppedTable, on_progress: OnProgress
         )
         for row, follows, timer, day in zip(rows, expected, timers, days, strict=True):
             proof.take(row, follows, has_timer_row=timer, has_day_row=day)
-        on_progress(len(rows))
-    timers_found = sum(1 for _ in written.timers())
-    if not proof.count(len(table.store), timers_found, sum(1 for _ in written.days())):
+        done += len(rows)
+        on_progress(name, done, len(table.store))
+    timers_found = _count(written.timers(), f"{name}, timers", on_progress)
+    days_found = _count(written.days(), f"{name}, days", on_progress)
+    if not proof.count(len(table.store), timers_found, days_found):
         _prove_surplus(proof, table)
+
+
+def _count(rows: Iterable[object], what: str, on_progress: OnProgress) -> int:
+    count = 0
+    for chunk in _chunks(rows):
+        count += len(chunk)
+        on_progress(what, count, 0)
+    return count
 
 
 def _prove_surplus(proof: TableProof, table: StoppedTable) -> None:
@@ -98,7 +110,8 @@ def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
 class ChangelogProof:
     """Folds the changelogs of one partition as a restore does, and compares what was published.
 
-    store: empty; the states go into it
+    All records of the states are taken, then all of the cells, then `fold` is run to its end; then
+    `prove`. store: empty; the states go into it
     """
 
     def __init__(self, partition: int, store: StateStore) -> None:
@@ -106,6 +119,13 @@ class ChangelogProof:
         self._store = store
         self._cells: dict[bytes, bytes] = {}
         self._unreadable = 0
+        shard = Shard(partition, store, Rules(1), Accounts(), SuppressionIndex())
+        self._shard, self._findings = shard, Findings()
+
+    @property
+    def states(self) -> int:
+        """The number of states so far."""
+        return len(self._store)
 
     def take_states(self, records: Iterable[Incoming]) -> None:
         """Join records of `message-states`, in their order."""
@@ -147,18 +167,23 @@ class ChangelogProof:
             return False
         return True
 
-    def prove(self) -> Findings:
-        """After all records: the published cells are the fold of the states."""
-        findings = Findings(unproved={UNREADABLE: self._unreadable} if self._unreadable else {})
-        shard = Shard(self._partition, self._store, Rules(1), Accounts(), SuppressionIndex())
-        shard.know_retired(self._cells.get(retired_key(self._partition)))
-        proof = MessagesProof(shard, findings)
+    def fold(self) -> Iterator[int]:
+        """Fold the states; yields how many so far, so that others may run in between."""
+        self._shard.know_retired(self._cells.get(retired_key(self._partition)))
+        self._proof = MessagesProof(self._shard, self._findings)
         for items in _chunks(self._store.items_of(b"")):
             for key, value in items:
-                proof.expect(Row(key, value, 0))
-            findings.values += len(items)
+                self._proof.expect(Row(key, value, 0))
+            self._findings.values += len(items)
+            yield self._findings.values
+
+    def prove(self) -> Findings:
+        """The published cells are the fold of the states."""
+        findings = self._findings
+        if self._unreadable:
+            findings.unproved[UNREADABLE] = self._unreadable
         published = read_cells(self._cells, self._partition)
         findings.cells = len(published.rows)
-        for difference in proof.unpublished(published):
+        for difference in self._proof.unpublished(published):
             findings.fault("wrong published cell", difference)
         return findings

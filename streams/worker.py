@@ -71,6 +71,7 @@ class Worker:
         )
         self._settings = settings
         self._meter = meter
+        meter.set("receipts_standbys", settings.standbys)
         self._stepped_over = SteppedOver()
         self.accounts = Accounts()
         self.suppressed = suppressed

@@ -12,7 +12,7 @@ import click
 from deploy.cli.help import command, group
 from deploy.exit_codes import FAILED, OK
 from deploy.processes.process import read_settings, silence_libraries
-from deploy.progress import progress_bar
+from deploy.progress import progress_of_steps
 
 if TYPE_CHECKING:
     from deploy.diagnosis.proofs import StateCheck
@@ -80,15 +80,8 @@ def check(
             raise click.UsageError(f"no folder of states is named. Fix: {fix}")
         folder = Path(settings.state_dir)
     silence_libraries()
-    with progress_bar("states", None) as update:
-        counted = 0
-
-        def done(more: int) -> None:
-            nonlocal counted
-            counted += more
-            update(counted, 0)
-
-        found = _check(settings, folder, offline, partitions, done)
+    with progress_of_steps() as on_progress:
+        found = _check(settings, folder, offline, partitions, on_progress)
     _print(found, as_json)
     sys.exit(OK if found.exact else FAILED)
 
@@ -98,16 +91,14 @@ def _check(
     folder: Path | None,
     offline: bool,
     partitions: tuple[int, ...],
-    done: OnProgress,
+    on_progress: OnProgress,
 ) -> StateCheck:
     """folder: None: of the changelog"""
-    from deploy.diagnosis.state_check import accounts_of, check_changelog, check_disk
-    from models.accounts import Accounts
+    from deploy.diagnosis.state_check import check_changelog, check_disk
 
     if folder is None:
-        return asyncio.run(check_changelog(settings, partitions, done))
-    accounts = Accounts() if offline else asyncio.run(accounts_of(settings))
-    return check_disk(settings, folder, partitions, accounts, done)
+        return asyncio.run(check_changelog(settings, partitions, on_progress))
+    return check_disk(settings, folder, partitions, on_progress, offline=offline)
 
 
 def _print(found: StateCheck, as_json: bool) -> None:
@@ -119,7 +110,8 @@ def _print(found: StateCheck, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
     else:
-        Console(highlight=False).print(state_screen(found))
+        # As lines of a log: a terminal breaks them, a file does not.
+        Console(highlight=False, soft_wrap=True).print(state_screen(found))
 
 
 state.add_command(check)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from deploy.diagnosis.proofs import PartitionCheck, Source, StateCheck
 from deploy.kafka.whole_partitions import POLL_MS, PartitionUnread, batches_of
 from models.accounts import Accounts, parse_account
 from models.refusal import Refusal
-from models.settings import Settings
+from models.settings import Settings, Topic
 from streams.batching import StateFolderError, StoppedFolder, scratch_store
 from streams.common.proof import Findings
 from streams.kafka import clients
@@ -25,38 +26,51 @@ from streams.kafka.refusals import no_answer
 from streams.kafka.security import kafka_access
 from streams.state_check import ChangelogProof, OnProgress, prove
 
+Take = Callable[[Iterable[Any]], None]
+
 
 class StateCheckError(RuntimeError):
     """Nothing could be checked; the text names the fix."""
 
 
 def check_disk(
-    settings: Settings, folder: Path, wanted: Sequence[int], accounts: Accounts, done: OnProgress
+    settings: Settings,
+    folder: Path,
+    wanted: Sequence[int],
+    on_progress: OnProgress,
+    *,
+    offline: bool,
 ) -> StateCheck:
     """Check the states of a stopped worker. wanted: partitions; (): all that are there.
 
-    accounts: their settings; timers of accounts with others are not proved. done: called with the
-    number of states compared. Raises StateFolderError when a worker uses the folder, or there are
-    no states.
+    offline: settings of accounts are not read from Kafka; timers of those that have some are not
+    proved. Raises StateFolderError when a worker uses the folder, or it has no states;
+    StateCheckError.
     """
     stopped = StoppedFolder(folder, settings.app_id)
     try:
+        partitions = _of_these(wanted, stopped.partitions(), str(stopped.path))
+        accounts = Accounts() if offline else asyncio.run(_accounts_of(settings))
         checks = [
-            _check_partition(stopped, partition, accounts, done)
-            for partition in _of_these(wanted, stopped.partitions(), str(folder))
+            _check_partition(stopped, partition, accounts, _of_partition(partition, on_progress))
+            for partition in partitions
         ]
     finally:
         stopped.close()
     return _document("disk", str(folder), checks)
 
 
+def _of_partition(partition: int, on_progress: OnProgress) -> OnProgress:
+    return lambda what, done, total: on_progress(f"partition {partition}: {what}", done, total)
+
+
 def _check_partition(
-    stopped: StoppedFolder, partition: int, accounts: Accounts, done: OnProgress
+    stopped: StoppedFolder, partition: int, accounts: Accounts, on_progress: OnProgress
 ) -> PartitionCheck:
     try:
         opened = stopped.open(partition)
         try:
-            return _check_of(partition, prove(partition, opened, accounts, done))
+            return _check_of(partition, prove(partition, opened, accounts, on_progress))
         finally:
             opened.close()
     except StateFolderError as error:
@@ -64,11 +78,19 @@ def _check_partition(
 
 
 def _of_these(wanted: Sequence[int], found: Sequence[int], where: str) -> Sequence[int]:
-    missing = sorted(set(wanted) - set(found))
-    if missing or not found:
-        what = f"partition {missing[0]}" if missing else "any partition"
-        raise StateCheckError(f"{where} has no states of {what}. Fix: name what it has")
+    """The partitions to check. found: those that are there"""
+    if not found:
+        fix = "name the folder of a worker that has had partitions"
+        raise StateCheckError(f"{where} has no partitions. Fix: {fix}")
+    if missing := set(wanted) - set(found):
+        fix = f"name others; it has {_numbers(found)}"
+        raise StateCheckError(f"{where} has no states of {_numbers(missing)}. Fix: {fix}")
     return sorted(set(wanted)) or found
+
+
+def _numbers(partitions: Collection[int]) -> str:
+    word = "partition" if len(partitions) == 1 else "partitions"
+    return f"{word} {', '.join(map(str, sorted(partitions)))}"
 
 
 def _check_of(partition: int, found: Findings) -> PartitionCheck:
@@ -95,15 +117,17 @@ def _document(source: Source, where: str, checks: Sequence[PartitionCheck]) -> S
 # --- Kafka --------------------------------------------------------------------------------------
 
 
-async def accounts_of(settings: Settings) -> Accounts:
-    """The settings of all accounts. Raises StateCheckError."""
-    accounts = Accounts()
-    async with _consumer(settings) as consumer:
-        topic = settings.topic("accounts")
-        for partition in await _partitions(consumer, topic):
-            async for records in batches_of(consumer, TopicPartition(topic, partition)):
-                for record in records:
-                    _publish(accounts, record, settings.max_event_bytes)
+async def _accounts_of(settings: Settings) -> Accounts:
+    """The settings of all accounts."""
+    accounts, topic = Accounts(), settings.topic("accounts")
+    try:
+        async with _consumer(settings) as consumer:
+            for partition in await _partitions(consumer, topic):
+                async for records in batches_of(consumer, TopicPartition(topic, partition)):
+                    for record in records:
+                        _publish(accounts, record, settings.max_event_bytes)
+    except StateCheckError as error:
+        raise StateCheckError(f"{error}; or add --offline, which reads the folder alone") from error
     return accounts
 
 
@@ -118,26 +142,45 @@ def _publish(accounts: Accounts, record: Any, limit: int) -> None:
 
 
 async def check_changelog(
-    settings: Settings, wanted: Sequence[int], done: OnProgress
+    settings: Settings, wanted: Sequence[int], on_progress: OnProgress
 ) -> StateCheck:
     """Fold `message-states`, and compare with `status-counters`. Arguments as of `check_disk`.
 
     Raises StateCheckError.
     """
-    states, cells = settings.topic("message-states"), settings.topic("status-counters")
+    states = settings.topic("message-states")
     checks = []
     async with _consumer(settings) as consumer:
         there = await _partitions(consumer, states)
         for partition in _of_these(wanted, there, f"topic {states}"):
             with scratch_store() as store:
                 proof = ChangelogProof(partition, store)
-                async for records in batches_of(consumer, TopicPartition(states, partition)):
-                    proof.take_states(records)
-                    done(len(records))
-                async for records in batches_of(consumer, TopicPartition(cells, partition)):
-                    proof.take_cells(records)
+                shown = _of_partition(partition, on_progress)
+                await _read_changelogs(consumer, settings, partition, proof, shown)
+                for count in proof.fold():
+                    shown("states", count, proof.states)
+                    await asyncio.sleep(0)  # Ctrl-C ends it here
                 checks.append(_check_of(partition, proof.prove()))
     return _document("changelog", settings.brokers, checks)
+
+
+async def _read_changelogs(
+    consumer: Any,
+    settings: Settings,
+    partition: int,
+    proof: ChangelogProof,
+    on_progress: OnProgress,
+) -> None:
+    topics: tuple[tuple[Topic, Take], ...] = (
+        ("message-states", proof.take_states),
+        ("status-counters", proof.take_cells),
+    )
+    for name, take in topics:
+        count = 0
+        async for records in batches_of(consumer, TopicPartition(settings.topic(name), partition)):
+            take(records)
+            count += len(records)
+            on_progress(f"records of {name}", count, 0)
 
 
 async def _partitions(consumer: Any, topic: str) -> list[int]:
@@ -159,6 +202,7 @@ async def _consumer(settings: Settings) -> AsyncIterator[Any]:
         user = settings.kafka_sasl_username
         raise StateCheckError(no_answer(settings.brokers, error, "READ", user)) from error
     except PartitionUnread as error:
-        raise StateCheckError(str(error)) from error
+        fix = "receipts doctor examines Kafka"
+        raise StateCheckError(f"{error}. Fix: {fix}") from error
     finally:
         await consumer.stop()

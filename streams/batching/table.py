@@ -79,10 +79,11 @@ class _Held:
 
     def freeze(self) -> None:
         """What is put from here on is not part of the next write."""
-        if self.merged:
-            self.store.notes[_MERGED] = _encode(sorted(self.merged))
-        elif _MERGED in self.store.notes:
-            del self.store.notes[_MERGED]
+        note = _encode(sorted(self.merged)) if self.merged else None
+        if note is None:
+            self.store.notes.pop(_MERGED, None)
+        elif note != self.store.notes.get(_MERGED):
+            self.store.notes[_MERGED] = note
         self.store.freeze()
         self.frozen = self.store.is_to_be_written
         self.unfrozen, self.frozen_applied = self.puts, self.applied
@@ -150,6 +151,8 @@ class BatchTable(Table[bytes, bytes]):
         held = self._ready(partition)  # it may have been lost while prepare() waited
         put, held.puts = held.puts, held.puts + 1
         _apply(held.store, changes.items())
+        if held.merged:  # what was applied is sent, even if this call is cancelled
+            held.merged.difference_update(changes)
         for future, count in await producer.send_batches(self.changelog_name, partition, records):
             future.add_done_callback(partial(held.acknowledged, put, count))
 
@@ -202,6 +205,7 @@ class BatchTable(Table[bytes, bytes]):
         for key, fault in faults.items():
             self.report(Place(self.changelog_name, partition, key=key), fault)
             self._held[partition].store.discard(key)
+            self._held[partition].merged.discard(key)
 
     def report(self, place: Place, fault: str) -> None:
         """Report a changelog record that cannot be used."""
@@ -276,14 +280,13 @@ class BatchTable(Table[bytes, bytes]):
         """on_partition_ready has seen the content of the partition."""
         self._held[partition].changed = False
 
-    def pop_merged_keys(self, partition: int) -> set[bytes]:
+    def merged_keys(self, partition: int) -> set[bytes]:
         """Keys whose value a restore merged from several records, or kept despite a later one.
 
-        The latest record of such a key holds less than the table: put() the key again.
+        The latest record of such a key holds less than the table: put() the key again. Until then
+        it stays among them, whatever interrupts its owner.
         """
-        held = self._ready(partition)
-        merged, held.merged = held.merged, set()
-        return merged
+        return self._ready(partition).merged.copy()
 
     def restored(self, partition: int) -> int:
         """Records read from the changelog for a partition in this assignment."""

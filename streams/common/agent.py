@@ -82,15 +82,18 @@ class PartitionAgent(ABC, Generic[ShardT]):
             self._checkpoint(shard)
         self._finish_restore(shard)
         await self._rearm(shard, shard.accounts_to_rearm())
-        await self._resume(shard, self._table.pop_merged_keys(partition))
+        await self._resume(shard, self._table.merged_keys(partition))
         self.shards[partition] = shard
         self.context.open(partition)
 
     def _fold_and_write(self, shard: ShardT) -> Iterator[None]:
         """Fold, and drop what cannot be decoded; while all of a store on disk are folded again,
         write now and then what is folded. Yields between chunks."""
+        refolding = shard.stored.refolding
         for folded in self._fold(shard):
-            if shard.stored.refolding and folded % FOLDED_AT_ONCE == 0:
+            # At the end at once: an opening that is cancelled goes back to what is written, and the
+            # store would not know any more that the rest is to be folded.
+            if refolding and (not shard.stored.refolding or folded % FOLDED_AT_ONCE == 0):
                 self._checkpoint(shard)
             yield
         self._discard_unusable(shard)

@@ -68,23 +68,29 @@ def aged(hours: Iterable[int], events_each: int) -> list[Sample]:
 async def fill(
     brokers: str, topic: str, partitions: int, samples: Sequence[Sample], numbers: range
 ) -> float:
-    """Write states to a changelog, one for each number; bytes of a value, on average.
-
-    Message ids are UUIDs, as most are: they take space that ids in a row would not.
-    """
-    now_ms, size, random = time.time_ns() // 1_000_000, 0, Random(numbers.start)
+    """Write states to a changelog, one for each number; bytes of a value, on average."""
+    now_ms, size = time.time_ns() // 1_000_000, 0
 
     def outgoing() -> Iterator[Outgoing]:
         nonlocal size
-        for number, (account, state) in zip(numbers, cycle(samples), strict=False):
-            state.version = EPOCH + number
-            key, value = message_key(account, str(UUID(int=random.getrandbits(128)))), encode(state)
+        for key, value in under_uuids(samples, numbers):
             size += len(value)
             yield Outgoing(topic, partition_of(key, partitions), now_ms, key, value)
 
     async with producing(brokers) as producer:
         await send_all(producer, outgoing())
     return round(size / len(numbers), 1)
+
+
+def under_uuids(samples: Sequence[Sample], numbers: range) -> Iterator[tuple[bytes, bytes]]:
+    """Keys and values of states, one for each number.
+
+    Message ids are UUIDs, as most are: they take space that ids in a row would not.
+    """
+    random = Random(numbers.start)
+    for number, (account, state) in zip(numbers, cycle(samples), strict=False):
+        state.version = EPOCH + number
+        yield message_key(account, str(UUID(int=random.getrandbits(128)))), encode(state)
 
 
 def templates(count: int, shape: str, seed: int = 1, as_of_ms: int = 0) -> dict[bytes, bytes]:

@@ -26,6 +26,7 @@ PAIRS = {
     "ReceiptsRestarts": [
         ("ReceiptsNotReady", TICKET), ("ReceiptsProcessDown", TICKET), ("ReceiptsStuck", PAGE),
         ("ReceiptsLagUnknown", PAGE), ("ReceiptsRebalances", TICKET),
+        ("ReceiptsStandbyMissing", TICKET),
     ],
     "ReceiptsKafkaRefuses": [
         ("ReceiptsNotReady", PAGE), ("ReceiptsCommitsFail", PAGE), ("ReceiptsStuck", PAGE),
@@ -40,9 +41,11 @@ PAIRS = {
         ("ReceiptsLagHigh", PAGE), ("ReceiptsLagUnknown", PAGE), ("ReceiptsStuck", PAGE),
         ("ReceiptsCommitsFail", PAGE),
         ("ReceiptsKafkaErrors", TICKET), ("ReceiptsFollowerBehind", TICKET),
+        ("ReceiptsStandbyBehind", TICKET), ("ReceiptsStandbyMissing", TICKET),
     ],
     "ReceiptsRestoreSlow": [
         ("ReceiptsNotReady", TICKET), ("ReceiptsStuck", PAGE), ("ReceiptsLagHigh", PAGE),
+        ("ReceiptsStandbyBehind", TICKET),
     ],
     "ReceiptsStuck": [
         ("ReceiptsLagHigh", PAGE), ("ReceiptsLagUnknown", PAGE), ("ReceiptsDeliveryRateLow", PAGE),

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from deploy.monitoring.grafana.operations import limits
 from models.metrics import BY_NAME
+from streams.batching.assignment import NEAR
 from tests.support.monitoring import write_yaml
 from tests.support.rules import FOLDER, alerts, load, rule_files, rules
 
@@ -159,6 +161,10 @@ def test_every_threshold_is_used_and_every_used_one_exists() -> None:
     made = [r["labels"]["name"] for r in rules() if r.get("record") == "receipts:threshold"]
     assert len(made) == len(set(made))
     assert thresholds() == set(made)
+
+
+def test_a_standby_is_behind_where_it_would_not_take_over() -> None:
+    assert limits()["standby_lag_records"] == NEAR
 
 
 @pytest.mark.slow

@@ -3,18 +3,30 @@
 import asyncio
 import json
 import os
-from collections.abc import Callable
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, redirect_stderr
+from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
 from click.testing import CliRunner, Result
 
-from deploy.cli import cli
+from deploy.cli import _run, cli
+from deploy.diagnosis import state_check
+from deploy.diagnosis.state_check import check_disk
+from deploy.exit_codes import FAILED, INTERRUPTED, USAGE
 from models.accounts import AccountSettings
+from models.settings import Settings
 from streams.batching.stores.database import Database, Memory
 from streams.batching.stores.folder import lock, unlock
 from streams.common import context
+from tests.bench.states import repeated, templates
 from tests.properties.events import NOON_MS
 from tests.support.recipient_world import hard, make_receipt, send
 from tests.support.worker_world import SOURCES, Life, Log, source_record
@@ -191,24 +203,178 @@ def test_a_number_is_masked(folder):
     assert "+46701234567" not in check(folder, "--json").output
 
 
-def test_nothing_of_the_folder_changes(folder):
-    def content() -> dict[str, bytes]:
-        return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+def test_nothing_is_written_to_the_folder(folder):
+    """It may be on a disk that cannot be written."""
 
-    before = content()
-    check(folder)
-    logs = {name for name in content() if "LOG" in name}
-    assert {name: data for name, data in content().items() if name not in logs} == {
-        name: data for name, data in before.items() if name not in logs
-    }
+    def found() -> dict[str, int]:
+        return {str(path): path.stat().st_mtime_ns for path in (folder, *folder.rglob("*"))}
+
+    before = found()
+    assert check(folder).exit_code == 0
+    assert found() == before
+
+
+def test_a_folder_that_cannot_be_read_is_named(made):
+    with TemporaryDirectory() as name:  # others may enter it, unlike a folder of pytest
+        folder = Path(name)
+        folder.chmod(0o755)
+        os.system(f"cp -r {made}/. {folder}")
+        for path, line in (
+            (next(folder.rglob("*.sst")), ".sst: Permission denied"),
+            (folder / "receipts" / "0", "Permission denied"),
+            (folder / "receipts" / "lock", "Permission denied"),
+            (folder / "receipts", "Permission denied"),
+        ):
+            path.chmod(0)
+            with another_user():
+                result = check(folder)
+            path.chmod(0o755)
+            text = result.output + str(result.exception)
+            assert result.exit_code == 1
+            assert line in text
+            assert "Fix: let the user of this process read it" in text
+        with another_user():
+            assert check(folder).exit_code == 0
+
+
+@contextmanager
+def another_user() -> Iterator[None]:
+    """A user whom permissions bind: they do not bind root."""
+    user = os.geteuid()
+    os.seteuid(user or 65_534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
 
 
 def test_the_folder_of_a_running_worker_is_refused(folder):
     held = lock(folder / "receipts", "")
-    result = check(folder)
+    (line,) = refused(folder)
     unlock(held)
-    assert result.exit_code == 1
-    assert "another worker uses it. Fix: stop it first" in str(result.exception)
+    assert "/state/receipts: another worker or receipts state check uses it." in line
+    assert line.endswith("Fix: stop it first")
+
+
+def refused(folder: Path, *options: str) -> list[str]:
+    """What the command writes when it has nothing to check."""
+    with redirect_stderr(StringIO()) as written:
+        assert _run(["state", "check", "--dir", str(folder), *options]) == FAILED
+    return written.getvalue().splitlines()
+
+
+def nothing(folder: Path) -> Path:
+    return folder / "nothing"
+
+
+def empty(folder: Path) -> Path:
+    (folder / "empty").mkdir()
+    return folder / "empty"
+
+
+def without_partitions(folder: Path) -> Path:
+    (folder / "new" / "receipts").mkdir(parents=True)
+    return folder / "new"
+
+
+def of_another_app(folder: Path) -> Path:
+    (folder / "receipts").rename(folder / "eu")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("named", "options", "line"),
+    [
+        (nothing, (), "/state/nothing: no such folder is there. Fix: name one that has receipts/"),
+        (empty, (), "/state/empty: no worker has states there: it has no receipts/. Fix: name the "
+            "RECEIPTS_STATE_DIR of a worker, and set its RECEIPTS_APP_ID"),
+        (without_partitions, (), "/state/new/receipts has no partitions. Fix: name the folder of a "
+            "worker that has had partitions"),
+        (of_another_app, (), "/state: it has no states of receipts (RECEIPTS_APP_ID), but of eu. "
+            "Fix: set RECEIPTS_APP_ID=eu"),
+        (lambda folder: folder / "receipts", (), "/state, and set RECEIPTS_APP_ID=receipts"),
+        (lambda folder: folder, ("--partition", "7", "--partition", "0", "--partition", "9"),
+            "/state/receipts has no states of partitions 7, 9. Fix: name others; it has "
+            "partition 0"),
+    ],
+    ids=["nothing", "empty", "no partitions", "another app", "the app's", "partitions"],
+)  # fmt: skip
+def test_a_wrong_folder_is_one_line_with_the_fix(folder, named, options, line, monkeypatch):
+    """Before Kafka is read, which does not answer."""
+    monkeypatch.setenv("RECEIPTS_BROKERS", "127.0.0.1:1")
+    (written,) = refused(named(folder), *options)
+    assert written.startswith("receipts: error: ")
+    assert written.endswith(line)
+
+
+def test_without_kafka_the_folder_alone_can_be_checked(folder, monkeypatch):
+    monkeypatch.setenv("RECEIPTS_BROKERS", "127.0.0.1:1")
+    (line,) = refused(folder)
+    assert "Kafka at 127.0.0.1:1 does not answer" in line
+    assert line.endswith("; or add --offline, which reads the folder alone")
+    unlock(lock(folder / "receipts", ""))
+
+
+# --- while it works -----------------------------------------------------------------------------
+
+
+def test_each_step_shows_how_far_it_is(folder):
+    steps: list[tuple[str, int, int]] = []
+    check_disk(Settings(), folder, (), lambda *step: steps.append(step), offline=True)
+    assert steps == [
+        ("partition 0: messages", 3, 3),
+        ("partition 0: messages, timers", 1, 0),
+        ("partition 0: messages, days", 3, 0),
+        ("partition 0: suppressions", 1, 1),
+        ("partition 0: suppressions, timers", 1, 0),
+    ]
+
+
+def test_ctrl_c_ends_it_and_unlocks_the_folder(folder, monkeypatch, capsys):
+    def interrupted(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("deploy.diagnosis.state_check.prove", interrupted)
+    assert _run(["state", "check", "--offline", "--dir", str(folder)]) == INTERRUPTED
+    assert capsys.readouterr().err.endswith("receipts: interrupted\n")
+    unlock(lock(folder / "receipts", ""))
+
+
+def test_ctrl_c_ends_a_check_of_the_changelog_while_it_folds(monkeypatch, tmp_path):
+    """No record is read meanwhile, and nothing of the states stays on disk."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    states = list(repeated(templates(3_000, "hour"), 5_000))
+    steps: list[tuple[str, int, int]] = []
+
+    @asynccontextmanager
+    async def consumer(_: Settings) -> AsyncIterator[None]:
+        yield
+
+    async def partitions(*_: object) -> list[int]:
+        return [0]
+
+    async def batches(_: None, partition: TopicPartition) -> AsyncIterator[list[Any]]:
+        if partition.topic == "message-states":
+            yield [SimpleNamespace(key=key, value=value) for key, value in states]
+
+    def on_progress(*step: Any) -> None:
+        steps.append(step)
+        if step[0] == "partition 0: states":
+            signal.raise_signal(signal.SIGINT)
+
+    for name, fake in (("_consumer", consumer), ("_partitions", partitions)):
+        monkeypatch.setattr(state_check, name, fake)
+    monkeypatch.setattr(state_check, "batches_of", batches)
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(state_check.check_changelog(Settings(), (), on_progress))
+    assert steps == [
+        ("partition 0: records of message-states", 5_000, 0),
+        ("partition 0: states", 2_000, 5_000),
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- what cannot be checked ---------------------------------------------------------------------
 
 
 def test_states_of_other_rules_are_not_exact(folder, monkeypatch):
@@ -227,14 +393,7 @@ def test_a_damaged_database_is_named_and_the_others_are_checked(folder):
     assert result.exit_code == 1
 
 
-@pytest.mark.parametrize(
-    ("options", "line"),
-    [
-        (["--partition", "7"], "has no states of partition 7. Fix: "),
-        (["--changelog"], "Fix: leave out --dir and --offline"),
-    ],
-)
-def test_wrong_options_are_named(folder, options, line):
-    result = check(folder, *options)
-    assert line in result.output + str(result.exception)
-    assert result.exit_code != 0
+def test_options_that_exclude_each_other_are_named(folder):
+    result = check(folder, "--changelog")
+    assert "Fix: leave out --dir and --offline" in result.output
+    assert result.exit_code == USAGE

@@ -45,6 +45,7 @@ from tests.support.worker_world import (
 HOUR_MS = 3_600_000
 OWNERS = st.sampled_from(["memory", "a", "a", "b"])
 CHUNKS = st.sampled_from([1, 2, 5, 100])
+INTERRUPTED = st.one_of(st.none(), st.integers(1, 4))
 STEPS = ["", "", "", "produced", "acknowledged", "committed", "written"]
 SETTINGS = [
     {},
@@ -61,7 +62,8 @@ LEFT = {
 
 
 class WorkerMachine(RuleBasedStateMachine):
-    """One partition and its workers, one after the other: in memory, in folder a or b."""
+    """One partition and its workers, one after the other: in memory, in folder a or b. Another
+    one may follow as a standby meanwhile."""
 
     @initialize(owner=OWNERS, still=st.booleans())
     def begin(self, owner: str, still: bool) -> None:
@@ -86,6 +88,7 @@ class WorkerMachine(RuleBasedStateMachine):
         self.generation = self.kills = 0
         self.late: list[Pending] = []
         self.tampered = False
+        self.standby: Life | None = None
         self.start(owner, 100, None)
 
     # --- events, time, settings -----------------------------------------------------------------
@@ -105,15 +108,16 @@ class WorkerMachine(RuleBasedStateMachine):
     @rule(given=st.sampled_from(SETTINGS))
     def change_settings(self, given: dict[str, Any]) -> None:
         self.accounts = [AccountSettings(account="acme", **given)]
-        worker = self.life.worker
-        worker.accounts.publish(self.accounts[0])
-        worker.lifecycle.rearm("acme")
+        for life in (self.life, self.standby):
+            if life is not None:
+                life.worker.accounts.publish(self.accounts[0])
+                life.worker.lifecycle.rearm("acme")
 
     @rule()
     def release(self) -> None:
         """The next worker has other rules by name: it derives again what it has on disk."""
-        self.rules += 1
         self.kill()
+        self.update_rules()
         self.start("a", 2, None)
 
     # --- work -----------------------------------------------------------------------------------
@@ -181,8 +185,9 @@ class WorkerMachine(RuleBasedStateMachine):
         dies_after=st.one_of(st.none(), st.integers(0, 6)),
         dies_writing=st.one_of(st.none(), st.integers(1, 4)),
         follows=st.integers(0, 6),
+        interrupted_at=INTERRUPTED,
         clean=st.booleans(),
-        released=st.booleans(),
+        released=st.sampled_from([False, False, True]),
     )
     def die(
         self,
@@ -193,38 +198,68 @@ class WorkerMachine(RuleBasedStateMachine):
         dies_after: int | None,
         dies_writing: int | None,
         follows: int,
+        interrupted_at: int | None,
         clean: bool,
         released: bool,
     ) -> None:
         """dies_after: so many reads of the next restore; dies_writing: so many writes of it.
-        follows: it was a standby before, and has read so many times."""
+        follows: it was a standby before, and has read so many times. interrupted_at: as of a
+        rebalance."""
         if clean:
             self.life.flush_to_disk()
         self.kill(arrives, late)
-        self.rules += released
-        self.start(owner, size, dies_after, dies_writing, follows)
+        if released:
+            self.update_rules()
+        self.start(owner, size, dies_after, dies_writing, follows, interrupted_at)
 
-    @rule(size=CHUNKS, interrupted_after=st.one_of(st.none(), st.integers(0, 6)))
-    def rebalance(self, size: int, interrupted_after: int | None) -> None:
-        """The worker keeps its partition. interrupted_after: by another rebalance, after so many
-        reads of its restore."""
+    @rule(
+        size=CHUNKS,
+        interrupted_after=st.one_of(st.none(), st.integers(0, 6)),
+        interrupted_at=INTERRUPTED,
+    )
+    def rebalance(
+        self, size: int, interrupted_after: int | None, interrupted_at: int | None
+    ) -> None:
+        """The worker keeps its partition. Other rebalances may interrupt it: after so many reads of
+        its restore, and where its opening is about to write so many times."""
         self.run(self.life.commit())
-        for count in [interrupted_after, None] if interrupted_after is not None else [None]:
-            self.generation += 1
-            self.life.begin_assignment(self.generation)
-            with suppress(Died):
-                self.run(self.life.restore(size, count))
+        if interrupted_after is not None:
+            self.assign_again(size, interrupted_after)
+        self.assign_again(size, None)
+        self.interrupt_opening(interrupted_at)
         self.compare_restored()
 
+    def interrupt_opening(self, at: int | None) -> None:
+        if at is None:
+            return
+        producer = self.life.producer
+        producer.interrupted_at = producer.prepared + at
+        with suppress(Died):
+            self.run(self.life.open())
+        producer.interrupted_at = None
+        self.run(producer.flush())  # as the consumer does it when partitions are revoked
+        self.assign_again(100, None)
+
+    def assign_again(self, size: int, reads: int | None) -> None:
+        self.generation += 1
+        self.life.begin_assignment(self.generation)
+        with suppress(Died):
+            self.run(self.life.restore(size, reads))
+
     def kill(self, arrives: int = 1, late: int = 0) -> None:
-        self.kills += 1
-        left = self.root / str(self.kills) if self.owner != "memory" else None
-        on_the_way = self.life.kill(left, arrives, late)
+        on_the_way = self.killed(self.life, self.owner, arrives, late)
         self.late += [each for each in on_the_way if each.topic in CHANGELOGS.values()]
+
+    def killed(self, life: Life, owner: str, arrives: int, late: int) -> list[Pending]:
+        """What was on its way to the log; the folder of the owner is what the worker left."""
+        self.kills += 1
+        left = self.root / str(self.kills) if owner != "memory" else None
+        on_the_way = life.kill(left, arrives, late)
         if left is not None:
-            shutil.rmtree(self.folders[self.owner])
-            self.folders[self.owner] = left
+            shutil.rmtree(self.folders[owner])
+            self.folders[owner] = left
             self.prove_stopped(left)
+        return on_the_way
 
     def start(
         self,
@@ -233,22 +268,72 @@ class WorkerMachine(RuleBasedStateMachine):
         dies_after: int | None,
         dies_writing: int | None = None,
         follows: int = 0,
+        interrupted_at: int | None = None,
     ) -> None:
         """A worker starts, and may die while it restores; the next one then does not."""
         self.owner = owner
-        folder = None
-        if owner != "memory":
-            folder = self.folders.setdefault(owner, self.root / owner)
         self.generation += 1
-        self.life = Life(self.log, self.generation, folder, lambda: self.now, self.accounts)
+        self.life = self.promoted(owner) or self.worker_in(owner)
         self.life.die_at_checkpoint(dies_writing)
         try:
             self.run(self.life.follow(size, follows))
             self.run(self.life.restore(size, dies_after))
+            self.interrupt_opening(interrupted_at)
             self.compare_restored()
         except Died:
             self.kill()
             self.start(owner, size, None)
+
+    def worker_in(self, owner: str) -> Life:
+        folder = None
+        if owner != "memory":
+            folder = self.folders.setdefault(owner, self.root / owner)
+        return Life(self.log, self.generation, folder, lambda: self.now, self.accounts)
+
+    # --- standbys -------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.standby is None)
+    @rule(owner=OWNERS)
+    def stand_by(self, owner: str) -> None:
+        """Another worker follows from now on."""
+        self.standing = "b" if owner == self.owner == "a" else owner
+        if self.standing != self.owner or owner == "memory":
+            self.standby = self.worker_in(self.standing)
+
+    @precondition(lambda self: self.standby is not None)
+    @rule(size=CHUNKS, reads=st.integers(1, 6))
+    def follow(self, size: int, reads: int) -> None:
+        assert self.standby is not None
+        self.run(self.standby.follow(size, reads))
+        if self.standby.opened is not None:
+            self.prove(StoppedPartition.of(self.standby.opened))
+
+    @precondition(lambda self: self.standby is not None)
+    @rule(
+        size=CHUNKS,
+        arrives=st.integers(0, 3),
+        late=st.integers(0, 2),
+        interrupted_at=INTERRUPTED,
+    )
+    def take_over(self, size: int, arrives: int, late: int, interrupted_at: int | None) -> None:
+        self.kill(arrives, late)
+        self.start(self.standing, size, None, interrupted_at=interrupted_at)
+
+    def promoted(self, owner: str) -> Life | None:
+        """The standby, if it is to take over."""
+        heir = self.standby
+        if heir is None or owner != self.standing:
+            return None
+        self.standby = None
+        heir.begin_assignment(self.generation)
+        return heir
+
+    def update_rules(self) -> None:
+        """All workers are replaced by those of another release."""
+        self.rules += 1
+        if self.standby is not None:
+            self.killed(self.standby, self.standing, 0, 0)
+            self.standby = None
 
     def compare_restored(self) -> None:
         """What was restored from disk is what another restores from the whole changelog."""
@@ -307,22 +392,33 @@ class WorkerMachine(RuleBasedStateMachine):
     def prove(self, stopped: StoppedPartition) -> None:
         if stopped.rules != str(self.rules):  # the next start derives all again
             return
-        findings = prove(0, stopped, self.life.worker.accounts, lambda count: None)
+        findings = prove(0, stopped, self.life.worker.accounts, lambda *_: None)
         assert findings.is_exact, findings
         assert findings.unproved.keys() <= LEFT, findings
 
     def teardown(self) -> None:
         if not hasattr(self, "life"):
             return
+        self.rebalance(100, None, None)  # what arrived late is read
         for _ in range(3):
             self.work()
+        self.compare_latest()
         if self.still:
             self.compare_uninterrupted()
-        if self.life.opened is not None:
-            self.life.app.stores.close_all()
+        for life in (self.life, self.standby):
+            if life is not None:
+                life.app.stores.close_all()
         self.runner.close()
         self.patched.close()
         shutil.rmtree(self.root)
+
+    def compare_latest(self) -> None:
+        """The changelog has every value in one record, which compaction keeps."""
+        for name in ("messages", "suppressions"):
+            records = self.log.records[CHANGELOGS[name]]
+            latest = {each.key: each.value for each in records}
+            values = dict(self.life.tables[name].partition(0).items_of(b""))
+            assert values == {key: value for key, value in latest.items() if value is not None}
 
     def compare_uninterrupted(self) -> None:
         """One worker that never died has the same states and cells."""

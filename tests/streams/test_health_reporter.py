@@ -11,7 +11,10 @@ from prometheus_client import CollectorRegistry
 from deploy.processes.monitoring import ProcessHealth, PrometheusMeter
 from models.counters import HOUR_MS
 from models.metrics import BY_NAME
+from models.settings import Settings
+from streams.followers.suppression_index import SuppressionIndex
 from streams.health_reporter import HealthReporter
+from streams.worker import Worker
 from tests.support.fakes import Health, Meter
 
 
@@ -121,3 +124,9 @@ async def test_messages_that_stay_pending_are_counted_by_age() -> None:
         older: meter.value("receipts_pending_messages", older) for older in ("1h", "6h", "24h")
     }
     assert shown == {"1h": 28, "6h": 24, "24h": 16}
+
+
+def test_a_worker_shows_how_many_copies_are_wanted() -> None:
+    meter = Meter()
+    Worker(Settings(standbys=2), meter, Health(), SuppressionIndex())
+    assert meter.value("receipts_standbys") == 2

@@ -89,16 +89,20 @@ class Producer:
     """Hands records to the log: those of changelogs when they are flushed, all others soon.
 
     dies_at: the number of the call at which the worker dies; None: never
+    interrupted_at: the same of `prepare`, where the worker waits and a rebalance cancels it
     """
 
     def __init__(self, log: Log, now: Callable[[], int]) -> None:
         self._log = log
         self._now = now
         self.pending: list[Pending] = []
-        self.calls = 0
+        self.calls = self.prepared = 0
         self.dies_at: int | None = None
+        self.interrupted_at: int | None = None
 
     async def prepare(self, topic: str, records: Iterable[Any], limit: int) -> list[Any]:
+        self.prepared += 1
+        _die_if(self.prepared == self.interrupted_at)
         return list(records)
 
     async def send_batches(

@@ -222,10 +222,14 @@ WHO_IS_SLOW: Final = (
 )
 RESTORES_AND_INSERTS: Final = (
     Chart(
-        "Restores",
-        "Changelog records left to restore. It must fall; a partition is processed at 0.",
+        "Restores and copies",
+        "Changelog records left to restore, which must fall: a partition is processed at 0. And "
+        "those that copies of other workers' partitions lack.",
         "short",
-        (Expression("sum by (instance) (receipts_restore_left_records)", "{{instance}}"),),
+        (
+            Expression("sum by (instance) (receipts_restore_left_records)", "{{instance}}"),
+            Expression("sum by (instance) (receipts_standby_lag_records)", "{{instance}}, copies"),
+        ),
     ),
     Chart(
         "Insert, 95 %",

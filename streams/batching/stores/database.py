@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from rocksdict import (
@@ -98,29 +99,41 @@ def _options(memory: Memory) -> Options:
 class Database:
     """Rows of bytes by key, in the order of their keys, in a folder of their own.
 
-    read_only: it must exist, and nothing of it changes
+    read_only: it must exist, and nothing of it changes; it may be on a disk that cannot be written
     Raises StateFolderError: another process uses the folder, or the disk is full.
     """
 
     def __init__(self, path: Path, memory: Memory, *, read_only: bool = False) -> None:
         self.path = path
         self._read_only = read_only
+        self._links = TemporaryDirectory(prefix="receipts-") if read_only else None
+        self._opened = path if self._links is None else Path(self._links.name)
         access = AccessType.read_only(False) if read_only else AccessType.read_write()
         options = _options(memory)
         try:
-            if not read_only:
+            if read_only:
+                _link(path, self._opened)
+            else:
                 path.mkdir(parents=True, exist_ok=True)
             # As options of the column family: with the other ones alone a database that exists is
             # opened as it was saved, without our cache and without filters.
             families = {"default": options}
-            self._rows = Rdict(str(path), options, column_families=families, access_type=access)
+            self._rows = Rdict(
+                str(self._opened), options, column_families=families, access_type=access
+            )
         except Exception as error:  # rocksdict has one class for all errors
+            self._unlink()
             raise self._translated(error) from error
         self._unlogged = WriteOptions()
         self._unlogged.disable_wal = True  # type: ignore[assignment,method-assign]
 
     def _translated(self, error: Exception) -> StateFolderError:
-        return _translated(error, self.path, marks=not self._read_only)
+        text = str(error).replace(str(self._opened), str(self.path))
+        return _translated(text, self.path, read_only=self._read_only)
+
+    def _unlink(self) -> None:
+        if self._links is not None:
+            self._links.cleanup()
 
     # --- identity -------------------------------------------------------------------------------
 
@@ -225,6 +238,15 @@ class Database:
         if not self._read_only:
             self.flush()
         self._rows.close()
+        self._unlink()
+
+
+def _link(path: Path, into: Path) -> None:
+    """Link what a database consists of: rocksdict and RocksDB write two files of their own where
+    they open one, even to read it."""
+    for each in path.resolve(strict=True).iterdir():
+        if not each.name.startswith(("LOG", "rocksdict-config")):
+            (into / each.name).symlink_to(each)
 
 
 def size_of(path: Path) -> int:
@@ -253,11 +275,11 @@ _REFUSED: Final = ("Permission denied", "Read-only file system")
 _FULL: Final = ("No space left", "Disk quota exceeded")
 
 
-def _translated(error: Exception, path: Path, *, marks: bool = True) -> StateFolderError:
-    """marks: a damaged database must not be opened again"""
-    text = str(error)
+def _translated(text: str, path: Path, *, read_only: bool) -> StateFolderError:
+    """text: of an error of rocksdict or RocksDB. A damaged database must not be opened again; one
+    that is only read is not marked."""
     if any(words in text for words in _DAMAGE):
-        if marks:
+        if not read_only:
             with suppress(OSError):
                 (path / DAMAGED).touch()
         fix = "start the worker again; it makes the database again from Kafka"
@@ -265,6 +287,8 @@ def _translated(error: Exception, path: Path, *, marks: bool = True) -> StateFol
     if "lock" in text.lower() and ("LOCK" in text or "hold by current" in text):
         return StateFolderError(path, "another process uses it", "give each worker its own folder")
     if any(words in text for words in _REFUSED):
+        if read_only:
+            return unreadable(path, text)
         fix = "let the user of this process write RECEIPTS_STATE_DIR"
         return StateFolderError(path, f"it cannot be written ({text})", fix)
     if any(words in text for words in _FULL):
@@ -273,3 +297,9 @@ def _translated(error: Exception, path: Path, *, marks: bool = True) -> StateFol
         fix = "raise the limit of the size of files (ulimit -f), then start the worker again"
         return StateFolderError(path, f"a file cannot grow ({text})", fix)
     return StateFolderError(path, text, "delete it; it is made again from Kafka")
+
+
+def unreadable(path: Path, why: str) -> StateFolderError:
+    """What is to be read alone, and this process may not."""
+    fix = "let the user of this process read it, with all that is in it"
+    return StateFolderError(path, f"it cannot be read ({why})", fix)

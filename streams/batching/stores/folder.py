@@ -15,7 +15,14 @@ from typing import Any, Final, NamedTuple
 from streams.batching.errors import StateFolderError
 from streams.batching.stores.base import StateStore
 from streams.batching.stores.cache import Cache
-from streams.batching.stores.database import DAMAGED, Database, Memory, destroy, size_of
+from streams.batching.stores.database import (
+    DAMAGED,
+    Database,
+    Memory,
+    destroy,
+    size_of,
+    unreadable,
+)
 from streams.batching.stores.disk import DiskStore
 from streams.batching.stores.memory import MemoryStore
 
@@ -313,12 +320,15 @@ def lock(path: Path, fix: str, flags: int = os.O_RDWR | os.O_CREAT) -> int:
     try:
         descriptor = os.open(path / "lock", flags, 0o644)
     except OSError as error:
-        raise _unwritable(path, error) from None
+        reads = flags == os.O_RDONLY
+        raise (unreadable(path, str(error)) if reads else _unwritable(path, error)) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         unlock(descriptor)
-        raise StateFolderError(path, "another worker uses it", fix) from None
+        raise StateFolderError(
+            path, "another worker or receipts state check uses it", fix
+        ) from None
     return descriptor
 
 

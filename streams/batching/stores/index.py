@@ -76,11 +76,12 @@ class Index:
 
     def first(self) -> int | None:
         """The lowest number that has keys; None: no key is there."""
-        first = self._first_written()
-        if first is None or self._lowest < first:
-            first = min(self._added(), default=first)
-            self._lowest = self._lowest if first is None else first
-        return None if first is None else number_and_key(self._prefix, first)[0]
+        end = after(self._prefix)
+        first = self._first_written() or end
+        if self._lowest < first:
+            self._lowest = min(self._added(), default=end)
+            first = min(first, self._lowest)
+        return None if first == end else number_and_key(self._prefix, first)[0]
 
     def _first_written(self) -> bytes | None:
         for row in self._database.keys(self._floor, after(self._prefix)):

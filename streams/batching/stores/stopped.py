@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from streams.batching.errors import StateFolderError
 from streams.batching.stores.cache import Cache
-from streams.batching.stores.database import DAMAGED, Database, Memory
+from streams.batching.stores.database import DAMAGED, Database, Memory, unreadable
 from streams.batching.stores.disk import DiskStore
 from streams.batching.stores.folder import FORMAT, lock, unlock
 from streams.batching.stores.written import WrittenTable
@@ -64,36 +64,70 @@ class StoppedPartition:
 class StoppedFolder:
     """The folder of an app, locked so that no worker starts in it meanwhile.
 
-    Raises StateFolderError: it does not exist, or a worker uses it.
+    Raises StateFolderError: it does not exist, cannot be read, or a worker uses it.
     """
 
     def __init__(self, folder: Path, app: str) -> None:
         self._path = folder / app
-        if not self._path.is_dir():
-            raise StateFolderError(
-                self._path,
-                "no worker has states there",
-                "name the folder of a worker: RECEIPTS_STATE_DIR, with its RECEIPTS_APP_ID",
-            )
-        # A copy may be on a disk that nobody can write, and without the file.
-        is_lockable = (self._path / "lock").exists()
+        try:
+            if not self._path.is_dir():
+                raise _no_folder_of(app, folder)
+            # A copy may be on a disk that nobody can write, and without the file.
+            is_lockable = (self._path / "lock").exists()
+            self._partitions = _partitions(self._path)
+        except OSError as error:
+            raise unreadable(self._path, str(error)) from None
         self._lock = lock(self._path, "stop it first", os.O_RDONLY) if is_lockable else None
         self._memory = Memory()
 
+    @property
+    def path(self) -> Path:
+        """The folder with one folder for each partition."""
+        return self._path
+
     def partitions(self) -> list[int]:
         """The partitions that have a database."""
-        return sorted(int(path.name) for path in self._path.iterdir() if path.name.isdigit())
+        return self._partitions
 
     def open(self, partition: int) -> StoppedPartition:
         """One of them; close it before the next. Raises StateFolderError."""
         path = self._path / str(partition)
-        if (path / DAMAGED).exists():
+        try:
+            is_damaged = (path / DAMAGED).exists()
+        except OSError as error:
+            raise unreadable(path, str(error)) from None
+        if is_damaged:
             raise StateFolderError(
                 path, "the database is damaged", "start the worker; it reads Kafka again"
             )
-        return StoppedPartition.of(Database(path, self._memory, read_only=True))
+        database = Database(path, self._memory, read_only=True)
+        try:
+            return StoppedPartition.of(database)
+        except StateFolderError:
+            database.close()
+            raise
 
     def close(self) -> None:
         """Unlock it."""
         if self._lock is not None:
             unlock(self._lock)
+
+
+def _partitions(path: Path) -> list[int]:
+    return sorted(int(each.name) for each in path.iterdir() if each.name.isdigit())
+
+
+def _no_folder_of(app: str, folder: Path) -> StateFolderError:
+    """The folder that was named has no states of the app: what it is, and what to name."""
+    if not folder.is_dir():
+        return StateFolderError(folder, "no such folder is there", f"name one that has {app}/")
+    if _partitions(folder):
+        what = "it is the folder of an app"
+        fix = f"name the folder above, {folder.parent}, and set RECEIPTS_APP_ID={folder.name}"
+        return StateFolderError(folder, what, fix)
+    apps = sorted(each.name for each in folder.iterdir() if each.is_dir() and _partitions(each))
+    if apps:
+        what = f"it has no states of {app} (RECEIPTS_APP_ID), but of {', '.join(apps)}"
+        return StateFolderError(folder, what, f"set RECEIPTS_APP_ID={apps[0]}")
+    fix = "name the RECEIPTS_STATE_DIR of a worker, and set its RECEIPTS_APP_ID"
+    return StateFolderError(folder, f"no worker has states there: it has no {app}/", fix)

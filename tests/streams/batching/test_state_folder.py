@@ -180,7 +180,8 @@ def test_the_ids_of_the_topics_are_noted_and_kept(path):
 
 def test_two_workers_do_not_share_a_folder(path):
     held = opened(path)
-    with pytest.raises(StateFolderError, match=r"another worker uses it\. Fix: give each worker a"):
+    line = r"another worker or receipts state check uses it\. Fix: give each worker a"
+    with pytest.raises(StateFolderError, match=line):
         opened(path)
     held.close_all()
     opened(path).close_all()

@@ -14,7 +14,14 @@ from streams.state_check import prove
 from tests.models.test_golden_states import GOLDEN
 from tests.properties.events import NOON_MS
 from tests.support.recipient_world import make_receipt, send
-from tests.support.worker_world import SOURCES, Life, Log, source_record, without_compaction
+from tests.support.worker_world import (
+    CHANGELOGS,
+    SOURCES,
+    Life,
+    Log,
+    source_record,
+    without_compaction,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +99,50 @@ async def killed(life: Life, folder: Path) -> None:
     life.kill(folder, 0, 0)
 
 
+async def test_a_write_has_all_records_that_were_put_before_the_freeze(tmp_path):
+    """Also those that were acknowledged after it: the next start reads none of them again."""
+    log = Log()
+    life = await started(log, 1, tmp_path)
+    publish(log, *(send(f"m{number}", NOON_MS) for number in range(5)))
+    await life.take("sends", 9)
+    assert life.producer.pending
+    await life.commit()
+    for name, topic in CHANGELOGS.items():
+        assert life.tables[name].partition(0).offset == log.ends[topic] - 1
+    life.app.stores.close_all()
+
+
+async def test_a_store_that_starts_over_reads_its_changelog_from_the_beginning(tmp_path):
+    log = Log()
+    life = await started(log, 1, tmp_path)
+    publish(log, send("a", NOON_MS))
+    await work(life)
+    life.begin_assignment(2)
+    states = life.tables["messages"]
+    states.begin([0])
+    states.start_over(0)
+    assert dict(states.restored_store(0).items_of(b"")) == {}
+    await life.restore(100)
+    assert dict(states.restored_store(0).items_of(b"")).keys() == {b"acme/a"}
+    life.app.stores.close_all()
+
+
+async def test_what_is_acknowledged_after_a_rebalance_is_read(tmp_path):
+    """The store went back to its last write: it does not have the value any more."""
+    log = Log()
+    life = await started(log, 1, tmp_path)
+    publish(log, send("a", NOON_MS))
+    await life.take("sends", 9)
+    life.begin_assignment(2)
+    states = life.tables["messages"]
+    states.begin([0])
+    await life.producer.flush()
+    assert [record.key for record in log.records["message-states"]] == [b"acme/a"]
+    await life.restore(100)
+    assert dict(states.restored_store(0).items_of(b"")).keys() == {b"acme/a"}
+    life.app.stores.close_all()
+
+
 async def test_what_is_acknowledged_after_the_freeze_is_read_again(tmp_path):
     """A write has what was frozen, and its offset says no more."""
     log = Log()
@@ -147,7 +198,7 @@ async def test_the_changelog_of_0_1_0_is_read_to_disk(tmp_path):
     assert dict(disk.tables["messages"].partition(0).items_of(b"")) == states
     await work(disk)
     assert disk.opened is not None
-    findings = prove(0, StoppedPartition.of(disk.opened), Accounts(), lambda count: None)
+    findings = prove(0, StoppedPartition.of(disk.opened), Accounts(), lambda *_: None)
     assert findings.is_exact, findings
     assert (findings.values, findings.days, findings.unproved) == (len(GOLDEN), len(GOLDEN), {})
     disk.app.stores.close_all()

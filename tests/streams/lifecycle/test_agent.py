@@ -73,7 +73,7 @@ class Table:
 
     checkpoint = freeze
 
-    def pop_merged_keys(self, partition: int) -> set[bytes]:
+    def merged_keys(self, partition: int) -> set[bytes]:
         return self.merged
 
     def discard(self, partition: int, faults: Mapping[bytes, str]) -> None:
