@@ -11,7 +11,7 @@ from models.settings import Settings, Topic
 
 Operation = Literal["READ", "WRITE", "CREATE", "DESCRIBE", "DESCRIBE_CONFIGS"]
 Kind = Literal["topic", "group"]
-Program = Literal["worker", "sink", "admin", "upstream", "simulator", "suppressions", "status"]
+Program = Literal["worker", "sink", "admin", "upstream", "simulator", "suppressions", "status", "listen"]
 
 
 class Right(NamedTuple):
@@ -48,11 +48,13 @@ _EVENTS: Final[tuple[Topic, ...]] = (
 _WORKER_READS: Final[tuple[Topic, ...]] = (
     "sends", "receipts", "engagements", "strikes", "suppression-requests", "accounts",
     "message-states", "status-counters", "suppressions",
+    "callbacks", "provider-ids", "provider-receipts", "provider-links", "provider-correlations",
 )  # fmt: skip
 _WORKER_WRITES: Final[tuple[Topic, ...]] = (
     # records with a wrong key go back to their own topic
     "sends", "receipts", "engagements", "strikes", "suppression-requests",
     "message-states", "status-counters", "suppressions", "retry-requests", "dead-letters",
+    "provider-receipts", "provider-links", "provider-correlations", "unmatched-receipts",
 )  # fmt: skip
 _WORKER: Final = tuple(t for t in _ALL if t in _WORKER_READS or t in _WORKER_WRITES)
 
@@ -60,7 +62,8 @@ NEEDS: Final[Mapping[Program, Needs]] = {
     "worker": Needs("`receipts worker`", _WORKER_READS, _WORKER_WRITES, (), _WORKER, ""),
     "sink": Needs("`receipts sink`", _ALL, ("dead-letters",), (), _ALL, "-sink"),
     "admin": Needs("`receipts topics`", (), (), _ALL, _ALL),
-    "upstream": Needs("services that publish events", writes=_EVENTS),
+    "upstream": Needs("services that publish events", writes=(*_EVENTS, "provider-ids")),
+    "listen": Needs("`receipts listen`", writes=("callbacks",)),
     "simulator": Needs("`receipts simulate`", writes=_EVENTS),
     "suppressions": Needs("`receipts suppressions`", ("suppressions",), ("suppression-requests",)),
     "status": Needs("`receipts status`", _ALL, checks=_ALL, watches=("", "-sink")),
@@ -80,7 +83,7 @@ def rights_of(program: Program, settings: Settings) -> list[Right]:
     found = [
         Right("topic", settings.topic(topic), operation)
         for operation, topics in by_operation
-        for topic in _ALL
+        for topic in settings.topics
         if topic in topics
     ]
     if needs.group is not None:

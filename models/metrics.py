@@ -37,7 +37,8 @@ class Metric(NamedTuple):
     labels: tuple[str, ...]
     unit: str
     meaning: str
-    where: Literal["worker", "sink", "both"]
+    where: Literal["worker", "sink", "listen", "both"]
+    """both: worker and sink; `receipts listen` has those of them that are about any process."""
     buckets: tuple[float, ...] = ()
 
 
@@ -140,6 +141,52 @@ TABLE: tuple[Metric, ...] = (
         (),
         "messages",
         "Messages that were still pending when their validity period ended.",
+        "worker",
+    ),
+    Metric(
+        "receipts_callbacks_total",
+        "counter",
+        ("endpoint", "result"),
+        "requests",
+        "Requests of providers. endpoint: its name; empty for an unknown one. result: accepted, "
+        "unavailable (503: Kafka is away or slow, or too many wait), signature_wrong, "
+        "signature_missing, signature_stale, address (403: it may not call), too_large, slow, gone, "
+        "method, unknown_endpoint, probe, handshake or confirmed (of a subscription).",
+        "listen",
+    ),
+    Metric(
+        "receipts_callback_seconds",
+        "histogram",
+        ("endpoint",),
+        "seconds",
+        "From a request of a provider to the answer, Kafka's acknowledgement included.",
+        "listen",
+        SECONDS,
+    ),
+    Metric(
+        "receipts_callbacks_waiting",
+        "gauge",
+        (),
+        "requests",
+        "Callbacks that wait for Kafka.",
+        "listen",
+    ),
+    Metric(
+        "receipts_callback_items_total",
+        "counter",
+        ("provider", "kind"),
+        "items",
+        "What callbacks were read as. kind: receipt, inbound (a message to us), other (neither) or "
+        "refused (a dead letter).",
+        "worker",
+    ),
+    Metric(
+        "receipts_correlated_total",
+        "counter",
+        ("result",),
+        "receipts",
+        "Receipts of callbacks. result: named (by the sender's reference), resolved (by the "
+        "provider's id or another reference) or unmatched (reported after RECEIPTS_UNMATCHED_DAYS).",
         "worker",
     ),
     Metric(

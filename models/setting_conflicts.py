@@ -55,7 +55,7 @@ def conflicts_of(settings: "Settings") -> list[Issue]:
 
 def _tls_issues(settings: "Settings") -> list[Issue]:
     found = []
-    for server in ("monitoring", "pages", "clickhouse"):
+    for server in ("monitoring", "pages", "listen", "clickhouse"):
         pair = (f"{server}_certfile", f"{server}_keyfile")
         missing = [field for field in pair if not getattr(settings, field)]
         if len(missing) == 1:

@@ -8,7 +8,7 @@ import difflib
 import re
 import shlex
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, get_args
 from urllib.parse import unquote, urlencode, urlsplit, urlunsplit
 
 from pydantic import (
@@ -37,8 +37,21 @@ EVENTS_DAYS = 30
 Topic = Literal[
     "sends", "receipts", "engagements", "campaigns", "accounts", "suppression-requests",
     "message-states", "status-counters", "strikes", "suppressions", "retry-requests",
-    "dead-letters"
+    "callbacks", "provider-ids", "provider-receipts", "provider-links", "provider-correlations",
+    "unmatched-receipts", "dead-letters"
 ]  # fmt: skip
+
+#: Topics of an installation whose providers call back: RECEIPTS_ENDPOINTS is set.
+CALLBACK_TOPICS: Final[frozenset[Topic]] = frozenset(
+    {
+        "callbacks",
+        "provider-ids",
+        "provider-receipts",
+        "provider-links",
+        "provider-correlations",
+        "unmatched-receipts",
+    }
+)
 
 IGNORED_VARIABLES = frozenset({"RECEIPTS_KAFKA_HOME"})
 """Variables of the test tools: where Kafka's jars are kept."""
@@ -169,6 +182,17 @@ class Settings(BaseModel):
         "suppression requests four times as long",
         "give a whole number of days from 1 to 3650",
     )
+    callback_days: Days = _setting(
+        14,
+        "days Kafka keeps raw callbacks of providers, to be read again",
+        "give a whole number of days from 1 to 3650",
+    )
+    unmatched_days: Days = _setting(
+        3,
+        "days after which a receipt without its message is reported as unmatched; it is still "
+        "matched when its id comes later, within RECEIPTS_RETENTION_DAYS",
+        "give a whole number of days from 1 to 3650",
+    )
     dead_letter_days: Days = _setting(
         30,
         "days Kafka keeps dead letters",
@@ -242,6 +266,12 @@ class Settings(BaseModel):
         ge=6,
         le=300,
     )
+    endpoints: str = _setting(
+        "",
+        "file with the endpoints that providers call (docs/endpoints.md), for `receipts listen` and "
+        "the workers; empty: receipts come from `receipts` only",
+        "give the path of a TOML file, or leave it empty",
+    )
     state_dir: str = _setting(
         "",
         "folder on a local disk where the worker keeps states, of this worker alone; empty: in "
@@ -262,6 +292,51 @@ class Settings(BaseModel):
         "give 0, 1 or 2",
         ge=0,
         le=2,
+    )
+    listen_host: Host = _setting(
+        "127.0.0.1",
+        "address on which `receipts listen` takes callbacks",
+        "give an address of this machine, such as 127.0.0.1 or 0.0.0.0",
+    )
+    listen_port: Port = _setting(
+        8090,
+        "port on which `receipts listen` takes callbacks; 0: any free port, which is printed",
+        "give a port from 0 to 65535",
+    )
+    listen_monitoring_host: Host = _setting(
+        "127.0.0.1",
+        "address on which `receipts listen` serves /metrics, /healthz and /readyz",
+        "give an address of this machine, such as 127.0.0.1 or 0.0.0.0",
+    )
+    listen_monitoring_port: Port = _setting(
+        6069,
+        "port of these pages of `receipts listen`; 0: any free port, which is logged",
+        "give a port from 0 to 65535",
+    )
+    listen_timeout_s: float = _setting(
+        1.5,
+        "seconds that a callback waits for Kafka before its provider is sent away to try again; some "
+        "providers wait for 2 seconds only",
+        "give seconds from 0.1 to 60",
+        ge=0.1,
+        le=60,
+    )
+    listen_max_body_bytes: int = _setting(
+        900_000,
+        "bytes of the largest callback; the topic takes no more than 1 MiB",
+        "give bytes from 1000 to 1000000",
+        ge=1_000,
+        le=1_000_000,
+    )
+    listen_certfile: str = _setting(
+        "",
+        "file with the certificate (PEM) by which `receipts listen` serves TLS; empty: no TLS",
+        "give the path of a PEM file, or leave it empty",
+    )
+    listen_keyfile: str = _setting(
+        "",
+        "file with the private key (PEM) of RECEIPTS_LISTEN_CERTFILE",
+        "give the path of a PEM file, or leave it empty",
     )
     worker_host: Host = _setting(
         "127.0.0.1",
@@ -469,6 +544,12 @@ class Settings(BaseModel):
         machine can read.
         """
         return {variable_of(k): _text_of(v) for k, v in self.model_dump().items()}
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """The topics of this installation by plain name, in the order of the flow."""
+        every: tuple[Topic, ...] = get_args(Topic)
+        return tuple(name for name in every if self.endpoints or name not in CALLBACK_TOPICS)
 
     def topic(self, name: Topic) -> str:
         """The topic's full name, with the prefix."""

@@ -3,18 +3,22 @@
 import asyncio
 import gc
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any, Final
 
 from faust.types import StreamT
 
+from models import correlation as correlations
 from models import counters, joining, state
 from models import suppression as suppressions
 from models.accounts import Accounts
 from models.dead_letters import MAX_LETTER_BYTES
+from models.endpoints import Endpoint
 from models.metrics import Health, Meter
 from models.settings import Settings, Topic
 from streams.batching import Batch, BatchApp, StateFolder, run_worker
+from streams.common.agent import PartitionAgent
 from streams.common.context import AgentContext
 from streams.common.delivery import Delivery
 from streams.common.reporting import MetricsObserver, SteppedOver
@@ -25,6 +29,9 @@ from streams.health_reporter import HealthReporter
 from streams.kafka.errors import Kind
 from streams.kafka.reading import Place
 from streams.kafka.security import kafka_access, watch_certificates
+from streams.correlation import agent as correlation
+from models.routes import Routes
+from streams.correlation.shard import CorrelationRules
 from streams.lifecycle import agent as lifecycle
 from streams.lifecycle.shard import Rules
 from streams.rules import fingerprint
@@ -38,25 +45,36 @@ def run(
     health: Health,
     suppressed: SuppressionIndex,
     measure: Callable[[], Awaitable[object]],
+    endpoints: Mapping[str, Endpoint],
 ) -> int:
     """Run the worker until SIGTERM, SIGINT or a failure; the process's exit code.
 
     suppressed: empty; the worker fills it from the topic `suppressions`, other threads may read it
     measure: awaited on the loop of the worker while it runs, then cancelled; it must not end
+    endpoints: of providers, as the file of the settings has them
     exit code: 0 after a signal, with everything done committed; non-zero: a failure, logged once
     """
     # Events live for one batch and form no cycles: the default threshold, 700, is wasted work.
     gc.set_threshold(50_000, 20, 100)
     health.unready("partitions", "the worker is joining its consumer group")
-    worker = Worker(settings, meter, health, suppressed)
+    worker = Worker(settings, meter, health, suppressed, endpoints)
     return run_worker(worker.app, background=lambda: asyncio.gather(worker.background(), measure()))
+
+
+#: Nobody calls back: receipts come from the topic `receipts` only.
+NO_ENDPOINTS: Final[Mapping[str, Endpoint]] = {}
 
 
 class Worker:
     """The app, its two agents, and the followers of the topics that every worker reads whole."""
 
     def __init__(
-        self, settings: Settings, meter: Meter, health: Health, suppressed: SuppressionIndex
+        self,
+        settings: Settings,
+        meter: Meter,
+        health: Health,
+        suppressed: SuppressionIndex,
+        endpoints: Mapping[str, Endpoint] = NO_ENDPOINTS,
     ) -> None:
         self._access = access = kafka_access(settings)
         self.app = BatchApp(
@@ -71,6 +89,7 @@ class Worker:
         )
         self._settings = settings
         self._meter = meter
+        self._routes = Routes(endpoints)
         meter.set("receipts_standbys", settings.standbys)
         self._stepped_over = SteppedOver()
         self.accounts = Accounts()
@@ -87,7 +106,10 @@ class Worker:
         )
         self.lifecycle = self._lifecycle()
         self.suppression = self._suppression()
-        contexts = [self.lifecycle.context, self.suppression.context]
+        self._agents: list[PartitionAgent[Any]] = [self.lifecycle, self.suppression]
+        if settings.endpoints:
+            self._agents.append(self._correlation())
+        contexts = [agent.context for agent in self._agents]
         self._health_reporter = HealthReporter(self.app, self.lifecycle, contexts, meter, health)
         self.app.on_partition_ready = self._open
         self.app.on_restored_chunk = self._fold_restored
@@ -136,6 +158,7 @@ class Worker:
             "counters", settings.topic("status-counters"), check=counters.check_record
         )
         rules = Rules(settings.partitions, settings.retention_days, settings.max_event_bytes)
+        routes = self._routes if settings.endpoints else None
         agent = lifecycle.LifecycleAgent(
             app,
             Delivery(app, meter, settings, states),
@@ -146,6 +169,7 @@ class Worker:
             AgentContext(app, topics),
             self.accounts,
             self.suppressed,
+            routes,
         )
 
         @app.agent(app.topic_of_batches(*topics), name="lifecycle")
@@ -179,23 +203,49 @@ class Worker:
 
         return agent
 
+    def _correlation(self) -> correlation.CorrelationAgent:
+        app, settings, meter = self.app, self._settings, self._meter
+        topics = self._topics(correlation.SOURCES)
+        changelog = settings.topic("provider-correlations")
+        table = app.batch_table(
+            "correlations", changelog, correlations.join_encoded, correlations.check_record
+        )
+        rules = CorrelationRules(
+            settings.partitions, settings.retention_days, settings.unmatched_days
+        )
+        agent = correlation.CorrelationAgent(
+            app,
+            Delivery(app, meter, settings, table),
+            meter,
+            table,
+            AgentContext(app, topics),
+            rules,
+            self._routes,
+        )
+
+        @app.agent(app.topic_of_batches(*topics), name="correlation")
+        async def take(stream: StreamT[Batch]) -> None:
+            async for batch in stream:
+                await agent.take(batch)
+
+        return agent
+
     # --- hooks of the app ----------------------------------------------------------------------
 
     async def _open(self, partition: int) -> None:
         for follower in self._followers:
             await follower.caught_up.wait()
-        await self.lifecycle.open(partition)
-        await self.suppression.open(partition)
+        for agent in self._agents:
+            await agent.open(partition)
 
     async def _fold_restored(self, partition: int) -> bool:
         if not all(follower.caught_up.is_set() for follower in self._followers):
             return False
-        agents = (self.lifecycle, self.suppression)
-        return all([await agent.fold_restored(partition) for agent in agents])
+        return all([await agent.fold_restored(partition) for agent in self._agents])
 
     def _close(self, partition: int) -> None:
-        self.lifecycle.close(partition)
-        self.suppression.close(partition)
+        for agent in self._agents:
+            agent.close(partition)
 
     def _step_over(self, place: Place, fault: str) -> None:
         """Log and count an unreadable record of a restored or followed topic; the sink keeps it
@@ -205,8 +255,8 @@ class Worker:
         self._meter.add("receipts_unreadable_records_total", topic=topic)
 
     async def _before_commit(self) -> None:
-        await self.lifecycle.before_commit()
-        await self.suppression.before_commit()
+        for agent in self._agents:
+            await agent.before_commit()
 
 
 def _state_folder(settings: Settings) -> StateFolder | None:

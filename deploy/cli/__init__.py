@@ -14,6 +14,8 @@ from deploy.cli import (
     codes,
     demo,
     doctor,
+    endpoints,
+    listen,
     migrate,
     pages,
     report,
@@ -52,6 +54,8 @@ def version() -> None:
 for _command in (
     worker.worker,
     sink.sink,
+    listen.listen,
+    endpoints.endpoints,
     migrate.migrate,
     topics.topics,
     status.status,

@@ -37,8 +37,10 @@ def worker() -> None:
 
 
 def _worker(suppressed: SuppressionIndex, settings: Settings, meter: Meter, health: Health) -> int:
+    from deploy.processes.endpoints import endpoints_of
     from deploy.processes.vitals import measure_loop
     from streams.worker import run
 
     preflight(settings, "worker")
-    return run(settings, meter, health, suppressed, partial(measure_loop, meter))
+    measure = partial(measure_loop, meter)
+    return run(settings, meter, health, suppressed, measure, endpoints_of(settings).endpoints)

@@ -26,7 +26,14 @@ from streams.kafka.security import kafka_access
 BROKER_MAX_BYTES = 1_048_588
 """Kafka's own default for one record batch."""
 COMPACTED: frozenset[Topic] = frozenset(
-    {"campaigns", "accounts", "message-states", "status-counters", "suppressions"}
+    {
+        "campaigns",
+        "accounts",
+        "message-states",
+        "status-counters",
+        "suppressions",
+        "provider-correlations",
+    }
 )
 REQUESTS_KEPT = 4
 """Suppression requests are kept this many times as long as events, so that people can still look up
@@ -76,7 +83,7 @@ class CreateResult(NamedTuple):
 
 def topic_specs(settings: Settings) -> list[TopicSpec]:
     """Every topic of this installation, in the order of the flow."""
-    return [_spec(topic, settings) for topic in get_args(Topic)]
+    return [_spec(topic, settings) for topic in settings.topics]
 
 
 def _spec(topic: Topic, settings: Settings) -> TopicSpec:
@@ -100,6 +107,8 @@ def _spec(topic: Topic, settings: Settings) -> TopicSpec:
 def _days(topic: Topic, settings: Settings) -> int:
     if topic == "dead-letters":
         return settings.dead_letter_days
+    if topic == "callbacks":
+        return settings.callback_days
     if topic == "suppression-requests":
         return settings.event_days * REQUESTS_KEPT
     return settings.event_days
@@ -157,7 +166,7 @@ async def check_topics(settings: Settings, program: Program = "admin") -> list[I
     program: whose rights and topics are checked. Raises TopicsError when it lacks a right, when a
     topic is missing or differs fatally, or no broker answers.
     """
-    specs = [_spec(topic, settings) for topic in get_args(Topic) if topic in NEEDS[program].checks]
+    specs = [_spec(topic, settings) for topic in settings.topics if topic in NEEDS[program].checks]
     async with _admin(settings) as admin:
         await _check_rights(admin, program, settings)
         actual = await actual_topics(admin, specs)

@@ -101,7 +101,7 @@ async def _beat(health: Health) -> None:
 
 
 def run_process(
-    name: Literal["worker", "sink"],
+    name: Literal["worker", "sink", "listen"],
     host: str,
     port: int,
     settings: Settings,

@@ -15,7 +15,7 @@ from streams.tls.certificates import (
 
 
 def server_pair(
-    settings: Settings, server: Literal["monitoring", "pages"]
+    settings: Settings, server: Literal["monitoring", "pages", "listen"]
 ) -> CertificatePair | None:
     """The certificate with which they are served; None: plain HTTP."""
     return _pair(settings, server)
@@ -35,7 +35,7 @@ def clickhouse_tls_issues(settings: Settings) -> list[Issue]:
 
 
 def certificates_of(
-    settings: Settings, process: Literal["worker", "sink"]
+    settings: Settings, process: Literal["worker", "sink", "listen"]
 ) -> dict[str, Certificates]:
     """The PEM files that a process uses, by the label of their metric."""
     kafka = kafka_files(settings)
@@ -44,6 +44,8 @@ def certificates_of(
         "kafka-ca": kafka.authorities,
         "monitoring": server_pair(settings, "monitoring"),
     }
+    if process == "listen":
+        used["listen"] = server_pair(settings, "listen")
     if process == "sink":
         clickhouse = clickhouse_files(settings)
         used["clickhouse-client"] = clickhouse.pair

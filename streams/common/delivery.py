@@ -95,7 +95,7 @@ class Delivery:
 
         A message stays deferred until the flush, with its latest state.
         """
-        has_outputs = plan.strikes or plan.requests or plan.retries
+        has_outputs = plan.strikes or plan.requests or plan.retries or plan.outputs
         if not has_outputs and partition not in self._deferred:
             return plan.changes
         deferred = self._deferred[partition]
@@ -103,6 +103,8 @@ class Delivery:
             deferred.outputs["strikes"] += plan.strikes
             deferred.outputs["suppression-requests"] += plan.requests
             deferred.outputs["retry-requests"] += plan.retries
+            for topic, records in plan.outputs.items():
+                deferred.outputs[topic] += records
         waiting = (plan.deferred_keys | deferred.states.keys()) & plan.changes.keys()
         states = {key: plan.changes[key] for key in waiting}
         self._table.apply_unlogged(partition, states)

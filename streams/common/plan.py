@@ -11,6 +11,7 @@ from models.counters import OUTCOMES, Contribution
 from models.dead_letters import Refused
 from models.keys import FORWARDED, partition_of
 from models.refusal import Reason, Refusal
+from models.settings import Topic
 from streams.kafka.reading import UnreadableRecord
 
 Event = Send | Receipt | Engagement
@@ -63,6 +64,7 @@ class Plan:
     dead_letters, rerouted: records that are produced to `dead-letters`, or to their partition
     strikes, requests, retries: side outputs: records of `strikes`, `suppression-requests` and
         `retry-requests`
+    outputs: side outputs to other topics, by their plain names
     deferred_keys: keys of the messages whose side outputs are in this plan; their states are
         logged only after those are acknowledged
     counted: counters of `models/metrics.py`, each once for every one that it rises by
@@ -79,6 +81,7 @@ class Plan:
         self.strikes: list[KeyValue] = []
         self.requests: list[KeyValue] = []
         self.retries: list[KeyValue] = []
+        self.outputs: defaultdict[Topic, list[KeyValue]] = defaultdict(list)
         self.deferred_keys: set[bytes] = set()
         self.counted: list[Count] = []
         self.finished: list[Contribution] = []

@@ -10,6 +10,7 @@ from typing import Final
 from models.accounts import Accounts
 from models.counters import retired_key
 from models.metrics import Meter
+from models.routes import Routes
 from models.settings import Topic
 from streams.batching import BatchTable
 from streams.common.agent import MAX_CHUNKS_PER_COMMIT, PartitionAgent
@@ -37,12 +38,14 @@ class LifecycleAgent(PartitionAgent[Shard]):
         context: AgentContext,
         accounts: Accounts,
         suppressed: SuppressionIndex,
+        routes: Routes | None = None,
     ) -> None:
         super().__init__("lifecycle", group, delivery, meter, states, context)
         self._rules = rules
         self._cells = cells
         self._accounts = accounts
         self._suppressed = suppressed
+        self._routes = routes
         self._to_rearm: set[str] = set()
 
     @property
@@ -51,7 +54,9 @@ class LifecycleAgent(PartitionAgent[Shard]):
 
     def _new_shard(self, partition: int) -> Shard:
         states = self._table.restored_store(partition)
-        return Shard(partition, states, self._rules, self._accounts, self._suppressed)
+        return Shard(
+            partition, states, self._rules, self._accounts, self._suppressed, self._routes
+        )
 
     def _fold(self, shard: Shard) -> Iterator[int]:
         published = self._cells.restored_store(shard.partition)

@@ -6,15 +6,17 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from models.contract import Engagement, Receipt, Send
+from models.correlation import Link
 from models.facts import may_be_strike, outcome_of, send_fact
 from models.joining import add_engagement, add_receipt, add_send
 from models.numbers import is_person, person_of
 from models.parsing import parse_engagement, parse_receipt, parse_send
 from models.refusal import Reason, Refusal
+from models.routes import Routes
 from models.state import provider_of
 from models.suppression_requests import Action, by_message, encoded_request
 from models.time import DAY_MS, last_retirable_day
-from models.vocabulary import FAILURES, UNKNOWN_WORD
+from models.vocabulary import FAILURES, UNKNOWN_WORD, Status
 from streams.common.plan import RECEIPT, Event, Incoming, KeyValue, Plan
 from streams.followers.suppression_index import SuppressionIndex
 from streams.lifecycle.pending import PendingMessage
@@ -27,13 +29,17 @@ class BatchContext(msgspec.Struct, frozen=True):
     retired_day: the last day (since 1970) whose states and cells are final; -1: none yet
     retention_days: whole days from the end of a message's day until that day retires
     suppressed: who must not be sent to now
+    routes: of the endpoints that providers call; None: there are none
     """
 
     clock_ms: int
     retired_day: int
     retention_days: int
     suppressed: SuppressionIndex
+    routes: Routes | None = None
 
+
+_SUBMITTED: Final = Status.SUBMITTED.word
 
 Parse = Callable[[bytes | None, int, int], Event | Refusal]
 #: Whether the event changed its message, or why it is refused.
@@ -56,6 +62,15 @@ def apply_send(
     if changed and context.suppressed:
         _note_suppressed(context, message, send)
     message.counted.append(("receipts_events_total", "sends", send.direction))
+    if changed and context.routes is not None:
+        message.links += context.routes.links_of(
+            send.account,
+            send.provider or "",
+            send.provider_message_id or "",
+            send.recipient,
+            send.reference or "",
+            Link(max(0, record.timestamp), send.message_id, send.attempt),
+        )
     return changed
 
 
@@ -69,7 +84,17 @@ def apply_receipt(
     if outcome is not None and outcome.status in FAILURES and may_be_strike(outcome):
         message.saw_hard_bounce = True
     day = _event_day(context, record, receipt.occurred_at)
-    return add_receipt(message.state, receipt, outcome, day)
+    changed = add_receipt(message.state, receipt, outcome, day)
+    if changed and context.routes is not None and receipt.status == _SUBMITTED:
+        message.links += context.routes.links_of(
+            receipt.account,
+            provider,
+            receipt.provider_message_id or "",
+            receipt.recipient or "",
+            "",
+            Link(max(0, record.timestamp), receipt.message_id, receipt.attempt or 0),
+        )
+    return changed
 
 
 def apply_engagement(

@@ -38,6 +38,7 @@ class PendingMessage:
     was_final: an earlier attempt than the latest had a final receipt
     records: the records joined into it
     counted, strikes, requests: as in `Plan`
+    links: records of `provider-links`
     """
 
     __slots__ = (
@@ -50,6 +51,7 @@ class PendingMessage:
         "first_send",
         "known_sends",
         "last_delivered_at",
+        "links",
         "next_timer_at",
         "opted_out",
         "records",
@@ -87,6 +89,7 @@ class PendingMessage:
         self.counted: list[Count] = []
         self.strikes: tuple[KeyValue, ...] = ()
         self.requests: tuple[KeyValue, ...] = ()
+        self.links: list[KeyValue] = []
 
     def emit(self, plan: Plan, key: bytes) -> None:
         """Put the side effects into the plan."""
@@ -94,6 +97,9 @@ class PendingMessage:
         if self.strikes or self.requests:
             plan.strikes += self.strikes
             plan.requests += self.requests
+            plan.deferred_keys.add(key)
+        if self.links:
+            plan.outputs["provider-links"] += self.links
             plan.deferred_keys.add(key)
 
 

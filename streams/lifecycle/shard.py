@@ -35,6 +35,7 @@ from models.retries import (
     retry_request,
     wakes_at,
 )
+from models.routes import Routes
 from models.state import (
     MessageState,
     decode,
@@ -101,6 +102,7 @@ class Shard(PartitionShard[MessageState]):
     """Messages of one partition: their states, the counter cells and the timers.
 
     suppressed: who must not be sent to now, kept current by others
+    routes: of the endpoints that providers call; None: there are none
     """
 
     def __init__(
@@ -110,9 +112,11 @@ class Shard(PartitionShard[MessageState]):
         rules: Rules,
         accounts: Accounts,
         suppressed: SuppressionIndex,
+        routes: Routes | None = None,
     ) -> None:
         super().__init__(partition, states, accounts)
         self.rules = rules
+        self.routes = routes
         self.suppressed = suppressed
         self.cells = Cells(partition, saved=states.durable)
         self.retired_day = int(states.notes.get(_RETIRED, b"-1"))
@@ -229,7 +233,9 @@ class Shard(PartitionShard[MessageState]):
         """Decide one batch of `sends`, `receipts` or `engagements`."""
         self.clock_ms = clock_ms
         rules = self.rules
-        context = BatchContext(clock_ms, self.retired_day, rules.retention_days, self.suppressed)
+        context = BatchContext(
+            clock_ms, self.retired_day, rules.retention_days, self.suppressed, self.routes
+        )
         batch = _Batch(Plan(topic), {}, *HANDLERS[topic], context)
         plan, parse, limit = batch.plan, batch.parse, rules.max_event_bytes
         for record in plan.readable(records):

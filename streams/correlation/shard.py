@@ -1,0 +1,274 @@
+"""Ids of providers and the receipts that wait for them, of one partition; the plan of each batch.
+
+Pure of I/O and clocks, as the shards of messages and recipients are.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from models.accounts import Accounts
+from models.correlation import (
+    MAX_WAITING,
+    Correlation,
+    Link,
+    ReceivedReceipt,
+    add_link,
+    add_waiting,
+    decode,
+    decode_link,
+    decode_receipt,
+    encode,
+    encode_link,
+    event_of,
+    unmatched_row,
+)
+from models.keys import account_of
+from models.provider_ids import ProviderId, parse_provider_id
+from models.refusal import Reason, Refusal
+from models.time import DAY_MS
+from models.versions import first_version
+from streams.batching import StateStore
+from streams.common.plan import (
+    Incoming,
+    Plan,
+    internal,
+    repaired_counts,
+    reroute_if_misrouted,
+)
+from streams.common.shard import PartitionShard
+from models.routes import Routes
+from streams.correlation.translation import translate
+
+CALLBACKS: Final = "callbacks"
+PROVIDER_IDS: Final = "provider-ids"
+PROVIDER_RECEIPTS: Final = "provider-receipts"
+PROVIDER_LINKS: Final = "provider-links"
+
+
+class CorrelationRules(msgspec.Struct, frozen=True):
+    """Configuration that the shard decides by. retention_days: from the newest record on"""
+
+    partitions: int
+    retention_days: int
+    unmatched_days: int
+
+
+class _Pending:
+    """One key while a batch works on it."""
+
+    __slots__ = ("changed", "records", "state")
+
+    def __init__(self, state: Correlation) -> None:
+        self.state = state
+        self.changed = False
+        self.records: list[Incoming] = []
+
+
+class CorrelationShard(PartitionShard[Correlation]):
+    """Keys of one partition: what is known of each, and when it is reported or forgotten."""
+
+    def __init__(
+        self,
+        partition: int,
+        stored: StateStore,
+        rules: CorrelationRules,
+        routes: Routes,
+    ) -> None:
+        super().__init__(partition, stored, Accounts())
+        self._rules = rules
+        self._routes = routes
+
+    def finish_restore(self, generation: int) -> None:
+        """All is folded. generation: of the consumer group"""
+        self.version = first_version(self.highest, generation)
+
+    def _decode(self, stored: bytes) -> Correlation:
+        return decode(stored)
+
+    def _version_of(self, value: Correlation) -> int:
+        return value.version
+
+    def _fold(self, key: bytes, value: Correlation) -> None:
+        self._set_timer_of(key, value)
+
+    def _set_timer_of(self, key: bytes, value: Correlation) -> None:
+        self.timers.set(key, self._due_at(value))
+
+    def _due_at(self, state: Correlation) -> int:
+        """When the next thing is due: a report that a receipt is unmatched, or to forget the key."""
+        expires_at = state.latest + self._rules.retention_days * DAY_MS
+        reports = (
+            receipt.received_at + self._rules.unmatched_days * DAY_MS
+            for receipt in state.waiting
+            if receipt.digest not in state.reported
+        )
+        return max(1, min(expires_at, *reports, expires_at))
+
+    # --- a batch ------------------------------------------------------------------------------
+
+    def plan(self, topic: str, records: Iterable[Incoming], clock_ms: int) -> Plan:
+        """Decide one batch of `callbacks`, `provider-ids`, `provider-receipts` or
+        `provider-links`."""
+        self.clock_ms = clock_ms
+        plan = Plan(topic)
+        pending: dict[bytes, _Pending] = {}
+        for record in plan.readable(records):
+            try:
+                self._take(plan, pending, record)
+            except Exception as error:  # noqa: BLE001  (a rule that raises refuses its event)
+                plan.refuse(record, internal(error))
+        for key, each in pending.items():
+            self._settle(plan, key, each)
+        return plan
+
+    def _take(self, plan: Plan, pending: dict[bytes, _Pending], record: Incoming) -> None:
+        if plan.topic == CALLBACKS:
+            translate(plan, record, self._routes)
+        elif plan.topic == PROVIDER_IDS:
+            self._take_provider_id(plan, record)
+        else:
+            self._join(plan, pending, record)
+
+    def _take_provider_id(self, plan: Plan, record: Incoming) -> None:
+        """Put the link where the receipts of the id wait."""
+        event = parse_provider_id(record.value)
+        if isinstance(event, Refusal):
+            plan.refuse(record, event)
+            return
+        plan.counted += repaired_counts(plan.topic, event.repaired)
+        plan.count("receipts_events_total", plan.topic, "id")
+        keys = list(
+            self._routes.link_keys(
+                event.account, event.provider, event.provider_message_id, event.recipient or ""
+            )
+        )
+        if not keys:
+            plan.refuse(record, _without_route(event))
+            return
+        link = encode_link(Link(max(0, record.timestamp), event.message_id, event.attempt or 0))
+        plan.outputs[PROVIDER_LINKS] += [(key, link) for key in keys]
+
+    def _join(self, plan: Plan, pending: dict[bytes, _Pending], record: Incoming) -> None:
+        """A link or a receipt under its key."""
+        fact = _decoded(plan.topic, record)
+        if isinstance(fact, Refusal):
+            plan.refuse(record, fact)
+            return
+        key = record.key or b""
+        if reroute_if_misrouted(plan, record, key, self.partition, self._rules.partitions):
+            return
+        each = pending.get(key)
+        if each is None:
+            stored = self.stored.get(key)
+            each = pending[key] = _Pending(decode(stored) if stored else Correlation())
+        state = each.state
+        if isinstance(fact, Link):
+            each.changed |= add_link(state, fact)
+        elif state.links and not state.waiting:
+            self._resolve(plan, key, state, (fact,))
+        elif len(state.waiting) >= MAX_WAITING and not state.links:
+            detail = f"{MAX_WAITING} receipts wait for the id already"
+            plan.refuse(record, Refusal(Reason.BAD_VALUE, detail))
+        else:
+            each.changed |= add_waiting(state, fact)
+        each.records.append(record)
+
+    def _settle(self, plan: Plan, key: bytes, each: _Pending) -> None:
+        """Publish what is resolved, and put the state into the plan."""
+        if not each.changed:
+            return
+        state = each.state
+        try:
+            if state.links:
+                self._resolve(plan, key, state, state.waiting)
+                state.waiting, state.reported = (), ()
+            state.version = self.version + 1
+            stored = encode(state)
+        except Exception as error:  # noqa: BLE001  (a rule that raises refuses its events)
+            self._give_up(plan, key, each.records, error)
+            return
+        self.version += 1
+        self.timers.set(key, self._due_at(state))
+        plan.changes[key] = stored
+
+    def amend(self, keys: Iterable[bytes]) -> Plan:
+        """Put values again that a restore has merged, and publish what they resolve."""
+        plan = Plan()
+        for key in keys:
+            if (stored := self.stored.get(key)) is not None:
+                each = _Pending(decode(stored))
+                each.changed = True
+                self._settle(plan, key, each)
+        return plan
+
+    def _resolve(
+        self, plan: Plan, key: bytes, state: Correlation, receipts: Iterable[ReceivedReceipt]
+    ) -> None:
+        """The receipts are about the message of the first link."""
+        account, link = account_of(key), state.links[0]
+        for receipt in receipts:
+            event = event_of(receipt, account, link.message_id, link.attempt)
+            plan.outputs["receipts"].append(event)
+            plan.deferred_keys.add(key)
+            plan.count("receipts_correlated_total", "resolved")
+            if receipt.keys > 1 or receipt.digest in state.reported:
+                row = unmatched_row(account, receipt, self.clock_ms, link.message_id)
+                plan.outputs["unmatched-receipts"].append(row)
+
+    # --- the clock ----------------------------------------------------------------------------
+
+    def _wake(self, plan: Plan, key: bytes) -> None:
+        """Report receipts that have waited for too long, or forget the key."""
+        stored = self.stored.get(key)
+        if stored is None or key in plan.changes:
+            return
+        state = decode(stored)
+        due_at = self._due_at(state)
+        if due_at > self.clock_ms:
+            self.timers.set(key, due_at)
+            return
+        if state.latest + self._rules.retention_days * DAY_MS <= self.clock_ms:
+            plan.changes[key] = None
+            return
+        self._report(plan, key, state)
+
+    def _report(self, plan: Plan, key: bytes, state: Correlation) -> None:
+        account, before = account_of(key), self._rules.unmatched_days * DAY_MS
+        late = [
+            receipt
+            for receipt in state.waiting
+            if receipt.digest not in state.reported
+            and receipt.received_at + before <= self.clock_ms
+        ]
+        rows = [unmatched_row(account, receipt, self.clock_ms) for receipt in late]
+        plan.outputs["unmatched-receipts"] += rows
+        plan.deferred_keys.add(key)
+        for _ in late:
+            plan.count("receipts_correlated_total", "unmatched")
+        state.reported = tuple(sorted({*state.reported, *(each.digest for each in late)}))
+        self.version += 1
+        state.version = self.version
+        plan.changes[key] = encode(state)
+        self.timers.set(key, self._due_at(state))
+
+
+def _decoded(topic: str, record: Incoming) -> Link | ReceivedReceipt | Refusal:
+    """What another worker has produced; anyone may have written something else."""
+    decoder = decode_link if topic == PROVIDER_LINKS else decode_receipt
+    try:
+        if not record.key or b"/" not in record.key:
+            return Refusal(Reason.BAD_VALUE, "key: account/... expected")
+        return decoder(record.value or b"")
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return Refusal(Reason.BAD_VALUE, f"value: not one of ours: {error}")
+
+
+def _without_route(event: ProviderId) -> Refusal:
+    if event.recipient is None:
+        fix = "; where the id is that of a batch, the recipient is required"
+    else:
+        fix = ""
+    detail = f"provider: no endpoint of the account has {event.provider!r}{fix}"
+    return Refusal(Reason.BAD_VALUE, detail)

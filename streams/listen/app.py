@@ -1,0 +1,223 @@
+"""The ASGI application that providers call: it verifies, keeps the bytes, and answers.
+
+It understands nothing of what is in a callback: whatever is authentic is accepted once Kafka has it.
+Another answer would make providers send it again for days, with all that came in the same batch.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+from models.callbacks import RawCallback
+from models.endpoints import NOBODY, PATH, SNS, Endpoint, EndpointsFile
+from models.metrics import Meter
+from models.providers.fields import pairs
+from models.signatures import SCHEMES, Fault, SignedRequest, fault_of
+from models.signatures.request import is_same
+from streams.listen.address import address_of, client_of, endpoint_name, is_in
+from streams.listen.inbox import Inbox
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+RETRY_AFTER_S: Final = 5
+#: A body must have come after so long.
+BODY_S: Final = 10.0
+_TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
+
+log = logging.getLogger(__name__)
+
+
+class ClientGone(Exception):
+    """The client has closed the connection before its body had come."""
+
+
+class Unavailable(Exception):
+    """What is needed to verify a request cannot be had now."""
+
+
+class OpenEndpoint(NamedTuple):
+    """An endpoint and its secrets. handshake: the token of Meta's GET; "": it has none"""
+
+    endpoint: Endpoint
+    secrets: Sequence[str]
+    handshake: str = ""
+
+
+class Answer(NamedTuple):
+    """What the provider gets. result: a label of metrics"""
+
+    status: int
+    result: str
+    body: bytes = b""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Subscriptions(Protocol):
+    """What Amazon SNS needs besides an answer."""
+
+    async def fault(self, message: bytes, endpoint: Endpoint) -> Fault | None:
+        """Verify a message of SNS. Raises Unavailable."""
+
+    async def confirm(self, message: bytes, endpoint: Endpoint) -> bool:
+        """Whether it was the confirmation of a subscription, and nothing else is to be done."""
+
+
+_NOT_FOUND: Final = Answer(404, "unknown_endpoint", b"no such endpoint\n")
+_BUSY: Final = Answer(
+    503, "unavailable", b"try again\n", ((b"retry-after", str(RETRY_AFTER_S).encode()),)
+)
+#: What a provider wants to read besides a status of 2xx.
+_ACCEPTED: Final = {
+    "twilio": Answer(204, "accepted"),
+    "jasmin": Answer(200, "accepted", b"ACK/Jasmin"),
+}
+_OTHERS_ACCEPTED: Final = Answer(200, "accepted")
+
+
+class Listener:
+    """ASGI 3. endpoints: by name; clock: epoch seconds; max_body: bytes"""
+
+    def __init__(
+        self,
+        file: EndpointsFile,
+        endpoints: Mapping[str, OpenEndpoint],
+        inbox: Inbox,
+        meter: Meter,
+        subscriptions: Subscriptions,
+        *,
+        max_body: int = 1_000_000,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._endpoints = endpoints
+        self._trusted = file.trusted_proxies
+        self._inbox = inbox
+        self._meter = meter
+        self._subscriptions = subscriptions
+        self._max_body = max_body
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        path = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
+        name = endpoint_name(path)
+        opened = self._endpoints.get(name)
+        if opened is None:
+            answer = _NOT_FOUND
+        else:
+            answer = await self._answer(scope, receive, path, name, opened)
+        await _respond(send, answer)
+        label = name if opened is not None else ""
+        self._meter.add("receipts_callbacks_total", endpoint=label, result=answer.result)
+        self._meter.observe(
+            "receipts_callback_seconds", time.perf_counter() - began, endpoint=label
+        )
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, path: str, name: str, opened: OpenEndpoint
+    ) -> Answer:
+        endpoint, method = opened.endpoint, scope["method"]
+        if method not in ("GET", "POST", "HEAD"):
+            return Answer(405, "method", b"", ((b"allow", b"GET, POST"),))
+        query = scope["query_string"].decode("latin-1")
+        address = address_of(path, query, endpoint)
+        if address is None:
+            return _NOT_FOUND
+        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+        if not self._may_call(scope, headers, endpoint):
+            return Answer(403, "address", b"this address may not call\n")
+        if method == "HEAD":
+            return Answer(200, "probe")
+        if opened.handshake and method == "GET" and "hub.mode" in query:
+            return _handshake(query, opened.handshake)
+        if self._inbox.is_full:
+            return _BUSY
+        try:
+            async with asyncio.timeout(BODY_S):
+                body = await _body(receive, headers, self._max_body)
+        except TimeoutError:
+            return Answer(408, "slow", b"the body did not come\n")
+        except ClientGone:
+            return Answer(400, "gone")
+        if body is None:
+            return Answer(413, "too_large", f"at most {self._max_body} bytes\n".encode())
+        url = endpoint.public_url + path + (f"?{query}" if query else "")
+        request = SignedRequest(method, url, headers, body, int(self._clock()))
+        try:
+            fault = await self._fault(request, opened, address.secret)
+        except Unavailable:
+            return _BUSY
+        if fault is not None:
+            return Answer(403, f"signature_{fault.value}", b"not authentic\n")
+        if endpoint.way == SNS and await self._subscriptions.confirm(body, endpoint):
+            return Answer(200, "confirmed")
+        callback = RawCallback(
+            body=body,
+            endpoint=name,
+            content_type=headers.get("content-type", ""),
+            query=query,
+            reference=address.reference,
+            received_at=int(self._clock() * 1000),
+            verified=endpoint.way,
+        )
+        if not await self._inbox.put(callback):
+            return _BUSY
+        return _ACCEPTED.get(endpoint.provider, _OTHERS_ACCEPTED)
+
+    def _may_call(self, scope: Scope, headers: Mapping[str, str], endpoint: Endpoint) -> bool:
+        networks = endpoint.networks
+        if not networks:
+            return True
+        peer = (scope.get("client") or ("", 0))[0]
+        return is_in(client_of(peer, headers.get("x-forwarded-for", ""), self._trusted), networks)
+
+    async def _fault(
+        self, request: SignedRequest, opened: OpenEndpoint, secret: str
+    ) -> Fault | None:
+        way = opened.endpoint.way
+        if way == NOBODY:
+            return None
+        if way == SNS:
+            return await self._subscriptions.fault(request.body, opened.endpoint)
+        if way == PATH:
+            found = [is_same(secret, each) for each in opened.secrets]
+            return None if any(found) else Fault.WRONG
+        return fault_of(SCHEMES[way], request, opened.secrets, opened.endpoint.details)
+
+
+def _handshake(query: str, token: str) -> Answer:
+    """Meta verifies an address by a GET, and wants its challenge back."""
+    given = pairs(query)
+    if given.get("hub.mode") == "subscribe" and is_same(given.get("hub.verify_token", ""), token):
+        return Answer(200, "handshake", given.get("hub.challenge", "").encode()[:1_000], (_TEXT,))
+    return Answer(403, "signature_wrong", b"not authentic\n")
+
+
+async def _body(receive: Receive, headers: Mapping[str, str], limit: int) -> bytes | None:
+    """The body; None: it is larger than the limit, and the rest is not read."""
+    length = headers.get("content-length", "0")
+    if length.isdecimal() and int(length[:12]) > limit:
+        return None
+    parts, size = list[bytes](), 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientGone
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > limit:
+            return None
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+async def _respond(send: Send, answer: Answer) -> None:
+    headers = list(answer.headers)
+    if answer.status != 204:
+        headers.append((b"content-length", str(len(answer.body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
