@@ -44,7 +44,10 @@ MAX_BATCH_BYTES = 1_000_000
 MAX_REQUEST_BYTES = 8 * 1024**2
 MAX_FETCH_BYTES = 4 * 1024**2
 RESTORE_CHUNK = 10_000
-"""Values that a restore reads into a table on disk before they are written."""
+"""Values that a restore reads into a partition on disk before they are written, at least."""
+RESTORE_UNWRITTEN = 160_000
+"""Values of all partitions that are read and not written. The more a write has, the fewer times a
+counter cell is written again."""
 STANDBY_CHUNK = 2_000
 """The same of a standby: its worker processes other partitions meanwhile."""
 MAX_POLL_RECORDS = 20_000
@@ -418,7 +421,8 @@ class BatchApp(faust.App):
         """Called by the consumer after records were read into a table."""
         changes = [table.restored_changes(partition) for table in self._tables()]
         standby = partition in self._standbys
-        enough = max(changes) >= (STANDBY_CHUNK if standby else RESTORE_CHUNK)
+        chunk = max(RESTORE_CHUNK, RESTORE_UNWRITTEN // max(1, len(self._partitions)))
+        enough = max(changes) >= (STANDBY_CHUNK if standby else chunk)
         # A standby must not begin to derive all again when it takes over.
         if self.on_restored_chunk is None or not (
             enough or (standby and self.stores.is_refolding(partition))

@@ -7,6 +7,7 @@ end in a gap (compaction, control records) whose last offset no record has.
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from faust.tables.manager import TableManager
@@ -83,6 +84,8 @@ class BatchRecovery(Recovery):
             return
         if not self._apply(tp, fetched, self.active_offsets, self.active_highwaters):
             return
+        # Faust warns of a partition without an event (recovery.py:1093).
+        self._active_events_received_at[tp] = monotonic()
         if fetched.at_head:
             self._caught_up.add(tp)
             if not self.need_recovery():

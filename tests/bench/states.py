@@ -8,7 +8,7 @@ worker that restores them.
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import cycle, islice, zip_longest
+from itertools import chain, cycle, islice
 from random import Random
 from typing import NamedTuple
 from uuid import UUID
@@ -39,6 +39,10 @@ class Stored(NamedTuple):
     bytes_per_state: float
 
 
+#: States that are repeated in turn before the next ones are.
+AT_ONE_TIME = 500
+
+
 class Sample(NamedTuple):
     """A state to be repeated under other message ids."""
 
@@ -47,14 +51,14 @@ class Sample(NamedTuple):
 
 
 def aged(hours: Iterable[int], events_each: int) -> list[Sample]:
-    """States of several hours, in turn. hours: their ends, epoch ms
+    """States of several hours, the oldest first. hours: their ends, epoch ms
 
     None has a timer that is due soon. One in ten of those that wait for a timer is kept: after an
     hour most messages are final.
     """
     soon_ms = time.time_ns() // 1_000_000 + SOON_MS
     by_hour, defaults = [], AccountSettings(account="any")
-    for seed, hour_ms in enumerate(hours, 1):
+    for seed, hour_ms in enumerate(sorted(hours), 1):
         found = []
         for key, value in templates(events_each, "hour", seed, hour_ms).items():
             state, account = decode(value), account_of(key)
@@ -62,7 +66,7 @@ def aged(hours: Iterable[int], events_each: int) -> list[Sample]:
             if not due_ms or (due_ms > soon_ms and crc32(key) % 10 == 0):
                 found.append(Sample(account, state))
         by_hour.append(found)
-    return [sample for samples in zip_longest(*by_hour) for sample in samples if sample is not None]
+    return list(chain.from_iterable(by_hour))
 
 
 async def fill(
@@ -85,10 +89,15 @@ async def fill(
 def under_uuids(samples: Sequence[Sample], numbers: range) -> Iterator[tuple[bytes, bytes]]:
     """Keys and values of states, one for each number.
 
-    Message ids are UUIDs, as most are: they take space that ids in a row would not.
+    Those of one time follow each other, as in a changelog that is compacted. Message ids are UUIDs,
+    as most are: they take space that ids in a row would not.
     """
     random = Random(numbers.start)
-    for number, (account, state) in zip(numbers, cycle(samples), strict=False):
+    starts = range(0, len(samples), AT_ONE_TIME)
+    for place, number in enumerate(numbers):
+        start = starts[place * len(starts) // len(numbers)]
+        among = min(AT_ONE_TIME, len(samples) - start)
+        account, state = samples[start + place % among]
         state.version = EPOCH + number
         yield message_key(account, str(UUID(int=random.getrandbits(128)))), encode(state)
 

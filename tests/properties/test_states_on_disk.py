@@ -78,6 +78,7 @@ class WorkerMachine(RuleBasedStateMachine):
             patch.setattr(f"streams.{module}.CHUNK_SIZE", 2)
         patch.setattr("streams.common.agent.FOLDED_AT_ONCE", 2)
         patch.setattr(batching_app, "RESTORE_CHUNK", 3)
+        patch.setattr(batching_app, "RESTORE_UNWRITTEN", 3)
         patch.setattr(batching_app, "STANDBY_CHUNK", 2)
         patch.setattr(context, "wall_ms", lambda: self.now)
         self.now, self.still = NOON_MS, still

@@ -104,6 +104,7 @@ def _while_flushing() -> None:
 def _in_catch_up() -> None:
     """What was written is flushed: else nothing would be left of it."""
     batching_app.RESTORE_CHUNK = 100
+    batching_app.RESTORE_UNWRITTEN = 100
     folder.FLUSH_ROWS = 1  # type: ignore[misc]
     flush = Database.flush
 

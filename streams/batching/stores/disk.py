@@ -368,7 +368,7 @@ class Notes(UserDict[bytes, bytes]):
         self.unwritten: Unwritten[bytes | None] = Unwritten()
 
     def __setitem__(self, name: bytes, note: bytes) -> None:
-        super().__setitem__(name, note)
+        self.data[name] = note
         self.unwritten.changed[name] = note
 
     def __delitem__(self, name: bytes) -> None:

@@ -30,6 +30,7 @@ def everything_is_written(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a restore reads is written at once: the next one has nothing to read again."""
     monkeypatch.setattr(context, "wall_ms", lambda: NOON_MS)
     monkeypatch.setattr(batching_app, "RESTORE_CHUNK", 1)
+    monkeypatch.setattr(batching_app, "RESTORE_UNWRITTEN", 1)
     with without_compaction():
         yield
 
