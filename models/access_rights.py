@@ -7,7 +7,7 @@ them. Kafka grants DESCRIBE with READ and with WRITE, so it is named only where 
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple, get_args
 
-from models.settings import Settings, Topic
+from models.settings import CALLBACK_TOPICS, Settings, Topic
 
 Operation = Literal["READ", "WRITE", "CREATE", "DESCRIBE", "DESCRIBE_CONFIGS"]
 Kind = Literal["topic", "group"]
@@ -58,9 +58,11 @@ _WORKER_WRITES: Final[tuple[Topic, ...]] = (
 )  # fmt: skip
 _WORKER: Final = tuple(t for t in _ALL if t in _WORKER_READS or t in _WORKER_WRITES)
 
+_SINK: Final = tuple(t for t in _ALL if t not in CALLBACK_TOPICS)
+
 NEEDS: Final[Mapping[Program, Needs]] = {
     "worker": Needs("`receipts worker`", _WORKER_READS, _WORKER_WRITES, (), _WORKER, ""),
-    "sink": Needs("`receipts sink`", _ALL, ("dead-letters",), (), _ALL, "-sink"),
+    "sink": Needs("`receipts sink`", _SINK, ("dead-letters",), (), _SINK, "-sink"),
     "admin": Needs("`receipts topics`", (), (), _ALL, _ALL),
     "upstream": Needs("services that publish events", writes=(*_EVENTS, "provider-ids")),
     "listen": Needs("`receipts listen`", writes=("callbacks",)),

@@ -37,7 +37,7 @@ Network = IPv4Network | IPv6Network
 #: Ways to verify besides the schemes with secrets in headers.
 PATH, SNS, NOBODY = "path", "sns", "none"
 WAYS: Final = (*SCHEMES, PATH, SNS)
-_DEFAULT_WAYS: Final = {
+DEFAULT_WAYS: Final = {
     "twilio": "twilio",
     "vonage": "vonage-jwt",
     "whatsapp": "meta",
@@ -169,7 +169,7 @@ class Endpoint(BaseModel):
         """How requests are verified; "none" where nothing proves who calls."""
         if self.unverified:
             return NOBODY
-        return self.verify or _DEFAULT_WAYS.get(self.provider, NOBODY)
+        return self.verify or DEFAULT_WAYS.get(self.provider, NOBODY)
 
     @property
     def adapter(self) -> Provider:

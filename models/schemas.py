@@ -4,12 +4,14 @@ import json
 from typing import Final
 
 from models.contract import Campaign, Engagement, Event, Receipt, Send
+from models.provider_ids import ProviderId
 
 EVENTS: Final[dict[str, type[Event]]] = {
     "sends": Send,
     "receipts": Receipt,
     "engagements": Engagement,
     "campaigns": Campaign,
+    "provider-ids": ProviderId,
 }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from deploy.docs.codes import codes_page
 from deploy.docs.kafka_rights import kafka_rights_page
 from deploy.docs.metrics import metrics_page
+from deploy.docs.providers import providers_page
 from deploy.docs.reports import reports_page
 from deploy.docs.status import status_page
 from deploy.monitoring.grafana.delivery import delivery
@@ -56,6 +57,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "codes.md": codes_page,
     "kafka-rights.md": kafka_rights_page,
     "metrics.md": metrics_page,
+    "providers.md": providers_page,
     "reports.md": reports_page,
     "settings.md": settings_page,
     "status.md": status_page,

@@ -34,7 +34,7 @@ def record(settings: Settings, topic: str, key: bytes, value: bytes | None, note
 
 def garbage(settings: Settings, rng: Random) -> Iterator[Published]:
     """Values that nothing can read and tombstones, on all topics, under keys of their own."""
-    for topic in get_args(Topic):
+    for topic in settings.topics:
         for value in (*rng.sample(GARBAGE, 3), rng.randbytes(200), None):
             key = b"%s/%s-%d" % (ACCOUNT.encode(), topic.encode(), rng.randrange(10**9))
             yield record(settings, topic, key, value, "tombstone" if value is None else "garbage")

@@ -112,7 +112,7 @@ class System:
 
     def process(
         self,
-        kind: Literal["worker", "sink"],
+        kind: Literal["worker", "sink", "listen"],
         name: str | None = None,
         command: tuple[str, ...] = (),
         port: int = 0,
@@ -127,7 +127,8 @@ class System:
         in_memory: its states, although those of others are on disk
         """
         port = port or free_port()
-        changed: dict[str, Any] = {f"{kind}_port": port}
+        pages = "listen_monitoring" if kind == "listen" else kind
+        changed: dict[str, Any] = {f"{pages}_port": port}
         if self._on_disk and not in_memory:
             changed["state_dir"] = str(self.state_folder(state or name or kind))
         settings = self.settings_of(kind).model_copy(update=changed)
@@ -206,7 +207,7 @@ class System:
 
 
 class Process:
-    """A worker or sink as a process with pages."""
+    """A process with pages."""
 
     def __init__(self, child: Child, port: int) -> None:
         self.child = child

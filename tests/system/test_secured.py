@@ -53,7 +53,7 @@ ROOT = Path(__file__).parents[2]
 WAYS: tuple[Way, ...] = ("mtls", "plain", "scram-sha-256", "scram-sha-512", "oauthbearer")
 PREFIX = "acme."
 LONG_S = 60.0
-TOPICS: tuple[Topic, ...] = get_args(Topic)
+TOPICS: tuple[Topic, ...] = Settings().topics
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,224 @@
+"""Callbacks of providers over real HTTP, through Kafka and the worker, into ClickHouse."""
+
+import asyncio
+import base64
+import hmac
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+import pytest
+from aiokafka import TopicPartition
+
+from deploy.embedded.brokers import Broker, free_port
+from models.keys import message_key, partition_of
+from streams.kafka import clients
+from streams.kafka.security import kafka_access
+from tests.support.system import Process, System, running
+from tests.support.waiting import until
+
+TOKEN = "the auth token"
+ENDPOINTS = """
+public_url = "https://receipts.example.com"
+
+[endpoints.twilio]
+provider = "twilio"
+account = "acme"
+secrets = ["file:{folder}/token"]
+
+[endpoints.gateway]
+provider = "smpp"
+account = "acme"
+unverified = true
+ids = ["hex-sent"]
+zone = "UTC"
+"""
+PUBLIC = "https://receipts.example.com"
+
+
+class Callbacks:
+    """A system with endpoints, and what calls it."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.port = free_port()
+
+    def listen(self, name: str = "listen") -> Process:
+        return self.system.process("listen", name).wait_ready()
+
+    def post(self, calls: list[tuple[str, bytes, dict[str, str]]]) -> list[int]:
+        """The answers to (path, body, headers), in order; 0: none came."""
+        return asyncio.run(self._post(calls))
+
+    async def _post(self, calls: list[tuple[str, bytes, dict[str, str]]]) -> list[int]:
+        gate = asyncio.Semaphore(50)
+
+        async def one(path: str, body: bytes, headers: dict[str, str]) -> int:
+            async with gate:
+                try:
+                    url = f"http://127.0.0.1:{self.port}{path}"
+                    async with http.post(url, data=body, headers=headers) as answer:
+                        return answer.status
+                except aiohttp.ClientError:
+                    return 0
+
+        async with aiohttp.ClientSession() as http:
+            return list(await asyncio.gather(*(one(*call) for call in calls)))
+
+    def publish(self, topic: str, *events: dict[str, Any]) -> None:
+        """Events of upstream services."""
+        asyncio.run(self._publish(topic, events))
+
+    async def _publish(self, topic: str, events: tuple[dict[str, Any], ...]) -> None:
+        settings = self.system.settings
+        producer = clients.producer(kafka_access(settings))
+        await producer.start()
+        try:
+            for event in events:
+                key = message_key(event["account"], event["message_id"])
+                home = partition_of(key, settings.partitions)
+                value = json.dumps(event).encode()
+                await producer.send(settings.topic(topic), value, key, home)  # type: ignore[arg-type]
+        finally:
+            await producer.stop()
+
+    def kept(self) -> list[bytes]:
+        """The values of `callbacks`."""
+        return asyncio.run(self._kept())
+
+    async def _kept(self) -> list[bytes]:
+        topic = self.system.settings.topic("callbacks")
+        consumer = clients.consumer(kafka_access(self.system.settings))
+        await consumer.start()
+        try:
+            count = self.system.settings.partitions
+            tps = [TopicPartition(topic, number) for number in range(count)]
+            consumer.assign(tps)
+            ends = await consumer.end_offsets(tps)
+            await consumer.seek_to_beginning(*tps)
+            found: list[bytes] = []
+            while any([await consumer.position(tp) < ends[tp] for tp in tps]):
+                for records in (await consumer.getmany(timeout_ms=500)).values():
+                    found += [record.value for record in records]
+            return found
+        finally:
+            await consumer.stop()
+
+    def statuses(self) -> dict[str, tuple[str, str]]:
+        """Outcome and reason of each message."""
+        query = "SELECT message_id, outcome, ifNull(fail_reason, '') FROM messages_current"
+        rows = self.system.client().query(query).result_rows
+        return {message_id: (outcome, reason) for message_id, outcome, reason in rows}
+
+
+@pytest.fixture
+def callbacks(strongest_broker: Broker, prefix: str, tmp_path: Path) -> Iterator[Callbacks]:
+    (tmp_path / "token").write_text(TOKEN)
+    file = tmp_path / "endpoints.toml"
+    file.write_text(ENDPOINTS.format(folder=tmp_path))
+    port = free_port()
+    login = {"endpoints": str(file), "listen_port": port}
+    with running(strongest_broker.bootstrap, prefix, tmp_path, lambda _: login) as system:
+        system.settings = system.settings.model_copy(update=login)
+        found = Callbacks(system)
+        found.port = port
+        yield found
+
+
+def twilio(
+    sid: str, status: str = "delivered", path: str = "/callbacks/twilio", token: str = TOKEN, **more: str
+) -> tuple[str, bytes, dict[str, str]]:
+    """A signed callback."""
+    fields = {"MessageSid": sid, "MessageStatus": status, **more}
+    text = PUBLIC + path + "".join(name + value for name, value in sorted(fields.items()))
+    signature = base64.b64encode(hmac.new(token.encode(), text.encode(), "sha1").digest()).decode()
+    kind = "application/x-www-form-urlencoded"
+    return path, urlencode(fields).encode(), {"X-Twilio-Signature": signature, "Content-Type": kind}
+
+
+def send(message_id: str, **more: Any) -> dict[str, Any]:
+    now = time.time_ns() // 1_000_000
+    event = {"account": "acme", "message_id": message_id, "channel": "sms", "sent_at": now}
+    return {**event, "recipient": "+447700900123", "provider": "twilio", **more}
+
+
+def test_callbacks_become_outcomes_of_their_messages(callbacks: Callbacks) -> None:
+    system = callbacks.system
+    for kind in ("worker", "sink"):
+        system.process(kind)  # type: ignore[arg-type]
+    callbacks.listen()
+    early = callbacks.post([twilio("SM-early"), twilio("SM-early", "sent")])
+    sends = [send(f"m{number}", provider_message_id=f"SM{number}") for number in range(3)]
+    callbacks.publish("sends", *sends, send("early"), send("named"))
+    callbacks.publish("sends", send("hex", provider="gateway", provider_message_id="33E95179"))
+    named = twilio("SM-x", "undelivered", "/callbacks/twilio/acme/named/1", ErrorCode="30005")
+    answers = callbacks.post(
+        [
+            twilio("SM0"),
+            twilio("SM0"),
+            twilio("SM1", "read"),
+            twilio("SM2", "failed", ErrorCode="21610"),
+            named,
+            twilio("SM0", "failed", token="forged"),
+            ("/callbacks/gateway", b"id:870928761 stat:DELIVRD err:000", {}),
+            ("/callbacks/gateway", b"id:1 err:000", {}),
+        ]
+    )
+    link = {"account": "acme", "provider": "twilio", "provider_message_id": "SM-early"}
+    callbacks.publish("provider-ids", {**link, "message_id": "early"})
+    assert early == [204, 204]
+    assert answers == [204, 204, 204, 204, 204, 403, 200, 200]
+    expected = {"m0": "delivered", "m1": "read", "early": "delivered", "hex": "delivered"}
+
+    def arrived() -> bool:
+        found = {message: outcome for message, (outcome, _) in callbacks.statuses().items()}
+        return expected.items() <= found.items() and len(found) == 6
+
+    until(arrived, "outcomes of all messages", 60)
+    found = callbacks.statuses()
+    assert found["m2"] == ("rejected", "opted out")
+    assert found["named"] == ("undelivered_hard", "unknown subscriber")
+    until(lambda: system.rows("dead_letters") == 1, "the receipt without a status", 30)
+
+
+def test_nothing_that_was_accepted_is_lost_by_kill_9(callbacks: Callbacks) -> None:
+    system = callbacks.system
+    system.process("sink")
+    first_worker = system.process("worker", "worker-1").wait_ready()
+    listening = callbacks.listen("listen-1")
+    names = [f"k{number}" for number in range(600)]
+    callbacks.publish("sends", *(send(name) for name in names))
+    calls = {
+        name: twilio(f"SM-{name}", path=f"/callbacks/twilio/acme/{name}") for name in names
+    }
+    accepted: Counter[str] = Counter()
+
+    async def flood() -> None:
+        first = asyncio.create_task(callbacks._post([calls[name] for name in names[:400]]))
+        await asyncio.sleep(0.3)
+        listening.kill()
+        for name, status in zip(names, await first, strict=False):
+            accepted[name] += status == 204
+
+    asyncio.run(flood())
+    assert 0 < accepted.total() < 400, "it was killed in the middle"
+    callbacks.listen("listen-2")
+    first_worker.kill()
+    rest = [name for name in names if not accepted[name]]
+    for name, status in zip(rest, callbacks.post([calls[name] for name in rest]), strict=True):
+        accepted[name] += status == 204
+    assert accepted.total() == len(names)
+    system.process("worker", "worker-2").wait_ready()
+    bodies = set(callbacks.kept())
+    assert all(calls[name][1] in bodies for name in names)
+
+    def arrived() -> bool:
+        outcomes = Counter(outcome for outcome, _ in callbacks.statuses().values())
+        return outcomes == {"delivered": len(names)}
+
+    until(arrived, "every message is delivered", 60)
