@@ -13,6 +13,7 @@ from streams.batching import BatchTable
 from streams.common.agent import PartitionAgent
 from streams.common.context import AgentContext, GroupView
 from streams.common.delivery import Delivery
+from streams.common.plan import Plan
 from models.routes import Routes
 from streams.correlation.shard import (
     CALLBACKS,
@@ -56,10 +57,13 @@ class CorrelationAgent(PartitionAgent[CorrelationShard]):
     async def _resume(self, shard: CorrelationShard, merged: set[bytes]) -> None:
         """Log merged values, and publish what they resolve."""
         await self._deliver(shard, shard.amend(merged))
+
+    async def _deliver(self, shard: CorrelationShard, plan: Plan) -> None:
+        """At once, not with the next commit: a receipt may pass through twice on its way."""
+        await super()._deliver(shard, plan)
         await self._delivery.flush(shard.partition)
 
     async def _finish(self, shard: CorrelationShard) -> None:
-        """What is due, then all that waits for an acknowledgement."""
+        """What is due."""
         await super()._finish(shard)
-        await self._delivery.flush(shard.partition)
         self._freeze(shard)
