@@ -257,8 +257,8 @@ def unmatched_row(
 ) -> tuple[bytes, bytes]:
     """Key and value of a record of `unmatched-receipts`: a receipt without its message.
 
-    message_id: it was found after all. The record with the latest `at` counts, and of two the one
-    with a message.
+    message_id: it was found after all. Of the records of a receipt one with a message counts, for
+    it may also wait under another key.
     """
     row = {
         "account": account,

@@ -222,7 +222,8 @@ def read_endpoints(text: str) -> EndpointsFile:
         where = f"endpoints.{name}"
         if not _NAME.fullmatch(name):
             problems.append(f"{where}: not a name. Fix: a to z, 0 to 9 and -, at most 64")
-        keys = {"public_url": file.public_url, **keys}
+        if file.public_url:
+            keys = {"public_url": file.public_url, **keys}
         endpoint = _validated(lambda keys=keys: Endpoint.model_validate(keys), where, problems)
         if endpoint is not None:
             if not endpoint.public_url:

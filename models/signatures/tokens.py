@@ -3,12 +3,17 @@
 import base64
 import binascii
 import hashlib
+import warnings
 from typing import Any, Final
 
 import jwt
+from jwt.warnings import InsecureKeyLengthWarning
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from models.signatures.request import Details, Fault, SignedRequest, is_same
+
+# Providers decide how long their secrets are.
+warnings.simplefilter("ignore", InsecureKeyLengthWarning)
 
 _HMACS: Final = ["HS256", "HS384", "HS512"]
 

@@ -3,7 +3,7 @@
 Pure of I/O and clocks, as the shards of messages and recipients are.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -229,19 +229,22 @@ class CorrelationShard(PartitionShard[Correlation]):
         if due_at > self.clock_ms:
             self.timers.set(key, due_at)
             return
-        if state.latest + self._rules.retention_days * DAY_MS <= self.clock_ms:
-            plan.changes[key] = None
-            return
-        self._report(plan, key, state)
-
-    def _report(self, plan: Plan, key: bytes, state: Correlation) -> None:
-        account, before = account_of(key), self._rules.unmatched_days * DAY_MS
+        before = self._rules.unmatched_days * DAY_MS
         late = [
             receipt
             for receipt in state.waiting
             if receipt.digest not in state.reported
             and receipt.received_at + before <= self.clock_ms
         ]
+        if late:
+            self._report(plan, key, state, late)
+        else:
+            plan.changes[key] = None
+
+    def _report(
+        self, plan: Plan, key: bytes, state: Correlation, late: Sequence[ReceivedReceipt]
+    ) -> None:
+        account = account_of(key)
         rows = [unmatched_row(account, receipt, self.clock_ms) for receipt in late]
         plan.outputs["unmatched-receipts"] += rows
         plan.deferred_keys.add(key)

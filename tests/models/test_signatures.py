@@ -23,7 +23,7 @@ from models.signatures import SCHEMES, Details, Fault, SignedRequest, fault_of
 from models.signatures.keys import is_amazons, is_certificate_url, sns_fault
 
 NOW = int(datetime.now(UTC).timestamp())
-SECRET = "a secret of the account"
+SECRET = "a secret of the account, which the provider made"
 FORM = "application/x-www-form-urlencoded"
 URL = "https://receipts.example.com:8443/prefix/callbacks/acme?b=2&a=1"
 BODY = urlencode({"MessageSid": "SM1", "To": "+447700900123", "Body": "é & ="}).encode()
@@ -280,6 +280,29 @@ def test_the_example_of_twilio() -> None:
     headers = {"content-type": FORM, "x-twilio-signature": "RSOYDt4T1cUTdK1PDd93/VVr8B8="}
     request = SignedRequest("POST", url, headers, urlencode(fields).encode(), NOW)
     assert fault_of(SCHEMES["twilio"], request, ["12345"], Details()) is None
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "signature"),
+    [
+        ("POST", "https://receipts.example.com:8443/prefix/callbacks/acme?b=2&a=1", "B36THSIp4iiwl11jm2VXG5yUv4tFMKGQll1AhVUI4SU="),
+        ("POST", "https://h.example/c", "/xe9jn28kCdl1kTlhvll+n9TNueWhS/uPCJcmSdqziY="),
+        ("GET", "https://receipts.example.com:8443/prefix/callbacks/acme?b=2&a=1", "ZC4GUnAppKUoAqt3Sn4WK8PgvyYYyDmmsq50hksP69Y="),
+        ("GET", "https://h.example/c", "AoW/DeQjmpjpTTrx3LJFhRPhlQ48ZjnbINwqIeOiGCQ="),
+    ],
+)
+def test_what_the_library_of_plivo_computes(method: str, url: str, signature: str) -> None:
+    """plivo 4.63.0, plivo.utils.signature_v3, token and nonce as here."""
+    fields = {
+        "MessageUUID": "12345",
+        "Status": "delivered",
+        "To": "+61491570110",
+        "Body": "one & =two",
+    }
+    headers = {"x-plivo-signature-v3": signature, "x-plivo-signature-v3-nonce": "nonce"}
+    body = urlencode(fields).encode() if method == "POST" else b""
+    request = SignedRequest(method, url, headers, body, NOW)
+    assert fault_of(SCHEMES["plivo"], request, ["token"], Details()) is None
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,7 @@ class CorrelationWorld:
         for _, value in self.produced["unmatched-receipts"]:
             row = msgspec.json.decode(value)
             known = rows.get(row["id"])
-            if known is None or (row["at"], row["message_id"]) >= (known["at"], known["message_id"]):
+            if known is None or row["message_id"] or not known["message_id"]:
                 rows[row["id"]] = row
         return {name: row for name, row in rows.items() if not row["message_id"]}
 
