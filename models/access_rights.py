@@ -11,7 +11,9 @@ from models.settings import CALLBACK_TOPICS, Settings, Topic
 
 Operation = Literal["READ", "WRITE", "CREATE", "DESCRIBE", "DESCRIBE_CONFIGS"]
 Kind = Literal["topic", "group"]
-Program = Literal["worker", "sink", "admin", "upstream", "simulator", "suppressions", "status", "listen"]
+Program = Literal[
+    "worker", "sink", "admin", "upstream", "simulator", "suppressions", "status", "listen"
+]
 
 
 class Right(NamedTuple):

@@ -1,13 +1,13 @@
 """Which message a provider's receipt is about: ids and receipts, joined in any order.
 
-A provider names a message by an id of its own. Links (this id is that message) and receipts arrive in
-any order and more than once; whichever comes first waits for the other. The join is a union, so it
-is commutative, associative and idempotent: replays change nothing (docs/design.md).
+A provider names a message by an id of its own. Links (this id is that message) and receipts arrive
+in any order and more than once; whichever comes first waits for the other. The join is a union, so
+it is commutative, associative and idempotent: replays change nothing (docs/design.md).
 """
 
 from collections.abc import Iterator
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -17,7 +17,6 @@ from models.numbers import person_of
 from models.providers.callback import Provider, ProviderReceipt, deciding_code, meaning_of
 from models.providers.ids import IdRule, received_id, sent_id
 from models.versions import check_version
-
 
 
 class Link(msgspec.Struct, array_like=True, frozen=True, gc=False, order=True):
@@ -197,7 +196,7 @@ def received(receipt: ProviderReceipt, endpoint: str, received_at: int) -> Recei
     decides = receipt.error_code and code_of(receipt.codes, receipt.error_code) is not None
     if decides or (deciding_code(receipt) is None and scope != "time"):
         bounce, scope = receipt.bounce, receipt.scope  # its code decides, also where it is unknown
-    fields = {
+    fields: dict[str, Any] = {
         "endpoint": endpoint,
         "status": status,
         "word": receipt.word,

@@ -6,7 +6,7 @@ variables and files that have them. docs/endpoints.md explains each key.
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
@@ -31,7 +31,7 @@ from models.providers.callback import Options, Provider
 from models.providers.ids import IdRule
 from models.signatures import SCHEMES, Details
 
-T = TypeVar("T")
+Model = TypeVar("Model", bound=BaseModel)
 Network = IPv4Network | IPv6Network
 
 #: Ways to verify besides the schemes with secrets in headers.
@@ -49,7 +49,9 @@ DEFAULT_WAYS: Final = {
 }
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 _SECRET: Final = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)")
-_TOPIC_ARN: Final = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?")
+_TOPIC_ARN: Final = re.compile(
+    r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?"
+)
 
 
 class BadEndpoints(ValueError):
@@ -179,7 +181,11 @@ class Endpoint(BaseModel):
     @property
     def options(self) -> Options:
         """What the adapter has to know."""
-        return Options(self.zone or "", self.codes or "", self.statuses, dict(self.parameters))
+        return Options(self.zone or "", self.codes or "", self.statuses, self._parameters)
+
+    @property
+    def _parameters(self) -> dict[str, str]:
+        return {str(ours): theirs for ours, theirs in self.parameters.items()}
 
     @property
     def details(self) -> Details:
@@ -214,7 +220,7 @@ def read_endpoints(text: str) -> EndpointsFile:
     except tomllib.TOMLDecodeError as error:
         raise BadEndpoints([f"the file is not TOML: {error}"]) from None
     problems: list[str] = []
-    file = _validated(lambda: _File.model_validate(found), "", problems)
+    file = _validated(_File, found, "", problems)
     if file is None:
         raise BadEndpoints(problems)
     endpoints = {}
@@ -224,7 +230,7 @@ def read_endpoints(text: str) -> EndpointsFile:
             problems.append(f"{where}: not a name. Fix: a to z, 0 to 9 and -, at most 64")
         if file.public_url:
             keys = {"public_url": file.public_url, **keys}
-        endpoint = _validated(lambda keys=keys: Endpoint.model_validate(keys), where, problems)
+        endpoint = _validated(Endpoint, keys, where, problems)
         if endpoint is not None:
             if not endpoint.public_url:
                 problems.append(f"{where}.public_url: missing. Fix: once at the top of the file")
@@ -235,9 +241,11 @@ def read_endpoints(text: str) -> EndpointsFile:
     return EndpointsFile(endpoints, tuple(map(ip_network, file.trusted_proxies)))
 
 
-def _validated(make: Callable[[], T], where: str, problems: list[str]) -> T | None:
+def _validated(
+    model: type[Model], given: Mapping[str, Any], where: str, problems: list[str]
+) -> Model | None:
     try:
-        return make()
+        return model.model_validate(given)
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_input=False):
             path = ".".join(filter(None, (where, *(str(part) for part in detail["loc"]))))

@@ -150,8 +150,8 @@ TABLE: tuple[Metric, ...] = (
         "requests",
         "Requests of providers. endpoint: its name; empty for an unknown one. result: accepted, "
         "unavailable (503: Kafka is away or slow, or too many wait), signature_wrong, "
-        "signature_missing, signature_stale, address (403: it may not call), too_large, slow, gone, "
-        "method, unknown_endpoint, probe, handshake or confirmed (of a subscription).",
+        "signature_missing, signature_stale, address (403: it may not call), too_large, slow, "
+        "gone, method, unknown_endpoint, probe, handshake or confirmed (of a subscription).",
         "listen",
     ),
     Metric(
@@ -186,7 +186,7 @@ TABLE: tuple[Metric, ...] = (
         ("result",),
         "receipts",
         "Receipts of callbacks. result: named (by the sender's reference), resolved (by the "
-        "provider's id or another reference) or unmatched (reported after RECEIPTS_UNMATCHED_DAYS).",
+        "provider's id or another reference) or unmatched (after RECEIPTS_UNMATCHED_DAYS).",
         "worker",
     ),
     Metric(

@@ -45,9 +45,7 @@ class Routes:
             routes = list(self._of_account.get(account, {}).values())
         for route in routes:
             if recipient or not route.provider.by_recipient:
-                yield link_key(
-                    account, route.provider, provider_message_id, recipient, route.ids
-                )
+                yield link_key(account, route.provider, provider_message_id, recipient, route.ids)
 
     def reference_keys(self, account: str, reference: str) -> Iterator[bytes]:
         """The key under which a receipt may wait for a sender's own reference."""
@@ -63,7 +61,7 @@ class Routes:
         reference: str,
         link: Link,
     ) -> list[tuple[bytes, bytes]]:
-        """Records of `provider-links` for a send, or for a receipt that names an id; "": not given."""
+        """Records of `provider-links` for a send, or a receipt that names an id; "": not given."""
         keys: list[bytes] = []
         if provider_message_id:
             keys += self.link_keys(account, provider, provider_message_id, recipient)

@@ -268,8 +268,8 @@ class Settings(BaseModel):
     )
     endpoints: str = _setting(
         "",
-        "file with the endpoints that providers call (docs/endpoints.md), for `receipts listen` and "
-        "the workers; empty: receipts come from `receipts` only",
+        "file with the endpoints that providers call (docs/endpoints.md), for `receipts listen` "
+        "and the workers; empty: receipts come from `receipts` only",
         "give the path of a TOML file, or leave it empty",
     )
     state_dir: str = _setting(
@@ -315,8 +315,8 @@ class Settings(BaseModel):
     )
     listen_timeout_s: float = _setting(
         1.5,
-        "seconds that a callback waits for Kafka before its provider is sent away to try again; some "
-        "providers wait for 2 seconds only",
+        "seconds that a callback waits for Kafka before its provider is sent away to try again; "
+        "some providers wait for 2 seconds only",
         "give seconds from 0.1 to 60",
         ge=0.1,
         le=60,

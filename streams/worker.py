@@ -16,12 +16,15 @@ from models.accounts import Accounts
 from models.dead_letters import MAX_LETTER_BYTES
 from models.endpoints import Endpoint
 from models.metrics import Health, Meter
+from models.routes import Routes
 from models.settings import Settings, Topic
 from streams.batching import Batch, BatchApp, StateFolder, run_worker
 from streams.common.agent import PartitionAgent
 from streams.common.context import AgentContext
 from streams.common.delivery import Delivery
 from streams.common.reporting import MetricsObserver, SteppedOver
+from streams.correlation import agent as correlation
+from streams.correlation.shard import CorrelationRules
 from streams.followers.account_settings import AccountSettingsReader
 from streams.followers.suppression_index import SuppressionIndex
 from streams.followers.topic_follower import CaughtUp, Take, TopicFollower
@@ -29,9 +32,6 @@ from streams.health_reporter import HealthReporter
 from streams.kafka.errors import Kind
 from streams.kafka.reading import Place
 from streams.kafka.security import kafka_access, watch_certificates
-from streams.correlation import agent as correlation
-from models.routes import Routes
-from streams.correlation.shard import CorrelationRules
 from streams.lifecycle import agent as lifecycle
 from streams.lifecycle.shard import Rules
 from streams.rules import fingerprint

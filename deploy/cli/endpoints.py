@@ -53,7 +53,7 @@ def url_of(name: str, endpoint: Endpoint) -> str:
     """The URL for the provider; a secret in its path is not shown."""
     from models.endpoints import PATH
 
-    secret = "/SECRET" if endpoint.way == PATH else ""  # noqa: S105  (the word)
+    secret = "/SECRET" if endpoint.way == PATH else ""
     return f"{endpoint.public_url}/callbacks/{name}{secret}"
 
 

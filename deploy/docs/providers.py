@@ -12,16 +12,21 @@ from models.providers.callback import Provider
 _HEAD: Final = """\
 # Providers
 
-Made from `models/providers/` by `python -m deploy.docs`; a test keeps it current. A provider is one module
-there, its table of codes, and samples in `tests/models/data/receipts/` ([contributing.md](contributing.md)).
-`receipts callbacks read PROVIDER FILE` shows what a callback is read as.
+Made from `models/providers/` by `python -m deploy.docs`; a test keeps it current. A provider is one
+module there, its table of codes, and samples in `tests/models/data/receipts/`
+([contributing.md](contributing.md)). `receipts callbacks read PROVIDER FILE` shows what a callback
+is read as.
 
-- A status word that nobody knows is kept as `unknown`, with the provider's word. Unknown fields are ignored. One
-  receipt that cannot be read costs itself alone; it is a dead letter with the whole callback.
-- `undelivered` or `rejected`: the code decides by its table ([codes.md](codes.md)). A soft bounce is always
-  `undelivered`. A hard one is `undelivered` where the number is dead or unfit, and `rejected` where somebody refuses.
-- Times without a zone need the `zone` of the endpoint; without it the receipt counts at the time at which it came.
-- *By recipient*: the provider's id is that of a batch, so an id that you publish needs the recipient too.
+- A status word that nobody knows is kept as `unknown`, with the provider's word. Unknown fields are
+  ignored. One receipt that cannot be read costs itself alone; it is a dead letter with the whole
+  callback.
+- `undelivered` or `rejected`: the code decides by its table ([codes.md](codes.md)). A soft bounce
+  is always `undelivered`. A hard one is `undelivered` where the number is dead or unfit, and
+  `rejected` where somebody refuses.
+- Times without a zone need the `zone` of the endpoint; without it the receipt counts at the time at
+  which it came.
+- *By recipient*: the provider's id is that of a batch, so an id that you publish needs the
+  recipient too.
 - The way to verify is the default of `verify` ([endpoints.md](endpoints.md)).
 
 """

@@ -57,7 +57,9 @@ class PrometheusMeter:
     """
 
     def __init__(
-        self, registry: CollectorRegistry, process: Literal["worker", "sink", "listen"] | None = None
+        self,
+        registry: CollectorRegistry,
+        process: Literal["worker", "sink", "listen"] | None = None,
     ) -> None:
         self.registry = registry
         here = [m for m in TABLE if process is None or m.where in (process, "both")]

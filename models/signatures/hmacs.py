@@ -4,7 +4,6 @@ import hashlib
 import hmac
 import re
 from collections import defaultdict
-from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
@@ -117,7 +116,7 @@ def vonage_sig(request: SignedRequest, secret: str, details: Details) -> Fault |
         f"&{name}={re.sub('[&=]', '_', value)}" for name, value in sorted(fields.items())
     ).encode()
     if details.algorithm in ("", "md5hash"):
-        computed = hashlib.md5(message + secret.encode()).hexdigest()  # noqa: S324  (their scheme)
+        computed = hashlib.md5(message + secret.encode()).hexdigest()
     else:
         computed = _digest(secret, message, _VONAGE[details.algorithm]).hex()
     if fault := judged(given.lower(), computed):
@@ -230,5 +229,3 @@ def plain_hmac(request: SignedRequest, secret: str, details: Details) -> Fault |
     if details.encoding == "base64":
         return judged(given, details.prefix + base64_of(digest))
     return judged(given.lower(), (details.prefix + digest.hex()).lower())
-
-

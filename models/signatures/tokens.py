@@ -23,9 +23,7 @@ def _claims(token: str, secret: str, details: Details, **checks: Any) -> dict[st
     if not token:
         return Fault.MISSING
     try:
-        return dict(
-            jwt.decode(token, secret, algorithms=_HMACS, leeway=details.window, **checks)
-        )
+        return dict(jwt.decode(token, secret, algorithms=_HMACS, leeway=details.window, **checks))
     except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError):
         return Fault.STALE
     except jwt.PyJWTError:
@@ -76,7 +74,7 @@ def messagebird(request: SignedRequest, secret: str, details: Details) -> Fault 
 
 def basic(request: SignedRequest, secret: str, _: Details) -> Fault | None:
     """HTTP basic authentication. secret: user:password"""
-    kind, _, encoded = request.headers.get("authorization", "").partition(" ")
+    kind, encoded = request.headers.get("authorization", "").partition(" ")[::2]
     if kind.lower() != "basic":
         return Fault.MISSING
     try:

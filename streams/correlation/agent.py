@@ -1,20 +1,21 @@
 """The correlation agent: callbacks and ids of providers in, receipts of messages out.
 
 Each callback is read by the adapter of its endpoint. What names its message goes to `receipts` at
-once; the rest is keyed by the provider's id, or by the sender's reference, and meets its link there.
+once; the rest is keyed by the provider's id, or by the sender's reference, and meets its link
+there.
 """
 
 from collections.abc import Iterator
 from typing import Final
 
 from models.metrics import Meter
+from models.routes import Routes
 from models.settings import Topic
 from streams.batching import BatchTable
 from streams.common.agent import PartitionAgent
 from streams.common.context import AgentContext, GroupView
 from streams.common.delivery import Delivery
 from streams.common.plan import Plan
-from models.routes import Routes
 from streams.correlation.shard import (
     CALLBACKS,
     PROVIDER_IDS,

@@ -27,6 +27,7 @@ from models.correlation import (
 from models.keys import account_of
 from models.provider_ids import ProviderId, parse_provider_id
 from models.refusal import Reason, Refusal
+from models.routes import Routes
 from models.time import DAY_MS
 from models.versions import first_version
 from streams.batching import StateStore
@@ -38,7 +39,6 @@ from streams.common.plan import (
     reroute_if_misrouted,
 )
 from streams.common.shard import PartitionShard
-from models.routes import Routes
 from streams.correlation.translation import translate
 
 CALLBACKS: Final = "callbacks"
@@ -97,7 +97,7 @@ class CorrelationShard(PartitionShard[Correlation]):
         self.timers.set(key, self._due_at(value))
 
     def _due_at(self, state: Correlation) -> int:
-        """When the next thing is due: a report that a receipt is unmatched, or to forget the key."""
+        """When the next is due: to report a receipt as unmatched, or to forget the key."""
         expires_at = state.latest + self._rules.retention_days * DAY_MS
         reports = (
             receipt.received_at + self._rules.unmatched_days * DAY_MS

@@ -20,9 +20,9 @@ from models.numbers import is_person
 from models.providers import read
 from models.providers.callback import Callback, Inbound, Item, ProviderReceipt, Unread
 from models.refusal import Reason, Refusal
+from models.routes import Routes
 from models.settings import Topic
 from streams.common.plan import Incoming, KeyValue, Plan
-from models.routes import Routes
 
 _encode_json: Final = msgspec.json.Encoder().encode
 
@@ -41,9 +41,7 @@ def translate(plan: Plan, record: Incoming, routes: Routes) -> None:
         _take(plan, record, endpoint, raw, item)
 
 
-def _take(
-    plan: Plan, record: Incoming, endpoint: Endpoint, raw: RawCallback, item: Item
-) -> None:
+def _take(plan: Plan, record: Incoming, endpoint: Endpoint, raw: RawCallback, item: Item) -> None:
     provider = endpoint.provider
     if isinstance(item, Unread):
         plan.refuse(record, Refusal(Reason.BAD_VALUE, item.reason))

@@ -54,9 +54,7 @@ class LifecycleAgent(PartitionAgent[Shard]):
 
     def _new_shard(self, partition: int) -> Shard:
         states = self._table.restored_store(partition)
-        return Shard(
-            partition, states, self._rules, self._accounts, self._suppressed, self._routes
-        )
+        return Shard(partition, states, self._rules, self._accounts, self._suppressed, self._routes)
 
     def _fold(self, shard: Shard) -> Iterator[int]:
         published = self._cells.restored_store(shard.partition)

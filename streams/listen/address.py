@@ -28,9 +28,8 @@ def endpoint_name(path: str) -> str:
 
 
 def address_of(path: str, query: str, endpoint: Endpoint) -> Address | None:
-    """/callbacks/NAME[/SECRET][/ACCOUNT/MESSAGE_ID[/ATTEMPT]], or ?ref=ACCOUNT/MESSAGE_ID[/ATTEMPT].
-
-    None: it has another form.
+    """Of /callbacks/NAME[/SECRET][/ACCOUNT/MESSAGE_ID[/ATTEMPT]], with the reference in the path
+    or in ?ref=. None: it has another form.
     """
     name, *rest = path[len(PREFIX) :].split("/")
     secret = ""

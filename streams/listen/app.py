@@ -1,7 +1,7 @@
 """The ASGI application that providers call: it verifies, keeps the bytes, and answers.
 
-It understands nothing of what is in a callback: whatever is authentic is accepted once Kafka has it.
-Another answer would make providers send it again for days, with all that came in the same batch.
+It understands nothing of what is in a callback: whatever is authentic is accepted once Kafka has
+it. Another answer would make providers send it again for days, with all of the same batch.
 """
 
 import asyncio
@@ -127,7 +127,9 @@ class Listener:
         address = address_of(path, query, endpoint)
         if address is None:
             return _NOT_FOUND
-        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+        headers = {
+            key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]
+        }
         if not self._may_call(scope, headers, endpoint):
             return Answer(403, "address", b"this address may not call\n")
         if method == "HEAD":

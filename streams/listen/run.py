@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 class LimitedProtocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol with limits that it lacks: headers, and slow clients."""
 
+    _slow: asyncio.TimerHandle | None = None
+    _header_bytes = 0
+
     def connection_made(self, transport: Any) -> None:
         """See asyncio.Protocol."""
         super().connection_made(transport)
@@ -56,17 +59,20 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """See httptools."""
-        self._slow.cancel()
+        self._stop_timer()
         super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""
-        self._slow.cancel()
+        self._stop_timer()
         super().connection_lost(exc)
 
-    def _restart_timer(self) -> None:
-        with contextlib.suppress(AttributeError):
+    def _stop_timer(self) -> None:
+        if self._slow is not None:
             self._slow.cancel()
+
+    def _restart_timer(self) -> None:
+        self._stop_timer()
         self._slow = self.loop.call_later(HEADERS_S, self.transport.close)
 
 

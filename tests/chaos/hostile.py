@@ -6,12 +6,12 @@ import json
 import time
 from collections.abc import Iterator
 from random import Random
-from typing import Final, get_args
+from typing import Final
 
 from deploy.simulator.event import CAMPAIGNS, ENGAGEMENTS, KINDS, RECEIPTS, SENDS, Published
 from deploy.simulator.publish.publish import partition_of
 from deploy.simulator.publish.recording import Header
-from models.settings import Settings, Topic
+from models.settings import Settings
 from tests.support.kafka_batches import RawName, batch, produce_raw
 
 ACCOUNT: Final = "chaos"

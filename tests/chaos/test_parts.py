@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from dataclasses import fields
 from pathlib import Path
 from random import Random
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 from deploy.simulator.ledger.compare import Ledger
-from models.settings import Settings, Topic
+from models.settings import Settings
 from tests.chaos import hostile, report
 from tests.chaos.catalogue import FAULTS, Unknown, chosen, plan
 from tests.chaos.driver import Outcome

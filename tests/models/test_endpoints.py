@@ -57,7 +57,7 @@ def test_a_good_file() -> None:
         ('zone = "London"', "zone", "IANA"),
         ('codes = "nowhere"', "codes", "receipts codes"),
         ('secrets = ["abc123"]', "secrets.0", "env:VARIABLE"),
-        ('secrets = []', "", "secrets = ['env:VARIABLE']"),
+        ("secrets = []", "", "secrets = ['env:VARIABLE']"),
         ('verify = "magic"', "verify", "one of twilio"),
         ('verify = "sns"', "", "topic_arns"),
         ('verify = "hmac"', "", "header"),

@@ -70,7 +70,8 @@ def _fields(body: bytes) -> dict[str, str]:
 def _vonage_sig(algorithm: str) -> Case:
     fields = {"messageId": "1", "status": "delivered", "client-ref": "a&b=c", "timestamp": str(NOW)}
     message = "".join(
-        f"&{name}={value.replace('&', '_').replace('=', '_')}" for name, value in sorted(fields.items())
+        f"&{name}={value.replace('&', '_').replace('=', '_')}"
+        for name, value in sorted(fields.items())
     ).encode()
     if algorithm == "md5hash":
         sig = hashlib.md5(message + SECRET.encode()).hexdigest()
@@ -285,9 +286,17 @@ def test_the_example_of_twilio() -> None:
 @pytest.mark.parametrize(
     ("method", "url", "signature"),
     [
-        ("POST", "https://receipts.example.com:8443/prefix/callbacks/acme?b=2&a=1", "B36THSIp4iiwl11jm2VXG5yUv4tFMKGQll1AhVUI4SU="),
+        (
+            "POST",
+            "https://receipts.example.com:8443/prefix/callbacks/acme?b=2&a=1",
+            "B36THSIp4iiwl11jm2VXG5yUv4tFMKGQll1AhVUI4SU=",
+        ),
         ("POST", "https://h.example/c", "/xe9jn28kCdl1kTlhvll+n9TNueWhS/uPCJcmSdqziY="),
-        ("GET", "https://receipts.example.com:8443/prefix/callbacks/acme?b=2&a=1", "ZC4GUnAppKUoAqt3Sn4WK8PgvyYYyDmmsq50hksP69Y="),
+        (
+            "GET",
+            "https://receipts.example.com:8443/prefix/callbacks/acme?b=2&a=1",
+            "ZC4GUnAppKUoAqt3Sn4WK8PgvyYYyDmmsq50hksP69Y=",
+        ),
         ("GET", "https://h.example/c", "AoW/DeQjmpjpTTrx3LJFhRPhlQ48ZjnbINwqIeOiGCQ="),
     ],
 )
@@ -376,15 +385,13 @@ def _sns(key: RSAPrivateKey, version: str, kind: str = "Notification") -> dict[s
         message |= {"SubscribeURL": "https://sns.eu-west-1.amazonaws.com/?x=1", "Token": "t"}
         names = ["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"]
     lines = "".join(f"{name}\n{message[name]}\n" for name in names).encode()
-    hashed = SHA1() if version == "1" else SHA256()  # noqa: S303  (their scheme)
+    hashed = SHA1() if version == "1" else SHA256()
     return {**message, "Signature": _b64(key.sign(lines, PKCS1v15(), hashed))}
 
 
 @pytest.mark.parametrize("kind", ["Notification", "SubscriptionConfirmation"])
 @pytest.mark.parametrize("version", ["1", "2"])
-def test_a_message_of_sns(
-    amazon: tuple[RSAPrivateKey, bytes], version: str, kind: str
-) -> None:
+def test_a_message_of_sns(amazon: tuple[RSAPrivateKey, bytes], version: str, kind: str) -> None:
     key, certificate = amazon
     message = _sns(key, version, kind)
     assert sns_fault(message, certificate) is None
@@ -414,7 +421,7 @@ def test_certificates_come_from_amazon_only(url: str) -> None:
 
 
 def test_urls_of_amazon() -> None:
-    assert is_certificate_url("https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-a1.pem")
+    assert is_certificate_url(
+        "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-a1.pem"
+    )
     assert is_amazons("https://sns.cn-north-1.amazonaws.com.cn/?Action=ConfirmSubscription")
-
-

@@ -131,7 +131,11 @@ def callbacks(strongest_broker: Broker, prefix: str, tmp_path: Path) -> Iterator
 
 
 def twilio(
-    sid: str, status: str = "delivered", path: str = "/callbacks/twilio", token: str = TOKEN, **more: str
+    sid: str,
+    status: str = "delivered",
+    path: str = "/callbacks/twilio",
+    token: str = TOKEN,
+    **more: str,
 ) -> tuple[str, bytes, dict[str, str]]:
     """A signed callback."""
     fields = {"MessageSid": sid, "MessageStatus": status, **more}
@@ -193,9 +197,7 @@ def test_nothing_that_was_accepted_is_lost_by_kill_9(callbacks: Callbacks) -> No
     listening = callbacks.listen("listen-1")
     names = [f"k{number}" for number in range(600)]
     callbacks.publish("sends", *(send(name) for name in names))
-    calls = {
-        name: twilio(f"SM-{name}", path=f"/callbacks/twilio/acme/{name}") for name in names
-    }
+    calls = {name: twilio(f"SM-{name}", path=f"/callbacks/twilio/acme/{name}") for name in names}
     accepted: Counter[str] = Counter()
 
     async def flood() -> None:

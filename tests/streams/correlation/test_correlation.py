@@ -39,12 +39,12 @@ def test_a_reference_of_another_account_names_nothing(world: CorrelationWorld) -
     world.take(world.callback("twilio-other", twilio("SM1"), reference="acme/order-7"))
     assert world.receipts() == []
     world.tick(days(UNMATCHED_DAYS))
-    assert [row["reference"] for row in world.unmatched().values()] == ["acme/order-7"] 
+    assert [row["reference"] for row in world.unmatched().values()] == ["acme/order-7"]
 
 
 def test_an_echoed_reference_of_the_sender_is_looked_up(world: CorrelationWorld) -> None:
-    body = {"entry": [{"changes": [{"value": {"statuses": [
-        {"id": "wamid.1", "status": "read", "biz_opaque_callback_data": "invoice 9"}]}}]}]}  # fmt: skip
+    status = {"id": "wamid.1", "status": "read", "biz_opaque_callback_data": "invoice 9"}
+    body = {"entry": [{"changes": [{"value": {"statuses": [status]}}]}]}
     world.take(world.callback("meta", json.dumps(body).encode()))
     assert world.receipts() == []
     world.take(*world.send_link("acme", "whatsapp", "", "m-9", reference="invoice 9"))

@@ -102,7 +102,12 @@ class World:
         self.app = Listener(file, opened, self.inbox, self.meter, self.sns, max_body=1_000)
 
     async def call(
-        self, path: str, method: str = "POST", body: bytes = BODY, client: str = "192.0.2.1", **headers: str
+        self,
+        path: str,
+        method: str = "POST",
+        body: bytes = BODY,
+        client: str = "192.0.2.1",
+        **headers: str,
     ) -> httpx.Response:
         transport = httpx.ASGITransport(app=self.app, client=(client, 1))
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -140,7 +145,9 @@ async def test_an_authentic_callback_is_kept_as_it_came(world: World) -> None:
 
 async def test_the_host_of_the_request_does_not_matter(world: World) -> None:
     signature = signed("https://evil.example/callbacks/twilio")
-    answer = await world.call("/callbacks/twilio", host="evil.example", x_twilio_signature=signature)
+    answer = await world.call(
+        "/callbacks/twilio", host="evil.example", x_twilio_signature=signature
+    )
     assert answer.status_code == 403
     assert world.producer.sent == []
 
