@@ -25,11 +25,16 @@ STOP_S: Final = 5
 KEEP_ALIVE_S: Final = 65
 #: Headers of one request, and their bytes: more are an attack.
 MAX_HEADERS, MAX_HEADER_BYTES = 100, 32 * 1024
+MAX_URL_BYTES: Final = 8 * 1024
 #: A request's headers must have come after so long.
 HEADERS_S: Final = 10.0
 MAX_CONNECTIONS: Final = 10_000
 
 log = logging.getLogger(__name__)
+
+
+class _TooLarge(Exception):
+    """A request has too many headers, or too long a URL."""
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -53,9 +58,14 @@ class LimitedProtocol(HttpToolsProtocol):
         """See httptools."""
         self._header_bytes += len(name) + len(value)
         if len(self.headers) >= MAX_HEADERS or self._header_bytes > MAX_HEADER_BYTES:
-            self.transport.close()
-            return
+            raise _TooLarge  # uvicorn answers 400 and closes the connection
         super().on_header(name, value)
+
+    def on_url(self, url: bytes) -> None:
+        """See httptools."""
+        super().on_url(url)
+        if len(self.url) > MAX_URL_BYTES:
+            raise _TooLarge
 
     def on_headers_complete(self) -> None:
         """See httptools."""
@@ -109,7 +119,7 @@ async def run_listen(
     )
     watching = asyncio.create_task(watch_certificates(access))
     try:
-        await _serve(app, bound, stop, tls)
+        await serve(app, bound, stop, tls)
     finally:
         watching.cancel()
         await producer.stop()
@@ -127,12 +137,13 @@ async def _connect(producer: Any, stop: asyncio.Event) -> None:
     await starting
 
 
-async def _serve(
+async def serve(
     app: Listener,
     bound: socket.socket,
     stop: asyncio.Event,
     tls: Callable[..., ssl.SSLContext] | None,
 ) -> None:
+    """Serve an application on a socket until `stop`, then finish the requests in progress."""
     config = uvicorn.Config(
         app,
         http=LimitedProtocol,

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 import json
+from ipaddress import ip_network
 from typing import Any
 
 import httpx2 as httpx
@@ -62,6 +63,12 @@ class Producer:
         self.sent: list[RawCallback] = []
         self.error: Exception | None = None
         self.acknowledges = True
+        self.waiting: list[asyncio.Future[None]] = []
+
+    def acknowledge(self) -> None:
+        """All that waits."""
+        for future in self.waiting:
+            future.set_result(None)
 
     async def send(self, topic: str, value: bytes, headers: Any) -> "asyncio.Future[None]":
         assert topic == "callbacks"
@@ -71,6 +78,8 @@ class Producer:
         if self.acknowledges:
             done.set_result(None)
             self.sent.append(raw_callback(value, headers, -1))
+        else:
+            self.waiting.append(done)
         return done
 
 
@@ -100,6 +109,10 @@ class World:
         }
         self.inbox = Inbox(self.producer, "callbacks", self.meter, timeout_s=0.05, max_waiting=3)
         self.app = Listener(file, opened, self.inbox, self.meter, self.sns, max_body=1_000)
+
+    def trust(self, proxy: str) -> None:
+        """Believe what a proxy says about its clients."""
+        self.app._trusted = (ip_network(proxy),)
 
     async def call(
         self,
