@@ -32,6 +32,7 @@ from streams.kafka import clients
 from streams.kafka.cluster_requests import release
 from streams.kafka.refusals import AccessRefused, denial, user_of
 from streams.kafka.security import kafka_access
+from streams.correlation.agent import SOURCES as CORRELATION_TOPICS
 from streams.lifecycle.agent import SOURCES as LIFECYCLE_TOPICS
 from streams.suppression.agent import SOURCES as SUPPRESSION_TOPICS
 
@@ -90,8 +91,10 @@ def readers(settings: Settings) -> tuple[Reader, ...]:
     def reads(topics: Iterable[Any]) -> frozenset[str]:
         return frozenset(map(settings.topic, topics))
 
+    callbacks = CORRELATION_TOPICS if settings.endpoints else ()
+    worker = (*LIFECYCLE_TOPICS, *SUPPRESSION_TOPICS, *callbacks)
     return (
-        Reader("worker", settings.app_id, reads((*LIFECYCLE_TOPICS, *SUPPRESSION_TOPICS))),
+        Reader("worker", settings.app_id, reads(worker)),
         Reader("sink", settings.sink_group, reads(SINK_TOPICS)),
     )
 
