@@ -149,6 +149,11 @@ KINDS: Final = frozenset({"hour", "day", "campaign"})
 RETIRED: Final = "retired"
 
 
+#: A record's value without its numbers, when its names are those of this version.
+_DIGITS: Final = b"-0123456789"
+_SHAPE: Final = _encode_json(dict.fromkeys(("version", *COUNT_NAMES), 0)).translate(None, _DIGITS)
+
+
 class _Mark(msgspec.Struct):
     version: int
     day: int
@@ -222,7 +227,8 @@ def read_cells(published: Mapping[bytes, bytes], partition: int) -> PublishedCel
         if key == mark:
             retired = decode_retired(value)
         elif (row := decode_cell(key, value)) is not None:
-            newer.update(_unknown_names(row.kind, value))
+            if row.kind not in KINDS or value.translate(None, _DIGITS) != _SHAPE:
+                newer.update(_unknown_names(row.kind, value))
             rows[key] = row
     return PublishedCells(rows, retired, newer)
 

@@ -29,15 +29,17 @@ def _change(change: Mapping[str, Any], options: Options) -> Iterator[Item]:
     for status in objects(value.get("statuses")):
         yield _status(status, options)
     for message in objects(value.get("messages")):
-        content = object_of(message.get("text"))
-        yield Inbound(
-            first(message, "id"),
-            number(message.get("from")) or first(message, "from"),
-            first(content, "body"),
-            epoch(message.get("timestamp")).at,
-        )
+        yield _message(message)
     for error in objects(value.get("errors")):
         yield Other(f"error {first(error, 'code')} of the account: {first(error, 'title')}")
+
+
+def _message(message: Mapping[str, Any]) -> Item:
+    sender = number(message.get("from")) or first(message, "from", "from_user_id")[:32]
+    if not first(message, "id") or not sender:
+        return Unread("messages: id and from expected", first(message, "id"))
+    text = first(object_of(message.get("text")), "body")
+    return Inbound(first(message, "id"), sender, text, epoch(message.get("timestamp")).at)
 
 
 def _status(status: Mapping[str, Any], options: Options) -> Item:

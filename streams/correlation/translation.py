@@ -1,6 +1,6 @@
 """From a provider's raw callback to receipts: which of them name their message, and which wait."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -16,7 +16,6 @@ from models.correlation import (
 )
 from models.endpoints import Endpoint
 from models.keys import message_key
-from models.numbers import is_person
 from models.providers import read
 from models.providers.callback import Callback, Inbound, Item, ProviderReceipt, Unread
 from models.refusal import Reason, Refusal
@@ -57,7 +56,7 @@ def _take(plan: Plan, record: Incoming, endpoint: Endpoint, raw: RawCallback, it
                 plan.count("receipts_correlated_total", "named")
     elif isinstance(item, Inbound):
         plan.count("receipts_callback_items_total", provider, "inbound")
-        plan.outputs["sends"] += _inbound(item, endpoint, raw.received_at)
+        plan.outputs["sends"].append(_inbound(item, endpoint, raw.received_at))
     else:
         plan.count("receipts_callback_items_total", provider, "other")
 
@@ -74,19 +73,19 @@ def placed(receipt: ReceivedReceipt, endpoint: Endpoint) -> Iterator[tuple[Topic
         yield "provider-receipts", key, value
 
 
-def _inbound(item: Inbound, endpoint: Endpoint, received_at: int) -> Iterable[KeyValue]:
-    """A message to us is an inbound send."""
-    if not item.provider_message_id or not item.sender or "/" in item.provider_message_id:
-        return
+def _inbound(item: Inbound, endpoint: Endpoint, received_at: int) -> KeyValue:
+    """A message to us is an inbound send. Ids of Meta may have a slash, those of messages not."""
+    message_id = item.provider_message_id.replace("/", "_")
     event = {
         "account": endpoint.account,
-        "message_id": item.provider_message_id,
+        "message_id": message_id,
         "channel": "whatsapp",
         "direction": "inbound",
         "recipient": item.sender,
         "sent_at": item.at or received_at,
         "provider": endpoint.provider,
-        "text": item.text,
+        "provider_message_id": item.provider_message_id,
     }
-    if is_person(item.sender) and item.text:
-        yield message_key(endpoint.account, item.provider_message_id), _encode_json(event)
+    if item.text:
+        event["text"] = item.text
+    return message_key(endpoint.account, message_id), _encode_json(event)

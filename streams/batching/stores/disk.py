@@ -57,6 +57,7 @@ class DiskStore:
         self._cache = cache
         self._cached = cache.segment()
         self._written_at = time.monotonic()
+        self._writes = 0
         self.refolding = False
         """Timers, days and notes are derived again from all values."""
         self.revert()
@@ -154,10 +155,16 @@ class DiskStore:
     def items_of(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """See StateStore."""
         changed = [key for key, _ in self._unwritten.items() if key.startswith(prefix)]
-        seen, skip = set(changed), len(self._values)
-        for row_key, _ in self._database.items(self._values + prefix, after(self._values + prefix)):
+        seen, skip, writes = set(changed), len(self._values), self._writes
+        start, end = self._values + prefix, after(self._values + prefix)
+        for row_key, row in self._database.items(start, end):
             key = row_key[skip:]
-            if key not in seen and (value := self.get(key)) is not None:
+            if key in seen:
+                continue
+            # What is read together is as it was at the beginning.
+            if writes == self._writes and key not in self._unwritten:
+                yield key, value_of(row)
+            elif (value := self.get(key)) is not None:
                 yield key, value
         for key in changed:
             if (value := self.get(key)) is not None:
@@ -255,6 +262,7 @@ class DiskStore:
     def written(self) -> int:
         """See StateStore."""
         count = len(self._rows)
+        self._writes += 1
         self._cached.put_all(self._rows)
         self.offset = self._writing_offset
         self._untimed.difference_update(self._rows)

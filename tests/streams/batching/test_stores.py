@@ -352,6 +352,26 @@ def test_changes_after_the_freeze_are_not_part_of_the_write(tmp_path):
     database.close()
 
 
+def test_items_are_as_they_are_when_they_are_yielded_also_after_a_write(tmp_path):
+    database, store = disk_store(tmp_path / "db")
+    for key in (b"a", b"b", b"c", b"d"):
+        store[key] = b"1"
+    store.freeze()
+    store.write(1)
+    store.written()
+    items, seen = store.items_of(b""), {}
+    seen |= [next(items)]
+    store[b"b"] = b"2"
+    store.discard(b"c")
+    store.freeze()
+    store.write(2)
+    store.written()
+    store[b"d"] = b"3"
+    seen |= items
+    assert seen == {b"a": b"1", b"b": b"2", b"d": b"3"}
+    database.close()
+
+
 def test_only_what_changed_is_unfolded_with_what_was_there(tmp_path):
     database, store = disk_store(tmp_path / "db")
     for key in (b"stays", b"changes", b"goes"):

@@ -157,13 +157,14 @@ def test_what_cannot_be_read_is_a_dead_letter_and_costs_itself_alone(
 
 
 def test_a_message_to_us_becomes_an_inbound_send(world: CorrelationWorld) -> None:
-    message = {"id": "wamid.2", "from": "447700900321", "timestamp": "1790000000",
+    message = {"id": "wamid.2/x=", "from": "447700900321", "timestamp": "1790000000",
                "type": "text", "text": {"body": "STOP"}}  # fmt: skip
     body = {"entry": [{"changes": [{"field": "messages", "value": {"messages": [message]}}]}]}
     world.take(world.callback("meta", json.dumps(body).encode()))
     ((_, value),) = world.produced["sends"]
     send = parse_send(value, world.now)
     assert (send.direction, send.recipient, send.text) == ("inbound", "+447700900321", "STOP")
+    assert (send.message_id, send.provider_message_id) == ("wamid.2_x=", "wamid.2/x=")
 
 
 @pytest.mark.parametrize("topic", ["provider-receipts", "provider-links"])
