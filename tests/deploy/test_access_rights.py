@@ -17,6 +17,7 @@ from models.settings import Settings
 from sinks import rows
 from streams.kafka import clients
 from streams.kafka.security import Access
+from streams.correlation import agent as correlation
 from streams.lifecycle import agent as lifecycle
 from streams.suppression import agent as suppression
 from tests.deploy.test_cli import receipts
@@ -55,7 +56,9 @@ def test_the_table_follows_what_the_programs_do() -> None:
     worker = NEEDS["worker"].reads
     assert set(lifecycle.SOURCES) | set(suppression.SOURCES) <= set(worker)
     assert set(NEEDS["sink"].reads) == set(rows.TOPICS)
-    assert set(NEEDS["simulator"].writes) == set(KINDS) == set(NEEDS["upstream"].writes)
+    assert set(correlation.SOURCES) <= set(worker)
+    assert set(NEEDS["simulator"].writes) == set(KINDS)
+    assert set(NEEDS["upstream"].writes) == {*KINDS, "provider-ids"}
 
 
 def test_principals_and_the_login_of_the_commands_are_options() -> None:

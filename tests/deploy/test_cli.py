@@ -13,10 +13,11 @@ from deploy import __version__
 from deploy.cli import cli
 from deploy.embedded.brokers import EmbeddedBroker, free_port
 from models.access_rights import NEEDS, Program
+from models.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = [
-    "worker", "sink", "migrate", "topics", "status", "doctor", "state", "report", "segments",
+    "worker", "sink", "listen", "endpoints", "callbacks", "migrate", "topics", "status", "doctor", "state", "report", "segments",
     "pages", "suppressions", "codes", "simulate", "demo", "version",
 ]  # fmt: skip
 
@@ -152,7 +153,7 @@ def test_topics_that_differ_are_all_named_with_their_fix_and_exit_1(command: Pro
         assert "topics are missing: typo.sends, " in mistyped
         assert mistyped.endswith("Fix: run `receipts topics`")
         others = errors(**{**ours, "partitions": "6"})
-    assert len(others) == len(NEEDS[command].checks)
+    assert len(others) == len(set(NEEDS[command].checks) & set(Settings().topics))
     assert all(line.endswith("Fix: set RECEIPTS_PARTITIONS=2") for line in others)
 
 

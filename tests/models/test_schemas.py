@@ -12,6 +12,7 @@ from jsonschema.validators import extend
 from models.codes import STATUSES
 from models.parsing import parse_campaign, parse_engagement, parse_receipt, parse_send
 from models.refusal import Refusal
+from models.provider_ids import ProviderId, parse_provider_id
 from models.schemas import EVENTS, schema_text
 from tests.models.test_contract import CAMPAIGN, ENGAGEMENT, NOW_MS, RECEIPT, SEND
 from tests.models.test_repair import WHOLE
@@ -21,8 +22,21 @@ PARSE = {
     "receipts": parse_receipt,
     "engagements": parse_engagement,
     "campaigns": parse_campaign,
+    "provider-ids": lambda value, _: parse_provider_id(value),
 }
-BASE = {"sends": SEND, "receipts": RECEIPT, "engagements": ENGAGEMENT, "campaigns": CAMPAIGN}
+PROVIDER_ID = {
+    "account": "acme",
+    "message_id": "m1",
+    "provider": "twilio",
+    "provider_message_id": "SM1",
+}
+BASE = {
+    "sends": SEND,
+    "receipts": RECEIPT,
+    "engagements": ENGAGEMENT,
+    "campaigns": CAMPAIGN,
+    "provider-ids": PROVIDER_ID,
+}
 
 
 def _pattern(_: object, pattern: str, text: object, __: object) -> Iterator[ValidationError]:
@@ -92,7 +106,8 @@ def test_what_is_mended_does_not_fit_the_schema(topic, changes):
 
 @pytest.mark.parametrize("topic", EVENTS)
 def test_an_event_with_every_field_fits(topic):
-    event = WHOLE[EVENTS[topic]]
+    whole = {**WHOLE, ProviderId: {**PROVIDER_ID, "attempt": 2, "recipient": "+447700900123"}}
+    event = whole[EVENTS[topic]]
     assert set(event) == set(SCHEMAS[topic].schema["properties"])
     SCHEMAS[topic].validate(event)
 

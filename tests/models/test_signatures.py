@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -232,22 +233,26 @@ def test_another_url(case: Case) -> None:
 )
 @pytest.mark.parametrize("shift", [-3_600, 3_600])
 def test_a_request_is_not_taken_again_later(
-    case: Case, shift: int, monkeypatch: pytest.MonkeyPatch
+    case: Case, shift: int, clock: Callable[[int], None]
 ) -> None:
-    """The libraries of JWT and Standard Webhooks have clocks of their own."""
-    if case.scheme in ("messagebird", "standard-webhooks"):
-        _shift_clocks(monkeypatch, shift)
+    clock(shift)
     assert _fault(case, now=NOW + shift) is Fault.STALE
 
 
-def _shift_clocks(monkeypatch: pytest.MonkeyPatch, shift: int) -> None:
-    class Shifted(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> datetime:
-            return datetime.now(tz) + timedelta(seconds=shift)
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """The library of Standard Webhooks has a clock of its own: it shows NOW, and what is added."""
 
-    monkeypatch.setattr("jwt.api_jwt.datetime", Shifted)
-    monkeypatch.setattr("standardwebhooks.webhooks.datetime", Shifted)
+    def shift(seconds: int) -> None:
+        class Shown(datetime):
+            @classmethod
+            def now(cls, tz: Any = None) -> datetime:
+                return datetime.fromtimestamp(NOW + seconds, tz)
+
+        monkeypatch.setattr("standardwebhooks.webhooks.datetime", Shown)
+
+    shift(0)
+    return shift
 
 
 @pytest.mark.parametrize("case", CASES, ids=IDS)
