@@ -28,11 +28,11 @@ from deploy.kafka.topics import actual_topics, differences, topic_specs
 from models.access_rights import Right
 from models.settings import Settings
 from sinks.rows import TOPICS as SINK_TOPICS
+from streams.correlation.agent import SOURCES as CORRELATION_TOPICS
 from streams.kafka import clients
 from streams.kafka.cluster_requests import release
 from streams.kafka.refusals import AccessRefused, denial, user_of
 from streams.kafka.security import kafka_access
-from streams.correlation.agent import SOURCES as CORRELATION_TOPICS
 from streams.lifecycle.agent import SOURCES as LIFECYCLE_TOPICS
 from streams.suppression.agent import SOURCES as SUPPRESSION_TOPICS
 

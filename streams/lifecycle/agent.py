@@ -4,6 +4,7 @@ Right before offsets are committed it moves the clocks (expiries, retries, retir
 the cells that changed: so at every commit the cells equal the states.
 """
 
+import time
 from collections.abc import Iterator
 from typing import Final
 
@@ -13,15 +14,19 @@ from models.metrics import Meter
 from models.routes import Routes
 from models.settings import Topic
 from streams.batching import BatchTable
-from streams.common.agent import MAX_CHUNKS_PER_COMMIT, PartitionAgent
+from streams.common.agent import PartitionAgent
 from streams.common.context import AgentContext, GroupView
 from streams.common.delivery import Delivery
 from streams.common.reporting import report_newer
-from streams.common.shard import CHUNK_SIZE
 from streams.followers.suppression_index import SuppressionIndex
 from streams.lifecycle.shard import Rules, Shard
 
 SOURCES: Final[tuple[Topic, ...]] = ("sends", "receipts", "engagements")
+
+#: With one commit the states of final days are deleted for this time, in seconds, of all partitions
+#: together: a fifth of the commit interval by default.
+RETIRE_S: Final = 0.2
+RETIRED_AT_ONCE: Final = 500
 
 
 class LifecycleAgent(PartitionAgent[Shard]):
@@ -47,6 +52,8 @@ class LifecycleAgent(PartitionAgent[Shard]):
         self._suppressed = suppressed
         self._routes = routes
         self._to_rearm: set[str] = set()
+        self._retires_until, self._has_retired = 0.0, False
+        """Of the next commit, or of the opening of a partition."""
 
     @property
     def _tables(self) -> tuple[BatchTable, ...]:
@@ -86,6 +93,8 @@ class LifecycleAgent(PartitionAgent[Shard]):
 
     async def _prepare(self) -> None:
         """Set the timers of accounts again whose settings changed."""
+        self._retires_until = time.monotonic() + RETIRE_S
+        self._has_retired = False
         to_rearm, self._to_rearm = self._to_rearm, set()
         for shard in self.shards.values() if to_rearm else ():
             await self._rearm(shard, to_rearm)
@@ -125,11 +134,13 @@ class LifecycleAgent(PartitionAgent[Shard]):
         await self._delete_retired(shard)
 
     async def _delete_retired(self, shard: Shard) -> None:
-        """Tombstone states of days that are final; the rest waits for the next commit."""
-        for _ in range(MAX_CHUNKS_PER_COMMIT):
-            keys = shard.take_retired(CHUNK_SIZE)
+        """Tombstone states of days that are final. The rest waits for the next commit, since
+        traffic waits meanwhile; some go with every commit, however late it is."""
+        while not self._has_retired or time.monotonic() < self._retires_until:
+            keys = shard.take_retired(RETIRED_AT_ONCE)
             if keys is None:
                 return
+            self._has_retired = True
             await self._table.put(shard.partition, dict.fromkeys(keys))
             self._meter.add("receipts_retired_total", len(keys))
             unbound, shard.unbound = shard.unbound, 0

@@ -471,18 +471,20 @@ class Shard(PartitionShard[MessageState]):
             return None
         keys = self.days.take(self.retired_day, most)
         self.stored.prefetch(keys)
-        leaving = [key for key in keys if self._leaves(key)]
-        self.unbound += sum(self._is_unbound(key) for key in leaving)
+        leaving = []
+        for key in keys:
+            if (stored := self.stored.get(key)) is None:
+                continue
+            state = decode(stored)
+            if retention_day(state) <= self.retired_day:
+                leaving.append(key)
+                # An unsubscribe that has waited for its send in vain.
+                self.unbound += not state.sends and bool(state.last_unsubscribed_at)
         return leaving
 
     def retire_cells(self, last_day: int) -> Iterator[list[bytes]]:
         """Forget the cells of retired days: yields their keys, all to be tombstoned."""
         yield from _chunks(self.cells.retire(last_day))
-
-    def _is_unbound(self, key: bytes) -> bool:
-        """Whether an unsubscribe waited for its send in vain."""
-        state = decode(self.stored[key])
-        return not state.sends and bool(state.last_unsubscribed_at)
 
     def _leaves(self, key: bytes) -> bool:
         stored = self.stored.get(key)

@@ -1,8 +1,8 @@
 """How many signed callbacks `receipts listen` takes, and how soon they are answered.
 
-`python -m tests.bench.listening` starts a real Kafka and one listener, and sends callbacks of Twilio,
-signed, by some connections that wait for each answer before the next. Of each run: answers a second,
-their times, and CPU of the listener for each. docs/benchmarks.md has a run.
+`python -m tests.bench.listening` starts a real Kafka and one listener, and sends callbacks of
+Twilio, signed, by some connections that wait for each answer before the next. Of each run: answers
+a second, their times, and CPU of the listener for each. docs/benchmarks.md has a run.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.bench.child import Child, cpu_s, resident_bytes, running
 from tests.bench.cluster import BenchError, Cluster, connected
 from tests.bench.job import settings_of
 
-TOKEN = "the auth token of the bench"  # noqa: S105
+TOKEN = "the auth token of the bench"
 PUBLIC = "https://receipts.example.com"
 ENDPOINTS = """
 public_url = "https://receipts.example.com"

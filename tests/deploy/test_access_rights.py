@@ -15,9 +15,9 @@ from deploy.simulator.event import KINDS
 from models.access_rights import NEEDS, Program, rights_of
 from models.settings import Settings
 from sinks import rows
+from streams.correlation import agent as correlation
 from streams.kafka import clients
 from streams.kafka.security import Access
-from streams.correlation import agent as correlation
 from streams.lifecycle import agent as lifecycle
 from streams.suppression import agent as suppression
 from tests.deploy.test_cli import receipts

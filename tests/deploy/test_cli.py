@@ -17,8 +17,8 @@ from models.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = [
-    "worker", "sink", "listen", "endpoints", "callbacks", "migrate", "topics", "status", "doctor", "state", "report", "segments",
-    "pages", "suppressions", "codes", "simulate", "demo", "version",
+    "worker", "sink", "listen", "endpoints", "callbacks", "migrate", "topics", "status", "doctor",
+    "state", "report", "segments", "pages", "suppressions", "codes", "simulate", "demo", "version",
 ]  # fmt: skip
 
 

@@ -11,8 +11,8 @@ from jsonschema.validators import extend
 
 from models.codes import STATUSES
 from models.parsing import parse_campaign, parse_engagement, parse_receipt, parse_send
-from models.refusal import Refusal
 from models.provider_ids import ProviderId, parse_provider_id
+from models.refusal import Refusal
 from models.schemas import EVENTS, schema_text
 from tests.models.test_contract import CAMPAIGN, ENGAGEMENT, NOW_MS, RECEIPT, SEND
 from tests.models.test_repair import WHOLE

@@ -74,8 +74,9 @@ class WorkerMachine(RuleBasedStateMachine):
         self.patched.enter_context(without_compaction())
         for module in ("streams.worker", "streams.state_check"):
             patch.setattr(f"{module}.fingerprint", lambda: str(self.rules))
-        for module in ("common.shard", "common.agent", "lifecycle.shard", "lifecycle.agent"):
+        for module in ("common.shard", "common.agent", "lifecycle.shard"):
             patch.setattr(f"streams.{module}.CHUNK_SIZE", 2)
+        patch.setattr("streams.lifecycle.agent.RETIRED_AT_ONCE", 2)
         patch.setattr("streams.common.agent.FOLDED_AT_ONCE", 2)
         patch.setattr(batching_app, "RESTORE_CHUNK", 3)
         patch.setattr(batching_app, "RESTORE_UNWRITTEN", 3)

@@ -123,7 +123,7 @@ def _in_refold() -> None:
 
 def _in_retirement() -> None:
     """At the second chunk: the tombstones of the first are produced."""
-    lifecycle_agent.CHUNK_SIZE = 100  # type: ignore[attr-defined]
+    lifecycle_agent.RETIRED_AT_ONCE = 100  # type: ignore[misc]
     take, chunks = Shard.take_retired, 0
 
     def take_or_die(self: Shard, most: int) -> list[bytes] | None:

@@ -63,8 +63,9 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     made = World()
     monkeypatch.setattr(context, "wall_ms", lambda: made.now)
     monkeypatch.setattr(batching_app, "STANDBY_CHUNK", 1)
-    for module in ("common.shard", "common.agent", "lifecycle.shard", "lifecycle.agent"):
+    for module in ("common.shard", "common.agent", "lifecycle.shard"):
         monkeypatch.setattr(f"streams.{module}.CHUNK_SIZE", 2)
+    monkeypatch.setattr("streams.lifecycle.agent.RETIRED_AT_ONCE", 2)
     monkeypatch.setattr("streams.common.agent.FOLDED_AT_ONCE", 2)
     with without_compaction():
         yield made

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -345,3 +346,20 @@ def test_a_rule_that_fails_on_a_timer_is_logged_and_the_rest_goes_on(world, capl
     plan.reject_events(b"acme/m", [], ZeroDivisionError("of the rule"))
     asyncio.run(world.agent._deliver(world.agent.shards[0], plan))
     assert "a rule failed on acme/m" in caplog.text
+
+
+def test_a_day_retires_over_several_commits_so_that_traffic_goes_on(world, monkeypatch):
+    monkeypatch.setattr("streams.lifecycle.agent.RETIRE_S", 0)
+    monkeypatch.setattr("streams.lifecycle.agent.RETIRED_AT_ONCE", 10)
+    old = NOON - 12 * DAY_MS
+    world.wall = old
+    world.take(*many(45, old))
+    world.commit()
+    world.wall = NOON
+    world.take(event("receipts", "other"))
+    left = [45]
+    while left[-1]:
+        world.commit()
+        left.append(len(world.states.data) - 1)
+    deleted = [before - after for before, after in pairwise(left)]
+    assert [each for each in deleted if each] == [10, 10, 10, 10, 5]
