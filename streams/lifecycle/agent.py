@@ -78,6 +78,7 @@ class LifecycleAgent(PartitionAgent[Shard]):
         report_newer(shard.partition, "status-counters", shard.newer_cells, self._meter)
         for plan in shard.amend(merged):
             await self._deliver(shard, plan)
+        self._begin_retirement()
         await self._delete_retired_cells(shard)
         await self._delete_retired(shard)
 
@@ -93,8 +94,7 @@ class LifecycleAgent(PartitionAgent[Shard]):
 
     async def _prepare(self) -> None:
         """Set the timers of accounts again whose settings changed."""
-        self._retires_until = time.monotonic() + RETIRE_S
-        self._has_retired = False
+        self._begin_retirement()
         to_rearm, self._to_rearm = self._to_rearm, set()
         for shard in self.shards.values() if to_rearm else ():
             await self._rearm(shard, to_rearm)
@@ -132,6 +132,9 @@ class LifecycleAgent(PartitionAgent[Shard]):
             shard.retire(day)
             await self._delete_retired_cells(shard)
         await self._delete_retired(shard)
+
+    def _begin_retirement(self) -> None:
+        self._retires_until, self._has_retired = time.monotonic() + RETIRE_S, False
 
     async def _delete_retired(self, shard: Shard) -> None:
         """Tombstone states of days that are final. The rest waits for the next commit, since

@@ -35,7 +35,7 @@ from tests.bench.traffic import events, place
 ASK_S = 0.2
 CALM_S = 15.0
 COMMIT_S = 1.0
-SLOWEST = 20_000
+SLOWEST = 3_000
 """Retired states a second; a run that needs more time is cut off."""
 _RETIRED = re.compile(r"^receipts_retired_total ([\d.e+]+)$", re.MULTILINE)
 
