@@ -20,7 +20,7 @@ from models.versions import check_version
 
 
 class Link(msgspec.Struct, array_like=True, frozen=True, gc=False, order=True):
-    """An id of a provider is this attempt of this message. at: epoch ms of the record that says so
+    """An id of a provider is this attempt of this message. at: epoch ms of its record
 
     attempt 0: not named.
     """
@@ -75,7 +75,7 @@ class Correlation(msgspec.Struct, array_like=True, gc=False):
     latest: int = 0
 
 
-#: Under one key; a number that says two things is a mistake or an attack.
+#: Under one key; an id of two messages is a mistake or an attack.
 MAX_LINKS: Final = 8
 #: Under one key: parts, steps and repeats of one message. More are refused.
 MAX_WAITING: Final = 256
@@ -97,7 +97,7 @@ def check_record(key: bytes, value: bytes) -> None:
 
 
 def add_link(state: Correlation, link: Link) -> bool:
-    """Whether it is new. The earliest record that says the same counts."""
+    """Whether it is new. Of equal ones the earliest record counts."""
     known = {(each.message_id, each.attempt): each for each in state.links}
     name = (link.message_id, link.attempt)
     if name in known and known[name] <= link:

@@ -199,7 +199,7 @@ class Endpoint(BaseModel):
 
 
 class EndpointsFile(NamedTuple):
-    """What the file says. trusted_proxies: networks whose X-Forwarded-For is believed"""
+    """The content of the file. trusted_proxies: networks whose X-Forwarded-For is believed"""
 
     endpoints: Mapping[str, Endpoint]
     trusted_proxies: tuple[Network, ...] = ()

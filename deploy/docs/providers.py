@@ -22,7 +22,7 @@ is read as.
   callback.
 - `undelivered` or `rejected`: the code decides by its table ([codes.md](codes.md)). A soft bounce
   is always `undelivered`. A hard one is `undelivered` where the number is dead or unfit, and
-  `rejected` where somebody refuses.
+  `rejected` where it is refused.
 - Times without a zone need the `zone` of the endpoint; without it the receipt counts at the time at
   which it came.
 - *By recipient*: the provider's id is that of a batch, so an id that you publish needs the

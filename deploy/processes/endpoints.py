@@ -13,7 +13,7 @@ _WHERE = variable_of("endpoints")
 
 
 def endpoints_of(settings: Settings) -> EndpointsFile:
-    """What the file of the settings says; without one there are no endpoints.
+    """The content of the file in the settings; without one there are no endpoints.
 
     Raises SettingsError with every mistake of the file.
     """

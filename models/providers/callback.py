@@ -12,7 +12,7 @@ from models.failures import BOUNCING, code_in, failure_of
 from models.vocabulary import UNKNOWN_WORD, Bounce, Status
 
 #: A hard bounce for one of these is a number that is dead or unfit: undelivered. For any other
-#: reason somebody refuses: rejected.
+#: reason it is refused: rejected.
 _UNFIT: Final = frozenset({UNKNOWN_SUBSCRIBER, BARRED, NOT_ON_WHATSAPP})
 
 
@@ -138,7 +138,7 @@ class Meaning(NamedTuple):
 
 
 def status_of(word: str, options: Options, own: Mapping[str, str]) -> str:
-    """Our word for a provider's: as the endpoint says, as the provider means it, as all do."""
+    """Our word for a provider's: by the endpoint, by its adapter, by the list of all."""
     key = status_key(word)
     for meanings in (options.statuses, own):
         for theirs, ours in meanings.items():

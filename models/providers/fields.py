@@ -39,7 +39,7 @@ NEVER: Final = When()
 
 
 class Malformed(ValueError):
-    """A callback as a whole cannot be read; the text says why."""
+    """A callback as a whole cannot be read; the text is the reason."""
 
 
 def is_json(callback: Callback) -> bool:

@@ -16,7 +16,7 @@ from models.providers.fields import (
 )
 from models.providers.receipts import receipt
 
-#: By the id of the status, where its group says something else.
+#: By the id of the status, where its group means something else.
 _BY_STATUS: Final = {
     "2": "sent",  # DELIVERED_TO_OPERATOR
     "26": "submitted",  # PENDING_ACCEPTED
@@ -91,7 +91,7 @@ def _status(number_of_status: str, group: str, bounce: str) -> str:
 
 
 def _bounce(group: str, code: str, error: Mapping[str, Any]) -> str:
-    """As the group says, or `permanent` where the table does not know the code."""
+    """By the group, or by `permanent` where the table does not know the code."""
     if group == "EXPIRED":
         return "soft"
     permanent = error.get("permanent")

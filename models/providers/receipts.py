@@ -33,7 +33,7 @@ def receipt(
     currency: str = "",
     codes: str = "",
 ) -> ProviderReceipt | Unread:
-    """A receipt, or why it cannot be used: nothing says which message it is about, or no status.
+    """A receipt, or why it cannot be used: it names no message, or no status.
 
     own: the provider's meanings of its status words, before those of `models/codes`
     status: where more than the word decides; "": the word does

@@ -15,7 +15,7 @@ class Fault(StrEnum):
     """It carries no signature."""
     WRONG = "wrong"
     STALE = "stale"
-    """It is signed, and too old or of the future: it may be sent again by somebody else."""
+    """It is signed, and too old or of the future: it may be a copy from an attacker."""
 
 
 class SignedRequest(NamedTuple):

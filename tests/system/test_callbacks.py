@@ -157,7 +157,7 @@ def test_callbacks_become_outcomes_of_their_messages(callbacks: Callbacks) -> No
     system = callbacks.system
     for process in (system.process("worker"), system.process("sink")):
         process.wait_ready()
-    callbacks.listen()
+    listening = callbacks.listen()
     early = callbacks.post([twilio("SM-early"), twilio("SM-early", "sent")])
     sends = [send(f"m{number}", provider_message_id=f"SM{number}") for number in range(3)]
     callbacks.publish("sends", *sends, send("early"), send("named"))
@@ -188,6 +188,11 @@ def test_callbacks_become_outcomes_of_their_messages(callbacks: Callbacks) -> No
         "hex": ("delivered", ""),
     }
     until(lambda: callbacks.statuses() == expected, "outcomes of all messages", 60)
+    taken = listening.samples(
+        "receipts_callbacks_total", "receipts_callback_seconds_count", "receipts_callbacks_waiting"
+    )
+    assert taken["receipts_callbacks_total"] == taken["receipts_callback_seconds_count"] == 10
+    assert taken["receipts_callbacks_waiting"] == 0
     until(lambda: system.rows("dead_letters") == 1, "the receipt without a status", 30)
 
 

@@ -25,6 +25,8 @@ from models.keys import message_key, partition_of
 from models.metrics import TABLE, Metric
 from models.state import MessageState, encode
 from models.time import DAY_MS
+from streams.kafka import clients
+from streams.kafka.security import kafka_access
 from tests.deploy.test_vitals import certificate
 from tests.support.fakes import receipt, send, state
 from tests.support.observed import RAISE
@@ -44,6 +46,13 @@ MAY_BE_ZERO = {
     "receipts_standby_lag_records",
 }
 PATIENCE_S = 60.0
+ENDPOINTS = """
+[endpoints.gateway]
+provider = "smpp"
+account = "acme"
+public_url = "http://127.0.0.1"
+unverified = true
+"""
 #: A recipient in whose row ClickHouse finds a violated constraint.
 REFUSED = "+46700000007"
 
@@ -114,10 +123,24 @@ class Watched:
 def watched(needs_kafka: None, prefix: str, tmp_path: Path) -> Iterator[Watched]:
     pem = tmp_path / "ca.pem"
     pem.write_bytes(certificate(datetime.now(UTC) + timedelta(days=90)))
+    file = tmp_path / "endpoints.toml"
+    file.write_text(ENDPOINTS)
+    login = {"endpoints": str(file)}
     with KafkaBroker() as broker:
-        with running(broker.bootstrap, prefix, tmp_path, on_disk=True, standbys=1) as system:
+        made = running(
+            broker.bootstrap, prefix, tmp_path, lambda _: login, on_disk=True, standbys=1
+        )
+        with made as system:
             yield Watched(system, broker, pem)
         broker.kill()
+
+
+async def call_back(system: System) -> None:
+    """A gateway publishes a receipt that names its message."""
+    headers = [("endpoint", b"gateway"), ("reference", b"acme/called-back")]
+    async with clients.producer(kafka_access(system.settings)) as producer:
+        topic = system.settings.topic("callbacks")
+        await producer.send_and_wait(topic, b"id:1 stat:DELIVRD", headers=headers)
 
 
 def now_ms() -> int:
@@ -231,6 +254,7 @@ def test_every_metric_of_the_table_is_emitted_and_no_other(watched: Watched) -> 
         watched.until(name, "receipts_ready")
     system.replay_lines(events(partitions))
     system.publish(EVENTS, seed=21)
+    asyncio.run(call_back(system))
     lose_kafka(watched)
     lose_clickhouse(watched)
     watched.until("worker-1", "receipts_retired_total", what="old states go")

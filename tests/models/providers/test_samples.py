@@ -51,7 +51,7 @@ def test_there_are_samples_of_every_provider() -> None:
     assert Counter(bool(sample.expected) for sample in SAMPLES)[True] > 90
 
 
-#: Which rules make a pair of ids one, by what its source says of it.
+#: Which rules make a pair of ids one, by the words of its source.
 RULES: dict[str, tuple[IdRule, ...]] = {
     "leading zeros dropped": ("zeroes",),
     "hex in resp, decimal in receipt": ("hex-sent",),

@@ -57,7 +57,7 @@ BODY = b"MessageSid=SM1&MessageStatus=delivered"
 
 
 class Producer:
-    """Keeps what is sent; it may be told to fail, or to be slow."""
+    """Keeps what is sent; it can fail, or be slow."""
 
     def __init__(self) -> None:
         self.sent: list[RawCallback] = []
@@ -84,7 +84,7 @@ class Producer:
 
 
 class Sns:
-    """Everything is authentic, unless it is said otherwise."""
+    """Everything is authentic, unless a test changes that."""
 
     def __init__(self) -> None:
         self.found: Fault | None = None
@@ -111,7 +111,7 @@ class World:
         self.app = Listener(file, opened, self.inbox, self.meter, self.sns, max_body=1_000)
 
     def trust(self, proxy: str) -> None:
-        """Believe what a proxy says about its clients."""
+        """Believe the header of a proxy."""
         self.app._trusted = (ip_network(proxy),)
 
     async def call(
