@@ -28,6 +28,7 @@ WAITING: Final = (
     "tests/chaos",
     "tests/deploy",
     "tests/docs",
+    "tests/models/providers",
     "tests/sinks/test_memory.py",
     "tests/sinks/test_sink*.py",
     "tests/streams/batching/test_cluster.py",

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.codes.tables import STATUS_WORDS
@@ -45,18 +45,21 @@ def _check_item(item: Item) -> None:
 
 
 @pytest.mark.parametrize("provider", ADAPTERS)
+@settings(max_examples=40)
 @given(body=st.binary(max_size=300), content_type=TYPES, query=st.text(max_size=60))
 def test_any_bytes(provider: str, body: bytes, content_type: str, query: str) -> None:
     _check(provider, Callback(body, content_type, query))
 
 
 @pytest.mark.parametrize("provider", ADAPTERS)
+@settings(max_examples=40)
 @given(value=VALUES)
 def test_any_json(provider: str, value: Any) -> None:
     _check(provider, Callback(json.dumps(value).encode(), "application/json"))
 
 
 @pytest.mark.parametrize("provider", ADAPTERS)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_a_sample_with_any_value_in_any_place(provider: str, data: st.DataObject) -> None:
     sample: Sample = data.draw(st.sampled_from(SAMPLES_BY_PROVIDER[provider]))
