@@ -215,9 +215,12 @@ def test_a_leak_would_be_found(installation: Installation) -> None:
     """The search itself: what was published is among the words, as a log would have it."""
     people = set().union(*map(people_of, installation.system.truths))
     recipients = [
-        json.loads(record.value)["recipient"]
+        found[1].decode()
         for record in read_recording(installation.system.truths[0])
-        if record.kind == "sends" and record.value and b'"recipient":"+' in record.value
+        if record.kind == "sends" and record.value
+        # Some values are cut, so they are not JSON.
+        if (found := re.search(rb'"recipient":"([^"\\]+)".*}$', record.value, re.DOTALL))
+        and found[1].startswith(b"+")
     ]
     assert len(recipients) > 100
     assert sum(recipient in people for recipient in recipients) > 0.9 * len(recipients)

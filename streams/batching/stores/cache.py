@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from itertools import islice
 from typing import Final
 
 #: What Python needs for a key, a row and their place in a dict, besides their bytes.
 _OVERHEAD: Final = 200
+_AT_ONCE: Final = 100
 
 
 class Cache:
@@ -84,12 +86,14 @@ class Segment:
         self._cache.grow(len(key) + len(row or b"") + _OVERHEAD)
 
     def put_all(self, rows: Mapping[bytes, bytes | None]) -> None:
-        """Keep rows for a while."""
-        for key in rows.keys() & self._old.keys():
-            del self._old[key]
-        self._young.update(rows)
-        size = sum(map(len, rows)) + sum(map(len, filter(None, rows.values())))
-        self._cache.grow(size + len(rows) * _OVERHEAD)
+        """Keep rows for a while, some at a time: the limit holds meanwhile."""
+        left = iter(rows.items())
+        while some := dict(islice(left, _AT_ONCE)):
+            for key in some.keys() & self._old.keys():
+                del self._old[key]
+            self._young.update(some)
+            size = sum(map(len, some)) + sum(map(len, filter(None, some.values())))
+            self._cache.grow(size + len(some) * _OVERHEAD)
 
     def age(self) -> None:
         """Forget what is old; what is young becomes old."""
