@@ -63,7 +63,7 @@ class ReceivedReceipt(msgspec.Struct, array_like=True, frozen=True, gc=False, kw
 class Correlation(msgspec.Struct, array_like=True, gc=False):
     """What is known under one key.
 
-    links: sorted; the first decides. waiting: receipts without a link, by digest
+    links: sorted; the first decides. waiting: receipts without a link, by time
     reported: digests of those that were published as unmatched
     latest: epoch ms of the newest record about it
     """
@@ -84,7 +84,6 @@ encode: Final = msgspec.msgpack.Encoder().encode
 decode: Final = msgspec.msgpack.Decoder(Correlation).decode
 decode_receipt: Final = msgspec.msgpack.Decoder(ReceivedReceipt).decode
 decode_link: Final = msgspec.msgpack.Decoder(Link).decode
-encode_link: Final = msgspec.msgpack.Encoder().encode
 _encode_json: Final = msgspec.json.Encoder().encode
 
 

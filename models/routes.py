@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from models.codes.tables import provider_key
-from models.correlation import Link, encode_link, link_key, reference_key
+from models.correlation import Link, encode, link_key, reference_key
 from models.endpoints import Endpoint
 from models.providers.callback import Provider
 from models.providers.ids import IdRule
@@ -67,5 +67,5 @@ class Routes:
             keys += self.link_keys(account, provider, provider_message_id, recipient)
         if reference:
             keys += self.reference_keys(account, reference)
-        encoded = encode_link(link)
+        encoded = encode(link)
         return [(key, encoded) for key in keys]

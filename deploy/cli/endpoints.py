@@ -10,7 +10,6 @@ import click
 from deploy.cli.help import command, group
 from deploy.exit_codes import FAILED, OK
 from deploy.processes.process import read_settings
-from models.issues import Issue, SettingsError, variable_of
 
 if TYPE_CHECKING:
     from models.endpoints import Endpoint
@@ -31,13 +30,9 @@ def check(no_secrets: bool) -> None:
 
     Exit code 0 when it can be used, 1 when a secret is missing, 2 when it has a mistake.
     """
-    from deploy.processes.endpoints import endpoints_of, missing_secrets
+    from deploy.processes.endpoints import missing_secrets, required_endpoints
 
-    settings = read_settings()
-    if not settings.endpoints:
-        fix = "give the path of the file of endpoints"
-        raise SettingsError([Issue(variable_of("endpoints"), "is empty", fix)])
-    file = endpoints_of(settings)
+    file = required_endpoints(read_settings())
     for name, endpoint in file.endpoints.items():
         click.echo(f"{name}  {endpoint.adapter.title}, account {endpoint.account}")
         click.echo(f"  {url_of(name, endpoint)}")

@@ -13,7 +13,6 @@ import click
 from deploy.cli.help import command
 from deploy.cli.preflight import preflight
 from deploy.processes.process import read_settings, run_process, run_until_stopped
-from models.issues import Issue, SettingsError, variable_of
 from models.metrics import Health, Meter
 from models.settings import Settings
 
@@ -34,13 +33,10 @@ def listen() -> None:
     Kafka has it; workers read it. Runs until SIGTERM or Ctrl-C. Put a proxy with TLS in front of
     it, or set RECEIPTS_LISTEN_CERTFILE; start more of them behind one address to share the load.
     """
-    from deploy.processes.endpoints import endpoints_of, opened
+    from deploy.processes.endpoints import opened, required_endpoints
 
     settings = read_settings()
-    if not settings.endpoints:
-        fix = "give the path of the file of endpoints"
-        raise SettingsError([Issue(variable_of("endpoints"), "is empty", fix)])
-    file = endpoints_of(settings)
+    file = required_endpoints(settings)
     body = partial(_listen, file, opened(file))
     at = (settings.listen_monitoring_host, settings.listen_monitoring_port)
     sys.exit(run_process("listen", *at, settings, body))
@@ -65,7 +61,7 @@ def _listen(
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family, backlog=2048) as bound:
         at = address_url("https" if tls else "http", host, bound.getsockname()[1])
-        click.echo(f"receipts: callbacks are taken at {at}callbacks/NAME", err=True)
+        click.echo(f"receipts: callbacks are taken at {at}/callbacks/NAME", err=True)
         return run_until_stopped(
             lambda stop: run_listen(
                 settings,

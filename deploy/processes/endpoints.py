@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from deploy.processes.secret_files import UnusableFile, secret_in
 from models.endpoints import BadEndpoints, EndpointsFile, read_endpoints
 from models.issues import Issue, SettingsError, variable_of
 from models.settings import Settings
@@ -32,6 +33,13 @@ def endpoints_of(settings: Settings) -> EndpointsFile:
         raise SettingsError(issues) from None
 
 
+def required_endpoints(settings: Settings) -> EndpointsFile:
+    """The same for those who need one. Raises SettingsError also without a file."""
+    if not settings.endpoints:
+        raise SettingsError([Issue(_WHERE, "is empty", "give the path of the file of endpoints")])
+    return endpoints_of(settings)
+
+
 def _issue(path: Path, problem: str) -> Issue:
     text, _, fix = problem.partition(" Fix: ")
     where, _, wrong = text.partition(": ")
@@ -39,19 +47,14 @@ def _issue(path: Path, problem: str) -> Issue:
 
 
 def secret_of(place: str, environ: Mapping[str, str] = os.environ) -> str:
-    """The secret at env:VARIABLE or file:/path. Raises ValueError with what is wrong."""
+    """The secret at env:VARIABLE or file:/path. Raises UnusableFile: problem and fix."""
     kind, _, name = place.partition(":")
-    if kind == "env":
-        found = environ.get(name, "")
-        if not found.strip():
-            raise ValueError(f"the variable {name} is not set")
-        return found
-    try:
-        found = Path(name).read_text("utf-8").strip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{name} cannot be read: {error}") from None
+    if kind == "file":
+        return secret_in(name)
+    found = environ.get(name, "")
     if not found.strip():
-        raise ValueError(f"{name} is empty")
+        fix = "set it, or remove it from the endpoint"
+        raise UnusableFile(f"the variable {name} is not set", fix)
     return found
 
 
@@ -60,7 +63,7 @@ def opened(file: EndpointsFile) -> dict[str, OpenEndpoint]:
     if missing := missing_secrets(file):
         raise SettingsError(missing)
     return {
-        name: OpenEndpoint(
+        name: OpenEndpoint.of(
             endpoint,
             tuple(map(secret_of, endpoint.secrets)),
             secret_of(endpoint.handshake_token) if endpoint.handshake_token else "",
@@ -77,7 +80,6 @@ def missing_secrets(file: EndpointsFile) -> list[Issue]:
         for place in places:
             try:
                 secret_of(place)
-            except ValueError as error:
-                fix = "set it, or remove it from the endpoint"
-                issues.append(Issue(f"endpoints.{name}.secrets", str(error), fix))
+            except UnusableFile as error:
+                issues.append(Issue(f"endpoints.{name}.secrets", *error.args))
     return issues

@@ -11,7 +11,7 @@ from models.settings import SECRETS
 MAX_BYTES: Final = 64 * 1024
 
 
-class _UnusableFile(Exception):
+class UnusableFile(Exception):
     """args: the problem and its fix."""
 
 
@@ -32,31 +32,32 @@ def with_secrets_from_files(environ: Mapping[str, str]) -> tuple[dict[str, str],
             issues.append(Issue(file_variable, both, "set one of them"))
             continue
         try:
-            resolved[variable] = _content(path)
-        except _UnusableFile as error:
+            resolved[variable] = secret_in(path)
+        except UnusableFile as error:
             issues.append(Issue(file_variable, *error.args))
     return resolved, issues
 
 
-def _content(path: str) -> str:
+def secret_in(path: str) -> str:
+    """The secret in a file. Raises UnusableFile."""
     if not path:
-        raise _UnusableFile("is empty", "give the path of a file, or remove the variable")
+        raise UnusableFile("is empty", "give the path of a file, or remove the variable")
     try:
         with Path(path).open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
         fix = "give the path of a file that this process may read"
-        raise _UnusableFile(f"{path} cannot be read: {error.strerror}", fix) from None
+        raise UnusableFile(f"{path} cannot be read: {error.strerror}", fix) from None
     if len(content) > MAX_BYTES:
         fix = "give the path of the file that has only the secret"
-        raise _UnusableFile(f"{path} has more than {MAX_BYTES} bytes", fix)
+        raise UnusableFile(f"{path} has more than {MAX_BYTES} bytes", fix)
     try:
         text = content.decode().rstrip("\r\n")
     except UnicodeDecodeError:
-        raise _UnusableFile(f"{path} is not UTF-8", "write the secret as UTF-8 text") from None
+        raise UnusableFile(f"{path} is not UTF-8", "write the secret as UTF-8 text") from None
     if not text.strip():
-        raise _UnusableFile(f"{path} is empty", "write the secret into it")
+        raise UnusableFile(f"{path} is empty", "write the secret into it")
     if "\x00" in text or "\n" in text:
         fix = "give the path of the file that has only the secret"
-        raise _UnusableFile(f"{path} has more than one line", fix)
+        raise UnusableFile(f"{path} has more than one line", fix)
     return text

@@ -6,62 +6,19 @@ are in `Provider.source`, and docs/providers.md is made of them.
 """
 
 from collections.abc import Mapping
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Final
 
-from models.providers import (
-    africastalking,
-    aws,
-    bandwidth,
-    clickatell,
-    firetext,
-    infobip,
-    jasmin,
-    kaleyra,
-    kannel,
-    messagebird,
-    mmg,
-    mtn,
-    plivo,
-    sinch,
-    smpp,
-    sweego,
-    telnyx,
-    tencent,
-    twilio,
-    vonage,
-    whatsapp,
-)
 from models.providers.callback import Callback, Item, Options, Provider, Unread
 from models.providers.fields import Malformed
 
 __all__ = ["ADAPTERS", "adapter_of", "read"]
 
-_MODULES: Final = (
-    africastalking,
-    aws,
-    bandwidth,
-    clickatell,
-    firetext,
-    infobip,
-    jasmin,
-    kaleyra,
-    kannel,
-    messagebird,
-    mmg,
-    mtn,
-    plivo,
-    sinch,
-    smpp,
-    sweego,
-    telnyx,
-    tencent,
-    twilio,
-    vonage,
-    whatsapp,
-)
-#: Adapters by the provider's name.
+_MODULES: Final = (import_module(f"{__name__}.{found.name}") for found in iter_modules(__path__))
+#: Adapters by the provider's name: of each module here that has one.
 ADAPTERS: Final[Mapping[str, Provider]] = {
-    module.PROVIDER.name: module.PROVIDER for module in _MODULES
+    module.PROVIDER.name: module.PROVIDER for module in _MODULES if hasattr(module, "PROVIDER")
 }
 _BY_ALIAS: Final = {
     name: adapter for adapter in ADAPTERS.values() for name in (adapter.name, *adapter.aliases)

@@ -105,6 +105,9 @@ def _pinpoint(body: Mapping[str, Any], options: Options) -> Item:
     cents = f"{millicents}e-5" if millicents else ""
     price, currency = money(cents, "USD")
     failed = ending == "FAILURE"
+    status = "delivered" if word in ("SUCCESS", "DELIVERED") else ""
+    if not word:
+        status = "delivered" if ending == "DELIVERED" else _V1.get(ending, "")
     custom = object_of(context.get("custom"))
     return receipt(
         "aws",
@@ -113,11 +116,7 @@ def _pinpoint(body: Mapping[str, Any], options: Options) -> Item:
         id_field="attributes.message_id",
         word=word or ending,
         word_field="attributes.record_status",
-        status="delivered"
-        if (word or ending) in ("SUCCESS", "DELIVERED")
-        else ""
-        if word
-        else _V1.get(ending, ""),
+        status=status,
         reference=first(attributes, "reference") or first(custom, "reference"),
         recipient=number(attributes.get("destination_phone_number")),
         error_code=(word or ending) if failed else "",

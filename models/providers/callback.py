@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from models.codes import STATUSES, code_of, status_of_word
+from models.codes import code_of, status_of_word
 from models.codes.reasons import BARRED, NOT_ON_WHATSAPP, UNKNOWN_SUBSCRIBER
 from models.codes.tables import Code, status_key
 from models.failures import BOUNCING, code_in, failure_of
@@ -174,7 +174,3 @@ def deciding_code(receipt: ProviderReceipt) -> Code | None:
         if code and (known := code_of(receipt.codes, code)) is not None:
             return known
     return None
-
-
-#: Words that options may give a status word as its meaning.
-MEANINGS: Final = frozenset(STATUSES.values())

@@ -49,13 +49,17 @@ def _classic(fields: Mapping[str, Any], options: Options) -> Item:
         recipient=number(fields.get("recipient")),
         error_code=first(fields, "statusErrorCode"),
         words=first(fields, "statusReason"),
-        when=time_of(first(fields, "statusDatetime").replace(" ", "+", 1), options.zone)
-        if "T" in first(fields, "statusDatetime")
-        else time_of(fields.get("statusDatetime"), options.zone),
+        when=time_of(_written_at(fields), options.zone),
         mccmnc=mccmnc(fields.get("mccmnc")),
         price=amount,
         currency=currency,
     )
+
+
+def _written_at(fields: Mapping[str, Any]) -> str:
+    """A plus that was not encoded in the query has become a space."""
+    written = first(fields, "statusDatetime")
+    return written.replace(" ", "+", 1) if "T" in written else written
 
 
 def _bird(fields: Mapping[str, Any], options: Options) -> Item:

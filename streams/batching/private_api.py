@@ -63,7 +63,7 @@ _ATTRIBUTES: tuple[tuple[Any, str], ...] = (
     (driver.AIOKafkaConsumerThread, "_consumer"),
     (Recovery, "active_tps active_offsets active_highwaters tp_to_table signal_recovery_end"),
     (Recovery, "signal_recovery_start in_recovery standby_tps standby_offsets"),
-    (Recovery, "standby_highwaters"),
+    (Recovery, "standby_highwaters _active_events_received_at"),
     (Stream, "_active_agens _finalized"),
     (AIOKafkaConsumer, "_client _coordinator _fetch_max_wait_ms _isolation_level"),
     (AIOKafkaConsumer, "_subscription"),

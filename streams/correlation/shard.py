@@ -20,7 +20,6 @@ from models.correlation import (
     decode_link,
     decode_receipt,
     encode,
-    encode_link,
     event_of,
     unmatched_row,
 )
@@ -147,7 +146,7 @@ class CorrelationShard(PartitionShard[Correlation]):
         if not keys:
             plan.refuse(record, _without_route(event))
             return
-        link = encode_link(Link(max(0, record.timestamp), event.message_id, event.attempt or 0))
+        link = encode(Link(max(0, record.timestamp), event.message_id, event.attempt or 0))
         plan.outputs[PROVIDER_LINKS] += [(key, link) for key in keys]
 
     def _join(self, plan: Plan, pending: dict[bytes, _Pending], record: Incoming) -> None:

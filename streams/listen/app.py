@@ -5,16 +5,15 @@ it. Another answer would make providers send it again for days, with all of the 
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
+from urllib.parse import parse_qsl
 
 from models.callbacks import RawCallback
-from models.endpoints import NOBODY, PATH, SNS, Endpoint, EndpointsFile
+from models.endpoints import NOBODY, PATH, SNS, Endpoint, EndpointsFile, Network
 from models.metrics import Meter
-from models.providers.fields import pairs
-from models.signatures import SCHEMES, Fault, SignedRequest, fault_of
+from models.signatures import SCHEMES, Details, Fault, SignedRequest, fault_of
 from models.signatures.request import is_same
 from streams.listen.address import address_of, client_of, endpoint_name, is_in
 from streams.listen.inbox import Inbox
@@ -22,14 +21,11 @@ from streams.listen.inbox import Inbox
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
 
 RETRY_AFTER_S: Final = 5
 #: A body must have come after so long.
 BODY_S: Final = 10.0
 _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
-
-log = logging.getLogger(__name__)
 
 
 class ClientGone(Exception):
@@ -41,11 +37,21 @@ class Unavailable(Exception):
 
 
 class OpenEndpoint(NamedTuple):
-    """An endpoint and its secrets. handshake: the token of Meta's GET; "": it has none"""
+    """An endpoint, its secrets, and what each of its requests needs.
+
+    handshake: the token of Meta's GET; "": it has none. networks: that may call; (): all
+    """
 
     endpoint: Endpoint
     secrets: Sequence[str]
-    handshake: str = ""
+    handshake: str
+    networks: tuple[Network, ...]
+    details: Details
+
+    @classmethod
+    def of(cls, endpoint: Endpoint, secrets: Sequence[str], handshake: str) -> "OpenEndpoint":
+        """Made once, when the listener starts."""
+        return cls(endpoint, secrets, handshake, endpoint.networks, endpoint.details)
 
 
 class Answer(NamedTuple):
@@ -64,7 +70,8 @@ class Subscriptions(Protocol):
         """Verify a message of SNS. Raises Unavailable."""
 
     async def confirm(self, message: bytes, endpoint: Endpoint) -> bool:
-        """Whether it was the confirmation of a subscription, and nothing else is to be done."""
+        """Whether it was the confirmation of a subscription, and nothing else is to be done.
+        Raises Unavailable."""
 
 
 _NOT_FOUND: Final = Answer(404, "unknown_endpoint", b"no such endpoint\n")
@@ -130,7 +137,7 @@ class Listener:
         headers = {
             key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]
         }
-        if not self._may_call(scope, headers, endpoint):
+        if not self._may_call(scope, headers, opened.networks):
             return Answer(403, "address", b"this address may not call\n")
         if method == "HEAD":
             return Answer(200, "probe")
@@ -151,12 +158,12 @@ class Listener:
         request = SignedRequest(method, url, headers, body, int(self._clock()))
         try:
             fault = await self._fault(request, opened, address.secret)
+            if fault is not None:
+                return Answer(403, f"signature_{fault.value}", b"not authentic\n")
+            if endpoint.way == SNS and await self._subscriptions.confirm(body, endpoint):
+                return Answer(200, "confirmed")
         except Unavailable:
             return _BUSY
-        if fault is not None:
-            return Answer(403, f"signature_{fault.value}", b"not authentic\n")
-        if endpoint.way == SNS and await self._subscriptions.confirm(body, endpoint):
-            return Answer(200, "confirmed")
         callback = RawCallback(
             body=body,
             endpoint=name,
@@ -170,8 +177,9 @@ class Listener:
             return _BUSY
         return _ACCEPTED.get(endpoint.provider, _OTHERS_ACCEPTED)
 
-    def _may_call(self, scope: Scope, headers: Mapping[str, str], endpoint: Endpoint) -> bool:
-        networks = endpoint.networks
+    def _may_call(
+        self, scope: Scope, headers: Mapping[str, str], networks: tuple[Network, ...]
+    ) -> bool:
         if not networks:
             return True
         peer = (scope.get("client") or ("", 0))[0]
@@ -188,12 +196,12 @@ class Listener:
         if way == PATH:
             found = [is_same(secret, each) for each in opened.secrets]
             return None if any(found) else Fault.WRONG
-        return fault_of(SCHEMES[way], request, opened.secrets, opened.endpoint.details)
+        return fault_of(SCHEMES[way], request, opened.secrets, opened.details)
 
 
 def _handshake(query: str, token: str) -> Answer:
     """Meta verifies an address by a GET, and wants its challenge back."""
-    given = pairs(query)
+    given = dict(parse_qsl(query))
     if given.get("hub.mode") == "subscribe" and is_same(given.get("hub.verify_token", ""), token):
         return Answer(200, "handshake", given.get("hub.challenge", "").encode()[:1_000], (_TEXT,))
     return Answer(403, "signature_wrong", b"not authentic\n")

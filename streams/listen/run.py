@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
@@ -29,8 +28,6 @@ MAX_URL_BYTES: Final = 8 * 1024
 #: A request's headers must have come after so long.
 HEADERS_S: Final = 10.0
 MAX_CONNECTIONS: Final = 10_000
-
-log = logging.getLogger(__name__)
 
 
 class _TooLarge(Exception):

@@ -96,6 +96,8 @@ class Sns:
         return self.found
 
     async def confirm(self, message: bytes, endpoint: Endpoint) -> bool:
+        if b"away" in message:
+            raise Unavailable
         return b"SubscriptionConfirmation" in message
 
 
@@ -104,7 +106,7 @@ class World:
         self.producer, self.meter, self.sns = Producer(), Meter(), Sns()
         file = read_endpoints(ENDPOINTS)
         opened = {
-            name: OpenEndpoint(endpoint, (SECRET,), SECRET if endpoint.handshake_token else "")
+            name: OpenEndpoint.of(endpoint, (SECRET,), SECRET if endpoint.handshake_token else "")
             for name, endpoint in file.endpoints.items()
         }
         self.inbox = Inbox(self.producer, "callbacks", self.meter, timeout_s=0.05, max_waiting=3)
@@ -295,6 +297,7 @@ async def test_sns(world: World) -> None:
     assert world.producer.sent == []
     assert (await world.call("/callbacks/sns", body=b"{}")).status_code == 200
     assert len(world.producer.sent) == 1
+    assert (await world.call("/callbacks/sns", body=b"Amazon is away")).status_code == 503
     world.sns.found = Fault.WRONG
     assert (await world.call("/callbacks/sns", body=b"{}")).status_code == 403
     world.sns.unavailable = True
