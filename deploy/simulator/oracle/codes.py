@@ -98,12 +98,15 @@ _TABLES: Mapping[str, Mapping[str, Meaning]] = {
 def meaning_of(provider: str, code: str) -> Meaning | None:
     """What a code of a provider means; None for one that its table does not have.
 
-    Letters in any case; zeroes before a number do not count.
+    Letters in any case; zeroes before a number do not count. Only Meta has codes of six digits
+    from 130000 on: whoever reports a WhatsApp message passes them on, also a receipt that names
+    no provider.
     """
     plain = code.strip().lower()
     if plain.isdecimal():
         plain = plain.lstrip("0") or "0"
-    return _TABLES.get(provider.strip().lower(), _GSM_MAP).get(plain)
+    known = _TABLES.get(provider.strip().lower(), _GSM_MAP).get(plain)
+    return known or (_WHATSAPP.get(plain) if len(plain) == 6 else None)
 
 
 #: Providers' words for a cause, without case, punctuation and words with a digit.
