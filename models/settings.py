@@ -65,6 +65,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*$", max_length=100)]
 Host = Annotated[str, Field(min_length=1)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Days = Annotated[int, Field(ge=1, le=3650)]
+DaysOrNone = Annotated[int, Field(ge=0, le=3650)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
@@ -187,11 +188,11 @@ class Settings(BaseModel):
         "days Kafka keeps raw callbacks of providers, to be read again",
         "give a whole number of days from 1 to 3650",
     )
-    unmatched_days: Days = _setting(
+    unmatched_days: DaysOrNone = _setting(
         3,
-        "days after which a receipt without its message is reported as unmatched; it is still "
-        "matched when its id comes later, within RECEIPTS_RETENTION_DAYS",
-        "give a whole number of days from 1 to 3650",
+        "days after which a receipt without its message is reported as unmatched (0: at once); it "
+        "is still matched when its id comes later, within RECEIPTS_RETENTION_DAYS",
+        "give a whole number of days from 0 to 3650",
     )
     dead_letter_days: Days = _setting(
         30,

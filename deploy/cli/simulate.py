@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     "receipts simulate",
     "receipts simulate --events 200000 --rate 2000 --seed 7 --truth truth.jsonl",
     "receipts simulate --shape burst --as-of 2026-03-01T12:00:00Z",
+    "receipts simulate --write-endpoints endpoints    # then, with RECEIPTS_ENDPOINTS set for all:",
+    "receipts simulate --callbacks http://127.0.0.1:8090",
     "receipts simulate --replay truth.jsonl",
     "receipts simulate --replay recording.jsonl --speed 2",
 )
@@ -49,7 +51,8 @@ if TYPE_CHECKING:
 @click.option(
     "--replay",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Publish a recording: JSON lines with topic, key, value, optional partition and headers.",
+    help="Publish a recording: JSON lines with topic, key, value, optional partition and headers. "
+    "Callbacks of a truth file are left out.",
 )
 @click.option(
     "--speed",
@@ -63,6 +66,18 @@ if TYPE_CHECKING:
     type=click.Choice(["gzip", "snappy", "lz4", "zstd"]),
     help="Compress batches, as most producers do; default: none.",
 )
+@click.option(
+    "--callbacks",
+    metavar="URL",
+    help="Post some receipts to `receipts listen` there, as five providers would: signed, early, "
+    "doubled, in batches, without their message, forged.",
+)
+@click.option(
+    "--write-endpoints",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write endpoints.toml, for RECEIPTS_ENDPOINTS, and the secrets of the simulated providers "
+    "into this folder, and end.",
+)
 def simulate(
     events: int,
     seed: int,
@@ -75,6 +90,8 @@ def simulate(
     now: bool,
     idempotent: bool,
     compression: str | None,
+    callbacks: str | None,
+    write_endpoints: Path | None,
 ) -> None:
     """Publish realistic traffic from a seed, or a recording.
 
@@ -87,9 +104,14 @@ def simulate(
     from deploy.simulator.traffic.load_profiles import SHAPES
     from streams.kafka.security import kafka_access
 
+    if write_endpoints is not None:
+        _write_endpoints(write_endpoints)
+        return
     settings = read_settings()
     access = kafka_access(settings)
     silence_libraries()
+    if replay is not None and callbacks is not None:
+        raise click.UsageError("--callbacks: a recording is published as it is")
     if replay is None and (speed is not None or now):
         raise click.UsageError("--speed and --now need --replay")
     if replay is not None:
@@ -109,8 +131,16 @@ def simulate(
         topics,
         idempotent,
         compression,
+        callbacks,
     )
     _publish("publishing", lambda update, stop: publish.simulate(options, update, stop))
+
+
+def _write_endpoints(folder: Path) -> None:
+    from deploy.simulator.callbacks.endpoints import write_endpoints
+    from deploy.simulator.traffic.profiles import ACCOUNTS
+
+    click.echo(write_endpoints(folder, [account.name for account in ACCOUNTS]))
 
 
 def _publish(title: str, work: "Callable[[OnProgress, asyncio.Event], Awaitable[Summary]]") -> None:
@@ -128,6 +158,6 @@ def _publish(title: str, work: "Callable[[OnProgress, asyncio.Event], Awaitable[
 
 
 def _topics(settings: Settings) -> dict[str, str]:
-    from deploy.simulator.event import KINDS
+    from deploy.simulator.event import EVERY_KIND
 
-    return {kind: settings.topic(kind) for kind in KINDS}
+    return {kind: settings.topic(kind) for kind in EVERY_KIND}

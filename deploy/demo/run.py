@@ -1,8 +1,9 @@
 """The whole system once, on one machine with Python only: `receipts demo`.
 
-An embedded broker and the worker run as child processes; the sink runs in this process, on the
-embedded engine. At the end this process serves the report pages over the same engine. All files
-are in a temporary folder, which is removed however the demo ends.
+An embedded broker, the worker, and the listener to which simulated providers post callbacks run as
+child processes; the sink runs in this process, on the embedded engine. At the end this process
+serves the report pages over the same engine. All files are in a temporary folder, which is removed
+however the demo ends.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from deploy.demo.scrape import Samples, samples_at, samples_of
+from deploy.demo.scrape import Samples, is_ready, samples_at, samples_of
 from deploy.demo.tables import overviews
 from deploy.embedded.brokers import EmbeddedBroker, free_port
 from deploy.exit_codes import FAILED, OK, TERMINATED
@@ -36,8 +37,10 @@ from deploy.processes.child import Child, ChildError
 from deploy.processes.monitoring import ProcessHealth, PrometheusMeter
 from deploy.processes.process import silence_libraries
 from deploy.progress import progress_bars
+from deploy.simulator.callbacks.endpoints import write_endpoints
 from deploy.simulator.ledger.compare import Ledger, compare, expectation
 from deploy.simulator.publish.publish import SimulateOptions, Summary, simulate
+from deploy.simulator.traffic.profiles import ACCOUNTS
 from models.settings import Settings
 from reports.views import statements
 from sinks.run import run_sink
@@ -55,7 +58,13 @@ ATTEMPTS = 4
 REMOVE_S = 6.0
 PIPED_WIDTH = 100
 MAX_ACCOUNTS = 50
-PROCESSED = ("receipts_events_total", "receipts_dead_letters_total")
+#: A receipt of a callback counts in both of the last ones; so all may look done too early, and then
+#: only silence ends the wait.
+PROCESSED = (
+    "receipts_events_total",
+    "receipts_dead_letters_total",
+    "receipts_callback_items_total",
+)
 WORKER_METRICS = (*PROCESSED, "receipts_strays_total", "receipts_records_out_total")
 SINK_METRICS = ("receipts_sink_rows_total", "receipts_batch_records_sum")
 
@@ -75,6 +84,7 @@ class RunningSystem(NamedTuple):
 
     settings: Settings
     worker: Child
+    listener: Child
     sink: "asyncio.Task[None]"
     registry: CollectorRegistry
     bars: Progress
@@ -82,6 +92,7 @@ class RunningSystem(NamedTuple):
     def check(self) -> None:
         """Raises ChildError, or the error of the sink, when one of them has ended."""
         self.worker.check()
+        self.listener.check()
         if self.sink.done():
             self.sink.result()
             raise ChildError("the sink ended unexpectedly")
@@ -176,17 +187,36 @@ async def _demo(events: int, seed: int, home: Path) -> Result:
             clickhouse_url=_engine_url(home),
             worker_port=free_port(),
             session_timeout_s=6,  # joining a group of the embedded broker takes half of it
+            endpoints=str(write_endpoints(home / "endpoints", [each.name for each in ACCOUNTS])),
+            listen_port=free_port(),
+            listen_monitoring_port=free_port(),
+            unmatched_days=0,  # nobody waits for days
         )
         await create_topics(settings)
-        command = [sys.executable, "-m", "deploy.cli", "worker"]
-        worker = stack.enter_context(Child("worker", command, settings.environ(), home / "worker"))
+        worker, listener = (
+            stack.enter_context(Child(name, _command(name), settings.environ(), home / name))
+            for name in ("worker", "listen")
+        )
         registry = CollectorRegistry()
         async with _sink(settings, registry) as sink:
-            system = RunningSystem(settings, worker, sink, registry, bars)
+            system = RunningSystem(settings, worker, listener, sink, registry, bars)
+            await _wait_for_listener(system)
             published = await _publish(system, events, seed, home / "truth.jsonl")
             await _wait_until_idle(system, published)
             ledger, tables = await _compare(system, home / "truth.jsonl")
         return Result(published, ledger, tables, time.monotonic() - started, worker.tail())
+
+
+def _command(name: str) -> list[str]:
+    return [sys.executable, "-m", "deploy.cli", name]
+
+
+async def _wait_for_listener(system: RunningSystem) -> None:
+    """Wait until it takes callbacks, which it does once Kafka answers."""
+    url = f"http://127.0.0.1:{system.settings.listen_monitoring_port}/readyz"
+    while not await asyncio.to_thread(is_ready, url):
+        system.check()
+        await asyncio.sleep(POLL_S)
 
 
 @asynccontextmanager
@@ -211,7 +241,9 @@ async def _sink(
 
 async def _publish(system: RunningSystem, events: int, seed: int, truth: Path) -> Summary:
     bar = system.bars.add_task("published", total=events)
-    options = SimulateOptions(kafka_access(system.settings), seed, events, truth_path=truth)
+    listener = f"http://127.0.0.1:{system.settings.listen_port}"
+    access = kafka_access(system.settings)
+    options = SimulateOptions(access, seed, events, truth_path=truth, callbacks=listener)
 
     def on_progress(done: int, _: int) -> None:
         system.bars.update(bar, completed=done)
@@ -305,6 +337,7 @@ def _print_tables(result: Result, console: Console) -> None:
         (ledger.messages, "messages in messages_current"),
         (ledger.orphans, "orphans: receipts whose send is unknown"),
         (ledger.dead_letters, "dead letters: refused input, kept with its reason"),
+        (ledger.unmatched, "unmatched: receipts of callbacks that name no known message"),
         (ledger.lost, "lost"),
         (ledger.doubled, "doubled"),
         (ledger.wrong_status, "with a wrong status"),

@@ -30,6 +30,15 @@ def samples_at(url: str, *names: str) -> Samples:
     return _sums(text_string_to_metric_families(text), names)
 
 
+def is_ready(url: str) -> bool:
+    """Whether a /readyz page answers that all is well."""
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_S):
+            return True
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return False
+
+
 def _sums(families: Iterable[Metric], names: tuple[str, ...]) -> Samples:
     sums: defaultdict[str, float] = defaultdict(float)
     for family in families:

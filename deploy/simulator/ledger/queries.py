@@ -59,6 +59,8 @@ def orphan_rows(client: Client) -> Iterator[tuple[tuple[str, str], Orphan]]:
 
 DEAD_LETTERS = """SELECT topic, partition, offset, reason,
   ifNull(lower(hex(MD5(key))), ''), ifNull(lower(hex(MD5(value))), '') FROM dead_letters"""
+UNMATCHED = f"""SELECT account, provider_message_id, status, {_column("occurred_at")}
+  FROM unmatched_receipts WHERE message_id = ''"""
 _WHO = "account, channel, source, country, provider"
 _SUMS = ", ".join(COUNTED)
 

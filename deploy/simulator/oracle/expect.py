@@ -5,12 +5,25 @@ Simple and slow on purpose; independent of the order of events.
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import md5
 from typing import Any, NamedTuple
 
-from deploy.simulator.event import ACCOUNTS, CAMPAIGNS, ENGAGEMENTS, RECEIPTS, REQUESTS, Published
+from deploy.simulator.event import (
+    ACCOUNTS,
+    CALLBACKS,
+    CAMPAIGNS,
+    ENGAGEMENTS,
+    FORGED,
+    PROVIDER_IDS,
+    RECEIPTS,
+    REQUESTS,
+    Published,
+)
+from deploy.simulator.oracle.callbacks import Callbacks, Unmatched, unmatched_of
 from deploy.simulator.oracle.facts import (
     BYTE_ORDER_MARK,
     WHOLE,
@@ -93,7 +106,9 @@ class Expected:
     """The expected content of the tables.
 
     `events` = `in_messages` + `in_orphans` + dead letters + `in_campaigns` + `in_accounts` +
-    `in_requests` + `in_nothing` (engagements of recipients or of unknown messages).
+    `in_requests` + `in_links` (ids of providers) + `in_unmatched` + `in_nothing` (engagements of
+    recipients or of unknown messages; callbacks that are forged or have no receipt). A callback
+    counts once for each receipt in it.
 
     undetermined: fields of messages that depend on the order of reading; not compared.
     campaigns: (account, campaign_id) -> (updated_at ms, name, status) of the newest record.
@@ -128,6 +143,9 @@ class Expected:
     allowed_retries: dict[RequestKey, RetryExpectation] = field(default_factory=dict)
     required_retries: set[RequestKey] = field(default_factory=set)
     engagements: dict[MessageKey, Engagement] = field(default_factory=dict)
+    refused_callbacks: Counter[tuple[str, str]] = field(default_factory=Counter)
+    unmatched: set[Unmatched] = field(default_factory=set)
+    callback_receipts: set[tuple[str, ...]] = field(default_factory=set)
     texts: int = 0
     receipts: int = 0
     events: int = 0
@@ -136,6 +154,8 @@ class Expected:
     in_campaigns: int = 0
     in_accounts: int = 0
     in_requests: int = 0
+    in_links: int = 0
+    in_unmatched: int = 0
     in_nothing: int = 0
 
 
@@ -148,7 +168,9 @@ def expect(truth: Iterable[Published], as_of_ms: int) -> Expected:
     oracle = _Oracle(as_of_ms)
     for record in truth:
         oracle.expected.events += 1
-        if record.expect:
+        if record.kind == CALLBACKS:
+            oracle.add_callback(record)
+        elif record.expect:
             origin = (record.topic, record.partition, record.offset)
             oracle.expected.dead_letters[origin] = DeadLetter(
                 record.expect, digest(record.key), digest(record.value)
@@ -177,6 +199,18 @@ class _Oracle:
         self._settings: dict[str, tuple[tuple[int, int], Rules]] = {}
         self._recipients: dict[RecipientKey, RecipientHistory] = {}
         self._soft: list[RequestKey] = []
+        self._callbacks = Callbacks()
+
+    def add_callback(self, record: Published) -> None:
+        """Adds the receipts of one callback."""
+        expected = self.expected
+        if record.expect:
+            expected.refused_callbacks[record.expect, digest(record.value)] += 1
+            return
+        reports = [] if record.note == FORGED else json.loads(record.value or b"")
+        self._callbacks.reports += reports
+        expected.events += max(0, len(reports) - 1)
+        expected.in_nothing += not reports
 
     def add(self, record: Published, fields: dict[str, Any]) -> None:
         """Adds one valid event to its message, campaign, account or recipient."""
@@ -191,6 +225,9 @@ class _Oracle:
             self.expected.in_requests += 1
             mended(record.kind, fields)
             self._decide(request_of(fields, moment(fields["at"])))
+        elif record.kind == PROVIDER_IDS:
+            self.expected.in_links += 1
+            self._callbacks.add_link(fields)
         else:
             marked = (record.value or b"").startswith(BYTE_ORDER_MARK)
             repaired = [*mended(record.kind, fields), *([WHOLE] if marked else [])]
@@ -228,6 +265,8 @@ class _Oracle:
             send = send_of(fields)
             known.sends.append(send)
             known.texts |= bool(fields.get("text")) << send.attempt
+            if send.provider_message_id:
+                self._callbacks.add_link(fields)
 
     def _add_engagement(self, account: str, fields: dict[str, Any]) -> None:
         key, engagement = (account, fields["event_id"]), engagement_of(fields)
@@ -258,6 +297,7 @@ class _Oracle:
     def conclude(self) -> Expected:
         """The tables that follow from all facts."""
         expected = self.expected
+        self._conclude_callbacks()
         expected.accounts = {account: rules for account, (_, rules) in self._settings.items()}
         while self._facts:  # rows replace facts, to save memory
             key, known = self._facts.popitem()
@@ -277,6 +317,20 @@ class _Oracle:
                 expected.in_nothing += known.events
         self._conclude_recipients()
         return expected
+
+    def _conclude_callbacks(self) -> None:
+        """Receipts of callbacks are receipts of their messages, or unmatched."""
+        expected = self.expected
+        plain = expected.receipts
+        for report in self._callbacks.reports:
+            fields = self._callbacks.resolved(report)
+            if fields is None:
+                expected.in_unmatched += 1
+                expected.unmatched.add(unmatched_of(report))
+                continue
+            expected.callback_receipts.add(tuple(map(str, fields.values())))
+            self._add_message(fields["account"], RECEIPTS, fields, mended(RECEIPTS, fields))
+        expected.receipts = plain
 
     def _conclude_message(self, key: MessageKey, known: Facts) -> None:
         expected, rules = self.expected, self._rules(key[0])

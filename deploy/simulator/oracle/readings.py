@@ -24,6 +24,7 @@ class Reading(NamedTuple):
     status: the status a message has when this receipt decides. provider: as the receipt gives it;
     sender: that, else the provider of its attempt or of the latest one. opted_out: the code is an
     unsubscribe. never_again: the code is an unsubscribe or a block by the recipient: no retry.
+    given: scope, code and words; those of a failure as they are understood, of others as they came.
     """
 
     rank: int
@@ -42,6 +43,7 @@ class Reading(NamedTuple):
     never_again: bool = False
     part: int = 0
     parts: int = 0
+    given: tuple[str, str, str] = ("", "", "")
 
     @property
     def strikes(self) -> bool:
@@ -136,6 +138,7 @@ def _read(receipt: Receipt, attempt: int, provider: str, rules: Rules) -> Readin
         never_again=opted_out or blocked,
         part=receipt.part,
         parts=receipt.parts,
+        given=(scope, code, receipt.error_text),
     )
 
 
@@ -200,5 +203,17 @@ def winning_reading(wholes: Iterable[Reading], sends: Iterable[Send]) -> Reading
     candidates = [*wholes, *implied]
     good = [r for r in candidates if r.rank >= 4]
     if good:
-        return max(good, key=lambda r: (r.rank, r.attempt, r.occurred_at, r))
-    return max(candidates, key=lambda r: (r.attempt, r.rank, r.occurred_at, r))
+        return max(good, key=lambda r: (r.rank, r.attempt, r.occurred_at, _tie_break(r)))
+    return max(candidates, key=lambda r: (r.attempt, r.rank, r.occurred_at, _tie_break(r)))
+
+
+def _tie_break(reading: Reading) -> tuple[object, ...]:
+    """The remaining fields as canonical bytes: of two texts the longer one is the greater."""
+    texts = (
+        *reading.given,
+        reading.provider,
+        reading.provider_message_id,
+        reading.recipient,
+    )
+    longer_first = tuple((len(text.encode()), text) for text in texts)
+    return reading.status, reading.bounce, longer_first, reading

@@ -13,13 +13,14 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
 from aiokafka.errors import KafkaError
 from murmurhash2 import murmurhash2
 
-from deploy.simulator.event import ACCOUNTS, KINDS, Event, Published
+from deploy.simulator.event import ACCOUNTS, CALLBACKS, EVERY_KIND, KINDS, Event, Published
 from deploy.simulator.publish.batching import (
     Batch,
     OutgoingRecord,
@@ -27,7 +28,9 @@ from deploy.simulator.publish.batching import (
     acknowledged_records,
     append,
 )
+from deploy.simulator.publish.posting import CallbackPoster, PostError, events_in
 from deploy.simulator.publish.recording import Recorded, read_recording, to_line
+from deploy.simulator.traffic.callbacks import with_callbacks
 from deploy.simulator.traffic.generate import generate
 from deploy.simulator.traffic.load_profiles import SHAPES, Shape
 from streams.kafka import clients
@@ -56,7 +59,8 @@ class SimulateOptions:
     access: how to reach Kafka. topics: topic name of each kind of event. rate: events a
     second (None: as fast as possible). as_of_ms: the end of the traffic, epoch ms (None: now).
     truth_path: where to write the truth file (None: nowhere). idempotent: for Apache Kafka; the
-    embedded broker cannot. compression: gzip, snappy, lz4 or zstd (None: not at all).
+    embedded broker cannot. compression: gzip, snappy, lz4 or zstd (None: not at all). callbacks:
+    address of a listener, to which providers post some of the receipts (None: all are published).
     """
 
     access: Access
@@ -66,9 +70,10 @@ class SimulateOptions:
     shape: Shape = SHAPES["days"]
     as_of_ms: int | None = None
     truth_path: Path | None = None
-    topics: Mapping[str, str] = field(default_factory=lambda: {kind: kind for kind in KINDS})
+    topics: Mapping[str, str] = field(default_factory=lambda: {kind: kind for kind in EVERY_KIND})
     idempotent: bool = False
     compression: str | None = None
+    callbacks: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +119,23 @@ async def simulate(
     ValueError for options out of range.
     """
     as_of_ms = options.as_of_ms or time.time_ns() // 1_000_000
-    events = generate(options.seed, options.events, as_of_ms, options.shape)
+    events = _events(options, as_of_ms)
     if options.rate is not None and options.rate <= 0:
         raise ValueError(f"rate: {options.rate} is not above 0 events a second")
     async with _publisher(options) as publisher:
         counts: dict[str, int] = {
-            kind: await publisher.partitions(options.topics[kind]) for kind in KINDS
+            kind: await publisher.partitions(options.topics[kind])
+            for kind in (EVERY_KIND if options.callbacks else KINDS)
         }
         outgoing = _simulated(options, events, counts)
         return await publisher.run(outgoing, options.events, progress, stop, as_of_ms)
+
+
+def _events(options: SimulateOptions, as_of_ms: int) -> Iterator[Event]:
+    events = generate(options.seed, options.events, as_of_ms, options.shape)
+    if options.callbacks is None:
+        return events
+    return islice(with_callbacks(events, options.seed), options.events)
 
 
 async def replay(
@@ -183,6 +196,8 @@ def _replayed(
 ) -> Iterator[OutgoingRecord]:
     first_ms: int | None = None
     for number, line in enumerate(records):
+        if line.kind == CALLBACKS:
+            continue  # it was posted, not published
         at = line.timestamp_ms
         if first_ms is None:
             first_ms = at
@@ -221,8 +236,12 @@ async def _publisher(options: SimulateOptions | ReplayOptions) -> AsyncIterator[
         ) from error
     path = options.truth_path
     truth = path.open("w", encoding="utf-8") if path else None
+    listener = options.callbacks if isinstance(options, SimulateOptions) else None
     try:
-        yield _Publisher(producer, cluster, truth)
+        async with CallbackPoster(listener or "") as poster:
+            yield _Publisher(producer, cluster, truth, poster)
+    except PostError as error:
+        raise PublishError(str(error)) from error
     finally:
         if truth:
             truth.close()
@@ -230,7 +249,10 @@ async def _publisher(options: SimulateOptions | ReplayOptions) -> AsyncIterator[
 
 
 class _Publisher:
-    def __init__(self, producer: Any, cluster: Any, truth: TextIO | None) -> None:
+    def __init__(
+        self, producer: Any, cluster: Any, truth: TextIO | None, poster: CallbackPoster
+    ) -> None:
+        self._poster = poster
         self._producer = producer
         self._cluster = cluster
         self._truth = truth
@@ -257,7 +279,10 @@ class _Publisher:
             chunk = paced.take(time.monotonic() - started + AHEAD_S)
             if stop.is_set():
                 break
+            calls = [item.record for item in chunk if item.record.kind == CALLBACKS]
             self._in_flight.append(await self._send(chunk))
+            if calls:
+                self._write_down(list(enumerate(await self._poster.post(calls))))
             await self._await_acknowledged(IN_FLIGHT)
             if progress:
                 progress(self._by_kind.total(), total)
@@ -273,6 +298,8 @@ class _Publisher:
         """Gives one chunk to the producer, one or more batches for each partition."""
         shares: dict[tuple[str, int], list[int]] = {}
         for place, (record, _, _) in enumerate(chunk):
+            if record.kind == CALLBACKS:
+                continue
             shares.setdefault((record.topic, record.partition), []).append(place)
         sent: list[Batch] = []
         for (topic, partition), places in shares.items():
@@ -310,7 +337,8 @@ class _Publisher:
                 raise PublishError(str(refused or f"the broker refused a batch: {failures[0]}"))
 
     def _write_down(self, acknowledged: list[tuple[int, Published]]) -> None:
-        self._by_kind.update(record.kind for _, record in acknowledged)
+        for _, record in acknowledged:
+            self._by_kind[record.kind] += events_in(record)
         if self._truth:
             self._truth.writelines(to_line(record) + "\n" for _, record in acknowledged)
 

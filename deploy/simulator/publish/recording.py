@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from deploy.simulator.event import KINDS, Published
+from deploy.simulator.event import EVERY_KIND, Published
 
 Header = tuple[str, bytes]
 
@@ -127,7 +127,7 @@ def _headers(headers: object) -> tuple[Header, ...]:
 
 def kind_of(topic: str) -> str:
     """The kind of event of a topic, by the end of its name; "" for other topics."""
-    return next((kind for kind in KINDS if topic.endswith(kind)), "")
+    return next((kind for kind in EVERY_KIND if topic.endswith(kind)), "")
 
 
 def read_truth(*paths: Path) -> Iterator[Published]:
