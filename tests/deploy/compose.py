@@ -8,7 +8,7 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
-OURS = ("topics", "migrate", "worker", "sink", "pages")
+OURS = ("topics", "migrate", "listen", "worker", "sink", "pages")
 
 
 def text() -> str:

@@ -12,6 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from deploy.cli import cli
+from models.endpoints import read_endpoints
 from models.settings import Settings
 from tests.deploy.compose import FILE, OURS, ROOT, services, settings_of, text
 
@@ -51,7 +52,7 @@ def test_everything_of_the_issue_is_there() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["kafka", "clickhouse", "prometheus", "alertmanager", "grafana", "worker", "sink", "pages"],
+    ["kafka", "clickhouse", "prometheus", "alertmanager", "grafana", "listen", "worker", "sink", "pages"],
 )
 def test_whatever_stays_up_has_a_health_check_and_comes_back(name: str) -> None:
     assert services()[name]["healthcheck"]["test"]
@@ -122,6 +123,27 @@ def test_health_checks_ask_the_port_that_is_served(name: str) -> None:
     assert services()[name]["ports"] == [f"127.0.0.1:{port}:{port}"]
 
 
+def test_the_listener_is_asked_where_it_is_served() -> None:
+    settings, service = Settings.read(settings_of("listen")), services()["listen"]
+    pages = settings.listen_monitoring_port
+    (asked,) = ADDRESS.findall(service["healthcheck"]["test"][-1])
+    assert int(asked) == pages
+    assert settings.listen_host == settings.listen_monitoring_host == "0.0.0.0"
+    published = [f"127.0.0.1:{port}:{port}" for port in (settings.listen_port, pages)]
+    assert service["ports"] == published
+
+
+@pytest.mark.parametrize("name", ["listen", "worker"])
+def test_the_endpoints_are_mounted_and_have_their_secrets(name: str) -> None:
+    service = services()[name]
+    mounted = {volume.split(":")[1]: volume.split(":")[0] for volume in service["volumes"]}
+    file = ROOT / mounted[Settings.read(settings_of(name)).endpoints]
+    endpoints = read_endpoints(file.read_text()).endpoints
+    needed = {place.partition(":")[2] for each in endpoints.values() for place in each.secrets}
+    if name == "listen":
+        assert needed == {key for key in service["environment"] if not key.startswith("RECEIPTS_")}
+
+
 @pytest.mark.parametrize("name", ["worker", "sink"])
 def test_what_counts_is_scraped(name: str) -> None:
     port = getattr(Settings.read(settings_of(name)), f"{name}_port")
@@ -155,7 +177,7 @@ def test_the_order_of_the_start_follows_from_conditions() -> None:
     done, healthy = "service_completed_successfully", "service_healthy"
     assert waits["topics"] == {"kafka": healthy}
     assert waits["migrate"] == {"clickhouse": healthy}
-    assert waits["worker"] == {"topics": done}
+    assert waits["worker"] == waits["listen"] == {"topics": done}
     assert waits["sink"] == {"topics": done, "migrate": done}
     assert waits["pages"] == {"migrate": done}
 
@@ -218,7 +240,7 @@ def test_the_script_of_the_first_start_hides_the_passwords_and_quotes_them(
 def test_prometheus_sends_the_token_that_worker_and_sink_want() -> None:
     whole = YAML(typ="safe").load(text())
     token = whole["configs"]["monitoring-token"]["content"]
-    for name in ("worker", "sink"):
+    for name in ("listen", "worker", "sink"):
         assert Settings.read(settings_of(name)).monitoring_token == token
     (mounted,) = services()["prometheus"]["configs"]
     assert mounted["source"] == "monitoring-token"

@@ -23,10 +23,10 @@ from deploy.processes.child import Child
 from deploy.simulator.ledger.compare import compare, expectation
 from deploy.simulator.publish.publish import SimulateOptions, simulate
 from streams.kafka.security import Access
-from tests.deploy.compose import services
+from tests.deploy.compose import ROOT, services
 
 EVENTS = 3000
-STAYING = ("worker", "sink", "pages")
+STAYING = ("listen", "worker", "sink", "pages")
 DONE, HEALTHY = "service_completed_successfully", "service_healthy"
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(240)]
@@ -98,9 +98,10 @@ class Rehearsal:
 def test_the_services_of_the_file_work_together(
     kafka_broker: Broker, clickhouse: int, tmp_path: Path
 ) -> None:
-    ports = {port: str(free_port()) for port in ("6066", "6067", "6068")}
+    ports = {port: str(free_port()) for port in ("6066", "6067", "6068", "6069", "8090")}
     hosts = {"kafka:19092": kafka_broker.bootstrap, "clickhouse:8123": f"127.0.0.1:{clickhouse}"}
-    here = {"0.0.0.0": "127.0.0.1", "/var/lib/receipts": str(tmp_path / "states")}
+    here = {"0.0.0.0": "127.0.0.1", "/var/lib/receipts": str(tmp_path / "states"),
+            "/etc/receipts": str(ROOT / "deploy/containers")}  # fmt: skip
     rehearsal = Rehearsal({**hosts, **ports, **here}, tmp_path)
     with ExitStack() as stack:
         stack.callback(lambda: [child.stop() for child in rehearsal.children.values()])
@@ -114,6 +115,7 @@ def test_the_services_of_the_file_work_together(
         )
         asyncio.run(simulate(options))
         balanced_within(60, clickhouse, truth, rehearsal)
+        gateway_answers(ports["8090"])
         token = services()["worker"]["environment"]["RECEIPTS_MONITORING_TOKEN"]
         page = Request(f"http://127.0.0.1:{ports['6066']}/metrics")
         with pytest.raises(HTTPError, match="401"):
@@ -128,6 +130,17 @@ def test_the_services_of_the_file_work_together(
             began = time.monotonic()
             assert rehearsal.children[name].stop() == 0, rehearsal.children[name].tail()
             assert time.monotonic() - began < 10
+
+
+def gateway_answers(port: str) -> None:
+    """The callback that deploy/containers/endpoints.toml shows is accepted, without it refused."""
+    secret = services()["listen"]["environment"]["GATEWAY_TOKEN"]
+    call = Request(f"http://127.0.0.1:{port}/callbacks/gateway", b"id:12af stat:DELIVRD err:000")
+    with pytest.raises(HTTPError, match="403"):
+        urlopen(call, timeout=10)
+    call.add_header("Authorization", f"Bearer {secret}")
+    with urlopen(call, timeout=10) as answer:
+        assert answer.status == 200
 
 
 def balanced_within(seconds: float, port: int, truth: Path, rehearsal: Rehearsal) -> None:
