@@ -46,7 +46,7 @@ from reports.views import statements
 from sinks.run import run_sink
 from streams.kafka.security import kafka_access
 
-JSON_KEYS = ("events", "messages", "orphans", "dead_letters", "lost", "doubled", "wrong_status",
+JSON_KEYS = ("events", "messages", "orphans", "dead_letters", "unmatched", "lost", "doubled", "wrong_status",
              "wrong_cells")  # fmt: skip
 POLL_S = 0.3
 IDLE_S = 1.5

@@ -52,7 +52,17 @@ def test_everything_of_the_issue_is_there() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["kafka", "clickhouse", "prometheus", "alertmanager", "grafana", "listen", "worker", "sink", "pages"],
+    [
+        "kafka",
+        "clickhouse",
+        "prometheus",
+        "alertmanager",
+        "grafana",
+        "listen",
+        "worker",
+        "sink",
+        "pages",
+    ],
 )
 def test_whatever_stays_up_has_a_health_check_and_comes_back(name: str) -> None:
     assert services()[name]["healthcheck"]["test"]

@@ -32,14 +32,9 @@ from deploy.simulator.traffic.profiles import (
 #: Of receipts that can be callbacks.
 SHARE: Final = 0.35
 #: Of callbacks.
-DOUBLED, FORGERIES, BROKEN, WITHOUT_RECEIPT, LOST_ID, LATE_ID = (
-    0.02,
-    0.005,
-    0.002,
-    0.002,
-    0.004,
-    0.3,
-)
+DOUBLED, FORGERIES, BROKEN, WITHOUT_RECEIPT = 0.02, 0.005, 0.005, 0.006
+#: Of those that name their message by an id alone.
+LOST_ID, LATE_ID = 0.004, 0.3
 #: Simulated providers whose callbacks are simulated, and the adapters that read them.
 ADAPTERS: Final = {"twilio": "twilio", "vonage": "vonage", "infobip": "infobip",
                    "whatsapp": "whatsapp", "smpp-east": "smpp"}  # fmt: skip
