@@ -46,8 +46,8 @@ from reports.views import statements
 from sinks.run import run_sink
 from streams.kafka.security import kafka_access
 
-JSON_KEYS = ("events", "messages", "orphans", "dead_letters", "unmatched", "lost", "doubled", "wrong_status",
-             "wrong_cells")  # fmt: skip
+JSON_KEYS = ("events", "messages", "orphans", "dead_letters", "unmatched", "lost", "doubled",
+             "wrong_status", "wrong_cells")  # fmt: skip
 POLL_S = 0.3
 IDLE_S = 1.5
 """No progress for this long: everything has arrived (cells are published once a second)."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import deploy.simulator
 
-ALLOWED = {"aiokafka", "murmurhash2", "phonenumbers"} | set(sys.stdlib_module_names)
+ALLOWED = {"aiohttp", "aiokafka", "murmurhash2", "phonenumbers"} | set(sys.stdlib_module_names)
 
 
 def imported(source: str) -> set[str]:

@@ -28,7 +28,7 @@ from tests.simulator.filling import AS_OF, EVENTS, fill, truth
 
 pytestmark = pytest.mark.slow
 
-FAULTS = [f.name for f in dataclasses.fields(Ledger)][9:-1]
+FAULTS = [f.name for f in dataclasses.fields(Ledger)][10:-1]
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from tests.simulator.harness import (
     retry_requests,
     shuffled,
 )
-from tests.support.stores import stores_on_disk
+from tests.support.stores import stores_in_memory, stores_on_disk
 
 #: Who decides what a worker publishes: recipients, and providers whose code is an opt-out.
 WORKERS_OWN = (RECIPIENT, *OPTED_OUT)
@@ -105,7 +105,8 @@ def test_retries_are_requested_as_expected(worker: Worker, expected: Expected) -
 
 @pytest.fixture(scope="module")
 def timely(records: list[Published]) -> Worker:
-    return in_time(records)
+    with stores_in_memory():  # thousands of moments, each with a write on disk, take a minute
+        return in_time(records)
 
 
 def test_in_time_the_same_follows_as_out_of_order(timely: Worker, expected: Expected) -> None:

@@ -111,6 +111,16 @@ def stores_on_disk() -> Iterator[None]:
         _Stores.folder = None
 
 
+@contextmanager
+def stores_in_memory() -> Iterator[None]:
+    """Makes `new_store` make stores in memory, also within `stores_on_disk`."""
+    folder, _Stores.folder = _Stores.folder, None
+    try:
+        yield
+    finally:
+        _Stores.folder = folder
+
+
 @pytest.fixture(params=["memory", "disk"], autouse=True)
 def in_memory_and_on_disk(request: pytest.FixtureRequest) -> Iterator[None]:
     """For a conftest: runs each test twice, with what `new_store` makes in memory and on disk."""
