@@ -8,14 +8,17 @@ it is commutative, associative and idempotent: replays change nothing (docs/desi
 from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any, Final
+from unicodedata import category
 
 import msgspec
 
 from models.codes import code_of
+from models.contract import MAX_ATTEMPT, YEAR_2000_MS
 from models.keys import message_key
 from models.numbers import person_of
 from models.providers.callback import Provider, ProviderReceipt, deciding_code, meaning_of
 from models.providers.ids import IdRule, received_id, sent_id
+from models.time import DAY_MS
 from models.versions import check_version
 
 
@@ -75,6 +78,8 @@ class Correlation(msgspec.Struct, array_like=True, gc=False):
     latest: int = 0
 
 
+#: A receipt may be so far ahead of its callback: a day, as in the contract, and clocks differ.
+_AHEAD_MS: Final = DAY_MS - 2 * 3_600_000
 #: Under one key; an id of two messages is a mistake or an attack.
 MAX_LINKS: Final = 8
 #: Under one key: parts, steps and repeats of one message. More are refused.
@@ -177,13 +182,23 @@ def named_by(reference: str, account: str) -> tuple[str, int] | None:
     """
     owner, slash, rest = reference.partition("/")
     message_id, _, attempt = rest.partition("/")
-    if not slash or owner != account or not 1 <= len(message_id) <= 128:
+    if not slash or owner != account or not _is_message_id(message_id):
         return None
     if not attempt:
         return message_id, 0
     if not attempt.isascii() or not attempt.isdigit() or len(attempt) > 3:
         return None
-    return message_id, int(attempt)
+    number = int(attempt)
+    return (message_id, number) if number <= MAX_ATTEMPT else None
+
+
+def _is_message_id(text: str) -> bool:
+    """As the contract has it: printable; a slash ended it before."""
+    if not 1 <= len(text) <= 128:
+        return False
+    return text.isprintable() or not any(
+        (kind := category(character))[0] == "C" or kind in ("Zl", "Zp") for character in text
+    )
 
 
 # --- receipts -------------------------------------------------------------------------------------
@@ -207,7 +222,7 @@ def received(receipt: ProviderReceipt, endpoint: str, received_at: int) -> Recei
         "provider_message_id": receipt.provider_message_id,
         "reference": receipt.reference,
         "recipient": receipt.recipient or "",
-        "occurred_at": receipt.occurred_at or 0,
+        "occurred_at": possible_time(receipt.occurred_at, received_at),
         "part": receipt.part,
         "parts": receipt.parts,
         "mccmnc": receipt.mccmnc,
@@ -217,6 +232,13 @@ def received(receipt: ProviderReceipt, endpoint: str, received_at: int) -> Recei
     digest = blake2b(_encode_json(list(fields.values())), digest_size=16).digest()
     keys = bool(receipt.reference) + bool(receipt.provider_message_id)
     return ReceivedReceipt(received_at=received_at, digest=digest, keys=keys, **fields)
+
+
+def possible_time(occurred_at: int | None, received_at: int) -> int:
+    """The time of a receipt, where the contract takes it from then on; else 0."""
+    if occurred_at is None or not YEAR_2000_MS <= occurred_at <= received_at + _AHEAD_MS:
+        return 0
+    return occurred_at
 
 
 def event_of(

@@ -124,7 +124,7 @@ class CorrelationShard(PartitionShard[Correlation]):
 
     def _take(self, plan: Plan, pending: dict[bytes, _Pending], record: Incoming) -> None:
         if plan.topic == CALLBACKS:
-            translate(plan, record, self._routes)
+            translate(plan, record, self._routes, self.clock_ms)
         elif plan.topic == PROVIDER_IDS:
             self._take_provider_id(plan, record)
         else:

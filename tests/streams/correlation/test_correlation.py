@@ -2,14 +2,19 @@
 
 import itertools
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.correlation import ReceivedReceipt, received
 from models.parsing import parse_receipt, parse_send
+from models.providers.callback import ProviderReceipt
 from models.refusal import Refusal
+from models.time import rfc3339
 from streams.batching.stores.memory import MemoryStore
+from streams.correlation import translation
 from tests.support.correlation_world import (
     RETENTION_DAYS,
     UNMATCHED_DAYS,
@@ -154,6 +159,58 @@ def test_what_cannot_be_read_is_a_dead_letter_and_costs_itself_alone(
     assert len(world.refused) == 2
     assert "endpoint" in world.refused[0]
     assert "MessageStatus" in world.refused[1]
+
+
+def test_a_callback_is_one_dead_letter_however_much_of_it_cannot_be_read(
+    world: CorrelationWorld,
+) -> None:
+    good = {"id": "w", "status": "sent", "biz_opaque_callback_data": "acme/m1"}
+    statuses = [good, {"status": "sent"}, {}, {"id": {}}, {**good, "status": "read"}]
+    body = {"entry": [{"changes": [{"value": {"statuses": statuses}}]}]}
+    world.take(world.callback("meta", json.dumps(body).encode()))
+    assert world.messages() == {("acme", "m1", "sent"): 1, ("acme", "m1", "read"): 1}
+    (detail,) = world.refused
+    assert detail.startswith("statuses.id: missing")
+    assert detail.endswith("; and 2 more of its 5 items")
+
+
+def test_a_receipt_that_a_rule_raises_on_costs_itself_alone(
+    world: CorrelationWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raising(receipt: ProviderReceipt, *rest: Any) -> ReceivedReceipt:
+        assert receipt.word != "read"
+        return received(receipt, *rest)
+
+    monkeypatch.setattr(translation, "received", raising)
+    status = {"id": "w", "biz_opaque_callback_data": "acme/m1"}
+    statuses = [{**status, "status": word} for word in ("sent", "read", "delivered")]
+    body = {"entry": [{"changes": [{"value": {"statuses": statuses}}]}]}
+    world.take(world.callback("meta", json.dumps(body).encode()))
+    assert world.messages() == {("acme", "m1", "sent"): 1, ("acme", "m1", "delivered"): 1}
+    assert len(world.refused) == 1
+
+
+@pytest.mark.parametrize("ahead_ms", [days(0.5), days(2), days(300), -days(10_000)])
+def test_a_time_that_cannot_be_costs_itself_alone(world: CorrelationWorld, ahead_ms: int) -> None:
+    at = rfc3339(world.now + ahead_ms)
+    body = {"type": "recipient_delivery_report_sms", "batch_id": "b", "status": "Delivered",
+            "client_reference": "acme/m1", "recipient": "447700900187", "at": at}  # fmt: skip
+    world.take(world.callback("sinch", json.dumps(body).encode()))
+    ((_, value),) = world.produced["receipts"]
+    receipt = parse_receipt(value, world.now)
+    assert not isinstance(receipt, Refusal)
+    expected = world.now + ahead_ms if 0 < ahead_ms <= days(0.5) else world.now
+    assert receipt.occurred_at == expected
+
+
+@pytest.mark.parametrize("named", ["acme/m\x07", "acme/m1/101", "acme/" + "m" * 129])
+def test_a_reference_that_cannot_be_a_message_names_none(
+    world: CorrelationWorld, named: str
+) -> None:
+    world.take(world.callback("twilio", twilio("SM1"), reference=named))
+    assert world.receipts() == []
+    world.take(world.provider_id(message_id="m1", provider_message_id="SM1"))
+    assert world.messages() == {("acme", "m1", "delivered"): 1}
 
 
 def test_a_message_to_us_becomes_an_inbound_send(world: CorrelationWorld) -> None:
