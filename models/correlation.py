@@ -66,9 +66,9 @@ class ReceivedReceipt(msgspec.Struct, array_like=True, frozen=True, gc=False, kw
 class Correlation(msgspec.Struct, array_like=True, gc=False):
     """What is known under one key.
 
-    links: sorted; the first decides. waiting: receipts without a link, by time
+    links: sorted; see `deciding_link`. waiting: receipts without a link, by time
     reported: digests of those that were published as unmatched
-    latest: epoch ms of the newest record about it
+    latest: epoch ms of the newest of links and waiting receipts
     """
 
     version: int = 0
@@ -84,6 +84,8 @@ _AHEAD_MS: Final = DAY_MS - 2 * 3_600_000
 MAX_LINKS: Final = 8
 #: Under one key: parts, steps and repeats of one message. More are refused.
 MAX_WAITING: Final = 256
+
+_REFERENCE: Final = "reference/"
 
 encode: Final = msgspec.msgpack.Encoder().encode
 decode: Final = msgspec.msgpack.Decoder(Correlation).decode
@@ -110,7 +112,8 @@ def add_link(state: Correlation, link: Link) -> bool:
     links = tuple(sorted(known.values())[:MAX_LINKS])
     if links == state.links:
         return False
-    state.links, state.latest = links, max(state.latest, link.at)
+    state.links = links
+    state.latest = _latest(state)
     return True
 
 
@@ -122,12 +125,54 @@ def add_waiting(state: Correlation, receipt: ReceivedReceipt) -> bool:
         return False
     known[receipt.digest] = receipt
     state.waiting = tuple(sorted(known.values(), key=_order))
-    state.latest = max(state.latest, receipt.received_at)
+    state.latest = _latest(state)
     return True
+
+
+def clear_waiting(state: Correlation) -> None:
+    """All that waited is published."""
+    state.waiting, state.reported = (), ()
+    state.latest = _latest(state)
+
+
+def deciding_link(key: bytes, state: Correlation) -> Link | None:
+    """The link whose message receipts of a key are about; None: there is none, or one cannot know.
+
+    An id is that of the first message that had it. A reference of several messages names none: it
+    is that of a campaign. attempt: 0 where several attempts of the message have it
+    """
+    if not state.links:
+        return None
+    first = state.links[0]
+    attempts = {link.attempt for link in state.links if link.message_id == first.message_id}
+    if is_reference(key) and any(link.message_id != first.message_id for link in state.links):
+        return None
+    return first if len(attempts) == 1 else Link(first.at, first.message_id, 0)
+
+
+def _latest(state: Correlation) -> int:
+    """It follows from what is known, so that any order of records ends in the same."""
+    ats = [link.at for link in state.links] + [each.received_at for each in state.waiting]
+    return max(ats, default=0)
 
 
 def _order(receipt: ReceivedReceipt) -> tuple[int, bytes]:
     return receipt.received_at, receipt.digest
+
+
+def problem_of(key: bytes | None, fact: Link | ReceivedReceipt) -> str:
+    """Why a record of `provider-links` or `provider-receipts` is not one of ours; "": it is."""
+    try:
+        account, slash, rest = (key or b"").decode().partition("/")
+    except UnicodeDecodeError:
+        return "key: not UTF-8"
+    if not slash or not account or not rest:
+        return "key: account/... expected"
+    if isinstance(fact, ReceivedReceipt):
+        return "" if fact.received_at >= YEAR_2000_MS else "received_at: before the year 2000"
+    if not _is_message_id(fact.message_id) or not 0 <= fact.attempt <= MAX_ATTEMPT or fact.at < 0:
+        return "value: a message id, an attempt and a time expected"
+    return ""
 
 
 def join_encoded(known: bytes, read: bytes) -> bytes:
@@ -139,7 +184,6 @@ def join_encoded(known: bytes, read: bytes) -> bytes:
         add_waiting(one, receipt)
     one.reported = tuple(sorted({*one.reported, *other.reported}))
     one.version = max(one.version, other.version)
-    one.latest = max(one.latest, other.latest)
     return encode(one)
 
 
@@ -167,7 +211,12 @@ def receipt_keys(
 
 def reference_key(account: str, reference: str) -> bytes:
     """The key of a sender's own reference."""
-    return message_key(account, f"reference/{reference}")
+    return message_key(account, f"{_REFERENCE}{reference}")
+
+
+def is_reference(key: bytes) -> bool:
+    """Whether a key is that of a reference; no provider has this name."""
+    return key.partition(b"/")[2].startswith(_REFERENCE.encode())
 
 
 def _id_key(account: str, provider: Provider, compared: str, recipient: str) -> bytes:
@@ -193,8 +242,8 @@ def named_by(reference: str, account: str) -> tuple[str, int] | None:
 
 
 def _is_message_id(text: str) -> bool:
-    """As the contract has it: printable; a slash ended it before."""
-    if not 1 <= len(text) <= 128:
+    """As the contract has it: printable, without a slash."""
+    if not 1 <= len(text) <= 128 or "/" in text:
         return False
     return text.isprintable() or not any(
         (kind := category(character))[0] == "C" or kind in ("Zl", "Zp") for character in text
