@@ -11,7 +11,6 @@ from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -31,6 +30,7 @@ from models.providers import ADAPTERS, adapter_of
 from models.providers.callback import Options, Provider, by_key
 from models.providers.ids import IdRule
 from models.signatures import SCHEMES, Details
+from models.time import is_zone
 
 Model = TypeVar("Model", bound=BaseModel)
 Network = IPv4Network | IPv6Network
@@ -82,10 +82,8 @@ def _https(url: str) -> str:
 
 
 def _known_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise _wrong("not a zone. Fix: an IANA name, such as Europe/London") from None
+    if not is_zone(name):
+        raise _wrong("not a zone. Fix: an IANA name, such as Europe/London")
     return name
 
 

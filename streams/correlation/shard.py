@@ -183,8 +183,8 @@ class CorrelationShard(PartitionShard[Correlation]):
         each.records.append(record)
 
     def _past(self, at: int) -> int:
-        """The time, or now, if it is far ahead: a key would be kept as much longer."""
-        return at if at <= self.clock_ms + DAY_MS else self.clock_ms
+        """The time; now, where it is not known, or far ahead: a key would be kept for longer."""
+        return at if 0 < at <= self.clock_ms + DAY_MS else self.clock_ms
 
     def _settle(self, plan: Plan, key: bytes, each: _Pending) -> None:
         """Publish what is resolved, and put the state into the plan."""
