@@ -7,7 +7,6 @@ suppressed before (docs/semantics.md).
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Annotated, Any, Final, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -25,6 +24,7 @@ from models.codes import code_names
 from models.contract import MAX_EVENT_BYTES, Account, Event, Instant, Sentence
 from models.parsing import validated
 from models.refusal import Refusal
+from models.time import is_zone
 from models.vocabulary import BounceWord, Scope
 
 MAX_STRIKE_LIMIT: Final = 20
@@ -39,10 +39,8 @@ CodeName = Annotated[str, StringConstraints(min_length=1, max_length=129)]
 
 
 def _known_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"{name!r} is not a time zone of the IANA database") from None
+    if not is_zone(name):
+        raise ValueError(f"{name!r} is not a time zone of the IANA database")
     return name
 
 

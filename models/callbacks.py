@@ -3,6 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
+from models.contract import LAST_INSTANT_MS, YEAR_2000_MS
+
+#: Clocks of machines differ so much, at most.
+_AHEAD_MS: Final = 3_600_000
 _ENDPOINT: Final = "endpoint"
 _CONTENT_TYPE: Final = "content-type"
 _QUERY: Final = "query"
@@ -50,14 +54,22 @@ def raw_callback(
     texts: Mapping[str, str] = {
         name.lower(): (content or b"").decode("utf-8", "replace") for name, content in headers
     }
-    written = texts.get(_RECEIVED_AT, "")
-    is_time = written.isascii() and written.isdigit() and len(written) <= 13
     return RawCallback(
         body=value or b"",
         endpoint=texts.get(_ENDPOINT, ""),
         content_type=texts.get(_CONTENT_TYPE, ""),
         query=texts.get(_QUERY, ""),
         reference=texts.get(_REFERENCE, ""),
-        received_at=int(written) if is_time else max(0, timestamp),
+        received_at=_received_at(texts.get(_RECEIVED_AT, ""), timestamp),
         verified=texts.get(_VERIFIED, ""),
     )
+
+
+def _received_at(written: str, timestamp: int) -> int:
+    """As the header has it, where that can be: receipts count, wait and are forgotten by it."""
+    latest = timestamp + _AHEAD_MS if timestamp >= 0 else LAST_INSTANT_MS
+    if written.isascii() and written.isdigit() and len(written) <= 13:
+        found = int(written)
+        if YEAR_2000_MS <= found <= latest:
+            return found
+    return max(0, timestamp)

@@ -8,14 +8,17 @@ it is commutative, associative and idempotent: replays change nothing (docs/desi
 from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any, Final
+from unicodedata import category
 
 import msgspec
 
 from models.codes import code_of
+from models.contract import MAX_ATTEMPT, YEAR_2000_MS
 from models.keys import message_key
 from models.numbers import person_of
 from models.providers.callback import Provider, ProviderReceipt, deciding_code, meaning_of
 from models.providers.ids import IdRule, received_id, sent_id
+from models.time import DAY_MS
 from models.versions import check_version
 
 
@@ -63,9 +66,9 @@ class ReceivedReceipt(msgspec.Struct, array_like=True, frozen=True, gc=False, kw
 class Correlation(msgspec.Struct, array_like=True, gc=False):
     """What is known under one key.
 
-    links: sorted; the first decides. waiting: receipts without a link, by time
+    links: sorted; see `deciding_link`. waiting: receipts without a link, by time
     reported: digests of those that were published as unmatched
-    latest: epoch ms of the newest record about it
+    latest: epoch ms of the newest of links and waiting receipts
     """
 
     version: int = 0
@@ -75,10 +78,14 @@ class Correlation(msgspec.Struct, array_like=True, gc=False):
     latest: int = 0
 
 
+#: A receipt may be so far ahead of its callback: a day, as in the contract, and clocks differ.
+_AHEAD_MS: Final = DAY_MS - 2 * 3_600_000
 #: Under one key; an id of two messages is a mistake or an attack.
 MAX_LINKS: Final = 8
 #: Under one key: parts, steps and repeats of one message. More are refused.
 MAX_WAITING: Final = 256
+
+_REFERENCE: Final = "reference/"
 
 encode: Final = msgspec.msgpack.Encoder().encode
 decode: Final = msgspec.msgpack.Decoder(Correlation).decode
@@ -105,7 +112,8 @@ def add_link(state: Correlation, link: Link) -> bool:
     links = tuple(sorted(known.values())[:MAX_LINKS])
     if links == state.links:
         return False
-    state.links, state.latest = links, max(state.latest, link.at)
+    state.links = links
+    state.latest = _latest(state)
     return True
 
 
@@ -117,12 +125,54 @@ def add_waiting(state: Correlation, receipt: ReceivedReceipt) -> bool:
         return False
     known[receipt.digest] = receipt
     state.waiting = tuple(sorted(known.values(), key=_order))
-    state.latest = max(state.latest, receipt.received_at)
+    state.latest = _latest(state)
     return True
+
+
+def clear_waiting(state: Correlation) -> None:
+    """All that waited is published."""
+    state.waiting, state.reported = (), ()
+    state.latest = _latest(state)
+
+
+def deciding_link(key: bytes, state: Correlation) -> Link | None:
+    """The link whose message receipts of a key are about; None: there is none, or one cannot know.
+
+    An id is that of the first message that had it. A reference of several messages names none: it
+    is that of a campaign. attempt: 0 where several attempts of the message have it
+    """
+    if not state.links:
+        return None
+    first = state.links[0]
+    attempts = {link.attempt for link in state.links if link.message_id == first.message_id}
+    if is_reference(key) and any(link.message_id != first.message_id for link in state.links):
+        return None
+    return first if len(attempts) == 1 else Link(first.at, first.message_id, 0)
+
+
+def _latest(state: Correlation) -> int:
+    """It follows from what is known, so that any order of records ends in the same."""
+    ats = [link.at for link in state.links] + [each.received_at for each in state.waiting]
+    return max(ats, default=0)
 
 
 def _order(receipt: ReceivedReceipt) -> tuple[int, bytes]:
     return receipt.received_at, receipt.digest
+
+
+def problem_of(key: bytes | None, fact: Link | ReceivedReceipt) -> str:
+    """Why a record of `provider-links` or `provider-receipts` is not one of ours; "": it is."""
+    try:
+        account, slash, rest = (key or b"").decode().partition("/")
+    except UnicodeDecodeError:
+        return "key: not UTF-8"
+    if not slash or not account or not rest:
+        return "key: account/... expected"
+    if isinstance(fact, ReceivedReceipt):
+        return "" if fact.received_at >= YEAR_2000_MS else "received_at: before the year 2000"
+    if not _is_message_id(fact.message_id) or not 0 <= fact.attempt <= MAX_ATTEMPT or fact.at < 0:
+        return "value: a message id, an attempt and a time expected"
+    return ""
 
 
 def join_encoded(known: bytes, read: bytes) -> bytes:
@@ -134,7 +184,6 @@ def join_encoded(known: bytes, read: bytes) -> bytes:
         add_waiting(one, receipt)
     one.reported = tuple(sorted({*one.reported, *other.reported}))
     one.version = max(one.version, other.version)
-    one.latest = max(one.latest, other.latest)
     return encode(one)
 
 
@@ -162,7 +211,12 @@ def receipt_keys(
 
 def reference_key(account: str, reference: str) -> bytes:
     """The key of a sender's own reference."""
-    return message_key(account, f"reference/{reference}")
+    return message_key(account, f"{_REFERENCE}{reference}")
+
+
+def is_reference(key: bytes) -> bool:
+    """Whether a key is that of a reference; no provider has this name."""
+    return key.partition(b"/")[2].startswith(_REFERENCE.encode())
 
 
 def _id_key(account: str, provider: Provider, compared: str, recipient: str) -> bytes:
@@ -177,13 +231,23 @@ def named_by(reference: str, account: str) -> tuple[str, int] | None:
     """
     owner, slash, rest = reference.partition("/")
     message_id, _, attempt = rest.partition("/")
-    if not slash or owner != account or not 1 <= len(message_id) <= 128:
+    if not slash or owner != account or not _is_message_id(message_id):
         return None
     if not attempt:
         return message_id, 0
     if not attempt.isascii() or not attempt.isdigit() or len(attempt) > 3:
         return None
-    return message_id, int(attempt)
+    number = int(attempt)
+    return (message_id, number) if number <= MAX_ATTEMPT else None
+
+
+def _is_message_id(text: str) -> bool:
+    """As the contract has it: printable, without a slash."""
+    if not 1 <= len(text) <= 128 or "/" in text:
+        return False
+    return text.isprintable() or not any(
+        (kind := category(character))[0] == "C" or kind in ("Zl", "Zp") for character in text
+    )
 
 
 # --- receipts -------------------------------------------------------------------------------------
@@ -207,7 +271,7 @@ def received(receipt: ProviderReceipt, endpoint: str, received_at: int) -> Recei
         "provider_message_id": receipt.provider_message_id,
         "reference": receipt.reference,
         "recipient": receipt.recipient or "",
-        "occurred_at": receipt.occurred_at or 0,
+        "occurred_at": possible_time(receipt.occurred_at, received_at),
         "part": receipt.part,
         "parts": receipt.parts,
         "mccmnc": receipt.mccmnc,
@@ -217,6 +281,13 @@ def received(receipt: ProviderReceipt, endpoint: str, received_at: int) -> Recei
     digest = blake2b(_encode_json(list(fields.values())), digest_size=16).digest()
     keys = bool(receipt.reference) + bool(receipt.provider_message_id)
     return ReceivedReceipt(received_at=received_at, digest=digest, keys=keys, **fields)
+
+
+def possible_time(occurred_at: int | None, received_at: int) -> int:
+    """The time of a receipt, where the contract takes it from then on; else 0."""
+    if occurred_at is None or not YEAR_2000_MS <= occurred_at <= received_at + _AHEAD_MS:
+        return 0
+    return occurred_at
 
 
 def event_of(

@@ -7,10 +7,10 @@ variables and files that have them. docs/endpoints.md explains each key.
 import re
 import tomllib
 from collections.abc import Mapping
+from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -27,9 +27,10 @@ from models.codes import table_of
 from models.codes.tables import STATUS_WORDS
 from models.contract import Account
 from models.providers import ADAPTERS, adapter_of
-from models.providers.callback import Options, Provider
+from models.providers.callback import Options, Provider, by_key
 from models.providers.ids import IdRule
 from models.signatures import SCHEMES, Details
+from models.time import is_zone
 
 Model = TypeVar("Model", bound=BaseModel)
 Network = IPv4Network | IPv6Network
@@ -81,10 +82,8 @@ def _https(url: str) -> str:
 
 
 def _known_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise _wrong("not a zone. Fix: an IANA name, such as Europe/London") from None
+    if not is_zone(name):
+        raise _wrong("not a zone. Fix: an IANA name, such as Europe/London")
     return name
 
 
@@ -178,14 +177,11 @@ class Endpoint(BaseModel):
         """How callbacks are read."""
         return ADAPTERS[self.provider]
 
-    @property
+    @cached_property
     def options(self) -> Options:
         """What the adapter has to know."""
-        return Options(self.zone or "", self.codes or "", self.statuses, self._parameters)
-
-    @property
-    def _parameters(self) -> dict[str, str]:
-        return {str(ours): theirs for ours, theirs in self.parameters.items()}
+        parameters = {str(ours): theirs for ours, theirs in self.parameters.items()}
+        return Options(self.zone or "", self.codes or "", by_key(self.statuses), parameters)
 
     @property
     def details(self) -> Details:

@@ -1,10 +1,20 @@
-"""Days of UTC, as retention and counters know them."""
+"""Days of UTC, as retention and counters know them, and zones."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 DAY_MS: Final = 86_400_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def is_zone(name: str) -> bool:
+    """Whether a name is one of the IANA database, as Europe/London."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
 
 
 def rfc3339(at_ms: int) -> str:

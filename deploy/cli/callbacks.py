@@ -81,16 +81,12 @@ def _callback(content: bytes, suffix: str, content_type: str | None) -> Callback
 
 
 def _options(zone: str, codes: str) -> Options:
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
     from models.codes import table_of
     from models.providers.callback import Options
+    from models.time import is_zone
 
-    if zone:
-        try:
-            ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise click.UsageError(f"--zone: {zone!r} is not an IANA name of a zone") from None
+    if zone and not is_zone(zone):
+        raise click.UsageError(f"--zone: {zone!r} is not an IANA name of a zone")
     if codes and table_of(codes) is None:
         raise click.UsageError(f"--codes: {codes!r} has no table. All tables: receipts codes")
     return Options(zone=zone, codes=codes)

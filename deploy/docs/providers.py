@@ -18,8 +18,8 @@ module there, its table of codes, and samples in `tests/models/data/receipts/`
 is read as.
 
 - A status word that nobody knows is kept as `unknown`, with the provider's word. Unknown fields are
-  ignored. One receipt that cannot be read costs itself alone; it is a dead letter with the whole
-  callback.
+  ignored. What cannot be read costs itself alone: the whole callback is one dead letter with the
+  first reason and how many more there are. Of a callback 2,000 items are read.
 - `undelivered` or `rejected`: the code decides by its table ([codes.md](codes.md)). A soft bounce
   is always `undelivered`. A hard one is `undelivered` where the number is dead or unfit, and
   `rejected` where it is refused.

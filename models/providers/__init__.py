@@ -7,6 +7,7 @@ are in `Provider.source`, and docs/providers.md is made of them.
 
 from collections.abc import Mapping
 from importlib import import_module
+from itertools import islice
 from pkgutil import iter_modules
 from typing import Final
 
@@ -20,6 +21,8 @@ _MODULES: Final = (import_module(f"{__name__}.{found.name}") for found in iter_m
 ADAPTERS: Final[Mapping[str, Provider]] = {
     module.PROVIDER.name: module.PROVIDER for module in _MODULES if hasattr(module, "PROVIDER")
 }
+#: The largest batches of providers have a thousand; what has more keeps a worker busy.
+MAX_ITEMS: Final = 2_000
 _BY_ALIAS: Final = {
     name: adapter for adapter in ADAPTERS.values() for name in (adapter.name, *adapter.aliases)
 }
@@ -31,10 +34,14 @@ def adapter_of(name: str) -> Provider | None:
 
 
 def read(provider: Provider, callback: Callback, options: Options) -> list[Item]:
-    """All that is in a callback, in its order. Never raises for what a provider sends."""
+    """All that is in a callback, in its order, up to MAX_ITEMS. Never raises for what a provider
+    sends."""
     found: list[Item] = []
     try:
-        found.extend(provider.read(callback, options))
+        items = provider.read(callback, options)
+        found.extend(islice(items, MAX_ITEMS))
+        if len(found) == MAX_ITEMS and next(items, None) is not None:
+            found.append(Unread(f"only the first {MAX_ITEMS} of its items are read"))
     except Malformed as error:
         found.append(Unread(str(error)))
     except Exception as error:  # noqa: BLE001  (an adapter that raises refuses the rest)

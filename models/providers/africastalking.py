@@ -3,16 +3,18 @@
 from collections.abc import Iterator
 from typing import Final
 
-from models.providers.callback import Callback, Item, Options, Provider
+from models.providers.callback import Callback, Item, Options, Provider, by_key
 from models.providers.fields import first, mccmnc, number, parameters
 from models.providers.receipts import receipt
 
-_STATUSES: Final = {
-    "submitted": "sent",
-    "absent subscriber": "undelivered",
-    "user in blacklist": "rejected",
-    "could not route": "undelivered",
-}
+_STATUSES: Final = by_key(
+    {
+        "submitted": "sent",
+        "absent subscriber": "undelivered",
+        "user in blacklist": "rejected",
+        "could not route": "undelivered",
+    }
+)
 
 
 def _read(callback: Callback, options: Options) -> Iterator[Item]:

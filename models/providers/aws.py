@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-import msgspec
-
 from models.providers.callback import Callback, Item, Options, Other, Provider, Unread
 from models.providers.fields import (
+    Malformed,
     epoch,
     first,
     json_of,
+    json_text,
     mccmnc,
     money,
     number,
@@ -51,8 +51,8 @@ def _envelope(body: Mapping[str, Any], options: Options, deeper: int) -> Iterato
         yield Other(f"{kind} of SNS")
         return
     try:
-        message = msgspec.json.decode(first(body, "Message"))
-    except (msgspec.DecodeError, RecursionError):
+        message = json_text(body.get("Message"))
+    except Malformed:
         yield Unread("Message: not JSON")
         return
     if not deeper:

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from models.providers.callback import Callback, Item, Options, Other, Provider
+from models.providers.callback import Callback, Item, Options, Other, Provider, by_key
 from models.providers.fields import first, json_of, number, object_of, objects, time_of
 from models.providers.receipts import receipt
 
 _FAILED: Final = "message-failed"
-_STATUSES: Final = {"message-sent": "sent", "message-read": "read"}
+_STATUSES: Final = by_key({"message-sent": "sent", "message-read": "read"})
 
 
 def _read(callback: Callback, options: Options) -> Iterator[Item]:

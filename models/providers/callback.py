@@ -35,7 +35,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     zone: IANA name of the zone of times without one; "": such times are not known
     codes: name of the table of codes; "": the provider's own
-    statuses: meanings of the provider's status words on this route, before our own
+    statuses: meanings of the provider's status words on this route, before our own, by `by_key`
     parameters: names of parameters that the sender has chosen, by our names
     """
 
@@ -137,14 +137,15 @@ class Meaning(NamedTuple):
     scope: str
 
 
+def by_key(meanings: Mapping[str, str]) -> Mapping[str, str]:
+    """Meanings of status words, by the words without case and punctuation."""
+    return {status_key(theirs): ours for theirs, ours in meanings.items()}
+
+
 def status_of(word: str, options: Options, own: Mapping[str, str]) -> str:
-    """Our word for a provider's: by the endpoint, by its adapter, by the list of all."""
+    """Our word for a provider's: by the endpoint, by its adapter (`by_key`), by the list of all."""
     key = status_key(word)
-    for meanings in (options.statuses, own):
-        for theirs, ours in meanings.items():
-            if status_key(theirs) == key:
-                return ours
-    return status_of_word(word) or UNKNOWN_WORD
+    return options.statuses.get(key) or own.get(key) or status_of_word(word) or UNKNOWN_WORD
 
 
 def meaning_of(receipt: ProviderReceipt) -> Meaning:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from models.providers.callback import Callback, Item, Options, Other, Provider
+from models.providers.callback import Callback, Item, Options, Other, Provider, by_key
 from models.providers.fields import (
     epoch,
     first,
@@ -46,6 +46,7 @@ _STATUSES: Final = {
     "MEDIA_CHECKSUM_FAILURE": "rejected",
     "MEDIA_REJECTED_BY_SUPPLIER": "rejected",
 }
+_BY_KEY: Final = by_key(_STATUSES)
 _FAILED: Final = frozenset(
     word for word, status in _STATUSES.items() if status in ("undelivered", "rejected")
 )
@@ -76,7 +77,7 @@ def _one(fields: Mapping[str, Any], options: Options) -> Item:
         id_field="messageId",
         word=key,
         word_field="statusCode",
-        own=_STATUSES,
+        own=_BY_KEY,
         reference=first(fields, "clientMessageId", "cliMsgId", "climsgid"),
         recipient=number(first(fields, "to", "channelIdentifier")),
         error_code=key if key.upper() in _FAILED else "",

@@ -2,9 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -18,12 +18,31 @@ from models.providers.callback import Callback
 
 #: Parameters of a query or a form; more are an attack.
 MAX_PARAMETERS: Final = 1_000
+#: Bytes of a form. The receipt of one message has hundreds; to decode a megabyte takes 0.1 s.
+MAX_FORM: Final = 128 * 1024
 _FIRST_YEAR, _LAST_YEAR = 2000, 2100
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+#: The contract takes no time before.
+_FIRST_MS: Final = (datetime(_FIRST_YEAR, 1, 1, tzinfo=UTC) - _EPOCH) // _MILLISECOND
+_LAST_MS: Final = (datetime(_LAST_YEAR, 1, 1, tzinfo=UTC) - _EPOCH) // _MILLISECOND
 #: Epoch times above it are milliseconds.
 _MILLISECONDS_FROM: Final = 100_000_000_000
 _DIGITS: Final = re.compile(r"[0-9]+")
+#: Without an exponent: 1e99999999 is a number of so many digits.
+_EPOCH_TIME: Final = re.compile(r"[0-9]{9,13}(?:\.[0-9]{0,12})?")
+#: The contract takes no more decimals of a price.
+_SMALLEST: Final = Decimal("1e-12")
 _NULLS: Final = frozenset({"", "null", "none", "nil", "undefined", "n/a"})
+#: Half a surrogate pair, which JSON can escape and UTF-8 cannot hold.
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_LONGEST_NULL: Final = max(map(len, _NULLS))
+#: No id or code has more digits, and Python refuses to write those of very large numbers.
+_LARGEST: Final = 10**256
+#: Characters of a text that are looked at: more than any field may have that is not a whole text.
+MAX_FIELD: Final = 2_048
+#: Characters of a number, an amount or a time.
+_MAX_NUMBER: Final = 160
 
 
 class When(NamedTuple):
@@ -51,14 +70,40 @@ def json_of(callback: Callback) -> Any:
     """The JSON value of the body. Raises Malformed."""
     if not callback.body.strip():
         raise Malformed("body: it is empty")
+    return _json(callback.body)
+
+
+def object_in(body: bytes) -> Mapping[str, Any]:
+    """The JSON object of a body, as adapters read it; an empty one where it has none."""
     try:
-        return msgspec.json.decode(callback.body)
+        return object_of(json_of(Callback(body)))
+    except Malformed:
+        return {}
+
+
+def json_text(value: Any) -> Any:
+    """The JSON value in a text of another one. Raises Malformed."""
+    if not isinstance(value, str):
+        raise Malformed("not JSON")
+    return _json(value.encode("utf-8", "replace"))
+
+
+def _json(written: bytes) -> Any:
+    try:
+        return msgspec.json.decode(written)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         pass
     try:  # what is not UTF-8, and control characters in texts
-        return json.loads(callback.body.decode("utf-8-sig", "replace"), strict=False)
+        return _lenient.decode(written.decode("utf-8-sig", "replace"))
     except (ValueError, RecursionError) as error:
         raise Malformed(f"body: not JSON: {error}") from None
+
+
+def _whole(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _MAX_NUMBER else float(digits)
+
+
+_lenient: Final = json.JSONDecoder(strict=False, parse_int=_whole)
 
 
 def parameters(callback: Callback) -> Mapping[str, Any]:
@@ -72,7 +117,14 @@ def parameters(callback: Callback) -> Mapping[str, Any]:
         if not isinstance(body, dict):
             raise Malformed("body: an object is expected")
         return {**found, **body}
-    return {**found, **pairs(callback.body.decode("utf-8", "replace").strip())}
+    return {**found, **pairs(form_of(callback.body))}
+
+
+def form_of(body: bytes) -> str:
+    """A body as a form, still encoded. Raises Malformed where it is too large for one."""
+    if len(body) > MAX_FORM:
+        raise Malformed(f"body: a form of at most {MAX_FORM} bytes expected")
+    return body.decode("utf-8", "replace").strip()
 
 
 def pairs(encoded: str) -> dict[str, str]:
@@ -96,19 +148,29 @@ def object_of(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def picked(fields: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Some of the fields, to be combined with others: an object may have very many."""
+    return {name: fields[name] for name in names if name in fields}
+
+
 # --- texts and numbers --------------------------------------------------------------------------
 
 
-def text(value: Any) -> str:
-    """A text, or a number as one; "" for anything else, and for a literal null."""
+def text(value: Any, limit: int = MAX_FIELD) -> str:
+    """A text, or a number as one; "" for anything else, and for a literal null.
+
+    Of a longer text its first `limit` characters; what cannot be written as UTF-8 is U+FFFD.
+    """
     if isinstance(value, str):
-        stripped = value.replace("\x00", "").strip()
-        return "" if stripped.casefold() in _NULLS else stripped
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        if not value.isascii():
+            value = _SURROGATE.sub("\ufffd", value[:limit])
+        stripped = value[:limit].replace("\x00", "").strip()
+        return "" if len(stripped) <= _LONGEST_NULL and stripped.casefold() in _NULLS else stripped
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return ""
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
-    return str(value)
+    return str(value) if isinstance(value, float) or abs(value) < _LARGEST else ""
 
 
 def first(fields: Mapping[str, Any], *names: str) -> str:
@@ -134,7 +196,7 @@ def number(value: Any) -> str | None:
     With or without a +, its length must be one of its country's.
     """
     written = text(value)
-    if not written:
+    if not written or len(written) > _MAX_NUMBER:
         return None
     if "." in written and is_person(written):
         return written
@@ -160,11 +222,14 @@ def money(amount: Any, currency: Any) -> tuple[str, str]:
     code = text(currency).upper()
     if len(code) != 3 or not code.isascii() or not code.isalpha():
         return "", ""
-    try:
-        price = Decimal(text(amount))
-    except InvalidOperation:
+    written = text(amount)
+    if len(written) > _MAX_NUMBER:
         return "", ""
-    return (format(price, "f"), code) if price.is_finite() and abs(price) < 10**9 else ("", "")
+    try:
+        price = Decimal(written).quantize(_SMALLEST).normalize()
+    except InvalidOperation:  # not a number, an infinite one, or a very large one
+        return "", ""
+    return (format(price, "f"), code) if abs(price) < 10**9 else ("", "")
 
 
 # --- times --------------------------------------------------------------------------------------
@@ -184,23 +249,19 @@ def time_of(value: Any, zone: str = "") -> When:
 def epoch(value: Any) -> When:
     """An epoch time in seconds or milliseconds, which its size tells apart."""
     written = text(value)
-    if not 9 <= len(written.partition(".")[0]) <= 13:
+    if not _EPOCH_TIME.fullmatch(written):
         return NEVER
-    try:
-        seconds = Decimal(written)
-    except InvalidOperation:
-        return NEVER
-    if not seconds.is_finite() or seconds <= 0:
-        return NEVER
-    return When(int(seconds if seconds >= _MILLISECONDS_FROM else seconds * 1000))
+    number = Decimal(written)
+    at = int(number if number >= _MILLISECONDS_FROM else number * 1000)
+    return When(at) if _FIRST_MS <= at < _LAST_MS else NEVER
 
 
 def digits_time(value: Any, zone: str = "") -> When:
     """A time of digits only: [CC]YYMMDDhhmm[ss], as SMPP receipts have it. Zeroes are none."""
     written = text(value)
-    if not written.isascii() or not written.isdigit():
+    if len(written) not in _YEAR_DIGITS or not _DIGITS.fullmatch(written):
         return NEVER
-    for year_digits in _YEAR_DIGITS.get(len(written), ()):
+    for year_digits in _YEAR_DIGITS[len(written)]:
         with suppress(ValueError):
             return _when(_from_digits(written, year_digits), zone)
     return NEVER
@@ -219,15 +280,14 @@ def _from_digits(written: str, year_digits: int) -> datetime:
 def _when(found: datetime, zone: str) -> When:
     if not _FIRST_YEAR <= found.year < _LAST_YEAR:
         return NEVER
-    if found.tzinfo is not None:
-        return When((found - _EPOCH) // _MILLISECOND)
-    local = found.isoformat(timespec="milliseconds" if found.microsecond else "seconds")
-    if not zone:
-        return When(None, local)
-    return When((found.replace(tzinfo=_zone(zone)) - _EPOCH) // _MILLISECOND, local)
-
-
-_MILLISECOND: Final = datetime.resolution * 1000
+    local = None
+    if found.tzinfo is None:
+        local = found.isoformat(timespec="milliseconds" if found.microsecond else "seconds")
+        if not zone:
+            return When(None, local)
+        found = found.replace(tzinfo=_zone(zone))
+    at = (found - _EPOCH) // _MILLISECOND
+    return When(at, local) if _FIRST_MS <= at < _LAST_MS else NEVER
 
 
 @lru_cache(maxsize=256)

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Final
 
-from models.providers.callback import Callback, Item, Options, Provider
+from models.providers.callback import Callback, Item, Options, Provider, by_key
 from models.providers.fields import first, number, parameters, time_of
 from models.providers.receipts import receipt
 
-_STATUSES: Final = {"0": "delivered", "1": "undelivered", "2": "sent"}
+_STATUSES: Final = by_key({"0": "delivered", "1": "undelivered", "2": "sent"})
 
 
 def _read(callback: Callback, options: Options) -> Iterator[Item]:

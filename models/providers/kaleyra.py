@@ -3,17 +3,19 @@
 from collections.abc import Iterator
 from typing import Final
 
-from models.providers.callback import Callback, Item, Options, Provider
+from models.providers.callback import Callback, Item, Options, Provider, by_key
 from models.providers.fields import epoch, first, number, parameters, time_of
 from models.providers.receipts import receipt
 
-_STATUSES: Final = {
-    "DNDNUMB": "rejected",
-    "OPTOUT-REJ": "rejected",
-    "INVALID-NUM": "undelivered",
-    "deferred": "sent",
-    "AWAITED-DLR": "sent",
-}
+_STATUSES: Final = by_key(
+    {
+        "DNDNUMB": "rejected",
+        "OPTOUT-REJ": "rejected",
+        "INVALID-NUM": "undelivered",
+        "deferred": "sent",
+        "AWAITED-DLR": "sent",
+    }
+)
 
 
 def _read(callback: Callback, options: Options) -> Iterator[Item]:

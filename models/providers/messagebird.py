@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from models.providers.callback import Callback, Item, Options, Other, Provider
+from models.providers.callback import Callback, Item, Options, Other, Provider, by_key
 from models.providers.fields import (
     first,
     is_json,
@@ -18,7 +18,7 @@ from models.providers.fields import (
 )
 from models.providers.receipts import receipt
 
-_STATUSES: Final = {"buffered": "sent", "scheduled": "queued"}
+_STATUSES: Final = by_key({"buffered": "sent", "scheduled": "queued"})
 
 
 def _read(callback: Callback, options: Options) -> Iterator[Item]:
@@ -67,8 +67,8 @@ def _bird(fields: Mapping[str, Any], options: Options) -> Item:
         return Other("a message to us")
     failure = object_of(fields.get("failure"))
     source = object_of(failure.get("source"))
-    contacts = list(objects(object_of(fields.get("receiver")).get("contacts")))
-    to = contacts[0] if contacts else {}
+    contacts = objects(object_of(fields.get("receiver")).get("contacts"))
+    to: Mapping[str, Any] = next(contacts, {})
     return receipt(
         "messagebird",
         options,

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from models.providers.callback import Callback, Item, Options, Provider
+from models.providers.callback import Callback, Item, Options, Provider, by_key
 from models.providers.fields import first, mccmnc, money, number, parameters, time_of, whole
 from models.providers.receipts import receipt
 
-_STATUSES: Final = {"failed": "rejected"}
+_STATUSES: Final = by_key({"failed": "rejected"})
 _PART: Final = re.compile(r"(\d{1,3}) of (\d{1,3})")
 
 

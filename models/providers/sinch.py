@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from models.providers.callback import Callback, Item, Options, Other, Provider, Unread
+from models.providers.callback import Callback, Item, Options, Other, Provider, Unread, by_key
 from models.providers.fields import (
     When,
     first,
@@ -12,12 +12,17 @@ from models.providers.fields import (
     number,
     object_of,
     objects,
+    picked,
     text,
     time_of,
 )
 from models.providers.receipts import receipt
 
-_STATUSES: Final = {"aborted": "rejected", "switching_channel": "queued"}
+#: What `_recipient` reads.
+_OF_RECIPIENT: Final = (
+    "type", "batch_id", "status", "client_reference", "code", "operator_status_at", "at", "operator"
+)  # fmt: skip
+_STATUSES: Final = by_key({"aborted": "rejected", "switching_channel": "queued"})
 
 
 def _read(callback: Callback, options: Options) -> Iterator[Item]:
@@ -36,12 +41,12 @@ def _read(callback: Callback, options: Options) -> Iterator[Item]:
 
 def _batch(body: Mapping[str, Any], options: Options) -> Iterator[Item]:
     """A report of several recipients; a summary names none of them, so it is about no message."""
-    named = 0
+    named, shared = 0, picked(body, _OF_RECIPIENT)
     for status in objects(body.get("statuses")):
-        recipients = status.get("recipients")
+        recipients, own = status.get("recipients"), picked(status, _OF_RECIPIENT)
         for recipient in recipients if isinstance(recipients, list) else ():
             named += 1
-            yield _recipient({**body, **status, "recipient": recipient}, options)
+            yield _recipient({**shared, **own, "recipient": recipient}, options)
     if not named:
         yield Other("a summary of a batch, without recipients")
 

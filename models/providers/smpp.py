@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from models.providers.callback import Callback, Item, Options, Other, Provider, Unread
+from models.providers.callback import Callback, Item, Options, Other, Provider, Unread, by_key
 from models.providers.fields import (
     NEVER,
     When,
@@ -12,6 +12,7 @@ from models.providers.fields import (
     first,
     is_json,
     json_of,
+    mccmnc,
     number,
     object_of,
     objects,
@@ -44,7 +45,7 @@ _KEY: Final = re.compile(
 _MAX_TEXT: Final = 2_000
 #: Vodafone UK: status, time of status, time of acceptance, error, destination, origin, id.
 _CSV: Final = re.compile(r"\d\d,\d{10}(?:,[^,\n]{0,70}){5}")
-_CSV_STATUSES: Final = {"00": "delivered", "01": "sent", "02": "undelivered"}
+_CSV_STATUSES: Final = by_key({"00": "delivered", "01": "sent", "02": "undelivered"})
 #: Bits of esm_class: a receipt, an acknowledgement or a notification.
 _ESM_RECEIPT: Final = 0x3C
 
@@ -157,7 +158,7 @@ def _receipt(fields: Mapping[str, str], options: Options, recipient: str | None 
         recipient=recipient,
         error_code=fields.get("err", ""),
         when=_done(fields, options),
-        mccmnc=fields.get("mccmnc", "") if fields.get("mccmnc", "").isdecimal() else "",
+        mccmnc=mccmnc(fields.get("mccmnc")),
         parts=sub,
     )
 

@@ -3,20 +3,22 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from models.providers.callback import Callback, Item, Options, Other, Provider
+from models.providers.callback import Callback, Item, Options, Other, Provider, by_key
 from models.providers.fields import first, json_of, mccmnc, number, objects, time_of
 from models.providers.receipts import receipt
 
-_STATUSES: Final = {
-    "sms_sent": "sent",
-    "sms_delivered": "delivered",
-    "sms_undelivered": "undelivered",
-    "sms_bounced": "undelivered",
-    "sms_failed": "undelivered",
-    "sms_rejected": "rejected",
-    "sms_expired": "undelivered",
-    "sms_clicked": "read",
-}
+_STATUSES: Final = by_key(
+    {
+        "sms_sent": "sent",
+        "sms_delivered": "delivered",
+        "sms_undelivered": "undelivered",
+        "sms_bounced": "undelivered",
+        "sms_failed": "undelivered",
+        "sms_rejected": "rejected",
+        "sms_expired": "undelivered",
+        "sms_clicked": "read",
+    }
+)
 
 
 def _read(callback: Callback, options: Options) -> Iterator[Item]:

@@ -3,16 +3,18 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from models.providers.callback import Callback, Item, Options, Other, Provider, Unread
+from models.providers.callback import Callback, Item, Options, Other, Provider, Unread, by_key
 from models.providers.fields import first, json_of, money, number, object_of, objects, text, time_of
 from models.providers.receipts import receipt
 
-_STATUSES: Final = {
-    "delivery_unconfirmed": "unknown",
-    "sending_failed": "rejected",
-    "delivery_failed": "undelivered",
-    "gw_timeout": "undelivered",
-}
+_STATUSES: Final = by_key(
+    {
+        "delivery_unconfirmed": "unknown",
+        "sending_failed": "rejected",
+        "delivery_failed": "undelivered",
+        "gw_timeout": "undelivered",
+    }
+)
 #: Statuses of `to` by the event, where a callback lacks them.
 _BY_EVENT: Final = {"message.sent": "sent", "message.read": "read"}
 
@@ -33,14 +35,18 @@ def _event(event: Mapping[str, Any], options: Options) -> Iterator[Item]:
     recipients = list(objects(payload.get("to")))
     if not recipients:
         yield Unread("payload.to: missing", first(payload, "id"))
+    error: Mapping[str, Any] = next(objects(payload.get("errors")), {})
     for to in recipients:
-        yield _recipient(event, payload, to, options)
+        yield _recipient(event, payload, error, to, options)
 
 
 def _recipient(
-    event: Mapping[str, Any], payload: Mapping[str, Any], to: Mapping[str, Any], options: Options
+    event: Mapping[str, Any],
+    payload: Mapping[str, Any],
+    error: Mapping[str, Any],
+    to: Mapping[str, Any],
+    options: Options,
 ) -> Item:
-    errors = list(objects(payload.get("errors"))) or [{}]
     cost = object_of(payload.get("cost"))
     price, currency = money(cost.get("amount"), cost.get("currency"))
     tags = payload.get("tags")
@@ -55,8 +61,8 @@ def _recipient(
         own=_STATUSES,
         reference=text(tags[0]) if isinstance(tags, list) and tags else "",
         recipient=number(to.get("phone_number")),
-        error_code=first(errors[0], "code") or first(to, "error_code"),
-        words=first(errors[0], "title", "detail") or first(to, "error_message"),
+        error_code=first(error, "code") or first(to, "error_code"),
+        words=first(error, "title", "detail") or first(to, "error_message"),
         when=time_of(occurred, options.zone),
         price=price,
         currency=currency,

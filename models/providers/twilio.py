@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Final
 
-from models.providers.callback import Callback, Item, Options, Other, Provider
+from models.providers.callback import Callback, Item, Options, Other, Provider, by_key
 from models.providers.fields import digits_time, first, money, number, parameters
 from models.providers.receipts import receipt
 
-_STATUSES: Final = {"accepted": "queued", "delivery_unknown": "unknown"}
+_STATUSES: Final = by_key({"accepted": "queued", "delivery_unknown": "unknown"})
 _INBOUND: Final = frozenset({"received", "receiving"})
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from models.providers.callback import Callback, Item, Options, Other, Provider
+from models.providers.callback import Callback, Item, Options, Other, Provider, by_key
 from models.providers.fields import (
     digits_time,
     first,
@@ -19,7 +19,7 @@ from models.providers.fields import (
 )
 from models.providers.receipts import receipt
 
-_SMS: Final = {"accepted": "sent", "buffered": "sent"}
+_SMS: Final = by_key({"accepted": "sent", "buffered": "sent"})
 #: Prices of the SMS API are in the currency of all Vonage accounts.
 _CURRENCY: Final = "EUR"
 

@@ -3,11 +3,23 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from models.providers.callback import Callback, Inbound, Item, Options, Other, Provider, Unread
-from models.providers.fields import epoch, first, json_of, number, object_of, objects
+from models.providers.callback import (
+    Callback,
+    Inbound,
+    Item,
+    Options,
+    Other,
+    Provider,
+    Unread,
+    by_key,
+)
+from models.providers.fields import epoch, first, json_of, number, object_of, objects, text
 from models.providers.receipts import receipt
 
-_STATUSES: Final = {"played": "read", "failed": "undelivered", "deleted": "deleted"}
+#: It becomes the id of a message, and its text that of one (models/contract.py).
+MAX_INBOUND_ID: Final = 128
+MAX_TEXT: Final = 32_768
+_STATUSES: Final = by_key({"played": "read", "failed": "undelivered", "deleted": "deleted"})
 
 
 def _read(callback: Callback, options: Options) -> Iterator[Item]:
@@ -35,16 +47,19 @@ def _change(change: Mapping[str, Any], options: Options) -> Iterator[Item]:
 
 
 def _message(message: Mapping[str, Any]) -> Item:
+    provider_message_id = first(message, "id")
     sender = number(message.get("from")) or first(message, "from", "from_user_id")[:32]
-    if not first(message, "id") or not sender:
-        return Unread("messages: id and from expected", first(message, "id"))
-    text = first(object_of(message.get("text")), "body")
-    return Inbound(first(message, "id"), sender, text, epoch(message.get("timestamp")).at)
+    if not 1 <= len(provider_message_id) <= MAX_INBOUND_ID or not provider_message_id.isprintable():
+        return Unread(f"messages.id: 1 to {MAX_INBOUND_ID} printable characters expected")
+    if not sender.isprintable() or not sender:
+        return Unread("messages.from: a number or a user id expected", provider_message_id)
+    words = text(object_of(message.get("text")).get("body"), MAX_TEXT)
+    return Inbound(provider_message_id, sender, words, epoch(message.get("timestamp")).at)
 
 
 def _status(status: Mapping[str, Any], options: Options) -> Item:
-    errors = list(objects(status.get("errors"))) or [{}]
-    details = object_of(errors[0].get("error_data"))
+    error: Mapping[str, Any] = next(objects(status.get("errors")), {})
+    details = object_of(error.get("error_data"))
     return receipt(
         "whatsapp",
         options,
@@ -55,8 +70,8 @@ def _status(status: Mapping[str, Any], options: Options) -> Item:
         own=_STATUSES,
         reference=first(status, "biz_opaque_callback_data"),
         recipient=number(status.get("recipient_id")) or number(status.get("recipient_user_id")),
-        error_code=first(errors[0], "code"),
-        words=first(details, "details") or first(errors[0], "title", "message"),
+        error_code=first(error, "code"),
+        words=first(details, "details") or first(error, "title", "message"),
         when=epoch(status.get("timestamp")),
     )
 

@@ -8,7 +8,15 @@ from typing import Final
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from models.providers.callback import Callback
-from models.providers.fields import Malformed, is_json, json_of, pairs, text
+from models.providers.fields import (
+    MAX_FORM,
+    MAX_PARAMETERS,
+    Malformed,
+    form_of,
+    is_json,
+    json_of,
+    pairs,
+)
 from models.signatures.request import (
     Details,
     Fault,
@@ -19,17 +27,17 @@ from models.signatures.request import (
     stale,
 )
 
-_MAX_FIELDS: Final = 1_000
-
 
 def _digest(secret: str, message: bytes, algorithm: str) -> bytes:
     return hmac.new(secret.encode(), message, algorithm).digest()
 
 
 def _values(encoded: str) -> dict[str, list[str]]:
-    """All values by name. Raises ValueError for too many."""
+    """All values by name. Raises ValueError for too many, or too large a form."""
+    if len(encoded) > MAX_FORM:
+        raise ValueError("too large a form")
     found = defaultdict(list)
-    for name, value in parse_qsl(encoded, keep_blank_values=True, max_num_fields=_MAX_FIELDS):
+    for name, value in parse_qsl(encoded, keep_blank_values=True, max_num_fields=MAX_PARAMETERS):
         found[name].append(value)
     return found
 
@@ -114,7 +122,7 @@ def vonage_sig(request: SignedRequest, secret: str, details: Details) -> Fault |
     given = fields.pop("sig", "")
     message = "".join(
         f"&{name}={re.sub('[&=]', '_', value)}" for name, value in sorted(fields.items())
-    ).encode()
+    ).encode(errors="surrogatepass")
     if details.algorithm in ("", "md5hash"):
         computed = hashlib.md5(message + secret.encode()).hexdigest()
     else:
@@ -130,11 +138,15 @@ def _vonage_fields(request: SignedRequest) -> dict[str, str]:
     if request.method == "GET" or not request.body:
         return pairs(query)
     if not is_json(callback):
-        return pairs(request.body.decode("utf-8", "replace"))
+        return pairs(form_of(request.body))
     value = json_of(callback)
     if not isinstance(value, dict):
         raise Malformed("body: an object is expected")
-    return {name: text(each) for name, each in value.items()}
+    return {
+        name: each if isinstance(each, str) else str(each)
+        for name, each in value.items()
+        if isinstance(each, str | int | float)
+    }
 
 
 # --- Plivo ----------------------------------------------------------------------------------------

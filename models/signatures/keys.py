@@ -62,7 +62,18 @@ def is_amazons(url: str) -> bool:
 
 def is_certificate_url(url: str) -> bool:
     """Whether a URL is one of a certificate of SNS."""
-    return is_amazons(url) and bool(_CERTIFICATE.fullmatch(urlsplit(url).path))
+    if not is_amazons(url):
+        return False
+    parts = urlsplit(url)
+    return bool(_CERTIFICATE.fullmatch(parts.path)) and not parts.query and not parts.fragment
+
+
+def is_certificate(pem: bytes) -> bool:
+    """Whether it can be one that signs."""
+    try:
+        return isinstance(load_pem_x509_certificate(pem).public_key(), RSAPublicKey)
+    except ValueError:
+        return False
 
 
 def sns_fault(message: Mapping[str, Any], certificate: bytes) -> Fault | None:

@@ -53,7 +53,7 @@ Scheme = Callable[[SignedRequest, str, Details], Fault | None]
 
 def is_same(given: str, computed: str) -> bool:
     """Compare in a time that does not depend on where they differ."""
-    return hmac.compare_digest(given.encode(), computed.encode())
+    return hmac.compare_digest(given.encode(errors="surrogatepass"), computed.encode())
 
 
 def judged(given: str, computed: str) -> Fault | None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import jwt
 from jwt.warnings import InsecureKeyLengthWarning
-from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook, WebhookVerificationError
 
 from models.signatures.request import Details, Fault, SignedRequest, is_same
 
@@ -28,7 +28,7 @@ def _claims(
     options: Any = {**unjudged, "require": required}
     try:
         return dict(jwt.decode(token, secret, algorithms=_HMACS, issuer=issuer, options=options))
-    except jwt.PyJWTError:
+    except (jwt.PyJWTError, RecursionError):  # its JSON may be as deep as its header is long
         return Fault.WRONG
 
 
@@ -110,6 +110,6 @@ def standard_webhooks(request: SignedRequest, secret: str, _: Details) -> Fault 
         Webhook(secret).verify(request.body, dict(request.headers), json_parse=False)
     except WebhookVerificationError as error:
         return Fault.STALE if "timestamp" in str(error).lower() else Fault.WRONG
-    except ValueError:  # what is not base64, not UTF-8, or has no version
+    except (ValueError, EmptyWebhookSecretError):  # not base64, not UTF-8, or without a version
         return Fault.WRONG
     return None

@@ -16,11 +16,15 @@ from models.correlation import (
     ReceivedReceipt,
     add_link,
     add_waiting,
+    clear_waiting,
+    deciding_link,
     decode,
     decode_link,
     decode_receipt,
     encode,
     event_of,
+    is_reference,
+    problem_of,
     unmatched_row,
 )
 from models.keys import account_of
@@ -124,7 +128,7 @@ class CorrelationShard(PartitionShard[Correlation]):
 
     def _take(self, plan: Plan, pending: dict[bytes, _Pending], record: Incoming) -> None:
         if plan.topic == CALLBACKS:
-            translate(plan, record, self._routes)
+            translate(plan, record, self._routes, self.clock_ms)
         elif plan.topic == PROVIDER_IDS:
             self._take_provider_id(plan, record)
         else:
@@ -146,7 +150,8 @@ class CorrelationShard(PartitionShard[Correlation]):
         if not keys:
             plan.refuse(record, _without_route(event))
             return
-        link = encode(Link(max(0, record.timestamp), event.message_id, event.attempt or 0))
+        at = record.timestamp if record.timestamp >= 0 else self.clock_ms
+        link = encode(Link(at, event.message_id, event.attempt or 0))
         plan.outputs[PROVIDER_LINKS] += [(key, link) for key in keys]
 
     def _join(self, plan: Plan, pending: dict[bytes, _Pending], record: Incoming) -> None:
@@ -164,15 +169,22 @@ class CorrelationShard(PartitionShard[Correlation]):
             each = pending[key] = _Pending(decode(stored) if stored else Correlation())
         state = each.state
         if isinstance(fact, Link):
-            each.changed |= add_link(state, fact)
-        elif state.links and not state.waiting:
-            self._resolve(plan, key, state, (fact,))
-        elif len(state.waiting) >= MAX_WAITING and not state.links:
-            detail = f"{MAX_WAITING} receipts wait for the id already"
-            plan.refuse(record, Refusal(Reason.BAD_VALUE, detail))
+            each.changed |= add_link(state, msgspec.structs.replace(fact, at=self._past(fact.at)))
         else:
-            each.changed |= add_waiting(state, fact)
+            fact = msgspec.structs.replace(fact, received_at=self._past(fact.received_at))
+            link = deciding_link(key, state)
+            if link is not None and not state.waiting:
+                self._resolve(plan, key, state, link, (fact,))
+            elif link is not None or _may_wait(key, state, fact):
+                each.changed |= add_waiting(state, fact)
+            elif fact.keys == 1:
+                detail = f"{MAX_WAITING} receipts wait for the id already"
+                plan.refuse(record, Refusal(Reason.BAD_VALUE, detail))
         each.records.append(record)
+
+    def _past(self, at: int) -> int:
+        """The time; now, where it is not known, or far ahead: a key would be kept for longer."""
+        return at if 0 < at <= self.clock_ms + DAY_MS else self.clock_ms
 
     def _settle(self, plan: Plan, key: bytes, each: _Pending) -> None:
         """Publish what is resolved, and put the state into the plan."""
@@ -180,9 +192,9 @@ class CorrelationShard(PartitionShard[Correlation]):
             return
         state = each.state
         try:
-            if state.links:
-                self._resolve(plan, key, state, state.waiting)
-                state.waiting, state.reported = (), ()
+            if (link := deciding_link(key, state)) is not None:
+                self._resolve(plan, key, state, link, state.waiting)
+                clear_waiting(state)
             state.version = self.version + 1
             stored = encode(state)
         except Exception as error:  # noqa: BLE001  (a rule that raises refuses its events)
@@ -203,10 +215,15 @@ class CorrelationShard(PartitionShard[Correlation]):
         return plan
 
     def _resolve(
-        self, plan: Plan, key: bytes, state: Correlation, receipts: Iterable[ReceivedReceipt]
+        self,
+        plan: Plan,
+        key: bytes,
+        state: Correlation,
+        link: Link,
+        receipts: Iterable[ReceivedReceipt],
     ) -> None:
-        """The receipts are about the message of the first link."""
-        account, link = account_of(key), state.links[0]
+        """The receipts are about the message of the link."""
+        account = account_of(key)
         for receipt in receipts:
             event = event_of(receipt, account, link.message_id, link.attempt)
             plan.outputs["receipts"].append(event)
@@ -260,11 +277,21 @@ def _decoded(topic: str, record: Incoming) -> Link | ReceivedReceipt | Refusal:
     """What another worker has produced; anyone may have written something else."""
     decoder = decode_link if topic == PROVIDER_LINKS else decode_receipt
     try:
-        if not record.key or b"/" not in record.key:
-            return Refusal(Reason.BAD_VALUE, "key: account/... expected")
-        return decoder(record.value or b"")
+        fact = decoder(record.value or b"")
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         return Refusal(Reason.BAD_VALUE, f"value: not one of ours: {error}")
+    problem = problem_of(record.key, fact)
+    return Refusal(Reason.BAD_VALUE, problem) if problem else fact
+
+
+def _may_wait(key: bytes, state: Correlation, receipt: ReceivedReceipt) -> bool:
+    """Whether a receipt without its message is kept under this key. One that waits under its id too
+    is not needed here: many share the reference of a campaign."""
+    if any(each.digest == receipt.digest for each in state.waiting):
+        return True
+    if receipt.keys > 1 and is_reference(key):
+        return not state.links and len(state.waiting) < MAX_WAITING
+    return len(state.waiting) < MAX_WAITING
 
 
 def _without_route(event: ProviderId) -> Refusal:

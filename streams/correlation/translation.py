@@ -11,6 +11,7 @@ from models.correlation import (
     encode,
     event_of,
     named_by,
+    possible_time,
     receipt_keys,
     received,
 )
@@ -18,17 +19,24 @@ from models.endpoints import Endpoint
 from models.keys import message_key
 from models.providers import read
 from models.providers.callback import Callback, Inbound, Item, ProviderReceipt, Unread
-from models.refusal import Reason, Refusal
+from models.providers.receipts import MAX_ID
+from models.refusal import MAX_DETAIL, Reason, Refusal
 from models.routes import Routes
 from models.settings import Topic
-from streams.common.plan import Incoming, KeyValue, Plan
+from streams.common.plan import Incoming, KeyValue, Plan, internal
 
 _encode_json: Final = msgspec.json.Encoder().encode
 
 
-def translate(plan: Plan, record: Incoming, routes: Routes) -> None:
-    """Read a callback; its receipts go to their messages, or wait under their keys."""
+def translate(plan: Plan, record: Incoming, routes: Routes, clock_ms: int) -> None:
+    """Read a callback; its receipts go to their messages, or wait under their keys.
+
+    What cannot be read costs itself alone. The callback is one dead letter, however much of it.
+    clock_ms: when it came, where its record has no time
+    """
     raw = raw_callback(record.value, record.headers, record.timestamp)
+    if not raw.received_at:
+        raw = raw._replace(received_at=clock_ms)
     endpoint = routes.endpoints.get(raw.endpoint)
     if endpoint is None:
         named = f"{raw.endpoint[:64]!r} is not in the file of endpoints"
@@ -36,27 +44,44 @@ def translate(plan: Plan, record: Incoming, routes: Routes) -> None:
         plan.refuse(record, Refusal(Reason.BAD_VALUE, detail))
         return
     callback = Callback(raw.body, raw.content_type, raw.query)
-    for item in read(endpoint.adapter, callback, endpoint.options):
-        _take(plan, record, endpoint, raw, item)
+    items = read(endpoint.adapter, callback, endpoint.options)
+    refusals = [
+        refusal for item in items if (refusal := _refusal(plan, endpoint, raw, item)) is not None
+    ]
+    if refusals:
+        first, others = refusals[0], len(refusals) - 1
+        more = f"; and {others} more of its {len(items)} items" if others else ""
+        plan.refuse(record, Refusal(first.reason, first.detail[: MAX_DETAIL - len(more)] + more))
 
 
-def _take(plan: Plan, record: Incoming, endpoint: Endpoint, raw: RawCallback, item: Item) -> None:
+def _refusal(plan: Plan, endpoint: Endpoint, raw: RawCallback, item: Item) -> Refusal | None:
+    """Take one item of a callback; why it cannot be taken."""
+    try:
+        if not isinstance(item, Unread):
+            _take(plan, endpoint, raw, item)
+            return None
+        refusal = Refusal(Reason.BAD_VALUE, item.reason)
+    except Exception as error:  # noqa: BLE001  (a rule that raises refuses its item)
+        refusal = internal(error)
+    plan.count("receipts_callback_items_total", endpoint.provider, "refused")
+    return refusal
+
+
+def _take(plan: Plan, endpoint: Endpoint, raw: RawCallback, item: Item) -> None:
     provider = endpoint.provider
-    if isinstance(item, Unread):
-        plan.refuse(record, Refusal(Reason.BAD_VALUE, item.reason))
-        plan.count("receipts_callback_items_total", provider, "refused")
-    elif isinstance(item, ProviderReceipt):
-        if raw.reference:
+    if isinstance(item, ProviderReceipt):
+        if 0 < len(raw.reference) <= MAX_ID:
             item = msgspec.structs.replace(item, reference=raw.reference)
         receipt = received(item, raw.endpoint, raw.received_at)
+        outputs = list(placed(receipt, endpoint))
         plan.count("receipts_callback_items_total", provider, "receipt")
-        for topic, key, value in placed(receipt, endpoint):
+        for topic, key, value in outputs:
             plan.outputs[topic].append((key, value))
             if topic == "receipts":
                 plan.count("receipts_correlated_total", "named")
     elif isinstance(item, Inbound):
-        plan.count("receipts_callback_items_total", provider, "inbound")
         plan.outputs["sends"].append(_inbound(item, endpoint, raw.received_at))
+        plan.count("receipts_callback_items_total", provider, "inbound")
     else:
         plan.count("receipts_callback_items_total", provider, "other")
 
@@ -82,7 +107,7 @@ def _inbound(item: Inbound, endpoint: Endpoint, received_at: int) -> KeyValue:
         "channel": "whatsapp",
         "direction": "inbound",
         "recipient": item.sender,
-        "sent_at": item.at or received_at,
+        "sent_at": possible_time(item.at, received_at) or received_at,
         "provider": endpoint.provider,
         "provider_message_id": item.provider_message_id,
     }

@@ -1,13 +1,14 @@
 """Addresses of callbacks, and whom a request comes from."""
 
 from collections.abc import Iterable
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 from models.endpoints import PATH, Endpoint, Network
 
 PREFIX: Final = "/callbacks/"
+MAX_REFERENCE: Final = 256
 
 
 class Address(NamedTuple):
@@ -42,7 +43,8 @@ def address_of(path: str, query: str, endpoint: Endpoint) -> Address | None:
     reference = "/".join(map(unquote, rest))
     if not reference and "ref=" in query:
         reference = dict(parse_qsl(query)).get("ref", "")
-    return Address(name, unquote(secret), reference[:256])
+    # Cut, it could name another message; no send has a longer one.
+    return Address(name, unquote(secret), reference if len(reference) <= MAX_REFERENCE else "")
 
 
 def client_of(peer: str, forwarded: str, trusted: Iterable[Network]) -> str:
@@ -58,9 +60,14 @@ def client_of(peer: str, forwarded: str, trusted: Iterable[Network]) -> str:
 
 
 def is_in(written: str, networks: Iterable[Network]) -> bool:
-    """Whether an address is in one of the networks; what is no address is in none."""
+    """Whether an address is in one of the networks; what is not an address is in none.
+
+    An address of IPv4 on a socket of IPv6 (::ffff:192.0.2.1) is that of IPv4.
+    """
     try:
         address = ip_address(written)
     except ValueError:
         return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
     return any(address in network for network in networks)

@@ -6,13 +6,14 @@ it. Another answer would make providers send it again for days, with all of the 
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import parse_qsl
 
 from models.callbacks import RawCallback
 from models.endpoints import NOBODY, PATH, SNS, Endpoint, EndpointsFile, Network
 from models.metrics import Meter
+from models.providers.fields import object_in
 from models.signatures import SCHEMES, Details, Fault, SignedRequest, fault_of
 from models.signatures.request import is_same
 from streams.listen.address import address_of, client_of, endpoint_name, is_in
@@ -23,6 +24,10 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 RETRY_AFTER_S: Final = 5
+#: Of all bodies whose sender is not known yet.
+MAX_UNVERIFIED_BYTES: Final = 64 * 1024**2
+#: Characters that are kept of a content type.
+MAX_CONTENT_TYPE: Final = 256
 #: A body must have come after so long.
 BODY_S: Final = 10.0
 _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
@@ -66,10 +71,10 @@ class Answer(NamedTuple):
 class Subscriptions(Protocol):
     """What Amazon SNS needs besides an answer."""
 
-    async def fault(self, message: bytes, endpoint: Endpoint) -> Fault | None:
+    async def fault(self, message: Mapping[str, Any], endpoint: Endpoint) -> Fault | None:
         """Verify a message of SNS. Raises Unavailable."""
 
-    async def confirm(self, message: bytes, endpoint: Endpoint) -> bool:
+    async def confirm(self, message: Mapping[str, Any], endpoint: Endpoint) -> bool:
         """Whether it was the confirmation of a subscription, and nothing else is to be done.
         Raises Unavailable."""
 
@@ -107,6 +112,7 @@ class Listener:
         self._subscriptions = subscriptions
         self._max_body = max_body
         self._clock = clock
+        self._unverified_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
@@ -134,9 +140,7 @@ class Listener:
         address = address_of(path, query, endpoint)
         if address is None:
             return _NOT_FOUND
-        headers = {
-            key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]
-        }
+        headers = _headers(scope)
         if not self._may_call(scope, headers, opened.networks):
             return Answer(403, "address", b"this address may not call\n")
         if method == "HEAD":
@@ -145,29 +149,29 @@ class Listener:
             return _handshake(query, opened.handshake)
         if self._inbox.is_full:
             return _BUSY
-        try:
-            async with asyncio.timeout(BODY_S):
-                body = await _body(receive, headers, self._max_body)
-        except TimeoutError:
-            return Answer(408, "slow", b"the body did not come\n")
-        except ClientGone:
-            return Answer(400, "gone")
-        if body is None:
-            return Answer(413, "too_large", f"at most {self._max_body} bytes\n".encode())
+        body = await self._body(receive, headers)
+        if isinstance(body, Answer):
+            return body
+        if method == "GET":
+            body = b""  # it means nothing there, and signatures of a GET are over its URL alone
         url = endpoint.public_url + path + (f"?{query}" if query else "")
         request = SignedRequest(method, url, headers, body, int(self._clock()))
         try:
-            fault = await self._fault(request, opened, address.secret)
-            if fault is not None:
-                return Answer(403, f"signature_{fault.value}", b"not authentic\n")
-            if endpoint.way == SNS and await self._subscriptions.confirm(body, endpoint):
-                return Answer(200, "confirmed")
+            if endpoint.way == SNS:
+                message = object_in(body)
+                fault = await self._subscriptions.fault(message, endpoint)
+                if fault is None and await self._subscriptions.confirm(message, endpoint):
+                    return Answer(200, "confirmed")
+            else:
+                fault = _fault(request, opened, address.secret)
         except Unavailable:
             return _BUSY
+        if fault is not None:
+            return Answer(403, f"signature_{fault.value}", b"not authentic\n")
         callback = RawCallback(
             body=body,
             endpoint=name,
-            content_type=headers.get("content-type", ""),
+            content_type=headers.get("content-type", "")[:MAX_CONTENT_TYPE],
             query=query,
             reference=address.reference,
             received_at=int(self._clock() * 1000),
@@ -177,6 +181,32 @@ class Listener:
             return _BUSY
         return _ACCEPTED.get(endpoint.provider, _OTHERS_ACCEPTED)
 
+    async def _body(self, receive: Receive, headers: Mapping[str, str]) -> bytes | Answer:
+        """The body, or the answer where it does not come as it should. What all requests have sent
+        so far is bounded too: nobody has proved who they are yet."""
+        too_large = Answer(413, "too_large", f"at most {self._max_body} bytes\n".encode())
+        length = headers.get("content-length", "0")
+        if length.isdecimal() and int(length[:12]) > self._max_body:
+            return too_large
+        parts, size = list[bytes](), 0
+        try:
+            async with asyncio.timeout(BODY_S):
+                async for part in _parts(receive):
+                    parts.append(part)
+                    size += len(part)
+                    self._unverified_bytes += len(part)
+                    if size > self._max_body:
+                        return too_large
+                    if self._unverified_bytes > MAX_UNVERIFIED_BYTES:
+                        return _BUSY
+        except TimeoutError:
+            return Answer(408, "slow", b"the body did not come\n")
+        except ClientGone:
+            return Answer(400, "gone")
+        finally:
+            self._unverified_bytes -= size
+        return b"".join(parts)
+
     def _may_call(
         self, scope: Scope, headers: Mapping[str, str], networks: tuple[Network, ...]
     ) -> bool:
@@ -185,18 +215,15 @@ class Listener:
         peer = (scope.get("client") or ("", 0))[0]
         return is_in(client_of(peer, headers.get("x-forwarded-for", ""), self._trusted), networks)
 
-    async def _fault(
-        self, request: SignedRequest, opened: OpenEndpoint, secret: str
-    ) -> Fault | None:
-        way = opened.endpoint.way
-        if way == NOBODY:
-            return None
-        if way == SNS:
-            return await self._subscriptions.fault(request.body, opened.endpoint)
-        if way == PATH:
-            found = [is_same(secret, each) for each in opened.secrets]
-            return None if any(found) else Fault.WRONG
-        return fault_of(SCHEMES[way], request, opened.secrets, opened.details)
+
+def _fault(request: SignedRequest, opened: OpenEndpoint, secret: str) -> Fault | None:
+    way = opened.endpoint.way
+    if way == NOBODY:
+        return None
+    if way == PATH:
+        found = [is_same(secret, each) for each in opened.secrets]
+        return None if any(found) else Fault.WRONG
+    return fault_of(SCHEMES[way], request, opened.secrets, opened.details)
 
 
 def _handshake(query: str, token: str) -> Answer:
@@ -207,22 +234,26 @@ def _handshake(query: str, token: str) -> Answer:
     return Answer(403, "signature_wrong", b"not authentic\n")
 
 
-async def _body(receive: Receive, headers: Mapping[str, str], limit: int) -> bytes | None:
-    """The body; None: it is larger than the limit, and the rest is not read."""
-    length = headers.get("content-length", "0")
-    if length.isdecimal() and int(length[:12]) > limit:
-        return None
-    parts, size = list[bytes](), 0
-    while True:
+async def _parts(receive: Receive) -> AsyncIterator[bytes]:
+    """Of a body. Raises ClientGone."""
+    more = True
+    while more:
         message = await receive()
         if message["type"] != "http.request":
             raise ClientGone
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > limit:
-            return None
-        if not message.get("more_body"):
-            return b"".join(parts)
+        yield message.get("body", b"")
+        more = message.get("more_body", False)
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    """By name; of several with one name the last, of those of proxies all in their order."""
+    found: dict[str, str] = {}
+    for key, value in scope["headers"]:
+        name, text = key.decode("latin-1"), value.decode("latin-1")
+        if name == "x-forwarded-for" and name in found:
+            text = f"{found[name]},{text}"
+        found[name] = text
+    return found
 
 
 async def _respond(send: Send, answer: Answer) -> None:

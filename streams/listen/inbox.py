@@ -56,6 +56,7 @@ class Inbox:
                 sent = await self._producer.send(
                     self._topic, callback.body, headers=callback.headers()
                 )
+                sent.add_done_callback(_retrieved)
                 await asyncio.shield(sent)
         except (KafkaError, TimeoutError):
             return False
@@ -64,3 +65,9 @@ class Inbox:
             self._bytes -= size
             self._meter.set("receipts_callbacks_waiting", self._waiting)
         return True
+
+
+def _retrieved(sent: "asyncio.Future[Any]") -> None:
+    """Look at the result: after a timeout nobody else does, and asyncio would log an error."""
+    if not sent.cancelled():
+        sent.exception()

@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook
 
 from models.signatures import SCHEMES, Details, Fault, SignedRequest, fault_of
@@ -356,6 +358,78 @@ def test_a_token_that_names_no_algorithm_is_wrong() -> None:
     assert fault_of(SCHEMES["vonage-jwt"], request, [SECRET], Details()) is Fault.WRONG
 
 
+@pytest.mark.parametrize("scheme", ["vonage-jwt", "messagebird"])
+def test_tokens_of_other_algorithms_are_wrong(scheme: str) -> None:
+    """Neither none, nor RS256, whose public key would be our secret."""
+    key = generate_private_key(65537, 2048)
+    claims = {"iat": NOW, "iss": "MessageBird", "nbf": NOW, "exp": NOW + 9, "url_hash": "x"}
+    head = {"typ": "JWT", "alg": "none"}
+    unsigned = jwt.encode(claims, "", algorithm="none", headers=head)
+    named = b".".join(
+        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=")
+        for part in ({"typ": "JWT", "alg": "None"}, claims)
+    ).decode()
+    for token in (unsigned, jwt.encode(claims, key, algorithm="RS256"), f"{named}."):
+        headers = {"authorization": f"Bearer {token}", "messagebird-signature-jwt": token}
+        assert fault_of(SCHEMES[scheme], _request(headers), [SECRET], Details()) is Fault.WRONG
+
+
+@pytest.mark.parametrize("times", [
+    {"iat": float("nan")}, {"iat": float("inf")}, {"iat": True}, {"iat": str(NOW)}, {"iat": -NOW},
+    {"iat": 10**400}, {"iat": None}, {"iat": [NOW]},
+])  # fmt: skip
+def test_a_signed_time_that_is_none(times: dict[str, Any]) -> None:
+    claims = {"payload_hash": hashlib.sha256(BODY).hexdigest(), **times}
+    token = _b64url({"alg": "HS256"}) + "." + _b64url(claims)
+    token += "." + base64.urlsafe_b64encode(_mac(token.encode())).decode().rstrip("=")
+    request = _request({"authorization": f"Bearer {token}"})
+    assert fault_of(SCHEMES["vonage-jwt"], request, [SECRET], Details()) is not None
+
+
+def _b64url(value: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+@pytest.mark.parametrize("time", ["nan", "-1", "inf", "1e9", "٣", "9" * 30, " ", "", "0x10"])
+def test_a_time_that_is_none(case: Case, time: str) -> None:
+    names = [name for name in case.request.headers if "timestamp" in name]
+    for name in names:
+        assert _fault(case, headers={**case.request.headers, name: time}) is not None
+    if case.scheme == "vonage-sig":
+        assert _fault(case, url=case.request.url.replace(str(NOW), time)) is not None
+
+
+DEEP = base64.urlsafe_b64encode(b"[" * 20_000).decode()
+HEADERS = (
+    st.text(st.characters(max_codepoint=255), max_size=40)
+    | st.binary(max_size=30).map(_b64)
+    | st.sampled_from([f"{DEEP}.{DEEP}.{DEEP}", f"Bearer {DEEP}.e30.e30", "Basic ==", "v1,", "v1"])
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+@settings(max_examples=40)
+@given(data=st.data(), body=st.binary(max_size=60) | st.sampled_from([
+    b'{"sig":"\\ud800","a":"\\udfff"}', b"[" * 2_000, b"%ff=%00&sig=%ed%a0%80", b"\xff", b"{}",
+]))  # fmt: skip
+def test_nothing_raises(case: Case, data: st.DataObject, body: bytes) -> None:
+    """An exception is an answer of 500, which providers repeat, and a stack trace in the log."""
+    headers = {name: data.draw(HEADERS) for name in case.request.headers}
+    kind = data.draw(st.sampled_from([FORM, "application/json", ""]))
+    for method in ("GET", "POST"):
+        changed = {"headers": {**headers, "content-type": kind}, "body": body, "method": method}
+        bare = case.request.url.partition("&sig=")[0]
+        assert isinstance(_fault(case, **changed, url=bare), Fault)
+
+
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+@pytest.mark.parametrize("secret", ["", "whsec_", "é", "not base64!"])
+def test_a_secret_that_is_none(case: Case, secret: str) -> None:
+    assert fault_of(SCHEMES[case.scheme], case.request, [secret], case.details) is Fault.WRONG
+
+
 # --- Amazon SNS -----------------------------------------------------------------------------------
 
 
@@ -416,6 +490,13 @@ def test_a_message_of_sns(amazon: tuple[RSAPrivateKey, bytes], version: str, kin
         "https://sns.eu-west-1.amazonaws.com:444/SimpleNotificationService-a.pem",
         "https://user@sns.eu-west-1.amazonaws.com/SimpleNotificationService-a.pem",
         "https://sns.eu-west-1.amazonaws.com/other.pem",
+        "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-a.pem?x=1",
+        "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-a.pem#x",
+        "https://sns.eu-west-1.amazonaws.com/a/../SimpleNotificationService-a.pem",
+        "https://sns.eu-west-1.amazonaws.com%2eexample.com/SimpleNotificationService-a.pem",
+        "https://sns.eu-west-1.amazonaws.com\\.example.com/SimpleNotificationService-a.pem",
+        "https://SNS.eu-west-1.amazonaws.com@example.com/SimpleNotificationService-a.pem",
+        "https://sns.evil.example/.amazonaws.com/SimpleNotificationService-a.pem",
         "https://bucket.s3.amazonaws.com/SimpleNotificationService-a.pem",
         "https://[",
         "",

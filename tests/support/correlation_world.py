@@ -153,6 +153,12 @@ def twilio(sid: str, status: str = "delivered", **more: str) -> bytes:
     return "&".join(f"{name}={value}" for name, value in fields.items()).encode()
 
 
+def whatsapp(wamid: str, status: str = "read", reference: str = "") -> bytes:
+    """The body of a callback of Meta."""
+    fields = {"id": wamid, "status": status, "biz_opaque_callback_data": reference}
+    return json.dumps({"entry": [{"changes": [{"value": {"statuses": [fields]}}]}]}).encode()
+
+
 def days(count: float) -> int:
     """In ms."""
     return round(count * DAY_MS)

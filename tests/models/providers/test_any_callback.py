@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.codes.tables import STATUS_WORDS
-from models.providers import ADAPTERS, read
+from models.providers import ADAPTERS, MAX_ITEMS, read
 from models.providers.callback import Callback, Item, Options, ProviderReceipt, Unread, meaning_of
+from models.providers.fields import NEVER, epoch, money
 from models.providers.receipts import MAX_CODE, MAX_ID, MAX_WORDS
 from tests.models.providers.samples import SAMPLES_BY_PROVIDER, Sample
 
@@ -111,3 +112,48 @@ def test_a_bad_receipt_in_a_batch_costs_itself_alone(provider: str) -> None:
         batch = {"results": batch}
     items = read(ADAPTERS[provider], Callback(json.dumps(batch).encode()), Options())
     assert [type(item) for item in items] == [ProviderReceipt, Unread, ProviderReceipt]
+
+
+def test_a_flood_of_items_is_bounded() -> None:
+    """Each could become a record: a megabyte of them would be gigabytes."""
+    items = read(ADAPTERS["tencent"], Callback(b"[" + b"{}," * 200_000 + b"{}]"), Options())
+    assert len(items) == MAX_ITEMS + 1
+    assert isinstance(items[-1], Unread)
+    assert str(MAX_ITEMS) in items[-1].reason
+    exact = read(ADAPTERS["tencent"], Callback(b"[" + b"{}," * (MAX_ITEMS - 1) + b"{}]"), Options())
+    assert len(exact) == MAX_ITEMS
+    assert "only the first" not in exact[-1].reason
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["1e99999999", "1e9999999999999", "-1000000000", "NaN", "9" * 5_000, "1790000000e5",
+     "123456789", "9999999999999", "1_790_000_000"],
+)  # fmt: skip
+def test_an_epoch_that_is_none(written: str) -> None:
+    assert epoch(written) == NEVER
+
+
+@pytest.mark.parametrize(
+    ("amount", "price"),
+    [
+        ("0.00750", "0.0075"), ("10", "10"), ("-1.5", "-1.5"), ("1e-7", "0.0000001"),
+        ("1e-99999999", "0"), ("0e99999999", "0"), ("1e99999999", ""), ("Infinity", ""),
+        ("sNaN", ""), ("1000000000", ""), ("999999999.9999999999999", ""), ("1" * 5_000, ""),
+    ],
+)  # fmt: skip
+def test_money(amount: str, price: str) -> None:
+    assert money(amount, "EUR") == (price, "EUR" if price else "")
+
+
+def test_a_form_is_small() -> None:
+    (item,) = read(ADAPTERS["twilio"], Callback(b"a=" + b"%41" * 100_000), Options())
+    assert isinstance(item, Unread)
+    assert "form" in item.reason
+
+
+def test_halves_of_surrogate_pairs_are_replaced() -> None:
+    body = b'{"entry":[{"changes":[{"value":{"statuses":[{"id":"a\\ud800","status":"sent"}]}}]}]}'
+    (item,) = read(ADAPTERS["whatsapp"], Callback(body), Options())
+    assert isinstance(item, ProviderReceipt)
+    assert item.provider_message_id == "a\ufffd"

@@ -2,20 +2,35 @@
 
 import itertools
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from models.correlation import (
+    MAX_WAITING,
+    Link,
+    ReceivedReceipt,
+    decode,
+    encode,
+    received,
+)
 from models.parsing import parse_receipt, parse_send
+from models.providers.callback import ProviderReceipt
 from models.refusal import Refusal
+from models.time import rfc3339
 from streams.batching.stores.memory import MemoryStore
+from streams.correlation import translation
 from tests.support.correlation_world import (
     RETENTION_DAYS,
+    START_MS,
     UNMATCHED_DAYS,
     CorrelationWorld,
     days,
     twilio,
+    whatsapp,
 )
 from tests.support.records import Record
 
@@ -112,6 +127,58 @@ def test_two_messages_with_one_id_are_the_first_one_s(world: CorrelationWorld) -
         assert world.messages() == {("acme", "m1", "delivered"): 1}
 
 
+def test_a_reference_of_a_campaign_names_no_message(world: CorrelationWorld) -> None:
+    """Tags and callback data are often those of a campaign: the id decides, and nothing is lost."""
+    count = 2 * MAX_WAITING
+    for number in range(count):
+        world.take(world.callback("meta", whatsapp(f"w{number}", reference="spring")))
+    assert world.refused == []
+    for number in range(count):
+        found = world.send_link("acme", "whatsapp", f"w{number}", f"m{number}", "spring")
+        world.take(*(each for each in found if b"reference" not in (each.key or b"")))
+    assert world.messages() == {("acme", f"m{number}", "read"): 1 for number in range(count)}
+    world.tick(days(UNMATCHED_DAYS))
+    assert world.unmatched() == {}
+
+
+def test_a_reference_of_several_messages_decides_nothing(world: CorrelationWorld) -> None:
+    for number in range(3):
+        world.take(*world.send_link("acme", "whatsapp", "", f"m{number}", "spring"))
+    world.take(world.callback("meta", whatsapp("w9", reference="spring")))
+    assert world.receipts() == []
+    world.take(world.provider_id(provider="whatsapp", message_id="m9", provider_message_id="w9"))
+    assert world.messages() == {("acme", "m9", "read"): 1}
+
+
+def test_attempts_with_one_id_are_told_apart_by_time(world: CorrelationWorld) -> None:
+    """The contract finds the attempt of a receipt that names none."""
+    for attempt in (1, 2):
+        world.now += 1_000
+        event = {"message_id": "m1", "provider_message_id": "SM1", "attempt": attempt}
+        world.take(world.provider_id(**event))
+        world.take(world.callback("twilio", twilio("SM1", ("sent", "delivered")[attempt - 1])))
+    first, second = world.receipts()
+    assert (first["attempt"], second.get("attempt")) == (1, None)
+
+
+def test_the_257th_receipt_of_an_id_is_a_dead_letter_and_repeats_are_not(
+    world: CorrelationWorld,
+) -> None:
+    flood = [
+        world.callback("smsc", b"id:1 stat:DELIVRD err:%03d" % number)
+        for number in range(MAX_WAITING + 1)
+    ]
+    for _ in range(2):
+        for each in flood:
+            world.take(each)
+    assert len(world.refused) == 2
+    assert str(MAX_WAITING) in world.refused[0]
+    world.take(world.provider_id(provider="smpp", message_id="m1", provider_message_id="1"))
+    assert len(world.receipts()) == MAX_WAITING
+    world.take(flood[-1])
+    assert len(world.receipts()) == MAX_WAITING + 1, "after its id it is taken"
+
+
 # --- never ----------------------------------------------------------------------------------------
 
 
@@ -156,6 +223,58 @@ def test_what_cannot_be_read_is_a_dead_letter_and_costs_itself_alone(
     assert "MessageStatus" in world.refused[1]
 
 
+def test_a_callback_is_one_dead_letter_however_much_of_it_cannot_be_read(
+    world: CorrelationWorld,
+) -> None:
+    good = {"id": "w", "status": "sent", "biz_opaque_callback_data": "acme/m1"}
+    statuses = [good, {"status": "sent"}, {}, {"id": {}}, {**good, "status": "read"}]
+    body = {"entry": [{"changes": [{"value": {"statuses": statuses}}]}]}
+    world.take(world.callback("meta", json.dumps(body).encode()))
+    assert world.messages() == {("acme", "m1", "sent"): 1, ("acme", "m1", "read"): 1}
+    (detail,) = world.refused
+    assert detail.startswith("statuses.id: missing")
+    assert detail.endswith("; and 2 more of its 5 items")
+
+
+def test_a_receipt_that_a_rule_raises_on_costs_itself_alone(
+    world: CorrelationWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raising(receipt: ProviderReceipt, *rest: Any) -> ReceivedReceipt:
+        assert receipt.word != "read"
+        return received(receipt, *rest)
+
+    monkeypatch.setattr(translation, "received", raising)
+    status = {"id": "w", "biz_opaque_callback_data": "acme/m1"}
+    statuses = [{**status, "status": word} for word in ("sent", "read", "delivered")]
+    body = {"entry": [{"changes": [{"value": {"statuses": statuses}}]}]}
+    world.take(world.callback("meta", json.dumps(body).encode()))
+    assert world.messages() == {("acme", "m1", "sent"): 1, ("acme", "m1", "delivered"): 1}
+    assert len(world.refused) == 1
+
+
+@pytest.mark.parametrize("ahead_ms", [days(0.5), days(2), days(300), -days(10_000)])
+def test_a_time_that_cannot_be_costs_itself_alone(world: CorrelationWorld, ahead_ms: int) -> None:
+    at = rfc3339(world.now + ahead_ms)
+    body = {"type": "recipient_delivery_report_sms", "batch_id": "b", "status": "Delivered",
+            "client_reference": "acme/m1", "recipient": "447700900187", "at": at}  # fmt: skip
+    world.take(world.callback("sinch", json.dumps(body).encode()))
+    ((_, value),) = world.produced["receipts"]
+    receipt = parse_receipt(value, world.now)
+    assert not isinstance(receipt, Refusal)
+    expected = world.now + ahead_ms if 0 < ahead_ms <= days(0.5) else world.now
+    assert receipt.occurred_at == expected
+
+
+@pytest.mark.parametrize("named", ["acme/m\x07", "acme/m1/101", "acme/" + "m" * 129])
+def test_a_reference_that_cannot_be_a_message_names_none(
+    world: CorrelationWorld, named: str
+) -> None:
+    world.take(world.callback("twilio", twilio("SM1"), reference=named))
+    assert world.receipts() == []
+    world.take(world.provider_id(message_id="m1", provider_message_id="SM1"))
+    assert world.messages() == {("acme", "m1", "delivered"): 1}
+
+
 def test_a_message_to_us_becomes_an_inbound_send(world: CorrelationWorld) -> None:
     message = {"id": "wamid.2/x=", "from": "447700900321", "timestamp": "1790000000",
                "type": "text", "text": {"body": "STOP"}}  # fmt: skip
@@ -165,6 +284,42 @@ def test_a_message_to_us_becomes_an_inbound_send(world: CorrelationWorld) -> Non
     send = parse_send(value, world.now)
     assert (send.direction, send.recipient, send.text) == ("inbound", "+447700900321", "STOP")
     assert (send.message_id, send.provider_message_id) == ("wamid.2_x=", "wamid.2/x=")
+
+
+@pytest.mark.parametrize("timestamp", [-1, START_MS + days(900)])
+def test_a_record_whose_time_cannot_be_is_of_now(timestamp: int) -> None:
+    world = CorrelationWorld(MemoryStore())
+    world.take(world.provider_id(message_id="m1", provider_message_id="SM1")._replace(
+        timestamp=timestamp))  # fmt: skip
+    world.take(world.callback("twilio", twilio("SM2"))._replace(timestamp=timestamp, headers=(
+        ("endpoint", b"twilio"), ("received-at", b"9999999999999"))))  # fmt: skip
+    world.tick(days(1))
+    world.take(world.callback("twilio", twilio("SM1")))
+    assert world.messages() == {("acme", "m1", "delivered"): 1}
+    world.tick(days(RETENTION_DAYS))
+    world.tick(0)
+    assert len(world.store) == 0
+
+
+def test_records_of_our_topics_that_are_not_ours_are_refused(world: CorrelationWorld) -> None:
+    world.take(world.callback("twilio", twilio("SM1")))
+    (stored,) = (decode(value) for _, value in world.store.items_of(b""))
+    (receipt,) = stored.waiting
+    link = Link(START_MS, "m1", 1)
+    keys = [b"\xff/twilio/SM1", b"acme", b"/x", b"acme/", b"", None]
+    flawed = [
+        *(("provider-receipts", key, receipt) for key in keys),
+        *(("provider-links", key, link) for key in keys),
+        ("provider-links", b"acme/x", replace(link, message_id="a/b")),
+        ("provider-links", b"acme/x", replace(link, message_id="")),
+        ("provider-links", b"acme/x", replace(link, attempt=101)),
+        ("provider-links", b"acme/x", replace(link, at=-1)),
+        ("provider-receipts", b"acme/x", replace(receipt, received_at=1)),
+    ]
+    for topic, key, fact in flawed:
+        world.take(Record(topic, 0, 0, world.now, key, encode(fact)))
+    assert len(world.refused) == len(flawed)
+    assert len(world.store) == 1
 
 
 @pytest.mark.parametrize("topic", ["provider-receipts", "provider-links"])

@@ -2,9 +2,11 @@
 
 import asyncio
 import base64
+import gc
 import hashlib
 import hmac
 import json
+from collections.abc import Mapping
 from ipaddress import ip_network
 from typing import Any
 
@@ -15,6 +17,7 @@ from aiokafka.errors import KafkaConnectionError
 from models.callbacks import RawCallback, raw_callback
 from models.endpoints import Endpoint, read_endpoints
 from models.signatures import Fault
+from streams.listen import app
 from streams.listen.app import Listener, OpenEndpoint, Unavailable
 from streams.listen.inbox import Inbox
 from tests.support.fakes import Meter
@@ -90,15 +93,15 @@ class Sns:
         self.found: Fault | None = None
         self.unavailable = False
 
-    async def fault(self, message: bytes, endpoint: Endpoint) -> Fault | None:
+    async def fault(self, message: Mapping[str, Any], endpoint: Endpoint) -> Fault | None:
         if self.unavailable:
             raise Unavailable
         return self.found
 
-    async def confirm(self, message: bytes, endpoint: Endpoint) -> bool:
-        if b"away" in message:
+    async def confirm(self, message: Mapping[str, Any], endpoint: Endpoint) -> bool:
+        if "away" in message:
             raise Unavailable
-        return b"SubscriptionConfirmation" in message
+        return message.get("Type") == "SubscriptionConfirmation"
 
 
 class World:
@@ -230,12 +233,20 @@ async def test_a_signature_over_bytes(world: World) -> None:
         ("10.1.2.3", "192.0.2.9, 10.9.9.9", 200),
         ("198.51.100.1", "192.0.2.9", 403),
         ("10.1.2.3", "nonsense", 403),
+        ("::ffff:192.0.2.9", "", 200),
+        ("::ffff:10.1.2.3", "192.0.2.9", 200),
+        ("::ffff:198.51.100.1", "", 403),
     ],
 )
 async def test_who_may_call(world: World, client: str, forwarded: str, status: int) -> None:
     headers = {"x_forwarded_for": forwarded} if forwarded else {}
     answer = await world.call("/callbacks/kannel", "GET", b"", client=client, **headers)
     assert answer.status_code == status
+
+
+async def test_proxies_that_add_headers_of_their_own(world: World) -> None:
+    scope = {"headers": [(b"x-forwarded-for", b"192.0.2.9"), (b"x-forwarded-for", b"10.9.9.9")]}
+    assert app._headers(scope)["x-forwarded-for"] == "192.0.2.9,10.9.9.9"
 
 
 # --- Kafka ----------------------------------------------------------------------------------------
@@ -273,6 +284,62 @@ async def test_a_body_that_is_too_large(world: World) -> None:
     assert world.producer.sent == []
 
 
+async def test_bodies_of_unknown_senders_are_bounded_together(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "MAX_UNVERIFIED_BYTES", 2_500)
+    more = asyncio.Event()
+
+    async def slow() -> Any:
+        yield b"x" * 900
+        await more.wait()
+        yield b"x" * 50
+
+    transport = httpx.ASGITransport(app=world.app, client=("192.0.2.1", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://inside") as http:
+        calls = [
+            asyncio.create_task(http.post("/callbacks/kannel", content=slow())) for _ in range(3)
+        ]
+        done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+        assert [call.result().status_code for call in done] == [503]
+        more.set()
+        answers = await asyncio.gather(*calls)
+        assert sorted(answer.status_code for answer in answers) == [200, 200, 503]
+        again = await http.post("/callbacks/kannel", content=b"x" * 1_000)
+        assert again.status_code == 200, "what was read is given back"
+
+
+async def test_a_get_has_no_body(world: World) -> None:
+    """A signature of a GET is over its URL alone, and adapters look at bodies first."""
+    url = "/callbacks/twilio?MessageSid=SM1&MessageStatus=sent"
+    signature = signed_url("https://receipts.example.com/in" + url)
+    for body in (b"", b"MessageSid=SM1&MessageStatus=delivered", b'{"MessageSid":"SM2"}'):
+        await world.call(url, "GET", body, x_twilio_signature=signature)
+    assert [kept.body for kept in world.producer.sent] == [b"", b"", b""]
+
+
+def signed_url(url: str) -> str:
+    return base64.b64encode(hmac.new(SECRET.encode(), url.encode(), "sha1").digest()).decode()
+
+
+async def test_a_reference_that_is_too_long_is_none(world: World) -> None:
+    await world.call(f"/callbacks/kannel?ref=acme%2F{'m' * 300}", "GET", b"")
+    assert world.producer.sent[0].reference == ""
+
+
+async def test_what_kafka_refuses_after_the_answer_is_not_an_error_of_ours(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.producer.acknowledges = False
+    assert (await world.call("/callbacks/kannel", "GET", b"")).status_code == 503
+    for future in world.producer.waiting:
+        future.set_exception(KafkaConnectionError())
+    world.producer.waiting.clear()
+    await asyncio.sleep(0)
+    gc.collect()
+    assert "never retrieved" not in caplog.text
+
+
 async def test_a_client_that_goes_away(world: World) -> None:
     sent: list[Any] = []
 
@@ -297,7 +364,7 @@ async def test_sns(world: World) -> None:
     assert world.producer.sent == []
     assert (await world.call("/callbacks/sns", body=b"{}")).status_code == 200
     assert len(world.producer.sent) == 1
-    assert (await world.call("/callbacks/sns", body=b"Amazon is away")).status_code == 503
+    assert (await world.call("/callbacks/sns", body=b'{"away":1}')).status_code == 503
     world.sns.found = Fault.WRONG
     assert (await world.call("/callbacks/sns", body=b"{}")).status_code == 403
     world.sns.unavailable = True
