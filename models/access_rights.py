@@ -60,7 +60,8 @@ _WORKER_WRITES: Final[tuple[Topic, ...]] = (
 )  # fmt: skip
 _WORKER: Final = tuple(t for t in _ALL if t in _WORKER_READS or t in _WORKER_WRITES)
 
-_SINK: Final = tuple(t for t in _ALL if t not in CALLBACK_TOPICS)
+#: Of the topics of callbacks people read the one that has what was not found.
+_SINK: Final = tuple(t for t in _ALL if t not in CALLBACK_TOPICS or t == "unmatched-receipts")
 
 NEEDS: Final[Mapping[Program, Needs]] = {
     "worker": Needs("`receipts worker`", _WORKER_READS, _WORKER_WRITES, (), _WORKER, ""),

@@ -319,30 +319,3 @@ def event_of(
     if receipt.price:
         event |= {"price": receipt.price, "currency": receipt.currency}
     return message_key(account, message_id), _encode_json(event)
-
-
-def unmatched_row(
-    account: str, receipt: ReceivedReceipt, at_ms: int, message_id: str = ""
-) -> tuple[bytes, bytes]:
-    """Key and value of a record of `unmatched-receipts`: a receipt without its message.
-
-    message_id: it was found after all. Of the records of a receipt one with a message counts, for
-    it may also wait under another key.
-    """
-    row = {
-        "account": account,
-        "id": receipt.digest.hex(),
-        "at": at_ms,
-        "message_id": message_id,
-        "endpoint": receipt.endpoint,
-        "provider": receipt.provider,
-        "provider_message_id": receipt.provider_message_id,
-        "reference": receipt.reference,
-        "recipient": receipt.recipient,
-        "status": receipt.status,
-        "word": receipt.word,
-        "error_code": receipt.error_code,
-        "received_at": receipt.received_at,
-        "occurred_at": receipt.occurred_at or None,
-    }
-    return message_key(account, receipt.digest.hex()), _encode_json(row)

@@ -237,7 +237,8 @@ class Settings(BaseModel):
     )
     events_days: Days = _setting(
         EVENTS_DAYS,
-        "days ClickHouse keeps every receipt as it came, in receipt_events, from occurred_at",
+        "days ClickHouse keeps every receipt as it came, in receipt_events, from occurred_at; and "
+        "unmatched ones, from received_at",
         "give a whole number of days from 1 to 3650",
     )
     max_event_bytes: int = _setting(
@@ -270,7 +271,8 @@ class Settings(BaseModel):
     endpoints: str = _setting(
         "",
         "file with the endpoints that providers call (docs/endpoints.md), for `receipts listen` "
-        "and the workers; empty: receipts come from `receipts` only",
+        "and the workers; empty: receipts come from `receipts` only. Sinks and commands need to "
+        "know that it is set, since it decides which topics there are; they do not open it",
         "give the path of a TOML file, or leave it empty",
     )
     state_dir: str = _setting(

@@ -70,7 +70,9 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         self._settings = settings
         self._meter = meter
         self._health = health
-        self._topics: dict[str, Topic] = {settings.topic(name): name for name in TOPICS}
+        self._topics: dict[str, Topic] = {
+            settings.topic(name): name for name in TOPICS if name in settings.topics
+        }
         self._assignment = 0
         self._passed: dict[TopicPartition, int] = {}
         """Positions under this assignment that are committed."""

@@ -78,6 +78,15 @@ def last_wins(at_ms: int, *content: object) -> int:
     return at_ms << 16 | _digest(content)
 
 
+#: Above every version of `last_wins` for an instant below 2^47 ms (the year 6429).
+_FOUND: Final = 1 << 63
+
+
+def found_wins(found: bool, at_ms: int, *content: object) -> int:
+    """Row version under which one that is found wins; else as last_wins. at_ms: below 2^47"""
+    return (_FOUND if found else 0) | last_wins(at_ms, *content)
+
+
 def _digest(content: tuple[object, ...]) -> int:
     return crc32(repr(content).encode()) & 0xFFFF
 

@@ -134,10 +134,10 @@ def migrate(
     """Create the database if need be, apply what is pending, replace the views, set the times to
     live.
 
-    text_days, events_days: days that texts, and receipts as they came, are kept. migrations: None:
-    all, and the views of this version; else only these, as an older version would. on_applied:
-    called with each migration that was applied. views: statements that create the views of other
-    readers of the tables. Returns what was applied.
+    text_days, events_days: days that texts, and receipts as they came and unmatched ones, are
+    kept. migrations: None: all, and the views of this version; else only these, as an older version
+    would. on_applied: called with each migration that was applied. views: statements that create
+    the views of other readers of the tables. Returns what was applied.
 
     Raises Broken when an applied migration was edited or a statement fails (naming it), Unavailable
     when ClickHouse does not answer; both leave what was applied before, and the call may be
@@ -153,6 +153,7 @@ def migrate(
         on_applied(migration)
     _set_ttl(clickhouse, "message_texts", "sent_at", text_days)
     _set_ttl(clickhouse, "receipt_events", "occurred_at", events_days)
+    _set_ttl(clickhouse, "unmatched_receipt_records", "received_at", events_days)
     _run("views", [*own, *views], clickhouse)
     return missing
 

@@ -20,6 +20,7 @@ from models.parsing import parse_campaign, parse_engagement, parse_receipt, pars
 from models.refusal import Reason, Refusal
 from models.settings import Topic
 from models.state import decode, unknown_values
+from models.unmatched import decode as decode_unmatched
 from sinks.account_rows import (
     put_account,
     put_retry_request,
@@ -34,6 +35,7 @@ from sinks.mapped_batch import (
     TOMBSTONE,
     MappedBatch,
     first_wins,
+    found_wins,
     last_wins,
     published_at,
 )
@@ -46,11 +48,13 @@ from sinks.tables import (
     ORPHANS,
     RECEIPT_EVENTS,
     TEXTS,
+    UNMATCHED,
     Row,
 )
 from streams.kafka.reading import UnreadableRecord
 
-#: The topics the sink reads. Their names on the cluster may carry a prefix.
+#: The topics the sink reads, those of them that the installation has (`Settings.topics`). Their
+#: names on the cluster may carry a prefix.
 TOPICS: Final[tuple[Topic, ...]] = (
     "message-states",
     "status-counters",
@@ -63,6 +67,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
     "strikes",
     "suppressions",
     "retry-requests",
+    "unmatched-receipts",
     "dead-letters",
 )
 
@@ -211,6 +216,36 @@ def _receipt(event: Receipt, record: Record) -> Row:
     )
 
 
+def _put_unmatched(record: Record, mapped: MappedBatch, _: int) -> None:
+    """A receipt without its message, or found after all."""
+    if record.value is None:
+        raise ValueError("the record has no value")
+    known = decode_unmatched(record.value)
+    content = {
+        "message_id": known.message_id,
+        "reported": known.reported,
+        "endpoint": known.endpoint,
+        "provider": known.provider,
+        "provider_message_id": known.provider_message_id,
+        "reference": known.reference,
+        "recipient": known.recipient,
+        "status": known.status,
+        "provider_status": known.provider_status,
+        "error_code": known.error_code,
+        "error_text": known.error_text,
+        "occurred_at": known.occurred_at or 0,
+        "received_at": known.received_at,
+    }
+    row = UNMATCHED.row(
+        account=known.account,
+        id=known.id,
+        at=known.at,
+        version=found_wins(bool(known.message_id), known.at, *content.values()),
+        **content,
+    )
+    mapped.rows_for(UNMATCHED).add(row, record)
+
+
 def _put_engagement(record: Record, mapped: MappedBatch, limit: int) -> None:
     engagement = parse_engagement(record.value, record.timestamp, limit)
     if isinstance(engagement, Refusal):
@@ -297,5 +332,6 @@ _MAPPERS: Final[dict[Topic, Callable[[Record, MappedBatch, int], None]]] = {
     "strikes": put_strike,
     "suppressions": put_suppression,
     "retry-requests": put_retry_request,
+    "unmatched-receipts": _put_unmatched,
     "dead-letters": _put_letter,
 }

@@ -254,6 +254,23 @@ RETRIES: Final = _table(
         ("version", "UInt64"),
     ],
 )
+UNMATCHED: Final = _table(
+    "unmatched_receipt_records",
+    [
+        ("account", _WORD),
+        ("id", "String"),
+        ("received_at", _TIME),
+        ("message_id", "String"),
+        ("reported", "Bool"),
+        ("at", _TIME),
+        ("endpoint provider", _WORD),
+        ("provider_message_id reference recipient", "String"),
+        ("status provider_status error_code", _WORD),
+        ("error_text", "String"),
+        ("occurred_at", _TIME),
+        ("version", "UInt64"),
+    ],
+)
 
 ALL: Final = (
     MESSAGES,
@@ -270,4 +287,5 @@ ALL: Final = (
     SUPPRESSION_VERSIONS,
     SUPPRESSION_REQUESTS,
     RETRIES,
+    UNMATCHED,
 )

@@ -95,7 +95,7 @@ def readers(settings: Settings) -> tuple[Reader, ...]:
     worker = (*LIFECYCLE_TOPICS, *SUPPRESSION_TOPICS, *callbacks)
     return (
         Reader("worker", settings.app_id, reads(worker)),
-        Reader("sink", settings.sink_group, reads(SINK_TOPICS)),
+        Reader("sink", settings.sink_group, reads(t for t in SINK_TOPICS if t in settings.topics)),
     )
 
 

@@ -15,6 +15,7 @@ from reports.catalogue.recipients import RECIPIENTS
 from reports.catalogue.singles import SINGLES
 from reports.catalogue.speed import SPEED
 from reports.catalogue.suppressions import SUPPRESSIONS
+from reports.catalogue.unmatched import UNMATCHED
 from reports.catalogue.whatsapp import WHATSAPP
 from reports.definition.report import Report
 
@@ -33,5 +34,6 @@ REPORTS: Final[tuple[Report, ...]] = (
     INSIGHT,
     SPEED,
     SUPPRESSIONS,
+    UNMATCHED,
 )
 BY_NAME: Final = {report.name: report for report in REPORTS}

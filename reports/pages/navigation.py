@@ -11,7 +11,7 @@ from reports.catalogue import BY_NAME
 _GROUPS: Final = (
     ("Traffic", ("overview", "locations", "insight", "speed")),
     ("Campaigns", ("campaigns", "recipients", "failed")),
-    ("Messages", ("messages", "whatsapp", "singles")),
+    ("Messages", ("messages", "whatsapp", "singles", "unmatched")),
     ("Numbers", ("suppressions",)),
 )
 

@@ -1069,3 +1069,71 @@ FROM
 ) AS stored
 WHERE version = latest;
 
+CREATE TABLE unmatched_receipt_records
+(
+    `account` LowCardinality(String) COMMENT 'tenant whose endpoint the provider called',
+    `id` String COMMENT 'the same for every record about a receipt: a digest of its content',
+    `received_at` DateTime64(3, 'UTC') COMMENT 'when the provider called, UTC; its time to live counts from here' CODEC(Delta(8), ZSTD(3)),
+    `message_id` String COMMENT 'its message, found after all; empty: not known',
+    `reported` Bool COMMENT 'whether it was ever without its message; false: found at once, written since it may wait under another key',
+    `at` DateTime64(3, 'UTC') COMMENT 'when it was reported, or found, UTC',
+    `endpoint` LowCardinality(String) COMMENT 'endpoint that the provider called',
+    `provider` LowCardinality(String) COMMENT 'provider whose table of codes explains it',
+    `provider_message_id` String COMMENT 'id the provider gave the message; empty: none',
+    `reference` String COMMENT 'reference that the provider repeats; empty: none',
+    `recipient` String COMMENT 'number the receipt names; empty: none',
+    `status` LowCardinality(String) COMMENT 'status it gives, in our words, or unknown',
+    `provider_status` LowCardinality(String) COMMENT 'status it gives, in the provider\'s own word; empty: none',
+    `error_code` LowCardinality(String) COMMENT 'code of the provider; empty: none',
+    `error_text` String COMMENT 'words of the provider; empty: none',
+    `occurred_at` DateTime64(3, 'UTC') COMMENT 'when it happened, by the provider, UTC; 1970: not given',
+    `version` UInt64 COMMENT 'the highest wins: a row with a message, then the later at'
+)
+ENGINE = ReplacingMergeTree(version)
+PARTITION BY toDate(received_at)
+ORDER BY (account, id)
+TTL toDateTime(received_at) + toIntervalDay(30)
+SETTINGS default_compression_codec = 'ZSTD(3)', ttl_only_drop_parts = 1, index_granularity = 8192
+COMMENT 'Receipts without a message as written: read unmatched_receipts instead.';
+
+CREATE VIEW unmatched_receipts
+(
+    `account` LowCardinality(String) COMMENT 'tenant whose endpoint the provider called',
+    `id` String COMMENT 'the same for every record about a receipt: a digest of its content',
+    `received_at` DateTime64(3, 'UTC') COMMENT 'when the provider called, UTC; its time to live counts from here',
+    `found` Bool COMMENT 'whether its message was found after all',
+    `message_id` String COMMENT 'its message, found after all; empty: not known',
+    `at` DateTime64(3, 'UTC') COMMENT 'when it was reported, or found, UTC',
+    `endpoint` LowCardinality(String) COMMENT 'endpoint that the provider called',
+    `provider` LowCardinality(String) COMMENT 'provider whose table of codes explains it',
+    `provider_message_id` String COMMENT 'id the provider gave the message; empty: none',
+    `reference` String COMMENT 'reference that the provider repeats; empty: none',
+    `recipient` String COMMENT 'number the receipt names; empty: none',
+    `status` LowCardinality(String) COMMENT 'status it gives, in our words, or unknown',
+    `provider_status` LowCardinality(String) COMMENT 'status it gives, in the provider\'s own word; empty: none',
+    `error_code` LowCardinality(String) COMMENT 'code of the provider; empty: none',
+    `error_text` String COMMENT 'words of the provider; empty: none',
+    `occurred_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'when it happened, by the provider, UTC; NULL: not given'
+)
+COMMENT 'Receipts that were reported without their message, one row each, as long as events_days allow; found: what became of them.'
+AS SELECT
+    account,
+    id,
+    received_at,
+    message_id != '' AS found,
+    message_id,
+    at,
+    endpoint,
+    provider,
+    provider_message_id,
+    reference,
+    recipient,
+    status,
+    provider_status,
+    error_code,
+    error_text,
+    nullIf(occurred_at, toDateTime64(0, 3, 'UTC')) AS occurred_at
+FROM unmatched_receipt_records
+FINAL
+WHERE reported;
+

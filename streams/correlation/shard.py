@@ -25,13 +25,13 @@ from models.correlation import (
     event_of,
     is_reference,
     problem_of,
-    unmatched_row,
 )
 from models.keys import account_of
 from models.provider_ids import ProviderId, parse_provider_id
 from models.refusal import Reason, Refusal
 from models.routes import Routes
 from models.time import DAY_MS
+from models.unmatched import found_after_all, unmatched
 from models.versions import first_version
 from streams.batching import StateStore
 from streams.common.plan import (
@@ -229,9 +229,12 @@ class CorrelationShard(PartitionShard[Correlation]):
             plan.outputs["receipts"].append(event)
             plan.deferred_keys.add(key)
             plan.count("receipts_correlated_total", "resolved")
-            if receipt.keys > 1 or receipt.digest in state.reported:
-                row = unmatched_row(account, receipt, self.clock_ms, link.message_id)
-                plan.outputs["unmatched-receipts"].append(row)
+            reported = receipt.digest in state.reported
+            if receipt.keys > 1 or reported:
+                found = found_after_all(
+                    account, receipt, self.clock_ms, link.message_id, reported=reported
+                )
+                plan.outputs["unmatched-receipts"].append(found)
 
     # --- the clock ----------------------------------------------------------------------------
 
@@ -261,8 +264,9 @@ class CorrelationShard(PartitionShard[Correlation]):
         self, plan: Plan, key: bytes, state: Correlation, late: Sequence[ReceivedReceipt]
     ) -> None:
         account = account_of(key)
-        rows = [unmatched_row(account, receipt, self.clock_ms) for receipt in late]
-        plan.outputs["unmatched-receipts"] += rows
+        plan.outputs["unmatched-receipts"] += [
+            unmatched(account, receipt, self.clock_ms) for receipt in late
+        ]
         plan.deferred_keys.add(key)
         for _ in late:
             plan.count("receipts_correlated_total", "unmatched")

@@ -23,6 +23,11 @@ PAIRS = {
         ("ReceiptsProviderSilent", PAGE),
     ],
     "ReceiptsNoSink": [("ReceiptsProcessDown", TICKET), ("ReceiptsClickHouseRefuses", TICKET)],
+    "ReceiptsNoListener": [("ReceiptsEndpointSilent", TICKET), ("ReceiptsNotReady", PAGE)],
+    "ReceiptsCallbacksUnavailable": [
+        ("ReceiptsCallbacksSlow", TICKET), ("ReceiptsEndpointSilent", TICKET),
+    ],
+    "ReceiptsCallbacksForged": [("ReceiptsEndpointSilent", TICKET)],
     "ReceiptsRestarts": [
         ("ReceiptsNotReady", TICKET), ("ReceiptsProcessDown", TICKET), ("ReceiptsStuck", PAGE),
         ("ReceiptsLagUnknown", PAGE), ("ReceiptsRebalances", TICKET),
@@ -65,6 +70,7 @@ APART = [
     ("ReceiptsRestarts", ("ReceiptsNotReady", PAGE)),
     ("ReceiptsRestoreSlow", ("ReceiptsNotReady", PAGE)),
     ("ReceiptsDeadLetters", ("ReceiptsRuleFailures", TICKET)),
+    ("ReceiptsCallbacksForged", ("ReceiptsCallbacksSlow", TICKET)),
 ]
 
 

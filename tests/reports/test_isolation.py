@@ -42,6 +42,10 @@ MADE = {
     "retry_requests (account, message_id, attempt, first_sent_at, due_at, recipient)": (
         "SELECT account, message_id, 2, sent_at, sent_at + INTERVAL 1 HOUR, recipient"
     ),
+    "unmatched_receipt_records (account, id, received_at, reported, message_id, endpoint)": (
+        "SELECT account, message_id, sent_at, true,"
+        " if(cityHash64(message_id) % 3 = 0, message_id, ''), provider"
+    ),
 }
 #: Accounts that have all the account has; one of them is named to be taken for SQL.
 TWINS = ("zz-twin", "x' OR account != '")
@@ -64,6 +68,9 @@ FOE = {
     ),
     "retry_requests (account, message_id, attempt, first_sent_at, due_at)": (
         "SELECT 'zz-foe', message_id, 9, sent_at, sent_at FROM ({messages})"
+    ),
+    "unmatched_receipt_records (account, id, received_at, reported, error_text, version)": (
+        "SELECT 'zz-foe', message_id, sent_at, true, 'theirs', 9 FROM ({messages})"
     ),
     "suppression_requests (account, recipient, at, action)": (
         "SELECT 'zz-foe', recipient, max(sent_at) + INTERVAL 1 YEAR, 'release' FROM ({messages})"

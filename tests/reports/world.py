@@ -30,6 +30,7 @@ from sinks.writer import Writer
 from tests.simulator.harness import PARTITIONS, STRIKES, Worker, as_record, shuffled
 from tests.support.fakes import Health, Meter
 from tests.support.records import Record
+from tests.support.unmatched_records import unmatched_record
 
 EVENTS: Final = 12_000
 
@@ -47,6 +48,9 @@ class Setting(NamedTuple):
 
 def _at(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
+
+
+LATER_MS: Final = _at("2100-01-01T00:00:00")
 
 
 #: The second world lies across the end of summer time in Helsinki (2026-10-25), the third across
@@ -142,6 +146,8 @@ def _load(url: str, records: list[Published], worker: Worker) -> None:
     )  # fmt: skip
     for topic, kind in kinds:
         topics[topic] = [as_record(r) for r in records if r.kind == kind]
+    topics["unmatched-receipts"] = _unmatched({parse(r.value or b"")["account"] for r in records
+                                              if r.kind == SENDS and not r.expect})  # fmt: skip
     writer = Writer(clickhouse, Meter(), Health())
     for topic, share in topics.items():
         for again in (share, share[::5]):
@@ -149,6 +155,15 @@ def _load(url: str, records: list[Published], worker: Worker) -> None:
             for rows in mapped.tables.values():
                 assert not list(writer.write(rows))
     clickhouse.close()
+
+
+def _unmatched(accounts: Iterable[str]) -> list[Record]:
+    """Three receipts of unknown messages for each account; the time to live of none has ended."""
+    return [
+        unmatched_record(account=account, id=str(place), received_at=LATER_MS + place)
+        for account in accounts
+        for place in range(3)
+    ]
 
 
 def _cells(worker: Worker) -> list[Record]:

@@ -32,6 +32,7 @@ from tests.support.running_sink import (
     settings_for,
     states,
 )
+from tests.support.unmatched_records import unmatched_record
 
 NOW = int(time.time() * 1000)
 
@@ -64,6 +65,7 @@ def one_of_each() -> list[Record]:
         strike("delivered"),
         suppression(1, of_any([ChannelStatus("sms", True, ("manual",), T0, 0, 0, T0)])),
         retry(),
+        unmatched_record(received_at=NOW),
         Record("dead-letters", 1, 0, T0, b"\xff", None, tuple((k, v.encode()) for k, v in headers)),
     ]
 
@@ -81,6 +83,7 @@ VIEWS = (
     "suppressions",
     "suppression_history",
     "retry_requests_current",
+    "unmatched_receipts",
     "dead_letters",
 )
 
@@ -147,6 +150,18 @@ async def test_a_sink_of_the_version_before_goes_on_with_the_oldest_receipts(
 
 
 @one_way
+async def test_without_endpoints_the_topics_of_callbacks_are_not_there(
+    strongest_broker: Broker, prefix: str, url: str, reader: ClickHouse
+) -> None:
+    settings = await settings_for(strongest_broker, prefix, url, endpoints="")
+    await publish(settings, states(3))
+    async with running(settings) as sink:
+        await sink.until(lambda: count(reader, "messages_current") == 3)
+        await sink.until(lambda: not sink.health.reasons)
+    assert ("receipts_lag_records", ("unmatched-receipts", "0")) not in sink.meter.sums
+
+
+@one_way
 async def test_what_is_read_twice_is_there_once(
     embedded_broker: Broker, prefix: str, url: str, reader: ClickHouse
 ) -> None:
@@ -170,11 +185,12 @@ async def test_poison_becomes_dead_letters_and_stops_nothing(
     refused = state_record(state(-1, send("m99")), "m99")
     campaign = Record("campaigns", 0, 0, T0, None, b"{")
     limit = account(strike_limit=0)
+    unmatched = unmatched_record(id="")
     not_ours = [r._replace(value=b"{") for r in (strike(), request("release"))]
-    poison = [unreadable, refused, campaign, limit]
+    poison = [unreadable, refused, campaign, limit, unmatched]
     await publish(settings, [*states(10), *poison, *not_ours, *states(10, first=10)])
     async with running(settings) as sink:
-        await sink.until(lambda: count(reader, "dead_letters") == 4)
+        await sink.until(lambda: count(reader, "dead_letters") == 5)
     assert count(reader, "messages_current") == 20
     found = reader.rows(
         "SELECT topic, partition, reason, hex(key), hex(value), startsWith(detail, 'value: '), "
@@ -185,6 +201,7 @@ async def test_poison_becomes_dead_letters_and_stops_nothing(
         (f"{prefix}campaigns", 0, "not_json", None, "7B", 1, T0),
         (f"{prefix}message-states", 0, "bad_row", *_hex(refused), 0, T0),
         (f"{prefix}message-states", 1, "bad_row", *_hex(unreadable), 1, T0),
+        (f"{prefix}unmatched-receipts", 0, "bad_row", *_hex(unmatched), 1, T0),
     ]
     letters = await consumed(settings, "dead-letters", 4)
     assert {(letter.key, letter.value) for letter in letters} == {

@@ -18,6 +18,7 @@ from sinks.rows import map_records
 from sinks.tables import ALL
 from tests.support.fakes import AT_T0, T0, counts_of, headers_of, receipt, send, state, state_record
 from tests.support.records import Record
+from tests.support.unmatched_records import NUMBER, unmatched_record
 from tests.support.written import WrittenDatabase
 
 
@@ -218,6 +219,86 @@ def test_receipts_are_kept_as_long_as_the_setting_says(fresh_world: WrittenDatab
     migrate(fresh_world.clickhouse, 90, events_days=6)
     fresh_world.merge("receipt_events")
     assert fresh_world.rows(query) == [(0,), (5,)]
+
+
+def test_an_unmatched_receipt_as_people_see_it(world: WrittenDatabase) -> None:
+    world.write("unmatched-receipts", unmatched_record(received_at=R0, at=R0 + 5))
+    columns = (
+        "account, id, toUnixTimestamp64Milli(received_at), found, message_id, "
+        "toUnixTimestamp64Milli(at), endpoint, provider, provider_message_id, reference, "
+        "recipient, status, provider_status, error_code, error_text, occurred_at"
+    )
+    query = f"SELECT {columns} FROM unmatched_receipts"
+    about = ("twilio-eu", "twilio", "SM1", "order 7", NUMBER, "undelivered", "failed", "30003")
+    assert world.rows(query) == [("acme", "r1", R0, False, "", R0 + 5, *about, "unreachable", None)]
+    found = unmatched_record(received_at=R0, at=R0 + 9, message_id="m1", occurred_at=T0)
+    world.write("unmatched-receipts", found)
+    assert world.rows(query) == [
+        ("acme", "r1", R0, True, "m1", R0 + 9, *about, "unreachable", AT_T0)
+    ]
+
+
+def test_an_unmatched_receipt_that_was_found_stays_found(world: WrittenDatabase) -> None:
+    """Whatever comes later and in any order; then the later record counts. Each comes twice."""
+    records = [
+        unmatched_record(received_at=R0, at=R0 + 9),
+        unmatched_record(received_at=R0, at=R0 + 1, message_id="m1"),
+        unmatched_record(received_at=R0 + 86_400_000, at=R0 + 8, message_id="m2"),
+        unmatched_record(received_at=R0, at=R0 + 2, id="r2"),
+        unmatched_record(received_at=R0, at=R0 + 7, id="r2"),
+        unmatched_record(received_at=R0, at=R0 + 7, account="other"),
+    ]
+    query = (
+        "SELECT account, id, found, message_id, toUnixTimestamp64Milli(at) - {R0} "
+        "FROM unmatched_receipts ORDER BY ALL"
+    ).replace("{R0}", str(R0))
+    expected = [
+        ("acme", "r1", True, "m2", 8), ("acme", "r2", False, "", 7), ("other", "r1", False, "", 7)
+    ]  # fmt: skip
+    for seed in range(6):
+        random.Random(seed).shuffle(records)
+        for record in records:
+            world.write("unmatched-receipts", record)
+        world.write("unmatched-receipts", *records)
+        assert world.rows(query) == expected
+        if seed % 2:
+            world.merge("unmatched_receipt_records")
+            assert world.rows(query) == expected
+        world.clickhouse.command("TRUNCATE TABLE unmatched_receipt_records")
+
+
+def test_a_receipt_that_was_found_at_once_was_never_unmatched(world: WrittenDatabase) -> None:
+    """It waits under its id too, where nothing comes: what is reported there is no longer so."""
+    found = unmatched_record(received_at=R0, at=R0 + 1, message_id="m1", reported=False)
+    for record in (found, unmatched_record(received_at=R0, at=R0 + 9), found):
+        world.write("unmatched-receipts", record)
+        assert world.rows("SELECT * FROM unmatched_receipts") == []
+
+
+def test_unmatched_receipts_are_kept_as_long_as_receipts(fresh_world: WrittenDatabase) -> None:
+    now_ms, day_ms = time.time_ns() // 1_000_000, 86_400_000
+    records = [
+        unmatched_record(id=str(days), received_at=now_ms - days * day_ms, at=now_ms)
+        for days in (0, 5, 8, 40)
+    ]
+    fresh_world.write("unmatched-receipts", *records)
+    fresh_world.merge("unmatched_receipt_records")
+    query = "SELECT id FROM unmatched_receipts ORDER BY ALL"
+    assert fresh_world.rows(query) == [("0",), ("5",), ("8",)]
+    migrate(fresh_world.clickhouse, 90, events_days=6)
+    fresh_world.merge("unmatched_receipt_records")
+    assert fresh_world.rows(query) == [("0",), ("5",)]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"account": ""}, {"id": ""}, {"at": -1}, {"at": 1 << 60}, {"received_at": "now"}]
+)
+def test_a_record_that_is_no_unmatched_receipt_of_ours_is_refused(wrong: dict[str, Any]) -> None:
+    mapped = map_records({"unmatched-receipts": [unmatched_record(**wrong)]}, 65_536)
+    ((_, refusal),) = mapped.refused
+    assert refusal.reason is Reason.BAD_ROW
+    assert next(iter(wrong)) in refusal.detail
+    assert mapped.tables == {}
 
 
 def test_columns_that_are_empty_in_a_whole_batch_have_the_defaults(world: WrittenDatabase) -> None:

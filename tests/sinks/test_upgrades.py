@@ -93,6 +93,9 @@ ROWS: dict[str, list[dict[str, object]]] = {
     "suppression_versions": [{"account": "acme", "recipient": "+49", "suppressed": 1}],
     "suppression_requests": [{"account": "acme", "recipient": "+49", "action": "release"}],
     "retry_requests": [{"account": "acme", "message_id": "m", "attempt": 2, "due_at": T0}],
+    "unmatched_receipt_records": [
+        {"account": "acme", "id": "r", "received_at": FUTURE, "reported": 1, "version": 1}
+    ],
     "segments": [{"account": "acme", "name": "clicked", "definition": "{}", "updated_at": T0}],
 }
 """A row or more of every table, without the columns that came later."""
@@ -140,6 +143,10 @@ READ: dict[str, tuple[str, list[tuple[object, ...]]]] = {
         [("release", "")],
     ),
     "retry_requests": ("SELECT id FROM retry_requests_current", [("acme/m/2",)]),
+    "unmatched_receipt_records": (
+        "SELECT id, found, message_id, occurred_at FROM unmatched_receipts",
+        [("r", False, "", None)],
+    ),
     "segments": ("SELECT name, definition FROM segments_current", [("clicked", "{}")]),
 }
 """What people read of them after the upgrade."""

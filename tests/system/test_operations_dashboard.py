@@ -29,8 +29,12 @@ EVENTS = 3_000
 BUSY_S = 150.0
 COUNTS = re.compile(r"\b(rate|increase)\(|:increase")
 PANELS = panels("operations")
-#: Panels that are empty while nothing is wrong; no certificate is used without TLS.
-MAY_BE_EMPTY = {"Firing now", "Certificate ends in", "Errors of Kafka", "Failed inserts"}
+#: Panels that are empty while nothing is wrong. Without TLS no certificate is used; without
+#: endpoints nobody calls back.
+MAY_BE_EMPTY = {
+    "Firing now", "Certificate ends in", "Errors of Kafka", "Failed inserts",
+    "Callbacks", "Callback answered, 99 %", "Callbacks waiting for Kafka", "Receipts of callbacks",
+}  # fmt: skip
 #: As a metric in expressions of other panels: one worker has no copies.
 MAY_BE_MISSING = "receipts_standby_lag_records"
 ALERTS = """

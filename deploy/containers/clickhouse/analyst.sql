@@ -24,7 +24,8 @@ CREATE ROW POLICY IF NOT EXISTS everybody ON
     receipts.strikes,
     receipts.suppression_records,
     receipts.suppression_requests,
-    receipts.suppression_versions
+    receipts.suppression_versions,
+    receipts.unmatched_receipt_records
     USING 1 TO ALL;
 
 -- Then restrict this user. Views run with the rights of the user who queries them, so the
@@ -43,5 +44,6 @@ CREATE ROW POLICY IF NOT EXISTS acme_analyst ON
     receipts.strikes,
     receipts.suppression_records,
     receipts.suppression_requests,
-    receipts.suppression_versions
+    receipts.suppression_versions,
+    receipts.unmatched_receipt_records
     USING account = 'ACCOUNT' AS RESTRICTIVE TO acme_analyst;

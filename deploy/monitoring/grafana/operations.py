@@ -31,7 +31,8 @@ from deploy.monitoring.grafana.panels import (
 #: As the jobs of prometheus.yml begin.
 WORKER: Final = 'job=~"receipts-worker.*"'
 SINK: Final = 'job=~"receipts-sink.*"'
-PROCESSES: Final = 'job=~"receipts-(worker|sink).*"'
+LISTENER: Final = 'job=~"receipts-listen.*"'
+PROCESSES: Final = 'job=~"receipts-(worker|sink|listen).*"'
 #: Of this system: Prometheus may have others.
 FIRING: Final = 'ALERTS{alertname=~"Receipts.+", alertstate="firing"}'
 THRESHOLDS: Final = Path(__file__).parents[1] / "prometheus/thresholds.yml"
@@ -87,11 +88,11 @@ def _ticket_and_page(limit: str) -> Steps:
     return ((_LIMITS[f"{limit}_ticket"], YELLOW), (_LIMITS[f"{limit}_page"], RED))
 
 
-def _p95(metric: str, *by: str, only: str = "") -> str:
-    """The 95th percentile of a histogram, for each group. only: labels of its series."""
+def _quantile(metric: str, *by: str, only: str = "", at: float = 0.95) -> str:
+    """A quantile of a histogram, for each group. only: labels of its series."""
     labels = ", ".join(("le", *by))
     buckets = f"{metric}_bucket{{{only}}}" if only else f"{metric}_bucket"
-    return f"histogram_quantile(0.95, sum by ({labels}) (rate({buckets}[{_RATE}])))"
+    return f"histogram_quantile({at}, sum by ({labels}) (rate({buckets}[{_RATE}])))"
 
 
 #: What an on-call engineer looks at first.
@@ -105,8 +106,9 @@ IS_IT_WELL: Final = (
     Number(
         "Not ready",
         "Workers and sinks that do not answer, or are not ready: they join, restore, or cannot "
-        "reach Kafka or ClickHouse.",
-        f"count(up{{{PROCESSES}}}) - (sum(receipts_ready) or vector(0))",
+        "reach Kafka or ClickHouse. And listeners that answer and are not ready.",
+        f"count(up{{{WORKER}}} or up{{{SINK}}} or up{{{LISTENER}}} == 1)"
+        " - (sum(receipts_ready) or vector(0))",
         ((1, RED),),
     ),
     Number(
@@ -193,8 +195,8 @@ WHO_IS_SLOW: Final = (
         f"Time to process a batch. {_BY_TOPIC}",
         "s",
         (
-            Expression(_p95("receipts_batch_seconds", "topic", only=WORKER), "{{topic}}"),
-            Expression(_p95("receipts_batch_seconds", only=SINK), "sink"),
+            Expression(_quantile("receipts_batch_seconds", "topic", only=WORKER), "{{topic}}"),
+            Expression(_quantile("receipts_batch_seconds", only=SINK), "sink"),
         ),
     ),
     Chart(
@@ -236,8 +238,8 @@ RESTORES_AND_INSERTS: Final = (
         "Time of an insert, and until a record is visible.",
         "s",
         (
-            Expression(_p95("receipts_sink_insert_seconds"), "insert"),
-            Expression(_p95("receipts_sink_delay_seconds"), "visible after"),
+            Expression(_quantile("receipts_sink_insert_seconds"), "insert"),
+            Expression(_quantile("receipts_sink_delay_seconds"), "visible after"),
         ),
     ),
     Chart(
@@ -254,6 +256,42 @@ RESTORES_AND_INSERTS: Final = (
         "Since a worker last knew the whole topic: suppressions and settings of accounts.",
         "s",
         (Expression("max by (topic) (receipts_follower_age_seconds)", "{{topic}}"),),
+    ),
+)
+CALLBACKS: Final = (
+    Chart(
+        "Callbacks",
+        "Requests of providers by what became of them; unavailable: 503, to be repeated.",
+        "reqps",
+        (Expression(f"sum by (result) (rate(receipts_callbacks_total[{_RATE}]))", "{{result}}"),),
+        empty="none",
+    ),
+    Chart(
+        "Callback answered, 99 %",
+        "Time to the answer, Kafka's acknowledgement included. Some providers wait for 2 s only.",
+        "s",
+        (Expression(_quantile("receipts_callback_seconds", at=0.99), "all endpoints"),),
+        empty="none",
+    ),
+    Chart(
+        "Callbacks waiting for Kafka",
+        "Callbacks that are not acknowledged yet.",
+        "short",
+        (Expression("sum by (instance) (receipts_callbacks_waiting)", "{{instance}}"),),
+        empty="none",
+    ),
+    Chart(
+        "Receipts of callbacks",
+        "Receipts that workers read, and how their messages are found: named by a reference, "
+        "resolved by an id, or unmatched.",
+        "ops",
+        (
+            Expression(
+                f'sum(rate(receipts_callback_items_total{{kind="receipt"}}[{_RATE}]))', "read"
+            ),
+            Expression(f"sum by (result) (rate(receipts_correlated_total[{_RATE}]))", "{{result}}"),
+        ),
+        empty="none",
     ),
 )
 WHAT_FAILS: Final = (
@@ -330,7 +368,7 @@ def _alerts() -> table.Panel:
         "instance": {"displayName": "Process"},
     }
     alerts = f"max by (alertname, severity, instance) ({FIRING})"
-    panel = rows("Firing now", "Click on an alert for its runbook.", Size(6, 6), fields)
+    panel = rows("Firing now", "Click on an alert for its runbook.", Size(6, 5), fields)
     panel.datasource(PROMETHEUS).with_target(table_of(Expression(alerts))).no_value("none")
     hidden = {"excludeByName": {"Time": True, "Value": True}}
     return panel.with_transformation(DataTransformerConfig("organize", options=hidden))
@@ -339,17 +377,20 @@ def _alerts() -> table.Panel:
 def operations() -> dashboard.Dashboard:
     """The dashboard: its panels fill one screen."""
     made = new(
-        "receipts-operations", "Operations", "Whether workers and sinks are well, who is behind."
+        "receipts-operations",
+        "Operations",
+        "Whether workers, sinks and listeners are well, who is behind.",
     )
     made.time("now-1h", "now").refresh("10s").link(link("Runbook", RUNBOOK))
     for one in IS_IT_WELL:
         made.with_panel(_number(one))
     made.with_panel(_alerts())
     for height, charts in (
-        (6, WHAT_IS_BEHIND),
-        (6, WHO_IS_SLOW),
-        (5, RESTORES_AND_INSERTS),
-        (5, WHAT_FAILS),
+        (5, WHAT_IS_BEHIND),
+        (5, WHO_IS_SLOW),
+        (4, RESTORES_AND_INSERTS),
+        (4, CALLBACKS),
+        (4, WHAT_FAILS),
     ):
         for chart in charts:
             made.with_panel(_chart(chart, height))

@@ -21,6 +21,7 @@ from models.parsing import parse_receipt, parse_send
 from models.providers.callback import ProviderReceipt
 from models.refusal import Refusal
 from models.time import rfc3339
+from models.unmatched import decode as decode_unmatched
 from streams.batching.stores.memory import MemoryStore
 from streams.correlation import translation
 from tests.support.correlation_world import (
@@ -66,6 +67,9 @@ def test_an_echoed_reference_of_the_sender_is_looked_up(world: CorrelationWorld)
     assert world.messages() == {("acme", "m-9", "read"): 1}
     world.tick(days(RETENTION_DAYS - 1))
     assert world.unmatched() == {}, "it also waited for its id, under which nothing came"
+    found, waited = [record[1] for record in world.produced["unmatched-receipts"]]
+    assert not decode_unmatched(found).reported
+    assert decode_unmatched(waited).reported
 
 
 # --- by the provider's id -------------------------------------------------------------------------
@@ -195,6 +199,8 @@ def test_an_unmatched_receipt_is_reported_and_still_matched_later(world: Correla
     world.take(world.provider_id(message_id="m1", provider_message_id="SM1"))
     assert world.messages() == {("acme", "m1", "delivered"): 1}
     assert world.unmatched() == {}
+    found = decode_unmatched(world.produced["unmatched-receipts"][-1][1])
+    assert (found.message_id, found.reported) == ("m1", True)
 
 
 def test_nothing_is_kept_for_longer_than_the_retention(world: CorrelationWorld) -> None:
