@@ -19,12 +19,13 @@ from deploy.simulator.ledger.compare import (
     expectation,
     wait_until_balanced,
 )
-from deploy.simulator.oracle.expect import Expected, expect
+from deploy.simulator.oracle.callbacks import Unmatched
+from deploy.simulator.oracle.expect import Expected, digest, expect
 from deploy.simulator.oracle.messages import COUNTED, Cell
 from deploy.simulator.publish.recording import write_lines
 from sinks.client import connect
 from sinks.migrate import migrate
-from tests.simulator.filling import AS_OF, EVENTS, fill, truth
+from tests.simulator.filling import AS_OF, EVENTS, fill, insert, truth
 
 pytestmark = pytest.mark.slow
 
@@ -48,7 +49,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 TABLES = ("messages", "orphans", "status_counters", "dead_letter_records", "engagements",
           "campaigns", "message_texts", "accounts", "strikes", "suppression_records",
-          "suppression_requests", "retry_requests", "receipt_events")  # fmt: skip
+          "suppression_requests", "retry_requests", "receipt_events",
+          "unmatched_receipt_records")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -290,6 +292,67 @@ def test_a_doubled_row_is_found(client: Any, expected: Expected, view: str, head
         "wrong_retries": len(expected.allowed_retries), "wrong_strikes": len(expected.strikes),
         "wrong_suppressions": len(expected.channels),
     }[heading]}  # fmt: skip
+
+
+UNMATCHED = {Unmatched("acme-retail", f"id-{n}", "delivered", AS_OF - n) for n in range(3)}
+BROKEN = b'{"results":[{"mess'
+
+
+@pytest.fixture
+def called(client: Any, expected: Expected) -> Expected:
+    """The same with callbacks: three receipts without a message, and one that cannot be read."""
+    names = ("account", "provider_message_id", "status", "occurred_at", "id", "reported",
+             "received_at", "version")  # fmt: skip
+    insert(client, "unmatched_receipt_records", names,
+           [(*row, row.provider_message_id, 1, AS_OF, 1) for row in UNMATCHED])  # fmt: skip
+    names = ("topic", "partition", "offset", "time", "reason", "value", "has_value", "version")
+    insert(client, "dead_letter_records", names,
+           [("callbacks", 3, 7, AS_OF, "bad_value", BROKEN, 1, 1)])  # fmt: skip
+    return dataclasses.replace(
+        expected,
+        receipts=expected.receipts - 2,  # two rows are of callbacks, one of them twice
+        callback_receipts={("one",)},
+        unmatched=UNMATCHED,
+        in_unmatched=len(UNMATCHED),
+        refused_callbacks=Counter({("bad_value", digest(BROKEN)): 1}),
+        events=expected.events + len(UNMATCHED) + 1,
+    )
+
+
+def test_callbacks_balance(client: Any, called: Expected) -> None:
+    ledger = compare(client, called)
+    assert ledger.balances, str(ledger)
+    assert ledger.unmatched == len(UNMATCHED)
+    assert ledger.dead_letters == len(called.dead_letters) + 1
+
+
+RECORDS = "unmatched_receipt_records"
+AN_ID = "WHERE provider_message_id = 'id-1'"
+
+
+@pytest.mark.parametrize(
+    ("planted", "shown"),
+    [
+        (f"ALTER TABLE {RECORDS} DELETE {AN_ID}", {"lost": 1}),
+        (f"INSERT INTO {RECORDS} SELECT * REPLACE ('other' AS provider_message_id, 'x' AS id) "
+         f"FROM (SELECT * FROM {RECORDS} {AN_ID})", {"unexpected": 1}),
+        (f"INSERT INTO {RECORDS} SELECT * REPLACE ('m1' AS message_id, 2 AS version) "
+         f"FROM {RECORDS} {AN_ID}", {"lost": 1}),
+        (f"INSERT INTO {RECORDS} SELECT * REPLACE ('read' AS status, 2 AS version) "
+         f"FROM {RECORDS} {AN_ID}", {"lost": 1, "unexpected": 1}),
+        ("ALTER TABLE dead_letter_records DELETE WHERE topic = 'callbacks'", {"lost": 1}),
+        ("INSERT INTO dead_letter_records SELECT * REPLACE (8 AS offset) FROM dead_letter_records "
+         "WHERE topic = 'callbacks'", {"unexpected": 1}),
+        ("ALTER TABLE receipt_events DELETE WHERE offset IN "
+         "(SELECT offset FROM receipt_events ORDER BY offset LIMIT 2)", {"wrong_others": 1}),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_of_callbacks_is_found(
+    client: Any, called: Expected, planted: str, shown: dict[str, int]
+) -> None:
+    client.command(planted, settings={"mutations_sync": 1})
+    ledger = compare(client, called)
+    assert {name: getattr(ledger, name) for name in FAULTS if getattr(ledger, name)} == shown
 
 
 def test_every_heading_of_a_fault_is_planted_or_counted() -> None:
