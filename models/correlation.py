@@ -1,8 +1,8 @@
 """Which message a provider's receipt is about: ids and receipts, joined in any order.
 
 A provider names a message by an id of its own. Links (this id is that message) and receipts arrive
-in any order and more than once; whichever comes first waits for the other. The join is a union, so
-it is commutative, associative and idempotent: replays change nothing (docs/design.md).
+in any order and more than once; whichever comes first waits for the other. All joins are
+commutative, associative and idempotent: replays change nothing (docs/design.md).
 """
 
 from collections.abc import Iterator
@@ -176,15 +176,20 @@ def problem_of(key: bytes | None, fact: Link | ReceivedReceipt) -> str:
 
 
 def join_encoded(known: bytes, read: bytes) -> bytes:
-    """The join of two encoded values of one key."""
+    """The join of two encoded values of one key.
+
+    Links are those of both. What waits is what the later write has: it knows what was resolved,
+    and all that an earlier owner had committed; what such an owner did not commit is read again.
+    """
     one, other = decode(known), decode(read)
-    for link in other.links:
-        add_link(one, link)
-    for receipt in other.waiting:
-        add_waiting(one, receipt)
-    one.reported = tuple(sorted({*one.reported, *other.reported}))
-    one.version = max(one.version, other.version)
-    return encode(one)
+    later, earlier = (one, other) if _age(one) >= _age(other) else (other, one)
+    for link in earlier.links:
+        add_link(later, link)
+    return encode(later)
+
+
+def _age(state: Correlation) -> tuple[int, bytes]:
+    return state.version, encode([state.waiting, state.reported])
 
 
 # --- keys -----------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Proves that what a partition has on disk follows from its states (ADR 0015).
 
 Cells are the fold of the states; each message and each recipient has the timer that follows from
-it, each message has one day; the counts are right.
+it, each message has one day, each correlation has its timer; the counts are right.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from models.accounts import Accounts
 from models.counters import check_record as check_cell
 from models.counters import read_cells, retired_key
 from models.joining import join_encoded
+from models.routes import Routes
 from models.state import check_record as check_state
 from streams.batching import Row, StateStore, StoppedPartition, StoppedTable
 from streams.common.plan import Incoming
 from streams.common.proof import Findings, TableProof, total
+from streams.correlation.proof import CorrelationsProof
+from streams.correlation.shard import CorrelationRules, CorrelationShard
 from streams.followers.suppression_index import SuppressionIndex
 from streams.kafka.reading import UnreadableRecord
 from streams.lifecycle.proof import MessagesProof
@@ -60,7 +63,18 @@ def prove(
     judge = RecipientShard(partition, recipients.store, 1, accounts)
     of_recipients = RecipientsProof(judge, Findings())
     _prove_table(of_recipients, recipients, "suppressions", on_progress)
-    return total([findings, of_recipients.findings])
+    found = [findings, of_recipients.findings]
+    if "correlations" in stopped.tables:
+        found.append(_of_correlations(partition, stopped.tables["correlations"], on_progress))
+    return total(found)
+
+
+def _of_correlations(partition: int, table: StoppedTable, on_progress: OnProgress) -> Findings:
+    """Neither endpoints nor current settings matter: the store knows what its timers follow by."""
+    judge = CorrelationShard(partition, table.store, CorrelationRules(1, 1, 1), Routes({}))
+    proof = CorrelationsProof(judge, Findings())
+    _prove_table(proof, table, "correlations", on_progress)
+    return proof.findings
 
 
 def _prove_table(

@@ -3,7 +3,7 @@
 Pure of I/O and clocks, as the shards of messages and recipients are.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -41,13 +41,15 @@ from streams.common.plan import (
     repaired_counts,
     reroute_if_misrouted,
 )
-from streams.common.shard import PartitionShard
+from streams.common.shard import CHUNK_SIZE, PartitionShard
 from streams.correlation.translation import translate
 
 CALLBACKS: Final = "callbacks"
 PROVIDER_IDS: Final = "provider-ids"
 PROVIDER_RECEIPTS: Final = "provider-receipts"
 PROVIDER_LINKS: Final = "provider-links"
+#: Name of a note.
+_RULES: Final = b"rules"
 
 
 class CorrelationRules(msgspec.Struct, frozen=True):
@@ -56,6 +58,10 @@ class CorrelationRules(msgspec.Struct, frozen=True):
     partitions: int
     retention_days: int
     unmatched_days: int
+
+
+_encode_rules: Final = msgspec.msgpack.Encoder().encode
+_decode_rules: Final = msgspec.msgpack.Decoder(CorrelationRules).decode
 
 
 class _Pending:
@@ -82,6 +88,33 @@ class CorrelationShard(PartitionShard[Correlation]):
         super().__init__(partition, stored, Accounts())
         self._rules = rules
         self._routes = routes
+        self._rearmed = stored.notes.get(_RULES) == _encode_rules(rules)
+
+    @property
+    def armed_by(self) -> CorrelationRules | None:
+        """The settings that the timers of a durable store were set by; None: not known."""
+        noted = self.stored.notes.get(_RULES)
+        return None if noted is None else _decode_rules(noted)
+
+    def save(self) -> None:
+        """See PartitionShard. While timers are set by two settings, none of them is noted."""
+        super().save()
+        if self._rearmed:
+            if self.stored.notes.get(_RULES) != (rules := _encode_rules(self._rules)):
+                self.stored.notes[_RULES] = rules
+        else:
+            self.stored.notes.pop(_RULES, None)
+
+    def rearm(self, accounts: Iterable[str]) -> Iterator[int]:
+        """Set all timers again where the settings of the installation have changed; yields between
+        chunks."""
+        if not self._rearmed and self.stored.durable:
+            for looked_at, (key, stored) in enumerate(self.stored.items_of(b""), 1):
+                self._rearm(key, stored)
+                if looked_at % CHUNK_SIZE == 0:
+                    yield looked_at
+        self._rearmed = True
+        yield from super().rearm(accounts)
 
     def finish_restore(self, generation: int) -> None:
         """All is folded. generation: of the consumer group"""

@@ -31,8 +31,7 @@ TYPES: Final = ("application/json", "application/x-www-form-urlencoded", "text/p
 #: What mutations of bytes seldom find.
 WORDS: Final = [
     b"1e99999999", b"-1e-99999999", b"NaN", b"Infinity", b"\\\\ud800", b"\\\\u0000", b"%00",
-    b"%ED%A0%80", b"acme/m1/2", b"2099-12-31T23:59:59+14:00",
-    b"id:1 stat:DELIVRD err:000 done date:2609011200",
+    b"%ED%A0%80", b"acme/m1/2", b"2099-12-31T23:59:59+14:00", b"id:1 stat:DELIVRD err:000",
 ]  # fmt: skip
 
 

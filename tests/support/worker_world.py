@@ -7,7 +7,7 @@ leaves on disk is what RocksDB has flushed: the files as they are at that moment
 import asyncio
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from faust.types import TP
 
 from models.accounts import AccountSettings
 from models.contract import Engagement, Receipt, Send
+from models.endpoints import Endpoint
 from models.keys import event_key
 from models.settings import Settings
 from streams.batching import Batch
@@ -25,14 +26,16 @@ from streams.batching.stores import database
 from streams.batching.stores.database import Database, Memory
 from streams.batching.stores.folder import DiskStores
 from streams.followers.suppression_index import SuppressionIndex
-from streams.worker import Worker
+from streams.worker import NO_ENDPOINTS, Worker
 from tests.support.fakes import Meter
 from tests.support.recipient_world import topic_of
 from tests.support.records import Record, record
 
 SOURCES = ("sends", "receipts", "engagements", "strikes", "suppression-requests")
+CORRELATED = ("callbacks", "provider-ids", "provider-receipts", "provider-links")
 CHANGELOGS = {"messages": "message-states", "counters": "status-counters",
               "suppressions": "suppressions"}  # fmt: skip
+CORRELATIONS = {"correlations": "provider-correlations"}
 
 
 class Died(Exception):
@@ -49,11 +52,20 @@ class Log:
     def __init__(self) -> None:
         self.records: defaultdict[str, list[Record]] = defaultdict(list)
         self.ends: defaultdict[str, int] = defaultdict(int)
-        self.committed: dict[str, int] = dict.fromkeys(SOURCES, 0)
+        self.committed: dict[str, int] = dict.fromkeys((*SOURCES, *CORRELATED), 0)
 
-    def append(self, topic: str, key: bytes | None, value: bytes | None, at: int) -> int:
+    def append(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        at: int,
+        headers: Iterable[tuple[str, bytes]] = (),
+    ) -> int:
         offset = self.ends[topic]
-        self.records[topic].append(record(topic, key, value, at, offset=offset))
+        self.records[topic].append(
+            record(topic, key, value, at, offset=offset, headers=tuple(headers))
+        )
         self.ends[topic] += 1
         return offset
 
@@ -114,7 +126,7 @@ class Producer:
         pairs = (records[at : at + 2] for at in range(0, len(records), 2))
         batches = [Pending(topic, pair, self._now()) for pair in pairs]
         self.pending += batches
-        if topic not in CHANGELOGS.values():
+        if topic not in (*CHANGELOGS.values(), *CORRELATIONS.values()):
             await asyncio.sleep(0)
             for batch in batches:
                 self.deliver(batch)
@@ -147,7 +159,8 @@ class Health:
 class Life:
     """One worker from its start to its death, of partition 0.
 
-    folder: of its states; None: in memory
+    folder: of its states; None: in memory. endpoints: where providers call back; {}: nowhere
+    changes: of the settings
     """
 
     def __init__(
@@ -157,12 +170,16 @@ class Life:
         folder: Path | None,
         now: Callable[[], int],
         accounts: Iterable[AccountSettings] = (),
+        endpoints: Mapping[str, Endpoint] = NO_ENDPOINTS,
+        **changes: Any,
     ) -> None:
         self.log = log
         self._read_to = dict(log.committed)
-        settings = Settings(partitions=1, retention_days=8, state_dir=str(folder or ""))
+        given = {"partitions": 1, "retention_days": 8, "state_dir": str(folder or ""),
+                 "endpoints": "of the test" if endpoints else "", **changes}  # fmt: skip
+        settings = Settings(**given)
         self.meter = Meter()
-        self.worker = Worker(settings, self.meter, Health(), SuppressionIndex())
+        self.worker = Worker(settings, self.meter, Health(), SuppressionIndex(), endpoints)
         app: Any = self.worker.app
         self.app = app
         self.producer = Producer(log, now)
@@ -243,7 +260,7 @@ class Life:
 
             return write
 
-        for agent in (self.worker.lifecycle, self.worker.suppression):
+        for agent in self.worker._agents:
             setattr(agent, "_checkpoint", dying(agent._checkpoint))  # noqa: B010
 
     # --- work ---------------------------------------------------------------------------------
@@ -255,7 +272,7 @@ class Life:
             return
         head = records[-1].offset + 1 == self.log.ends[topic]
         batch = Batch(TP(topic, 0), records, head, records[-1].offset + 1, lambda: None)
-        agent = self.worker.lifecycle if topic in SOURCES[:3] else self.worker.suppression
+        (agent,) = [each for each in self.worker._agents if topic in each.context.topics]
         await agent.take(batch)
         self._read_to[topic] = records[-1].offset + 1
 
