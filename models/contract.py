@@ -339,6 +339,9 @@ class Receipt(Event):
     price: Annotated[Price, AfterValidator(_in_a_currency)] | None = Field(
         default=None, description="of this attempt or part; its sign is ignored"
     )
+    provider_status: ShortText | None = Field(
+        default=None, description="the provider's own word for the status, for people"
+    )
 
 
 class Engagement(Event):

@@ -82,6 +82,8 @@ class Correlation(msgspec.Struct, array_like=True, gc=False):
 _AHEAD_MS: Final = DAY_MS - 2 * 3_600_000
 #: Under one key; an id of two messages is a mistake or an attack.
 MAX_LINKS: Final = 8
+#: Characters of a provider's word in `receipts`: what its contract takes.
+MAX_WORD: Final = 64
 #: Under one key: parts, steps and repeats of one message. More are refused.
 MAX_WAITING: Final = 256
 
@@ -317,6 +319,7 @@ def event_of(
         "provider_message_id": receipt.provider_message_id,
         "recipient": receipt.recipient,
         "mccmnc": receipt.mccmnc,
+        "provider_status": receipt.word[:MAX_WORD],
     }
     event |= {name: text for name, text in optional.items() if text}
     if receipt.part:

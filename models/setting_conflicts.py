@@ -50,6 +50,14 @@ def conflicts_of(settings: "Settings") -> list[Issue]:
         f"{settings.sink_port} is the worker's port on the same address",
         "give the two processes different ports (RECEIPTS_WORKER_PORT, RECEIPTS_SINK_PORT)",
     )
+    check(
+        not settings.endpoints or settings.events_days > settings.unmatched_days,
+        "events_days",
+        f"{settings.events_days} days are not more than RECEIPTS_UNMATCHED_DAYS "
+        f"({settings.unmatched_days}), so unmatched receipts would be forgotten when they are "
+        "reported",
+        "raise it, or lower RECEIPTS_UNMATCHED_DAYS",
+    )
     return found + connection_issues(settings) + _tls_issues(settings)
 
 

@@ -21,6 +21,7 @@ from models.refusal import Reason, Refusal
 from models.settings import Topic
 from models.state import decode, unknown_values
 from models.unmatched import decode as decode_unmatched
+from models.vocabulary import ReadWord
 from sinks.account_rows import (
     put_account,
     put_retry_request,
@@ -213,7 +214,13 @@ def _receipt(event: Receipt, record: Record) -> Row:
         event.received_at or 0,
         published_at(record),
         event.repaired,
+        event.provider_status or _word_of(event.status),
     )
+
+
+def _word_of(status: str) -> str:
+    """The provider's word that a status was read from; "": it was ours."""
+    return status.word if isinstance(status, ReadWord) else ""
 
 
 def _put_unmatched(record: Record, mapped: MappedBatch, _: int) -> None:

@@ -148,8 +148,10 @@ RECEIPT_EVENTS: Final = _table(
         ("received_at", _TIME),
         ("published_at", _TIME),
         ("repaired", _WORDS),
+        ("provider_status", _WORD),
     ],
-    rare="provider_message_id recipient part parts mccmnc price currency received_at repaired",
+    rare="provider_message_id recipient part parts mccmnc price currency received_at repaired "
+    "provider_status",
 )
 CAMPAIGNS: Final = _table(
     "campaigns",

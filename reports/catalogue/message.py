@@ -159,6 +159,7 @@ _TIMELINE: Final = (
             "bounce, scope and reason of the account's settings for this code, as JSON",
         ),
     ),
+    text("provider_status", "Provider's word", "status of the receipt in the provider's own word"),
 )
 
 MESSAGE: Final = Report(

@@ -9,7 +9,8 @@ SELECT
     at, event, status, error_code, error_text, attempt, part, detail, provider, published_at, received_at,
     bounce, scope, provider_message_id, recipient, mccmnc, price, currency, repaired,
     if(error_code = '', '', if(own_reasons[long_code] != '', own_reasons[long_code], own_reasons[short_code])) AS own_reason,
-    if(error_code = '', '', if(own_codes[long_code] != '', own_codes[long_code], own_codes[short_code])) AS own_meaning
+    if(error_code = '', '', if(own_codes[long_code] != '', own_codes[long_code], own_codes[short_code])) AS own_meaning,
+    provider_status
 FROM (
     SELECT
         occurred_at AS at,
@@ -33,14 +34,15 @@ FROM (
         arrayStringConcat(repaired, ', ') AS repaired,
         1 AS place,
         partition,
-        offset
+        offset,
+        provider_status
     FROM (
         /*include message_receipts*/
     )
     UNION ALL
     SELECT
         at, published_at, event, attempt, '', status, code, '', detail, '', '', '', '', '', '',
-        NULL, '', NULL, '', place, 0, 0
+        NULL, '', NULL, '', place, 0, 0, ''
     FROM (
         SELECT
             arrayJoin(sends).sent_at AS at,

@@ -698,7 +698,8 @@ CREATE TABLE receipt_events
     `currency` LowCardinality(String) COMMENT 'ISO 4217 of the price; empty: none',
     `received_at` DateTime64(3, 'UTC') COMMENT 'when the publisher received it, UTC; 1970: not given',
     `published_at` DateTime64(3, 'UTC') COMMENT 'Kafka timestamp of the record, UTC; 1970: none',
-    `repaired` Array(LowCardinality(String)) COMMENT 'fields that were wrong and were mended or left out'
+    `repaired` Array(LowCardinality(String)) COMMENT 'fields that were wrong and were mended or left out',
+    `provider_status` LowCardinality(String) COMMENT 'status in the provider\'s own word; empty: not given'
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY toDate(occurred_at)
@@ -730,7 +731,8 @@ CREATE VIEW receipt_events_current
     `published_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'Kafka timestamp of the record, UTC; NULL: none',
     `repaired` Array(LowCardinality(String)) COMMENT 'fields that were wrong and were mended or left out',
     `partition` Int32 COMMENT 'partition of its record in the topic receipts',
-    `offset` Int64 COMMENT 'offset of its record'
+    `offset` Int64 COMMENT 'offset of its record',
+    `provider_status` LowCardinality(String) COMMENT 'status in the provider\'s own word; empty: not given'
 )
 COMMENT 'Every receipt as it came, one row each, as long as events_days allow.'
 AS SELECT
@@ -755,7 +757,8 @@ AS SELECT
     nullIf(published_at, toDateTime64(0, 3, 'UTC')) AS published_at,
     repaired,
     partition,
-    offset
+    offset,
+    provider_status
 FROM receipt_events
 FINAL;
 

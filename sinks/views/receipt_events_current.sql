@@ -21,7 +21,8 @@ CREATE OR REPLACE VIEW receipt_events_current
     published_at        Nullable(DateTime64(3, 'UTC')) COMMENT 'Kafka timestamp of the record, UTC; NULL: none',
     repaired            Array(LowCardinality(String)) COMMENT 'fields that were wrong and were mended or left out',
     partition           Int32 COMMENT 'partition of its record in the topic receipts',
-    offset              Int64 COMMENT 'offset of its record'
+    offset              Int64 COMMENT 'offset of its record',
+    provider_status     LowCardinality(String) COMMENT 'status in the provider\'s own word; empty: not given'
 )
 AS SELECT
     account,
@@ -45,6 +46,7 @@ AS SELECT
     nullIf(published_at, toDateTime64(0, 3, 'UTC')) AS published_at,
     repaired,
     partition,
-    offset
+    offset,
+    provider_status
 FROM receipt_events FINAL
 COMMENT 'Every receipt as it came, one row each, as long as events_days allow.';

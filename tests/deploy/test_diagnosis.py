@@ -99,7 +99,7 @@ def clickhouse(**given: Any) -> Database:
         "pending": (),
         "edited": (),
         "newer": (),
-        "schema": "0018_create_unmatched_receipts.sql",
+        "schema": "0019_add_provider_status.sql",
         "tables": (Table("messages", 10, 3, 2.0, 10),),
         "parts_limit": 1000,
         "suppressed": {"sms": 3},
@@ -326,7 +326,7 @@ def database(**given: Any) -> ExaminedClickHouse:
         "round_trip_s": 0.01,
         "pending": (),
         "edited": (),
-        "schema": "0018",
+        "schema": "0019",
         "missing": {},
         "disks": (),
         "skipped": (),
@@ -602,7 +602,7 @@ def test_the_screen_has_all_and_fits(width: int) -> None:
     text = "\n".join(lines)
     for part in (
         "error", "1,234 records wait", "docs/runbook.md#receiptslaghigh", "Kafka 4.1",
-        "schema 0018", "http://worker:6066", "10.0.0.1", "suppression_requests",
+        "schema 0019", "http://worker:6066", "10.0.0.1", "suppression_requests",
         "not_json 3", "3 on sms", "2 copies of 2 partitions, 1,500 records behind at most",
     ):  # fmt: skip
         assert part in text

@@ -495,6 +495,7 @@ WHOLE: dict[type[Event], dict[str, Any]] = {
         "part": 1,
         "parts": 2,
         "mccmnc": "23415",
+        "provider_status": "DELIVRD",
         "price": 0.05,
         "currency": "EUR",
     },

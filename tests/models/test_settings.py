@@ -90,6 +90,7 @@ def test_every_mistake_is_reported_at_once_with_its_name_and_fix() -> None:
         ({"alive_s": "11", "sink_max_wait_s": "12"}, "RECEIPTS_SINK_MAX_WAIT_S", "idle sink"),
         ({"worker_port": "6067"}, "RECEIPTS_SINK_PORT", "the worker's port"),
         ({"session_timeout_s": "5"}, "RECEIPTS_SESSION_TIMEOUT_S", "Kafka's own minimum"),
+        ({"endpoints": "e.toml", "events_days": "3"}, "RECEIPTS_EVENTS_DAYS", "be forgotten"),
     ],
 )
 def test_settings_that_do_not_fit_together_are_refused(

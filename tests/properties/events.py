@@ -70,6 +70,7 @@ def receipts(draw: st.DrawFn, message_ids: st.SearchStrategy[str] = MESSAGE_IDS)
         mccmnc=draw(st.sampled_from([None, None, "23415", "310260"])),
         price=price,
         currency=currency,
+        provider_status=draw(st.sampled_from([None, None, "DELIVRD"])),
     )
 
 

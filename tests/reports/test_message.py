@@ -119,6 +119,16 @@ def test_a_timeline_has_every_event_in_the_order_of_its_time(story: Story, seed:
     assert (sent["content"], sent["recipient"]) == ("Hello", NUMBER)
 
 
+def test_a_receipt_shows_the_word_of_its_provider(story: Story) -> None:
+    story.message()
+    story.receipt("10:01", "queued", provider_status="BUFFRED")
+    story.receipt("10:05", "delivered")
+    rows = story.rows("timeline")
+    shown = [(row["event"], row["status"], row["provider_status"]) for row in rows]
+    assert shown == [("sent", "", ""), ("receipt", "queued", "BUFFRED"),
+                     ("receipt", "delivered", "")]  # fmt: skip
+
+
 def test_parts_and_receipts_of_one_moment(story: Story) -> None:
     """Receipts of one time are in the order in which they were published."""
     story.message()

@@ -187,7 +187,7 @@ RECEIPT: dict[str, object] = {
     "status": "undelivered", "bounce": "soft", "scope": "network", "error_code": "E1",
     "reason": "no route", "provider": "north", "provider_message_id": "p1",
     "recipient": "+4915112345678", "part": 2, "parts": 3, "mccmnc": "26201",
-    "price": "-0.0075", "currency": "EUR", "received_at": T0 - 5,
+    "price": "-0.0075", "currency": "EUR", "received_at": T0 - 5, "provider_status": "UNDELIV",
 }  # fmt: skip
 
 
@@ -205,12 +205,33 @@ def test_a_receipt_has_a_row_as_it_came() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ({"status": "DELIVRD"}, ("delivered", "DELIVRD")),
+        ({"status": "delivrd"}, ("delivered", "DELIVRD")),
+        ({"status": "ttl-expired"}, ("undelivered", "ttl_expired")),
+        ({"status": "delivered"}, ("delivered", "")),
+        ({"status": "delivered", "provider_status": "DELIVRD"}, ("delivered", "DELIVRD")),
+        ({"status": "EXPIRED", "provider_status": "6"}, ("undelivered", "6")),
+    ],
+)
+def test_the_provider_s_word_is_kept_whichever_field_has_it(
+    given: dict[str, str], shown: tuple[str, str]
+) -> None:
+    """A word that was given as the status, as our list spells it."""
+    record = event("receipts", {**RECEIPT, "provider_status": None, **given})
+    row = row_of(mapped("receipts", record), "receipt_events")
+    assert (row["status"], row["provider_status"]) == shown
+
+
 def test_a_receipt_that_gives_nothing_more_has_empty_columns() -> None:
     bare = {name: RECEIPT[name] for name in ("account", "message_id", "status", "occurred_at")}
     row = row_of(mapped("receipts", event("receipts", bare)), "receipt_events")
     assert {name: value for name, value in row.items() if not value} == {
         **dict.fromkeys(("bounce", "scope", "error_code", "error_text", "provider"), ""),
         **dict.fromkeys(("provider_message_id", "recipient", "mccmnc", "currency"), ""),
+        "provider_status": "",
         **dict.fromkeys(("partition", "attempt", "part", "parts", "price", "received_at"), 0),
         "repaired": (),
     }

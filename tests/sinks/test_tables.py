@@ -174,7 +174,7 @@ def test_receipts_as_people_see_them(world: WrittenDatabase) -> None:
             1, 2, status="undelivered", attempt=3, bounce="hard", scope="route", error_code="E1",
             reason="no route", provider="north", provider_message_id="p1", part=1, parts=2,
             recipient="+4915112345678", mccmnc="26201", price="-0.0075", currency="EUR",
-            received_at=R0 + 2,
+            received_at=R0 + 2, provider_status="UNDELIV",
         ),
         receipt_record(2, price="0", currency="EUR"),
     )  # fmt: skip
@@ -182,16 +182,17 @@ def test_receipts_as_people_see_them(world: WrittenDatabase) -> None:
         "account, message_id, toUnixTimestamp64Milli(occurred_at), attempt, status, bounce, scope, "
         "error_code, error_text, provider, provider_message_id, recipient, part, parts, mccmnc, "
         "price, currency, toUnixTimestamp64Milli(received_at), "
-        "toUnixTimestamp64Milli(published_at), repaired, partition, offset"
+        "toUnixTimestamp64Milli(published_at), repaired, partition, offset, provider_status"
     )
     bare = ("acme", "m1", R0, None, "queued", *[""] * 7, None, None, "")
     assert world.rows(f"SELECT {columns} FROM receipt_events_current ORDER BY offset") == [
-        (*bare, None, "", None, R0 + 3, [], 0, 0),
+        (*bare, None, "", None, R0 + 3, [], 0, 0, ""),
         (
             "acme", "m1", R0, 3, "undelivered", "hard", "route", "E1", "no route", "north", "p1",
             "+4915112345678", 1, 2, "26201", Decimal("-0.0075"), "EUR", R0 + 2, R0 + 3, [], 2, 1,
+            "UNDELIV",
         ),
-        (*bare, Decimal(0), "EUR", None, R0 + 3, [], 0, 2),
+        (*bare, Decimal(0), "EUR", None, R0 + 3, [], 0, 2, ""),
     ]  # fmt: skip
 
 

@@ -123,8 +123,9 @@ READ: dict[str, tuple[str, list[tuple[object, ...]]]] = {
         [("e", "", "+49", False)],
     ),
     "receipt_events": (
-        "SELECT message_id, attempt, price, received_at FROM receipt_events_current",
-        [("m", None, None, None)],
+        "SELECT message_id, attempt, price, received_at, provider_status "
+        "FROM receipt_events_current",
+        [("m", None, None, None, "")],
     ),
     "campaigns": ("SELECT name, created_at FROM campaigns_current", [("Sale", None)]),
     "dead_letter_records": ("SELECT topic, offset FROM dead_letters", [("sends", 4)]),

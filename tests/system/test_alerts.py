@@ -1,4 +1,4 @@
-"""A real Prometheus and Alertmanager watch a real worker and sink: faults become messages.
+"""A real Prometheus and Alertmanager watch real processes of each kind: faults become messages.
 
 The rules are ours, with shorter times. What each alert fires on is tested by
 deploy/monitoring/prometheus/tests; here that the whole path works: metrics, scrape, rule, route,
@@ -11,10 +11,12 @@ import itertools
 import json
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -35,6 +37,14 @@ LIMITS = {
     "sink_waiting_seconds_page": 4,
     "insert_failures": 0,
 }
+ENDPOINTS = """
+public_url = "https://receipts.example.com"
+
+[endpoints.twilio-eu]
+provider = "twilio"
+account = "acme"
+secrets = ["file:{folder}/token"]
+"""
 
 
 #: Of steady traffic, more than two windows.
@@ -49,9 +59,10 @@ class Watched:
         self.ports = ports
         self.worker = self.start("worker", "worker-1")
         self.sink = self.start("sink", "sink-1")
+        self.listener = self.start("listen", "listen-1")
 
-    def start(self, kind: str, name: str) -> Process:
-        """Start a worker or sink where Prometheus expects it."""
+    def start(self, kind: Literal["worker", "sink", "listen"], name: str) -> Process:
+        """Start a process where Prometheus expects it."""
         process = self.system.process(kind, name, port=self.ports[f"receipts-{kind}"])
         return process.wait_ready()
 
@@ -109,8 +120,11 @@ def delivered(number: int) -> Iterator[tuple[Topic, Any, bytes]]:
 @pytest.fixture(scope="module")
 def watched(kafka_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     folder = tmp_path_factory.mktemp("watched")
-    ports = {"receipts-worker": free_port(), "receipts-sink": free_port()}
-    with running(kafka_broker.bootstrap, "alerts.", folder) as system:
+    ports = {f"receipts-{kind}": free_port() for kind in ("worker", "sink", "listen")}
+    (folder / "token").write_text("the auth token")
+    (folder / "endpoints.toml").write_text(ENDPOINTS.format(folder=folder))
+    given = {"endpoints": f"{folder}/endpoints.toml", "listen_port": free_port()}
+    with running(kafka_broker.bootstrap, "alerts.", folder, lambda _: given) as system:
         yield Watched(system, ports)
 
 
@@ -125,7 +139,7 @@ def monitoring(
 
 def test_a_system_that_is_well_fires_nothing(watched: Watched, monitoring: Monitoring) -> None:
     counted = "receipts:counted_from_zero:1h"
-    until(lambda: len(monitoring.query(counted)) == 2, "both are known for a window", FIRES_S)
+    until(lambda: len(monitoring.query(counted)) == 3, "all are known for a window", FIRES_S)
     began = time.monotonic()
     read = 'receipts:records_read:increase1h{topic="receipts"} > 0'
     with watched.published(delivered):
@@ -177,6 +191,33 @@ def test_a_killed_worker(watched: Watched, monitoring: Monitoring) -> None:
     )
     watched.start("worker", "worker-2")
     monitoring.wait_for("ReceiptsNoWorker", "page", "resolved", ENDS_S)
+
+
+def forge(watched: Watched) -> None:
+    """A callback with a signature that is wrong."""
+    url = f"http://127.0.0.1:{watched.system.settings_of('listen').listen_port}"
+    request = urllib.request.Request(
+        f"{url}/callbacks/twilio-eu", b"MessageSid=SM1", {"X-Twilio-Signature": "forged"}
+    )
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(request, timeout=10)
+
+
+def test_forged_callbacks(watched: Watched, monitoring: Monitoring) -> None:
+    for _ in range(100):
+        forge(watched)
+    alert = monitoring.wait_for("ReceiptsCallbacksForged", "page", "firing", FIRES_S)
+    assert alert["labels"]["endpoint"] == "twilio-eu"
+    assert alert["labels"]["job"] == "receipts-listen"
+    monitoring.wait_for("ReceiptsCallbacksForged", "page", "resolved", ENDS_S)
+
+
+def test_a_killed_listener(watched: Watched, monitoring: Monitoring) -> None:
+    watched.listener.kill()
+    alert = monitoring.wait_for("ReceiptsNoListener", "page", "firing", FIRES_S)
+    assert alert["labels"]["job"] == "receipts-listen"
+    watched.start("listen", "listen-2")
+    monitoring.wait_for("ReceiptsNoListener", "page", "resolved", ENDS_S)
 
 
 def test_every_rule_was_evaluated_without_an_error(monitoring: Monitoring) -> None:

@@ -16,7 +16,9 @@ import pytest
 from aiokafka import TopicPartition
 
 from deploy.embedded.brokers import Broker, free_port
+from models.callbacks import RawCallback
 from models.keys import message_key, partition_of
+from models.time import DAY_MS
 from streams.kafka import clients
 from streams.kafka.security import kafka_access
 from tests.support.system import Process, System, running
@@ -77,15 +79,22 @@ class Callbacks:
         asyncio.run(self._publish(topic, events))
 
     async def _publish(self, topic: str, events: tuple[dict[str, Any], ...]) -> None:
+        records = []
+        for event in events:
+            key = message_key(event["account"], event["message_id"])
+            home = partition_of(key, self.system.settings.partitions)
+            records.append((key, json.dumps(event).encode(), home, []))
+        await self.produce(topic, records)
+
+    async def produce(self, topic: str, records: list[tuple[Any, bytes, int, list[Any]]]) -> None:
+        """Records: key, value, partition and headers."""
         settings = self.system.settings
         producer = clients.producer(kafka_access(settings))
         await producer.start()
         try:
-            for event in events:
-                key = message_key(event["account"], event["message_id"])
-                home = partition_of(key, settings.partitions)
-                value = json.dumps(event).encode()
-                await producer.send(settings.topic(topic), value, key, home)  # type: ignore[arg-type]
+            for key, value, home, headers in records:
+                name = settings.topic(topic)  # type: ignore[arg-type]
+                await producer.send(name, value, key, home, headers=headers)
         finally:
             await producer.stop()
 
@@ -194,6 +203,33 @@ def test_callbacks_become_outcomes_of_their_messages(callbacks: Callbacks) -> No
     assert taken["receipts_callbacks_total"] == taken["receipts_callback_seconds_count"] == 10
     assert taken["receipts_callbacks_waiting"] == 0
     until(lambda: system.rows("dead_letters") == 1, "the receipt without a status", 30)
+
+
+def test_a_receipt_without_its_message_is_shown_until_it_is_found(callbacks: Callbacks) -> None:
+    """A callback that has waited for days, as when it is read again."""
+    system = callbacks.system
+    for process in (system.process("worker"), system.process("sink")):
+        process.wait_ready()
+    past = time.time_ns() // 1_000_000 - 4 * DAY_MS
+    body = b"id:870928761 stat:DELIVRD err:000"
+    raw = RawCallback(body, "gateway", "", "", "", past, "")
+    callbacks.publish("sends", send("late", provider="gateway"))
+    asyncio.run(callbacks.produce("callbacks", [(None, body, 0, list(raw.headers()))]))
+    query = (
+        "SELECT endpoint, provider_message_id, status, provider_status, "
+        "toUnixTimestamp64Milli(received_at), found, message_id FROM unmatched_receipts"
+    )
+
+    def shown(found: bool) -> bool:
+        about = ("gateway", "870928761", "delivered", "DELIVRD", past)
+        rows = system.client().query(query).result_rows
+        return [tuple(row) for row in rows] == [(*about, found, "late" if found else "")]
+
+    until(lambda: shown(False), "it is reported", 60)
+    link = {"account": "acme", "provider": "gateway", "provider_message_id": "33E95179"}
+    callbacks.publish("provider-ids", {**link, "message_id": "late"})
+    until(lambda: shown(True), "it is found after all", 60)
+    until(lambda: callbacks.statuses() == {"late": ("delivered", "")}, "its message has it", 60)
 
 
 def test_nothing_that_was_accepted_is_lost_by_kill_9(callbacks: Callbacks) -> None:

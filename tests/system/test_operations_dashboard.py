@@ -29,8 +29,8 @@ EVENTS = 3_000
 BUSY_S = 150.0
 COUNTS = re.compile(r"\b(rate|increase)\(|:increase")
 PANELS = panels("operations")
-#: Panels that are empty while nothing is wrong. Without TLS no certificate is used; without
-#: endpoints nobody calls back.
+#: Panels that are empty while nothing is wrong. Without TLS there is no certificate, without
+#: endpoints nobody calls.
 MAY_BE_EMPTY = {
     "Firing now", "Certificate ends in", "Errors of Kafka", "Failed inserts",
     "Callbacks", "Callback answered, 99 %", "Callbacks waiting for Kafka", "Receipts of callbacks",

@@ -282,12 +282,12 @@ CALLBACKS: Final = (
     ),
     Chart(
         "Receipts of callbacks",
-        "Receipts that workers read, and how their messages are found: named by a reference, "
-        "resolved by an id, or unmatched.",
+        "What workers read callbacks as, and how the messages of receipts are found: named by a "
+        "reference, resolved by an id, or unmatched.",
         "ops",
         (
             Expression(
-                f'sum(rate(receipts_callback_items_total{{kind="receipt"}}[{_RATE}]))', "read"
+                f"sum by (kind) (rate(receipts_callback_items_total[{_RATE}]))", "read: {{kind}}"
             ),
             Expression(f"sum by (result) (rate(receipts_correlated_total[{_RATE}]))", "{{result}}"),
         ),

@@ -95,6 +95,7 @@ _CHECKS: Mapping[str, Mapping[str, Check]] = {
         "reason": _text(1_024), "provider": _text(64), "provider_message_id": _code(256),
         "recipient": _number, "part": _between(1, 255), "parts": _between(1, 255),
         "mccmnc": _network, "price": _decimal(None), "currency": _like("[A-Z]{3}"),
+        "provider_status": _text(64),
     },
     ENGAGEMENTS: {
         "recipient": _number, "campaign_id": _code(128), "link_id": _code(256),

@@ -3,6 +3,7 @@
 import itertools
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -49,6 +50,18 @@ def test_a_reference_in_the_url_needs_no_id(world: CorrelationWorld) -> None:
     (receipt,) = world.receipts()
     assert (receipt["message_id"], receipt["attempt"]) == ("order-7", 2)
     assert receipt["provider_message_id"] == "SM1"
+    assert (receipt["status"], receipt["provider_status"]) == ("delivered", "delivered")
+
+
+@pytest.mark.parametrize("word", ["DELIVRD", "x" * 64, "x" * 65, "é" * 500])
+def test_the_provider_s_word_fits_the_contract(world: CorrelationWorld, word: str) -> None:
+    """Whatever a provider writes, the receipt is read without a flaw."""
+    world.take(world.callback("twilio", twilio("SM1", quote(word)), reference="acme/order-7"))
+    (receipt,) = world.receipts()
+    assert receipt["provider_status"] == word[:64]
+    read = parse_receipt(json.dumps(receipt).encode(), world.now)
+    assert not isinstance(read, Refusal)
+    assert (read.provider_status, read.repaired) == (word[:64], ())
 
 
 def test_a_reference_of_another_account_names_nothing(world: CorrelationWorld) -> None:
