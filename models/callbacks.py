@@ -1,6 +1,8 @@
 """Raw callbacks as records of `callbacks`: the body is the value, the rest is in headers."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import blake2b
+from itertools import count
 from typing import Final, NamedTuple
 
 _ENDPOINT: Final = "endpoint"
@@ -9,6 +11,7 @@ _QUERY: Final = "query"
 _REFERENCE: Final = "reference"
 _RECEIVED_AT: Final = "received-at"
 _VERIFIED: Final = "verified"
+_REPLAYED_AT: Final = "replayed-at"
 
 
 class RawCallback(NamedTuple):
@@ -17,6 +20,7 @@ class RawCallback(NamedTuple):
     endpoint: its name. query: of the URL, without "?"
     reference: `account/message_id[/attempt]` that the sender put into the URL; "": none
     received_at: epoch ms; 0: not known. verified: by which scheme; "none": by none
+    replayed_at: of a copy that `receipts replay-callbacks` has produced, epoch ms; 0: the original
     """
 
     body: bytes
@@ -26,6 +30,7 @@ class RawCallback(NamedTuple):
     reference: str = ""
     received_at: int = 0
     verified: str = ""
+    replayed_at: int = 0
 
     def headers(self) -> list[tuple[str, bytes]]:
         """Of its record; all UTF-8 text."""
@@ -36,8 +41,17 @@ class RawCallback(NamedTuple):
             _REFERENCE: self.reference,
             _RECEIVED_AT: str(self.received_at),
             _VERIFIED: self.verified,
+            _REPLAYED_AT: str(self.replayed_at) if self.replayed_at else "",
         }
         return [(name, text.encode()) for name, text in texts.items() if text]
+
+    def origins(self) -> Iterator[bytes]:
+        """What names each item of it, in their order, without an end: however the item is read, and
+        however often the provider repeats the same bytes."""
+        context = "\0".join((self.endpoint, self.content_type, self.query, self.reference, ""))
+        whole = blake2b(context.encode() + self.body, digest_size=32).digest()
+        for number in count():
+            yield blake2b(number.to_bytes(4, "big"), key=whole, digest_size=16).digest()
 
 
 def raw_callback(
@@ -50,14 +64,19 @@ def raw_callback(
     texts: Mapping[str, str] = {
         name.lower(): (content or b"").decode("utf-8", "replace") for name, content in headers
     }
-    written = texts.get(_RECEIVED_AT, "")
-    is_time = written.isascii() and written.isdigit() and len(written) <= 13
     return RawCallback(
         body=value or b"",
         endpoint=texts.get(_ENDPOINT, ""),
         content_type=texts.get(_CONTENT_TYPE, ""),
         query=texts.get(_QUERY, ""),
         reference=texts.get(_REFERENCE, ""),
-        received_at=int(written) if is_time else max(0, timestamp),
+        received_at=_time(texts.get(_RECEIVED_AT, ""), max(0, timestamp)),
         verified=texts.get(_VERIFIED, ""),
+        replayed_at=_time(texts.get(_REPLAYED_AT, ""), 0),
     )
+
+
+def _time(written: str, otherwise: int) -> int:
+    """Epoch ms of a header; another value where it has none."""
+    is_time = written.isascii() and written.isdigit() and len(written) <= 13
+    return int(written) if is_time else otherwise

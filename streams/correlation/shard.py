@@ -19,6 +19,7 @@ from models.correlation import (
     decode,
     decode_link,
     decode_receipt,
+    distinct,
     encode,
     event_of,
     unmatched_row,
@@ -167,7 +168,7 @@ class CorrelationShard(PartitionShard[Correlation]):
             each.changed |= add_link(state, fact)
         elif state.links and not state.waiting:
             self._resolve(plan, key, state, (fact,))
-        elif len(state.waiting) >= MAX_WAITING and not state.links:
+        elif _is_full(state, fact):
             detail = f"{MAX_WAITING} receipts wait for the id already"
             plan.refuse(record, Refusal(Reason.BAD_VALUE, detail))
         else:
@@ -207,12 +208,15 @@ class CorrelationShard(PartitionShard[Correlation]):
     ) -> None:
         """The receipts are about the message of the first link."""
         account, link = account_of(key), state.links[0]
-        for receipt in receipts:
+        receipts = list(receipts)
+        for receipt in distinct(receipts):
             event = event_of(receipt, account, link.message_id, link.attempt)
             plan.outputs["receipts"].append(event)
             plan.deferred_keys.add(key)
             plan.count("receipts_correlated_total", "resolved")
-            if receipt.keys > 1 or receipt.digest in state.reported:
+        for receipt in receipts:
+            # It may have been reported: here, or where it waited or was read otherwise.
+            if receipt.keys > 1 or receipt.reading or state.reported:
                 row = unmatched_row(account, receipt, self.clock_ms, link.message_id)
                 plan.outputs["unmatched-receipts"].append(row)
 
@@ -231,7 +235,7 @@ class CorrelationShard(PartitionShard[Correlation]):
         before = self._rules.unmatched_days * DAY_MS
         late = [
             receipt
-            for receipt in state.waiting
+            for receipt in distinct(state.waiting)
             if receipt.digest not in state.reported
             and receipt.received_at + before <= self.clock_ms
         ]
@@ -249,11 +253,19 @@ class CorrelationShard(PartitionShard[Correlation]):
         plan.deferred_keys.add(key)
         for _ in late:
             plan.count("receipts_correlated_total", "unmatched")
-        state.reported = tuple(sorted({*state.reported, *(each.digest for each in late)}))
+        known = {*state.reported, *(each.digest for each in late)}
+        state.reported = tuple(sorted(known & {each.digest for each in state.waiting}))
         self.version += 1
         state.version = self.version
         plan.changes[key] = encode(state)
         self.timers.set(key, self._due_at(state))
+
+
+def _is_full(state: Correlation, receipt: ReceivedReceipt) -> bool:
+    """Whether no further receipt can wait; another reading of one that does takes its place."""
+    if state.links or len(state.waiting) < MAX_WAITING:
+        return False
+    return all(each.origin != receipt.origin for each in state.waiting)
 
 
 def _decoded(topic: str, record: Incoming) -> Link | ReceivedReceipt | Refusal:

@@ -1,26 +1,17 @@
 """From a provider's raw callback to receipts: which of them name their message, and which wait."""
 
-from collections.abc import Iterator
 from typing import Final
 
 import msgspec
 
-from models.callbacks import RawCallback, raw_callback
-from models.correlation import (
-    ReceivedReceipt,
-    encode,
-    event_of,
-    named_by,
-    receipt_keys,
-    received,
-)
+from models.callbacks import raw_callback
+from models.correlation import ReceivedReceipt
 from models.endpoints import Endpoint
 from models.keys import message_key
-from models.providers import read
-from models.providers.callback import Callback, Inbound, Item, ProviderReceipt, Unread
+from models.providers.callback import Inbound, Item, Unread
+from models.reading import placed, read_callback
 from models.refusal import Reason, Refusal
 from models.routes import Routes
-from models.settings import Topic
 from streams.common.plan import Incoming, KeyValue, Plan
 
 _encode_json: Final = msgspec.json.Encoder().encode
@@ -35,42 +26,31 @@ def translate(plan: Plan, record: Incoming, routes: Routes) -> None:
         detail = f"header endpoint: {named if raw.endpoint else 'missing'}"
         plan.refuse(record, Refusal(Reason.BAD_VALUE, detail))
         return
-    callback = Callback(raw.body, raw.content_type, raw.query)
-    for item in read(endpoint.adapter, callback, endpoint.options):
-        _take(plan, record, endpoint, raw, item)
+    for item, receipt in read_callback(raw, endpoint):
+        if receipt is not None:
+            _place(plan, endpoint, receipt)
+        else:
+            _take(plan, record, endpoint, raw.received_at, item)
 
 
-def _take(plan: Plan, record: Incoming, endpoint: Endpoint, raw: RawCallback, item: Item) -> None:
+def _place(plan: Plan, endpoint: Endpoint, receipt: ReceivedReceipt) -> None:
+    plan.count("receipts_callback_items_total", endpoint.provider, "receipt")
+    for topic, key, value in placed(receipt, endpoint):
+        plan.outputs[topic].append((key, value))
+        if topic == "receipts":
+            plan.count("receipts_correlated_total", "named")
+
+
+def _take(plan: Plan, record: Incoming, endpoint: Endpoint, received_at: int, item: Item) -> None:
     provider = endpoint.provider
     if isinstance(item, Unread):
         plan.refuse(record, Refusal(Reason.BAD_VALUE, item.reason))
         plan.count("receipts_callback_items_total", provider, "refused")
-    elif isinstance(item, ProviderReceipt):
-        if raw.reference:
-            item = msgspec.structs.replace(item, reference=raw.reference)
-        receipt = received(item, raw.endpoint, raw.received_at)
-        plan.count("receipts_callback_items_total", provider, "receipt")
-        for topic, key, value in placed(receipt, endpoint):
-            plan.outputs[topic].append((key, value))
-            if topic == "receipts":
-                plan.count("receipts_correlated_total", "named")
     elif isinstance(item, Inbound):
         plan.count("receipts_callback_items_total", provider, "inbound")
-        plan.outputs["sends"].append(_inbound(item, endpoint, raw.received_at))
+        plan.outputs["sends"].append(_inbound(item, endpoint, received_at))
     else:
         plan.count("receipts_callback_items_total", provider, "other")
-
-
-def placed(receipt: ReceivedReceipt, endpoint: Endpoint) -> Iterator[tuple[Topic, bytes, bytes]]:
-    """Topic, key and value: of the message that its reference names, else of the keys it waits
-    under."""
-    named = named_by(receipt.reference, endpoint.account)
-    if named is not None:
-        yield "receipts", *event_of(receipt, endpoint.account, *named)
-        return
-    value = encode(receipt)
-    for key in receipt_keys(endpoint.account, endpoint.adapter, receipt, endpoint.ids):
-        yield "provider-receipts", key, value
 
 
 def _inbound(item: Inbound, endpoint: Endpoint, received_at: int) -> KeyValue:
