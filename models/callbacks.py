@@ -12,6 +12,8 @@ _REFERENCE: Final = "reference"
 _RECEIVED_AT: Final = "received-at"
 _VERIFIED: Final = "verified"
 _REPLAYED_AT: Final = "replayed-at"
+_REPLAYED_FROM: Final = "replayed-from"
+_OF_COPIES: Final = frozenset({_RECEIVED_AT, _REPLAYED_AT, _REPLAYED_FROM})
 
 
 class RawCallback(NamedTuple):
@@ -20,7 +22,7 @@ class RawCallback(NamedTuple):
     endpoint: its name. query: of the URL, without "?"
     reference: `account/message_id[/attempt]` that the sender put into the URL; "": none
     received_at: epoch ms; 0: not known. verified: by which scheme; "none": by none
-    replayed_at: of a copy that `receipts replay-callbacks` has produced, epoch ms; 0: the original
+    replayed_at: of a copy that `receipts replay-callbacks` has produced, epoch ms; 0: an original
     """
 
     body: bytes
@@ -33,7 +35,7 @@ class RawCallback(NamedTuple):
     replayed_at: int = 0
 
     def headers(self) -> list[tuple[str, bytes]]:
-        """Of its record; all UTF-8 text."""
+        """Of the record of an original; all UTF-8 text."""
         texts = {
             _ENDPOINT: self.endpoint,
             _CONTENT_TYPE: self.content_type,
@@ -41,7 +43,6 @@ class RawCallback(NamedTuple):
             _REFERENCE: self.reference,
             _RECEIVED_AT: str(self.received_at),
             _VERIFIED: self.verified,
-            _REPLAYED_AT: str(self.replayed_at) if self.replayed_at else "",
         }
         return [(name, text.encode()) for name, text in texts.items() if text]
 
@@ -52,6 +53,22 @@ class RawCallback(NamedTuple):
         whole = blake2b(context.encode() + self.body, digest_size=32).digest()
         for number in count():
             yield blake2b(number.to_bytes(4, "big"), key=whole, digest_size=16).digest()
+
+
+def headers_of_copy(
+    raw: RawCallback, headers: Iterable[tuple[str, bytes | None]], position: str, at: int
+) -> list[tuple[str, bytes]]:
+    """Headers of the copy that replays a callback: its own, and when it came.
+
+    position: of the original, PARTITION:OFFSET. at: epoch ms
+    """
+    own = [(name, text or b"") for name, text in headers if name.lower() not in _OF_COPIES]
+    added = {
+        _RECEIVED_AT: str(raw.received_at),
+        _REPLAYED_AT: str(at),
+        _REPLAYED_FROM: position,
+    }
+    return [*own, *((name, text.encode()) for name, text in added.items())]
 
 
 def raw_callback(

@@ -117,7 +117,7 @@ def _expected() -> tuple[type[Exception], ...]:
 
     from deploy.diagnosis.state_check import StateCheckError
     from deploy.embedded.brokers import BrokerError
-    from deploy.kafka.suppression_client import SuppressionsError
+    from deploy.kafka.command_clients import CommandError
     from deploy.kafka.topics import TopicsError
     from deploy.processes.child import ChildError
     from deploy.simulator.publish.publish import PublishError
@@ -136,7 +136,7 @@ def _expected() -> tuple[type[Exception], ...]:
         ChildError,
         PublishError,
         BadRecording,
-        SuppressionsError,
+        CommandError,
         DatabaseError,
         SinkError,
         KafkaError,

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from models.callbacks import RawCallback, raw_callback
+from models.callbacks import RawCallback, headers_of_copy, raw_callback
 from models.correlation import Link
 from models.endpoints import Endpoint, read_endpoints
 from models.keys import message_key
@@ -89,8 +89,8 @@ class CorrelationWorld:
         copies = []
         for each in callbacks:
             raw = raw_callback(each.value, each.headers, each.timestamp)
-            headers = tuple(raw._replace(replayed_at=self.now).headers())
-            copies.append(each._replace(headers=headers))
+            headers = headers_of_copy(raw, each.headers, "0:0", self.now)
+            copies.append(each._replace(headers=tuple(headers)))
         self.take(*copies)
 
     def change_endpoint(self, name: str, **keys: Any) -> None:
