@@ -80,6 +80,7 @@ NEEDS: Final[Mapping[Program, Needs]] = {
     "callbacks": Needs(
         "`receipts callbacks`", ("callbacks", "provider-correlations", "dead-letters")
     ),
+    "replay": Needs("`receipts replay-callbacks`", ("callbacks",), ("callbacks",)),
     "simulator": Needs("`receipts simulate`", writes=_EVENTS),
     "suppressions": Needs("`receipts suppressions`", ("suppressions",), ("suppression-requests",)),
     "status": Needs("`receipts status`", _ALL, checks=_ALL, watches=("", "-sink")),

@@ -41,7 +41,7 @@ class RawCallback(NamedTuple):
             _CONTENT_TYPE: self.content_type,
             _QUERY: self.query,
             _REFERENCE: self.reference,
-            _RECEIVED_AT: str(self.received_at),
+            _RECEIVED_AT: str(self.received_at) if self.received_at else "",
             _VERIFIED: self.verified,
         }
         return [(name, text.encode()) for name, text in texts.items() if text]

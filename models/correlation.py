@@ -152,8 +152,14 @@ def distinct(receipts: Iterable[ReceivedReceipt]) -> list[ReceivedReceipt]:
 
 
 def join_encoded(known: bytes, read: bytes) -> bytes:
-    """The join of two encoded values of one key."""
+    """The join of two encoded values of one key.
+
+    One owner's later write holds all that its earlier one has, or has published it: joined, it
+    would be published again at every restart.
+    """
     one, other = decode(known), decode(read)
+    if one.version >> 32 == other.version >> 32:
+        return read if other.version >= one.version else known
     for link in other.links:
         add_link(one, link)
     for receipt in other.waiting:

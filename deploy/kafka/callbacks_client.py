@@ -1,14 +1,22 @@
 """Raw callbacks, and what became of them, directly from Kafka."""
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from contextlib import aclosing, suppress
 from typing import Any, Final, NamedTuple
 
 from aiokafka import TopicPartition
 
-from deploy.kafka.command_clients import CommandError, consumer_of, partitions_of, records_of
+from deploy.kafka.command_clients import (
+    CommandError,
+    consumer_of,
+    partitions_of,
+    producer_of,
+    records_of,
+)
 from deploy.kafka.whole_partitions import POLL_MS
-from models.callbacks import RawCallback, raw_callback
+from models.callbacks import RawCallback, headers_of_copy, raw_callback
 from models.correlation import Correlation, decode
 from models.keys import partition_of
 from models.settings import Settings
@@ -17,6 +25,8 @@ from streams.kafka.reading import UnreadableRecord
 #: Records that are read at first from the end of a partition; then twice as many each time.
 _FIRST_WINDOW: Final = 256
 _LARGEST_WINDOW: Final = 65_536
+#: Copies that wait for their acknowledgement at a time.
+_MOST_WAITING: Final = 1_000
 
 OnRead = Callable[[int, int], None]
 """Called with the records read so far, and how many there are at most; 0: not known."""
@@ -160,9 +170,13 @@ async def bounds_since(settings: Settings, since: int) -> list[Bounds]:
 
 
 async def callbacks_in(
-    settings: Settings, bounds: Collection[Bounds], span: Span, endpoint: str, on_read: OnRead
-) -> AsyncIterator[KeptCallback]:
-    """The callbacks of an endpoint within bounds and a span. Raises CommandError."""
+    settings: Settings,
+    bounds: Collection[Bounds],
+    is_wanted: Callable[[KeptCallback], bool],
+    on_read: OnRead,
+) -> AsyncGenerator[KeptCallback, None]:
+    """The callbacks within bounds that are wanted, without copies of a replay. Raises
+    CommandError."""
     total, read = sum(each.end - each.begin for each in bounds), 0
     async with consumer_of(settings) as consumer:
         for tp, begin, end in bounds:
@@ -171,9 +185,8 @@ async def callbacks_in(
                 kept = _kept(record)
                 if read % 256 == 0:
                     on_read(read, total)
-                if kept.raw.endpoint == endpoint and not kept.fault and span.has(kept.raw):
+                if not kept.fault and not kept.raw.replayed_at and is_wanted(kept):
                     yield kept
-    on_read(total, total)
 
 
 # --- what became of them --------------------------------------------------------------------------
@@ -254,6 +267,72 @@ async def dead_letters_of(
                 texts = (text.decode("utf-8", "replace") for text in (reason, detail))
                 found.append(DeadLetter(tp.partition, record.offset, *texts))
     return found, read
+
+
+# --- reading them again ---------------------------------------------------------------------------
+
+
+async def replay(
+    settings: Settings,
+    callbacks: AsyncGenerator[KeptCallback, None],
+    rate: float,
+    on_sent: Callable[[int], None],
+    stop: asyncio.Event,
+) -> int:
+    """Produce copies of callbacks, each to the partition of its original; how many Kafka has.
+
+    rate: per second. stop: ends it early; what is under way is acknowledged first. Raises
+    CommandError.
+
+    A copy keeps the time of its original, so it is not kept for longer. Copies that are produced
+    twice change nothing, so the producer need not be idempotent.
+    """
+    topic, at, began = settings.topic("callbacks"), now_ms(), time.monotonic()
+    waiting: set[asyncio.Future[Any]] = set()
+    sent = 0
+    async with producer_of(settings, linger_ms=5) as producer:
+        await partitions_of(producer.client, topic, "WRITE")
+        async with aclosing(callbacks):
+            async for kept in callbacks:
+                await _pause(began + sent / rate, stop)
+                if stop.is_set():
+                    break
+                waiting.add(await producer.send(topic, **_copy(kept, at)))
+                sent += 1
+                on_sent(sent)
+                if len(waiting) >= _MOST_WAITING:
+                    waiting = await _acknowledged(waiting, asyncio.FIRST_COMPLETED)
+        await _acknowledged(waiting, asyncio.ALL_COMPLETED)
+    return sent
+
+
+def _copy(kept: KeptCallback, at: int) -> dict[str, Any]:
+    record = kept.record
+    headers = headers_of_copy(kept.raw, record.headers, str(kept.position), at)
+    return {
+        "value": record.value,
+        "key": record.key,
+        "partition": kept.position.partition,
+        "timestamp_ms": record.timestamp if record.timestamp >= 0 else None,
+        "headers": headers,
+    }
+
+
+async def _pause(until: float, stop: asyncio.Event) -> None:
+    """Until a time of the monotonic clock, or a stop."""
+    if (seconds := until - time.monotonic()) > 0:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), seconds)
+
+
+async def _acknowledged(waiting: set[asyncio.Future[Any]], when: str) -> set[asyncio.Future[Any]]:
+    """Those that still wait. Raises the error of one that failed."""
+    if not waiting:
+        return waiting
+    done, rest = await asyncio.wait(waiting, return_when=when)
+    for each in done:
+        each.result()
+    return rest
 
 
 def now_ms() -> int:

@@ -1,5 +1,6 @@
 """Clients of commands that read or write a few records and end."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -67,6 +68,7 @@ async def producer_of(settings: Settings, **options: Any) -> AsyncIterator[Any]:
 async def _started(settings: Settings, client: Any, operation: str) -> AsyncIterator[None]:
     try:
         await client.start()
+        await asyncio.sleep(0)  # aiokafka's stop() raises where its tasks have not begun yet
         yield
     except (KafkaError, OSError) as error:
         user = settings.kafka_sasl_username

@@ -183,9 +183,23 @@ def joined(facts: Iterable[ReceivedReceipt]) -> Correlation:
 def test_readings_are_joined(
     one: list[ReceivedReceipt], other: list[ReceivedReceipt], data: st.DataObject
 ) -> None:
-    """In any order, twice, and in two states that a restore merges."""
+    """In any order, twice, and in two states of different owners that a restore merges."""
     whole = joined([*one, *other])
     shuffled = data.draw(st.permutations([*one, *other, *one]))
     assert joined(shuffled).waiting == whole.waiting
-    merged = decode(join_encoded(encode(joined(one)), encode(joined(other))))
+    first, second = joined(one), joined(other)
+    first.version, second.version = 1 << 32, 2 << 32
+    merged = decode(join_encoded(encode(first), encode(second)))
     assert merged.waiting == whole.waiting
+
+
+def test_a_restore_publishes_nothing_again_that_its_owner_has_published() -> None:
+    """Its changelog has the receipt that waited, then the link."""
+    world = CorrelationWorld(MemoryStore())
+    world.take(world.callback("twilio", twilio("SM1")))
+    (key,) = world.store
+    before = world.store[key]
+    world.take(*world.send_link("acme", "twilio", "SM1", "m1"))
+    after = world.store[key]
+    assert before is not None and after is not None
+    assert join_encoded(before, after) == after == join_encoded(after, before)
