@@ -12,7 +12,16 @@ from models.settings import CALLBACK_TOPICS, Settings, Topic
 Operation = Literal["READ", "WRITE", "CREATE", "DESCRIBE", "DESCRIBE_CONFIGS"]
 Kind = Literal["topic", "group"]
 Program = Literal[
-    "worker", "sink", "admin", "upstream", "simulator", "suppressions", "status", "listen"
+    "worker",
+    "sink",
+    "admin",
+    "upstream",
+    "simulator",
+    "suppressions",
+    "status",
+    "listen",
+    "callbacks",
+    "replay",
 ]
 
 
@@ -69,6 +78,10 @@ NEEDS: Final[Mapping[Program, Needs]] = {
     "admin": Needs("`receipts topics`", (), (), _ALL, _ALL),
     "upstream": Needs("services that publish events", writes=(*_EVENTS, "provider-ids")),
     "listen": Needs("`receipts listen`", writes=("callbacks",)),
+    "callbacks": Needs(
+        "`receipts callbacks`", ("callbacks", "provider-correlations", "dead-letters")
+    ),
+    "replay": Needs("`receipts replay-callbacks`", ("callbacks",), ("callbacks",)),
     "simulator": Needs("`receipts simulate`", writes=_EVENTS),
     "suppressions": Needs("`receipts suppressions`", ("suppressions",), ("suppression-requests",)),
     "status": Needs("`receipts status`", _ALL, checks=_ALL, watches=("", "-sink")),

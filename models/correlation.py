@@ -5,19 +5,21 @@ in any order and more than once; whichever comes first waits for the other. All 
 commutative, associative and idempotent: replays change nothing (docs/design.md).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Any, Final
 from unicodedata import category
 
 import msgspec
 
+from models.callbacks import RawCallback
 from models.codes import code_of
 from models.contract import MAX_ATTEMPT, YEAR_2000_MS
 from models.keys import message_key
 from models.numbers import person_of
 from models.providers.callback import Provider, ProviderReceipt, deciding_code, meaning_of
 from models.providers.ids import IdRule, received_id, sent_id
+from models.providers.receipts import MAX_ID
 from models.time import DAY_MS
 from models.versions import check_version
 
@@ -36,13 +38,17 @@ class Link(msgspec.Struct, array_like=True, frozen=True, gc=False, order=True):
 class ReceivedReceipt(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=True):
     """A provider's receipt as it waits for its message; "" and 0: not given. Times in epoch ms.
 
-    digest: of its content and origin: the same receipt has the same one, however often it came
+    digest: of its content: the same receipt has the same one, however often it came
+    origin: of the callback's bytes and its place in it: the same however it is read
+    reading: when the callback was read again, epoch ms; 0: as it came. The latest one counts
     keys: under how many keys it waits
     bounce, scope: where no code of the table decides them
     """
 
     received_at: int
     digest: bytes
+    origin: bytes
+    reading: int
     endpoint: str
     keys: int
     status: str
@@ -120,13 +126,12 @@ def add_link(state: Correlation, link: Link) -> bool:
 
 
 def add_waiting(state: Correlation, receipt: ReceivedReceipt) -> bool:
-    """Whether it is new. Of a receipt that came twice the first counts."""
-    known = {each.digest: each for each in state.waiting}
-    other = known.get(receipt.digest)
-    if other is not None and other.received_at <= receipt.received_at:
+    """Whether it changes anything. Of a receipt that came twice the first counts, of a callback
+    that was read again the latest reading."""
+    waiting = _latest_readings((*state.waiting, receipt))
+    if waiting == state.waiting:
         return False
-    known[receipt.digest] = receipt
-    state.waiting = tuple(sorted(known.values(), key=_order))
+    state.waiting = waiting
     state.latest = _latest(state)
     return True
 
@@ -158,8 +163,31 @@ def _latest(state: Correlation) -> int:
     return max(ats, default=0)
 
 
-def _order(receipt: ReceivedReceipt) -> tuple[int, bytes]:
-    return receipt.received_at, receipt.digest
+def _latest_readings(receipts: Iterable[ReceivedReceipt]) -> tuple[ReceivedReceipt, ...]:
+    """By time. A union by origin, so a join: that one content came from two origins does not matter
+    here, but where receipts are published."""
+    receipts, readings = list(receipts), dict[bytes, int]()
+    for each in receipts:
+        readings[each.origin] = max(each.reading, readings.get(each.origin, 0))
+    kept: dict[tuple[bytes, bytes], ReceivedReceipt] = {}
+    for each in receipts:
+        if each.reading == readings[each.origin]:
+            known = kept.setdefault((each.origin, each.digest), each)
+            if each.received_at < known.received_at:
+                kept[each.origin, each.digest] = each
+    return tuple(sorted(kept.values(), key=_order))
+
+
+def _order(receipt: ReceivedReceipt) -> tuple[int, bytes, bytes]:
+    return receipt.received_at, receipt.digest, receipt.origin
+
+
+def distinct(receipts: Iterable[ReceivedReceipt]) -> list[ReceivedReceipt]:
+    """The first of each content."""
+    first: dict[bytes, ReceivedReceipt] = {}
+    for each in receipts:
+        first.setdefault(each.digest, each)
+    return list(first.values())
 
 
 def problem_of(key: bytes | None, fact: Link | ReceivedReceipt) -> str:
@@ -260,14 +288,14 @@ def _is_message_id(text: str) -> bool:
 # --- receipts -------------------------------------------------------------------------------------
 
 
-def received(receipt: ProviderReceipt, endpoint: str, received_at: int) -> ReceivedReceipt:
-    """A receipt of a callback that came to an endpoint. received_at: epoch ms"""
+def received(receipt: ProviderReceipt, raw: RawCallback, origin: bytes) -> ReceivedReceipt:
+    """A receipt of a callback. origin: its own among those of the callback"""
     status, bounce, scope = meaning_of(receipt)
     decides = receipt.error_code and code_of(receipt.codes, receipt.error_code) is not None
     if decides or (deciding_code(receipt) is None and scope != "time"):
         bounce, scope = receipt.bounce, receipt.scope  # its code decides, also where it is unknown
     fields: dict[str, Any] = {
-        "endpoint": endpoint,
+        "endpoint": raw.endpoint,
         "status": status,
         "word": receipt.word,
         "bounce": bounce,
@@ -276,9 +304,9 @@ def received(receipt: ProviderReceipt, endpoint: str, received_at: int) -> Recei
         "words": receipt.words,
         "provider": receipt.codes,
         "provider_message_id": receipt.provider_message_id,
-        "reference": receipt.reference,
+        "reference": raw.reference if 0 < len(raw.reference) <= MAX_ID else receipt.reference,
         "recipient": receipt.recipient or "",
-        "occurred_at": possible_time(receipt.occurred_at, received_at),
+        "occurred_at": possible_time(receipt.occurred_at, raw.received_at),
         "part": receipt.part,
         "parts": receipt.parts,
         "mccmnc": receipt.mccmnc,
@@ -286,8 +314,14 @@ def received(receipt: ProviderReceipt, endpoint: str, received_at: int) -> Recei
         "currency": receipt.currency,
     }
     digest = blake2b(_encode_json(list(fields.values())), digest_size=16).digest()
-    keys = bool(receipt.reference) + bool(receipt.provider_message_id)
-    return ReceivedReceipt(received_at=received_at, digest=digest, keys=keys, **fields)
+    return ReceivedReceipt(
+        received_at=raw.received_at,
+        digest=digest,
+        origin=origin,
+        reading=raw.replayed_at,
+        keys=bool(fields["reference"]) + bool(receipt.provider_message_id),
+        **fields,
+    )
 
 
 def possible_time(occurred_at: int | None, received_at: int) -> int:

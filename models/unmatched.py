@@ -14,7 +14,7 @@ Instant = Annotated[int, msgspec.Meta(ge=0, le=LAST_INSTANT_MS)]
 class UnmatchedReceipt(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a receipt without its message; "": not given. Times in epoch ms.
 
-    id: the same for all records about a receipt
+    id: the same for all records about a receipt, however it is read
     at: when it was reported, or found
     message_id: its message, found after all. Of the records about a receipt one with a message
     counts, for it may also wait under another key
@@ -60,7 +60,7 @@ def found_after_all(
 def _record(
     account: str, receipt: ReceivedReceipt, at_ms: int, message_id: str, reported: bool
 ) -> tuple[bytes, bytes]:
-    name = receipt.digest.hex()
+    name = receipt.origin.hex()
     record = UnmatchedReceipt(
         account=account,
         id=name,

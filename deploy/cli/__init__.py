@@ -18,6 +18,7 @@ from deploy.cli import (
     listen,
     migrate,
     pages,
+    replay,
     report,
     segments,
     simulate,
@@ -66,6 +67,7 @@ for _command in (
     pages.pages,
     suppressions.suppressions,
     callbacks.callbacks,
+    replay.replay_callbacks,
     codes.codes,
     simulate.simulate,
     demo.demo,
@@ -117,7 +119,7 @@ def _expected() -> tuple[type[Exception], ...]:
 
     from deploy.diagnosis.state_check import StateCheckError
     from deploy.embedded.brokers import BrokerError
-    from deploy.kafka.suppression_client import SuppressionsError
+    from deploy.kafka.command_clients import CommandError
     from deploy.kafka.topics import TopicsError
     from deploy.processes.child import ChildError
     from deploy.simulator.publish.publish import PublishError
@@ -136,7 +138,7 @@ def _expected() -> tuple[type[Exception], ...]:
         ChildError,
         PublishError,
         BadRecording,
-        SuppressionsError,
+        CommandError,
         DatabaseError,
         SinkError,
         KafkaError,

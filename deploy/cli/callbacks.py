@@ -2,148 +2,287 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+import asyncio
+from base64 import b64encode
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from deploy.cli import moments
+from deploy.cli.callback_files import read
 from deploy.cli.help import command, group
-from deploy.exit_codes import FAILED, OK
+from deploy.processes.process import read_settings, silence_libraries
+from deploy.progress import progress_bar, progress_of_steps
 
 if TYPE_CHECKING:
-    from models.providers.callback import Callback, Item, Options, Provider
+    from deploy.kafka.callbacks_client import KeptCallback, Position
+    from models.endpoints import Endpoint, EndpointsFile
+    from models.settings import Settings
 
-#: Content types by the ends of names.
-_TYPES: Final = {
-    ".form": "application/x-www-form-urlencoded",
-    ".json": "application/json",
-    ".txt": "text/plain",
-}
+DEFAULT_ROWS: Final = 20
+LINE: Final = "{:<12} {:<24}  {:<20} {:<12} {:>7}  {}"
+#: Later than every callback.
+NO_END: Final = 2**62
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@group("receipts callbacks read --help")
+@group(
+    "receipts callbacks list",
+    "receipts callbacks explain 3:1042",
+    "receipts callbacks read twilio delivered.form",
+)
 def callbacks() -> None:
-    """Look into what providers call back with."""
+    """Look into what providers call back with, and what became of it.
+
+    Needs Kafka only (RECEIPTS_BROKERS), and the file of endpoints (RECEIPTS_ENDPOINTS). Callbacks
+    are kept for RECEIPTS_CALLBACK_DAYS.
+    """
+
+
+def settings_and_endpoints() -> tuple[Settings, EndpointsFile]:
+    """Raises SettingsError with every mistake of both."""
+    from deploy.processes.endpoints import required_endpoints
+
+    settings = read_settings()
+    silence_libraries()
+    return settings, required_endpoints(settings)
+
+
+def endpoint_named(file: EndpointsFile, name: str) -> Endpoint:
+    """Raises click.UsageError with the names that are known."""
+    found = file.endpoints.get(name)
+    if found is None:
+        known = ", ".join(file.endpoints) or "none"
+        raise click.UsageError(f"--endpoint: {name!r} is not in the file of endpoints: {known}")
+    return found
+
+
+# --- list -----------------------------------------------------------------------------------------
 
 
 @command(
-    "receipts callbacks read twilio delivered.form",
-    "receipts callbacks read vonage receipt.query --json",
-    "receipts callbacks read firetext body --content-type application/x-www-form-urlencoded "
-    "--zone Europe/London",
-    "echo 'id:86 stat:UNDELIV err:001' | receipts callbacks read smpp - --codes gsm-map",
+    "receipts callbacks list",
+    "receipts callbacks list --endpoint twilio-eu --since 2h --limit 100",
+    "receipts callbacks list --refused --since 2026-11-01 --until 2026-11-02",
+    "receipts callbacks list --account acme --json | jq '.[].position'",
 )
-@click.argument("provider")
-@click.argument("file", type=click.File("rb"))
+@click.option("--endpoint", metavar="NAME", help="Only callbacks of this endpoint.")
+@click.option("--account", help="Only callbacks of this account's endpoints.")
+@moments.since()
+@moments.until()
 @click.option(
-    "--content-type",
-    metavar="TYPE",
-    help="Of the body. Default: by the name's end: .form, .json, .txt; .query is a query string.",
-)
-@click.option("--zone", default="", metavar="ZONE", help="Of times that have none: Europe/London.")
-@click.option("--codes", default="", metavar="TABLE", help="Table of codes: receipts codes.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-def read(
-    provider: str, file: BinaryIO, content_type: str | None, zone: str, codes: str, as_json: bool
+    "--limit", type=click.IntRange(1, 100_000), default=DEFAULT_ROWS, show_default=True,
+    help="The newest so many.",
+)  # fmt: skip
+@click.option("--refused", is_flag=True, help="Only those of which something cannot be read.")
+@_json
+def list_(
+    endpoint: str | None,
+    account: str | None,
+    since: int | None,
+    until: int | None,
+    limit: int,
+    refused: bool,
+    as_json: bool,
 ) -> None:
-    """Print what a callback of PROVIDER is read as. FILE has its body, or its query string.
+    """List the newest callbacks, and what each is read as today.
 
-    Needs no Kafka. Providers are listed in docs/providers.md. Exit code 0 when everything in it can
-    be read, 1 when something is refused, 2 when an option is wrong.
+    Reads the topic from its end backwards. POSITION is what show and explain take. Copies that a
+    replay has produced are left out.
     """
-    from models import providers
+    from deploy.kafka.callbacks_client import Span, newest_callbacks
 
-    adapter = _adapter(provider)
-    callback = _callback(file.read(), Path(file.name).suffix, content_type)
-    items = providers.read(adapter, callback, _options(zone, codes))
-    shown = [_shown(item) for item in items]
-    _print(shown, as_json)
-    sys.exit(FAILED if any(_is_unread(item) for item in items) else OK)
+    settings, file = settings_and_endpoints()
+    if endpoint is not None:
+        endpoint_named(file, endpoint)
+    of_account = [name for name, each in file.endpoints.items() if account in (None, each.account)]
 
+    def is_wanted(kept: KeptCallback) -> bool:
+        name = kept.raw.endpoint
+        return (
+            not kept.raw.replayed_at
+            and endpoint in (None, name)
+            and (account is None or name in of_account)
+            and (not refused or _is_refused(kept, file))
+        )
 
-def _adapter(name: str) -> Provider:
-    from models.providers import ADAPTERS, adapter_of
-
-    adapter = adapter_of(name)
-    if adapter is None:
-        known = ", ".join(ADAPTERS)
-        raise click.UsageError(f"PROVIDER: {name!r} is not known. Fix: one of {known}")
-    return adapter
-
-
-def _callback(content: bytes, suffix: str, content_type: str | None) -> Callback:
-    from models.providers.callback import Callback
-
-    if suffix == ".query" and content_type is None:
-        return Callback(query=content.decode("utf-8", "replace").strip().lstrip("?"))
-    return Callback(body=content, content_type=content_type or _TYPES.get(suffix, ""))
+    span = Span(since or 0, NO_END if until is None else until)
+    with progress_bar("callbacks read", None) as on_read:
+        found = asyncio.run(newest_callbacks(settings, span, limit, is_wanted, on_read))
+    rows = [_row(kept, file) for kept in found]
+    if as_json:
+        _print_json(rows)
+    else:
+        _print_rows(rows)
 
 
-def _options(zone: str, codes: str) -> Options:
-    from models.codes import table_of
-    from models.providers.callback import Options
-    from models.time import is_zone
-
-    if zone and not is_zone(zone):
-        raise click.UsageError(f"--zone: {zone!r} is not an IANA name of a zone")
-    if codes and table_of(codes) is None:
-        raise click.UsageError(f"--codes: {codes!r} has no table. All tables: receipts codes")
-    return Options(zone=zone, codes=codes)
+def _print_rows(rows: Sequence[dict[str, Any]]) -> None:
+    if rows:
+        click.echo(LINE.format("position", "received", "endpoint", "verified by", "bytes", "is"))
+    for row in rows:
+        shown = (row[name] or "-" for name in ("position", "received_at", "endpoint", "verified"))
+        click.echo(_printable(LINE.format(*shown, row["size"], row["reading"])))
+    click.echo(f"{len(rows)} callbacks" if rows else "no callback is kept that fits")
 
 
-def _is_unread(item: Item) -> bool:
-    from models.providers.callback import Unread
-
-    return isinstance(item, Unread)
+def _row(kept: KeptCallback, file: EndpointsFile) -> dict[str, Any]:
+    return {**_head(kept), "size": len(kept.raw.body), "reading": reading_in_short(kept, file)}
 
 
-def _shown(item: Item) -> dict[str, Any]:
-    """As the JSON has it; `refused` is why there is no receipt."""
-    from models.providers.callback import Inbound, Other, ProviderReceipt, Unread, meaning_of
+def _head(kept: KeptCallback) -> dict[str, Any]:
     from models.time import rfc3339
 
-    if isinstance(item, Unread):
-        return {"refused": item.reason, "provider_message_id": item.provider_message_id or None}
-    if isinstance(item, Inbound):
-        return {"refused": "no receipt: a message to us"}
-    if isinstance(item, Other):
-        return {"refused": f"no receipt: {item.what}"}
-    assert isinstance(item, ProviderReceipt)
-    status, bounce, scope = meaning_of(item)
+    raw = kept.raw
     return {
-        "provider_message_id": item.provider_message_id or None,
-        "reference": item.reference or None,
-        "recipient": item.recipient,
-        "status": status,
-        "word": item.word,
-        "bounce": bounce or None,
-        "scope": scope or None,
-        "error_code": item.error_code,
-        "words": item.words or None,
-        "occurred_at": None if item.occurred_at is None else rfc3339(item.occurred_at),
-        "local_time": item.local_time,
-        "mccmnc": item.mccmnc or None,
-        "price": item.price or None,
-        "currency": item.currency or None,
-        "part": item.part or None,
-        "parts": item.parts or None,
+        "position": str(kept.position),
+        "received_at": rfc3339(raw.received_at),
+        "endpoint": raw.endpoint,
+        "verified": raw.verified,
     }
 
 
-def _print(shown: list[dict[str, Any]], as_json: bool) -> None:
-    if as_json:
-        import msgspec
+def _faults(kept: KeptCallback, file: EndpointsFile) -> list[str]:
+    """Why nothing of a callback can be read; none: its endpoint's adapter reads it."""
+    if kept.fault:
+        return [kept.fault]
+    if kept.raw.endpoint not in file.endpoints:
+        return [f"header endpoint: {kept.raw.endpoint!r} is not in the file of endpoints"]
+    return []
 
-        click.echo(msgspec.json.format(msgspec.json.encode(shown), indent=2).decode())
+
+def _is_refused(kept: KeptCallback, file: EndpointsFile) -> bool:
+    from models.providers.callback import Unread
+    from models.reading import read_callback
+
+    if _faults(kept, file):
+        return True
+    items = read_callback(kept.raw, file.endpoints[kept.raw.endpoint])
+    return any(isinstance(each.item, Unread) for each in items)
+
+
+def reading_in_short(kept: KeptCallback, file: EndpointsFile) -> str:
+    """What a callback is read as, in a few words."""
+    from models.providers.callback import Inbound, Unread
+    from models.reading import read_callback
+
+    if faults := _faults(kept, file):
+        return f"refused: {faults[0]}"
+    items = read_callback(kept.raw, file.endpoints[kept.raw.endpoint])
+    statuses = [each.receipt.status for each in items if each.receipt is not None]
+    inbound = sum(isinstance(each.item, Inbound) for each in items)
+    parts = []
+    if statuses:
+        noun = "receipt" if len(statuses) == 1 else "receipts"
+        parts.append(f"{len(statuses)} {noun}: {', '.join(statuses)}")
+    if inbound:
+        parts.append("inbound" if inbound == 1 else f"{inbound} inbound")
+    parts += [f"refused: {each.item.reason}" for each in items if isinstance(each.item, Unread)]
+    return "; ".join(parts) or "no receipts"
+
+
+# --- one callback ---------------------------------------------------------------------------------
+
+
+def _position(_: click.Context, __: click.Parameter, written: str) -> Position:
+    from deploy.kafka.callbacks_client import parse_position
+
+    try:
+        return parse_position(written)
+    except ValueError as error:
+        raise click.UsageError(
+            f"POSITION: {error}. Fix: one of `receipts callbacks list`"
+        ) from None
+
+
+_position_argument = click.argument("position", callback=_position)
+
+
+@command(
+    "receipts callbacks show 3:1042",
+    "receipts callbacks show 3:1042 --raw > body.form",
+    "receipts callbacks show 3:1042 --json | jq .headers",
+)
+@_position_argument
+@click.option("--raw", "as_bytes", is_flag=True, help="Write the body alone, byte for byte.")
+@_json
+def show(position: Position, as_bytes: bool, as_json: bool) -> None:
+    """Print a callback as it was kept: its headers and its body.
+
+    Signatures and secrets of the request are not kept. Numbers and texts are shown. Exit code 1
+    when Kafka has no callback there.
+    """
+    from deploy.kafka.callbacks_client import callback_at
+
+    if as_bytes and as_json:
+        raise click.UsageError("--raw and --json exclude each other")
+    settings, _ = settings_and_endpoints()
+    kept = asyncio.run(callback_at(settings, position))
+    body = kept.record.value or b""
+    if as_bytes:
+        click.get_binary_stream("stdout").write(body)
         return
-    for number, item in enumerate(shown, 1):
-        click.echo(f"{number} of {len(shown)}")
-        for name, value in item.items():
-            if value is not None:
-                click.echo(f"  {name:20}{value}")
-    if not shown:
-        click.echo("nothing")
+    headers = {name: (text or b"").decode("utf-8", "replace") for name, text in kept.record.headers}
+    text = _text_of(body)
+    if as_json:
+        encoded = None if text is not None else b64encode(body).decode()
+        shown = {**_head(kept), "headers": headers, "body": text, "body_base64": encoded}
+        _print_json(shown)
+        return
+    for name, words in {"position": str(position), **headers}.items():
+        click.echo(_printable(f"{name:16}{words}"))
+    click.echo(f"{'size':16}{len(body)}\n")
+    unreadable = "not text: --raw writes its bytes"
+    click.echo(unreadable if text is None else "\n".join(map(_printable, text.splitlines())))
 
 
-callbacks.add_command(read)
+def _text_of(body: bytes) -> str | None:
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+@command(
+    "receipts callbacks explain 3:1042",
+    "receipts callbacks explain 3:1042 --json | jq '.items[].message'",
+)
+@_position_argument
+@_json
+def explain(position: Position, as_json: bool) -> None:
+    """Explain what became of a callback, receipt by receipt.
+
+    What it is read as today, by what each receipt finds its message, whether the workers know a
+    link under that key, how long it has waited, and its dead letters. Reads the partition of each
+    key from the changelog of the workers, which may take a while. Exit code 1 when Kafka has no
+    callback there.
+    """
+    from deploy.cli.callback_explanation import explanation, lines
+
+    settings, file = settings_and_endpoints()
+    with progress_of_steps() as on_progress:
+        found = asyncio.run(explanation(settings, file, position, on_progress))
+    if as_json:
+        _print_json(found)
+        return
+    for line in lines(found):
+        click.echo(_printable(line))
+
+
+# --- output ---------------------------------------------------------------------------------------
+
+
+def _printable(text: str) -> str:
+    """A line that neither moves the cursor nor sets colours."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def _print_json(shown: Sequence[Any] | dict[str, Any]) -> None:
+    import msgspec
+
+    click.echo(msgspec.json.format(msgspec.json.encode(shown), indent=2).decode())
+
+
+for _name, _command in (("list", list_), ("show", show), ("explain", explain), ("read", read)):
+    callbacks.add_command(_command, _name)

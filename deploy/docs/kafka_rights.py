@@ -8,16 +8,17 @@ _HEAD = """\
 # Rights in Kafka
 
 Generated from `models/access_rights.py` by `python -m deploy.docs`; a test keeps it current.
-The least rights of each program, with the default settings: `RECEIPTS_TOPIC_PREFIX` comes before
-the name of each topic, and groups are named after `RECEIPTS_APP_ID`. `receipts topics --acls`
-prints the commands that grant them. READ and WRITE include DESCRIBE. The report pages and
+The least rights of each program, with the default settings and a file of endpoints: without
+RECEIPTS_ENDPOINTS the topics of callbacks do not exist. `RECEIPTS_TOPIC_PREFIX` comes before the
+name of each topic, and groups are named after `RECEIPTS_APP_ID`. `receipts topics --acls` prints
+the commands that grant them. READ and WRITE include DESCRIBE. The report pages and
 `receipts migrate` do not use Kafka.
 """
 
 
 def kafka_rights_page() -> str:
     """The page docs/kafka-rights.md."""
-    settings = Settings()
+    settings = Settings(endpoints="endpoints.toml")
     sections = (
         _section(needs, PRINCIPALS[program], rights_of(program, settings))
         for program, needs in NEEDS.items()

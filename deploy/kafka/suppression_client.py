@@ -6,35 +6,30 @@ Needs neither a worker nor ClickHouse; a worker decides what a request changes.
 
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 import msgspec
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
 from pydantic import TypeAdapter, ValidationError
 
-from deploy.kafka.whole_partitions import POLL_MS, PartitionUnread, batches_of
+from deploy.kafka.command_clients import (
+    CommandError,
+    consumer_of,
+    partitions_of,
+    producer_of,
+    records_of,
+)
 from models.contract import Account
 from models.keys import message_key, partition_of, recipient_key
 from models.numbers import person_from, person_of, spellings_of
 from models.refusal import Refusal
-from models.settings import Settings, Topic
+from models.settings import Settings
 from models.suppression import ChannelStatus, Suppression, decode, of_any, published
 from models.suppression_facts import Facts
 from models.suppression_requests import Action, parse_request
 from models.vocabulary import CHANNELS, Channel
-from streams.kafka import clients
-from streams.kafka.authorized import absence
-from streams.kafka.refusals import no_answer
-from streams.kafka.security import kafka_access
 
-SEND_MS = 15_000
 LONGEST = {"who": "256 characters", "why": "1024 characters"}
-
-
-class SuppressionsError(RuntimeError):
-    """Kafka did not answer, or a record cannot be read; the text names the fix."""
 
 
 class InvalidRecipient(ValueError):
@@ -100,11 +95,11 @@ async def find(settings: Settings, account: str, recipient: str) -> Suppression:
     suppressed.
 
     Reads the partition of its person's key, and those of its other spellings, under which 0.1.0 may
-    have stored it. Raises InvalidRecipient or SuppressionsError.
+    have stored it. Raises InvalidRecipient or CommandError.
     """
     account, recipient = checked_account(account), checked_recipient(recipient)
     found = []
-    async with _consumer(settings) as consumer:
+    async with consumer_of(settings) as consumer:
         for spelling in spellings_of(recipient):
             known = await _find(consumer, settings, message_key(account, spelling))
             found += [known] if known is not None else []
@@ -114,8 +109,8 @@ async def find(settings: Settings, account: str, recipient: str) -> Suppression:
 
 async def _find(consumer: Any, settings: Settings, key: bytes) -> Suppression | None:
     topic, newest = settings.topic("suppressions"), None
-    partitions = await _partitions(consumer._client, topic, "READ")
-    async for record in _records(consumer, TopicPartition(topic, partition_of(key, partitions))):
+    partitions = await partitions_of(consumer._client, topic, "READ")
+    async for record in records_of(consumer, TopicPartition(topic, partition_of(key, partitions))):
         if record.key == key:
             newest = _newer(newest, record)
     return newest
@@ -126,14 +121,14 @@ async def suppressed_recipients(
 ) -> AsyncIterator[Suppression]:
     """Every suppressed recipient, of one account or of all, partition by partition.
 
-    Holds the records of one partition at a time. Raises SuppressionsError.
+    Holds the records of one partition at a time. Raises CommandError.
     """
     topic = settings.topic("suppressions")
     prefix = message_key(account, "") if account else b""
-    async with _consumer(settings) as consumer:
-        for partition in range(await _partitions(consumer._client, topic, "READ")):
+    async with consumer_of(settings) as consumer:
+        for partition in range(await partitions_of(consumer._client, topic, "READ")):
             newest: dict[bytes, Suppression] = {}
-            async for record in _records(consumer, TopicPartition(topic, partition)):
+            async for record in records_of(consumer, TopicPartition(topic, partition)):
                 if record.key is not None and record.key.startswith(prefix):
                     _keep_newest(newest, record)
             for key in sorted(newest):
@@ -156,18 +151,8 @@ def _newer(known: Suppression | None, record: Any) -> Suppression | None:
         read = decode(record.value)
     except msgspec.MsgspecError as error:
         at = f"topic {record.topic}, partition {record.partition}, offset {record.offset}"
-        raise SuppressionsError(f"{at} is not a suppression: {error}") from error
+        raise CommandError(f"{at} is not a suppression: {error}") from error
     return known if known is not None and known.version > read.version else read
-
-
-async def _records(consumer: Any, partition: TopicPartition) -> AsyncIterator[Any]:
-    """The records of a partition, from its beginning to its present end."""
-    try:
-        async for records in batches_of(consumer, partition):
-            for record in records:
-                yield record
-    except PartitionUnread as error:
-        raise SuppressionsError(str(error)) from error
 
 
 # --- publishing ---------------------------------------------------------------------------------
@@ -206,50 +191,12 @@ def now_ms() -> int:
 async def publish(settings: Settings, value: bytes) -> PublishedRequest:
     """Publish a value of `request_value` and wait for the acknowledgement of all copies.
 
-    Raises SuppressionsError.
+    Raises CommandError.
     """
     request = msgspec.json.decode(value)
     key = recipient_key(request["account"], request["recipient"])
     topic = settings.topic("suppression-requests")
-    async with _producer(settings) as producer:
-        partition = partition_of(key, await _partitions(producer.client, topic, "WRITE"))
+    async with producer_of(settings) as producer:
+        partition = partition_of(key, await partitions_of(producer.client, topic, "WRITE"))
         sent = await producer.send_and_wait(topic, value, key=key, partition=partition)
     return PublishedRequest(topic, partition, sent.offset, request)
-
-
-# --- clients ------------------------------------------------------------------------------------
-
-
-async def _partitions(client: Any, topic: Topic | str, operation: str) -> int:
-    # Metadata of all topics: a request by name would create the topic on the embedded broker.
-    cluster = await client.fetch_all_metadata()
-    found = cluster.partitions_for_topic(topic)
-    if not found:
-        raise SuppressionsError(await absence(client, topic, operation))
-    return len(found)
-
-
-@asynccontextmanager
-async def _consumer(settings: Settings) -> AsyncIterator[Any]:
-    consumer = clients.consumer(kafka_access(settings), fetch_max_wait_ms=POLL_MS // 2)
-    async with _started(settings, consumer, "READ"):
-        yield consumer
-
-
-@asynccontextmanager
-async def _producer(settings: Settings) -> AsyncIterator[Any]:
-    producer = clients.producer(kafka_access(settings), request_timeout_ms=SEND_MS)
-    async with _started(settings, producer, "WRITE"):
-        yield producer
-
-
-@asynccontextmanager
-async def _started(settings: Settings, client: Any, operation: str) -> AsyncIterator[None]:
-    try:
-        await client.start()
-        yield
-    except (KafkaError, OSError) as error:
-        user = settings.kafka_sasl_username
-        raise SuppressionsError(no_answer(settings.brokers, error, operation, user)) from error
-    finally:
-        await client.stop()

@@ -15,21 +15,30 @@ class PartitionUnread(RuntimeError):
     """A partition could not be read to its end; the text names it."""
 
 
-async def batches_of(consumer: Any, partition: TopicPartition) -> AsyncIterator[Sequence[Any]]:
-    """The records of a partition, from its beginning to the end it had at the first fetch, as they
-    come. Raises PartitionUnread, KafkaError.
+async def batches_of(
+    consumer: Any, partition: TopicPartition, start: int | None = None, end: int | None = None
+) -> AsyncIterator[Sequence[Any]]:
+    """The records of a partition as they come. Raises PartitionUnread, KafkaError.
 
-    The end is the high watermark of that fetch: ListOffsets of the embedded broker is too low.
+    start: offset of the first; None: the beginning. end: before this offset; None: before the end
+    that the partition has at the first fetch
     """
+    # aiokafka hangs when it is stopped right after an assignment, before it has fetched anything.
+    if start is not None and end is not None and start >= end:
+        return
+    # That end is the high watermark of a fetch: ListOffsets of the embedded broker is too low.
     consumer.assign([partition])
-    await consumer.seek_to_beginning(partition)
-    end, received_at = None, time.monotonic()
+    if start is None:
+        await consumer.seek_to_beginning(partition)
+    else:
+        consumer.seek(partition, start)
+    received_at = time.monotonic()
     while end is None or await consumer.position(partition) < end:
         batches = await consumer.getmany(timeout_ms=POLL_MS)
-        if records := batches.get(partition):
-            yield records
         if end is None:
             end = consumer.highwater(partition)
+        if records := batches.get(partition):
+            yield records if end is None else [one for one in records if one.offset < end]
         if batches:
             received_at = time.monotonic()
         elif time.monotonic() - received_at > SILENT_S:

@@ -21,6 +21,7 @@ from models.correlation import (
     decode,
     decode_link,
     decode_receipt,
+    distinct,
     encode,
     event_of,
     is_reference,
@@ -256,14 +257,17 @@ class CorrelationShard(PartitionShard[Correlation]):
         receipts: Iterable[ReceivedReceipt],
     ) -> None:
         """The receipts are about the message of the link."""
-        account = account_of(key)
-        for receipt in receipts:
+        account, receipts = account_of(key), list(receipts)
+        firsts = distinct(receipts)
+        for receipt in firsts:
             event = event_of(receipt, account, link.message_id, link.attempt)
             plan.outputs["receipts"].append(event)
             plan.deferred_keys.add(key)
             plan.count("receipts_correlated_total", "resolved")
-            reported = receipt.digest in state.reported
-            if receipt.keys > 1 or reported:
+        for receipt in receipts:
+            reported = receipt.digest in state.reported and receipt in firsts
+            # Elsewhere, where it waits too or was read otherwise, it may be reported as well.
+            if reported or receipt.keys > 1 or receipt.reading:
                 found = found_after_all(
                     account, receipt, self.clock_ms, link.message_id, reported=reported
                 )
@@ -284,7 +288,7 @@ class CorrelationShard(PartitionShard[Correlation]):
         before = self._rules.unmatched_days * DAY_MS
         late = [
             receipt
-            for receipt in state.waiting
+            for receipt in distinct(state.waiting)
             if receipt.digest not in state.reported
             and receipt.received_at + before <= self.clock_ms
         ]
@@ -303,11 +307,19 @@ class CorrelationShard(PartitionShard[Correlation]):
         plan.deferred_keys.add(key)
         for _ in late:
             plan.count("receipts_correlated_total", "unmatched")
-        state.reported = tuple(sorted({*state.reported, *(each.digest for each in late)}))
+        known = {*state.reported, *(each.digest for each in late)}
+        state.reported = tuple(sorted(known & {each.digest for each in state.waiting}))
         self.version += 1
         state.version = self.version
         plan.changes[key] = encode(state)
         self.timers.set(key, self._due_at(state))
+
+
+def _is_full(state: Correlation, receipt: ReceivedReceipt) -> bool:
+    """Whether no further receipt can wait; another reading of one that does takes its place."""
+    if state.links or len(state.waiting) < MAX_WAITING:
+        return False
+    return all(each.origin != receipt.origin for each in state.waiting)
 
 
 def _decoded(topic: str, record: Incoming) -> Link | ReceivedReceipt | Refusal:
@@ -324,8 +336,8 @@ def _decoded(topic: str, record: Incoming) -> Link | ReceivedReceipt | Refusal:
 def _may_wait(key: bytes, state: Correlation, receipt: ReceivedReceipt) -> bool:
     """Whether a receipt without its message is kept under this key. One that waits under its id too
     is not needed here: many share the reference of a campaign."""
-    if any(each.digest == receipt.digest for each in state.waiting):
-        return True
+    if any(each.origin == receipt.origin for each in state.waiting):
+        return True  # in the place of that one
     if receipt.keys > 1 and is_reference(key):
         return not state.links and len(state.waiting) < MAX_WAITING
     return len(state.waiting) < MAX_WAITING

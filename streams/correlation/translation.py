@@ -1,28 +1,17 @@
 """From a provider's raw callback to receipts: which of them name their message, and which wait."""
 
-from collections.abc import Iterator
 from typing import Final
 
 import msgspec
 
 from models.callbacks import RawCallback, raw_callback
-from models.correlation import (
-    ReceivedReceipt,
-    encode,
-    event_of,
-    named_by,
-    possible_time,
-    receipt_keys,
-    received,
-)
+from models.correlation import possible_time
 from models.endpoints import Endpoint
 from models.keys import message_key
-from models.providers import read
-from models.providers.callback import Callback, Inbound, Item, ProviderReceipt, Unread
-from models.providers.receipts import MAX_ID
+from models.providers.callback import Inbound, Unread
+from models.reading import ReadItem, placed, read_callback
 from models.refusal import MAX_DETAIL, Reason, Refusal
 from models.routes import Routes
-from models.settings import Topic
 from streams.common.plan import Incoming, KeyValue, Plan, internal
 
 _encode_json: Final = msgspec.json.Encoder().encode
@@ -43,10 +32,9 @@ def translate(plan: Plan, record: Incoming, routes: Routes, clock_ms: int) -> No
         detail = f"header endpoint: {named if raw.endpoint else 'missing'}"
         plan.refuse(record, Refusal(Reason.BAD_VALUE, detail))
         return
-    callback = Callback(raw.body, raw.content_type, raw.query)
-    items = read(endpoint.adapter, callback, endpoint.options)
+    items = read_callback(raw, endpoint)
     refusals = [
-        refusal for item in items if (refusal := _refusal(plan, endpoint, raw, item)) is not None
+        refusal for each in items if (refusal := _refusal(plan, endpoint, raw, each)) is not None
     ]
     if refusals:
         first, others = refusals[0], len(refusals) - 1
@@ -54,48 +42,35 @@ def translate(plan: Plan, record: Incoming, routes: Routes, clock_ms: int) -> No
         plan.refuse(record, Refusal(first.reason, first.detail[: MAX_DETAIL - len(more)] + more))
 
 
-def _refusal(plan: Plan, endpoint: Endpoint, raw: RawCallback, item: Item) -> Refusal | None:
+def _refusal(plan: Plan, endpoint: Endpoint, raw: RawCallback, each: ReadItem) -> Refusal | None:
     """Take one item of a callback; why it cannot be taken."""
     try:
-        if not isinstance(item, Unread):
-            _take(plan, endpoint, raw, item)
+        if each.error is not None:
+            raise each.error
+        if not isinstance(each.item, Unread):
+            _take(plan, endpoint, raw, each)
             return None
-        refusal = Refusal(Reason.BAD_VALUE, item.reason)
+        refusal = Refusal(Reason.BAD_VALUE, each.item.reason)
     except Exception as error:  # noqa: BLE001  (a rule that raises refuses its item)
         refusal = internal(error)
     plan.count("receipts_callback_items_total", endpoint.provider, "refused")
     return refusal
 
 
-def _take(plan: Plan, endpoint: Endpoint, raw: RawCallback, item: Item) -> None:
+def _take(plan: Plan, endpoint: Endpoint, raw: RawCallback, each: ReadItem) -> None:
     provider = endpoint.provider
-    if isinstance(item, ProviderReceipt):
-        if 0 < len(raw.reference) <= MAX_ID:
-            item = msgspec.structs.replace(item, reference=raw.reference)
-        receipt = received(item, raw.endpoint, raw.received_at)
-        outputs = list(placed(receipt, endpoint))
+    if each.receipt is not None:
+        outputs = list(placed(each.receipt, endpoint))
         plan.count("receipts_callback_items_total", provider, "receipt")
         for topic, key, value in outputs:
             plan.outputs[topic].append((key, value))
             if topic == "receipts":
                 plan.count("receipts_correlated_total", "named")
-    elif isinstance(item, Inbound):
-        plan.outputs["sends"].append(_inbound(item, endpoint, raw.received_at))
+    elif isinstance(each.item, Inbound):
+        plan.outputs["sends"].append(_inbound(each.item, endpoint, raw.received_at))
         plan.count("receipts_callback_items_total", provider, "inbound")
     else:
         plan.count("receipts_callback_items_total", provider, "other")
-
-
-def placed(receipt: ReceivedReceipt, endpoint: Endpoint) -> Iterator[tuple[Topic, bytes, bytes]]:
-    """Topic, key and value: of the message that its reference names, else of the keys it waits
-    under."""
-    named = named_by(receipt.reference, endpoint.account)
-    if named is not None:
-        yield "receipts", *event_of(receipt, endpoint.account, *named)
-        return
-    value = encode(receipt)
-    for key in receipt_keys(endpoint.account, endpoint.adapter, receipt, endpoint.ids):
-        yield "provider-receipts", key, value
 
 
 def _inbound(item: Inbound, endpoint: Endpoint, received_at: int) -> KeyValue:

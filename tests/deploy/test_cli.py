@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = [
     "worker", "sink", "listen", "endpoints", "callbacks", "migrate", "topics", "status", "doctor",
     "state", "report", "segments", "pages", "suppressions", "codes", "simulate", "demo", "version",
+    "replay-callbacks",
 ]  # fmt: skip
 
 

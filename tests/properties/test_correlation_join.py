@@ -28,12 +28,13 @@ _TEXTS = {
 _NUMBERS = {"keys": 1, "occurred_at": 0, "part": 0, "parts": 0}
 
 
-def _receipt(at: int, number: int) -> ReceivedReceipt:
-    fields: dict[str, Any] = {**_TEXTS, **_NUMBERS}
-    return ReceivedReceipt(received_at=at, digest=bytes([number]) * 16, **fields)
+def _receipt(at: int, number: int, origin: int, reading: int) -> ReceivedReceipt:
+    fields: dict[str, Any] = {**_TEXTS, **_NUMBERS, "reading": reading}
+    digest, named = bytes([number]) * 16, bytes([origin]) * 16
+    return ReceivedReceipt(received_at=at, digest=digest, origin=named, **fields)
 
 
-RECEIPTS = st.builds(_receipt, ATS, st.integers(0, 5))
+RECEIPTS = st.builds(_receipt, ATS, st.integers(0, 5), st.integers(0, 3), st.integers(0, 2))
 FACTS = st.lists(LINKS | RECEIPTS, max_size=14)
 
 

@@ -106,7 +106,7 @@ def _translated(file: EndpointsFile, call: Call) -> Plan:
     raw = RawCallback(call.body, name, kind, path.query, address.reference, NOW, "")
     record = Record(CALLBACKS, 0, 0, NOW, None, call.body, tuple(raw.headers()))
     plan = Plan(CALLBACKS)
-    translate(plan, record, Routes(file.endpoints))
+    translate(plan, record, Routes(file.endpoints), NOW)
     return plan
 
 

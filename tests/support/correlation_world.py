@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from models.callbacks import RawCallback
+from models.callbacks import RawCallback, headers_of_copy, raw_callback
 from models.correlation import Link
 from models.endpoints import Endpoint, read_endpoints
 from models.keys import message_key
@@ -83,6 +83,22 @@ class CorrelationWorld:
         """A callback as `receipts listen` keeps it."""
         raw = RawCallback(body, endpoint, "", query, reference, self.now, "twilio")
         return record("callbacks", None, body, self.now, headers=tuple(raw.headers()))
+
+    def replay(self, *callbacks: Record) -> None:
+        """Take copies of callbacks, as `receipts replay-callbacks` produces them."""
+        copies = []
+        for each in callbacks:
+            raw = raw_callback(each.value, each.headers, each.timestamp)
+            headers = headers_of_copy(raw, each.headers, "0:0", self.now)
+            copies.append(each._replace(headers=tuple(headers)))
+        self.take(*copies)
+
+    def change_endpoint(self, name: str, **keys: Any) -> None:
+        """The workers have another file of endpoints from now on."""
+        known = dict(self.routes.endpoints)
+        known[name] = Endpoint(**{**known[name].model_dump(exclude_unset=True), **keys})
+        self.routes = Routes(known)
+        self.start()
 
     def provider_id(self, **fields: Any) -> Record:
         """What a sender publishes."""

@@ -23,6 +23,7 @@ from deploy.diagnosis.kafka import read_kafka
 from deploy.diagnosis.status import look
 from deploy.kafka import suppression_client
 from deploy.kafka.access_rights import PRINCIPALS, acl_commands, lacking_rights
+from deploy.kafka.command_clients import CommandError
 from deploy.kafka.topics import TopicsError, check_topics, create_topics
 from deploy.simulator.event import KINDS
 from deploy.simulator.ledger.compare import compare, expectation
@@ -382,7 +383,7 @@ def _denials(rights: list[Right], principal: str) -> Iterator[str]:
 async def _refused(work: Callable[[], Awaitable[None]]) -> str:
     try:
         await work()
-    except (TopicsError, PublishError, suppression_client.SuppressionsError) as error:
+    except (TopicsError, PublishError, CommandError) as error:
         return str(error)
     return ""
 

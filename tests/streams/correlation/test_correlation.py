@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from models import reading
 from models.correlation import (
     MAX_WAITING,
     Link,
@@ -24,7 +25,6 @@ from models.refusal import Refusal
 from models.time import rfc3339
 from models.unmatched import decode as decode_unmatched
 from streams.batching.stores.memory import MemoryStore
-from streams.correlation import translation
 from tests.support.correlation_world import (
     RETENTION_DAYS,
     START_MS,
@@ -262,7 +262,7 @@ def test_a_receipt_that_a_rule_raises_on_costs_itself_alone(
         assert receipt.word != "read"
         return received(receipt, *rest)
 
-    monkeypatch.setattr(translation, "received", raising)
+    monkeypatch.setattr(reading, "received", raising)
     status = {"id": "w", "biz_opaque_callback_data": "acme/m1"}
     statuses = [{**status, "status": word} for word in ("sent", "read", "delivered")]
     body = {"entry": [{"changes": [{"value": {"statuses": statuses}}]}]}
