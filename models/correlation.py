@@ -68,12 +68,17 @@ class ReceivedReceipt(msgspec.Struct, array_like=True, frozen=True, gc=False, kw
     price: str
     currency: str
 
+    @property
+    def name(self) -> bytes:
+        """Its origin, and as what it was read: 32 bytes."""
+        return self.origin + self.digest
+
 
 class Correlation(msgspec.Struct, array_like=True, gc=False):
     """What is known under one key.
 
     links: sorted; see `deciding_link`. waiting: receipts without a link, by time
-    reported: digests of those that were published as unmatched
+    reported: names of those that were published as unmatched (`ReceivedReceipt.name`)
     latest: epoch ms of the newest of links and waiting receipts
     """
 
@@ -140,6 +145,24 @@ def clear_waiting(state: Correlation) -> None:
     """All that waited is published."""
     state.waiting, state.reported = (), ()
     state.latest = _latest(state)
+
+
+def unreported(state: Correlation) -> list[ReceivedReceipt]:
+    """What waits and was not published as unmatched: the first of each content."""
+    known = {each.digest for each in state.waiting if each.name in state.reported}
+    return [each for each in distinct(state.waiting) if each.digest not in known]
+
+
+def was_reported(state: Correlation, receipt: ReceivedReceipt) -> bool:
+    """Whether a receipt was published as unmatched, however it was read then."""
+    return any(name.startswith(receipt.origin) for name in state.reported)
+
+
+def report(state: Correlation, late: Iterable[ReceivedReceipt]) -> None:
+    """They are published as unmatched."""
+    origins = {each.origin for each in state.waiting}
+    names = {*state.reported, *(each.name for each in late)}
+    state.reported = tuple(sorted(name for name in names if name[: len(name) // 2] in origins))
 
 
 def deciding_link(key: bytes, state: Correlation) -> Link | None:

@@ -15,7 +15,14 @@ from deploy.kafka.callbacks_client import (
     known_under,
 )
 from models.callbacks import RawCallback
-from models.correlation import Correlation, ReceivedReceipt, named_by, receipt_keys
+from models.correlation import (
+    Correlation,
+    ReceivedReceipt,
+    deciding_link,
+    named_by,
+    receipt_keys,
+    was_reported,
+)
 from models.endpoints import Endpoint, EndpointsFile
 from models.reading import ReadItem, read_callback
 from models.settings import Settings
@@ -116,10 +123,10 @@ def _message(message_id: str, attempt: int) -> dict[str, Any]:
 def _key(key: bytes, receipt: ReceivedReceipt, known: Known, settings: Settings) -> dict[str, Any]:
     """A key under which a receipt waits or has waited; `link` is the message that it leads to."""
     state = known.correlations.get(key) or Correlation()
-    link = state.links[0] if state.links else None
+    link = deciding_link(key, state)
     here = [each for each in state.waiting if each.origin == receipt.origin]
     since = here[0].received_at if here else 0
-    reported = any(each.digest in state.reported for each in here)
+    reported = any(was_reported(state, each) for each in here)
     return {
         "key": key.decode(),
         "partition": known.partitions[key],

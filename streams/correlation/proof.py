@@ -31,7 +31,8 @@ class CorrelationsProof(TableProof):
         )
         ends = newest + self._rules.retention_days * DAY_MS
         patience = self._rules.unmatched_days * DAY_MS
-        waiting = [each for each in state.waiting if each.digest not in reported]
+        known = {each.digest for each in state.waiting if each.origin + each.digest in reported}
+        waiting = [each for each in state.waiting if each.digest not in known]
         due = min([ends, *(each.received_at + patience for each in waiting)])
         return Follows(frozenset({second_of(max(1, due))}), None)
 

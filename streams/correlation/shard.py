@@ -26,6 +26,9 @@ from models.correlation import (
     event_of,
     is_reference,
     problem_of,
+    report,
+    unreported,
+    was_reported,
 )
 from models.keys import account_of
 from models.provider_ids import ProviderId, parse_provider_id
@@ -138,8 +141,7 @@ class CorrelationShard(PartitionShard[Correlation]):
         expires_at = state.latest + self._rules.retention_days * DAY_MS
         reports = (
             receipt.received_at + self._rules.unmatched_days * DAY_MS
-            for receipt in state.waiting
-            if receipt.digest not in state.reported
+            for receipt in unreported(state)
         )
         return max(1, min(expires_at, *reports, expires_at))
 
@@ -258,14 +260,13 @@ class CorrelationShard(PartitionShard[Correlation]):
     ) -> None:
         """The receipts are about the message of the link."""
         account, receipts = account_of(key), list(receipts)
-        firsts = distinct(receipts)
-        for receipt in firsts:
+        for receipt in distinct(receipts):
             event = event_of(receipt, account, link.message_id, link.attempt)
             plan.outputs["receipts"].append(event)
             plan.deferred_keys.add(key)
             plan.count("receipts_correlated_total", "resolved")
         for receipt in receipts:
-            reported = receipt.digest in state.reported and receipt in firsts
+            reported = was_reported(state, receipt)
             # Elsewhere, where it waits too or was read otherwise, it may be reported as well.
             if reported or receipt.keys > 1 or receipt.reading:
                 found = found_after_all(
@@ -288,9 +289,8 @@ class CorrelationShard(PartitionShard[Correlation]):
         before = self._rules.unmatched_days * DAY_MS
         late = [
             receipt
-            for receipt in distinct(state.waiting)
-            if receipt.digest not in state.reported
-            and receipt.received_at + before <= self.clock_ms
+            for receipt in unreported(state)
+            if receipt.received_at + before <= self.clock_ms
         ]
         if late:
             self._report(plan, key, state, late)
@@ -307,19 +307,11 @@ class CorrelationShard(PartitionShard[Correlation]):
         plan.deferred_keys.add(key)
         for _ in late:
             plan.count("receipts_correlated_total", "unmatched")
-        known = {*state.reported, *(each.digest for each in late)}
-        state.reported = tuple(sorted(known & {each.digest for each in state.waiting}))
+        report(state, late)
         self.version += 1
         state.version = self.version
         plan.changes[key] = encode(state)
         self.timers.set(key, self._due_at(state))
-
-
-def _is_full(state: Correlation, receipt: ReceivedReceipt) -> bool:
-    """Whether no further receipt can wait; another reading of one that does takes its place."""
-    if state.links or len(state.waiting) < MAX_WAITING:
-        return False
-    return all(each.origin != receipt.origin for each in state.waiting)
 
 
 def _decoded(topic: str, record: Incoming) -> Link | ReceivedReceipt | Refusal:

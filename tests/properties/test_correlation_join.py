@@ -74,7 +74,7 @@ def test_a_restore_joins_values_in_any_order(
     for facts, version in zip((one, other, third), versions, strict=True):
         state = _state(facts)
         state.version = version
-        state.reported = tuple(sorted(each.digest for each in state.waiting[:1]))
+        state.reported = tuple(sorted(each.name for each in state.waiting[:1]))
         values.append(encode(state))
     joined = {join_encoded(join_encoded(a, b), c) for a, b, c in permutations(values)}
     a, b, c = values

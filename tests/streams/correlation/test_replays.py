@@ -68,6 +68,22 @@ def test_a_repeat_in_other_bytes_is_published_and_reported_once(world: Correlati
     assert world.unmatched() == {}
 
 
+def test_a_repeat_that_came_first_and_is_read_last_leaves_nothing_unmatched(
+    world: CorrelationWorld,
+) -> None:
+    earlier = world.callback("twilio", twilio("SM1", Attempt="1"))
+    world.now += LATER
+    world.take(world.callback("twilio", twilio("SM1", Attempt="2")))
+    world.tick(days(UNMATCHED_DAYS))
+    assert len(world.unmatched()) == 1
+    world.take(earlier)
+    world.tick(days(UNMATCHED_DAYS))
+    assert len(world.unmatched()) == 1, "it is the same receipt"
+    world.take(*world.send_link("acme", "twilio", "SM1", "m1"))
+    assert len(world.receipts()) == 1
+    assert world.unmatched() == {}
+
+
 # --- other readings -------------------------------------------------------------------------------
 
 
