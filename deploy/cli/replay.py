@@ -15,6 +15,7 @@ from deploy.cli import moments
 from deploy.cli.callbacks import NO_END, endpoint_named, settings_and_endpoints
 from deploy.cli.help import command
 from deploy.exit_codes import INTERRUPTED
+from deploy.processes.logs import masked_line
 from deploy.processes.process import read_settings
 from deploy.progress import progress_bar
 
@@ -116,7 +117,8 @@ def _previewed(
         finally:
             database.close()
     except DatabaseError as error:
-        preview, why = read(None), str(error)
+        fix = "Fix: set RECEIPTS_CLICKHOUSE_URL, or see what refuses it"
+        preview, why = read(None), f"{masked_line(str(error))}. {fix}"
     else:
         why = ""
     for line in preview_lines(preview, why):

@@ -1,6 +1,7 @@
 """Callbacks are read again after an endpoint was corrected: what changes, and what does not."""
 
 import asyncio
+import json
 import re
 import signal
 import subprocess
@@ -39,7 +40,10 @@ SAID = {
     "wrong": b"id:3 stat:DELIVRD",
     "right": b"id:4 stat:UNDELIV",
     "late": b"id:5 stat:DONE",
+    "code": b"id:7 stat:UNDELIVERABLE err:777",
 }
+#: Published later: what the network's code means to the account.
+CODES = {"account": "acme", "codes": {"777": {"bounce": "hard", "scope": "network"}}}
 
 
 class Network:
@@ -125,12 +129,15 @@ def test_a_corrected_reading_counts_where_it_may(network: Network) -> None:
         "gone": "submitted",
         "wrong": "delivered",
         "right": "undelivered_soft",
+        "code": "undelivered_soft",
     }
     until(lambda: network.outcomes() == before, "outcomes by the wrong file", 60, network.outcomes)
-    until(lambda: system.rows("receipt_events_current") == 4, "the receipts", 60)
+    until(lambda: system.rows("receipt_events_current") == 5, "the receipts", 60)
     until(lambda: system.rows("dead_letters") == 1, "the receipt without a status", 60)
 
     network.file.write_text(ENDPOINTS + CORRECTED)
+    system.replay_lines([{"topic": "accounts", "key": "acme", "value": json.dumps(CODES)}])
+    until(lambda: system.rows("accounts_current") == 1, "the settings of the account", 60)
     first.child.stop()
     system.process("worker", "worker-2").wait_ready()
     count = network.kept()
@@ -138,14 +145,15 @@ def test_a_corrected_reading_counts_where_it_may(network: Network) -> None:
     assert dry.returncode == 0, dry.stderr
     lines = [" ".join(line.split()) for line in dry.stdout.splitlines()]
     assert lines == [
-        "5 callbacks can be read",
+        "6 callbacks can be read",
         "1 cannot: they are left out",
+        "3 undelivered soft",
         "2 delivered",
-        "2 undelivered soft",
         "1 rejected hard",
         "1 receipts: as before",
         "1 receipts: not in ClickHouse yet: refused before, or the message is not known",
-        "2 receipts: read differently, and it wins over the earlier reading",
+        "3 receipts: read differently, and it wins over the earlier reading",
+        "1 undelivered_soft → undelivered_hard",
         "1 unknown → delivered",
         "1 unknown → rejected",
         "1 receipts: read differently, and the earlier reading stays: it cannot be taken back",
@@ -155,9 +163,10 @@ def test_a_corrected_reading_counts_where_it_may(network: Network) -> None:
 
     done = network.replay("--yes")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith("5 of 5 callbacks replayed\n")
-    assert network.kept() == count + 5
-    after = {**before, "done": "delivered", "gone": "rejected"}
+    assert done.stdout.endswith("6 of 6 callbacks replayed\n")
+    assert network.kept() == count + 6
+    changed = {"done": "delivered", "gone": "rejected", "code": "undelivered_hard"}
+    after = {**before, **changed}
     network.wait_for(after)
     network.callbacks.publish("sends", send("late", provider="smsc"))
     network.link("late", "5")
@@ -171,9 +180,9 @@ def test_a_corrected_reading_counts_where_it_may(network: Network) -> None:
     rows = system.client().query("SELECT * FROM messages_current ORDER BY message_id").result_rows
     again = network.replay("--yes")
     lines = [" ".join(line.split()) for line in again.stdout.splitlines()]
-    assert [line for line in lines if "receipts:" in line] == ["5 receipts: as before"]
+    assert [line for line in lines if "receipts:" in line] == ["6 receipts: as before"]
     until(lambda: len(network.receipts_of("done")) == 3, "it was read a third time", 60)
-    until(lambda: system.rows("receipt_events_current") == 4 + 5 + 5, "all were read", 60)
+    until(lambda: system.rows("receipt_events_current") == 5 + 6 + 6, "all were read", 60)
     same = system.client().query("SELECT * FROM messages_current ORDER BY message_id").result_rows
     assert same == rows
     assert system.rows("dead_letters") == 1
