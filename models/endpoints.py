@@ -254,10 +254,17 @@ def _validated(
 
 
 def _id_conflicts(endpoints: Mapping[str, Endpoint]) -> list[str]:
-    """Endpoints of one provider of one account share their ids, so they compare them alike."""
+    """Endpoints of one provider of one account share their ids, so they compare them alike; and a
+    sender names a provider, or an endpoint."""
     rules: dict[tuple[str, str], tuple[str, list[IdRule]]] = {}
     problems = []
     for name, endpoint in endpoints.items():
+        namesake = adapter_of(name)
+        if namesake is not None and namesake.name != endpoint.provider:
+            problems.append(
+                f"endpoints.{name}: {namesake.name} has this name, and ids of either would be "
+                "compared as those of the other. Fix: another name"
+            )
         key = (endpoint.account, endpoint.provider)
         other, known = rules.setdefault(key, (name, endpoint.ids))
         if known != endpoint.ids:

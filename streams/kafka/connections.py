@@ -205,6 +205,9 @@ class Client(AIOKafkaClient):  # type: ignore[misc]
         async with self._opening[node_id, group]:
             if self._failed_at.get(node_id, 0.0) > began_at:
                 return None  # another caller tried and failed while we waited
+            conn = self._conns.get((node_id, group))
+            if conn is not None and conn.connected():
+                return conn  # another caller opened it meanwhile
             conn = await self._open(node_id, group)
         self._note(node_id, healthy=conn is not None)
         return conn

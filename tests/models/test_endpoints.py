@@ -86,6 +86,16 @@ def test_a_mistake(keys: str, key: str, fix: str) -> None:
     assert fix in problem
 
 
+def test_an_endpoint_with_the_name_of_another_provider() -> None:
+    text = '[endpoints.NAME]\nprovider = "vonage"\naccount = "a"\nsecrets = ["env:T"]\n'
+    text = 'public_url = "https://h.example"\n' + text
+    for name in ("twilio", "meta"):
+        with pytest.raises(BadEndpoints, match="Fix: another name"):
+            read_endpoints(text.replace("NAME", name))
+    for name in ("vonage", "nexmo", "twilio-eu"):
+        assert read_endpoints(text.replace("NAME", name)).endpoints
+
+
 def test_nothing_proves_who_calls() -> None:
     text = '[endpoints.k]\nprovider = "kannel"\naccount = "a"\npublic_url = "http://h.example"\n'
     with pytest.raises(BadEndpoints, match="unverified = true"):

@@ -6,10 +6,10 @@ import hmac
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode
 
 import aiohttp
 import pytest
@@ -17,7 +17,9 @@ from aiokafka import TopicPartition
 
 from deploy.embedded.brokers import Broker, free_port
 from models.callbacks import RawCallback
+from models.correlation import decode
 from models.keys import message_key, partition_of
+from models.settings import Topic
 from models.time import DAY_MS
 from streams.kafka import clients
 from streams.kafka.security import kafka_access
@@ -98,12 +100,23 @@ class Callbacks:
         finally:
             await producer.stop()
 
-    def kept(self) -> list[bytes]:
-        """The values of `callbacks`."""
-        return asyncio.run(self._kept())
+    def publish_callback(self, endpoint: str, body: bytes, at_ms: int) -> None:
+        """As a gateway does that nobody calls."""
+        asyncio.run(self._publish_callback(RawCallback(body, endpoint, received_at=at_ms), at_ms))
 
-    async def _kept(self) -> list[bytes]:
-        topic = self.system.settings.topic("callbacks")
+    async def _publish_callback(self, raw: RawCallback, at_ms: int) -> None:
+        settings = self.system.settings
+        async with clients.producer(kafka_access(settings)) as producer:
+            await producer.send_and_wait(
+                settings.topic("callbacks"), raw.body, timestamp_ms=at_ms, headers=raw.headers()
+            )
+
+    def read(self, topic: Topic) -> list[tuple[bytes | None, bytes]]:
+        """Keys and values of all records of a topic, in the order of their partitions."""
+        return asyncio.run(self._read(topic))
+
+    async def _read(self, name: Topic) -> list[tuple[bytes | None, bytes]]:
+        topic = self.system.settings.topic(name)
         consumer = clients.consumer(kafka_access(self.system.settings))
         await consumer.start()
         try:
@@ -112,10 +125,10 @@ class Callbacks:
             consumer.assign(tps)
             ends = await consumer.end_offsets(tps)
             await consumer.seek_to_beginning(*tps)
-            found: list[bytes] = []
+            found: list[tuple[bytes | None, bytes]] = []
             while any([await consumer.position(tp) < ends[tp] for tp in tps]):
                 for records in (await consumer.getmany(timeout_ms=500)).values():
-                    found += [record.value for record in records]
+                    found += [(record.key, record.value or b"") for record in records]
             return found
         finally:
             await consumer.stop()
@@ -259,7 +272,7 @@ def test_nothing_that_was_accepted_is_lost_by_kill_9(callbacks: Callbacks) -> No
         accepted[name] += status == 204
     assert accepted.total() == len(names)
     system.process("worker", "worker-2").wait_ready()
-    bodies = set(callbacks.kept())
+    bodies = {value for _, value in callbacks.read("callbacks")}
     assert all(calls[name][1] in bodies for name in names)
 
     def arrived() -> bool:
@@ -267,3 +280,77 @@ def test_nothing_that_was_accepted_is_lost_by_kill_9(callbacks: Callbacks) -> No
         return outcomes == {"delivered": len(names)}
 
     until(arrived, "every message is delivered", 60)
+
+
+#: What becomes of a callback, by the kind of callback.
+PLACES = {"named": "joined", "found": "joined", "unknown": "waiting", "broken": "dead letter",
+          "inbound": "no receipt"}  # fmt: skip
+
+
+def _call(number: int) -> tuple[str, tuple[str, bytes, dict[str, str]]]:
+    """Kind and callback, whose id is the number's."""
+    kind, sid = list(PLACES)[number % len(PLACES)], f"SM-{number}"
+    path = f"/callbacks/twilio/acme/{number}" if kind == "named" else "/callbacks/twilio"
+    status = {"broken": "", "inbound": "received"}.get(kind, "delivered")
+    return kind, twilio(sid, status, path)
+
+
+def test_every_accepted_callback_is_in_one_place(callbacks: Callbacks) -> None:
+    """Worker and sink are killed while all kinds of callbacks come."""
+    system = callbacks.system
+    killed = [system.process(kind, f"{kind}-1").wait_ready() for kind in ("sink", "worker")]
+    callbacks.listen()
+    count = 500
+    calls = [_call(number) for number in range(count)]
+    callbacks.publish("sends", *(send(str(number)) for number in range(0, count, 5)))
+
+    async def flood() -> list[int]:
+        async def kill() -> None:
+            for at, process in zip((100, 200), killed, strict=True):
+                while callbacks.answered < at:
+                    await asyncio.sleep(0.002)
+                process.kill()
+
+        answers, _ = await asyncio.gather(callbacks._post([call for _, call in calls]), kill())
+        return answers
+
+    assert asyncio.run(flood()) == [204] * count, "Kafka is there, all else may be away"
+    old = time.time_ns() // 1_000_000 - 4 * DAY_MS
+    for number in range(5):
+        callbacks.publish_callback("gateway", b"id:OLD-%d stat:DELIVRD" % number, old)
+    for kind in ("worker", "sink"):
+        system.process(kind, f"{kind}-2").wait_ready()
+    found = [number for number, (kind, _) in enumerate(calls) if kind == "found"]
+    sends = [send(str(number), provider_message_id=f"SM-{number}") for number in found]
+    callbacks.publish("sends", *sends)
+
+    expected = {f"SM-{number}": PLACES[kind] for number, (kind, _) in enumerate(calls)}
+    expected |= {f"OLD-{number}": "unmatched" for number in range(5)}
+    places = {sid: {place} - {"no receipt"} for sid, place in expected.items()}
+    until(lambda: _places(callbacks, expected) == places, "each callback has its place", 90)
+    delivered = {str(number) for number, (kind, _) in enumerate(calls) if PLACES[kind] == "joined"}
+
+    def in_clickhouse() -> bool:
+        outcomes = callbacks.statuses()
+        found = {message for message, (outcome, _) in outcomes.items() if outcome == "delivered"}
+        return found == delivered == outcomes.keys() and system.rows("dead_letters") == count // 5
+
+    until(in_clickhouse, "messages and dead letters are in ClickHouse", 60)
+
+
+def _places(callbacks: Callbacks, names: Iterable[str]) -> dict[str, set[str]]:
+    """Where each id is; a callback that has no receipt is nowhere."""
+    found: dict[str, set[str]] = {name: set() for name in names}
+    for _, value in callbacks.read("receipts"):
+        found[json.loads(value)["provider_message_id"]].add("joined")
+    for _, value in callbacks.read("dead-letters"):
+        found[parse_qs(value.decode())["MessageSid"][0]].add("dead letter")
+    unmatched = {json.loads(value)["provider_message_id"]
+                 for _, value in callbacks.read("unmatched-receipts")}  # fmt: skip
+    for sid in unmatched:
+        found[sid].add("unmatched")
+    for value in dict(callbacks.read("provider-correlations")).values():
+        for receipt in decode(value).waiting if value else ():
+            if receipt.provider_message_id not in unmatched:
+                found[receipt.provider_message_id].add("waiting")
+    return found

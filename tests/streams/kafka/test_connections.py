@@ -57,6 +57,20 @@ async def test_a_write_to_a_reset_connection_can_be_retried(embedded_broker: Bro
         await admin.close()
 
 
+async def test_callers_at_the_same_time_share_a_connection(embedded_broker: Broker) -> None:
+    """Each of them would open one, and leave those of the others open."""
+    admin = clients.admin(Access(embedded_broker.bootstrap))
+    await admin.start()
+    try:
+        client = admin._client
+        node, group = client.get_random_node(), ConnectionGroup.DEFAULT
+        opened = await asyncio.gather(*(client._get_conn(node, group=group) for _ in range(5)))
+        assert len(set(opened)) == 1
+        assert opened[0].connected()
+    finally:
+        await admin.close()
+
+
 async def test_a_reset_connection_does_not_end_a_producer(
     embedded_broker: Broker, prefix: str
 ) -> None:
