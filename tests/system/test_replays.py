@@ -214,9 +214,9 @@ def test_ctrl_c_ends_it_with_what_was_acknowledged(network: Network) -> None:
 def test_mistakes_and_what_cannot_be_compared(network: Network) -> None:
     network.call_back(b"id:1 stat:DELIVRD", b"id:2 err:001")
     settings = network.system.settings
-    asked = receipts(settings, "replay-callbacks", "--endpoint", "smsc", "--since", "1h")
-    assert asked.returncode == 2
-    assert "--yes: needed without a terminal. Fix: add --yes, or --dry-run" in asked.stderr
+    silent = receipts(settings, "replay-callbacks", "--endpoint", "smsc", "--since", "1h")
+    assert silent.returncode == 2
+    assert "--yes: needed without a terminal. Fix: add --yes, or --dry-run" in silent.stderr
     wrong = receipts(settings, "replay-callbacks", "--endpoint", "smcs", "--since", "1h", "--yes")
     assert wrong.returncode == 2
     assert "'smcs' is not in the file of endpoints: smsc" in wrong.stderr
