@@ -86,7 +86,7 @@ class Network:
         )
 
     def kept(self) -> int:
-        return len(self.callbacks.kept())
+        return len(self.callbacks.read("callbacks"))
 
     def outcomes(self) -> dict[str, str]:
         return {name: outcome for name, (outcome, _) in self.callbacks.statuses().items()}
