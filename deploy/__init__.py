@@ -1,3 +1,3 @@
 """What starts the system: the command line, processes, demo, containers, simulator."""
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
