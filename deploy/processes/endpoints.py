@@ -8,6 +8,7 @@ from deploy.processes.secret_files import UnusableFile, secret_in
 from models.endpoints import BadEndpoints, EndpointsFile, read_endpoints
 from models.issues import Issue, SettingsError, variable_of
 from models.settings import Settings
+from models.signatures import expected_of_secret
 from streams.listen.app import OpenEndpoint
 
 _WHERE = variable_of("endpoints")
@@ -73,13 +74,18 @@ def opened(file: EndpointsFile) -> dict[str, OpenEndpoint]:
 
 
 def missing_secrets(file: EndpointsFile) -> list[Issue]:
-    """Secrets that the file names and that cannot be had."""
+    """Secrets that the file names and that cannot be had, or not be used."""
     issues = []
     for name, endpoint in file.endpoints.items():
         places = [*endpoint.secrets, *filter(None, [endpoint.handshake_token])]
         for place in places:
             try:
-                secret_of(place)
+                secret = secret_of(place)
             except UnusableFile as error:
                 issues.append(Issue(f"endpoints.{name}.secrets", *error.args))
+                continue
+            way = endpoint.way if place in endpoint.secrets else ""
+            if expected := expected_of_secret(way, secret):
+                problem = f"what {place} has can verify nothing by {way}"
+                issues.append(Issue(f"endpoints.{name}.secrets", problem, f"give {expected}"))
     return issues

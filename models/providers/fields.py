@@ -227,9 +227,11 @@ def money(amount: Any, currency: Any) -> tuple[str, str]:
         return "", ""
     try:
         price = Decimal(written).quantize(_SMALLEST).normalize()
-    except InvalidOperation:  # not a number, an infinite one, or a very large one
+    except InvalidOperation:  # no number at all, an infinite one, or a very large one
         return "", ""
-    return (format(price, "f"), code) if abs(price) < 10**9 else ("", "")
+    if price.is_nan() or abs(price) >= 10**9:
+        return "", ""
+    return format(price, "f"), code
 
 
 # --- times --------------------------------------------------------------------------------------

@@ -9,10 +9,10 @@ from typing import Final
 
 from models.signatures.hmacs import bird, meta, plain_hmac, plivo, sinch, twilio, vonage_sig
 from models.signatures.keys import telnyx
-from models.signatures.request import Details, Fault, Scheme, SignedRequest
+from models.signatures.request import Details, Fault, Scheme, SignedRequest, from_base64
 from models.signatures.tokens import basic, bearer, messagebird, standard_webhooks, vonage_jwt
 
-__all__ = ["SCHEMES", "Details", "Fault", "SignedRequest", "fault_of"]
+__all__ = ["SCHEMES", "Details", "Fault", "SignedRequest", "expected_of_secret", "fault_of"]
 
 #: Schemes with secrets, by their names in the file of endpoints.
 SCHEMES: Final[Mapping[str, Scheme]] = {
@@ -30,6 +30,19 @@ SCHEMES: Final[Mapping[str, Scheme]] = {
     "basic": basic,
     "bearer": bearer,
 }
+
+
+def expected_of_secret(way: str, secret: str) -> str:
+    """What a secret should be, where it can never verify anything; "": it can."""
+    if way == "telnyx" and len(from_base64(secret)) != 32:
+        return "the account's public key, base64 of 32 bytes"
+    if way == "basic" and ":" not in secret:
+        return "user:password"
+    if way == "standard-webhooks":
+        key = secret.removeprefix("whsec_")
+        if not from_base64(key + "=" * (-len(key) % 4)):
+            return "whsec_ and base64"
+    return ""
 
 
 def fault_of(

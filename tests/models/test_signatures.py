@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook
 
-from models.signatures import SCHEMES, Details, Fault, SignedRequest, fault_of
+from models.signatures import SCHEMES, Details, Fault, SignedRequest, expected_of_secret, fault_of
 from models.signatures.keys import is_amazons, is_certificate_url, sns_fault
 
 NOW = int(datetime.now(UTC).timestamp())
@@ -428,6 +428,25 @@ def test_nothing_raises(case: Case, data: st.DataObject, body: bytes) -> None:
 @pytest.mark.parametrize("secret", ["", "whsec_", "é", "not base64!"])
 def test_a_secret_that_is_none(case: Case, secret: str) -> None:
     assert fault_of(SCHEMES[case.scheme], case.request, [secret], case.details) is Fault.WRONG
+
+
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+def test_what_can_be_a_secret(case: Case) -> None:
+    assert expected_of_secret(case.scheme, case.secret) == ""
+
+
+@pytest.mark.parametrize(
+    ("way", "secret", "expected"),
+    [
+        ("telnyx", "KEY0123", "base64 of 32 bytes"),
+        ("telnyx", _b64(b"x" * 31), "base64 of 32 bytes"),
+        ("basic", "user", "user:password"),
+        ("standard-webhooks", "whsec_", "whsec_ and base64"),
+        ("standard-webhooks", "not base64!", "whsec_ and base64"),
+    ],
+)
+def test_what_can_never_be_a_secret(way: str, secret: str, expected: str) -> None:
+    assert expected in expected_of_secret(way, secret)
 
 
 # --- Amazon SNS -----------------------------------------------------------------------------------

@@ -1,7 +1,9 @@
 """What follows from any callback is of the contract, and arrives as it was read."""
 
 import json
+from collections.abc import Iterator
 from typing import Any, Final
+from urllib.parse import quote_plus
 
 import pytest
 from hypothesis import example, given, settings
@@ -48,7 +50,7 @@ def test_samples(provider: str, reference: str) -> None:
 
 
 @pytest.mark.parametrize("provider", ADAPTERS)
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     data=st.data(),
     reference=REFERENCES,
@@ -87,6 +89,43 @@ def _cut_in(content: bytes, data: st.DataObject) -> bytes:
     end = next((at for at in range(start, len(content)) if content[at] in b"& "), len(content))
     written = data.draw(st.sampled_from(NASTY)).encode("utf-8", "surrogatepass")
     return content[:start] + data.draw(st.just(written) | st.binary(max_size=12)) + content[end:]
+
+
+@pytest.mark.parametrize("provider", ADAPTERS)
+def test_each_nasty_value_in_each_place(provider: str) -> None:
+    for sample in SAMPLES_BY_PROVIDER[provider]:
+        body = sample.callback.body
+        if body.lstrip()[:1] in (b"{", b"["):
+            changed = _each_place(json.loads(body))
+            callbacks = [Callback(json.dumps(value).encode()) for value in changed]
+        else:
+            callbacks = [
+                Callback(form, sample.callback.content_type)
+                for form in _each_field(body or sample.callback.query.encode())
+            ]
+        for callback in callbacks:
+            check_translation(provider, callback)
+
+
+def _each_place(value: Any) -> Iterator[Any]:
+    """The value with each nasty one for each leaf."""
+    if isinstance(value, dict) and value:
+        for key, each in value.items():
+            yield from ({**value, key: changed} for changed in _each_place(each))
+    elif isinstance(value, list) and value:
+        yield from ([changed, *value[1:]] for changed in _each_place(value[0]))
+    else:
+        yield from [*NASTY, None, True, -1, 2**63, 10**400, 1e300, float("nan"), [], {}, [[]], [{}]]
+
+
+def _each_field(form: bytes) -> Iterator[bytes]:
+    """The form with each nasty value in each field."""
+    pairs = form.split(b"&")
+    for at, pair in enumerate(pairs):
+        for value in NASTY:
+            written = quote_plus(value.encode("utf-8", "surrogatepass")).encode()
+            changed = pair.partition(b"=")[0] + b"=" + written
+            yield b"&".join([*pairs[:at], changed, *pairs[at + 1 :]])
 
 
 @pytest.mark.parametrize("provider", ADAPTERS)
