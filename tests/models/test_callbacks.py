@@ -6,7 +6,8 @@ import pytest
 
 from models.callbacks import RawCallback, headers_of_copy, raw_callback
 
-RAW = RawCallback(b"a=1", "twilio", "text/plain", "b=2", "acme/m1", 1_790_000_000_000, "twilio")
+AT = 1_790_000_000_000
+RAW = RawCallback(b"a=1", "twilio", "text/plain", "b=2", "acme/m1", AT, "twilio")
 
 
 def first_origins(raw: RawCallback, count: int = 3) -> list[bytes]:
@@ -14,7 +15,7 @@ def first_origins(raw: RawCallback, count: int = 3) -> list[bytes]:
 
 
 def test_a_callback_is_read_as_it_was_kept() -> None:
-    assert raw_callback(RAW.body, RAW.headers(), 1) == RAW
+    assert raw_callback(RAW.body, RAW.headers(), AT + 1) == RAW
 
 
 @pytest.mark.parametrize("written", [b"", b"soon", "\u0661".encode(), b"9" * 14, b"-1"])
@@ -26,10 +27,10 @@ def test_without_a_time_of_its_own_it_has_that_of_its_record(written: bytes) -> 
 
 def test_a_copy_has_the_headers_of_its_original_and_the_time_it_came() -> None:
     headers = [("endpoint", b"smsc"), ("traceparent", b"\xff"), ("Received-At", b"soon")]
-    original = raw_callback(b"id:1", headers, 7)
+    original = raw_callback(b"id:1", headers, AT)
     copied = headers_of_copy(original, headers, "3:1042", 99)
     assert copied[:2] == headers[:2]
-    copy = raw_callback(b"id:1", copied, 50)
+    copy = raw_callback(b"id:1", copied, AT + 50)
     assert copy == original._replace(replayed_at=99)
     assert dict(copied)["replayed-from"] == b"3:1042"
     assert headers_of_copy(copy, copied, "3:1042", 99) == copied, "marked once"
