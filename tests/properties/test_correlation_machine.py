@@ -416,7 +416,7 @@ def _states(life: Life) -> dict[bytes, Correlation]:
 
 
 CorrelationMachine.TestCase.settings = settings(
-    max_examples=50, stateful_step_count=40, suppress_health_check=list(HealthCheck)
+    max_examples=30, stateful_step_count=40, suppress_health_check=list(HealthCheck)
 )
 TestCorrelationMachine = CorrelationMachine.TestCase
 

@@ -344,7 +344,7 @@ class Bounces(RuleBasedStateMachine):
 
 TestBounces = pytest.mark.slow(Bounces.TestCase)
 TestBounces.settings = settings(
-    max_examples=400,
+    max_examples=250,
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

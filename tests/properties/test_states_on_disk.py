@@ -461,6 +461,6 @@ def _final(life: Life) -> dict[bytes, object]:
 
 
 WorkerMachine.TestCase.settings = settings(
-    max_examples=50, stateful_step_count=40, suppress_health_check=list(HealthCheck)
+    max_examples=30, stateful_step_count=40, suppress_health_check=list(HealthCheck)
 )
 TestWorkerMachine = WorkerMachine.TestCase

@@ -207,7 +207,7 @@ async def produce(system: System, records: list[tuple[str, bytes, bytes, int]]) 
 
 def events(partitions: int) -> list[dict[str, Any]]:
     """A rule that raises, a wrong clock, a soft bounce to retry, a record of the future, a message
-    that is pending for long, a campaign to mend."""
+    that is pending for long, two sends of one attempt, a campaign to mend."""
     lines: list[dict[str, Any]] = []
 
     def publish(topic: str, name: str, at: int, **fields: Any) -> None:
@@ -232,6 +232,8 @@ def events(partitions: int) -> list[dict[str, Any]]:
     failed = {"status": "undelivered", "bounce": "soft", "occurred_at": at - 2 * hour + 1}
     publish("receipts", "soft", at, **failed)
     publish("sends", "pending", at, **sent, sent_at=at - 3 * hour)
+    for number in range(2):
+        publish("sends", "twice", at, **sent, sent_at=at - number)
     publish("sends", "future", at + 600_000, **sent, sent_at=at)
     campaign = {"account": "acme", "campaign_id": "c", "name": "Sale", "updated_at": at}
     value = msgspec.json.encode({**campaign, "target_audience": "many"}).decode()
