@@ -176,7 +176,8 @@ def text(value: Any, limit: int = MAX_FIELD) -> str:
 def first(fields: Mapping[str, Any], *names: str) -> str:
     """The first of some fields that has a text."""
     for name in names:
-        if found := text(fields.get(name)):
+        value = fields.get(name)
+        if value is not None and (found := text(value)):
             return found
     return ""
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from tests.bench import state_report
 from tests.bench.tables import Found, Target, spread, table
 
+CALLBACKS: Final = "## Callbacks\n"
 PAGE: Final = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 
 
@@ -265,10 +266,10 @@ def put_reports(found: Found) -> None:
 
 
 def _kept_reports() -> str:
-    """That section as it stands: a run of the other parts leaves it alone."""
+    """The sections of other commands as they are: a run of these parts leaves them alone."""
     written = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
-    _, mark, section = written.partition(REPORTS)
-    return mark + section.rstrip("\n") + "\n" if mark else ""
+    mark = next((mark for mark in (CALLBACKS, REPORTS) if mark in written), "")
+    return mark + written.partition(mark)[2].rstrip("\n") + "\n" if mark else ""
 
 
 def _verdict(good: bool) -> str:

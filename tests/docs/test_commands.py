@@ -160,6 +160,7 @@ def test_the_output_in_the_readme_has_the_lines_of_the_demo() -> None:
         r" +[\d,]+  messages in messages_current",
         r" +[\d,]+  orphans: receipts whose send is unknown",
         r" +[\d,]+  dead letters: refused input, kept with its reason",
+        r" +[\d,]+  unmatched: receipts of callbacks that name no known message",
         r" +0  lost",
         r"The ledger balances after [\d.]+ s\.",
     ):
