@@ -14,7 +14,7 @@ from models.correlation import (
 )
 from models.endpoints import Endpoint
 from models.providers import read
-from models.providers.callback import Callback, Item, ProviderReceipt
+from models.providers.callback import Callback, Item, ProviderReceipt, Unread
 from models.settings import Topic
 from models.unmatched import found_after_all
 
@@ -28,6 +28,13 @@ class ReadItem(NamedTuple):
     item: Item
     receipt: ReceivedReceipt | None = None
     error: Exception | None = None
+
+    @property
+    def fault(self) -> str:
+        """Why it cannot be read; "": it can."""
+        if self.error is not None:
+            return repr(self.error)
+        return self.item.reason if isinstance(self.item, Unread) else ""
 
 
 def read_callback(raw: RawCallback, endpoint: Endpoint) -> list[ReadItem]:

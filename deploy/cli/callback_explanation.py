@@ -103,6 +103,7 @@ def _item(
     shown = {name: value for name, value in shown_item(read.item).items() if value is not None}
     receipt = read.receipt
     if receipt is None:
+        shown = {"refused": read.fault} if read.error is not None else shown
         return {"read_as": shown, "found_by": None, "message": None, "keys": []}
     if (named := _named(receipt, endpoint)) is not None:
         way = "reference in the URL" if raw.reference else "reference that the provider repeats"

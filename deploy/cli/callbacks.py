@@ -153,18 +153,17 @@ def _faults(kept: KeptCallback, file: EndpointsFile) -> list[str]:
 
 
 def _is_refused(kept: KeptCallback, file: EndpointsFile) -> bool:
-    from models.providers.callback import Unread
     from models.reading import read_callback
 
     if _faults(kept, file):
         return True
     items = read_callback(kept.raw, file.endpoints[kept.raw.endpoint])
-    return any(isinstance(each.item, Unread) for each in items)
+    return any(each.fault for each in items)
 
 
 def reading_in_short(kept: KeptCallback, file: EndpointsFile) -> str:
     """What a callback is read as, in a few words."""
-    from models.providers.callback import Inbound, Unread
+    from models.providers.callback import Inbound
     from models.reading import read_callback
 
     if faults := _faults(kept, file):
@@ -178,7 +177,7 @@ def reading_in_short(kept: KeptCallback, file: EndpointsFile) -> str:
         parts.append(f"{len(statuses)} {noun}: {', '.join(statuses)}")
     if inbound:
         parts.append("inbound" if inbound == 1 else f"{inbound} inbound")
-    parts += [f"refused: {each.item.reason}" for each in items if isinstance(each.item, Unread)]
+    parts += [f"refused: {each.fault}" for each in items if each.fault]
     return "; ".join(parts) or "no receipts"
 
 

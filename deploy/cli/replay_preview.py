@@ -12,7 +12,7 @@ from models.accounts import AccountSettings, parse_account
 from models.contract import Receipt
 from models.correlation import ReceivedReceipt, event_of, named_by
 from models.endpoints import Endpoint
-from models.providers.callback import Inbound, ProviderReceipt, Unread, meaning_of
+from models.providers.callback import Inbound, ProviderReceipt, meaning_of
 from models.reading import ReadItem, read_callback
 from models.refusal import Refusal
 from models.replays import (
@@ -66,7 +66,7 @@ class Preview:
 
     def count(self, items: Sequence[ReadItem]) -> None:
         """Count a callback."""
-        is_refused = any(isinstance(each.item, Unread) for each in items)
+        is_refused = any(each.fault for each in items)
         if not is_useful(items):
             self.refused += is_refused
             self.empty += not is_refused

@@ -2,11 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
+import pytest
+
+from deploy.cli.callbacks import reading_in_short
 from deploy.cli.replay import preview_lines
 from deploy.cli.replay_preview import Preview, preview_of
 from deploy.kafka.callbacks_client import KeptCallback, Position
+from models import reading
 from models.callbacks import RawCallback
+from models.correlation import ReceivedReceipt
+from models.endpoints import EndpointsFile
 from models.replays import Change, Effect
 from tests.deploy.test_callbacks_cli import statuses
 from tests.support.correlation_world import endpoints
@@ -31,6 +38,18 @@ async def _kept() -> AsyncIterator[KeptCallback]:
 
 def counted() -> Preview:
     return asyncio.run(preview_of(_kept(), endpoints()["meta"], None))
+
+
+def test_an_item_that_a_rule_raises_on_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def raising(*_: Any) -> ReceivedReceipt:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(reading, "received", raising)
+    found = counted()
+    assert (found.callbacks, found.refused, found.empty) == (1, 3, 1)
+    kept = KeptCallback(Position(0, 0), RawCallback(BODIES[0], "meta"), None)
+    file = EndpointsFile(endpoints())
+    assert reading_in_short(kept, file) == "; ".join(["refused: ZeroDivisionError()"] * 2)
 
 
 def test_callbacks_that_lead_to_nothing_are_left_out() -> None:
