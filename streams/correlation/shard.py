@@ -231,13 +231,16 @@ class CorrelationShard(PartitionShard[Correlation]):
             if (link := deciding_link(key, state)) is not None:
                 self._resolve(plan, key, state, link, state.waiting)
                 clear_waiting(state)
-            state.version = self.version + 1
-            stored = encode(state)
+            self._put(plan, key, state)
         except Exception as error:  # noqa: BLE001  (a rule that raises refuses its events)
             self._give_up(plan, key, each.records, error)
-            return
+
+    def _put(self, plan: Plan, key: bytes, state: Correlation) -> None:
+        """Put a changed state into the plan, under a version of its own."""
+        state.version = self.version + 1
+        stored, due_at = encode(state), self._due_at(state)
         self.version += 1
-        self.timers.set(key, self._due_at(state))
+        self.timers.set(key, due_at)
         plan.changes[key] = stored
 
     def amend(self, keys: Iterable[bytes]) -> Plan:
@@ -308,10 +311,7 @@ class CorrelationShard(PartitionShard[Correlation]):
         for _ in late:
             plan.count("receipts_correlated_total", "unmatched")
         report(state, late)
-        self.version += 1
-        state.version = self.version
-        plan.changes[key] = encode(state)
-        self.timers.set(key, self._due_at(state))
+        self._put(plan, key, state)
 
 
 def _decoded(topic: str, record: Incoming) -> Link | ReceivedReceipt | Refusal:
