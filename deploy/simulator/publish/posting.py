@@ -6,9 +6,7 @@ import asyncio
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractAsyncContextManager
-from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple
 from urllib.parse import quote
 
 import aiohttp
@@ -19,9 +17,9 @@ from deploy.simulator.callbacks.signing import signed
 from deploy.simulator.event import CALLBACKS, FORGED, Published
 
 IN_FLIGHT: Final = 32
-#: A listener that answers 503 is asked again, as providers do.
+#: To a listener that answers 503 a callback is sent again, as providers do.
 ATTEMPTS, WAIT_S = 20, 1.0
-TIMEOUT_S: Final = 30.0
+TIMEOUT: Final = aiohttp.ClientTimeout(total=30.0)
 _NO_RECEIPT: Final = (
     b'{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":'
     b'"message_template_status_update","value":{"event":"APPROVED"}}]}]}'
@@ -42,26 +40,12 @@ class Call(NamedTuple):
     right: bool
 
 
-class CallbackPoster(AbstractAsyncContextManager["CallbackPoster"]):
-    """A client of one listener. base_url: without a slash at its end"""
+class CallbackPoster:
+    """A client of one listener. base_url: its address"""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, http: aiohttp.ClientSession, base_url: str) -> None:
+        self._http = http
         self._base = base_url.rstrip("/")
-        self._http: aiohttp.ClientSession | None = None
-
-    async def __aenter__(self) -> Self:
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-        self._http = aiohttp.ClientSession(timeout=timeout)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._http:
-            await self._http.close()
 
     async def post(self, records: Iterable[Published]) -> list[Published]:
         """Post callbacks, some in batches; returns a record of each that was answered.
@@ -78,7 +62,6 @@ class CallbackPoster(AbstractAsyncContextManager["CallbackPoster"]):
 
     async def _post(self, call: Call) -> Published:
         url = f"{self._base}{call.path}"
-        assert self._http is not None
         for attempt in range(ATTEMPTS):
             if attempt:
                 await asyncio.sleep(WAIT_S)

@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
+import aiohttp
 from aiokafka.errors import KafkaError
 from murmurhash2 import murmurhash2
 
@@ -28,7 +29,7 @@ from deploy.simulator.publish.batching import (
     acknowledged_records,
     append,
 )
-from deploy.simulator.publish.posting import CallbackPoster, PostError, events_in
+from deploy.simulator.publish.posting import TIMEOUT, CallbackPoster, PostError, events_in
 from deploy.simulator.publish.recording import Recorded, read_recording, to_line
 from deploy.simulator.traffic.callbacks import with_callbacks
 from deploy.simulator.traffic.generate import generate
@@ -238,8 +239,8 @@ async def _publisher(options: SimulateOptions | ReplayOptions) -> AsyncIterator[
     truth = path.open("w", encoding="utf-8") if path else None
     listener = options.callbacks if isinstance(options, SimulateOptions) else None
     try:
-        async with CallbackPoster(listener or "") as poster:
-            yield _Publisher(producer, cluster, truth, poster)
+        async with aiohttp.ClientSession(timeout=TIMEOUT) as http:
+            yield _Publisher(producer, cluster, truth, CallbackPoster(http, listener or ""))
     except PostError as error:
         raise PublishError(str(error)) from error
     finally:
