@@ -7,7 +7,7 @@ What has to come out is computed by a model that knows nothing of keys, states a
 import asyncio
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import ExitStack
 from copy import deepcopy
 from pathlib import Path
@@ -18,16 +18,17 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from models.callbacks import RawCallback
 from models.correlation import Correlation, decode
 from models.endpoints import read_endpoints
-from streams.batching import StoppedFolder, StoppedPartition
+from streams.batching import StoppedPartition
 from streams.batching import app as batching_app
 from streams.common import context
 from streams.state_check import prove
 from tests.support.correlation_world import START_MS, twilio, whatsapp
+from tests.support.dying_machine import DyingMachine
 from tests.support.worker_world import (
     CORRELATED,
     CORRELATIONS,
@@ -108,7 +109,7 @@ class Named(NamedTuple):
     reference: str
 
 
-class CorrelationMachine(RuleBasedStateMachine):
+class CorrelationMachine(DyingMachine):
     """One partition, its workers one after the other, all that is called back and published."""
 
     @initialize(owner=OWNERS)
@@ -194,30 +195,6 @@ class CorrelationMachine(RuleBasedStateMachine):
                 self.run(self.life.take(topic, 100))
         self.run(self.life.commit())
 
-    @rule(count=st.integers(1, 3))
-    def acknowledge(self, count: int) -> None:
-        for batch in self.life.producer.pending[:count]:
-            self.life.producer.deliver(batch)
-        self.run(asyncio.sleep(0))
-
-    @rule()
-    def flush_to_disk(self) -> None:
-        self.life.flush_to_disk()
-
-    def attempt(self, step: Callable[[], Any], fails: int) -> None:
-        """fails: the worker dies at this call of its producer, the next one being 1; 0: at none."""
-        producer = self.life.producer
-        producer.dies_at = producer.calls + fails if fails else None
-        try:
-            self.run(step())
-        except Died:
-            self.kill()
-            self.start("a", 2, None)
-        producer.dies_at = None
-
-    def run(self, work: Any) -> Any:
-        return self.runner.run(work)
-
     # --- deaths ---------------------------------------------------------------------------------
 
     @rule(
@@ -249,13 +226,7 @@ class CorrelationMachine(RuleBasedStateMachine):
         self.start(owner, size, dies_after, dies_writing)
 
     def kill(self, arrives: int = 1, late: int = 0) -> None:
-        self.kills += 1
-        left = self.root / str(self.kills) if self.owner != "memory" else None
-        on_the_way = self.life.kill(left, arrives, late)
-        if left is not None:
-            shutil.rmtree(self.folders[self.owner])
-            self.folders[self.owner] = left
-            self.prove_stopped(left)
+        on_the_way = self.killed(self.life, self.owner, arrives, late)
         self.late += [each for each in on_the_way if each.topic == CHANGELOG]
 
     def start(
@@ -292,34 +263,12 @@ class CorrelationMachine(RuleBasedStateMachine):
         written = [decode(each.value).version for each in self.log.records[CHANGELOG] if each.value]
         assert judge.version >= max(written, default=0)
 
-    @precondition(lambda self: self.late)
-    @rule()
-    def arrive_late(self) -> None:
-        """Records of a dead worker reach the log after its successor has restored it."""
-        batch = self.late.pop()
-        for key, value in batch.records:
-            self.log.append(batch.topic, key, value, batch.at)
-        self.tampered = True
-
     @precondition(lambda self: not self.tampered)
     @rule()
     def compact(self) -> None:
         self.log.compact(CHANGELOG)
 
     # --- proofs ---------------------------------------------------------------------------------
-
-    @invariant()
-    def what_is_written_is_exact(self) -> None:
-        if hasattr(self, "life") and self.life.opened is not None:
-            self.prove(StoppedPartition.of(self.life.opened))
-
-    def prove_stopped(self, folder: Path) -> None:
-        stopped = StoppedFolder(folder, self.life.app.conf.id)
-        for partition in stopped.partitions():
-            found = stopped.open(partition)
-            self.prove(found)
-            found.close()
-        stopped.close()
 
     def prove(self, stopped: StoppedPartition) -> None:
         findings = prove(0, stopped, self.life.worker.accounts, lambda *_: None)

@@ -15,9 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
-    invariant,
     precondition,
     rule,
 )
@@ -25,11 +23,12 @@ from hypothesis.stateful import (
 from models.accounts import AccountSettings
 from models.state import decode
 from models.suppression import decode as decode_suppression
-from streams.batching import StoppedFolder, StoppedPartition
+from streams.batching import StoppedPartition
 from streams.batching import app as batching_app
 from streams.common import context
 from streams.state_check import prove
 from tests.properties.events import NOON_MS, events
+from tests.support.dying_machine import DyingMachine
 from tests.support.recipient_world import send
 from tests.support.worker_world import (
     CHANGELOGS,
@@ -61,7 +60,7 @@ LEFT = {
 }
 
 
-class WorkerMachine(RuleBasedStateMachine):
+class WorkerMachine(DyingMachine):
     """One partition and its workers, one after the other: in memory, in folder a or b. Another
     one may follow as a standby meanwhile."""
 
@@ -153,30 +152,6 @@ class WorkerMachine(RuleBasedStateMachine):
         self.run(self.life.commit())  # what is due
         self.attempt(lambda: self.life.commit(), fails)
 
-    @rule(count=st.integers(1, 3))
-    def acknowledge(self, count: int) -> None:
-        for batch in self.life.producer.pending[:count]:
-            self.life.producer.deliver(batch)
-        self.run(asyncio.sleep(0))
-
-    @rule()
-    def flush_to_disk(self) -> None:
-        self.life.flush_to_disk()
-
-    def attempt(self, step: Callable[[], Any], fails: int) -> None:
-        """fails: the worker dies at this call of its producer, with 1 to 4."""
-        producer = self.life.producer
-        producer.dies_at = producer.calls + fails if 0 < fails < 5 else None
-        try:
-            self.run(step())
-        except Died:
-            self.kill()
-            self.start("a", 2, None)
-        producer.dies_at = None
-
-    def run(self, work: Any) -> Any:
-        return self.runner.run(work)
-
     # --- deaths ---------------------------------------------------------------------------------
 
     @rule(
@@ -251,17 +226,6 @@ class WorkerMachine(RuleBasedStateMachine):
     def kill(self, arrives: int = 1, late: int = 0) -> None:
         on_the_way = self.killed(self.life, self.owner, arrives, late)
         self.late += [each for each in on_the_way if each.topic in CHANGELOGS.values()]
-
-    def killed(self, life: Life, owner: str, arrives: int, late: int) -> list[Pending]:
-        """What was on its way to the log; the folder of the owner is what the worker left."""
-        self.kills += 1
-        left = self.root / str(self.kills) if owner != "memory" else None
-        on_the_way = life.kill(left, arrives, late)
-        if left is not None:
-            shutil.rmtree(self.folders[owner])
-            self.folders[owner] = left
-            self.prove_stopped(left)
-        return on_the_way
 
     def start(
         self,
@@ -362,34 +326,12 @@ class WorkerMachine(RuleBasedStateMachine):
         records = self.log.records[topic]
         return max((read(each.value).version for each in records if each.value), default=0)
 
-    @precondition(lambda self: self.late)
-    @rule()
-    def arrive_late(self) -> None:
-        """Records of a dead worker reach the log after its successor has restored it."""
-        batch = self.late.pop()
-        for key, value in batch.records:
-            self.log.append(batch.topic, key, value, batch.at)
-        self.tampered = True
-
     @precondition(lambda self: not self.tampered)
     @rule(topic=st.sampled_from(list(CHANGELOGS.values())))
     def compact(self, topic: str) -> None:
         self.log.compact(topic)
 
     # --- proofs ---------------------------------------------------------------------------------
-
-    @invariant()
-    def what_is_written_is_exact(self) -> None:
-        if hasattr(self, "life") and self.life.opened is not None:
-            self.prove(StoppedPartition.of(self.life.opened))
-
-    def prove_stopped(self, folder: Path) -> None:
-        stopped = StoppedFolder(folder, self.life.app.conf.id)
-        for partition in stopped.partitions():
-            found = stopped.open(partition)
-            self.prove(found)
-            found.close()
-        stopped.close()
 
     def prove(self, stopped: StoppedPartition) -> None:
         if stopped.rules != str(self.rules):  # the next start derives all again
