@@ -56,7 +56,7 @@ test: $(STAMP)  ## Run the tests, also on real Kafka where Java and Maven are fo
 # Rules alone: no process, no world of reports.
 RULES := tests/models tests/properties tests/simulator tests/sinks/test_rows.py \
 	$(addprefix tests/streams/,common followers lifecycle suppression)
-test-quick: $(STAMP)  ## Run the tests of rules alone, in about a minute
+test-quick: $(STAMP)  ## Run the tests of rules alone, in about three minutes
 	$(BIN)/python -m pytest -q -m "not slow and not kafka" $(RULES) $(ARGS)
 
 lint: $(STAMP)  ## Check style and types
